@@ -1,0 +1,87 @@
+"""What a decision may know of the world besides its own state."""
+
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+
+import msgspec
+
+from schemas.directory import TenantMode, TenantRules
+from schemas.geo import Location
+from schemas.message import OutletSlug, Refused, Role, TenantSlug
+
+
+class UnknownTenant(Refused):
+    rule = "unknown-tenant"
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__(f"there is no tenant {tenant}")
+        self.tenant = tenant
+
+
+class UnknownOutlet(Refused):
+    rule = "unknown-outlet"
+
+    def __init__(self, outlet: str) -> None:
+        super().__init__(f"the tenant has no outlet {outlet}")
+        self.outlet = outlet
+
+
+class OutletPolicy(msgspec.Struct, frozen=True):
+    location: Location
+    zone: str
+
+
+class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant as the directory knows it: what decisions go by. `version` counts its changes."""
+
+    tenant: TenantSlug
+    mode: TenantMode
+    rules: TenantRules
+    outlets: Mapping[OutletSlug, OutletPolicy]
+    version: int
+
+    def outlet(self, slug: str) -> OutletPolicy:
+        known = self.outlets.get(OutletSlug(slug))
+        if known is None:
+            raise UnknownOutlet(slug)
+        return known
+
+
+class Secrets:
+    """All chance derives from the command's id and the server's secret, so that a repeat finds the same."""
+
+    def __init__(self, server_secret: bytes) -> None:
+        if len(server_secret) < 32:
+            raise ValueError("the server's secret must have at least 32 bytes")
+        self._secret = server_secret
+
+    def derived(self, *parts: str) -> bytes:
+        """32 bytes that only we can know."""
+        return hmac.digest(self._secret, msgspec.json.encode(parts), sha256)
+
+    def keyed_hash(self, *parts: str) -> str:
+        return self.derived("hash", *parts).hex()
+
+    def digits(self, count: int, *parts: str) -> str:
+        return str(int.from_bytes(self.derived("digits", *parts)) % 10**count).zfill(count)
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """`now` is never before the aggregate's latest record; `policy` is None only while the tenant is created."""
+
+    now: datetime
+    tenant: TenantSlug
+    aggregate_id: str
+    command_id: str
+    actor: str
+    role: Role
+    secrets: Secrets
+    policy_or_none: TenantPolicy | None
+
+    @property
+    def policy(self) -> TenantPolicy:
+        if self.policy_or_none is None:
+            raise UnknownTenant(self.tenant)
+        return self.policy_or_none

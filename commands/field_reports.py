@@ -1,0 +1,313 @@
+"""What a rider's device reports of a task. A physical fact is never refused; one that cannot be is put to a person."""
+
+from typing import assert_never
+
+from commands.context import Context
+from commands.task_state import OVER, CreatedTask, StopState, parcels_of, proof_holds, state_of
+from schemas.geo import distance_m
+from schemas.ids import rider_subject
+from schemas.message import ParcelId, Personal, Refused, RiderId
+from schemas.task import (
+    CaptureProof,
+    DeliveryAttemptFailed,
+    FieldReportConflicted,
+    ParcelsDelivered,
+    ParcelsPickedUp,
+    ParcelsRefused,
+    ParcelsReturned,
+    ParcelsShort,
+    Party,
+    PhotoEntry,
+    PinEntry,
+    PinRejected,
+    ProofCaptured,
+    ReportArrived,
+    ReportAttemptFailed,
+    ReportDelivered,
+    ReportEnRoute,
+    ReportPickedUp,
+    ReportReturned,
+    StopArrived,
+    StopCompleted,
+    StopEnRoute,
+    StopFailed,
+    TaskEvent,
+    TaskReport,
+)
+
+RECIPIENT = Party(kind="recipient")
+
+
+class TooFarFromStop(Refused):
+    rule = "too-far-from-stop"
+
+    def __init__(self, distance_m: int, allowed_m: int) -> None:
+        super().__init__(
+            f"the fix is {distance_m} m from the stop, {allowed_m} m are allowed; give an override_reason"
+        )
+        self.distance_m = distance_m
+        self.allowed_m = allowed_m
+
+
+class PinAttemptsExhausted(Refused):
+    rule = "pin-attempts-exhausted"
+
+    def __init__(self, allowed: int) -> None:
+        super().__init__(f"the PIN was wrong {allowed} times; another proof or an operator is needed")
+        self.allowed = allowed
+
+
+class ParcelNotHere(Refused):
+    rule = "unknown-parcel"
+
+    def __init__(self, parcel_id: str, stop_id: str) -> None:
+        super().__init__(f"parcel {parcel_id} does not belong to stop {stop_id}")
+        self.parcel_id = parcel_id
+        self.stop_id = stop_id
+
+
+def decide_report(task: CreatedTask, command: TaskReport, context: Context) -> list[TaskEvent]:
+    stop = task.stops[command.stop_id]
+    conflict = conflict_of(task, stop, command, context)
+    if conflict is not None:
+        return [conflicted(command, context, conflict)]
+    match command:
+        case ReportEnRoute():
+            return en_route(stop, context)
+        case ReportArrived():
+            return arrived(task, stop, command, context)
+        case ReportPickedUp():
+            return picked_up(task, stop, command, context)
+        case ReportDelivered():
+            return delivered(task, stop, command, context)
+        case ReportAttemptFailed():
+            return attempt_failed(task, stop, command)
+        case ReportReturned():
+            return returned(task, stop, command, context)
+        case CaptureProof():
+            return capture_proof(task, stop, command, context)
+        case _:
+            assert_never(command)
+
+
+def conflict_of(task: CreatedTask, stop: StopState, command: TaskReport, context: Context) -> str | None:
+    """Why the report cannot be true as the task stands, if so."""
+    if context.actor != task.rider_id:
+        return "reported by a rider who no longer has the task"
+    if task.ended:
+        return None if repeats(stop, command) else f"the task is {state_of(task)}"
+    kinds = {ReportPickedUp: "pickup", ReportDelivered: "dropoff", ReportReturned: "return"}
+    needed = kinds.get(type(command))
+    if needed is not None and stop.stop.kind != needed:
+        return f"{stop.stop.stop_id} is a {stop.stop.kind}, not a {needed}"
+    if stop.status in ("failed", "skipped"):
+        return f"the stop is {stop.status}"
+    if isinstance(command, ReportAttemptFailed) and (stop.handed_over or stop.status == "completed"):
+        return "the parcels of this stop have changed hands already"
+    if isinstance(command, ReportDelivered) and not stop.handed_over:
+        waiting = [p for p in parcels_of(task, stop) if p.party.kind == "outlet"]
+        if waiting:
+            return f"{len(waiting)} of the parcels were never picked up"
+    return None
+
+
+def repeats(stop: StopState, command: TaskReport) -> bool:
+    """Whether the report says what is known: a device tells again what it was not sure to have told."""
+    match command:
+        case ReportEnRoute() | ReportArrived():
+            return stop.status == "completed"
+        case ReportPickedUp() | ReportDelivered() | ReportReturned():
+            return stop.handed_over or stop.status == "completed"
+        case ReportAttemptFailed():
+            return stop.status == "failed"
+        case CaptureProof():
+            return True
+        case _:
+            assert_never(command)
+
+
+def conflicted(command: TaskReport, context: Context, conflict: str) -> FieldReportConflicted:
+    return FieldReportConflicted(
+        report=type(command).__name__,
+        stop_id=command.stop_id,
+        rider_id=RiderId(context.actor),
+        observed_at=command.observed_at,
+        conflict=conflict,
+    )
+
+
+def en_route(stop: StopState, context: Context) -> list[TaskEvent]:
+    if stop.status != "pending":
+        return []
+    return [StopEnRoute(stop_id=stop.stop.stop_id, rider_id=RiderId(context.actor))]
+
+
+def arrived(task: CreatedTask, stop: StopState, command: ReportArrived, context: Context) -> list[TaskEvent]:
+    if stop.status == "arrived" or task.ended:
+        return []
+    rider = RiderId(context.actor)
+    place = stop.stop.location.value if stop.stop.location else None
+    away_m = None if place is None else round(distance_m(place, command.fix))
+    allowed_m = task.arrival_radius_m + round(command.fix.accuracy_m)
+    if away_m is not None and away_m > allowed_m and command.override_reason is None:
+        raise TooFarFromStop(away_m, allowed_m)
+    return [
+        StopArrived(
+            stop_id=stop.stop.stop_id,
+            rider_id=rider,
+            fix=Personal(rider_subject(rider), command.fix),
+            distance_m=away_m,
+            override_reason=command.override_reason,
+            late=stop.status in OVER or stop.handed_over,
+        )
+    ]
+
+
+def picked_up(
+    task: CreatedTask, stop: StopState, command: ReportPickedUp, context: Context
+) -> list[TaskEvent]:
+    if stop.handed_over or stop.status == "completed":
+        return []
+    here = [p.parcel.parcel_id for p in parcels_of(task, stop)]
+    short = named(command.short, here, stop)
+    taken = [parcel_id for parcel_id in here if parcel_id not in short]
+    rider = Party(kind="rider", id=context.actor)
+    facts: list[TaskEvent] = []
+    if short:
+        facts.append(ParcelsShort(stop_id=stop.stop.stop_id, parcel_ids=short))
+    facts.append(
+        ParcelsPickedUp(
+            stop_id=stop.stop.stop_id,
+            parcel_ids=taken,
+            from_party=Party(kind="outlet", id=task.outlet),
+            to_party=rider,
+        )
+    )
+    return with_proofs(task, stop, facts, command.proofs, context)
+
+
+def delivered(
+    task: CreatedTask, stop: StopState, command: ReportDelivered, context: Context
+) -> list[TaskEvent]:
+    if stop.handed_over or stop.status == "completed":
+        return []
+    here = [p.parcel.parcel_id for p in parcels_of(task, stop)]
+    refused = named(command.refused, here, stop)
+    taken = [parcel_id for parcel_id in here if parcel_id not in refused]
+    facts: list[TaskEvent] = []
+    if refused:
+        reason = command.refusal_reason or "refused_by_recipient"
+        facts.append(ParcelsRefused(stop_id=stop.stop.stop_id, parcel_ids=refused, reason_code=reason))
+    if taken or not here:
+        rider = Party(kind="rider", id=context.actor)
+        facts.append(
+            ParcelsDelivered(
+                stop_id=stop.stop.stop_id, parcel_ids=taken, from_party=rider, to_party=RECIPIENT
+            )
+        )
+    return with_proofs(task, stop, facts, command.proofs, context)
+
+
+def returned(
+    task: CreatedTask, stop: StopState, command: ReportReturned, context: Context
+) -> list[TaskEvent]:
+    if stop.handed_over or stop.status == "completed":
+        return []
+    fact = ParcelsReturned(
+        stop_id=stop.stop.stop_id,
+        parcel_ids=[p.parcel.parcel_id for p in parcels_of(task, stop)],
+        from_party=Party(kind="rider", id=context.actor),
+        to_party=Party(kind="outlet", id=task.outlet),
+    )
+    return with_proofs(task, stop, [fact], command.proofs, context)
+
+
+def attempt_failed(task: CreatedTask, stop: StopState, command: ReportAttemptFailed) -> list[TaskEvent]:
+    if task.ended or stop.status in OVER:
+        return []
+    attempt = stop.attempts + 1
+    again = attempt < task.max_attempts
+    failed = DeliveryAttemptFailed(
+        stop_id=stop.stop.stop_id,
+        attempt=attempt,
+        reason_code=command.reason_code,
+        note=command.note,
+        evidence=command.evidence,
+        policy="retry_now" if again else "return",
+    )
+    if again:
+        return [failed]
+    return [failed, StopFailed(stop_id=stop.stop.stop_id, reason_code=command.reason_code)]
+
+
+def capture_proof(
+    task: CreatedTask, stop: StopState, command: CaptureProof, context: Context
+) -> list[TaskEvent]:
+    if task.ended or stop.status in OVER:
+        return []
+    return with_proofs(task, stop, [], command.proofs, context)
+
+
+def with_proofs(
+    task: CreatedTask,
+    stop: StopState,
+    facts: list[TaskEvent],
+    entries: list[PinEntry | PhotoEntry],
+    context: Context,
+) -> list[TaskEvent]:
+    """The facts, the proofs given with them, and the stop's end once its proof holds."""
+    captured = proofs_of(task, stop, entries, context, physical=bool(facts))
+    kinds = tuple(event.kind for event in captured if isinstance(event, ProofCaptured))
+    handed_over = stop.handed_over or bool(facts)
+    after = StopState(stop=stop.stop, proofs=(*stop.proofs, *kinds))
+    if not handed_over or not proof_holds(after):
+        return [*facts, *captured]
+    rider = RiderId(context.actor)
+    return [*facts, *captured, StopCompleted(stop_id=stop.stop.stop_id, rider_id=rider)]
+
+
+def proofs_of(
+    task: CreatedTask,
+    stop: StopState,
+    entries: list[PinEntry | PhotoEntry],
+    context: Context,
+    *,
+    physical: bool,
+) -> list[TaskEvent]:
+    """A PIN after the last attempt is refused, unless a physical fact comes with it, which must not be lost."""
+    events: list[TaskEvent] = []
+    failures = stop.pin_failures
+    for entry in entries:
+        match entry:
+            case PhotoEntry():
+                events.append(
+                    ProofCaptured(
+                        stop_id=stop.stop.stop_id, kind="photo", sha256=entry.sha256, taken_at=entry.taken_at
+                    )
+                )
+            case PinEntry() if failures >= task.pin_attempts:
+                if not physical:
+                    raise PinAttemptsExhausted(task.pin_attempts)
+            case PinEntry() if right_pin(stop, entry, context):
+                events.append(
+                    ProofCaptured(stop_id=stop.stop.stop_id, kind="pin", sha256=None, taken_at=None)
+                )
+            case PinEntry():
+                failures += 1
+                left = task.pin_attempts - failures
+                events.append(PinRejected(stop_id=stop.stop.stop_id, attempt=failures, attempts_left=left))
+            case _:
+                assert_never(entry)
+    return events
+
+
+def right_pin(stop: StopState, entry: PinEntry, context: Context) -> bool:
+    given = context.secrets.keyed_hash("pin", context.aggregate_id, stop.stop.stop_id, entry.pin)
+    return given == stop.stop.pin_hash
+
+
+def named(wanted: list[ParcelId], here: list[ParcelId], stop: StopState) -> list[ParcelId]:
+    for parcel_id in wanted:
+        if parcel_id not in here:
+            raise ParcelNotHere(parcel_id, stop.stop.stop_id)
+    return list(dict.fromkeys(wanted))

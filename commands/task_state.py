@@ -1,0 +1,142 @@
+"""What a task is, folded from its events; its state is derived from its assignment, stops and parcels."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from schemas.message import OutletSlug, ParcelId, RiderId, StopId, TenderId
+from schemas.task import Outcome, Parcel, Party, ProofKind, Stop
+
+type StopStatus = Literal["pending", "en_route", "arrived", "completed", "failed", "skipped"]
+type ParcelStatus = Literal["expected", "in_custody", "delivered", "refused", "returned", "lost", "disposed"]
+type Ended = Literal["completed", "failed", "cancelled", "returned"]
+type TaskState = Literal[
+    "created",
+    "dispatchable",
+    "offering",
+    "assigned",
+    "accepted",
+    "in_progress",
+    "returning",
+    "completed",
+    "failed",
+    "cancelled",
+    "returned",
+]
+
+OVER: frozenset[StopStatus] = frozenset({"completed", "failed", "skipped"})
+
+
+class StopState(msgspec.Struct, frozen=True, kw_only=True):
+    stop: Stop
+    status: StopStatus = "pending"
+    attempts: int = 0
+    pin_failures: int = 0
+    proofs: tuple[ProofKind, ...] = ()
+    arrived_at: datetime | None = None
+    handed_over: bool = False
+    """The parcels have changed hands; what may be missing is the proof."""
+
+
+class ParcelState(msgspec.Struct, frozen=True, kw_only=True):
+    parcel: Parcel
+    party: Party
+    status: ParcelStatus = "expected"
+    short: bool = False
+
+
+class Uncreated(msgspec.Struct, frozen=True):
+    pass
+
+
+class CreatedTask(msgspec.Struct, frozen=True, kw_only=True):
+    outlet: OutletSlug
+    stops: Mapping[StopId, StopState]
+    parcels: Mapping[ParcelId, ParcelState]
+    max_attempts: int
+    arrival_radius_m: int
+    pin_attempts: int
+    round: int = 0
+    tender_id: TenderId | None = None
+    rider_id: RiderId | None = None
+    accepted: bool = False
+    former_riders: tuple[RiderId, ...] = ()
+    return_reason: str | None = None
+    ended: Ended | None = None
+    outcome: Outcome | None = None
+
+
+type Task = Uncreated | CreatedTask
+
+
+def state_of(task: CreatedTask) -> TaskState:
+    if task.ended is not None:
+        return task.ended
+    if task.return_reason is not None:
+        return "returning"
+    if task.rider_id is not None:
+        if any(stop.status != "pending" for stop in task.stops.values()):
+            return "in_progress"
+        return "accepted" if task.accepted else "assigned"
+    if task.tender_id is not None:
+        return "offering"
+    return "dispatchable" if task.round else "created"
+
+
+def leg_of(task: CreatedTask) -> str | None:
+    """Where an underway task is: the first stop that is not over, such as `en_route_dropoff`."""
+    if task.rider_id is None or task.ended is not None:
+        return None
+    latest: str | None = None
+    for stop in task.stops.values():
+        if stop.status in ("en_route", "arrived"):
+            return f"{stop.status}_{stop.stop.kind}"
+        if stop.status == "completed" and stop.stop.kind == "pickup":
+            latest = "picked_up"
+    return latest
+
+
+def located(task: CreatedTask) -> bool:
+    return all(stop.stop.location is not None for stop in task.stops.values())
+
+
+def open_stops(task: CreatedTask) -> list[StopState]:
+    return [stop for stop in task.stops.values() if stop.status not in OVER]
+
+
+def parcels_of(task: CreatedTask, stop: StopState) -> Iterator[ParcelState]:
+    """The parcels that this stop is about, those short at the pickup left out."""
+    stop_id = stop.stop.stop_id
+    for parcel in task.parcels.values():
+        if parcel.short:
+            continue
+        if stop.stop.kind == "return":
+            if parcel.party.kind == "rider":
+                yield parcel
+        elif stop_id in (parcel.parcel.pickup_stop, parcel.parcel.dropoff_stop):
+            yield parcel
+
+
+def carried(task: CreatedTask) -> list[ParcelState]:
+    return [parcel for parcel in task.parcels.values() if parcel.party.kind in ("rider", "carrier")]
+
+
+def proof_holds(stop: StopState) -> bool:
+    return all(any(kind in stop.proofs for kind in group) for group in stop.stop.required_proof)
+
+
+def outcome_of(task: CreatedTask) -> Outcome:
+    """Judged by where the parcels are; a task without parcels by its dropoffs."""
+    if not task.parcels:
+        drops = [stop.status for stop in task.stops.values() if stop.stop.kind == "dropoff"]
+        done = sum(status == "completed" for status in drops)
+        return "delivered" if done == len(drops) else "partially_delivered" if done else "not_delivered"
+    delivered = sum(parcel.status == "delivered" for parcel in task.parcels.values())
+    returned = sum(parcel.status == "returned" for parcel in task.parcels.values())
+    if delivered == len(task.parcels):
+        return "delivered"
+    if delivered:
+        return "partially_delivered"
+    return "returned" if returned else "not_delivered"

@@ -1,0 +1,303 @@
+"""Tender: one offering of one task, until somebody wins it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from commands.context import Context
+from schemas.message import NotInThisState, OfferId, Refused, RiderId, TaskId
+from schemas.tender import (
+    AwardTender,
+    ClaimOffer,
+    ClaimRejected,
+    DeclineOffer,
+    DispatchDecisionRecorded,
+    ExpireOffer,
+    OfferAccepted,
+    OfferClaimed,
+    OfferDeclined,
+    OfferExpired,
+    OfferLost,
+    OfferSent,
+    OfferViewed,
+    OfferWithdrawn,
+    OpenTender,
+    RejectClaim,
+    ReservationRequested,
+    TenderAwarded,
+    TenderCommand,
+    TenderEvent,
+    TenderExhausted,
+    TenderOpened,
+    TenderWithdrawn,
+    ViewOffer,
+    WithdrawTender,
+)
+
+
+class Offer(msgspec.Struct, frozen=True):
+    rider_id: RiderId
+    expires_at: datetime
+    viewed: bool = False
+    claimed: bool = False
+
+
+class Unopened(msgspec.Struct, frozen=True):
+    pass
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """`pending` holds the offers that may still win, claimed ones last and in the order of their claims."""
+
+    task_id: TaskId
+    round: int
+    pending: Mapping[OfferId, Offer] = {}
+    reserving: OfferId | None = None
+
+
+class Over(msgspec.Struct, frozen=True):
+    how: Literal["awarded", "exhausted", "withdrawn"]
+    winner: OfferId | None = None
+
+
+type Tender = Unopened | Open | Over
+
+
+class OfferNotPending(Refused):
+    rule = "offer-not-pending"
+
+    def __init__(self, offer_id: OfferId) -> None:
+        super().__init__(f"offer {offer_id} is not pending")
+        self.offer_id = offer_id
+
+
+class NotYourOffer(Refused):
+    rule = "not-your-offer"
+
+    def __init__(self, offer_id: OfferId, actor: str) -> None:
+        super().__init__(f"offer {offer_id} was not made to {actor}")
+        self.offer_id = offer_id
+
+
+class OfferHasExpired(Refused):
+    rule = "offer-has-expired"
+
+    def __init__(self, offer_id: OfferId, expired_at: datetime) -> None:
+        super().__init__(f"offer {offer_id} expired at {expired_at.isoformat()}")
+        self.offer_id = offer_id
+        self.expired_at = expired_at
+
+
+def decide(tender: Tender, command: TenderCommand, context: Context) -> list[TenderEvent]:
+    match command:
+        case OpenTender():
+            return open_tender(tender, command)
+        case ViewOffer():
+            return view_offer(tender, command, context)
+        case ClaimOffer():
+            return claim_offer(tender, command, context)
+        case DeclineOffer():
+            return decline_offer(tender, command, context)
+        case AwardTender():
+            return award_tender(tender, command)
+        case RejectClaim():
+            return reject_claim(tender, command)
+        case ExpireOffer():
+            return expire_offer(tender, command, context.now)
+        case WithdrawTender():
+            return withdraw_tender(tender, command)
+        case _:
+            assert_never(command)
+
+
+def open_tender(tender: Tender, command: OpenTender) -> list[TenderEvent]:
+    """The decision comes first, so that also a task that nobody can take has its why."""
+    if not isinstance(tender, Unopened):
+        return []
+    decision = DispatchDecisionRecorded(
+        task_id=command.task_id,
+        round=command.round,
+        mode=command.mode,
+        candidates=command.candidates,
+        excluded=command.excluded,
+        policy_version=command.policy_version,
+        input_hash=command.input_hash,
+        solver=command.solver,
+    )
+    if not command.offers:
+        return [decision, TenderExhausted(task_id=command.task_id, round=command.round)]
+    sent = (
+        OfferSent(offer_id=offer.offer_id, rider_id=offer.rider_id, expires_at=offer.expires_at)
+        for offer in command.offers
+    )
+    return [
+        decision,
+        TenderOpened(task_id=command.task_id, round=command.round, mode=command.mode),
+        *sent,
+    ]
+
+
+def view_offer(tender: Tender, command: ViewOffer, context: Context) -> list[TenderEvent]:
+    _, offer = own_offer(tender, command.offer_id, context)
+    return [] if offer.viewed else [OfferViewed(offer_id=command.offer_id, rider_id=offer.rider_id)]
+
+
+def claim_offer(tender: Tender, command: ClaimOffer, context: Context) -> list[TenderEvent]:
+    """A claim is recorded at once; claims are tried one at a time, in the order they came."""
+    if isinstance(tender, Over) and tender.winner == command.offer_id:
+        return []
+    still, offer = own_offer(tender, command.offer_id, context)
+    if offer.claimed:
+        return []
+    if context.now >= offer.expires_at:
+        raise OfferHasExpired(command.offer_id, offer.expires_at)
+    claimed = OfferClaimed(offer_id=command.offer_id, rider_id=offer.rider_id)
+    if still.reserving is not None:
+        return [claimed]
+    return [claimed, request_reservation(still, command.offer_id, offer)]
+
+
+def decline_offer(tender: Tender, command: DeclineOffer, context: Context) -> list[TenderEvent]:
+    """A claimed offer is no longer declined: its reservation decides."""
+    still, offer = own_offer(tender, command.offer_id, context)
+    if offer.claimed:
+        raise NotInThisState(needed="not yet claimed", actual="claimed")
+    declined = OfferDeclined(
+        offer_id=command.offer_id, rider_id=offer.rider_id, reason_code=command.reason_code
+    )
+    return [declined, *exhausted_without(still, command.offer_id)]
+
+
+def award_tender(tender: Tender, command: AwardTender) -> list[TenderEvent]:
+    """The rider is reserved: the claim wins, and every other offer is lost in the same breath."""
+    match tender:
+        case Over(how="awarded", winner=command.offer_id):
+            return []
+        case Open(reserving=command.offer_id):
+            won = tender.pending[command.offer_id]
+            return [
+                OfferAccepted(offer_id=command.offer_id, rider_id=won.rider_id),
+                TenderAwarded(offer_id=command.offer_id, rider_id=won.rider_id, task_id=tender.task_id),
+                *(
+                    OfferLost(offer_id=offer_id, rider_id=other.rider_id)
+                    for offer_id, other in tender.pending.items()
+                    if offer_id != command.offer_id
+                ),
+            ]
+        case _:
+            raise OfferNotPending(command.offer_id)
+
+
+def reject_claim(tender: Tender, command: RejectClaim) -> list[TenderEvent]:
+    """The rider could not be reserved: the claim goes, the next one is tried."""
+    match tender:
+        case Open(reserving=command.offer_id):
+            rejected = ClaimRejected(
+                offer_id=command.offer_id,
+                rider_id=tender.pending[command.offer_id].rider_id,
+                reason_code=command.reason_code,
+            )
+            following = next_claim(tender, after=command.offer_id)
+            return [rejected, *following, *exhausted_without(tender, command.offer_id)]
+        case _:
+            return []
+
+
+def expire_offer(tender: Tender, command: ExpireOffer, now: datetime) -> list[TenderEvent]:
+    """A claimed offer does not expire: its reservation decides."""
+    match tender:
+        case Open(pending={command.offer_id: Offer(claimed=False) as offer}) if now >= offer.expires_at:
+            expired = OfferExpired(offer_id=command.offer_id, rider_id=offer.rider_id)
+            return [expired, *exhausted_without(tender, command.offer_id)]
+        case _:
+            return []
+
+
+def withdraw_tender(tender: Tender, command: WithdrawTender) -> list[TenderEvent]:
+    match tender:
+        case Open():
+            withdrawn = (
+                OfferWithdrawn(offer_id=offer_id, rider_id=offer.rider_id)
+                for offer_id, offer in tender.pending.items()
+            )
+            return [*withdrawn, TenderWithdrawn(task_id=tender.task_id, reason_code=command.reason_code)]
+        case _:
+            return []
+
+
+def exhausted_without(tender: Open, offer_id: OfferId) -> list[TenderExhausted]:
+    if any(other != offer_id for other in tender.pending):
+        return []
+    return [TenderExhausted(task_id=tender.task_id, round=tender.round)]
+
+
+def next_claim(tender: Open, *, after: OfferId) -> list[ReservationRequested]:
+    waiting = (item for item in tender.pending.items() if item[1].claimed and item[0] != after)
+    return [request_reservation(tender, offer_id, offer) for offer_id, offer in waiting][:1]
+
+
+def request_reservation(tender: Open, offer_id: OfferId, offer: Offer) -> ReservationRequested:
+    return ReservationRequested(offer_id=offer_id, rider_id=offer.rider_id, task_id=tender.task_id)
+
+
+def own_offer(tender: Tender, offer_id: OfferId, context: Context) -> tuple[Open, Offer]:
+    offer = tender.pending.get(offer_id) if isinstance(tender, Open) else None
+    if offer is None or not isinstance(tender, Open):
+        raise OfferNotPending(offer_id)
+    if context.actor != offer.rider_id:
+        raise NotYourOffer(offer_id, context.actor)
+    return tender, offer
+
+
+def evolve(tender: Tender, event: TenderEvent) -> Tender:
+    match event:
+        case DispatchDecisionRecorded():
+            return Open(task_id=event.task_id, round=event.round)
+        case TenderOpened():
+            return tender
+        case OfferSent():
+            return with_offer(still_open(tender), event.offer_id, Offer(event.rider_id, event.expires_at))
+        case OfferViewed():
+            viewed = replace(still_open(tender).pending[event.offer_id], viewed=True)
+            return with_offer(still_open(tender), event.offer_id, viewed)
+        case OfferClaimed():
+            return claims_last(still_open(tender), event.offer_id)
+        case ReservationRequested():
+            return replace(still_open(tender), reserving=event.offer_id)
+        case ClaimRejected():
+            rejected = without_offer(still_open(tender), event.offer_id)
+            return replace(rejected, reserving=None)
+        case OfferDeclined() | OfferExpired() | OfferWithdrawn():
+            return without_offer(still_open(tender), event.offer_id)
+        case TenderAwarded():
+            return Over("awarded", event.offer_id)
+        case TenderExhausted():
+            return Over("exhausted")
+        case TenderWithdrawn():
+            return Over("withdrawn")
+        case OfferAccepted() | OfferLost():
+            return tender
+        case _:
+            assert_never(event)
+
+
+def claims_last(tender: Open, offer_id: OfferId) -> Open:
+    claimed = replace(tender.pending[offer_id], claimed=True)
+    return with_offer(without_offer(tender, offer_id), offer_id, claimed)
+
+
+def still_open(tender: Tender) -> Open:
+    assert isinstance(tender, Open), f"an open tender, not {tender}"
+    return tender
+
+
+def with_offer(tender: Open, offer_id: OfferId, offer: Offer) -> Open:
+    return replace(tender, pending={**tender.pending, offer_id: offer})
+
+
+def without_offer(tender: Open, offer_id: OfferId) -> Open:
+    rest = {other: offer for other, offer in tender.pending.items() if other != offer_id}
+    return replace(tender, pending=rest)

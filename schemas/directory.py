@@ -1,0 +1,176 @@
+"""Directory: tenants, their outlets and their geofences; the policy that every decision sees."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from schemas.geo import Lat, Location, Lon
+from schemas.message import (
+    Command,
+    Event,
+    Input,
+    Metadata,
+    Moment,
+    Name,
+    OutletSlug,
+    Reference,
+    Slug,
+    TenantSlug,
+    Text,
+)
+from schemas.rider import DocumentKind
+
+MAX_VERTICES = 10_000
+
+TenantMode = Literal["live", "test"]
+TenderMode = Literal["direct", "broadcast"]
+FenceKind = Literal["outlet", "hub", "stop", "zone", "exclusion", "custom"]
+
+
+class TenantRules(Input, frozen=True, kw_only=True):
+    """What a tenant may set. A task keeps the rules of its creation."""
+
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 2
+    arrival_radius_m: Annotated[int, msgspec.Meta(ge=10, le=5_000)] = 150
+    pin_attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5
+    required_documents: list[DocumentKind] = []
+    tender_mode: TenderMode = "direct"
+    broadcast_size: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
+    offer_seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
+    hold_seconds: Annotated[int, msgspec.Meta(ge=5, le=600)] = 30
+    max_rounds: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
+    max_active_tasks: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
+    stale_fix_seconds: Annotated[int, msgspec.Meta(ge=30, le=86_400)] = 900
+
+
+class CreateTenant(Command, frozen=True, kw_only=True):
+    tenant: Slug
+    name: Name
+    mode: TenantMode = "live"
+    rules: TenantRules = TenantRules()
+
+
+class ChangeTenantRules(Command, frozen=True, kw_only=True):
+    """All the rules anew; what is left out is at its default."""
+
+    rules: TenantRules
+
+
+type TenantCommand = CreateTenant | ChangeTenantRules
+
+
+class TenantCreated(Event, frozen=True, kw_only=True):
+    tenant: TenantSlug
+    name: str
+    mode: TenantMode
+    rules: TenantRules
+
+
+class TenantRulesChanged(Event, frozen=True, kw_only=True):
+    rules: TenantRules
+
+
+type TenantEvent = TenantCreated | TenantRulesChanged
+
+
+class CreateOutlet(Command, frozen=True, kw_only=True):
+    """`zone` is an IANA time zone; calendars and business hours are judged in it."""
+
+    outlet: Slug
+    name: Name
+    location: Location
+    zone: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    address: Text | None = None
+    metadata: Metadata = {}
+
+
+class MoveOutlet(Command, frozen=True, kw_only=True):
+    location: Location
+    address: Text | None = None
+
+
+type OutletCommand = CreateOutlet | MoveOutlet
+
+
+class OutletCreated(Event, frozen=True, kw_only=True):
+    outlet: OutletSlug
+    name: str
+    location: Location
+    zone: str
+    address: str | None
+    metadata: dict[str, str]
+
+
+class OutletMoved(Event, frozen=True, kw_only=True):
+    location: Location
+    address: str | None
+
+
+type OutletEvent = OutletCreated | OutletMoved
+
+
+Vertex = tuple[Lon, Lat]
+"""Longitude first, as in GeoJSON (RFC 7946, section 3.1.1)."""
+
+Ring = Annotated[list[Vertex], msgspec.Meta(min_length=4, max_length=MAX_VERTICES)]
+"""Closed: the last vertex is the first."""
+
+
+class Circle(Input, frozen=True, kw_only=True, tag_field="type", tag="circle"):
+    center: Location
+    radius_m: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
+
+
+class Polygon(Input, frozen=True, kw_only=True, tag_field="type", tag="polygon"):
+    """The first ring is the outline, the others are holes."""
+
+    rings: Annotated[list[Ring], msgspec.Meta(min_length=1, max_length=100)]
+
+
+class CreateGeofence(Command, frozen=True, kw_only=True):
+    name: Name
+    kind: FenceKind = "custom"
+    shape: Circle | Polygon
+    outlet: Slug | None = None
+    valid_from: Moment | None = None
+    external_reference: Reference | None = None
+    source: Reference | None = None
+    metadata: Metadata = {}
+
+
+class ChangeGeofence(Command, frozen=True, kw_only=True):
+    shape: Circle | Polygon
+    valid_from: Moment | None = None
+
+
+class RemoveGeofence(Command, frozen=True, kw_only=True):
+    valid_until: Moment | None = None
+
+
+type GeofenceCommand = CreateGeofence | ChangeGeofence | RemoveGeofence
+
+
+class GeofenceCreated(Event, frozen=True, kw_only=True):
+    name: str
+    kind: FenceKind
+    shape: Circle | Polygon
+    outlet: OutletSlug | None
+    valid_from: datetime
+    external_reference: str | None
+    source: str
+    metadata: dict[str, str]
+
+
+class GeofenceChanged(Event, frozen=True, kw_only=True):
+    shape: Circle | Polygon
+    valid_from: datetime
+
+
+class GeofenceRemoved(Event, frozen=True, kw_only=True):
+    valid_until: datetime
+
+
+type GeofenceEvent = GeofenceCreated | GeofenceChanged | GeofenceRemoved
+
+type DirectoryEvent = TenantEvent | OutletEvent | GeofenceEvent

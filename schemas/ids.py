@@ -1,0 +1,52 @@
+"""Ids are derived, never drawn: the same request always meets the same aggregate (domain, section 2)."""
+
+from uuid import UUID, uuid5
+
+import msgspec
+
+from schemas.message import OfferId, RiderId, SubjectId, TaskId, TenderId
+
+NAMESPACE = UUID("6f1ed002-ab5d-5a0e-9d2c-1f5a3c7b9e42")
+"""For ever: every id on every log hangs on it."""
+
+
+def derived(*parts: str) -> str:
+    """uuid5 of the parts as a JSON array, so that no two different lists of parts read the same."""
+    return str(uuid5(NAMESPACE, msgspec.json.encode(parts).decode()))
+
+
+def aggregate_id(kind: str, tenant: str, source: str, reference: str) -> str:
+    return derived(kind, tenant, source, reference)
+
+
+def command_id(aggregate: str, key: str) -> str:
+    return derived("command", aggregate, key)
+
+
+def event_id(command: str, index: int) -> str:
+    return derived("event", command, str(index))
+
+
+def contact_subject(tenant: str, reference: str) -> SubjectId:
+    return SubjectId(derived(tenant, "contact", reference))
+
+
+def rider_subject(rider: RiderId) -> SubjectId:
+    """A rider's own data are sealed under the rider's id."""
+    return SubjectId(rider)
+
+
+def tenant_id(tenant: str) -> str:
+    return derived("tenant", tenant, "", tenant)
+
+
+def outlet_id(tenant: str, outlet: str) -> str:
+    return derived("outlet", tenant, "", outlet)
+
+
+def tender_id(task: TaskId, tender_round: int) -> TenderId:
+    return TenderId(derived("tender", task, str(tender_round)))
+
+
+def offer_id(tender: TenderId, rider: RiderId) -> OfferId:
+    return OfferId(derived("offer", tender, rider))

@@ -1,0 +1,115 @@
+"""What every message is: an immutable record whose stored name is its class name."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal, NewType
+
+import msgspec
+
+TenantSlug = NewType("TenantSlug", str)
+OutletSlug = NewType("OutletSlug", str)
+TaskId = NewType("TaskId", str)
+StopId = NewType("StopId", str)
+ParcelId = NewType("ParcelId", str)
+TenderId = NewType("TenderId", str)
+OfferId = NewType("OfferId", str)
+RiderId = NewType("RiderId", str)
+DeviceId = NewType("DeviceId", str)
+DocumentId = NewType("DocumentId", str)
+ShiftId = NewType("ShiftId", str)
+GeofenceId = NewType("GeofenceId", str)
+SubjectId = NewType("SubjectId", str)
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Text = Annotated[str, msgspec.Meta(max_length=2_000)]
+Code = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""A machine-readable reason from a registry, such as `customer_unavailable`."""
+Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,79}$")]
+Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Metadata = Annotated[
+    dict[
+        Annotated[str, msgspec.Meta(min_length=1, max_length=64)],
+        Annotated[str, msgspec.Meta(max_length=500)],
+    ],
+    msgspec.Meta(max_length=32),
+]
+
+Role = Literal["integrator", "dispatcher", "rider", "analyst", "auditor", "operator", "system"]
+"""`system` is our own processes; no token carries it."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a message."""
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a command."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An order. It may be refused."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact. It has happened, and nothing may refuse it."""
+
+
+class Personal[T](msgspec.Struct, frozen=True):
+    """A person's data: on the log only as `sealed`, in memory as `value` while the subject's key exists.
+
+    Once the key is erased both are empty: the person is forgotten and the record still verifies.
+    """
+
+    subject: SubjectId
+    value: T | None = None
+    sealed: bytes = b""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an event came from: the part of its envelope that folds may read."""
+
+    event_id: str
+    tenant: TenantSlug
+    outlet: OutletSlug | None
+    aggregate_id: str
+    version: int
+    event_time: datetime
+    recorded_at: datetime
+    actor: str
+    command_id: str
+    correlation_id: str
+    topic: str
+    partition: int
+    offset: int
+
+
+class Refused(Exception):
+    """A rule says no. Subclasses name the rule in kebab-case and carry its values."""
+
+    rule = "refused"
+
+    def values(self) -> Mapping[str, object]:
+        """The rule's values, as they stand in the problem's `values`."""
+        return vars(self)
+
+
+class NotInThisState(Refused):
+    rule = "not-in-this-state"
+
+    def __init__(self, *, needed: str, actual: str) -> None:
+        super().__init__(f"needs {needed}, is {actual}")
+        self.needed = needed
+        self.actual = actual
+
+
+class UnknownAggregate(Refused):
+    rule = "not-found"
+
+    def __init__(self, kind: str, aggregate_id: str) -> None:
+        super().__init__(f"there is no {kind} {aggregate_id}")
+        self.kind = kind
+        self.aggregate_id = aggregate_id

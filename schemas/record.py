@@ -1,0 +1,226 @@
+"""A record as it stands on Kafka: CloudEvents headers, our own, and the hash that chains it to the one before."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import msgspec
+
+from schemas import catalog
+from schemas.codec import Unseal
+from schemas.message import Event, OutletSlug, Source, TenantSlug
+
+CONTENT_TYPE = b"application/avro"
+SPECVERSION = b"1.0"
+UNHASHED = frozenset({"hash", "traceparent"})
+GENESIS = bytes(32)
+"""What stands before the first record of every topic-partition."""
+
+type Headers = Sequence[tuple[str, bytes]]
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a record says besides its event."""
+
+    event_id: str
+    type: str
+    source: str
+    event_time: datetime
+    recorded_at: datetime
+    aggregate_id: str
+    tenant: TenantSlug
+    outlet: OutletSlug | None
+    version: int
+    command_id: str
+    request_hash: str
+    command_index: int
+    command_size: int
+    policy_position: str
+    actor: str
+    correlation_id: str
+    causation_id: str | None
+    traceparent: str | None
+    epoch: int
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        headers = [
+            ("ce_specversion", SPECVERSION),
+            ("ce_id", self.event_id.encode()),
+            ("ce_type", self.type.encode()),
+            ("ce_source", self.source.encode()),
+            ("ce_time", stamp(self.event_time)),
+            ("ce_subject", self.aggregate_id.encode()),
+            ("content-type", CONTENT_TYPE),
+            ("recorded_at", stamp(self.recorded_at)),
+            ("tenant", self.tenant.encode()),
+            ("version", b"%d" % self.version),
+            ("command_id", self.command_id.encode()),
+            ("request_hash", self.request_hash.encode()),
+            ("command_index", b"%d" % self.command_index),
+            ("command_size", b"%d" % self.command_size),
+            ("policy_position", self.policy_position.encode()),
+            ("actor", self.actor.encode()),
+            ("correlation_id", self.correlation_id.encode()),
+            ("epoch", b"%d" % self.epoch),
+        ]
+        for name, value in (
+            ("outlet", self.outlet),
+            ("causation_id", self.causation_id),
+            ("traceparent", self.traceparent),
+        ):
+            if value is not None:
+                headers.append((name, value.encode()))
+        return headers
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A record with its place in the log. `value` is None for a tombstone."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    def header(self, name: str) -> str | None:
+        return next((value.decode() for header, value in self.headers if header == name), None)
+
+    @property
+    def is_control(self) -> bool:
+        return any(header == "control" for header, _ in self.headers)
+
+
+class Unreadable(ValueError):
+    """A record that no reader can take: `reason` says why. It belongs into `logistics.dead`."""
+
+    def __init__(self, stored: Stored, reason: str) -> None:
+        super().__init__(f"{stored.topic}/{stored.partition}@{stored.offset}: {reason}")
+        self.stored = stored
+        self.reason = reason
+
+
+def control_headers(type_name: str, source: str, at: datetime, epoch: int, event_id: str) -> Headers:
+    return [
+        ("ce_specversion", SPECVERSION),
+        ("ce_id", event_id.encode()),
+        ("ce_type", type_name.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", stamp(at)),
+        ("content-type", CONTENT_TYPE),
+        ("recorded_at", stamp(at)),
+        ("epoch", b"%d" % epoch),
+        ("control", b"1"),
+    ]
+
+
+def stamp(at: datetime) -> bytes:
+    """RFC 3339, UTC, microseconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
+
+
+def chained(previous: bytes, key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
+    """SHA-256 over the previous hash, key, value and headers by name, each with its length before it.
+
+    A length of ff ff ff ff stands for an absent key or value. `hash` and `traceparent` stay out.
+    """
+    digest = sha256(previous)
+    for part in (key, value):
+        digest.update(measured(part))
+    for name, content in sorted(headers):
+        if name not in UNHASHED:
+            digest.update(measured(name.encode()) + measured(content))
+    return digest.digest()
+
+
+def measured(part: bytes | None) -> bytes:
+    return b"\xff\xff\xff\xff" if part is None else len(part).to_bytes(4) + part
+
+
+class ChainBroken(ValueError):
+    """A record's hash does not follow from what stands before it."""
+
+    def __init__(self, stored: Stored) -> None:
+        super().__init__(f"the chain of {stored.topic}/{stored.partition} breaks at offset {stored.offset}")
+        self.stored = stored
+
+
+def verified(previous: bytes, stored: Stored) -> bytes:
+    """The chain after this record. Only a barrier may lack its hash. Raises ChainBroken."""
+    after = chained(previous, stored.key, stored.value, stored.headers)
+    claimed = stored.header("hash")
+    if claimed is None and not stored.is_control:
+        raise ChainBroken(stored)
+    if claimed is not None and claimed != after.hex():
+        raise ChainBroken(stored)
+    return after
+
+
+def envelope_of(stored: Stored) -> Envelope:
+    """Raises Unreadable where a header is missing or malformed."""
+    texts = {name: value.decode() for name, value in stored.headers}
+    try:
+        return Envelope(
+            event_id=texts["ce_id"],
+            type=texts["ce_type"],
+            source=texts["ce_source"],
+            event_time=datetime.fromisoformat(texts["ce_time"]),
+            recorded_at=datetime.fromisoformat(texts["recorded_at"]),
+            aggregate_id=texts["ce_subject"],
+            tenant=TenantSlug(texts["tenant"]),
+            outlet=OutletSlug(texts["outlet"]) if "outlet" in texts else None,
+            version=int(texts["version"]),
+            command_id=texts["command_id"],
+            request_hash=texts["request_hash"],
+            command_index=int(texts["command_index"]),
+            command_size=int(texts["command_size"]),
+            policy_position=texts["policy_position"],
+            actor=texts["actor"],
+            correlation_id=texts["correlation_id"],
+            causation_id=texts.get("causation_id"),
+            traceparent=texts.get("traceparent"),
+            epoch=int(texts["epoch"]),
+        )
+    except KeyError as missing:
+        raise Unreadable(stored, f"header {missing.args[0]} is missing") from missing
+    except ValueError as malformed:
+        raise Unreadable(stored, f"a header is malformed: {malformed}") from malformed
+
+
+def event_of(stored: Stored, unseal: Unseal | None) -> Event:
+    """Raises Unreadable for a value that is not an event of a known type."""
+    try:
+        return catalog.read(stored.value or b"", unseal)
+    except Exception as broken:  # fastavro raises whatever a broken byte leads it to
+        raise Unreadable(stored, f"{type(broken).__name__}: {broken}") from broken
+
+
+def source_of(envelope: Envelope, stored: Stored) -> Source:
+    return Source(
+        event_id=envelope.event_id,
+        tenant=envelope.tenant,
+        outlet=envelope.outlet,
+        aggregate_id=envelope.aggregate_id,
+        version=envelope.version,
+        event_time=envelope.event_time,
+        recorded_at=envelope.recorded_at,
+        actor=envelope.actor,
+        command_id=envelope.command_id,
+        correlation_id=envelope.correlation_id,
+        topic=stored.topic,
+        partition=stored.partition,
+        offset=stored.offset,
+    )
+
+
+type Unsealer = Callable[[Envelope, int], Unseal | None]
+"""Gives, for an envelope and its partition, what opens its personal data."""
+
+
+def whole_commands(records: Iterable[tuple[Envelope, Stored]]) -> int:
+    """How many of one partition's records, from the first, end at a command's boundary."""
+    whole = 0
+    for count, (envelope, _) in enumerate(records, start=1):
+        if envelope.command_index == envelope.command_size - 1:
+            whole = count
+    return whole

@@ -1,0 +1,359 @@
+"""Rider: who drives, whether they may, and what stands on their itinerary."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from schemas.geo import Location, Window
+from schemas.message import (
+    Code,
+    Command,
+    Count,
+    DeviceId,
+    DocumentId,
+    Event,
+    Id,
+    Input,
+    Metadata,
+    Moment,
+    Name,
+    OfferId,
+    Personal,
+    Record,
+    Reference,
+    ShiftId,
+    Slug,
+    StopId,
+    TaskId,
+    TenderId,
+    Text,
+)
+
+MAX_DOCUMENTS = 50
+MAX_DEVICES = 10
+MAX_SKILLS = 50
+
+Employment = Literal["staff", "freelance"]
+VehicleKind = Literal["foot", "bicycle", "scooter", "car", "van"]
+DocumentKind = Literal["identity", "licence", "insurance", "face_photo"]
+StopKind = Literal["pickup", "dropoff", "return"]
+
+
+# What can be asked
+
+
+class RegisterRider(Command, frozen=True, kw_only=True):
+    name: Name
+    phone: Annotated[str, msgspec.Meta(min_length=3, max_length=40)] | None = None
+    employment: Employment = "staff"
+    vehicle: VehicleKind = "car"
+    capacity_g: Count = 100_000
+    skills: Annotated[list[Slug], msgspec.Meta(max_length=MAX_SKILLS)] = []
+    external_reference: Reference | None = None
+    source: Reference | None = None
+    metadata: Metadata = {}
+
+
+class ApproveRider(Command, frozen=True, kw_only=True):
+    pass
+
+
+class RejectRider(Command, frozen=True, kw_only=True):
+    reason_code: Code
+
+
+class SuspendRider(Command, frozen=True, kw_only=True):
+    reason_code: Code
+    note: Text | None = None
+
+
+class ReinstateRider(Command, frozen=True, kw_only=True):
+    pass
+
+
+class SubmitDocument(Command, frozen=True, kw_only=True):
+    document_id: Id
+    kind: DocumentKind
+    number: Annotated[str, msgspec.Meta(min_length=1, max_length=80)] | None = None
+
+
+class VerifyDocument(Command, frozen=True, kw_only=True):
+    document_id: DocumentId
+    valid_from: Moment
+    expires_at: Moment
+
+
+class RejectDocument(Command, frozen=True, kw_only=True):
+    document_id: DocumentId
+    reason_code: Code
+
+
+class StartShift(Command, frozen=True, kw_only=True):
+    """`location` is where the rider starts, until the first fix tells better."""
+
+    ends_at: Moment
+    shift_id: Id | None = None
+    location: Location | None = None
+
+
+class EndShift(Command, frozen=True, kw_only=True):
+    pass
+
+
+class BindDevice(Command, frozen=True, kw_only=True):
+    """From `valid_from` on (default: now) the device's fixes are this rider's."""
+
+    device_id: Id
+    valid_from: Moment | None = None
+
+
+class UnbindDevice(Command, frozen=True, kw_only=True):
+    device_id: DeviceId
+    valid_until: Moment | None = None
+
+
+class NewPlannedStop(Input, frozen=True, kw_only=True):
+    """A stop as the road ahead needs it. `subject` is whose data its place is."""
+
+    stop_id: StopId
+    kind: StopKind
+    subject: str
+    location: Location
+    window: Window | None = None
+    service_seconds: Count = 120
+    load_g: int = 0
+
+
+class ReserveRider(Command, frozen=True, kw_only=True):
+    """Once `hold_until` has passed it is a quiet nothing, so a process replayed later adds no fact.
+
+    `round` is the task's: it tells one assignment of a task from the next. A dispatcher's order has no tender.
+    """
+
+    task_id: TaskId
+    round: Count
+    tender_id: TenderId | None = None
+    offer_id: OfferId | None = None
+    hold_until: Moment
+    stops: Annotated[list[NewPlannedStop], msgspec.Meta(min_length=1, max_length=50)]
+
+
+class ActivateReservation(Command, frozen=True, kw_only=True):
+    """The task is the rider's: its stops go into the itinerary."""
+
+    task_id: TaskId
+    round: Count
+
+
+class ReleaseReservation(Command, frozen=True, kw_only=True):
+    task_id: TaskId
+    round: Count
+    reason_code: Code
+
+
+class ExpireReservation(Command, frozen=True, kw_only=True):
+    """Sent when the deadline is due; firing late or twice changes nothing."""
+
+    task_id: TaskId
+    round: Count
+
+
+class InsertStops(Command, frozen=True, kw_only=True):
+    """More stops of a task that the rider already has, such as the way back."""
+
+    task_id: TaskId
+    round: Count
+    stops: Annotated[list[NewPlannedStop], msgspec.Meta(min_length=1, max_length=50)]
+
+
+class RemoveStops(Command, frozen=True, kw_only=True):
+    """Done, failed, or taken away. Without `stop_ids` the rider is through with the task."""
+
+    task_id: TaskId
+    round: Count
+    reason_code: Code
+    stop_ids: list[StopId] | None = None
+
+
+class StopRef(Input, frozen=True, kw_only=True):
+    """Stop ids are unique within their task only."""
+
+    task_id: TaskId
+    stop_id: StopId
+
+
+class ResequenceItinerary(Command, frozen=True, kw_only=True):
+    """The same stops in another order."""
+
+    itinerary_version: Count
+    order: Annotated[list[StopRef], msgspec.Meta(max_length=500)]
+
+
+type RiderCommand = (
+    RegisterRider
+    | ApproveRider
+    | RejectRider
+    | SuspendRider
+    | ReinstateRider
+    | SubmitDocument
+    | VerifyDocument
+    | RejectDocument
+    | StartShift
+    | EndShift
+    | BindDevice
+    | UnbindDevice
+    | ReserveRider
+    | ActivateReservation
+    | ReleaseReservation
+    | ExpireReservation
+    | InsertStops
+    | RemoveStops
+    | ResequenceItinerary
+)
+
+
+# What can happen
+
+
+class PlannedStop(Record, frozen=True, kw_only=True):
+    task_id: TaskId
+    stop_id: StopId
+    kind: StopKind
+    location: Personal[Location]
+    window: Window | None
+    service_seconds: int
+    load_g: int
+
+
+class RiderRegistered(Event, frozen=True, kw_only=True):
+    name: Personal[str]
+    phone: Personal[str] | None
+    employment: Employment
+    vehicle: VehicleKind
+    capacity_g: int
+    skills: list[str]
+    external_reference: str | None
+    source: str
+    metadata: dict[str, str]
+
+
+class RiderApproved(Event, frozen=True, kw_only=True):
+    pass
+
+
+class RiderRejected(Event, frozen=True, kw_only=True):
+    reason_code: str
+
+
+class RiderSuspended(Event, frozen=True, kw_only=True):
+    reason_code: str
+    note: str | None
+
+
+class RiderReinstated(Event, frozen=True, kw_only=True):
+    pass
+
+
+class DocumentSubmitted(Event, frozen=True, kw_only=True):
+    document_id: DocumentId
+    kind: DocumentKind
+    number: Personal[str] | None
+
+
+class DocumentVerified(Event, frozen=True, kw_only=True):
+    document_id: DocumentId
+    kind: DocumentKind
+    valid_from: datetime
+    expires_at: datetime
+
+
+class DocumentRejected(Event, frozen=True, kw_only=True):
+    document_id: DocumentId
+    reason_code: str
+
+
+class ShiftStarted(Event, frozen=True, kw_only=True):
+    shift_id: ShiftId
+    ends_at: datetime
+    location: Personal[Location] | None
+
+
+class ShiftEnding(Event, frozen=True, kw_only=True):
+    """No new reservations; what is under way is finished."""
+
+    shift_id: ShiftId
+
+
+class ShiftEnded(Event, frozen=True, kw_only=True):
+    shift_id: ShiftId
+
+
+class DeviceBound(Event, frozen=True, kw_only=True):
+    device_id: DeviceId
+    valid_from: datetime
+
+
+class DeviceUnbound(Event, frozen=True, kw_only=True):
+    device_id: DeviceId
+    valid_until: datetime
+
+
+class RiderReserved(Event, frozen=True, kw_only=True):
+    task_id: TaskId
+    round: int
+    tender_id: TenderId | None
+    offer_id: OfferId | None
+    hold_until: datetime
+    stops: list[PlannedStop]
+
+
+class ReservationActivated(Event, frozen=True, kw_only=True):
+    task_id: TaskId
+    round: int
+
+
+class ReservationReleased(Event, frozen=True, kw_only=True):
+    task_id: TaskId
+    round: int
+    reason_code: str
+
+
+class ItineraryStopsInserted(Event, frozen=True, kw_only=True):
+    itinerary_version: int
+    stops: list[PlannedStop]
+
+
+class ItineraryStopsRemoved(Event, frozen=True, kw_only=True):
+    itinerary_version: int
+    task_id: TaskId
+    stop_ids: list[StopId]
+    reason_code: str
+
+
+class ItineraryResequenced(Event, frozen=True, kw_only=True):
+    itinerary_version: int
+    order: list[StopRef]
+
+
+type RiderEvent = (
+    RiderRegistered
+    | RiderApproved
+    | RiderRejected
+    | RiderSuspended
+    | RiderReinstated
+    | DocumentSubmitted
+    | DocumentVerified
+    | DocumentRejected
+    | ShiftStarted
+    | ShiftEnding
+    | ShiftEnded
+    | DeviceBound
+    | DeviceUnbound
+    | RiderReserved
+    | ReservationActivated
+    | ReservationReleased
+    | ItineraryStopsInserted
+    | ItineraryStopsRemoved
+    | ItineraryResequenced
+)

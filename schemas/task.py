@@ -1,0 +1,506 @@
+"""Task: what can be asked of it and what can happen to it."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from schemas.geo import Location, ObservedFix, Window
+from schemas.message import (
+    Code,
+    Command,
+    Count,
+    Event,
+    Id,
+    Input,
+    Metadata,
+    Moment,
+    Name,
+    OfferId,
+    OutletSlug,
+    ParcelId,
+    Personal,
+    Record,
+    Reference,
+    RiderId,
+    Sha256,
+    Slug,
+    StopId,
+    TenderId,
+    Text,
+)
+
+MAX_STOPS = 50
+MAX_PARCELS = 200
+MAX_PROOFS = 20
+
+TaskKind = Literal["delivery", "pickup", "transfer", "return", "collection"]
+StopKind = Literal["pickup", "dropoff", "return"]
+ProofKind = Literal["pin", "photo"]
+PartyKind = Literal["outlet", "hub", "locker", "rider", "carrier", "recipient", "nobody"]
+Outcome = Literal["delivered", "partially_delivered", "not_delivered", "returned", "disposed"]
+Disposition = Literal["delivered", "returned", "lost", "disposed"]
+TenderOutcome = Literal["awarded", "exhausted", "expired", "withdrawn"]
+AttemptPolicy = Literal["retry_now", "return"]
+
+RequiredProof = Annotated[
+    list[Annotated[list[ProofKind], msgspec.Meta(min_length=1, max_length=10)]], msgspec.Meta(max_length=10)
+]
+"""Each inner list must be met by one of its kinds: [["pin", "photo"], ["signature"]] is (PIN or photo) and signature."""
+
+
+# What can be asked
+
+
+class NewContact(Input, frozen=True, kw_only=True):
+    """`reference` is the caller's own name for the person, so that one erasure reaches all their tasks."""
+
+    name: Name
+    phone: Annotated[str, msgspec.Meta(min_length=3, max_length=40)] | None = None
+    notes: Text | None = None
+    reference: Reference | None = None
+
+
+class NewStop(Input, frozen=True, kw_only=True):
+    """A pickup without a location is at the task's outlet."""
+
+    kind: Literal["pickup", "dropoff"]
+    stop_id: Id | None = None
+    location: Location | None = None
+    address: Text | None = None
+    contact: NewContact | None = None
+    window: Window | None = None
+    service_seconds: Annotated[int, msgspec.Meta(ge=0, le=14_400)] = 120
+    goods_ready_at: Moment | None = None
+    required_proof: RequiredProof = []
+
+
+class NewParcel(Input, frozen=True, kw_only=True):
+    """Without stops it goes from the first pickup to the last dropoff."""
+
+    parcel_id: Id | None = None
+    pickup_stop: Id | None = None
+    dropoff_stop: Id | None = None
+    barcode: Reference | None = None
+    description: Text | None = None
+    weight_g: Annotated[int, msgspec.Meta(ge=0, le=50_000_000)] = 0
+    volume_cm3: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
+
+
+class CreateTask(Command, frozen=True, kw_only=True):
+    kind: Literal["delivery"]
+    outlet: Slug
+    stops: Annotated[list[NewStop], msgspec.Meta(min_length=2, max_length=MAX_STOPS)]
+    parcels: Annotated[list[NewParcel], msgspec.Meta(max_length=MAX_PARCELS)] = []
+    external_reference: Reference | None = None
+    source: Reference | None = None
+    shipment_id: Reference | None = None
+    metadata: Metadata = {}
+
+
+class LocateStop(Command, frozen=True, kw_only=True):
+    stop_id: StopId
+    location: Location
+
+
+class RecordTender(Command, frozen=True, kw_only=True):
+    """Sent when a tender for this task has opened."""
+
+    tender_id: TenderId
+    round: Count
+
+
+class CloseTender(Command, frozen=True, kw_only=True):
+    """Sent when the tender has ended without a winner."""
+
+    tender_id: TenderId
+    outcome: TenderOutcome
+
+
+class AssignTask(Command, frozen=True, kw_only=True):
+    """With a tender it is a won claim; without one a dispatcher's order, which waits for the rider's yes."""
+
+    rider_id: RiderId
+    tender_id: TenderId | None = None
+    offer_id: OfferId | None = None
+
+
+class AcceptAssignment(Command, frozen=True, kw_only=True):
+    pass
+
+
+class DeclineAssignment(Command, frozen=True, kw_only=True):
+    reason_code: Code
+
+
+class UnassignTask(Command, frozen=True, kw_only=True):
+    """Before custody the task goes back to dispatch. `round` guards against a later assignment."""
+
+    reason_code: Code
+    round: Count | None = None
+
+
+class CancelTask(Command, frozen=True, kw_only=True):
+    """After custody the goods start on their way back instead."""
+
+    reason_code: Code
+    note: Text | None = None
+
+
+class ForceCompleteTask(Command, frozen=True, kw_only=True):
+    """An operator states where the goods are."""
+
+    disposition: Disposition
+    reason_code: Code
+    note: Text | None = None
+
+
+class PinEntry(Input, frozen=True, kw_only=True, tag_field="kind", tag="pin"):
+    pin: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4,8}$")]
+
+
+class PhotoEntry(Input, frozen=True, kw_only=True, tag_field="kind", tag="photo"):
+    sha256: Sha256
+    taken_at: Moment | None = None
+
+
+type ProofEntry = PinEntry | PhotoEntry
+Proofs = Annotated[list[PinEntry | PhotoEntry], msgspec.Meta(max_length=MAX_PROOFS)]
+
+
+class FieldReport(Command, frozen=True, kw_only=True):
+    """What a rider's device says has happened. Late is normal, and a physical fact is never refused."""
+
+    stop_id: StopId
+    observed_at: Moment
+    device_sequence: Count | None = None
+
+
+class ReportEnRoute(FieldReport, frozen=True, kw_only=True):
+    pass
+
+
+class ReportArrived(FieldReport, frozen=True, kw_only=True):
+    """Too far from the stop needs `override_reason`, and the arrival is flagged."""
+
+    fix: ObservedFix
+    override_reason: Code | None = None
+
+
+class ReportPickedUp(FieldReport, frozen=True, kw_only=True):
+    """`short` names parcels that were not there; all others of the stop are now with the rider."""
+
+    short: Annotated[list[ParcelId], msgspec.Meta(max_length=MAX_PARCELS)] = []
+    proofs: Proofs = []
+
+
+class ReportDelivered(FieldReport, frozen=True, kw_only=True):
+    """`refused` names parcels that the recipient did not take; they stay with the rider."""
+
+    refused: Annotated[list[ParcelId], msgspec.Meta(max_length=MAX_PARCELS)] = []
+    refusal_reason: Code | None = None
+    proofs: Proofs = []
+
+
+class ReportAttemptFailed(FieldReport, frozen=True, kw_only=True):
+    reason_code: Code
+    note: Text | None = None
+    evidence: Annotated[list[Sha256], msgspec.Meta(max_length=10)] = []
+
+
+class ReportReturned(FieldReport, frozen=True, kw_only=True):
+    proofs: Proofs = []
+
+
+class CaptureProof(FieldReport, frozen=True, kw_only=True):
+    proofs: Annotated[list[PinEntry | PhotoEntry], msgspec.Meta(min_length=1, max_length=MAX_PROOFS)]
+
+
+type TaskReport = (
+    ReportEnRoute
+    | ReportArrived
+    | ReportPickedUp
+    | ReportDelivered
+    | ReportAttemptFailed
+    | ReportReturned
+    | CaptureProof
+)
+
+type TaskCommand = (
+    CreateTask
+    | LocateStop
+    | RecordTender
+    | CloseTender
+    | AssignTask
+    | AcceptAssignment
+    | DeclineAssignment
+    | UnassignTask
+    | CancelTask
+    | ForceCompleteTask
+    | TaskReport
+)
+
+
+# What can happen
+
+
+class Contact(Record, frozen=True, kw_only=True):
+    name: Personal[str]
+    phone: Personal[str] | None = None
+    notes: Personal[str] | None = None
+
+
+class Stop(Record, frozen=True, kw_only=True):
+    stop_id: StopId
+    kind: StopKind
+    location: Personal[Location] | None
+    address: Personal[str] | None
+    contact: Contact | None
+    window: Window | None
+    service_seconds: int
+    goods_ready_at: datetime | None
+    required_proof: list[list[ProofKind]]
+    pin_hash: str | None
+
+
+class Parcel(Record, frozen=True, kw_only=True):
+    parcel_id: ParcelId
+    pickup_stop: StopId
+    dropoff_stop: StopId
+    barcode: str | None
+    description: str | None
+    weight_g: int
+    volume_cm3: int
+
+
+class Party(Record, frozen=True, kw_only=True):
+    """Who has a parcel. `id` is the outlet's slug or the rider's id; recipient and nobody have none."""
+
+    kind: PartyKind
+    id: str | None = None
+
+
+class TaskCreated(Event, frozen=True, kw_only=True):
+    kind: TaskKind
+    outlet: OutletSlug
+    stops: list[Stop]
+    parcels: list[Parcel]
+    external_reference: str | None
+    source: str
+    shipment_id: str | None
+    metadata: dict[str, str]
+    tracking_code: str
+    tracking_token_hash: str
+    max_attempts: int
+    arrival_radius_m: int
+    pin_attempts: int
+
+
+class StopLocated(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    location: Personal[Location]
+
+
+class TaskDispatchable(Event, frozen=True, kw_only=True):
+    """`round` counts how often the task has come to dispatch, from 1."""
+
+    round: int
+
+
+class TaskTendered(Event, frozen=True, kw_only=True):
+    tender_id: TenderId
+    round: int
+
+
+class TaskTenderClosed(Event, frozen=True, kw_only=True):
+    tender_id: TenderId
+    outcome: TenderOutcome
+
+
+class TaskAssigned(Event, frozen=True, kw_only=True):
+    rider_id: RiderId
+    round: int
+    tender_id: TenderId | None
+    offer_id: OfferId | None
+
+
+class AssignmentAccepted(Event, frozen=True, kw_only=True):
+    rider_id: RiderId
+
+
+class TaskUnassigned(Event, frozen=True, kw_only=True):
+    rider_id: RiderId
+    round: int
+    reason_code: str
+
+
+class StopEnRoute(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    rider_id: RiderId
+
+
+class StopArrived(Event, frozen=True, kw_only=True):
+    """`override_reason` marks an arrival out of the stop's radius; `late` one reported after what followed it."""
+
+    stop_id: StopId
+    rider_id: RiderId
+    fix: Personal[ObservedFix]
+    distance_m: int | None
+    override_reason: str | None
+    late: bool
+
+
+class ParcelsPickedUp(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    parcel_ids: list[ParcelId]
+    from_party: Party
+    to_party: Party
+
+
+class ParcelsShort(Event, frozen=True, kw_only=True):
+    """They were not at the pickup; they stay with whoever had them."""
+
+    stop_id: StopId
+    parcel_ids: list[ParcelId]
+
+
+class ParcelsDelivered(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    parcel_ids: list[ParcelId]
+    from_party: Party
+    to_party: Party
+
+
+class ParcelsRefused(Event, frozen=True, kw_only=True):
+    """The recipient did not take them; custody does not change."""
+
+    stop_id: StopId
+    parcel_ids: list[ParcelId]
+    reason_code: str
+
+
+class ParcelsReturned(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    parcel_ids: list[ParcelId]
+    from_party: Party
+    to_party: Party
+
+
+class ParcelsWrittenOff(Event, frozen=True, kw_only=True):
+    """An operator closed the task: where its goods are by statement, not by report."""
+
+    parcel_ids: list[ParcelId]
+    disposition: Disposition
+    to_party: Party
+
+
+class ProofCaptured(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    kind: ProofKind
+    sha256: str | None
+    taken_at: datetime | None
+
+
+class PinRejected(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    attempt: int
+    attempts_left: int
+
+
+class DeliveryAttemptFailed(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    attempt: int
+    reason_code: str
+    note: str | None
+    evidence: list[str]
+    policy: AttemptPolicy
+
+
+class StopCompleted(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    rider_id: RiderId
+
+
+class StopFailed(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    reason_code: str
+
+
+class StopSkipped(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    reason_code: str
+
+
+class ReturnStarted(Event, frozen=True, kw_only=True):
+    """The goods go back: `stop` is new and stands last."""
+
+    stop: Stop
+    parcel_ids: list[ParcelId]
+    reason_code: str
+
+
+class TaskCompleted(Event, frozen=True, kw_only=True):
+    outcome: Outcome
+
+
+class TaskFailed(Event, frozen=True, kw_only=True):
+    outcome: Outcome
+    reason_code: str
+
+
+class TaskCancelled(Event, frozen=True, kw_only=True):
+    reason_code: str
+    note: str | None
+
+
+class TaskReturned(Event, frozen=True, kw_only=True):
+    outcome: Outcome
+
+
+class TaskForceCompleted(Event, frozen=True, kw_only=True):
+    outcome: Outcome
+    reason_code: str
+    note: str | None
+
+
+class FieldReportConflicted(Event, frozen=True, kw_only=True):
+    """A report that does not fit the state. A dispatcher must look at it."""
+
+    report: str
+    stop_id: StopId
+    rider_id: RiderId
+    observed_at: datetime
+    conflict: str
+
+
+type TaskEvent = (
+    TaskCreated
+    | StopLocated
+    | TaskDispatchable
+    | TaskTendered
+    | TaskTenderClosed
+    | TaskAssigned
+    | AssignmentAccepted
+    | TaskUnassigned
+    | StopEnRoute
+    | StopArrived
+    | ParcelsPickedUp
+    | ParcelsShort
+    | ParcelsDelivered
+    | ParcelsRefused
+    | ParcelsReturned
+    | ParcelsWrittenOff
+    | ProofCaptured
+    | PinRejected
+    | DeliveryAttemptFailed
+    | StopCompleted
+    | StopFailed
+    | StopSkipped
+    | ReturnStarted
+    | TaskCompleted
+    | TaskFailed
+    | TaskCancelled
+    | TaskReturned
+    | TaskForceCompleted
+    | FieldReportConflicted
+)

@@ -1,0 +1,209 @@
+from story import KAMPPI, NOON, Story, minutes, nothing_yet
+
+from commands.rider import (
+    CannotReserve,
+    ItineraryChanged,
+    NotAnInterval,
+    NotReserved,
+    NotThatItinerary,
+    UnknownDocument,
+    planned_stops,
+)
+from commands.rider_state import peak_load_g
+from schemas.message import DocumentId, NotInThisState, StopId, TaskId, TenderId
+from schemas.rider import (
+    ActivateReservation,
+    ApproveRider,
+    BindDevice,
+    EndShift,
+    ExpireReservation,
+    InsertStops,
+    NewPlannedStop,
+    RegisterRider,
+    ReinstateRider,
+    RejectRider,
+    ReleaseReservation,
+    RemoveStops,
+    ResequenceItinerary,
+    ReserveRider,
+    StartShift,
+    StopRef,
+    SubmitDocument,
+    SuspendRider,
+    UnbindDevice,
+    VerifyDocument,
+)
+
+TASK, OTHER = TaskId("task-1"), TaskId("task-2")
+TENDER = TenderId("tender-1")
+PICKUP, DROPOFF = StopId("stop-1"), StopId("stop-2")
+
+
+def stops(load_g: int = 1_000) -> list[NewPlannedStop]:
+    return [
+        NewPlannedStop(stop_id=PICKUP, kind="pickup", subject="s", location=KAMPPI, load_g=load_g),
+        NewPlannedStop(stop_id=DROPOFF, kind="dropoff", subject="s", location=KAMPPI, load_g=-load_g),
+    ]
+
+
+def reserve(task: TaskId = TASK, *, load_g: int = 1_000, task_round: int = 1) -> ReserveRider:
+    return ReserveRider(
+        task_id=task, round=task_round, tender_id=TENDER, hold_until=minutes(1), stops=stops(load_g)
+    )
+
+
+def registered() -> Story:
+    return nothing_yet("rider").when(RegisterRider(name="Ann", capacity_g=5_000)).happened()
+
+
+def approved() -> Story:
+    return registered().when(ApproveRider()).happened()
+
+
+def on_shift() -> Story:
+    return approved().when(StartShift(ends_at=minutes(480), location=KAMPPI)).happened()
+
+
+def reserved() -> Story:
+    return on_shift().when(reserve()).happened()
+
+
+def underway() -> Story:
+    return reserved().when(ActivateReservation(task_id=TASK, round=1)).happened()
+
+
+def test_a_rider_is_invited_then_approved_and_may_be_suspended():
+    registered().when(ApproveRider()).tells("RiderApproved")
+    registered().when(RejectRider(reason_code="no_licence")).tells("RiderRejected")
+    suspended = approved().when(SuspendRider(reason_code="complaint")).tells("RiderSuspended").happened()
+    suspended.when(StartShift(ends_at=minutes(60))).refuses(CannotReserve)
+    suspended.when(ApproveRider()).refuses(NotInThisState)
+    suspended.when(ReinstateRider()).tells("RiderReinstated")
+    nothing_yet("rider").when(ApproveRider()).refuses(NotInThisState)
+
+
+def test_a_document_that_expires_at_noon_shuts_the_rider_out_at_noon():
+    story = (
+        approved()
+        .where(required_documents=["licence"])
+        .when(SubmitDocument(document_id="d-1", kind="licence"))
+        .and_then(VerifyDocument(document_id=DocumentId("d-1"), valid_from=minutes(-60), expires_at=NOON))
+        .happened()
+    )
+    story.at(minutes(-1)).when(StartShift(ends_at=minutes(60))).tells("ShiftStarted")
+    refused = story.at(NOON).when(StartShift(ends_at=minutes(60))).refuses(CannotReserve)
+    assert refused.values()["code"] == "document_expired"
+
+
+def test_a_required_document_must_be_there_and_verified():
+    story = approved().where(required_documents=["insurance"])
+    refused = story.when(StartShift(ends_at=minutes(60))).refuses(CannotReserve)
+    assert refused.values()["code"] == "document_missing"
+    story.when(VerifyDocument(document_id=DocumentId("x"), valid_from=NOON, expires_at=minutes(1))).refuses(
+        UnknownDocument
+    )
+
+
+def test_a_shift_ends_after_now():
+    approved().when(StartShift(ends_at=NOON)).refuses(NotAnInterval)
+
+
+def test_a_rider_on_shift_can_be_reserved_once_for_a_task():
+    on_shift().when(reserve()).tells("RiderReserved")
+    reserved().when(reserve()).then()
+
+
+def test_a_rider_who_is_off_shift_or_full_cannot_be_reserved():
+    assert approved().when(reserve()).refuses(CannotReserve).values()["code"] == "off_shift"
+    heavy = on_shift().when(reserve(load_g=5_001)).refuses(CannotReserve)
+    assert heavy.values()["code"] == "over_capacity"
+    busy = reserved().where(max_active_tasks=1).when(reserve(OTHER)).refuses(CannotReserve)
+    assert busy.values()["code"] == "too_many_tasks"
+    ended = (
+        on_shift()
+        .at(minutes(480))
+        .when(ReserveRider(task_id=TASK, round=1, hold_until=minutes(481), stops=stops()))
+    )
+    assert ended.refuses(CannotReserve).values()["code"] == "shift_ends_too_soon"
+
+
+def test_the_load_is_judged_at_its_heaviest_with_what_was_aboard_before():
+    first, second = planned_stops(TASK, stops(3_000)), planned_stops(OTHER, stops(2_500))
+    assert peak_load_g([*first, *second]) == 3_000
+    assert peak_load_g([first[0], second[0], first[1], second[1]]) == 5_500
+    assert peak_load_g([second[0], first[1], second[1]]) == 5_500, "the first task's goods are aboard already"
+
+
+def test_reserving_past_its_own_hold_is_a_quiet_nothing():
+    on_shift().at(minutes(1)).when(reserve()).then()
+
+
+def test_a_reservation_is_held_then_active_and_its_stops_are_ahead():
+    story = reserved().when(ActivateReservation(task_id=TASK, round=1))
+    story.tells("ReservationActivated", "ItineraryStopsInserted")
+    done = story.happened()
+    assert [stop.stop_id for stop in done.state.itinerary] == [PICKUP, DROPOFF]
+    done.when(ActivateReservation(task_id=TASK, round=1)).then()
+
+
+def test_a_hold_that_has_passed_is_not_activated_and_expires_only_when_due():
+    expire = ExpireReservation(task_id=TASK, round=1)
+    reserved().when(expire).then()
+    reserved().at(minutes(1)).when(expire).tells("ReservationReleased")
+    reserved().at(minutes(1)).when(ActivateReservation(task_id=TASK, round=1)).refuses(NotReserved)
+    underway().at(minutes(1)).when(expire).then()
+
+
+def test_a_passed_hold_no_longer_counts_against_the_rider():
+    late = ReserveRider(task_id=OTHER, round=1, hold_until=minutes(3), stops=stops())
+    reserved().where(max_active_tasks=1).at(minutes(2)).when(late).tells("RiderReserved")
+
+
+def test_what_is_told_of_an_earlier_round_changes_nothing():
+    story = underway()
+    story.when(RemoveStops(task_id=TASK, round=0, reason_code="unassigned")).then()
+    story.when(ReleaseReservation(task_id=TASK, round=0, reason_code="lost")).then()
+    story.when(InsertStops(task_id=TASK, round=0, stops=stops())).then()
+
+
+def test_done_stops_leave_the_itinerary_and_never_come_back():
+    story = underway().when(RemoveStops(task_id=TASK, round=1, reason_code="done", stop_ids=[PICKUP]))
+    story = story.tells("ItineraryStopsRemoved").happened()
+    story.when(InsertStops(task_id=TASK, round=1, stops=stops())).then()
+    story.when(RemoveStops(task_id=TASK, round=1, reason_code="done")).tells(
+        "ItineraryStopsRemoved", "ReservationReleased"
+    )
+
+
+def test_the_way_back_goes_onto_the_itinerary():
+    back = NewPlannedStop(stop_id=StopId("return-1"), kind="return", subject="s", location=KAMPPI)
+    underway().when(InsertStops(task_id=TASK, round=1, stops=[back])).tells("ItineraryStopsInserted")
+
+
+def test_a_shift_with_goods_under_way_ends_when_they_are_done():
+    story = underway().when(EndShift()).tells("ShiftEnding").happened()
+    assert story.when(reserve(OTHER)).refuses(CannotReserve).values()["code"] == "off_shift"
+    story.when(RemoveStops(task_id=TASK, round=1, reason_code="done")).tells(
+        "ItineraryStopsRemoved", "ReservationReleased", "ShiftEnded"
+    )
+
+
+def test_a_shift_without_goods_ends_at_once_and_lets_go_what_is_only_held():
+    on_shift().when(EndShift()).tells("ShiftEnded")
+    reserved().when(EndShift()).tells("ReservationReleased", "ShiftEnded")
+
+
+def test_the_itinerary_is_resequenced_at_its_version_with_pickups_first():
+    story = underway()
+    there = [StopRef(task_id=TASK, stop_id=PICKUP), StopRef(task_id=TASK, stop_id=DROPOFF)]
+    story.when(ResequenceItinerary(itinerary_version=0, order=there)).refuses(ItineraryChanged)
+    story.when(ResequenceItinerary(itinerary_version=1, order=there)).then()
+    story.when(ResequenceItinerary(itinerary_version=1, order=there[::-1])).refuses(NotThatItinerary)
+    story.when(ResequenceItinerary(itinerary_version=1, order=there[:1])).refuses(NotThatItinerary)
+
+
+def test_a_device_is_bound_from_a_time_until_a_time():
+    story = approved().when(BindDevice(device_id="phone-1")).tells("DeviceBound").happened()
+    story.when(BindDevice(device_id="phone-1")).then()
+    story.when(UnbindDevice(device_id="phone-1")).refuses(NotAnInterval)  # type: ignore[arg-type]
+    story.at(minutes(5)).when(UnbindDevice(device_id="phone-1")).tells("DeviceUnbound")  # type: ignore[arg-type]

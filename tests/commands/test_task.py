@@ -1,0 +1,344 @@
+from story import NOON, SECRETS, Story, context, minutes, nothing_yet
+
+from commands.field_reports import ParcelNotHere, PinAttemptsExhausted, TooFarFromStop
+from commands.task import (
+    GoodsInCustody,
+    NotTheAssignee,
+    ParcelMismatch,
+    StopNotKnown,
+    StopsMismatch,
+    pin_of,
+)
+from commands.context import UnknownOutlet
+from commands.task_state import leg_of, state_of
+from schemas.geo import Location, ObservedFix, Window
+from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId
+from schemas.task import (
+    AcceptAssignment,
+    AssignTask,
+    CancelTask,
+    CaptureProof,
+    CloseTender,
+    CreateTask,
+    DeclineAssignment,
+    ForceCompleteTask,
+    LocateStop,
+    NewContact,
+    NewParcel,
+    NewStop,
+    PhotoEntry,
+    PinEntry,
+    RecordTender,
+    ReportArrived,
+    ReportAttemptFailed,
+    ReportDelivered,
+    ReportEnRoute,
+    ReportPickedUp,
+    ReportReturned,
+    TaskUnassigned,
+    UnassignTask,
+)
+
+HOME = Location(lat=60.1610, lon=24.9420)
+PICKUP, DROPOFF, RETURN = StopId("stop-1"), StopId("stop-2"), StopId("return-1")
+ANN, BOB = RiderId("ann"), RiderId("bob")
+TENDER = TenderId("tender-1")
+PARCEL = ParcelId("parcel-1")
+PIN = pin_of(context(), DROPOFF)
+WRONG_PIN = "0000" if PIN != "0000" else "1111"
+
+
+def delivery(**changes: object) -> CreateTask:
+    stops = [
+        NewStop(kind="pickup"),
+        NewStop(kind="dropoff", location=HOME, contact=NewContact(name="Cleo"), required_proof=[["pin"]]),
+    ]
+    return CreateTask(
+        **{"kind": "delivery", "outlet": "kamppi", "stops": stops, "parcels": [NewParcel()]} | changes
+    )  # type: ignore[arg-type]
+
+
+def created(**changes: object) -> Story:
+    return told(nothing_yet("task").when(delivery(**changes)))
+
+
+def told(story: Story) -> Story:
+    return story.happened()
+
+
+def assigned_to(rider: RiderId, **changes: object) -> Story:
+    return (
+        created(**changes)
+        .when(RecordTender(tender_id=TENDER, round=1))
+        .and_then(AssignTask(rider_id=rider, tender_id=TENDER))
+        .happened()
+    )
+
+
+def state(story: Story) -> str:
+    return state_of(story.state)
+
+
+def picked_up(**changes: object) -> Story:
+    return told(assigned_to(ANN, **changes).by(ANN).when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)))
+
+
+def test_a_located_delivery_is_dispatchable_at_once():
+    nothing_yet("task").when(delivery()).tells("TaskCreated", "TaskDispatchable")
+
+
+def test_a_pickup_without_a_location_is_at_the_outlet():
+    story = created()
+    assert story.state.stops[PICKUP].stop.location.value.lat == 60.1688
+
+
+def test_a_dropoff_without_a_location_waits_until_it_is_located():
+    story = created(stops=[NewStop(kind="pickup"), NewStop(kind="dropoff")])
+    assert state(story) == "created"
+    story.when(LocateStop(stop_id=DROPOFF, location=HOME)).tells("StopLocated", "TaskDispatchable")
+    story.when(LocateStop(stop_id=StopId("nowhere"), location=HOME)).refuses(StopNotKnown)
+
+
+def test_stops_and_parcels_must_fit_each_other():
+    new = nothing_yet("task")
+    new.when(delivery(outlet="nowhere")).refuses(UnknownOutlet)
+    new.when(delivery(stops=[NewStop(kind="dropoff", location=HOME), NewStop(kind="pickup")])).refuses(
+        StopsMismatch
+    )
+    new.when(
+        delivery(stops=[NewStop(kind="pickup", stop_id="a"), NewStop(kind="dropoff", stop_id="a")])
+    ).refuses(StopsMismatch)
+    new.when(delivery(parcels=[NewParcel(dropoff_stop="stop-1")])).refuses(ParcelMismatch)
+    new.when(delivery(parcels=[NewParcel(parcel_id="p"), NewParcel(parcel_id="p")])).refuses(ParcelMismatch)
+    backwards = NewStop(kind="dropoff", window=Window(start=minutes(1), end=NOON))
+    new.when(delivery(stops=[NewStop(kind="pickup"), backwards])).refuses(StopsMismatch)
+
+
+def test_a_won_claim_makes_the_task_assigned_and_accepted():
+    story = created().when(RecordTender(tender_id=TENDER, round=1)).tells("TaskTendered")
+    story.and_then(AssignTask(rider_id=ANN, tender_id=TENDER)).tells("TaskAssigned", "AssignmentAccepted")
+    assert state(told(story)) == "accepted"
+
+
+def test_a_dispatchers_order_waits_for_the_riders_yes():
+    story = told(created().by("dis", "dispatcher").when(AssignTask(rider_id=ANN)).tells("TaskAssigned"))
+    assert state(story) == "assigned"
+    story.by(BOB).when(AcceptAssignment()).refuses(NotTheAssignee)
+    story.by(ANN).when(AcceptAssignment()).tells("AssignmentAccepted")
+    story.by(ANN).when(DeclineAssignment(reason_code="too_far")).tells("TaskUnassigned", "TaskDispatchable")
+
+
+def test_a_task_has_at_most_one_assignee():
+    assigned_to(ANN).when(AssignTask(rider_id=BOB, tender_id=TENDER)).refuses(NotInThisState)
+    assigned_to(ANN).when(AssignTask(rider_id=ANN, tender_id=TENDER)).then()
+
+
+def test_an_award_of_a_former_tender_does_not_assign():
+    story = (
+        created()
+        .when(RecordTender(tender_id=TENDER, round=1))
+        .and_then(CloseTender(tender_id=TENDER, outcome="exhausted"))
+    )
+    told(story).when(AssignTask(rider_id=ANN, tender_id=TENDER)).refuses(NotInThisState)
+
+
+def test_an_unassigned_task_comes_back_to_dispatch_in_the_next_round():
+    story = assigned_to(ANN).by("dis", "dispatcher").when(UnassignTask(reason_code="late"))
+    unassigned, dispatchable = story.decided()
+    assert unassigned == TaskUnassigned(rider_id=ANN, round=1, reason_code="late")
+    assert dispatchable.round == 2
+    told(story).when(UnassignTask(reason_code="late", round=1)).then()
+
+
+def test_goods_in_custody_are_not_unassigned():
+    picked_up().by("dis", "dispatcher").when(UnassignTask(reason_code="late")).refuses(GoodsInCustody)
+
+
+def test_the_delivery_is_told_from_stop_to_stop():
+    story = assigned_to(ANN).by(ANN)
+    here = ObservedFix(lat=60.1688, lon=24.9316, observed_at=NOON)
+    home = ObservedFix(lat=HOME.lat, lon=HOME.lon, observed_at=NOON)
+    legs = []
+    for report in (
+        ReportEnRoute(stop_id=PICKUP, observed_at=NOON),
+        ReportArrived(stop_id=PICKUP, observed_at=NOON, fix=here),
+        ReportPickedUp(stop_id=PICKUP, observed_at=NOON),
+        ReportEnRoute(stop_id=DROPOFF, observed_at=NOON),
+        ReportArrived(stop_id=DROPOFF, observed_at=NOON, fix=home),
+    ):
+        story = told(story.when(report))
+        legs.append(leg_of(story.state))
+    assert legs == ["en_route_pickup", "arrived_pickup", "picked_up", "en_route_dropoff", "arrived_dropoff"]
+    story.when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=PIN)])).tells(
+        "ParcelsDelivered", "ProofCaptured", "StopCompleted", "TaskCompleted"
+    )
+    assert told(story).state.outcome == "delivered"
+
+
+def test_an_arrival_far_from_the_stop_needs_a_reason():
+    away = ObservedFix(lat=60.18, lon=24.93, accuracy_m=10, observed_at=NOON)
+    story = assigned_to(ANN).by(ANN)
+    refused = story.when(ReportArrived(stop_id=PICKUP, observed_at=NOON, fix=away)).refuses(TooFarFromStop)
+    assert refused.values()["allowed_m"] == 160
+    why = ReportArrived(stop_id=PICKUP, observed_at=NOON, fix=away, override_reason="road_closed")
+    arrived = story.when(why).tells("StopArrived").decided()[0]
+    assert arrived.override_reason == "road_closed"
+
+
+def test_goods_handed_over_without_their_proof_leave_the_stop_open():
+    story = picked_up().when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)).tells("ParcelsDelivered")
+    told(story).when(CaptureProof(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=PIN)])).tells(
+        "ProofCaptured", "StopCompleted", "TaskCompleted"
+    )
+
+
+def test_either_proof_of_a_group_will_do():
+    stops = [
+        NewStop(kind="pickup"),
+        NewStop(kind="dropoff", location=HOME, required_proof=[["pin", "photo"]]),
+    ]
+    photo = PhotoEntry(sha256="a" * 64)
+    picked_up(stops=stops).when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON, proofs=[photo])).tells(
+        "ParcelsDelivered", "ProofCaptured", "StopCompleted", "TaskCompleted"
+    )
+
+
+def test_a_wrong_pin_is_a_fact_and_the_last_one_closes_the_door():
+    story = told(picked_up().when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)))
+    wrong = CaptureProof(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=WRONG_PIN)])
+    for left in (4, 3, 2, 1, 0):
+        rejected = story.when(wrong).tells("PinRejected").decided()[0]
+        assert rejected.attempts_left == left
+        story = told(story)
+    story.when(wrong).refuses(PinAttemptsExhausted)
+    story.when(CaptureProof(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=PIN)])).refuses(
+        PinAttemptsExhausted
+    )
+
+
+def test_a_pin_after_the_last_attempt_does_not_cost_the_physical_fact():
+    story = picked_up()
+    wrong = CaptureProof(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=WRONG_PIN)] * 5)
+    story = told(story.when(wrong))
+    story.when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=PIN)])).tells(
+        "ParcelsDelivered"
+    )
+
+
+def test_a_failed_attempt_is_tried_again_and_then_the_goods_go_back():
+    nobody_home = ReportAttemptFailed(stop_id=DROPOFF, observed_at=NOON, reason_code="customer_unavailable")
+    story = told(picked_up().when(nobody_home).tells("DeliveryAttemptFailed"))
+    story = told(story.when(nobody_home).tells("DeliveryAttemptFailed", "StopFailed", "ReturnStarted"))
+    assert state(story) == "returning"
+    story.when(ReportReturned(stop_id=RETURN, observed_at=NOON)).tells(
+        "ParcelsReturned", "StopCompleted", "TaskReturned"
+    )
+    assert told(story).state.outcome == "returned"
+
+
+def test_a_pickup_that_fails_for_good_fails_the_task():
+    closed = ReportAttemptFailed(stop_id=PICKUP, observed_at=NOON, reason_code="outlet_closed")
+    story = told(assigned_to(ANN).by(ANN).when(closed))
+    story.when(closed).tells("DeliveryAttemptFailed", "StopFailed", "StopSkipped", "TaskFailed")
+
+
+def test_refused_parcels_stay_with_the_rider_and_go_back():
+    parcels = [NewParcel(), NewParcel()]
+    some = ReportDelivered(
+        stop_id=DROPOFF, observed_at=NOON, refused=[ParcelId("parcel-2")], proofs=[PinEntry(pin=PIN)]
+    )
+    story = told(
+        picked_up(parcels=parcels)
+        .when(some)
+        .tells("ParcelsRefused", "ParcelsDelivered", "ProofCaptured", "StopCompleted", "ReturnStarted")
+    )
+    story = told(story.when(ReportReturned(stop_id=RETURN, observed_at=NOON)))
+    assert (state(story), story.state.outcome) == ("returned", "partially_delivered")
+
+
+def test_a_parcel_short_at_the_pickup_stays_with_the_outlet():
+    short = ReportPickedUp(stop_id=PICKUP, observed_at=NOON, short=[PARCEL])
+    story = told(assigned_to(ANN).by(ANN).when(short))
+    assert story.state.parcels[PARCEL].party.kind == "outlet"
+    assert state(story) == "failed"
+    unknown = ReportPickedUp(stop_id=PICKUP, observed_at=NOON, short=[ParcelId("other")])
+    assigned_to(ANN).by(ANN).when(unknown).refuses(ParcelNotHere)
+
+
+def test_cancelled_before_custody_it_ends_and_after_custody_it_goes_back():
+    assigned_to(ANN).when(CancelTask(reason_code="changed_mind")).tells("TaskCancelled")
+    picked_up().when(CancelTask(reason_code="changed_mind")).tells("ReturnStarted")
+
+
+def test_what_was_ended_is_not_cancelled():
+    story = told(created().when(CancelTask(reason_code="changed_mind")))
+    story.when(CancelTask(reason_code="changed_mind")).then()
+    done = told(
+        created().by("boss", "operator").when(ForceCompleteTask(disposition="delivered", reason_code="told"))
+    )
+    done.when(CancelTask(reason_code="changed_mind")).refuses(NotInThisState)
+
+
+def test_an_operator_says_where_the_goods_are():
+    lost = ForceCompleteTask(disposition="lost", reason_code="stolen")
+    story = told(
+        picked_up().by("boss", "operator").when(lost).tells("ParcelsWrittenOff", "TaskForceCompleted")
+    )
+    assert story.state.parcels[PARCEL].party.kind == "nobody"
+    assert story.state.outcome == "not_delivered"
+
+
+def test_what_a_device_tells_again_is_a_quiet_nothing():
+    story = picked_up()
+    story.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).then()
+    story.when(ReportEnRoute(stop_id=PICKUP, observed_at=NOON)).then()
+    done = told(story.when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=PIN)])))
+    done.when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)).then()
+    done.when(
+        ReportArrived(stop_id=DROPOFF, observed_at=NOON, fix=ObservedFix(lat=0, lon=0, observed_at=NOON))
+    ).then()
+
+
+def test_an_arrival_told_after_what_followed_it_is_recorded_as_late():
+    here = ObservedFix(lat=60.1688, lon=24.9316, observed_at=NOON)
+    late = picked_up().when(ReportArrived(stop_id=PICKUP, observed_at=NOON, fix=here)).tells("StopArrived")
+    assert late.decided()[0].late
+    assert told(late).state.stops[PICKUP].status == "completed"
+
+
+def test_a_report_that_cannot_be_true_is_put_to_a_person():
+    assigned_to(ANN).by(ANN).when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)).tells(
+        "FieldReportConflicted"
+    )
+    cancelled = told(
+        assigned_to(ANN).by("shop", "integrator").when(CancelTask(reason_code="changed_mind"))
+    ).by(ANN)
+    cancelled.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).tells("FieldReportConflicted")
+
+
+def test_a_former_riders_report_is_a_conflict_and_a_strangers_is_refused():
+    story = told(assigned_to(ANN).by("dis", "dispatcher").when(UnassignTask(reason_code="late")))
+    story.by(ANN).when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).tells("FieldReportConflicted")
+    story.by(BOB).when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).refuses(NotTheAssignee)
+
+
+def test_several_stops_are_delivered_one_by_one():
+    stops = [
+        NewStop(kind="pickup"),
+        NewStop(kind="dropoff", location=HOME),
+        NewStop(kind="dropoff", location=HOME),
+    ]
+    parcels = [NewParcel(dropoff_stop="stop-2"), NewParcel(dropoff_stop="stop-3")]
+    story = told(
+        picked_up(stops=stops, parcels=parcels).when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON))
+    )
+    assert state(story) == "in_progress"
+    story.when(ReportDelivered(stop_id=StopId("stop-3"), observed_at=NOON)).tells(
+        "ParcelsDelivered", "StopCompleted", "TaskCompleted"
+    )
+
+
+def test_the_pin_is_never_on_the_log():
+    made = nothing_yet("task").when(delivery()).decided()[0]
+    assert PIN not in repr(made)
+    assert made.stops[1].pin_hash == SECRETS.keyed_hash("pin", "a-1", DROPOFF, PIN)

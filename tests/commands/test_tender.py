@@ -1,0 +1,131 @@
+from story import NOON, Story, minutes, nothing_yet
+
+from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
+from schemas.message import NotInThisState, OfferId, RiderId, TaskId
+from schemas.tender import (
+    AwardTender,
+    Candidate,
+    ClaimOffer,
+    DeclineOffer,
+    Excluded,
+    ExpireOffer,
+    OfferAccepted,
+    OfferLost,
+    OpenTender,
+    PlannedOffer,
+    RejectClaim,
+    TenderAwarded,
+    ViewOffer,
+    WithdrawTender,
+)
+
+TASK, ANN, BOB = TaskId("task-1"), RiderId("ann"), RiderId("bob")
+TO_ANN, TO_BOB = OfferId("to-ann"), OfferId("to-bob")
+
+
+def opening(*offers: PlannedOffer) -> OpenTender:
+    return OpenTender(
+        task_id=TASK,
+        round=1,
+        mode="broadcast",
+        candidates=[Candidate(rider_id=ANN, rank=1, travel_s=60, distance_m=500, source="osrm")],
+        excluded=[Excluded(rider_id=RiderId("cyd"), code="off_shift")],
+        offers=list(offers),
+        policy_version=1,
+        input_hash="h",
+        solver="nearest-1",
+    )
+
+
+def both_asked() -> Story:
+    to_ann = PlannedOffer(offer_id=TO_ANN, rider_id=ANN, expires_at=minutes(1))
+    to_bob = PlannedOffer(offer_id=TO_BOB, rider_id=BOB, expires_at=minutes(1))
+    return nothing_yet("tender").when(opening(to_ann, to_bob)).happened()
+
+
+def bob_first() -> Story:
+    return both_asked().by(BOB).when(ClaimOffer(offer_id=TO_BOB)).happened()
+
+
+def test_the_decision_comes_first_and_the_offers_follow():
+    offer = PlannedOffer(offer_id=TO_ANN, rider_id=ANN, expires_at=minutes(1))
+    nothing_yet("tender").when(opening(offer)).tells("DispatchDecisionRecorded", "TenderOpened", "OfferSent")
+
+
+def test_without_a_candidate_it_ends_at_once_and_says_why():
+    nothing_yet("tender").when(opening()).tells("DispatchDecisionRecorded", "TenderExhausted")
+
+
+def test_a_claim_asks_for_a_reservation_and_does_not_win_yet():
+    both_asked().by(BOB).when(ClaimOffer(offer_id=TO_BOB)).tells("OfferClaimed", "ReservationRequested")
+
+
+def test_a_second_claim_waits_for_the_first():
+    bob_first().by(ANN).when(ClaimOffer(offer_id=TO_ANN)).tells("OfferClaimed")
+
+
+def test_the_award_ends_every_other_offer():
+    bob_first().when(AwardTender(offer_id=TO_BOB)).then(
+        OfferAccepted(offer_id=TO_BOB, rider_id=BOB),
+        TenderAwarded(offer_id=TO_BOB, rider_id=BOB, task_id=TASK),
+        OfferLost(offer_id=TO_ANN, rider_id=ANN),
+    )
+
+
+def test_when_a_claim_is_rejected_the_next_one_is_tried():
+    reject = RejectClaim(offer_id=TO_BOB, reason_code="off_shift")
+    bob_first().when(reject).tells("ClaimRejected")
+    both_claim = bob_first().by(ANN).when(ClaimOffer(offer_id=TO_ANN)).happened()
+    both_claim.when(reject).tells("ClaimRejected", "ReservationRequested")
+
+
+def test_when_nobody_is_left_the_tender_is_exhausted():
+    story = (
+        both_asked().by(ANN).when(DeclineOffer(offer_id=TO_ANN, reason_code="too_far")).tells("OfferDeclined")
+    )
+    story = story.happened()
+    story.by(BOB).when(DeclineOffer(offer_id=TO_BOB, reason_code="tired")).tells(
+        "OfferDeclined", "TenderExhausted"
+    )
+    story.at(minutes(1)).when(ExpireOffer(offer_id=TO_BOB)).tells("OfferExpired", "TenderExhausted")
+
+
+def test_only_the_rider_who_was_asked_may_answer():
+    both_asked().by(ANN).when(ClaimOffer(offer_id=TO_BOB)).refuses(NotYourOffer)
+    both_asked().by(ANN).when(ViewOffer(offer_id=TO_BOB)).refuses(NotYourOffer)
+    both_asked().by(ANN).when(DeclineOffer(offer_id=TO_BOB, reason_code="tired")).refuses(NotYourOffer)
+
+
+def test_a_claimed_offer_is_not_declined():
+    bob_first().when(DeclineOffer(offer_id=TO_BOB, reason_code="tired")).refuses(NotInThisState)
+
+
+def test_a_claim_after_the_expiry_is_refused():
+    both_asked().by(BOB).at(minutes(1)).when(ClaimOffer(offer_id=TO_BOB)).refuses(OfferHasExpired)
+
+
+def test_nothing_is_claimed_after_the_award():
+    won = bob_first().when(AwardTender(offer_id=TO_BOB)).happened()
+    won.by(ANN).when(ClaimOffer(offer_id=TO_ANN)).refuses(OfferNotPending)
+    won.by(BOB).when(ClaimOffer(offer_id=TO_BOB)).then()
+
+
+def test_an_offer_expires_when_due_and_never_before():
+    both_asked().at(NOON).when(ExpireOffer(offer_id=TO_BOB)).then()
+    both_asked().at(minutes(1)).when(ExpireOffer(offer_id=TO_BOB)).tells("OfferExpired")
+    bob_first().at(minutes(1)).when(ExpireOffer(offer_id=TO_BOB)).then()
+
+
+def test_a_withdrawn_tender_withdraws_its_offers():
+    both_asked().when(WithdrawTender(reason_code="cancelled")).tells(
+        "OfferWithdrawn", "OfferWithdrawn", "TenderWithdrawn"
+    )
+
+
+def test_what_a_process_repeats_changes_nothing():
+    won = bob_first().when(AwardTender(offer_id=TO_BOB)).happened()
+    both_asked().when(opening()).then()
+    won.when(AwardTender(offer_id=TO_BOB)).then()
+    won.when(RejectClaim(offer_id=TO_BOB, reason_code="late")).then()
+    won.at(minutes(1)).when(ExpireOffer(offer_id=TO_BOB)).then()
+    won.when(WithdrawTender(reason_code="cancelled")).then()

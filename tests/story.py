@@ -1,0 +1,116 @@
+"""given(history).when(command).then(events) or .refuses(rule): how decisions are told."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from commands.aggregates import AGGREGATES, BY_EVENT
+from commands.context import Context, OutletPolicy, Secrets, TenantPolicy
+from schemas.directory import TenantRules
+from schemas.geo import Location
+from schemas.message import Command, Event, OutletSlug, Refused, Role, TenantSlug
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ACME = TenantSlug("acme")
+KAMPPI = Location(lat=60.1688, lon=24.9316)
+SECRETS = Secrets(b"a secret that is long enough for tests")
+
+
+def minutes(count: float) -> datetime:
+    """So many minutes after noon."""
+    return NOON + timedelta(minutes=count)
+
+
+def policy(rules: TenantRules | None = None) -> TenantPolicy:
+    return TenantPolicy(
+        tenant=ACME,
+        mode="test",
+        rules=rules or TenantRules(),
+        outlets={OutletSlug("kamppi"): OutletPolicy(KAMPPI, "Europe/Helsinki")},
+        version=1,
+    )
+
+
+def context(
+    *,
+    now: datetime = NOON,
+    actor: str = "shop",
+    role: Role = "integrator",
+    rules: TenantRules | None = None,
+    aggregate_id: str = "a-1",
+) -> Context:
+    return Context(
+        now=now,
+        tenant=ACME,
+        aggregate_id=aggregate_id,
+        command_id="c-1",
+        actor=actor,
+        role=role,
+        secrets=SECRETS,
+        policy_or_none=policy(rules),
+    )
+
+
+class Story:
+    def __init__(self, kind: str, history: Sequence[Event]) -> None:
+        self.aggregate = AGGREGATES[kind]
+        self.state = self.aggregate.initial
+        self.now, self.actor, self.role, self.rules = NOON, "shop", "integrator", TenantRules()
+        self.take(history)
+
+    def take(self, events: Sequence[Event]) -> "Story":
+        for event in events:
+            self.state = self.aggregate.evolve(self.state, event)
+        return self
+
+    def at(self, now: datetime) -> "Story":
+        self.now = now
+        return self
+
+    def by(self, actor: str, role: Role = "rider") -> "Story":
+        self.actor, self.role = actor, role
+        return self
+
+    def where(self, **rules: Any) -> "Story":
+        self.rules = TenantRules(**rules)
+        return self
+
+    def when(self, command: Command) -> "Story":
+        self.command = command
+        return self
+
+    def and_then(self, command: Command) -> "Story":
+        """The command before has happened; now this one."""
+        self.take(self.decided())
+        return self.when(command)
+
+    def happened(self) -> "Story":
+        """What was decided is now history."""
+        return self.take(self.decided())
+
+    def then(self, *events: Event) -> None:
+        assert self.decided() == list(events)
+
+    def tells(self, *names: str) -> "Story":
+        """The names of the events, for stories in which their fields are not the point."""
+        assert [type(event).__name__ for event in self.decided()] == list(names)
+        return self
+
+    def refuses(self, rule: type[Refused]) -> Refused:
+        with pytest.raises(rule) as refused:
+            self.decided()
+        return refused.value
+
+    def decided(self) -> list[Event]:
+        known = context(now=self.now, actor=self.actor, role=self.role, rules=self.rules)  # type: ignore[arg-type]
+        return self.aggregate.decide(self.state, self.command, known)
+
+
+def given(*history: Event) -> Story:
+    return Story(BY_EVENT[type(history[0])].kind, history)
+
+
+def nothing_yet(kind: str) -> Story:
+    return Story(kind, ())
