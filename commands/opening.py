@@ -1,6 +1,6 @@
 """How a shard opens: read the log, fence every earlier owner, read to the own barriers, serve."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from schemas.message import Command, OutletSlug, Refused, Role, TenantSlug
+from schemas.message import Command, Refused, Role, TenantSlug
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,8 +86,8 @@ from schemas.task import (
     TaskFailed,
     TaskForceCompleted,
     TaskReturned,
-    TaskTendered,
     TaskTenderClosed,
+    TaskTendered,
     TaskUnassigned,
     UnassignTask,
 )

@@ -1,5 +1,6 @@
 from story import NOON, SECRETS, Story, context, minutes, nothing_yet
 
+from commands.context import UnknownOutlet
 from commands.field_reports import ParcelNotHere, PinAttemptsExhausted, TooFarFromStop
 from commands.task import (
     GoodsInCustody,
@@ -9,7 +10,6 @@ from commands.task import (
     StopsMismatch,
     pin_of,
 )
-from commands.context import UnknownOutlet
 from commands.task_state import leg_of, state_of
 from schemas.geo import Location, ObservedFix, Window
 from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId

@@ -1,0 +1,143 @@
+"""The write protocol against a real broker: each pitfall first, then its remedy."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from fresh import fresh_name
+
+from commands.log import Entry, Fenced, OffsetUnexpected, SequenceBroken, ShardLog
+from schemas.topics import FOR_EVER
+
+PARTITION = 0
+
+
+def entry(text: str) -> Entry:
+    return b"key", text.encode(), [("h", b"1")]
+
+
+@pytest.fixture
+async def topic(kafka: str) -> AsyncIterator[str]:
+    name = fresh_name("log")
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic(name, 1, 1, topic_configs=dict(FOR_EVER))])
+    await admin.close()
+    yield name
+
+
+async def opened(kafka: str, topic: str) -> ShardLog:
+    log = ShardLog({"bootstrap_servers": kafka}, f"logistics.{topic}", PARTITION, [topic])
+    await log.connect()
+    await log.take_epoch()
+    await log.barriers({topic: entry("barrier")})
+    return log
+
+
+async def contents(kafka: str, topic: str) -> list[str]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    await consumer.start()
+    place = TopicPartition(topic, PARTITION)
+    consumer.assign([place])
+    await consumer.seek_to_beginning(place)
+    end = (await consumer.end_offsets([place]))[place]
+    values: list[str] = []
+    while await consumer.position(place) < end:
+        for records in (await consumer.getmany(timeout_ms=200)).values():
+            values += [record.value.decode() for record in records]
+    await consumer.stop()
+    return values
+
+
+async def test_a_group_stands_as_one_batch_at_the_expected_offset(kafka: str, topic: str):
+    log = await opened(kafka, topic)
+    assert await log.append({topic: [entry("a"), entry("b")]}) == {topic: 1}
+    assert await log.append({topic: [entry("c")]}) == {topic: 3}
+    await log.close()
+    assert await contents(kafka, topic) == ["barrier", "a", "b", "c"]
+
+
+async def test_an_epoch_alone_fences_nothing_its_first_write_does(kafka: str, topic: str):
+    old = await opened(kafka, topic)
+    new = ShardLog({"bootstrap_servers": kafka}, f"logistics.{topic}", PARTITION, [topic])
+    await new.connect()
+    await new.take_epoch()
+    assert await old.append({topic: [entry("still mine")]}) == {topic: 1}, "the pitfall"
+    await new.barriers({topic: entry("barrier 2")})
+    with pytest.raises(Fenced):
+        await old.append({topic: [entry("zombie")]})
+    await asyncio.gather(old.close(), new.close())
+    assert await contents(kafka, topic) == ["barrier", "still mine", "barrier 2"]
+
+
+async def test_a_batch_that_stands_elsewhere_is_not_acknowledged(kafka: str, topic: str):
+    log = await opened(kafka, topic)
+    log.next_offset[topic] += 1
+    with pytest.raises(OffsetUnexpected):
+        await log.append({topic: [entry("a")]})
+    await log.close()
+
+
+async def test_a_reused_sequence_says_yes_and_writes_nothing_but_stands_at_the_wrong_offset(
+    kafka: str, topic: str
+):
+    log = await opened(kafka, topic)
+    await log.append({topic: [entry("a")]})
+    await log.append({topic: [entry("b")]})
+    log._sequence[topic] -= 1
+    with pytest.raises(OffsetUnexpected):
+        await log.append({topic: [entry("never written")]})
+    await log.close()
+    assert await contents(kafka, topic) == ["barrier", "a", "b"]
+
+
+async def test_a_gap_in_the_sequence_ends_the_tenure(kafka: str, topic: str):
+    log = await opened(kafka, topic)
+    log._sequence[topic] += 5
+    with pytest.raises(SequenceBroken):
+        await log.append({topic: [entry("a")]})
+    await log.close()
+
+
+async def test_a_batch_whose_answer_was_lost_is_sent_again_and_stands_once(kafka: str, topic: str):
+    log = await opened(kafka, topic)
+    send, lost = log._send_to, []
+
+    async def losing(leader: int, batches: dict[str, bytes]) -> list[tuple[str, int, int]]:
+        told = await send(leader, batches)
+        if not lost:
+            lost.append(told)
+            return []
+        return told
+
+    log._send_to = losing  # type: ignore[method-assign, assignment]
+    assert await log.append({topic: [entry("a")]}) == {topic: 1}
+    assert lost, "the first answer was lost"
+    assert await log.append({topic: [entry("b")]}) == {topic: 2}
+    await log.close()
+    assert await contents(kafka, topic) == ["barrier", "a", "b"]
+
+
+async def test_a_batch_too_large_is_told_and_the_sequence_stays_usable(kafka: str, topic: str):
+    log = await opened(kafka, topic)
+    huge = (b"key", b"x" * (9 << 20), [])
+    assert await log.append({topic: [huge]}) == {topic: None}
+    assert await log.append({topic: [entry("small")]}) == {topic: 1}
+    await log.close()
+
+
+async def test_a_producer_whose_id_is_gone_is_fenced_by_the_last_epoch_under_its_id(kafka: str, topic: str):
+    old = await opened(kafka, topic)
+    new = ShardLog({"bootstrap_servers": kafka}, f"logistics.{topic}.other-id", PARTITION, [topic])
+    await new.connect()
+    await new.take_epoch()
+    assert new.producer_id != old.producer_id
+    await new.barriers({topic: entry("barrier 2")})
+    old.next_offset[topic] = 2
+    assert await old.append({topic: [entry("a zombie that no epoch of ours reaches")]}) == {topic: 2}
+    await new.retire({topic: old.producer_id}, {topic: entry("retired")})
+    with pytest.raises(Fenced):
+        await old.append({topic: [entry("zombie")]})
+    await asyncio.gather(old.close(), new.close())

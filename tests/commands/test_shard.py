@@ -1,0 +1,341 @@
+"""A shard on a real log: what was acknowledged stands, once, and whoever comes next knows it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from fresh import fresh_name
+
+from commands.context import Secrets, UnknownTenant
+from commands.memory import Live
+from commands.order import AlreadyExists, Answer, IdempotencyKeyReused, Order, Unavailable, VersionConflict
+from commands.owners import Shards
+from commands.policy import Policy
+from schemas import ids
+from schemas.directory import CreateOutlet, CreateTenant
+from schemas.geo import Location
+from schemas.keyring import Keyring
+from schemas.message import Command, NotInThisState, StopId, TenantSlug, UnknownAggregate
+from schemas.record import GENESIS, ChainBroken, Stored, envelope_of, event_of, verified
+from schemas.task import CancelTask, CreateTask, LocateStop, NewContact, NewStop
+from schemas.topics import DIRECTORY, HISTORY, KEYS, TASK, TOPICS
+
+KEK = bytes(range(32))
+SECRETS = Secrets(b"a secret that is long enough for tests")
+PARTITIONS = 2
+HOME = Location(lat=60.161, lon=24.942)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class World:
+    """A log of its own, by a prefix to the cluster's name; topics are shared, so each test has its own tenant."""
+
+    kafka: str
+    cluster: str
+    tenant: TenantSlug
+    owned: list[Shards] = field(default_factory=list)
+
+    async def owner(self) -> Shards:
+        shards = Shards(
+            client_args={"bootstrap_servers": self.kafka},
+            cluster=self.cluster,
+            partitions=PARTITIONS,
+            keyring=Keyring(KEK),
+            policy=Policy(),
+            secrets=SECRETS,
+            clock=now,
+            owner=fresh_name("owner"),
+        )
+        await shards.start()
+        self.owned.append(shards)
+        return shards
+
+    def order(self, kind: str, aggregate_id: str, command: Command, key: str = "k", **more: object) -> Order:
+        command_id = ids.command_id(aggregate_id, key)
+        return Order(
+            **{
+                "tenant": self.tenant,
+                "kind": kind,
+                "aggregate_id": aggregate_id,
+                "command": command,
+                "command_id": command_id,
+                "request_hash": SECRETS.keyed_hash(repr(command)),
+                "actor": "shop",
+                "role": "integrator",
+                "correlation_id": command_id,
+            }
+            | more  # type: ignore[arg-type]
+        )
+
+    async def settle(self, shards: Shards) -> None:
+        tenant = CreateTenant(tenant=self.tenant, name="Acme", mode="test")
+        await shards.submit(self.order("tenant", ids.tenant_id(self.tenant), tenant))
+        outlet = CreateOutlet(outlet="kamppi", name="Kamppi", location=HOME, zone="Europe/Helsinki")
+        await shards.submit(self.order("outlet", ids.outlet_id(self.tenant, "kamppi"), outlet))
+
+    def task(self, reference: str) -> str:
+        return ids.aggregate_id("task", self.tenant, "shop", reference)
+
+    async def create(self, shards: Shards, reference: str, name: str = "Cleo", key: str = "k") -> Answer:
+        return await shards.submit(
+            self.order("task", self.task(reference), delivery(name), key, natural=True)
+        )
+
+
+def delivery(name: str = "Cleo", contact: str | None = None) -> CreateTask:
+    dropoff = NewStop(kind="dropoff", location=HOME, contact=NewContact(name=name, reference=contact))
+    return CreateTask(kind="delivery", outlet="kamppi", stops=[NewStop(kind="pickup"), dropoff])
+
+
+@pytest.fixture
+async def world(kafka: str) -> AsyncIterator[World]:
+    await make_topics(kafka)
+    world = World(kafka, fresh_name("cluster"), TenantSlug(fresh_name("acme")))
+    yield world
+    for shards in world.owned:
+        await shards.stop()
+
+
+async def make_topics(kafka: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    there = await admin.list_topics()
+    await admin.create_topics(
+        [
+            NewTopic(topic.name, topic.partitions or PARTITIONS, 1, topic_configs=dict(topic.config))
+            for topic in TOPICS
+            if topic.name not in there
+        ]
+    )
+    await admin.close()
+
+
+async def records(kafka: str, topic: str) -> list[Stored]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    await consumer.start()
+    places = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+    consumer.assign(places)
+    await consumer.seek_to_beginning(*places)
+    ends = await consumer.end_offsets(places)
+    found: list[Stored] = []
+    while any([await consumer.position(place) < ends[place] for place in places]):
+        for place, fetched in (await consumer.getmany(timeout_ms=200)).items():
+            found += [
+                Stored(place.topic, place.partition, r.offset, r.key, r.value, r.headers) for r in fetched
+            ]
+    await consumer.stop()
+    return found
+
+
+async def test_what_was_acknowledged_is_on_the_log_with_all_its_headers(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    answer = await world.create(shards, "order-1")
+    assert answer.events == ("TaskCreated", "TaskDispatchable")
+    mine = [r for r in await records(world.kafka, TASK.name) if r.key == answer.aggregate_id.encode()]
+    envelopes = [envelope_of(record) for record in mine]
+    assert [e.version for e in envelopes] == [1, 2]
+    assert [(e.command_index, e.command_size) for e in envelopes] == [(0, 2), (1, 2)]
+    assert {e.tenant for e in envelopes} == {world.tenant}
+    assert {e.outlet for e in envelopes} == {"kamppi"}
+    assert envelopes[0].type == "logistics.task.TaskCreated"
+    (place,) = answer.position
+    assert answer.position[place] == mine[-1].offset + 1
+
+
+async def test_a_repeated_create_meets_its_own_aggregate(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    first = await world.create(shards, "order-1")
+    again = await world.create(shards, "order-1", key="another key")
+    assert (again.repeated, again.version, again.position) == (True, first.version, first.position)
+    assert again.command_id == first.command_id
+    with pytest.raises(AlreadyExists):
+        await world.create(shards, "order-1", name="Dora")
+
+
+async def test_the_same_key_with_another_body_is_refused(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    task = (await world.create(shards, "order-1")).aggregate_id
+    cancel = world.order("task", task, CancelTask(reason_code="changed_mind"), "cancel-1")
+    first = await shards.submit(cancel)
+    again = await shards.submit(cancel)
+    assert (again.repeated, again.version) == (True, first.version)
+    with pytest.raises(IdempotencyKeyReused):
+        await shards.submit(world.order("task", task, CancelTask(reason_code="too_late"), "cancel-1"))
+
+
+async def test_two_of_the_same_in_one_group_are_one(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    answers = await asyncio.gather(*(world.create(shards, "order-1") for _ in range(20)))
+    assert sum(not answer.repeated for answer in answers) == 1
+    assert len({(answer.version, str(answer.position)) for answer in answers}) == 1
+
+
+async def test_a_refusal_is_not_remembered(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    task = world.task("order-1")
+    stray = world.order("task", task, LocateStop(stop_id=StopId("stop-2"), location=HOME), "locate")
+    with pytest.raises(UnknownAggregate):
+        await shards.submit(stray)
+    await world.create(shards, "order-1")
+    assert (await shards.submit(stray)).events == ()
+
+
+async def test_the_expected_version_is_checked(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    task = (await world.create(shards, "order-1")).aggregate_id
+    cancel = CancelTask(reason_code="changed_mind")
+    with pytest.raises(VersionConflict):
+        await shards.submit(world.order("task", task, cancel, "a", expected_version=1))
+    assert (await shards.submit(world.order("task", task, cancel, "b", expected_version=2))).version == 3
+
+
+async def test_a_foreign_tenants_aggregate_is_not_there(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    task = (await world.create(shards, "order-1")).aggregate_id
+    with pytest.raises(UnknownAggregate):
+        await shards.submit(
+            world.order("task", task, CancelTask(reason_code="mine"), tenant=TenantSlug("other"))
+        )
+
+
+async def test_a_second_owner_fences_the_first_and_has_every_acknowledged_command(world: World):
+    first = await world.owner()
+    await world.settle(first)
+    answers = await asyncio.gather(*(world.create(first, f"order-{n}") for n in range(50)))
+    second = await world.owner()
+    with pytest.raises(Unavailable):
+        await world.create(first, "order-after")
+    for number, answer in enumerate(answers):
+        again = await world.create(second, f"order-{number}")
+        assert (again.repeated, again.version, again.position) == (True, answer.version, answer.position)
+    assert (await world.create(second, "order-after")).version == 2
+
+
+async def test_a_fenced_owner_refuses_nothing_from_a_stale_memory(world: World):
+    first = await world.owner()
+    await world.settle(first)
+    task = (await world.create(first, "order-1")).aggregate_id
+    await world.owner()
+    for shard in first.shards().values():
+        shard._confirmed_s -= 2
+    with pytest.raises(Unavailable):
+        await first.submit(world.order("task", task, LocateStop(stop_id=StopId("nowhere"), location=HOME)))
+
+
+async def test_fold_of_the_log_is_the_owners_memory(world: World):
+    first = await world.owner()
+    await world.settle(first)
+    for number in range(10):
+        task = (await world.create(first, f"order-{number}")).aggregate_id
+        if number % 2:
+            await first.submit(world.order("task", task, CancelTask(reason_code="changed_mind"), "cancel"))
+    before = {p: dict(shard.memory.items()) for p, shard in first.shards().items()}
+    second = await world.owner()
+    after: dict[int, dict[str, Live]] = {p: dict(s.memory.items()) for p, s in second.shards().items()}
+    assert sum(len(memory) for memory in before.values()) >= 12
+    assert after == before
+
+
+async def test_a_tenure_whose_batch_stands_elsewhere_stops_and_opens_again(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    for shard in shards.shards().values():
+        shard._log.next_offset[TASK.name] += 7
+    with pytest.raises(Unavailable):
+        await world.create(shards, "order-1")
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                answer = await world.create(shards, "order-1")
+                break
+            except Unavailable:
+                await asyncio.sleep(0.1)
+    assert answer.version == 2
+    mine = [r for r in await records(world.kafka, TASK.name) if r.key == answer.aggregate_id.encode()]
+    assert len(mine) == 2, "it was written once, and found"
+
+
+async def test_the_chain_verifies_from_the_first_record(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    await asyncio.gather(*(world.create(shards, f"order-{n}") for n in range(5)))
+    await world.owner()
+    for topic in HISTORY:
+        verify_chain(await records(world.kafka, topic.name))
+
+
+async def test_an_edit_a_removal_and_a_reordering_show(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    await asyncio.gather(*(world.create(shards, f"order-{n}") for n in range(5)))
+    stored = [r for r in await records(world.kafka, TASK.name) if r.partition == 0]
+    at = next(n for n, record in enumerate(stored) if not record.is_control and n + 2 < len(stored))
+    edited = msgspec.structs.replace(stored[at], value=(stored[at].value or b"") + b"x")
+    for broken in (
+        [*stored[:at], edited, *stored[at + 1 :]],
+        [*stored[:at], *stored[at + 1 :]],
+        [*stored[:at], stored[at + 1], stored[at], *stored[at + 2 :]],
+    ):
+        with pytest.raises(ChainBroken):
+            verify_chain(broken)
+
+
+def verify_chain(stored: list[Stored]) -> None:
+    chain = dict.fromkeys(range(PARTITIONS), GENESIS)
+    for record in stored:
+        chain[record.partition] = verified(chain[record.partition], record)
+
+
+async def test_a_forgotten_contact_is_nowhere_to_be_found(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    contact = delivery("Persephone Unusual", contact="customer-7")
+    await shards.submit(world.order("task", world.task("order-1"), contact))
+    for topic in TOPICS[:9]:
+        for record in await records(world.kafka, topic.name):
+            assert b"Persephone" not in (record.value or b"") + repr(record.headers).encode()
+    subject = ids.contact_subject(world.tenant, "customer-7")
+    assert await shards.forget(subject) == 1
+    assert "Persephone" not in repr([dict(s.memory.items()) for s in shards.shards().values()])
+    successor = await world.owner()
+    assert "Persephone" not in repr([dict(s.memory.items()) for s in successor.shards().values()])
+    tombstones = [
+        r for r in await records(world.kafka, KEYS.name) if r.key == subject.encode() and r.value is None
+    ]
+    assert len(tombstones) == 1
+    verify_chain(await records(world.kafka, TASK.name))
+
+
+async def test_a_tenant_that_is_not_there_is_refused(world: World):
+    shards = await world.owner()
+    with pytest.raises(UnknownTenant):
+        await world.create(shards, "order-1")
+
+
+async def test_the_directory_is_seen_at_once_by_all_shards(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    answers = [await world.create(shards, f"order-{n}") for n in range(8)]
+    assert {place[1] for answer in answers for place in answer.position} == set(range(PARTITIONS))
+    directory = await records(world.kafka, DIRECTORY.name)
+    assert any(not record.is_control for record in directory)
+    assert event_of(next(r for r in directory if not r.is_control), None)
+    with pytest.raises(NotInThisState):
+        tenant = CreateTenant(tenant=world.tenant, name="Other")
+        await shards.submit(world.order("tenant", ids.tenant_id(world.tenant), tenant, "other"))

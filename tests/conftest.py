@@ -1,0 +1,59 @@
+"""The engines that tests run on: real ones, started once per run, each on data of its own."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from fresh import fresh_name
+
+from infra.embedded.jars import fetch_jars
+from infra.embedded.kafka import EmbeddedKafka
+from infra.embedded.postgres import EmbeddedPostgres
+
+JARS = Path(os.environ.get("LOGISTICS_JARS", ".logistics/jars"))
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Path]:
+    """A folder for the engines' data, on the disk where tests may write."""
+    folder = Path(tempfile.mkdtemp(prefix="logistics-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def jars() -> Path:
+    fetch_jars(JARS)
+    return JARS
+
+
+@pytest.fixture(scope="session")
+async def kafka(engines: Path, jars: Path) -> AsyncIterator[str]:
+    """The bootstrap address of a broker."""
+    broker = EmbeddedKafka(engines / "kafka", jars)
+    yield await broker.start()
+    await broker.stop()
+
+
+@pytest.fixture(scope="session")
+async def postgres_server(engines: Path) -> AsyncIterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(engines / "postgres")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def postgres(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The DSN of an empty database that is this test's own."""
+    name = fresh_name("t").replace("-", "_")
+    async with await psycopg.AsyncConnection.connect(postgres_server.dsn(), autocommit=True) as connection:
+        await connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    yield postgres_server.dsn(name)
+    async with await psycopg.AsyncConnection.connect(postgres_server.dsn(), autocommit=True) as connection:
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
