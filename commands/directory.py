@@ -1,6 +1,7 @@
 """Tenants, outlets and geofences: what all other decisions go by."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
@@ -202,7 +203,7 @@ def check_shape(shape: Circle | Polygon) -> None:
 def check_ring(number: int, ring: list[Vertex]) -> None:
     if ring[0] != ring[-1]:
         raise InvalidShape(f"ring {number} is not closed: its last vertex must be its first")
-    for place, (one, other) in enumerate(zip(ring, ring[1:], strict=False)):
+    for place, (one, other) in enumerate(pairwise(ring)):
         if abs(one[0] - other[0]) > 180:
             raise InvalidShape(f"ring {number} crosses the antimeridian after vertex {place}; split it there")
 

@@ -42,9 +42,7 @@ class TooFarFromStop(Refused):
     rule = "too-far-from-stop"
 
     def __init__(self, distance_m: int, allowed_m: int) -> None:
-        super().__init__(
-            f"the fix is {distance_m} m from the stop, {allowed_m} m are allowed; give an override_reason"
-        )
+        super().__init__(f"the fix is {distance_m} m from the stop, {allowed_m} m are allowed; give an override_reason")
         self.distance_m = distance_m
         self.allowed_m = allowed_m
 
@@ -163,9 +161,7 @@ def arrived(task: CreatedTask, stop: StopState, command: ReportArrived, context:
     ]
 
 
-def picked_up(
-    task: CreatedTask, stop: StopState, command: ReportPickedUp, context: Context
-) -> list[TaskEvent]:
+def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
         return []
     here = [p.parcel.parcel_id for p in parcels_of(task, stop)]
@@ -186,9 +182,7 @@ def picked_up(
     return with_proofs(task, stop, facts, command.proofs, context)
 
 
-def delivered(
-    task: CreatedTask, stop: StopState, command: ReportDelivered, context: Context
-) -> list[TaskEvent]:
+def delivered(task: CreatedTask, stop: StopState, command: ReportDelivered, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
         return []
     here = [p.parcel.parcel_id for p in parcels_of(task, stop)]
@@ -201,16 +195,12 @@ def delivered(
     if taken or not here:
         rider = Party(kind="rider", id=context.actor)
         facts.append(
-            ParcelsDelivered(
-                stop_id=stop.stop.stop_id, parcel_ids=taken, from_party=rider, to_party=RECIPIENT
-            )
+            ParcelsDelivered(stop_id=stop.stop.stop_id, parcel_ids=taken, from_party=rider, to_party=RECIPIENT)
         )
     return with_proofs(task, stop, facts, command.proofs, context)
 
 
-def returned(
-    task: CreatedTask, stop: StopState, command: ReportReturned, context: Context
-) -> list[TaskEvent]:
+def returned(task: CreatedTask, stop: StopState, command: ReportReturned, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
         return []
     fact = ParcelsReturned(
@@ -240,9 +230,7 @@ def attempt_failed(task: CreatedTask, stop: StopState, command: ReportAttemptFai
     return [failed, StopFailed(stop_id=stop.stop.stop_id, reason_code=command.reason_code)]
 
 
-def capture_proof(
-    task: CreatedTask, stop: StopState, command: CaptureProof, context: Context
-) -> list[TaskEvent]:
+def capture_proof(task: CreatedTask, stop: StopState, command: CaptureProof, context: Context) -> list[TaskEvent]:
     if task.ended or stop.status in OVER:
         return []
     return with_proofs(task, stop, [], command.proofs, context)
@@ -281,17 +269,13 @@ def proofs_of(
         match entry:
             case PhotoEntry():
                 events.append(
-                    ProofCaptured(
-                        stop_id=stop.stop.stop_id, kind="photo", sha256=entry.sha256, taken_at=entry.taken_at
-                    )
+                    ProofCaptured(stop_id=stop.stop.stop_id, kind="photo", sha256=entry.sha256, taken_at=entry.taken_at)
                 )
             case PinEntry() if failures >= task.pin_attempts:
                 if not physical:
                     raise PinAttemptsExhausted(task.pin_attempts)
             case PinEntry() if right_pin(stop, entry, context):
-                events.append(
-                    ProofCaptured(stop_id=stop.stop.stop_id, kind="pin", sha256=None, taken_at=None)
-                )
+                events.append(ProofCaptured(stop_id=stop.stop.stop_id, kind="pin", sha256=None, taken_at=None))
             case PinEntry():
                 failures += 1
                 left = task.pin_attempts - failures

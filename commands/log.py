@@ -223,16 +223,12 @@ class ShardLog:
         while not self._closed:
             try:
                 async with asyncio.timeout(2 * self._timeout_ms / 1000):
-                    node = await self._client.coordinator_lookup(
-                        CoordinationType.TRANSACTION, self._transactional_id
-                    )
+                    node = await self._client.coordinator_lookup(CoordinationType.TRANSACTION, self._transactional_id)
                     await self._client.ready(node, group=ConnectionGroup.COORDINATION)
                     told = await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
                 if told.error_code == errors.NoError.errno:
                     return told.producer_id, told.producer_epoch
-                logger.info(
-                    "no epoch yet", shard=self.partition, error=errors.for_code(told.error_code).__name__
-                )
+                logger.info("no epoch yet", shard=self.partition, error=errors.for_code(told.error_code).__name__)
             except (errors.KafkaError, OSError, TimeoutError) as unknown:
                 logger.info("no epoch yet", shard=self.partition, error=repr(unknown))
             await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])

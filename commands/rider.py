@@ -134,9 +134,7 @@ class NotThatItinerary(Refused):
     rule = "not-that-itinerary"
 
     def __init__(self) -> None:
-        super().__init__(
-            "the order must name each stop of the itinerary once, a task's pickups before its dropoffs"
-        )
+        super().__init__("the order must name each stop of the itinerary once, a task's pickups before its dropoffs")
 
 
 def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderEvent]:
@@ -260,9 +258,7 @@ def verify_document(rider: RegisteredRider, command: VerifyDocument) -> list[Rid
         raise UnknownDocument(command.document_id)
     if command.expires_at <= command.valid_from:
         raise NotAnInterval(command.valid_from, command.expires_at)
-    verified = replace(
-        document, status="verified", valid_from=command.valid_from, expires_at=command.expires_at
-    )
+    verified = replace(document, status="verified", valid_from=command.valid_from, expires_at=command.expires_at)
     if verified == document:
         return []
     return [
@@ -390,9 +386,7 @@ def planned_stops(task_id: TaskId, stops: list[NewPlannedStop]) -> list[PlannedS
     ]
 
 
-def activate_reservation(
-    rider: RegisteredRider, command: ActivateReservation, context: Context
-) -> list[RiderEvent]:
+def activate_reservation(rider: RegisteredRider, command: ActivateReservation, context: Context) -> list[RiderEvent]:
     reservation = rider.reservations.get(command.task_id)
     if reservation is None or reservation.round != command.round:
         raise NotReserved(command.task_id)
@@ -411,14 +405,10 @@ def release_reservation(rider: RegisteredRider, command: ReleaseReservation) -> 
     reservation = rider.reservations.get(command.task_id)
     if reservation is None or reservation.round != command.round or reservation.active:
         return []
-    return [
-        ReservationReleased(task_id=command.task_id, round=command.round, reason_code=command.reason_code)
-    ]
+    return [ReservationReleased(task_id=command.task_id, round=command.round, reason_code=command.reason_code)]
 
 
-def expire_reservation(
-    rider: RegisteredRider, command: ExpireReservation, context: Context
-) -> list[RiderEvent]:
+def expire_reservation(rider: RegisteredRider, command: ExpireReservation, context: Context) -> list[RiderEvent]:
     reservation = rider.reservations.get(command.task_id)
     if reservation is None or reservation.round != command.round or reservation.active:
         return []
@@ -436,9 +426,7 @@ def insert_stops(rider: RegisteredRider, command: InsertStops) -> list[RiderEven
     if not new:
         return []
     return [
-        ItineraryStopsInserted(
-            itinerary_version=rider.itinerary_version + 1, stops=planned_stops(command.task_id, new)
-        )
+        ItineraryStopsInserted(itinerary_version=rider.itinerary_version + 1, stops=planned_stops(command.task_id, new))
     ]
 
 
@@ -461,9 +449,7 @@ def remove_stops(rider: RegisteredRider, command: RemoveStops) -> list[RiderEven
         )
     if not through:
         return events
-    events.append(
-        ReservationReleased(task_id=command.task_id, round=command.round, reason_code=command.reason_code)
-    )
+    events.append(ReservationReleased(task_id=command.task_id, round=command.round, reason_code=command.reason_code))
     return [*events, *shift_end_after(rider, command.task_id)]
 
 
@@ -504,9 +490,7 @@ def registered(rider: Rider) -> RegisteredRider:
 
 def evolve(rider: Rider, event: RiderEvent) -> Rider:
     if isinstance(event, RiderRegistered):
-        return RegisteredRider(
-            employment=event.employment, vehicle=event.vehicle, capacity_g=event.capacity_g
-        )
+        return RegisteredRider(employment=event.employment, vehicle=event.vehicle, capacity_g=event.capacity_g)
     rider = registered(rider)
     match event:
         case RiderApproved() | RiderReinstated():
@@ -573,9 +557,7 @@ def reservation_of(event: RiderReserved) -> Reservation:
     )
 
 
-def with_document(
-    rider: RegisteredRider, document_id: DocumentId, document: DocumentState
-) -> RegisteredRider:
+def with_document(rider: RegisteredRider, document_id: DocumentId, document: DocumentState) -> RegisteredRider:
     return replace(rider, documents={**rider.documents, document_id: document})
 
 

@@ -387,9 +387,7 @@ def cancel_task(task: CreatedTask, command: CancelTask) -> list[TaskEvent]:
 def force_complete(task: CreatedTask, command: ForceCompleteTask) -> list[TaskEvent]:
     if task.ended:
         raise NotInThisState(needed="not ended", actual=task.ended)
-    unsettled = [
-        p.parcel.parcel_id for p in task.parcels.values() if p.party.kind not in ("recipient", "nobody")
-    ]
+    unsettled = [p.parcel.parcel_id for p in task.parcels.values() if p.party.kind not in ("recipient", "nobody")]
     outlet = Party(kind="outlet", id=task.outlet)
     parties = {"delivered": Party(kind="recipient"), "returned": outlet}
     to_party = parties.get(command.disposition, Party(kind="nobody"))
@@ -600,23 +598,17 @@ def back_to_dispatch(task: CreatedTask) -> CreatedTask:
     """Nothing was in custody: what the rider had begun is begun anew by the next one."""
     assert task.rider_id is not None, "only an assigned task is unassigned"
     stops = {
-        stop_id: stop
-        if stop.status in ("completed", "failed", "skipped")
-        else replace(stop, status="pending")
+        stop_id: stop if stop.status in ("completed", "failed", "skipped") else replace(stop, status="pending")
         for stop_id, stop in task.stops.items()
     }
     former = (*(r for r in task.former_riders if r != task.rider_id), task.rider_id)
-    return replace(
-        task, rider_id=None, accepted=False, tender_id=None, stops=stops, former_riders=former[-16:]
-    )
+    return replace(task, rider_id=None, accepted=False, tender_id=None, stops=stops, former_riders=former[-16:])
 
 
 def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:
     """The stops ahead are given up; the return stop is the only one left."""
     stops = {
-        stop_id: stop
-        if stop.status in ("completed", "failed", "skipped")
-        else replace(stop, status="skipped")
+        stop_id: stop if stop.status in ("completed", "failed", "skipped") else replace(stop, status="skipped")
         for stop_id, stop in task.stops.items()
     }
     stops[event.stop.stop_id] = StopState(stop=event.stop)

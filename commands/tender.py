@@ -165,9 +165,7 @@ def decline_offer(tender: Tender, command: DeclineOffer, context: Context) -> li
     still, offer = own_offer(tender, command.offer_id, context)
     if offer.claimed:
         raise NotInThisState(needed="not yet claimed", actual="claimed")
-    declined = OfferDeclined(
-        offer_id=command.offer_id, rider_id=offer.rider_id, reason_code=command.reason_code
-    )
+    declined = OfferDeclined(offer_id=command.offer_id, rider_id=offer.rider_id, reason_code=command.reason_code)
     return [declined, *exhausted_without(still, command.offer_id)]
 
 
@@ -220,8 +218,7 @@ def withdraw_tender(tender: Tender, command: WithdrawTender) -> list[TenderEvent
     match tender:
         case Open():
             withdrawn = (
-                OfferWithdrawn(offer_id=offer_id, rider_id=offer.rider_id)
-                for offer_id, offer in tender.pending.items()
+                OfferWithdrawn(offer_id=offer_id, rider_id=offer.rider_id) for offer_id, offer in tender.pending.items()
             )
             return [*withdrawn, TenderWithdrawn(task_id=tender.task_id, reason_code=command.reason_code)]
         case _:

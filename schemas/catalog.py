@@ -49,7 +49,8 @@ def members_of(union: Any) -> list[Any]:
 def message_type(cls: type[Event], topic: str | None, visibility: Visibility) -> MessageType:
     namespace = topic or "logistics.control"
     codec = Compiler(namespace).record(cls)
-    assert codec.write is not None and codec.read is not None
+    assert codec.write is not None
+    assert codec.read is not None
     schema = {"type": "record", "name": cls.__name__, "namespace": namespace, **codec.schema}
     return MessageType(cls, f"{namespace}.{cls.__name__}", topic, visibility, schema, codec.write, codec.read)
 

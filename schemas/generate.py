@@ -12,9 +12,7 @@ FIRST_ID = 1
 
 def generate() -> dict[str, str]:
     """File name → content: the schemas and `ids.json` as they should stand. A released schema never changes."""
-    assigned: dict[str, Any] = (
-        json.loads(IDS.read_text()) if IDS.exists() else {"released_up_to": 0, "schemas": {}}
-    )
+    assigned: dict[str, Any] = json.loads(IDS.read_text()) if IDS.exists() else {"released_up_to": 0, "schemas": {}}
     files = {}
     for name, known in TYPES.items():
         versions = assigned["schemas"].setdefault(name, [])

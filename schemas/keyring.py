@@ -35,9 +35,7 @@ class Keyring:
 
     def __init__(self, key_encryption_key: bytes) -> None:
         if len(key_encryption_key) != KEY_BYTES:
-            raise ValueError(
-                f"the key-encryption key must have {KEY_BYTES} bytes, not {len(key_encryption_key)}"
-            )
+            raise ValueError(f"the key-encryption key must have {KEY_BYTES} bytes, not {len(key_encryption_key)}")
         self._wrapping = AESGCM(key_encryption_key)
         self._wrapped: dict[tuple[int, SubjectId], bytes] = {}
         self._ready: OrderedDict[tuple[int, SubjectId], DataKey] = OrderedDict()

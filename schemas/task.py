@@ -46,7 +46,7 @@ AttemptPolicy = Literal["retry_now", "return"]
 RequiredProof = Annotated[
     list[Annotated[list[ProofKind], msgspec.Meta(min_length=1, max_length=10)]], msgspec.Meta(max_length=10)
 ]
-"""Each inner list must be met by one of its kinds: [["pin", "photo"], ["signature"]] is (PIN or photo) and signature."""
+"""Each inner list must be met by one of its kinds: [["pin", "photo"], ["x"]] is (PIN or photo) and x."""
 
 
 # What can be asked

@@ -103,14 +103,7 @@ class WithdrawTender(Command, frozen=True, kw_only=True):
 
 
 type TenderCommand = (
-    OpenTender
-    | ViewOffer
-    | ClaimOffer
-    | DeclineOffer
-    | AwardTender
-    | RejectClaim
-    | ExpireOffer
-    | WithdrawTender
+    OpenTender | ViewOffer | ClaimOffer | DeclineOffer | AwardTender | RejectClaim | ExpireOffer | WithdrawTender
 )
 
 

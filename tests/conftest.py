@@ -9,10 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from fresh import fresh_name
+from world import World, make_topics
 
 from infra.embedded.jars import fetch_jars
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
+from schemas.message import TenantSlug
 
 JARS = Path(os.environ.get("LOGISTICS_JARS", ".logistics/jars"))
 
@@ -57,3 +59,26 @@ async def postgres(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
     yield postgres_server.dsn(name)
     async with await psycopg.AsyncConnection.connect(postgres_server.dsn(), autocommit=True) as connection:
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def lone_world(tmp_path: Path, jars: Path) -> AsyncIterator[World]:
+    """A world on a broker of its own, for tests that spoil the log."""
+    broker = EmbeddedKafka(tmp_path / "kafka", jars)
+    await broker.start()
+    await make_topics(broker.bootstrap)
+    world = World(broker.bootstrap, fresh_name("cluster"), TenantSlug(fresh_name("acme")))
+    yield world
+    for shards in world.owned:
+        await shards.stop()
+    await broker.stop()
+
+
+@pytest.fixture
+async def world(kafka: str) -> AsyncIterator[World]:
+    """A tenant and a cluster name of the test's own, on the shared topics."""
+    await make_topics(kafka)
+    world = World(kafka, fresh_name("cluster"), TenantSlug(fresh_name("acme")))
+    yield world
+    for shards in world.owned:
+        await shards.stop()

@@ -71,9 +71,7 @@ def fetched(context: MavenContext, jar: Jar) -> bytes:
     group, artifact, version = jar.coordinates.split(":")
     for attempt in range(TRIES):
         try:
-            return Path(
-                context.project(group, artifact).at_version(version).artifact().resolve()
-            ).read_bytes()
+            return Path(context.project(group, artifact).at_version(version).artifact().resolve()).read_bytes()
         except (requests.RequestException, RuntimeError, OSError) as failed:
             if attempt == TRIES - 1:
                 raise JarsUnreachable(

@@ -61,9 +61,7 @@ class EmbeddedKafka:
         if not (self._data / "log" / "meta.properties").exists():
             await self._format(properties)
         cache = self._data / "kafka.aot"
-        self._child = Child(
-            self._java(*self._cached(cache), "kafka.Kafka", str(properties)), self._data / "kafka.log"
-        )
+        self._child = Child(self._java(*self._cached(cache), "kafka.Kafka", str(properties)), self._data / "kafka.log")
         await self._child.start()
         await self._answering()
         return self.bootstrap

@@ -23,9 +23,7 @@ HOLE = [(24.94, 60.14), (24.96, 60.14), (24.96, 60.16), (24.94, 60.16), (24.94, 
 
 
 def test_a_tenant_is_created_once_and_its_rules_change():
-    new = (
-        nothing_yet("tenant").when(CreateTenant(tenant="acme", name="Acme")).tells("TenantCreated").happened()
-    )
+    new = nothing_yet("tenant").when(CreateTenant(tenant="acme", name="Acme")).tells("TenantCreated").happened()
     new.when(CreateTenant(tenant="acme", name="Acme")).refuses(NotInThisState)
     new.when(ChangeTenantRules(rules=TenantRules())).then()
     new.when(ChangeTenantRules(rules=TenantRules(max_attempts=3))).tells("TenantRulesChanged")
@@ -41,9 +39,7 @@ def test_an_outlet_has_a_known_time_zone():
 
 
 def test_a_fence_is_created_changed_and_removed():
-    fence = nothing_yet("geofence").when(
-        CreateGeofence(name="centre", shape=Circle(center=KAMPPI, radius_m=300))
-    )
+    fence = nothing_yet("geofence").when(CreateGeofence(name="centre", shape=Circle(center=KAMPPI, radius_m=300)))
     story = fence.tells("GeofenceCreated").happened()
     story.when(ChangeGeofence(shape=Polygon(rings=[SQUARE, HOLE]))).tells("GeofenceChanged")
     removed = story.when(RemoveGeofence()).tells("GeofenceRemoved").happened()
@@ -66,14 +62,8 @@ def test_a_fence_of_an_outlet_needs_the_outlet():
         ([[(179, 0), (-179, 0), (-179, 1), (179, 1), (179, 0)]], "antimeridian"),
     ],
 )
-def test_a_shape_that_cannot_be_is_refused_and_says_where(
-    rings: list[list[tuple[float, float]]], problem: str
-):
-    refused = (
-        nothing_yet("geofence")
-        .when(CreateGeofence(name="x", shape=Polygon(rings=rings)))
-        .refuses(InvalidShape)
-    )
+def test_a_shape_that_cannot_be_is_refused_and_says_where(rings: list[list[tuple[float, float]]], problem: str):
+    refused = nothing_yet("geofence").when(CreateGeofence(name="x", shape=Polygon(rings=rings))).refuses(InvalidShape)
     assert problem in str(refused)
 
 

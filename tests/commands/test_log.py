@@ -1,7 +1,6 @@
 """The write protocol against a real broker: each pitfall first, then its remedy."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,13 +18,13 @@ def entry(text: str) -> Entry:
 
 
 @pytest.fixture
-async def topic(kafka: str) -> AsyncIterator[str]:
+async def topic(kafka: str) -> str:
     name = fresh_name("log")
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     await admin.create_topics([NewTopic(name, 1, 1, topic_configs=dict(FOR_EVER))])
     await admin.close()
-    yield name
+    return name
 
 
 async def opened(kafka: str, topic: str) -> ShardLog:
@@ -80,9 +79,7 @@ async def test_a_batch_that_stands_elsewhere_is_not_acknowledged(kafka: str, top
     await log.close()
 
 
-async def test_a_reused_sequence_says_yes_and_writes_nothing_but_stands_at_the_wrong_offset(
-    kafka: str, topic: str
-):
+async def test_a_reused_sequence_says_yes_and_writes_nothing_but_stands_at_the_wrong_offset(kafka: str, topic: str):
     log = await opened(kafka, topic)
     await log.append({topic: [entry("a")]})
     await log.append({topic: [entry("b")]})

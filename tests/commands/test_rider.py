@@ -47,9 +47,7 @@ def stops(load_g: int = 1_000) -> list[NewPlannedStop]:
 
 
 def reserve(task: TaskId = TASK, *, load_g: int = 1_000, task_round: int = 1) -> ReserveRider:
-    return ReserveRider(
-        task_id=task, round=task_round, tender_id=TENDER, hold_until=minutes(1), stops=stops(load_g)
-    )
+    return ReserveRider(task_id=task, round=task_round, tender_id=TENDER, hold_until=minutes(1), stops=stops(load_g))
 
 
 def registered() -> Story:
@@ -120,9 +118,7 @@ def test_a_rider_who_is_off_shift_or_full_cannot_be_reserved():
     busy = reserved().where(max_active_tasks=1).when(reserve(OTHER)).refuses(CannotReserve)
     assert busy.values()["code"] == "too_many_tasks"
     ended = (
-        on_shift()
-        .at(minutes(480))
-        .when(ReserveRider(task_id=TASK, round=1, hold_until=minutes(481), stops=stops()))
+        on_shift().at(minutes(480)).when(ReserveRider(task_id=TASK, round=1, hold_until=minutes(481), stops=stops()))
     )
     assert ended.refuses(CannotReserve).values()["code"] == "shift_ends_too_soon"
 

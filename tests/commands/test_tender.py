@@ -80,13 +80,9 @@ def test_when_a_claim_is_rejected_the_next_one_is_tried():
 
 
 def test_when_nobody_is_left_the_tender_is_exhausted():
-    story = (
-        both_asked().by(ANN).when(DeclineOffer(offer_id=TO_ANN, reason_code="too_far")).tells("OfferDeclined")
-    )
+    story = both_asked().by(ANN).when(DeclineOffer(offer_id=TO_ANN, reason_code="too_far")).tells("OfferDeclined")
     story = story.happened()
-    story.by(BOB).when(DeclineOffer(offer_id=TO_BOB, reason_code="tired")).tells(
-        "OfferDeclined", "TenderExhausted"
-    )
+    story.by(BOB).when(DeclineOffer(offer_id=TO_BOB, reason_code="tired")).tells("OfferDeclined", "TenderExhausted")
     story.at(minutes(1)).when(ExpireOffer(offer_id=TO_BOB)).tells("OfferExpired", "TenderExhausted")
 
 

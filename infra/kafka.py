@@ -1,0 +1,95 @@
+"""Our topics on a cluster: made where they are missing, checked where they are there."""
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from infra.settings import Settings
+from schemas.topics import TOPICS, Topic
+
+FSYNCED = {"flush.messages": "1"}
+"""On a single node an acknowledgement is on the disk only with this; replicas give it otherwise."""
+
+
+class WrongTopic(RuntimeError):
+    """A topic is not as the log needs it: names the topic, the setting, what is wanted and what is there."""
+
+
+def client_args(settings: Settings, bootstrap: str | None = None) -> dict[str, Any]:
+    """What every aiokafka client is made with."""
+    args: dict[str, Any] = {"bootstrap_servers": bootstrap or settings.kafka}
+    protocol = settings.kafka_security_protocol
+    if protocol == "PLAINTEXT":
+        return args
+    args["security_protocol"] = protocol
+    if protocol.startswith("SASL"):
+        args |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+        }
+    if protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=settings.kafka_ca_file)
+        if settings.kafka_cert_file:
+            context.load_cert_chain(settings.kafka_cert_file, settings.kafka_key_file)
+        args["ssl_context"] = context
+    return args
+
+
+async def ensure_topics(settings: Settings, args: Mapping[str, Any]) -> list[str]:
+    """The names of the topics that were made. Raises WrongTopic where one that is there does not fit."""
+    admin = AIOKafkaAdminClient(**args)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        missing = [topic for topic in TOPICS if topic.name not in there]
+        await check(admin, settings, [topic for topic in TOPICS if topic.name in there])
+        if missing:
+            told = await admin.create_topics([new_topic(settings, topic) for topic in missing])
+            for name, code, message in (answer[:3] for answer in told.topic_errors):
+                if code not in (0, 36):
+                    raise WrongTopic(f"{name} could not be made: error {code} {message or ''}".strip())
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()
+
+
+def wanted(settings: Settings, topic: Topic) -> dict[str, str]:
+    config = dict(topic.config)
+    if settings.replication == 1:
+        return config | (FSYNCED if topic.fsynced else {})
+    return config | {"min.insync.replicas": "2"}
+
+
+def new_topic(settings: Settings, topic: Topic) -> NewTopic:
+    partitions = topic.partitions or settings.partitions
+    return NewTopic(topic.name, partitions, settings.replication, topic_configs=wanted(settings, topic))
+
+
+async def check(admin: AIOKafkaAdminClient, settings: Settings, topics: list[Topic]) -> None:
+    if not topics:
+        return
+    for told in await admin.describe_topics([topic.name for topic in topics]):
+        topic = next(topic for topic in topics if topic.name == told["topic"])
+        partitions = topic.partitions or settings.partitions
+        if len(told["partitions"]) != partitions:
+            raise WrongTopic(
+                f"{topic.name} has {len(told['partitions'])} partitions, the log needs {partitions}: set "
+                "LOGISTICS_PARTITIONS to the log's count, which is fixed for its generation"
+            )
+    for topic, actual in zip(topics, await configs(admin, topics), strict=True):
+        for name, value in wanted(settings, topic).items():
+            if actual.get(name) != value:
+                raise WrongTopic(f"{topic.name}: {name} is {actual.get(name)}, the log needs {value}")
+
+
+async def configs(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
+    found: dict[str, dict[str, str]] = {}
+    for response in await admin.describe_configs(resources):
+        for resource in response.resources:
+            found[resource[3]] = {entry[0]: entry[1] for entry in resource[4]}
+    return [found[topic.name] for topic in topics]

@@ -1,0 +1,145 @@
+"""What can be set: environment variables `LOGISTICS_*`, secrets also by `LOGISTICS_*_FILE`."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "LOGISTICS_"
+SECRET_BYTES = 32
+
+
+class WrongSetting(ValueError):
+    """Names each variable that is wrong, its value and what is allowed."""
+
+
+def hex_secret(value: object) -> object:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and text:
+        try:
+            long_enough = len(bytes.fromhex(text)) == SECRET_BYTES
+        except ValueError:
+            long_enough = False
+        if not long_enough:
+            raise ValueError(f"{2 * SECRET_BYTES} hexadecimal digits are needed")
+    return value
+
+
+HexSecret = Annotated[SecretStr, BeforeValidator(hex_secret)]
+
+
+class Settings(BaseSettings):
+    """Empty addresses mean: start it embedded."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    data: Path = Field(Path(".logistics/run"), description="Where the embedded engines and secrets keep their data")
+    jars: Path = Field(Path(".logistics/jars"), description="Where Kafka's jars are kept")
+    city_data: Path = Field(Path(".logistics/city"), description="Where prepared road networks are kept")
+    sample_data: Path | None = Field(None, description="A folder with the sample data that `demo --city porto` plays")
+    city: Literal["helsinki", "porto"] = Field("helsinki", description="The demo city")
+
+    http_host: str = Field("127.0.0.1", description="Where the gateway listens")
+    http_port: int = Field(4103, ge=1, le=65_535, description="The gateway's port")
+    internal_port: int = Field(0, ge=0, le=65_535, description="The port between our own processes; 0: a free one")
+    shards_address: str = Field("", description="host:port of the shards' internal listener, for the other roles")
+
+    cluster: str = Field("local", pattern=r"^[a-z0-9-]{1,40}$", description="The log's name, in its records' source")
+    partitions: int = Field(8, ge=1, le=1_024, description="The log's partition count, fixed for its generation")
+    replication: int = Field(1, ge=1, le=7, description="Replicas of each topic")
+
+    kafka: str = Field("", description="Bootstrap servers, host:port[,host:port]")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to Kafka"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="With SASL"
+    )
+    kafka_sasl_username: str = Field("", description="With SASL")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="With SASL")
+    kafka_ca_file: Path | None = Field(None, description="With TLS: the authorities to trust; empty: the system's")
+    kafka_cert_file: Path | None = Field(None, description="With TLS: our certificate")
+    kafka_key_file: Path | None = Field(None, description="With TLS: our certificate's key")
+
+    postgres: SecretStr = Field(SecretStr(""), description="A DSN; TLS by its sslmode")
+    osrm: str = Field("", description="The base URL of an OSRM server")
+
+    key_encryption_key: HexSecret = Field(SecretStr(""), description="Wraps the data keys; 64 hexadecimal digits")
+    server_secret: HexSecret = Field(SecretStr(""), description="All chance derives from it; 64 hexadecimal digits")
+    token_key: HexSecret = Field(SecretStr(""), description="Signs tokens; 64 hexadecimal digits")
+
+    rate_per_s: int = Field(5_000, ge=1, description="Requests a second for one subject")
+    rate_burst: int = Field(10_000, ge=1, description="Requests at once for one subject")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From where on to log")
+    log_format: Literal["json", "console"] = Field("json", description="How log lines look")
+
+
+def load_settings(**given: object) -> Settings:
+    """From the environment; `given` wins. Raises WrongSetting."""
+    try:
+        return Settings(**from_files(), **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as wrong:
+        raise WrongSetting("\n".join(explained(error) for error in wrong.errors())) from wrong
+
+
+def from_files() -> dict[str, str]:
+    """Secrets whose variable ends in _FILE are read from there; both at once is a mistake."""
+    found = {}
+    for name, field in Settings.model_fields.items():
+        variable = f"{PREFIX}{name.upper()}"
+        path = os.environ.get(f"{variable}_FILE")
+        if path is None or not is_secret(field.annotation):
+            continue
+        if os.environ.get(variable):
+            raise WrongSetting(f"{variable} and {variable}_FILE are both set: choose one")
+        try:
+            found[name] = Path(path).read_text().strip()
+        except OSError as failed:
+            raise WrongSetting(f"{variable}_FILE={path}: {failed.strerror}") from failed
+    return found
+
+
+def is_secret(annotation: object) -> bool:
+    return annotation is SecretStr
+
+
+def explained(error: object) -> str:
+    assert isinstance(error, dict), "pydantic tells errors as dicts"
+    name = str(error["loc"][0])
+    variable = f"{PREFIX}{name.upper()}"
+    field = Settings.model_fields.get(name)
+    secret = field is not None and is_secret(field.annotation)
+    value = "(secret)" if secret else repr(error["input"])
+    return f"{variable}={value}: {error['msg']}. {field.description if field else ''}".strip()
+
+
+def with_secrets(settings: Settings) -> Settings:
+    """Secrets that are not set are made once and kept under the data, readable by their owner only."""
+    folder = settings.data / "secrets"
+    made = {
+        name: SecretStr(kept_secret(folder / name))
+        for name in ("key_encryption_key", "server_secret", "token_key")
+        if not getattr(settings, name).get_secret_value()
+    }
+    return settings.model_copy(update=made)
+
+
+def kept_secret(file: Path) -> str:
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.chmod(0o700)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+            new.write(secrets.token_hex(SECRET_BYTES))
+    return file.read_text().strip()
+
+
+def example_env() -> str:
+    """`infra/example.env`, from the settings themselves."""
+    lines = ["# Every setting of Logistics with its default. Secrets may also be given as NAME_FILE=path.", ""]
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        lines += [f"# {field.description}.", f"#{PREFIX}{name.upper()}={'' if default is None else default}", ""]
+    return "\n".join(lines)

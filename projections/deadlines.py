@@ -1,0 +1,134 @@
+"""What falls due, when, and for whom? A deadline stands here until what it waits for has happened or it has fired."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel
+from schemas.rider import ReservationActivated, ReservationReleased, RiderReserved
+from schemas.tender import (
+    ClaimRejected,
+    OfferAccepted,
+    OfferClaimed,
+    OfferDeclined,
+    OfferExpired,
+    OfferLost,
+    OfferSent,
+    OfferWithdrawn,
+)
+
+TABLE = """
+CREATE TABLE {table} (
+    tenant       text        NOT NULL,
+    kind         text        NOT NULL,
+    aggregate_id text        NOT NULL,
+    subject      text        NOT NULL,
+    due_at       timestamptz NOT NULL,
+    set_by       text        NOT NULL,
+    partition    bigint      NOT NULL,
+    round        bigint,
+    PRIMARY KEY (tenant, kind, aggregate_id, subject)
+);
+CREATE INDEX ON {table} (partition, due_at)
+"""
+
+OFFER_OVER = (
+    OfferClaimed,
+    ClaimRejected,
+    OfferDeclined,
+    OfferExpired,
+    OfferAccepted,
+    OfferLost,
+    OfferWithdrawn,
+)
+HOLD_OVER = (ReservationActivated, ReservationReleased)
+
+
+class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    kind: str
+    """expire_offer or expire_reservation."""
+    aggregate_id: str
+    subject: str
+    """The offer, or the task of the reservation."""
+    due_at: datetime
+    set_by: str
+    """The id of the event that set it."""
+    partition: int
+    round: int | None = None
+
+
+def keys(fact: Fact) -> Sequence[Key]:
+    event, source = fact.event, fact.source
+    offer = getattr(event, "offer_id", None)
+    if isinstance(event, (OfferSent, *OFFER_OVER)):
+        return ((source.tenant, "expire_offer", source.aggregate_id, offer),)
+    task = getattr(event, "task_id", None)
+    return ((source.tenant, "expire_reservation", source.aggregate_id, task),)
+
+
+def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
+    event, source = fact.event, fact.source
+    tenant, kind, aggregate_id, subject = key
+    match event:
+        case OfferSent():
+            due_at, task_round = event.expires_at, None
+        case RiderReserved():
+            due_at, task_round = event.hold_until, event.round
+        case _:
+            return None
+    return DeadlineRow(
+        tenant=tenant,
+        kind=kind,
+        aggregate_id=aggregate_id,
+        subject=subject,
+        due_at=due_at,
+        set_by=source.event_id,
+        partition=source.partition,
+        round=task_round,
+    )
+
+
+DEADLINES = ReadModel(
+    name="deadlines",
+    version=1,
+    table=TABLE,
+    row=DeadlineRow,
+    key=("tenant", "kind", "aggregate_id", "subject"),
+    events=frozenset({OfferSent, RiderReserved, *OFFER_OVER, *HOLD_OVER}),
+    keys=keys,
+    apply=apply,
+)
+
+DUE = """
+SELECT * FROM deadlines
+WHERE partition = ANY(%(partitions)s) AND due_at <= %(now)s
+ORDER BY due_at, aggregate_id, subject
+LIMIT %(limit)s
+"""
+PAGE = """
+SELECT * FROM deadlines
+WHERE tenant = %(tenant)s AND (%(at)s::timestamptz IS NULL OR (due_at, subject) > (%(at)s, %(id)s))
+ORDER BY due_at, subject
+LIMIT %(limit)s
+"""
+
+
+async def due(
+    connection: AsyncConnection, partitions: Sequence[int], now: datetime, limit: int
+) -> list[dict[str, Any]]:
+    """What is due by now in these partitions, the longest overdue first."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(DUE, {"partitions": list(partitions), "now": now, "limit": limit})
+        return await cursor.fetchall()
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """A tenant's deadlines, the next one first; after (at, id); limit."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE, {"at": None, "id": None} | filters | {"tenant": tenant})
+        return await cursor.fetchall()

@@ -1,0 +1,91 @@
+"""Why this rider, and why nobody?"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel, by_aggregate
+from schemas.tender import Candidate, DispatchDecisionRecorded, Excluded
+
+TABLE = """
+CREATE TABLE {table} (
+    tenant         text        NOT NULL,
+    tender_id      text        NOT NULL,
+    task_id        text        NOT NULL,
+    round          bigint      NOT NULL,
+    mode           text        NOT NULL,
+    candidates     jsonb       NOT NULL,
+    excluded       jsonb       NOT NULL,
+    policy_version bigint      NOT NULL,
+    input_hash     text        NOT NULL,
+    solver         text        NOT NULL,
+    decided_at     timestamptz NOT NULL,
+    PRIMARY KEY (tenant, tender_id)
+);
+CREATE INDEX ON {table} (tenant, task_id, round);
+CREATE INDEX ON {table} (tenant, decided_at, tender_id)
+"""
+
+
+class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    tender_id: str
+    task_id: str
+    round: int
+    mode: str
+    candidates: list[Candidate]
+    excluded: list[Excluded]
+    policy_version: int
+    input_hash: str
+    solver: str
+    decided_at: datetime
+
+
+def apply(row: DecisionRow | None, fact: Fact, key: Key) -> DecisionRow:
+    event, source = fact.event, fact.source
+    assert isinstance(event, DispatchDecisionRecorded), "nothing else is followed"
+    return DecisionRow(
+        tenant=source.tenant,
+        tender_id=source.aggregate_id,
+        task_id=event.task_id,
+        round=event.round,
+        mode=event.mode,
+        candidates=event.candidates,
+        excluded=event.excluded,
+        policy_version=event.policy_version,
+        input_hash=event.input_hash,
+        solver=event.solver,
+        decided_at=source.recorded_at,
+    )
+
+
+DISPATCH_DECISIONS = ReadModel(
+    name="dispatch_decisions",
+    version=1,
+    table=TABLE,
+    row=DecisionRow,
+    key=("tenant", "tender_id"),
+    events=frozenset({DispatchDecisionRecorded}),
+    keys=by_aggregate,
+    apply=apply,
+)
+
+PAGE = """
+SELECT * FROM dispatch_decisions
+WHERE tenant = %(tenant)s
+  AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s)
+  AND (%(at)s::timestamptz IS NULL OR (decided_at, tender_id) > (%(at)s, %(id)s))
+ORDER BY decided_at, tender_id
+LIMIT %(limit)s
+"""
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Decisions, oldest first. Filters: task_id; after (at, id); limit."""
+    wanted = {"task_id": None, "at": None, "id": None}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        return await cursor.fetchall()

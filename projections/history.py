@@ -1,0 +1,178 @@
+"""What has happened, in full: every event with both its times, its place in the log and its hash."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel
+from projections.sealed import told
+from schemas import catalog
+from schemas.position import Vector
+
+TABLE = """
+CREATE TABLE {table} (
+    topic           text        NOT NULL,
+    partition       bigint      NOT NULL,
+    "offset"        bigint      NOT NULL,
+    event_id        text        NOT NULL,
+    tenant          text        NOT NULL,
+    outlet          text,
+    aggregate_id    text        NOT NULL,
+    version         bigint      NOT NULL,
+    type            text        NOT NULL,
+    event_time      timestamptz NOT NULL,
+    recorded_at     timestamptz NOT NULL,
+    actor           text        NOT NULL,
+    command_id      text        NOT NULL,
+    command_index   bigint      NOT NULL,
+    command_size    bigint      NOT NULL,
+    correlation_id  text        NOT NULL,
+    causation_id    text,
+    policy_position text        NOT NULL,
+    epoch           bigint      NOT NULL,
+    hash            text        NOT NULL,
+    body            jsonb       NOT NULL,
+    PRIMARY KEY (topic, partition, "offset")
+);
+CREATE INDEX ON {table} (tenant, aggregate_id, version);
+CREATE INDEX ON {table} (tenant, topic, partition, "offset");
+CREATE INDEX ON {table} (tenant, recorded_at)
+"""
+
+
+class EventRow(msgspec.Struct, frozen=True, kw_only=True):
+    topic: str
+    partition: int
+    offset: int
+    event_id: str
+    tenant: str
+    outlet: str | None
+    aggregate_id: str
+    version: int
+    type: str
+    event_time: datetime
+    recorded_at: datetime
+    actor: str
+    command_id: str
+    command_index: int
+    command_size: int
+    correlation_id: str
+    causation_id: str | None
+    policy_position: str
+    epoch: int
+    hash: str
+    body: dict[str, Any]
+
+
+def keys(fact: Fact) -> Sequence[Key]:
+    return ((fact.stored.topic, fact.stored.partition, fact.stored.offset),)
+
+
+def apply(row: EventRow | None, fact: Fact, key: Key) -> EventRow:
+    envelope, stored = fact.envelope, fact.stored
+    return EventRow(
+        topic=stored.topic,
+        partition=stored.partition,
+        offset=stored.offset,
+        event_id=envelope.event_id,
+        tenant=envelope.tenant,
+        outlet=envelope.outlet,
+        aggregate_id=envelope.aggregate_id,
+        version=envelope.version,
+        type=type(fact.event).__name__,
+        event_time=envelope.event_time,
+        recorded_at=envelope.recorded_at,
+        actor=envelope.actor,
+        command_id=envelope.command_id,
+        command_index=envelope.command_index,
+        command_size=envelope.command_size,
+        correlation_id=envelope.correlation_id,
+        causation_id=envelope.causation_id,
+        policy_position=envelope.policy_position,
+        epoch=envelope.epoch,
+        hash=stored.header("hash") or "",
+        body=told(fact.event),
+    )
+
+
+HISTORY = ReadModel(
+    name="history",
+    version=1,
+    table=TABLE,
+    row=EventRow,
+    key=("topic", "partition", "offset"),
+    events=frozenset(cls for cls, known in catalog.BY_CLASS.items() if known.topic is not None),
+    keys=keys,
+    apply=apply,
+    appends=True,
+)
+
+OF_ONE = """
+SELECT * FROM history
+WHERE tenant = %(tenant)s AND aggregate_id = %(aggregate_id)s AND version > %(after)s
+ORDER BY version
+LIMIT %(limit)s
+"""
+
+FEED = """
+SELECT found.*
+FROM unnest(%(topics)s::text[], %(partitions)s::bigint[], %(offsets)s::bigint[]) AS place (topic, partition, "offset")
+CROSS JOIN LATERAL (
+    SELECT * FROM history
+    WHERE history.tenant = %(tenant)s AND history.topic = place.topic
+      AND history.partition = place.partition AND history."offset" >= place."offset"
+    ORDER BY history."offset"
+    LIMIT %(limit)s
+) AS found
+ORDER BY found.recorded_at, found.topic, found.partition, found."offset"
+LIMIT %(limit)s
+"""
+
+
+async def of_one(
+    connection: AsyncConnection, tenant: str, aggregate_id: str, after: int = 0, limit: int = 500
+) -> list[dict[str, Any]]:
+    """One aggregate's events after a version, in their order."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            OF_ONE, {"tenant": tenant, "aggregate_id": aggregate_id, "after": after, "limit": limit}
+        )
+        return await cursor.fetchall()
+
+
+async def feed(
+    connection: AsyncConnection, tenant: str, places: Mapping[tuple[str, int], int], limit: int
+) -> tuple[list[dict[str, Any]], Vector]:
+    """The tenant's events from a vector on, and the vector after them. Each partition's are in its order."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            FEED,
+            {
+                "tenant": tenant,
+                "topics": [topic for topic, _ in places],
+                "partitions": [partition for _, partition in places],
+                "offsets": list(places.values()),
+                "limit": limit,
+            },
+        )
+        rows = in_order(await cursor.fetchall())
+    after = dict(places)
+    for row in rows:
+        after[row["topic"], row["partition"]] = row["offset"] + 1
+    return rows, after
+
+
+def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Clocks of different owners may disagree: a page holds only what no earlier row of its partition misses."""
+    lowest: dict[tuple[str, int], int] = {}
+    kept = []
+    for row in rows:
+        place = row["topic"], row["partition"]
+        if row["offset"] > lowest.get(place, -1):
+            kept.append(row)
+            lowest[place] = row["offset"]
+    return kept

@@ -1,0 +1,27 @@
+"""All read models, by name."""
+
+from projections.deadlines import DEADLINES
+from projections.dispatch_decisions import DISPATCH_DECISIONS
+from projections.geofences import GEOFENCES
+from projections.history import HISTORY
+from projections.model import ReadModel
+from projections.outlets import OUTLETS
+from projections.rider_roster import RIDER_ROSTER
+from projections.task_board import TASK_BOARD
+from projections.task_detail import TASK_DETAIL
+from projections.tender_board import TENDER_BOARD
+
+MODELS: dict[str, ReadModel] = {
+    model.name: model
+    for model in (
+        HISTORY,
+        TASK_BOARD,
+        TASK_DETAIL,
+        RIDER_ROSTER,
+        TENDER_BOARD,
+        DISPATCH_DECISIONS,
+        DEADLINES,
+        OUTLETS,
+        GEOFENCES,
+    )
+}

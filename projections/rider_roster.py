@@ -1,0 +1,255 @@
+"""Who are the riders, may they work, are they at work, and what have they to do?"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.sealed import Sealed, sealed, told
+from schemas.catalog import members_of
+from schemas.rider import (
+    DeviceBound,
+    DeviceUnbound,
+    DocumentRejected,
+    DocumentSubmitted,
+    DocumentVerified,
+    ItineraryResequenced,
+    ItineraryStopsInserted,
+    ItineraryStopsRemoved,
+    ReservationActivated,
+    ReservationReleased,
+    RiderApproved,
+    RiderEvent,
+    RiderRegistered,
+    RiderReinstated,
+    RiderRejected,
+    RiderReserved,
+    RiderSuspended,
+    ShiftEnded,
+    ShiftEnding,
+    ShiftStarted,
+)
+
+TABLE = """
+CREATE TABLE {table} (
+    tenant             text        NOT NULL,
+    rider_id           text        NOT NULL,
+    name               jsonb       NOT NULL,
+    phone              jsonb,
+    status             text        NOT NULL,
+    employment         text        NOT NULL,
+    vehicle            text        NOT NULL,
+    capacity_g         bigint      NOT NULL,
+    skills             jsonb       NOT NULL,
+    documents          jsonb       NOT NULL,
+    devices            jsonb       NOT NULL,
+    shift              jsonb,
+    on_shift           boolean     NOT NULL,
+    reservations       jsonb       NOT NULL,
+    active_tasks       bigint      NOT NULL,
+    itinerary          jsonb       NOT NULL,
+    itinerary_version  bigint      NOT NULL,
+    external_reference text,
+    metadata           jsonb       NOT NULL,
+    created_at         timestamptz NOT NULL,
+    updated_at         timestamptz NOT NULL,
+    version            bigint      NOT NULL,
+    PRIMARY KEY (tenant, rider_id)
+);
+CREATE INDEX ON {table} (tenant, created_at, rider_id)
+"""
+
+
+class DocumentRow(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str
+    status: str
+    valid_from: datetime | None = None
+    expires_at: datetime | None = None
+
+
+class ShiftRow(msgspec.Struct, frozen=True, kw_only=True):
+    shift_id: str
+    started_at: datetime
+    ends_at: datetime
+    ending: bool = False
+    location: Sealed | None = None
+
+
+class ReservationRow(msgspec.Struct, frozen=True, kw_only=True):
+    round: int
+    hold_until: datetime
+    active: bool = False
+    load_g: list[int] = []
+    """What each of its stops adds to the load."""
+
+
+class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    rider_id: str
+    name: Sealed | None
+    phone: Sealed | None
+    status: str
+    employment: str
+    vehicle: str
+    capacity_g: int
+    skills: list[str]
+    documents: Mapping[str, DocumentRow] = {}
+    devices: Mapping[str, datetime] = {}
+    shift: ShiftRow | None = None
+    on_shift: bool = False
+    reservations: Mapping[str, ReservationRow] = {}
+    active_tasks: int = 0
+    itinerary: list[dict[str, Any]] = []
+    itinerary_version: int = 0
+    external_reference: str | None
+    metadata: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+def apply(row: RiderRow | None, fact: Fact, key: Key) -> RiderRow:
+    if isinstance(fact.event, RiderRegistered):
+        row = registered(fact.event, fact)
+    assert row is not None, "a rider's first event registers them"
+    row = changed(row, fact)
+    return replace(
+        row,
+        on_shift=row.shift is not None and not row.shift.ending,
+        active_tasks=sum(r.active for r in row.reservations.values()),
+        updated_at=fact.source.recorded_at,
+        version=fact.source.version,
+    )
+
+
+def registered(event: RiderRegistered, fact: Fact) -> RiderRow:
+    return RiderRow(
+        tenant=fact.source.tenant,
+        rider_id=fact.source.aggregate_id,
+        name=sealed(event.name, "RiderRegistered.name"),
+        phone=sealed(event.phone, "RiderRegistered.phone"),
+        status="invited",
+        employment=event.employment,
+        vehicle=event.vehicle,
+        capacity_g=event.capacity_g,
+        skills=event.skills,
+        external_reference=event.external_reference,
+        metadata=event.metadata,
+        created_at=fact.source.recorded_at,
+        updated_at=fact.source.recorded_at,
+        version=fact.source.version,
+    )
+
+
+def changed(row: RiderRow, fact: Fact) -> RiderRow:
+    match fact.event:
+        case RiderApproved() | RiderReinstated():
+            return replace(row, status="approved")
+        case RiderRejected():
+            return replace(row, status="rejected")
+        case RiderSuspended():
+            return replace(row, status="suspended")
+        case DocumentSubmitted() as event:
+            return with_document(row, event.document_id, DocumentRow(kind=event.kind, status="submitted"))
+        case DocumentVerified() as event:
+            verified = DocumentRow(
+                kind=event.kind, status="verified", valid_from=event.valid_from, expires_at=event.expires_at
+            )
+            return with_document(row, event.document_id, verified)
+        case DocumentRejected() as event:
+            rejected = replace(row.documents[event.document_id], status="rejected")
+            return with_document(row, event.document_id, rejected)
+        case DeviceBound() as event:
+            return replace(row, devices={**row.devices, event.device_id: event.valid_from})
+        case DeviceUnbound() as event:
+            return replace(row, devices={d: at for d, at in row.devices.items() if d != event.device_id})
+        case _:
+            return with_work(row, fact)
+
+
+def with_work(row: RiderRow, fact: Fact) -> RiderRow:
+    match fact.event:
+        case ShiftStarted() as event:
+            shift = ShiftRow(
+                shift_id=event.shift_id,
+                started_at=fact.source.event_time,
+                ends_at=event.ends_at,
+                location=sealed(event.location, "ShiftStarted.location"),
+            )
+            return replace(row, shift=shift)
+        case ShiftEnding():
+            assert row.shift is not None, "only a started shift ends"
+            return replace(row, shift=replace(row.shift, ending=True))
+        case ShiftEnded():
+            return replace(row, shift=None)
+        case RiderReserved() as event:
+            loads = [stop.load_g for stop in event.stops]
+            held = ReservationRow(round=event.round, hold_until=event.hold_until, load_g=loads)
+            return replace(row, reservations={**row.reservations, event.task_id: held})
+        case ReservationActivated() as event:
+            active = replace(row.reservations[event.task_id], active=True)
+            return replace(row, reservations={**row.reservations, event.task_id: active})
+        case ReservationReleased() as event:
+            return replace(row, reservations={t: r for t, r in row.reservations.items() if t != event.task_id})
+        case ItineraryStopsInserted() as event:
+            stops = [*row.itinerary, *(told(stop) for stop in event.stops)]
+            return replace(row, itinerary=stops, itinerary_version=event.itinerary_version)
+        case ItineraryStopsRemoved() as event:
+            rest = [
+                stop
+                for stop in row.itinerary
+                if stop["task_id"] != event.task_id or stop["stop_id"] not in event.stop_ids
+            ]
+            return replace(row, itinerary=rest, itinerary_version=event.itinerary_version)
+        case ItineraryResequenced() as event:
+            there = {(stop["task_id"], stop["stop_id"]): stop for stop in row.itinerary}
+            order = [there[ref.task_id, ref.stop_id] for ref in event.order]
+            return replace(row, itinerary=order, itinerary_version=event.itinerary_version)
+        case _:
+            return row
+
+
+def with_document(row: RiderRow, document_id: str, document: DocumentRow) -> RiderRow:
+    return replace(row, documents={**row.documents, document_id: document})
+
+
+RIDER_ROSTER = ReadModel(
+    name="rider_roster",
+    version=1,
+    table=TABLE,
+    row=RiderRow,
+    key=("tenant", "rider_id"),
+    events=frozenset(members_of(RiderEvent)),
+    keys=by_aggregate,
+    apply=apply,
+)
+
+PAGE = """
+SELECT * FROM rider_roster
+WHERE tenant = %(tenant)s
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(on_shift)s::boolean IS NULL OR on_shift = %(on_shift)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, rider_id) > (%(at)s, %(id)s))
+ORDER BY created_at, rider_id
+LIMIT %(limit)s
+"""
+ONE = "SELECT * FROM rider_roster WHERE tenant = %s AND rider_id = %s"
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Riders, oldest first. Filters: status, on_shift; after (at, id); limit."""
+    wanted = {"status": None, "on_shift": None, "at": None, "id": None}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        return await cursor.fetchall()
+
+
+async def one(connection: AsyncConnection, tenant: str, rider_id: str) -> dict[str, Any] | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(ONE, (tenant, rider_id))
+        return await cursor.fetchone()

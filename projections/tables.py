@@ -1,0 +1,82 @@
+"""The tables that read models stand in. Each has a version; a view of the model's name shows the live one."""
+
+from collections.abc import Iterable
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL
+
+from projections.model import ReadModel
+
+OURS = (
+    """
+    CREATE TABLE IF NOT EXISTS projection_positions (
+        model       text   NOT NULL,
+        version     bigint NOT NULL,
+        topic       text   NOT NULL,
+        partition   bigint NOT NULL,
+        next_offset bigint NOT NULL,
+        PRIMARY KEY (model, version, topic, partition)
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS projection_parked (
+        model        text   NOT NULL,
+        version      bigint NOT NULL,
+        topic        text   NOT NULL,
+        partition    bigint NOT NULL,
+        aggregate_id text   NOT NULL,
+        "offset"     bigint NOT NULL,
+        reason       text   NOT NULL,
+        PRIMARY KEY (model, version, aggregate_id)
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS read_models (
+        model   text PRIMARY KEY,
+        version bigint NOT NULL
+    )
+    """,
+)
+MIGRATION_LOCK = 4_103_001
+
+
+async def migrate(connection: AsyncConnection, models: Iterable[ReadModel]) -> list[str]:
+    """Make what is missing; the names of the tables that were made. Safe beside others that do the same."""
+    made = []
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        for statement in OURS:
+            await connection.execute(SQL(statement))
+        for model in models:
+            if await make_table(connection, model, model.physical):
+                made.append(model.physical)
+            await connection.execute(
+                "INSERT INTO read_models VALUES (%s, %s) ON CONFLICT DO NOTHING", (model.name, model.version)
+            )
+            await show(connection, model, model.physical)
+    return made
+
+
+async def make_table(connection: AsyncConnection, model: ReadModel, table: str) -> bool:
+    cursor = await connection.execute("SELECT to_regclass(%s)", (table,))
+    row = await cursor.fetchone()
+    if row is not None and row[0] is not None:
+        return False
+    for statement in model.table.format(table=table).split(";"):
+        if statement.strip():
+            await connection.execute(SQL(statement))
+    return True
+
+
+async def show(connection: AsyncConnection, model: ReadModel, table: str) -> None:
+    """Have the view of the model's name show this table."""
+    await connection.execute(SQL(f"CREATE OR REPLACE VIEW {model.name} AS SELECT * FROM {table}"))
+
+
+async def positions(connection: AsyncConnection, model: ReadModel) -> dict[tuple[str, int], int]:
+    """Up to where the model has folded each partition."""
+    cursor = await connection.execute(
+        "SELECT topic, partition, next_offset FROM projection_positions WHERE model = %s AND version = %s",
+        (model.name, model.version),
+    )
+    return {(topic, partition): at for topic, partition, at in await cursor.fetchall()}

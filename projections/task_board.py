@@ -1,0 +1,169 @@
+"""Which tasks are there, how far are they, and who has them?"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.task_progress import Progress, count, leg_of, progressed, state_of
+from schemas.catalog import members_of
+from schemas.task import FieldReportConflicted, Stop, TaskCreated, TaskEvent
+
+TABLE = """
+CREATE TABLE {table} (
+    tenant             text        NOT NULL,
+    task_id            text        NOT NULL,
+    outlet             text        NOT NULL,
+    kind               text        NOT NULL,
+    state              text        NOT NULL,
+    leg                text,
+    rider_id           text,
+    tender_id          text,
+    round              bigint      NOT NULL,
+    outcome            text,
+    reason_code        text,
+    late               boolean     NOT NULL,
+    conflicts          bigint      NOT NULL,
+    stops_done         bigint      NOT NULL,
+    stops_total        bigint      NOT NULL,
+    parcels            bigint      NOT NULL,
+    due_at             timestamptz,
+    tracking_code      text        NOT NULL,
+    external_reference text,
+    shipment_id        text,
+    created_at         timestamptz NOT NULL,
+    updated_at         timestamptz NOT NULL,
+    version            bigint      NOT NULL,
+    progress           jsonb       NOT NULL,
+    PRIMARY KEY (tenant, task_id)
+);
+CREATE INDEX ON {table} (tenant, created_at, task_id);
+CREATE INDEX ON {table} (tenant, state, created_at, task_id);
+CREATE INDEX ON {table} (tenant, rider_id) WHERE rider_id IS NOT NULL
+"""
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    task_id: str
+    outlet: str
+    kind: str
+    state: str
+    leg: str | None = None
+    rider_id: str | None = None
+    tender_id: str | None = None
+    round: int = 0
+    outcome: str | None = None
+    reason_code: str | None = None
+    late: bool = False
+    """The last dropoff was completed after its window's end."""
+    conflicts: int = 0
+    stops_done: int = 0
+    stops_total: int
+    parcels: int
+    due_at: datetime | None
+    tracking_code: str
+    external_reference: str | None
+    shipment_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    progress: Progress
+
+
+def apply(row: TaskRow | None, fact: Fact, key: Key) -> TaskRow:
+    event, source = fact.event, fact.source
+    if isinstance(event, TaskCreated):
+        row = created(event, fact)
+    assert row is not None, "a task's first event creates it"
+    progress = progressed(row.progress, event, source.event_time)
+    return replace(
+        row,
+        state=state_of(progress),
+        leg=leg_of(progress),
+        rider_id=progress.rider_id,
+        tender_id=progress.tender_id,
+        round=progress.round,
+        outcome=progress.outcome,
+        reason_code=progress.reason_code,
+        late=late(progress, row.due_at),
+        conflicts=row.conflicts + isinstance(event, FieldReportConflicted),
+        stops_done=count(progress.stops.values(), "completed"),
+        stops_total=len(progress.stops),
+        updated_at=source.recorded_at,
+        version=source.version,
+        progress=progress,
+    )
+
+
+def created(event: TaskCreated, fact: Fact) -> TaskRow:
+    source = fact.source
+    return TaskRow(
+        tenant=source.tenant,
+        task_id=source.aggregate_id,
+        outlet=event.outlet,
+        kind=event.kind,
+        state="created",
+        stops_total=len(event.stops),
+        parcels=len(event.parcels),
+        due_at=due_at(event.stops),
+        tracking_code=event.tracking_code,
+        external_reference=event.external_reference,
+        shipment_id=event.shipment_id,
+        created_at=source.recorded_at,
+        updated_at=source.recorded_at,
+        version=source.version,
+        progress=Progress(),
+    )
+
+
+def due_at(stops: list[Stop]) -> datetime | None:
+    """The end of the last dropoff's window."""
+    ends = [stop.window.end for stop in stops if stop.kind == "dropoff" and stop.window is not None]
+    return max(ends, default=None)
+
+
+def late(progress: Progress, due: datetime | None) -> bool:
+    if due is None:
+        return False
+    drops = [s.ended_at for s in progress.stops.values() if s.kind == "dropoff" and s.status == "completed"]
+    return any(ended is not None and ended > due for ended in drops)
+
+
+TASK_BOARD = ReadModel(
+    name="task_board",
+    version=1,
+    table=TABLE,
+    row=TaskRow,
+    key=("tenant", "task_id"),
+    events=frozenset(members_of(TaskEvent)),
+    keys=by_aggregate,
+    apply=apply,
+)
+
+PAGE = """
+SELECT tenant, task_id, outlet, kind, state, leg, rider_id, tender_id, round, outcome, reason_code, late, conflicts,
+       stops_done, stops_total, parcels, due_at, tracking_code, external_reference, shipment_id, created_at,
+       updated_at, version
+FROM task_board
+WHERE tenant = %(tenant)s
+  AND (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(outlet)s::text IS NULL OR outlet = %(outlet)s)
+  AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, task_id) > (%(at)s, %(id)s))
+ORDER BY created_at, task_id
+LIMIT %(limit)s
+"""
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tasks, oldest first. Filters: state, outlet, rider_id, reference; after (at, id); limit."""
+    wanted = {"state": None, "outlet": None, "rider_id": None, "reference": None, "at": None, "id": None}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        return await cursor.fetchall()

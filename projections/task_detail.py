@@ -1,0 +1,217 @@
+"""What is known of this one task: its stops, its parcels and where they are, its proofs, who has it?"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.sealed import told
+from projections.task_progress import Progress, leg_of, progressed, state_of
+from schemas.catalog import members_of
+from schemas.message import Event
+from schemas.task import (
+    FieldReportConflicted,
+    Parcel,
+    ParcelsDelivered,
+    ParcelsPickedUp,
+    ParcelsRefused,
+    ParcelsReturned,
+    ParcelsShort,
+    ParcelsWrittenOff,
+    Party,
+    PinRejected,
+    ProofCaptured,
+    ReturnStarted,
+    Stop,
+    StopLocated,
+    TaskCreated,
+    TaskEvent,
+)
+
+TABLE = """
+CREATE TABLE {table} (
+    tenant             text        NOT NULL,
+    task_id            text        NOT NULL,
+    outlet             text        NOT NULL,
+    kind               text        NOT NULL,
+    state              text        NOT NULL,
+    leg                text,
+    stops              jsonb       NOT NULL,
+    parcels            jsonb       NOT NULL,
+    proofs             jsonb       NOT NULL,
+    conflicts          jsonb       NOT NULL,
+    tracking_code      text        NOT NULL,
+    external_reference text,
+    source             text        NOT NULL,
+    shipment_id        text,
+    metadata           jsonb       NOT NULL,
+    created_at         timestamptz NOT NULL,
+    updated_at         timestamptz NOT NULL,
+    version            bigint      NOT NULL,
+    progress           jsonb       NOT NULL,
+    PRIMARY KEY (tenant, task_id)
+)
+"""
+
+MAX_CONFLICTS = 50
+
+
+class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
+    parcel: Parcel
+    party: Party
+    status: str = "expected"
+    short: bool = False
+    refused: bool = False
+
+
+class ProofRow(msgspec.Struct, frozen=True, kw_only=True):
+    stop_id: str
+    kind: str
+    accepted: bool
+    sha256: str | None
+    at: datetime
+
+
+class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
+    report: str
+    stop_id: str
+    rider_id: str
+    observed_at: datetime
+    conflict: str
+
+
+class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    task_id: str
+    outlet: str
+    kind: str
+    state: str
+    leg: str | None = None
+    stops: list[dict[str, Any]]
+    """As they were created, personal data sealed."""
+    parcels: Mapping[str, ParcelRow]
+    proofs: list[ProofRow] = []
+    conflicts: list[ConflictRow] = []
+    tracking_code: str
+    external_reference: str | None
+    source: str
+    shipment_id: str | None
+    metadata: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    progress: Progress
+
+
+def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
+    event, source = fact.event, fact.source
+    if isinstance(event, TaskCreated):
+        row = created(event, fact)
+    assert row is not None, "a task's first event creates it"
+    progress = progressed(row.progress, event, source.event_time)
+    row = replace(
+        row,
+        state=state_of(progress),
+        leg=leg_of(progress),
+        updated_at=source.recorded_at,
+        version=source.version,
+        progress=progress,
+    )
+    return with_goods(with_places(row, event), event, source.event_time)
+
+
+def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
+    outlet = Party(kind="outlet", id=event.outlet)
+    return TaskDetailRow(
+        tenant=fact.source.tenant,
+        task_id=fact.source.aggregate_id,
+        outlet=event.outlet,
+        kind=event.kind,
+        state="created",
+        stops=[told(stop) for stop in event.stops],
+        parcels={parcel.parcel_id: ParcelRow(parcel=parcel, party=outlet) for parcel in event.parcels},
+        tracking_code=event.tracking_code,
+        external_reference=event.external_reference,
+        source=event.source,
+        shipment_id=event.shipment_id,
+        metadata=event.metadata,
+        created_at=fact.source.recorded_at,
+        updated_at=fact.source.recorded_at,
+        version=fact.source.version,
+        progress=Progress(),
+    )
+
+
+def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
+    match event:
+        case StopLocated():
+            place = told(event.location, Stop.__name__, "location")
+            stops = [s | {"location": place} if s["stop_id"] == event.stop_id else s for s in row.stops]
+            return replace(row, stops=stops)
+        case ReturnStarted():
+            return replace(row, stops=[*row.stops, told(event.stop)])
+        case _:
+            return row
+
+
+def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
+    match event:
+        case ParcelsPickedUp():
+            return with_parcels(row, event.parcel_ids, party=event.to_party, status="in_custody")
+        case ParcelsShort():
+            return with_parcels(row, event.parcel_ids, short=True)
+        case ParcelsDelivered():
+            return with_parcels(row, event.parcel_ids, party=event.to_party, status="delivered")
+        case ParcelsRefused():
+            return with_parcels(row, event.parcel_ids, refused=True, status="refused")
+        case ParcelsReturned():
+            return with_parcels(row, event.parcel_ids, party=event.to_party, status="returned")
+        case ParcelsWrittenOff():
+            return with_parcels(row, event.parcel_ids, party=event.to_party, status=event.disposition)
+        case ProofCaptured():
+            proof = ProofRow(stop_id=event.stop_id, kind=event.kind, accepted=True, sha256=event.sha256, at=at)
+            return replace(row, proofs=[*row.proofs, proof])
+        case PinRejected():
+            proof = ProofRow(stop_id=event.stop_id, kind="pin", accepted=False, sha256=None, at=at)
+            return replace(row, proofs=[*row.proofs, proof])
+        case FieldReportConflicted():
+            conflict = ConflictRow(
+                report=event.report,
+                stop_id=event.stop_id,
+                rider_id=event.rider_id,
+                observed_at=event.observed_at,
+                conflict=event.conflict,
+            )
+            return replace(row, conflicts=[*row.conflicts, conflict][-MAX_CONFLICTS:])
+        case _:
+            return row
+
+
+def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -> TaskDetailRow:
+    changed = {parcel_id: replace(row.parcels[parcel_id], **changes) for parcel_id in parcel_ids}
+    return replace(row, parcels={**row.parcels, **changed})
+
+
+TASK_DETAIL = ReadModel(
+    name="task_detail",
+    version=1,
+    table=TABLE,
+    row=TaskDetailRow,
+    key=("tenant", "task_id"),
+    events=frozenset(members_of(TaskEvent)),
+    keys=by_aggregate,
+    apply=apply,
+)
+
+ONE = "SELECT * FROM task_detail WHERE tenant = %s AND task_id = %s"
+
+
+async def one(connection: AsyncConnection, tenant: str, task_id: str) -> dict[str, Any] | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(ONE, (tenant, task_id))
+        return await cursor.fetchone()

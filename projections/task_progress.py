@@ -1,0 +1,143 @@
+"""How far a task has come, folded from its facts: what its state and leg are derived from."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from schemas.message import Event
+from schemas.task import (
+    AssignmentAccepted,
+    DeliveryAttemptFailed,
+    ReturnStarted,
+    StopArrived,
+    StopCompleted,
+    StopEnRoute,
+    StopFailed,
+    StopSkipped,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskDispatchable,
+    TaskFailed,
+    TaskForceCompleted,
+    TaskReturned,
+    TaskTendered,
+    TaskTenderClosed,
+    TaskUnassigned,
+)
+
+OVER = frozenset({"completed", "failed", "skipped"})
+
+
+class StopProgress(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str
+    status: str = "pending"
+    arrived_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: int = 0
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    stops: Mapping[str, StopProgress] = {}
+    round: int = 0
+    tender_id: str | None = None
+    rider_id: str | None = None
+    accepted: bool = False
+    returning: bool = False
+    ended: str | None = None
+    outcome: str | None = None
+    reason_code: str | None = None
+
+
+def state_of(task: Progress) -> str:
+    if task.ended is not None:
+        return task.ended
+    if task.returning:
+        return "returning"
+    if task.rider_id is not None:
+        if any(stop.status != "pending" for stop in task.stops.values()):
+            return "in_progress"
+        return "accepted" if task.accepted else "assigned"
+    if task.tender_id is not None:
+        return "offering"
+    return "dispatchable" if task.round else "created"
+
+
+def leg_of(task: Progress) -> str | None:
+    if task.rider_id is None or task.ended is not None:
+        return None
+    latest = None
+    for stop in task.stops.values():
+        if stop.status in ("en_route", "arrived"):
+            return f"{stop.status}_{stop.kind}"
+        if stop.status == "completed" and stop.kind == "pickup":
+            latest = "picked_up"
+    return latest
+
+
+def progressed(task: Progress, event: Event, at: datetime) -> Progress:
+    """`at` is when it happened."""
+    match event:
+        case TaskCreated():
+            return Progress(stops={stop.stop_id: StopProgress(kind=stop.kind) for stop in event.stops})
+        case TaskDispatchable():
+            return replace(task, round=event.round)
+        case TaskTendered():
+            return replace(task, tender_id=event.tender_id)
+        case TaskTenderClosed():
+            return replace(task, tender_id=None)
+        case TaskAssigned():
+            return replace(task, rider_id=event.rider_id, accepted=False)
+        case AssignmentAccepted():
+            return replace(task, accepted=True)
+        case TaskUnassigned():
+            stops = reset(task.stops, "pending")
+            return replace(task, rider_id=None, accepted=False, tender_id=None, stops=stops)
+        case StopEnRoute():
+            return with_stop(task, event.stop_id, status="en_route")
+        case StopArrived(late=True):
+            return with_stop(task, event.stop_id, arrived_at=at)
+        case StopArrived():
+            return with_stop(task, event.stop_id, status="arrived", arrived_at=at)
+        case DeliveryAttemptFailed():
+            return with_stop(task, event.stop_id, status="pending", attempts=event.attempt)
+        case StopCompleted():
+            return with_stop(task, event.stop_id, status="completed", ended_at=at)
+        case StopFailed():
+            return with_stop(task, event.stop_id, status="failed", ended_at=at)
+        case StopSkipped():
+            return with_stop(task, event.stop_id, status="skipped", ended_at=at)
+        case ReturnStarted():
+            back = {event.stop.stop_id: StopProgress(kind="return")}
+            stops = reset(task.stops, "skipped") | back
+            return replace(task, stops=stops, returning=True, reason_code=event.reason_code)
+        case TaskCompleted():
+            return replace(task, ended="completed", outcome=event.outcome)
+        case TaskForceCompleted():
+            return replace(task, ended="completed", outcome=event.outcome, reason_code=event.reason_code)
+        case TaskFailed():
+            return replace(task, ended="failed", outcome=event.outcome, reason_code=event.reason_code)
+        case TaskReturned():
+            return replace(task, ended="returned", outcome=event.outcome)
+        case TaskCancelled():
+            return replace(task, ended="cancelled", outcome="not_delivered", reason_code=event.reason_code)
+        case _:
+            return task
+
+
+def with_stop(task: Progress, stop_id: str, **changes: object) -> Progress:
+    return replace(task, stops={**task.stops, stop_id: replace(task.stops[stop_id], **changes)})
+
+
+def reset(stops: Mapping[str, StopProgress], status: str) -> dict[str, StopProgress]:
+    return {
+        stop_id: stop if stop.status in OVER else replace(stop, status=status)
+        for stop_id, stop in stops.items()
+    }
+
+
+def count(stops: Iterable[StopProgress], *statuses: str) -> int:
+    return sum(stop.status in statuses for stop in stops)

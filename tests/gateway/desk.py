@@ -1,0 +1,137 @@
+"""A desk that decides as a shard does, by the real decisions, and keeps in memory what a shard keeps on the log."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from commands.aggregates import AGGREGATES, Aggregate
+from commands.context import Context, Secrets
+from commands.order import (
+    AlreadyExists,
+    Answer,
+    IdempotencyKeyReused,
+    Order,
+    VersionConflict,
+)
+from commands.policy import Policy
+from schemas.ids import event_id
+from schemas.message import Event, Refused, Source, UnknownAggregate
+from schemas.partition import partition_of
+from schemas.topics import DIRECTORY
+
+PARTITIONS = 8
+
+
+class Kept(msgspec.Struct):
+    kind: str
+    tenant: str
+    state: Any
+    version: int = 0
+    created_by: str = ""
+    answers: dict[str, tuple[str, Answer]] = {}
+    """Of each command: its request's hash and its answer."""
+
+
+class MemoryDesk:
+    def __init__(self, policy: Policy, secrets: Secrets, clock: Callable[[], datetime]) -> None:
+        self._policy = policy
+        self._secrets = secrets
+        self._clock = clock
+        self._ends: dict[tuple[str, int], int] = {}
+        self.kept: dict[str, Kept] = {}
+        self.orders: list[Order] = []
+        self.fails: Exception | None = None
+        """Raised instead of an answer, while it is set."""
+
+    async def submit(self, order: Order) -> Answer:
+        self.orders.append(order)
+        if self.fails is not None:
+            raise self.fails
+        aggregate = AGGREGATES[order.kind]
+        kept = self._known(order, aggregate)
+        repeat = self._repeat(order, aggregate, kept)
+        if repeat is not None:
+            return repeat
+        if order.expected_version is not None and order.expected_version != kept.version:
+            raise VersionConflict(order.expected_version, kept.version)
+        events = aggregate.decide(kept.state, order.command, self._context(order))
+        return self._keep(order, aggregate, kept, events)
+
+    def _known(self, order: Order, aggregate: Aggregate) -> Kept:
+        kept = self.kept.get(order.aggregate_id)
+        if kept is not None and (kept.tenant, kept.kind) != (order.tenant, order.kind):
+            raise UnknownAggregate(order.kind, order.aggregate_id)
+        if kept is None and not isinstance(order.command, aggregate.creating):
+            raise UnknownAggregate(order.kind, order.aggregate_id)
+        return kept or Kept(order.kind, order.tenant, aggregate.initial, created_by=order.command_id)
+
+    def _repeat(self, order: Order, aggregate: Aggregate, kept: Kept) -> Answer | None:
+        creating = isinstance(order.command, aggregate.creating)
+        known = kept.answers.get(kept.created_by if creating else order.command_id)
+        if known is None:
+            return None
+        request_hash, answer = known
+        if request_hash != order.request_hash:
+            raise reused(order, creating=creating)
+        return msgspec.structs.replace(answer, repeated=True)
+
+    def _context(self, order: Order) -> Context:
+        return Context(
+            now=self._clock(),
+            tenant=order.tenant,
+            aggregate_id=order.aggregate_id,
+            command_id=order.command_id,
+            actor=order.actor,
+            role=order.role,
+            secrets=self._secrets,
+            policy_or_none=self._policy.tenant(order.tenant),
+        )
+
+    def _keep(self, order: Order, aggregate: Aggregate, kept: Kept, events: list[Event]) -> Answer:
+        place = (aggregate.topic, partition_of(order.aggregate_id, PARTITIONS))
+        first = self._ends.get(place, 0)
+        for index, event in enumerate(events):
+            kept.state = aggregate.evolve(kept.state, event)
+            kept.version += 1
+            if aggregate.topic == DIRECTORY.name:
+                source = self._source(order, kept.version, index, place, first + index)
+                self._policy.take(event, source, place[1], first + index)
+        self._ends[place] = first + len(events)
+        answer = Answer(
+            aggregate_id=order.aggregate_id,
+            version=kept.version,
+            command_id=order.command_id,
+            recorded_at=self._clock(),
+            position={place: self._ends[place]},
+            events=tuple(type(event).__name__ for event in events),
+        )
+        if events:
+            kept.answers = {**kept.answers, order.command_id: (order.request_hash, answer)}
+            self.kept[order.aggregate_id] = kept
+        return answer
+
+    def _source(self, order: Order, version: int, index: int, place: tuple[str, int], offset: int) -> Source:
+        now = self._clock()
+        return Source(
+            event_id=event_id(order.command_id, index),
+            tenant=order.tenant,
+            outlet=None,
+            aggregate_id=order.aggregate_id,
+            version=version,
+            event_time=now,
+            recorded_at=now,
+            actor=order.actor,
+            command_id=order.command_id,
+            correlation_id=order.correlation_id,
+            topic=place[0],
+            partition=place[1],
+            offset=offset,
+        )
+
+
+def reused(order: Order, *, creating: bool) -> Refused:
+    if creating and order.natural:
+        return AlreadyExists(order.aggregate_id)
+    return IdempotencyKeyReused(order.aggregate_id)

@@ -1,0 +1,130 @@
+"""The projector on a real log and a real database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from fresh import fresh_name
+from psycopg_pool import AsyncConnectionPool
+from world import World
+
+from projections import history, task_board
+from projections.models import MODELS
+from projections.projector import Projector, until_caught_up
+from projections.tables import migrate
+from schemas.position import Vector, merged
+from schemas.record import Stored
+from schemas.task import CancelTask
+from schemas.topics import TASK
+
+
+@pytest.fixture
+async def pool(postgres: str) -> AsyncIterator[AsyncConnectionPool[Any]]:
+    async with AsyncConnectionPool(postgres, min_size=1, max_size=6, open=False) as pool:
+        async with pool.connection() as connection:
+            await migrate(connection, MODELS.values())
+        yield pool
+
+
+class Buried:
+    def __init__(self) -> None:
+        self.dead: list[tuple[Stored, str]] = []
+
+    async def __call__(self, stored: Stored, reason: str) -> None:
+        self.dead.append((stored, reason))
+
+
+@asynccontextmanager
+async def projecting(
+    world: World, pool: AsyncConnectionPool[Any], dead: Buried | None = None, group: str = ""
+) -> AsyncIterator[Projector]:
+    projector = Projector(
+        client_args={"bootstrap_servers": world.kafka},
+        group=group or f"projector-{world.cluster}",
+        instance=fresh_name("projector"),
+        pool=pool,
+        models=list(MODELS.values()),
+        dead=dead or Buried(),
+    )
+    await projector.start()
+    try:
+        yield projector
+    finally:
+        await projector.stop()
+
+
+async def board(pool: AsyncConnectionPool[Any], tenant: str) -> list[dict[str, Any]]:
+    async with pool.connection() as connection:
+        return await task_board.page(connection, tenant, {"limit": 100})
+
+
+async def test_every_acknowledged_task_stands_on_the_board(world: World, pool: AsyncConnectionPool[Any]):
+    shards = await world.owner()
+    await world.settle(shards)
+    tasks = [(await world.create(shards, f"order-{n}")).aggregate_id for n in range(10)]
+    await shards.submit(world.order("task", tasks[0], CancelTask(reason_code="changed_mind"), "cancel"))
+    async with projecting(world, pool) as projector:
+        await until_caught_up(projector, 30)
+        rows = await board(pool, world.tenant)
+        assert {row["task_id"] for row in rows} == set(tasks)
+        assert {row["task_id"]: row["state"] for row in rows}[tasks[0]] == "cancelled"
+        late = (await world.create(shards, "order-late")).aggregate_id
+        await until_caught_up(projector, 30)
+        assert late in {row["task_id"] for row in await board(pool, world.tenant)}
+
+
+async def test_history_and_feed_tell_every_event_in_its_order(world: World, pool: AsyncConnectionPool[Any]):
+    shards = await world.owner()
+    await world.settle(shards)
+    answers = [await world.create(shards, f"order-{n}") for n in range(5)]
+    async with projecting(world, pool) as projector:
+        await until_caught_up(projector, 30)
+    async with pool.connection() as connection:
+        events = await history.of_one(connection, world.tenant, answers[0].aggregate_id)
+        assert [(e["version"], e["type"]) for e in events] == [(1, "TaskCreated"), (2, "TaskDispatchable")]
+        assert "Cleo" not in repr(events)
+        vector: Vector = merged([dict.fromkeys([(TASK.name, 0), (TASK.name, 1)], 0)])
+        seen = []
+        while True:
+            rows, vector = await history.feed(connection, world.tenant, vector, 3)
+            if not rows:
+                break
+            seen += [(row["aggregate_id"], row["version"]) for row in rows]
+    assert sorted(seen) == sorted((a.aggregate_id, v) for a in answers for v in (1, 2))
+    for answer in answers:
+        assert [v for aggregate, v in seen if aggregate == answer.aggregate_id] == [1, 2]
+
+
+async def test_what_cannot_be_read_is_buried_and_the_rest_goes_on(lone_world: World, pool: AsyncConnectionPool[Any]):
+    world = lone_world
+    shards = await world.owner()
+    await world.settle(shards)
+    first = (await world.create(shards, "order-1")).aggregate_id
+    producer = AIOKafkaProducer(bootstrap_servers=world.kafka)
+    await producer.start()
+    headers = [("ce_type", b"logistics.task.TaskCreated")]
+    garbage = await producer.send_and_wait(TASK.name, b"garbage", key=b"x", partition=0, headers=headers)
+    await producer.stop()
+    successor = await world.owner()
+    second = (await world.create(successor, "order-2")).aggregate_id
+    buried = Buried()
+    async with projecting(world, pool, buried) as projector:
+        await until_caught_up(projector, 30)
+    assert {row["task_id"] for row in await board(pool, world.tenant)} == {first, second}
+    assert [stored.offset for stored, _ in buried.dead if stored.partition == 0] == [garbage.offset]
+
+
+async def test_two_projectors_at_once_fold_nothing_twice(world: World, pool: AsyncConnectionPool[Any]):
+    shards = await world.owner()
+    await world.settle(shards)
+    async with projecting(world, pool, group=fresh_name("a")) as one, projecting(world, pool, group=fresh_name("b")) as two:
+        tasks = await asyncio.gather(*(world.create(shards, f"order-{n}") for n in range(40)))
+        for answer in tasks[:20]:
+            await shards.submit(world.order("task", answer.aggregate_id, CancelTask(reason_code="no"), "cancel"))
+        await asyncio.sleep(0.5)
+        await asyncio.gather(until_caught_up(one, 30), until_caught_up(two, 30))
+    rows = await board(pool, world.tenant)
+    assert sorted(row["version"] for row in rows) == [2] * 20 + [3] * 20
