@@ -79,7 +79,7 @@ def decide_report(task: CreatedTask, command: TaskReport, context: Context) -> l
         case ReportDelivered():
             return delivered(task, stop, command, context)
         case ReportAttemptFailed():
-            return attempt_failed(task, stop, command)
+            return attempt_failed(task, stop, command, context)
         case ReportReturned():
             return returned(task, stop, command, context)
         case CaptureProof():
@@ -212,7 +212,9 @@ def returned(task: CreatedTask, stop: StopState, command: ReportReturned, contex
     return with_proofs(task, stop, [fact], command.proofs, context)
 
 
-def attempt_failed(task: CreatedTask, stop: StopState, command: ReportAttemptFailed) -> list[TaskEvent]:
+def attempt_failed(
+    task: CreatedTask, stop: StopState, command: ReportAttemptFailed, context: Context
+) -> list[TaskEvent]:
     if task.ended or stop.status in OVER:
         return []
     attempt = stop.attempts + 1
@@ -227,7 +229,15 @@ def attempt_failed(task: CreatedTask, stop: StopState, command: ReportAttemptFai
     )
     if again:
         return [failed]
-    return [failed, StopFailed(stop_id=stop.stop.stop_id, reason_code=command.reason_code)]
+    return [
+        failed,
+        StopFailed(
+            stop_id=stop.stop.stop_id,
+            rider_id=RiderId(context.actor),
+            round=task.round,
+            reason_code=command.reason_code,
+        ),
+    ]
 
 
 def capture_proof(task: CreatedTask, stop: StopState, command: CaptureProof, context: Context) -> list[TaskEvent]:
@@ -251,7 +261,7 @@ def with_proofs(
     if not handed_over or not proof_holds(after):
         return [*facts, *captured]
     rider = RiderId(context.actor)
-    return [*facts, *captured, StopCompleted(stop_id=stop.stop.stop_id, rider_id=rider)]
+    return [*facts, *captured, StopCompleted(stop_id=stop.stop.stop_id, rider_id=rider, round=task.round)]
 
 
 def proofs_of(

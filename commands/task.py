@@ -1,6 +1,7 @@
 """Task: goods to be taken from stop to stop, until nobody has to move them any more."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import assert_never
 
 import msgspec
@@ -68,6 +69,7 @@ from schemas.task import (
     ReportEnRoute,
     ReportPickedUp,
     ReportReturned,
+    RetryDispatch,
     ReturnStarted,
     Stop,
     StopArrived,
@@ -146,7 +148,9 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
         case RecordTender():
             return record_tender(created(task), command)
         case CloseTender():
-            return close_tender(created(task), command)
+            return close_tender(created(task), command, context)
+        case RetryDispatch():
+            return retry_dispatch(created(task), command, context)
         case AssignTask():
             return assign_task(created(task), command)
         case AcceptAssignment():
@@ -320,10 +324,28 @@ def record_tender(task: CreatedTask, command: RecordTender) -> list[TaskEvent]:
     return [TaskTendered(tender_id=command.tender_id, round=command.round)]
 
 
-def close_tender(task: CreatedTask, command: CloseTender) -> list[TaskEvent]:
+def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> list[TaskEvent]:
+    """Withdrawn means that it was settled otherwise; else the next round waits a little, if there is one."""
     if task.tender_id != command.tender_id or task.rider_id or task.ended:
         return []
-    return [TaskTenderClosed(tender_id=command.tender_id, outcome=command.outcome)]
+    rules = context.policy.rules
+    again = command.outcome != "withdrawn" and task.round < rules.max_rounds
+    return [
+        TaskTenderClosed(
+            tender_id=command.tender_id,
+            round=task.round,
+            outcome=command.outcome,
+            retry_at=context.now + timedelta(seconds=rules.retry_seconds) if again else None,
+        )
+    ]
+
+
+def retry_dispatch(task: CreatedTask, command: RetryDispatch, context: Context) -> list[TaskEvent]:
+    if command.round != task.round or task.tender_id or task.rider_id or task.ended:
+        return []
+    if task.retry_at is None or context.now < task.retry_at:
+        return []
+    return [TaskDispatchable(round=task.round + 1)]
 
 
 def assign_task(task: CreatedTask, command: AssignTask) -> list[TaskEvent]:
@@ -381,7 +403,15 @@ def cancel_task(task: CreatedTask, command: CancelTask) -> list[TaskEvent]:
         raise NotInThisState(needed="not ended", actual=task.ended)
     if carried(task):
         return [return_started(task, command.reason_code)]
-    return [TaskCancelled(reason_code=command.reason_code, note=command.note)]
+    return [
+        TaskCancelled(
+            rider_id=task.rider_id,
+            tender_id=task.tender_id,
+            round=task.round,
+            reason_code=command.reason_code,
+            note=command.note,
+        )
+    ]
 
 
 def force_complete(task: CreatedTask, command: ForceCompleteTask) -> list[TaskEvent]:
@@ -399,7 +429,12 @@ def force_complete(task: CreatedTask, command: ForceCompleteTask) -> list[TaskEv
         "disposed": "disposed",
     }
     closed = TaskForceCompleted(
-        outcome=outcomes[command.disposition], reason_code=command.reason_code, note=command.note
+        outcome=outcomes[command.disposition],
+        rider_id=task.rider_id,
+        tender_id=task.tender_id,
+        round=task.round,
+        reason_code=command.reason_code,
+        note=command.note,
     )
     return [*([written_off] if unsettled else []), closed]
 
@@ -434,7 +469,10 @@ def consequences(task: CreatedTask) -> list[TaskEvent]:
     """What follows by itself: dropoffs with nothing to drop are skipped, what is left goes back, the task ends."""
     if task.ended or task.rider_id is None:
         return []
-    skipped = [StopSkipped(stop_id=s, reason_code="nothing_to_deliver") for s in idle_dropoffs(task)]
+    skipped = [
+        StopSkipped(stop_id=s, rider_id=task.rider_id, round=task.round, reason_code="nothing_to_deliver")
+        for s in idle_dropoffs(task)
+    ]
     after: Task = task
     for event in skipped:
         after = evolve(after, event)
@@ -457,12 +495,17 @@ def ending(task: CreatedTask) -> list[TaskEvent]:
         return []
     if carried(task):
         return [return_started(task, "not_delivered")]
-    outcome = outcome_of(task)
+    outcome, rider = outcome_of(task), assigned_rider(task)
     if task.return_reason is not None:
-        return [TaskReturned(outcome=outcome)]
+        return [TaskReturned(outcome=outcome, rider_id=rider, round=task.round)]
     if outcome == "not_delivered":
-        return [TaskFailed(outcome=outcome, reason_code="not_delivered")]
-    return [TaskCompleted(outcome=outcome)]
+        return [TaskFailed(outcome=outcome, rider_id=rider, round=task.round, reason_code="not_delivered")]
+    return [TaskCompleted(outcome=outcome, rider_id=rider, round=task.round)]
+
+
+def assigned_rider(task: CreatedTask) -> RiderId:
+    assert task.rider_id is not None, "what is under way has a rider"
+    return task.rider_id
 
 
 def return_started(task: CreatedTask, reason_code: str) -> ReturnStarted:
@@ -481,7 +524,13 @@ def return_started(task: CreatedTask, reason_code: str) -> ReturnStarted:
         required_proof=[],
         pin_hash=None,
     )
-    return ReturnStarted(stop=stop, parcel_ids=[p.parcel.parcel_id for p in goods], reason_code=reason_code)
+    return ReturnStarted(
+        stop=stop,
+        parcel_ids=[p.parcel.parcel_id for p in goods],
+        rider_id=assigned_rider(task),
+        round=task.round,
+        reason_code=reason_code,
+    )
 
 
 def assignee(task: CreatedTask, context: Context) -> RiderId:
@@ -511,7 +560,7 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskTendered():
             return replace(task, tender_id=event.tender_id)
         case TaskTenderClosed():
-            return replace(task, tender_id=None)
+            return replace(task, tender_id=None, retry_at=event.retry_at)
         case TaskAssigned():
             return replace(task, rider_id=event.rider_id, accepted=False)
         case AssignmentAccepted():

@@ -60,6 +60,7 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True):
     pin_attempts: int
     round: int = 0
     tender_id: TenderId | None = None
+    retry_at: datetime | None = None
     rider_id: RiderId | None = None
     accepted: bool = False
     former_riders: tuple[RiderId, ...] = ()

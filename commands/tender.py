@@ -1,7 +1,7 @@
 """Tender: one offering of one task, until somebody wins it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, assert_never
 
 import msgspec
@@ -15,6 +15,7 @@ from schemas.tender import (
     ClaimRejected,
     DeclineOffer,
     DispatchDecisionRecorded,
+    ExpireClaim,
     ExpireOffer,
     OfferAccepted,
     OfferClaimed,
@@ -56,6 +57,7 @@ class Open(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     pending: Mapping[OfferId, Offer] = {}
     reserving: OfferId | None = None
+    hold_until: datetime | None = None
 
 
 class Over(msgspec.Struct, frozen=True):
@@ -104,7 +106,9 @@ def decide(tender: Tender, command: TenderCommand, context: Context) -> list[Ten
         case AwardTender():
             return award_tender(tender, command)
         case RejectClaim():
-            return reject_claim(tender, command)
+            return reject_claim(tender, command, context)
+        case ExpireClaim():
+            return expire_claim(tender, command, context)
         case ExpireOffer():
             return expire_offer(tender, command, context.now)
         case WithdrawTender():
@@ -157,7 +161,7 @@ def claim_offer(tender: Tender, command: ClaimOffer, context: Context) -> list[T
     claimed = OfferClaimed(offer_id=command.offer_id, rider_id=offer.rider_id)
     if still.reserving is not None:
         return [claimed]
-    return [claimed, request_reservation(still, command.offer_id, offer)]
+    return [claimed, request_reservation(still, command.offer_id, offer, context)]
 
 
 def decline_offer(tender: Tender, command: DeclineOffer, context: Context) -> list[TenderEvent]:
@@ -178,7 +182,9 @@ def award_tender(tender: Tender, command: AwardTender) -> list[TenderEvent]:
             won = tender.pending[command.offer_id]
             return [
                 OfferAccepted(offer_id=command.offer_id, rider_id=won.rider_id),
-                TenderAwarded(offer_id=command.offer_id, rider_id=won.rider_id, task_id=tender.task_id),
+                TenderAwarded(
+                    offer_id=command.offer_id, rider_id=won.rider_id, task_id=tender.task_id, round=tender.round
+                ),
                 *(
                     OfferLost(offer_id=offer_id, rider_id=other.rider_id)
                     for offer_id, other in tender.pending.items()
@@ -189,19 +195,27 @@ def award_tender(tender: Tender, command: AwardTender) -> list[TenderEvent]:
             raise OfferNotPending(command.offer_id)
 
 
-def reject_claim(tender: Tender, command: RejectClaim) -> list[TenderEvent]:
+def reject_claim(tender: Tender, command: RejectClaim, context: Context) -> list[TenderEvent]:
     """The rider could not be reserved: the claim goes, the next one is tried."""
     match tender:
         case Open(reserving=command.offer_id):
-            rejected = ClaimRejected(
-                offer_id=command.offer_id,
-                rider_id=tender.pending[command.offer_id].rider_id,
-                reason_code=command.reason_code,
-            )
-            following = next_claim(tender, after=command.offer_id)
-            return [rejected, *following, *exhausted_without(tender, command.offer_id)]
+            return claim_rejected(tender, command.offer_id, command.reason_code, context)
         case _:
             return []
+
+
+def expire_claim(tender: Tender, command: ExpireClaim, context: Context) -> list[TenderEvent]:
+    match tender:
+        case Open(reserving=command.offer_id, hold_until=datetime() as due) if context.now >= due:
+            return claim_rejected(tender, command.offer_id, "reservation_timed_out", context)
+        case _:
+            return []
+
+
+def claim_rejected(tender: Open, offer_id: OfferId, reason_code: str, context: Context) -> list[TenderEvent]:
+    rider_id = tender.pending[offer_id].rider_id
+    rejected = ClaimRejected(offer_id=offer_id, rider_id=rider_id, reason_code=reason_code)
+    return [rejected, *next_claim(tender, offer_id, context), *exhausted_without(tender, offer_id)]
 
 
 def expire_offer(tender: Tender, command: ExpireOffer, now: datetime) -> list[TenderEvent]:
@@ -231,13 +245,18 @@ def exhausted_without(tender: Open, offer_id: OfferId) -> list[TenderExhausted]:
     return [TenderExhausted(task_id=tender.task_id, round=tender.round)]
 
 
-def next_claim(tender: Open, *, after: OfferId) -> list[ReservationRequested]:
+def next_claim(tender: Open, after: OfferId, context: Context) -> list[ReservationRequested]:
     waiting = (item for item in tender.pending.items() if item[1].claimed and item[0] != after)
-    return [request_reservation(tender, offer_id, offer) for offer_id, offer in waiting][:1]
+    return [request_reservation(tender, offer_id, offer, context) for offer_id, offer in waiting][:1]
 
 
-def request_reservation(tender: Open, offer_id: OfferId, offer: Offer) -> ReservationRequested:
-    return ReservationRequested(offer_id=offer_id, rider_id=offer.rider_id, task_id=tender.task_id)
+def request_reservation(tender: Open, offer_id: OfferId, offer: Offer, context: Context) -> ReservationRequested:
+    return ReservationRequested(
+        offer_id=offer_id,
+        rider_id=offer.rider_id,
+        task_id=tender.task_id,
+        hold_until=context.now + timedelta(seconds=context.policy.rules.hold_seconds),
+    )
 
 
 def own_offer(tender: Tender, offer_id: OfferId, context: Context) -> tuple[Open, Offer]:
@@ -263,10 +282,10 @@ def evolve(tender: Tender, event: TenderEvent) -> Tender:
         case OfferClaimed():
             return claims_last(still_open(tender), event.offer_id)
         case ReservationRequested():
-            return replace(still_open(tender), reserving=event.offer_id)
+            return replace(still_open(tender), reserving=event.offer_id, hold_until=event.hold_until)
         case ClaimRejected():
             rejected = without_offer(still_open(tender), event.offer_id)
-            return replace(rejected, reserving=None)
+            return replace(rejected, reserving=None, hold_until=None)
         case OfferDeclined() | OfferExpired() | OfferWithdrawn():
             return without_offer(still_open(tender), event.offer_id)
         case TenderAwarded():

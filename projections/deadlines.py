@@ -10,6 +10,13 @@ from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
 from schemas.rider import ReservationActivated, ReservationReleased, RiderReserved
+from schemas.task import (
+    TaskAssigned,
+    TaskCancelled,
+    TaskDispatchable,
+    TaskForceCompleted,
+    TaskTenderClosed,
+)
 from schemas.tender import (
     ClaimRejected,
     OfferAccepted,
@@ -19,6 +26,7 @@ from schemas.tender import (
     OfferLost,
     OfferSent,
     OfferWithdrawn,
+    ReservationRequested,
 )
 
 TABLE = """
@@ -36,6 +44,7 @@ CREATE TABLE {table} (
 CREATE INDEX ON {table} (partition, due_at)
 """
 
+DISPATCHED = (TaskDispatchable, TaskAssigned, TaskCancelled, TaskForceCompleted)
 OFFER_OVER = (
     OfferClaimed,
     ClaimRejected,
@@ -45,16 +54,17 @@ OFFER_OVER = (
     OfferLost,
     OfferWithdrawn,
 )
+CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 
 
 class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
-    """expire_offer or expire_reservation."""
+    """expire_offer, expire_claim, expire_reservation or retry_dispatch."""
     aggregate_id: str
     subject: str
-    """The offer, or the task of the reservation."""
+    """The offer, the task of the reservation, or the task itself."""
     due_at: datetime
     set_by: str
     """The id of the event that set it."""
@@ -65,8 +75,16 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
 def keys(fact: Fact) -> Sequence[Key]:
     event, source = fact.event, fact.source
     offer = getattr(event, "offer_id", None)
+    of_offer = (source.tenant, "expire_offer", source.aggregate_id, offer)
+    of_claim = (source.tenant, "expire_claim", source.aggregate_id, offer)
+    if isinstance(event, CLAIM_OVER):
+        return of_offer, of_claim
+    if isinstance(event, ReservationRequested):
+        return (of_claim,)
     if isinstance(event, (OfferSent, *OFFER_OVER)):
-        return ((source.tenant, "expire_offer", source.aggregate_id, offer),)
+        return (of_offer,)
+    if isinstance(event, (TaskTenderClosed, *DISPATCHED)):
+        return ((source.tenant, "retry_dispatch", source.aggregate_id, source.aggregate_id),)
     task = getattr(event, "task_id", None)
     return ((source.tenant, "expire_reservation", source.aggregate_id, task),)
 
@@ -77,8 +95,12 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
     match event:
         case OfferSent():
             due_at, task_round = event.expires_at, None
+        case ReservationRequested():
+            due_at, task_round = event.hold_until, None
         case RiderReserved():
             due_at, task_round = event.hold_until, event.round
+        case TaskTenderClosed(retry_at=datetime() as retry_at):
+            due_at, task_round = retry_at, event.round
         case _:
             return None
     return DeadlineRow(
@@ -99,7 +121,9 @@ DEADLINES = ReadModel(
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
-    events=frozenset({OfferSent, RiderReserved, *OFFER_OVER, *HOLD_OVER}),
+    events=frozenset(
+        {OfferSent, ReservationRequested, RiderReserved, TaskTenderClosed, *OFFER_OVER, *HOLD_OVER, *DISPATCHED}
+    ),
     keys=keys,
     apply=apply,
 )

@@ -138,9 +138,7 @@ async def of_one(
 ) -> list[dict[str, Any]]:
     """One aggregate's events after a version, in their order."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            OF_ONE, {"tenant": tenant, "aggregate_id": aggregate_id, "after": after, "limit": limit}
-        )
+        await cursor.execute(OF_ONE, {"tenant": tenant, "aggregate_id": aggregate_id, "after": after, "limit": limit})
         return await cursor.fetchall()
 
 

@@ -118,9 +118,7 @@ def quoted(names: Iterable[str]) -> str:
 def parameters(model: ReadModel, rows: Iterable[Any]) -> list[list[Any]]:
     """The rows as one array a column."""
     kept = list(rows)
-    return [
-        [stored_value(getattr(row, name), kind) for row in kept] for name, kind in model.columns().items()
-    ]
+    return [[stored_value(getattr(row, name), kind) for row in kept] for name, kind in model.columns().items()]
 
 
 def stored_value(value: Any, kind: str) -> Any:

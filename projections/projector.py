@@ -244,11 +244,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
     async def _move(self, cursor: AsyncCursor[Any], model: ReadModel, moves: Mapping[Place, int]) -> None:
         """Compare-and-set of the model's place in each partition."""
         at = self._places[model.name]
-        mine = {
-            place: after
-            for place, after in moves.items()
-            if place[0] in model.topics and after > at.get(place, 0)
-        }
+        mine = {place: after for place, after in moves.items() if place[0] in model.topics and after > at.get(place, 0)}
         if not mine:
             return
         await cursor.execute(

@@ -24,8 +24,8 @@ from schemas.task import (
     TaskFailed,
     TaskForceCompleted,
     TaskReturned,
-    TaskTendered,
     TaskTenderClosed,
+    TaskTendered,
     TaskUnassigned,
 )
 
@@ -133,10 +133,7 @@ def with_stop(task: Progress, stop_id: str, **changes: object) -> Progress:
 
 
 def reset(stops: Mapping[str, StopProgress], status: str) -> dict[str, StopProgress]:
-    return {
-        stop_id: stop if stop.status in OVER else replace(stop, status=status)
-        for stop_id, stop in stops.items()
-    }
+    return {stop_id: stop if stop.status in OVER else replace(stop, status=status) for stop_id, stop in stops.items()}
 
 
 def count(stops: Iterable[StopProgress], *statuses: str) -> int:

@@ -40,6 +40,7 @@ class TenantRules(Input, frozen=True, kw_only=True):
     offer_seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
     hold_seconds: Annotated[int, msgspec.Meta(ge=5, le=600)] = 30
     max_rounds: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
+    retry_seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
     max_active_tasks: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
     stale_fix_seconds: Annotated[int, msgspec.Meta(ge=30, le=86_400)] = 900
 

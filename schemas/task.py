@@ -117,6 +117,12 @@ class CloseTender(Command, frozen=True, kw_only=True):
     outcome: TenderOutcome
 
 
+class RetryDispatch(Command, frozen=True, kw_only=True):
+    """Nobody took it in this round: the next one begins. Sent when due; firing late or twice changes nothing."""
+
+    round: Count
+
+
 class AssignTask(Command, frozen=True, kw_only=True):
     """With a tender it is a won claim; without one a dispatcher's order, which waits for the rider's yes."""
 
@@ -231,6 +237,7 @@ type TaskCommand = (
     | LocateStop
     | RecordTender
     | CloseTender
+    | RetryDispatch
     | AssignTask
     | AcceptAssignment
     | DeclineAssignment
@@ -313,8 +320,12 @@ class TaskTendered(Event, frozen=True, kw_only=True):
 
 
 class TaskTenderClosed(Event, frozen=True, kw_only=True):
+    """`retry_at` is when it comes to dispatch again; without one a dispatcher must help."""
+
     tender_id: TenderId
+    round: int
     outcome: TenderOutcome
+    retry_at: datetime | None
 
 
 class TaskAssigned(Event, frozen=True, kw_only=True):
@@ -419,15 +430,20 @@ class DeliveryAttemptFailed(Event, frozen=True, kw_only=True):
 class StopCompleted(Event, frozen=True, kw_only=True):
     stop_id: StopId
     rider_id: RiderId
+    round: int
 
 
 class StopFailed(Event, frozen=True, kw_only=True):
     stop_id: StopId
+    rider_id: RiderId
+    round: int
     reason_code: str
 
 
 class StopSkipped(Event, frozen=True, kw_only=True):
     stop_id: StopId
+    rider_id: RiderId
+    round: int
     reason_code: str
 
 
@@ -436,29 +452,45 @@ class ReturnStarted(Event, frozen=True, kw_only=True):
 
     stop: Stop
     parcel_ids: list[ParcelId]
+    rider_id: RiderId
+    round: int
     reason_code: str
 
 
 class TaskCompleted(Event, frozen=True, kw_only=True):
     outcome: Outcome
+    rider_id: RiderId
+    round: int
 
 
 class TaskFailed(Event, frozen=True, kw_only=True):
     outcome: Outcome
+    rider_id: RiderId
+    round: int
     reason_code: str
 
 
 class TaskCancelled(Event, frozen=True, kw_only=True):
+    """`rider_id` and `tender_id` say who has to be told."""
+
+    rider_id: RiderId | None
+    tender_id: TenderId | None
+    round: int
     reason_code: str
     note: str | None
 
 
 class TaskReturned(Event, frozen=True, kw_only=True):
     outcome: Outcome
+    rider_id: RiderId
+    round: int
 
 
 class TaskForceCompleted(Event, frozen=True, kw_only=True):
     outcome: Outcome
+    rider_id: RiderId | None
+    tender_id: TenderId | None
+    round: int
     reason_code: str
     note: str | None
 

@@ -90,6 +90,12 @@ class RejectClaim(Command, frozen=True, kw_only=True):
     reason_code: str
 
 
+class ExpireClaim(Command, frozen=True, kw_only=True):
+    """Sent when a reservation should long have been there; firing late or twice changes nothing."""
+
+    offer_id: OfferId
+
+
 class ExpireOffer(Command, frozen=True, kw_only=True):
     """Sent when the deadline is due; firing late or twice changes nothing."""
 
@@ -141,11 +147,12 @@ class OfferClaimed(Event, frozen=True, kw_only=True):
 
 
 class ReservationRequested(Event, frozen=True, kw_only=True):
-    """Of the claims, this one is tried now."""
+    """Of the claims, this one is tried now; if the rider is not reserved by `hold_until`, the next one is."""
 
     offer_id: OfferId
     rider_id: RiderId
     task_id: TaskId
+    hold_until: datetime
 
 
 class ClaimRejected(Event, frozen=True, kw_only=True):
@@ -184,6 +191,7 @@ class TenderAwarded(Event, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
     task_id: TaskId
+    round: int
 
 
 class TenderExhausted(Event, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ from schemas.task import (
     ReportEnRoute,
     ReportPickedUp,
     ReportReturned,
+    RetryDispatch,
     TaskUnassigned,
     UnassignTask,
 )
@@ -136,6 +137,18 @@ def test_an_award_of_a_former_tender_does_not_assign():
         .and_then(CloseTender(tender_id=TENDER, outcome="exhausted"))
     )
     told(story).when(AssignTask(rider_id=ANN, tender_id=TENDER)).refuses(NotInThisState)
+
+
+def test_a_task_that_nobody_took_comes_to_dispatch_again_when_due_until_the_last_round():
+    story = created().where(retry_seconds=60, max_rounds=2).when(RecordTender(tender_id=TENDER, round=1)).happened()
+    closed = story.when(CloseTender(tender_id=TENDER, outcome="exhausted")).decided()[0]
+    assert closed.retry_at == minutes(1)
+    story = told(story)
+    story.when(RetryDispatch(round=1)).then()
+    again = story.at(minutes(1)).when(RetryDispatch(round=1)).tells("TaskDispatchable").happened()
+    again.when(RetryDispatch(round=1)).then()
+    last = again.when(RecordTender(tender_id=TenderId("tender-2"), round=2)).happened()
+    assert last.when(CloseTender(tender_id=TenderId("tender-2"), outcome="exhausted")).decided()[0].retry_at is None
 
 
 def test_an_unassigned_task_comes_back_to_dispatch_in_the_next_round():

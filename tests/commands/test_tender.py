@@ -8,6 +8,7 @@ from schemas.tender import (
     ClaimOffer,
     DeclineOffer,
     Excluded,
+    ExpireClaim,
     ExpireOffer,
     OfferAccepted,
     OfferLost,
@@ -67,7 +68,7 @@ def test_a_second_claim_waits_for_the_first():
 def test_the_award_ends_every_other_offer():
     bob_first().when(AwardTender(offer_id=TO_BOB)).then(
         OfferAccepted(offer_id=TO_BOB, rider_id=BOB),
-        TenderAwarded(offer_id=TO_BOB, rider_id=BOB, task_id=TASK),
+        TenderAwarded(offer_id=TO_BOB, rider_id=BOB, task_id=TASK, round=1),
         OfferLost(offer_id=TO_ANN, rider_id=ANN),
     )
 
@@ -77,6 +78,13 @@ def test_when_a_claim_is_rejected_the_next_one_is_tried():
     bob_first().when(reject).tells("ClaimRejected")
     both_claim = bob_first().by(ANN).when(ClaimOffer(offer_id=TO_ANN)).happened()
     both_claim.when(reject).tells("ClaimRejected", "ReservationRequested")
+
+
+def test_a_claim_whose_reservation_never_came_makes_way_for_the_next():
+    both_claim = bob_first().by(ANN).when(ClaimOffer(offer_id=TO_ANN)).happened()
+    expire = ExpireClaim(offer_id=TO_BOB)
+    both_claim.when(expire).then()
+    both_claim.at(minutes(0.5)).when(expire).tells("ClaimRejected", "ReservationRequested")
 
 
 def test_when_nobody_is_left_the_tender_is_exhausted():

@@ -1,0 +1,55 @@
+"""Fires what is due: each deadline becomes a command whose id is derived from the fact that set it.
+
+The aggregate judges by the time in the command, so that firing late or twice changes nothing.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from schemas import ids
+from schemas.message import Command, OfferId, Source, TaskId, TenantSlug
+from schemas.rider import ExpireReservation
+from schemas.task import RetryDispatch
+from schemas.tender import ExpireClaim, ExpireOffer
+from streams.process import Step
+
+KINDS = ("expire_offer", "expire_claim", "expire_reservation", "retry_dispatch")
+
+
+def step_of(deadline: Mapping[str, Any]) -> Step:
+    """The command of a row of the deadlines read model."""
+    kind = deadline["kind"]
+    command: Command
+    match kind:
+        case "expire_offer":
+            aggregate, command = "tender", ExpireOffer(offer_id=OfferId(deadline["subject"]))
+        case "expire_claim":
+            aggregate, command = "tender", ExpireClaim(offer_id=OfferId(deadline["subject"]))
+        case "expire_reservation":
+            aggregate = "rider"
+            command = ExpireReservation(task_id=TaskId(deadline["subject"]), round=deadline["round"])
+        case "retry_dispatch":
+            aggregate, command = "task", RetryDispatch(round=deadline["round"])
+        case _:
+            raise ValueError(f"{kind} is no deadline of ours: {', '.join(KINDS)}")
+    return Step(kind=aggregate, aggregate_id=deadline["aggregate_id"], command=command, purpose=kind)
+
+
+def source_of(deadline: Mapping[str, Any], now: datetime) -> Source:
+    """As if the fact that set it had just been read: the command's id hangs on it."""
+    return Source(
+        event_id=deadline["set_by"],
+        tenant=TenantSlug(deadline["tenant"]),
+        outlet=None,
+        aggregate_id=deadline["aggregate_id"],
+        version=0,
+        event_time=now,
+        recorded_at=now,
+        actor="deadlines",
+        command_id=deadline["set_by"],
+        correlation_id=ids.derived("deadline", deadline["set_by"], deadline["kind"]),
+        topic="",
+        partition=deadline["partition"],
+        offset=0,
+    )

@@ -1,0 +1,127 @@
+"""Who could do it, and who could not and why: a pure choice over what is known of the riders."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from schemas.directory import TenantRules
+from schemas.geo import Location, distance_m
+from schemas.message import RiderId
+from schemas.tender import MAX_CANDIDATES, Candidate, Excluded, Exclusion
+
+SHIFT_MARGIN = timedelta(minutes=15)
+"""A shift that ends sooner than this takes no new task."""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str
+    verified: bool
+    valid_from: datetime | None
+    expires_at: datetime | None
+
+
+class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
+    """A rider as dispatch sees them. `seen_at` is the time of the fix, None for where a shift began."""
+
+    rider_id: RiderId
+    status: str
+    documents: Sequence[Document]
+    shift_ends_at: datetime | None
+    capacity_g: int
+    tasks: int
+    """Reserved for or under way with."""
+    offers: int
+    """Pending from other tenders."""
+    place: Location | None
+    seen_at: datetime | None
+
+
+class Travel(msgspec.Struct, frozen=True):
+    seconds: float
+    source: str
+    """Which router said so."""
+
+
+def exclusion_of(
+    rider: KnownRider, rules: TenantRules, load_g: int, declined: frozenset[str], now: datetime
+) -> Exclusion | None:
+    """The first rule that shuts the rider out, if any."""
+    if rider.status != "approved":
+        return "suspended" if rider.status == "suspended" else "not_approved"
+    if rider.shift_ends_at is None:
+        return "off_shift"
+    if (document := document_problem(rider, rules, now)) is not None:
+        return document
+    if rider.shift_ends_at < now + SHIFT_MARGIN:
+        return "shift_ends_too_soon"
+    if rider.rider_id in declined:
+        return "declined_before"
+    if load_g > rider.capacity_g:
+        return "over_capacity"
+    if rider.tasks >= rules.max_active_tasks:
+        return "too_many_tasks"
+    if rider.offers:
+        return "reserved_elsewhere"
+    if rider.place is None:
+        return "no_fix"
+    if rider.seen_at is not None and rider.seen_at < now - timedelta(seconds=rules.stale_fix_seconds):
+        return "stale_fix"
+    return None
+
+
+def document_problem(rider: KnownRider, rules: TenantRules, now: datetime) -> Exclusion | None:
+    for kind in rules.required_documents:
+        verified = [d for d in rider.documents if d.kind == kind and d.verified]
+        if not verified:
+            return "document_missing"
+        if not any(valid(document, now) for document in verified):
+            return "document_expired"
+    return None
+
+
+def valid(document: Document, at: datetime) -> bool:
+    if document.valid_from is None or document.expires_at is None:
+        return False
+    return document.valid_from <= at < document.expires_at
+
+
+def eligible(
+    riders: Iterable[KnownRider], rules: TenantRules, load_g: int, declined: frozenset[str], now: datetime
+) -> tuple[list[KnownRider], list[Excluded]]:
+    """Those whom no rule shuts out, and the others with the rule that does; both in order of id."""
+    able: list[KnownRider] = []
+    excluded: list[Excluded] = []
+    for rider in sorted(riders, key=lambda rider: rider.rider_id):
+        code = exclusion_of(rider, rules, load_g, declined, now)
+        if code is None:
+            able.append(rider)
+        else:
+            excluded.append(Excluded(rider_id=rider.rider_id, code=code))
+    return able, excluded
+
+
+def nearest(riders: Iterable[KnownRider], goal: Location, count: int) -> list[KnownRider]:
+    """As the crow flies: those whose travel time is worth asking for."""
+    placed = [(distance_m(rider.place, goal), rider) for rider in riders if rider.place is not None]
+    return [rider for _, rider in sorted(placed, key=lambda pair: (pair[0], pair[1].rider_id))[:count]]
+
+
+def ranked(riders: Iterable[KnownRider], travel: Mapping[RiderId, Travel], goal: Location) -> list[Candidate]:
+    """The quickest to be there first; who is equally quick by id."""
+    timed = [
+        (travel[rider.rider_id], distance_m(rider.place, goal), rider)
+        for rider in riders
+        if rider.place is not None and rider.rider_id in travel
+    ]
+    timed.sort(key=lambda each: (each[0].seconds, each[2].rider_id))
+    return [
+        Candidate(
+            rider_id=rider.rider_id,
+            rank=rank,
+            travel_s=round(way.seconds, 1),
+            distance_m=round(distance),
+            source=way.source,
+        )
+        for rank, (way, distance, rider) in enumerate(timed[:MAX_CANDIDATES], start=1)
+    ]

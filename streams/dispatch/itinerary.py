@@ -1,0 +1,83 @@
+"""What a task's way does to its rider's itinerary.
+
+| fact                              | command                | afterwards                                     |
+|-----------------------------------|------------------------|------------------------------------------------|
+| StopCompleted, Failed, Skipped    | RemoveStops, this one  | the next stop is first                         |
+| ReturnStarted                     | RemoveStops, InsertStops | the way back is ahead                        |
+| TaskUnassigned, and every end     | RemoveStops, all       | the reservation is released                    |
+"""
+
+from collections.abc import Sequence
+
+from schemas.message import RiderId, Source, TaskId
+from schemas.rider import InsertStops, NewPlannedStop, RemoveStops
+from schemas.task import (
+    ReturnStarted,
+    StopCompleted,
+    StopFailed,
+    StopSkipped,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskForceCompleted,
+    TaskReturned,
+    TaskUnassigned,
+)
+from streams.dispatch.tendering import Lookup
+from streams.process import Rule, Step
+
+type StopOver = StopCompleted | StopFailed | StopSkipped
+type TaskOver = TaskCompleted | TaskFailed | TaskReturned | TaskCancelled | TaskForceCompleted | TaskUnassigned
+
+
+def itinerary(lookup: Lookup) -> list[Rule]:
+    async def insert_return(event: ReturnStarted, source: Source) -> Sequence[Step]:
+        """The stops that were given up go first; the way back is then all that is left of the task."""
+        task = await lookup.task(source.tenant, source.aggregate_id, source)
+        back = [stop for stop in task.stops if stop.stop_id == event.stop.stop_id]
+        others = [stop for stop in task.stops if stop.stop_id != event.stop.stop_id]
+        return [
+            removing(event.rider_id, source, event.round, others, event.reason_code),
+            inserting(event.rider_id, source, event.round, back),
+        ]
+
+    return [
+        Rule(ReturnStarted, insert_return),
+        *(Rule(fact, stop_over) for fact in (StopCompleted, StopFailed, StopSkipped)),
+        *(
+            Rule(fact, task_over)
+            for fact in (TaskCompleted, TaskFailed, TaskReturned, TaskCancelled, TaskForceCompleted, TaskUnassigned)
+        ),
+    ]
+
+
+def removing(rider_id: RiderId, source: Source, task_round: int, stops: list[NewPlannedStop], reason_code: str) -> Step:
+    command = RemoveStops(
+        task_id=TaskId(source.aggregate_id),
+        round=task_round,
+        reason_code=reason_code,
+        stop_ids=[stop.stop_id for stop in stops],
+    )
+    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="remove-given-up")
+
+
+def inserting(rider_id: RiderId, source: Source, task_round: int, stops: list[NewPlannedStop]) -> Step:
+    command = InsertStops(task_id=TaskId(source.aggregate_id), round=task_round, stops=stops)
+    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="insert-return")
+
+
+async def stop_over(event: StopOver, source: Source) -> Sequence[Step]:
+    command = RemoveStops(
+        task_id=TaskId(source.aggregate_id),
+        round=event.round,
+        reason_code="stop_over",
+        stop_ids=[event.stop_id],
+    )
+    return [Step(kind="rider", aggregate_id=event.rider_id, command=command, purpose="remove-stop")]
+
+
+async def task_over(event: TaskOver, source: Source) -> Sequence[Step]:
+    if event.rider_id is None:
+        return []
+    command = RemoveStops(task_id=TaskId(source.aggregate_id), round=event.round, reason_code="task_over")
+    return [Step(kind="rider", aggregate_id=event.rider_id, command=command, purpose="remove-all")]

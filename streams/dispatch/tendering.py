@@ -1,0 +1,189 @@
+"""From a dispatchable task to an award, or to the next round.
+
+| fact                       | command                         | refused →                 | undone by              |
+|----------------------------|---------------------------------|---------------------------|------------------------|
+| TaskDispatchable           | OpenTender (Tender)             |                           |                        |
+| TenderOpened               | RecordTender (Task)             |                           |                        |
+| ReservationRequested       | ReserveRider (Rider)            | RejectClaim (Tender)      | ExpireClaim            |
+| RiderReserved, by tender   | AwardTender (Tender)            | ReleaseReservation        | ExpireReservation      |
+| RiderReserved, by order    | ActivateReservation (Rider)     | UnassignTask              |                        |
+| TenderAwarded              | AssignTask (Task)               | ReleaseReservation        |                        |
+| TaskAssigned, by tender    | ActivateReservation (Rider)     | UnassignTask              |                        |
+| TaskAssigned, by order     | ReserveRider (Rider)            | UnassignTask              |                        |
+| TenderExhausted, Withdrawn | CloseTender (Task)              |                           |                        |
+| TaskCancelled, forced      | WithdrawTender (Tender)         |                           |                        |
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from schemas.directory import TenantRules
+from schemas.ids import tender_id
+from schemas.message import OfferId, RiderId, Source, TaskId, TenantSlug, TenderId
+from schemas.rider import ActivateReservation, NewPlannedStop, ReleaseReservation, ReserveRider, RiderReserved
+from schemas.task import (
+    AssignTask,
+    CloseTender,
+    RecordTender,
+    TaskAssigned,
+    TaskCancelled,
+    TaskDispatchable,
+    TaskForceCompleted,
+    UnassignTask,
+)
+from schemas.tender import (
+    AwardTender,
+    OpenTender,
+    RejectClaim,
+    ReservationRequested,
+    TenderAwarded,
+    TenderExhausted,
+    TenderOpened,
+    TenderWithdrawn,
+    WithdrawTender,
+)
+from streams.process import NotAllowed, Rule, Step
+
+
+class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
+    """What reserving a rider needs to know of a task: its stops as the road ahead sees them."""
+
+    task_id: TaskId
+    round: int
+    stops: list[NewPlannedStop]
+
+
+class Lookup(Protocol):
+    """What processes look up. Each raises NotNow until it knows everything up to the asking fact."""
+
+    async def task(self, tenant: TenantSlug, task_id: str, source: Source) -> KnownTask: ...
+
+    async def rules(self, tenant: TenantSlug) -> TenantRules: ...
+
+
+type Decide = Callable[[KnownTask, int, Source], Awaitable[OpenTender | None]]
+"""Chooses whom to ask for a task in a round; None where the task is no longer to be dispatched."""
+
+
+def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
+    async def open_tender(event: TaskDispatchable, source: Source) -> Sequence[Step]:
+        task = await lookup.task(source.tenant, source.aggregate_id, source)
+        opening = await decide(task, event.round, source)
+        if opening is None:
+            return []
+        tender = tender_id(TaskId(source.aggregate_id), event.round)
+        return [Step(kind="tender", aggregate_id=tender, command=opening, purpose="open-tender")]
+
+    async def reserve_claimant(event: ReservationRequested, source: Source) -> Sequence[Step]:
+        task = await lookup.task(source.tenant, event.task_id, source)
+        tender = TenderId(source.aggregate_id)
+        return [reserve(event.rider_id, task, event.hold_until, tender, event.offer_id)]
+
+    async def reserve_ordered(event: TaskAssigned, source: Source) -> Sequence[Step]:
+        if event.tender_id is not None:
+            return [activate(event.rider_id, TaskId(source.aggregate_id), event.round)]
+        task = await lookup.task(source.tenant, source.aggregate_id, source)
+        rules = await lookup.rules(source.tenant)
+        hold_until = source.recorded_at + timedelta(seconds=rules.hold_seconds)
+        return [reserve(event.rider_id, task, hold_until, None, None)]
+
+    return [
+        Rule(TaskDispatchable, open_tender),
+        Rule(TenderOpened, record_tender),
+        Rule(ReservationRequested, reserve_claimant, reject_claim),
+        Rule(RiderReserved, award_or_activate, release_or_unassign),
+        Rule(TenderAwarded, assign_task, release_winner),
+        Rule(TaskAssigned, reserve_ordered, unassign),
+        Rule(TenderExhausted, close_tender),
+        Rule(TenderWithdrawn, close_tender),
+        Rule(TaskCancelled, withdraw_tender),
+        Rule(TaskForceCompleted, withdraw_tender),
+    ]
+
+
+def reserve(
+    rider_id: RiderId,
+    task: KnownTask,
+    hold_until: datetime,
+    tender: TenderId | None,
+    offer: OfferId | None,
+) -> Step:
+    command = ReserveRider(
+        task_id=task.task_id,
+        round=task.round,
+        tender_id=tender,
+        offer_id=offer,
+        hold_until=hold_until,
+        stops=task.stops,
+    )
+    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="reserve")
+
+
+def activate(rider_id: RiderId, task_id: TaskId, task_round: int) -> Step:
+    command = ActivateReservation(task_id=task_id, round=task_round)
+    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="activate")
+
+
+async def record_tender(event: TenderOpened, source: Source) -> Sequence[Step]:
+    command = RecordTender(tender_id=TenderId(source.aggregate_id), round=event.round)
+    return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="record-tender")]
+
+
+def reject_claim(event: ReservationRequested, source: Source, refused: NotAllowed) -> Sequence[Step]:
+    command = RejectClaim(offer_id=event.offer_id, reason_code=refused.reason_code)
+    return [Step(kind="tender", aggregate_id=source.aggregate_id, command=command, purpose="reject-claim")]
+
+
+async def award_or_activate(event: RiderReserved, source: Source) -> Sequence[Step]:
+    if event.tender_id is None or event.offer_id is None:
+        return [activate(RiderId(source.aggregate_id), event.task_id, event.round)]
+    command = AwardTender(offer_id=event.offer_id)
+    return [Step(kind="tender", aggregate_id=event.tender_id, command=command, purpose="award")]
+
+
+def release_or_unassign(event: RiderReserved, source: Source, refused: NotAllowed) -> Sequence[Step]:
+    if event.tender_id is None:
+        return [unassigning(event.task_id, event.round)]
+    return [release(source.aggregate_id, event.task_id, event.round, "not_awarded")]
+
+
+async def assign_task(event: TenderAwarded, source: Source) -> Sequence[Step]:
+    command = AssignTask(rider_id=event.rider_id, tender_id=TenderId(source.aggregate_id), offer_id=event.offer_id)
+    return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="assign")]
+
+
+def release_winner(event: TenderAwarded, source: Source, refused: NotAllowed) -> Sequence[Step]:
+    """The task was settled otherwise: the reservation of whatever round this tender was for goes."""
+    return [release(event.rider_id, event.task_id, event.round, "task_gone")]
+
+
+def unassign(event: TaskAssigned, source: Source, refused: NotAllowed) -> Sequence[Step]:
+    return [unassigning(TaskId(source.aggregate_id), event.round)]
+
+
+def unassigning(task_id: TaskId, task_round: int) -> Step:
+    command = UnassignTask(reason_code="reservation_lost", round=task_round)
+    return Step(kind="task", aggregate_id=task_id, command=command, purpose="unassign")
+
+
+def release(rider_id: str, task_id: TaskId, task_round: int, reason_code: str) -> Step:
+    command = ReleaseReservation(task_id=task_id, round=task_round, reason_code=reason_code)
+    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="release")
+
+
+async def close_tender(event: TenderExhausted | TenderWithdrawn, source: Source) -> Sequence[Step]:
+    command = CloseTender(
+        tender_id=TenderId(source.aggregate_id),
+        outcome="exhausted" if isinstance(event, TenderExhausted) else "withdrawn",
+    )
+    return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="close-tender")]
+
+
+async def withdraw_tender(event: TaskCancelled | TaskForceCompleted, source: Source) -> Sequence[Step]:
+    if event.tender_id is None:
+        return []
+    command = WithdrawTender(reason_code="task_gone")
+    return [Step(kind="tender", aggregate_id=event.tender_id, command=command, purpose="withdraw-tender")]

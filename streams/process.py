@@ -1,0 +1,113 @@
+"""A process turns facts into the next commands, each with an id derived from its fact.
+
+What follows a fact follows from the fact alone, never from an answer held in memory: a crash after any step resumes
+at that fact, and a command that was sent before is a quiet repeat.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from schemas import ids
+from schemas.message import Command, Event, Source, TenantSlug
+
+BACK_OFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+
+logger = structlog.get_logger()
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One command for one aggregate. `purpose` tells the steps of one fact apart, for ever."""
+
+    kind: str
+    aggregate_id: str
+    command: Command
+    purpose: str
+
+    def command_id(self, source: Source) -> str:
+        return ids.derived("step", source.event_id, self.purpose)
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Accepted, or a repeat. `position` is the place in the log after it."""
+
+    position: Mapping[tuple[str, int], int]
+
+
+class NotAllowed(msgspec.Struct, frozen=True):
+    """Refused by a rule: that is an outcome, and the process has an answer to it."""
+
+    rule: str
+    reason_code: str
+
+
+class NotNow(Exception):
+    """Nobody could judge, or what the step needs is not known yet: the same step again, later."""
+
+
+class Send(Protocol):
+    async def __call__(self, step: Step, source: Source, tenant: TenantSlug) -> Done | NotAllowed:
+        """Raises NotNow."""
+        ...
+
+
+type Steps = Callable[[Any, Source], Awaitable[Sequence[Step]]]
+"""What follows a fact. Raises NotNow where what it looks up is not there yet."""
+type Refusal = Callable[[Any, Source, NotAllowed], Sequence[Step]]
+"""What follows when its first step is refused."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A row of the process's table."""
+
+    fact: type[Event]
+    steps: Steps
+    refused: Refusal | None = None
+
+
+class Process:
+    """Takes facts one after the other; each is through when all its steps have an outcome."""
+
+    def __init__(self, name: str, rules: Sequence[Rule], send: Send) -> None:
+        self.name = name
+        self._rules: dict[type[Event], list[Rule]] = {}
+        for rule in rules:
+            self._rules.setdefault(rule.fact, []).append(rule)
+        self._send = send
+
+    @property
+    def facts(self) -> frozenset[type[Event]]:
+        return frozenset(self._rules)
+
+    async def take(self, event: Event, source: Source) -> None:
+        """Until it is through, however long that takes: what can be judged later is tried again."""
+        for rule in self._rules.get(type(event), ()):
+            tries = 0
+            while True:
+                try:
+                    await self._follow(rule, event, source)
+                    break
+                except NotNow as later:
+                    logger.info("step waits", process=self.name, fact=type(event).__name__, why=str(later))
+                    await asyncio.sleep(BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)])
+                    tries += 1
+
+    async def _follow(self, rule: Rule, event: Event, source: Source) -> None:
+        for step in await rule.steps(event, source):
+            outcome = await self._send(step, source, source.tenant)
+            if isinstance(outcome, NotAllowed):
+                await self._answer(rule, event, source, step, outcome)
+                return
+
+    async def _answer(self, rule: Rule, event: Event, source: Source, step: Step, refused: NotAllowed) -> None:
+        log = logger.bind(process=self.name, fact=type(event).__name__, step=step.purpose, rule=refused.rule)
+        if rule.refused is None:
+            log.warning("step refused, and nothing follows from that")
+            return
+        for other in rule.refused(event, source, refused):
+            outcome = await self._send(other, source, source.tenant)
+            if isinstance(outcome, NotAllowed):
+                log.warning("what undoes a refused step was refused", undo=other.purpose, undo_rule=outcome.rule)
