@@ -18,7 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCKS = {
-    "runtime": (("requirements.lock", "packages it runs on", ()), ("requirements-city.lock", "demo city", ("--no-deps",))),
+    "runtime": (
+        ("requirements.lock", "packages it runs on", ()),
+        ("requirements-city.lock", "demo city", ("--no-deps",)),
+    ),
     "tests": (("requirements-dev.lock", "packages that check it", ()),),
 }
 STAGE_FAILED = 1

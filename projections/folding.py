@@ -47,7 +47,7 @@ def touched(model: ReadModel, facts: Iterable[Fact], parked: Parked) -> list[Key
 def folded(
     model: ReadModel, facts: Iterable[Fact], rows: Mapping[Key, Any], parked: Parked
 ) -> tuple[dict[Key, Any], set[Key]]:
-    """The rows as they become, and the keys of those that are gone. A fact that cannot be folded parks its aggregate."""
+    """The rows as they become, and the keys of those that are gone. What cannot be folded parks its aggregate."""
     current: dict[Key, Any] = dict(rows)
     changed: set[Key] = set()
     for fact in facts:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.codec import Unseal
 from schemas.message import Personal, SubjectId
 
 
@@ -38,3 +39,9 @@ def told(value: Any, struct: str = "", field: str = "") -> Any:
     if isinstance(value, (list, tuple)):
         return [told(item, struct, field) for item in value]
     return msgspec.to_builtins(value)
+
+
+def opened[T](value: Sealed, unseal: Unseal, tp: type[T]) -> T | None:
+    """The person's data while their key exists; None once they are forgotten."""
+    plain = unseal(value.subject, value.field, base64.b64decode(value.sealed))
+    return None if plain is None else msgspec.json.decode(plain, type=tp)

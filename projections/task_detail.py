@@ -150,7 +150,7 @@ def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
 def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
     match event:
         case StopLocated():
-            place = told(event.location, Stop.__name__, "location")
+            place = told(event.location, StopLocated.__name__, "location")
             stops = [s | {"location": place} if s["stop_id"] == event.stop_id else s for s in row.stops]
             return replace(row, stops=stops)
         case ReturnStarted():

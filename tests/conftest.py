@@ -11,12 +11,15 @@ import pytest
 from fresh import fresh_name
 from world import World, make_topics
 
+from infra.embedded.city import city_extract
 from infra.embedded.jars import fetch_jars
 from infra.embedded.kafka import EmbeddedKafka
+from infra.embedded.osrm import EmbeddedOsrm
 from infra.embedded.postgres import EmbeddedPostgres
 from schemas.message import TenantSlug
 
 JARS = Path(os.environ.get("LOGISTICS_JARS", ".logistics/jars"))
+CITIES = Path(os.environ.get("LOGISTICS_CITY_DATA", ".logistics/city"))
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +75,14 @@ async def lone_world(tmp_path: Path, jars: Path) -> AsyncIterator[World]:
     for shards in world.owned:
         await shards.stop()
     await broker.stop()
+
+
+@pytest.fixture(scope="session")
+async def osrm(engines: Path) -> AsyncIterator[str]:
+    """The URL of a router on Helsinki's streets."""
+    router = EmbeddedOsrm(engines / "osrm", CITIES, city_extract("helsinki", None))
+    yield await router.start()
+    await router.stop()
 
 
 @pytest.fixture

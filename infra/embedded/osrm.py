@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from infra.embedded.child import Child, free_port
+from infra.embedded.child import Child
+from infra.embedded.ports import free_port, is_open
 
 READY_AFTER_S = 60.0
 MAX_TABLE = 1_000
@@ -111,7 +112,7 @@ class EmbeddedOsrm:
         while time.monotonic() < until:
             if not self.child.running:
                 raise OsrmDidNotStart(f"the server ended:\n{self.child.tail()}")
-            if await answers(self.url):
+            if is_open(self.port) and await answers(self.url):
                 return
             await asyncio.sleep(0.05)
         raise OsrmDidNotStart(f"no answer within {READY_AFTER_S:.0f} s:\n{self.child.tail()}")

@@ -54,6 +54,8 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     task_id: TaskId
     round: int
     stops: list[NewPlannedStop]
+    ahead: list[NewPlannedStop]
+    """Those that are not over."""
 
 
 class Lookup(Protocol):
@@ -117,7 +119,7 @@ def reserve(
         tender_id=tender,
         offer_id=offer,
         hold_until=hold_until,
-        stops=task.stops,
+        stops=task.ahead,
     )
     return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="reserve")
 

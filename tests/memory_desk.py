@@ -1,4 +1,4 @@
-"""A desk that decides as a shard does, by the real decisions, and keeps in memory what a shard keeps on the log."""
+"""A desk that decides as a shard does, by the real decisions, and keeps in memory what stands on a log."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -16,9 +16,13 @@ from commands.order import (
     VersionConflict,
 )
 from commands.policy import Policy
+from schemas import catalog
+from schemas.codec import Seal
 from schemas.ids import event_id
-from schemas.message import Event, Refused, Source, UnknownAggregate
+from schemas.keyring import Keyring
+from schemas.message import Event, Refused, SubjectId, UnknownAggregate
 from schemas.partition import partition_of
+from schemas.record import Envelope, Stored, source_of
 from schemas.topics import DIRECTORY
 
 PARTITIONS = 8
@@ -35,13 +39,16 @@ class Kept(msgspec.Struct):
 
 
 class MemoryDesk:
-    def __init__(self, policy: Policy, secrets: Secrets, clock: Callable[[], datetime]) -> None:
+    def __init__(self, policy: Policy, secrets: Secrets, keyring: Keyring, clock: Callable[[], datetime]) -> None:
         self._policy = policy
+        self._keyring = keyring
         self._secrets = secrets
         self._clock = clock
         self._ends: dict[tuple[str, int], int] = {}
         self.kept: dict[str, Kept] = {}
         self.orders: list[Order] = []
+        self.log: list[Stored] = []
+        """The records as they would stand on Kafka, personal data sealed."""
         self.fails: Exception | None = None
         """Raised instead of an answer, while it is set."""
 
@@ -90,14 +97,18 @@ class MemoryDesk:
         )
 
     def _keep(self, order: Order, aggregate: Aggregate, kept: Kept, events: list[Event]) -> Answer:
-        place = (aggregate.topic, partition_of(order.aggregate_id, PARTITIONS))
+        topic, partition = place = (aggregate.topic, partition_of(order.aggregate_id, PARTITIONS))
         first = self._ends.get(place, 0)
         for index, event in enumerate(events):
             kept.state = aggregate.evolve(kept.state, event)
             kept.version += 1
-            if aggregate.topic == DIRECTORY.name:
-                source = self._source(order, kept.version, index, place, first + index)
-                self._policy.take(event, source, place[1], first + index)
+            envelope = self._envelope(order, kept, events, index)
+            value = catalog.write(event, self._sealer(order, partition))
+            headers = [*envelope.headers(), ("hash", bytes(32).hex().encode())]
+            stored = Stored(topic, partition, first + index, order.aggregate_id.encode(), value, headers)
+            self.log.append(stored)
+            if topic == DIRECTORY.name:
+                self._policy.take(event, source_of(envelope, stored), partition, stored.offset)
         self._ends[place] = first + len(events)
         answer = Answer(
             aggregate_id=order.aggregate_id,
@@ -112,23 +123,38 @@ class MemoryDesk:
             self.kept[order.aggregate_id] = kept
         return answer
 
-    def _source(self, order: Order, version: int, index: int, place: tuple[str, int], offset: int) -> Source:
-        now = self._clock()
-        return Source(
+    def _envelope(self, order: Order, kept: Kept, events: list[Event], index: int) -> Envelope:
+        return Envelope(
             event_id=event_id(order.command_id, index),
+            type=catalog.BY_CLASS[type(events[index])].name,
+            source="/logistics/test/shard/0",
+            event_time=self._clock(),
+            recorded_at=self._clock(),
+            aggregate_id=order.aggregate_id,
             tenant=order.tenant,
             outlet=None,
-            aggregate_id=order.aggregate_id,
-            version=version,
-            event_time=now,
-            recorded_at=now,
-            actor=order.actor,
+            version=kept.version,
             command_id=order.command_id,
+            request_hash=order.request_hash,
+            command_index=index,
+            command_size=len(events),
+            policy_position=self._policy.position,
+            actor=order.actor,
             correlation_id=order.correlation_id,
-            topic=place[0],
-            partition=place[1],
-            offset=offset,
+            causation_id=order.causation_id,
+            traceparent=order.traceparent,
+            epoch=1,
         )
+
+    def _sealer(self, order: Order, partition: int) -> Seal:
+        seal = self._keyring.sealer(partition, order.tenant, order.aggregate_id)
+
+        def sealed(subject: SubjectId, field: str, plain: bytes) -> bytes:
+            if not self._keyring.knows(partition, subject):
+                self._keyring.apply(partition, subject, self._keyring.new_wrapped_key(subject))
+            return seal(subject, field, plain)
+
+        return sealed
 
 
 def reused(order: Order, *, creating: bool) -> Refused:

@@ -1,0 +1,44 @@
+# One way to start, one way to check. Needs Python 3.13, make and git; everything else comes by hash-locked packages.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.13 \
+	--custom-compile-command "make lock"
+
+.PHONY: run demo test check bench setup lock clean
+.DEFAULT_GOAL := run
+
+run: setup        ## everything embedded, with deliveries played in the demo city, until Ctrl-C
+	@$(BIN)/logistics up --demo
+
+demo: setup       ## one simulated hour on fresh data, checked; exits 0 only if the checks hold
+	@$(BIN)/logistics demo --data .logistics/demo
+
+test: check       ## the whole suite on real engines
+	@$(BIN)/python -m pytest
+
+check: .venv/.tests   ## lint, format, types, import directions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+
+bench: .venv/.tests   ## figures, by hand
+	@$(BIN)/python -m pytest tests/benchmarks -s
+
+setup: .venv/.runtime
+
+.venv/.runtime: requirements.lock requirements-city.lock pyproject.toml
+	@python=$$(sh infra/find-python.sh) && "$$python" infra/environment.py runtime
+
+.venv/.tests: .venv/.runtime requirements-dev.lock
+	@python=$$(sh infra/find-python.sh) && "$$python" infra/environment.py tests
+
+lock: .venv/.tests    ## new locks from requirements*.in
+	$(LOCK) requirements.in -o requirements.lock
+	$(LOCK) requirements-dev.in -o requirements-dev.lock
+	$(LOCK) --no-deps requirements-city.in -o requirements-city.lock
+
+clean:            ## forget the environment; data under .logistics stays
+	rm -rf .venv

@@ -1,0 +1,122 @@
+"""Who may send what, and who may read what. A command that is not here is for our own processes only."""
+
+from collections.abc import Mapping
+
+from schemas.directory import (
+    ChangeGeofence,
+    ChangeTenantRules,
+    CreateGeofence,
+    CreateOutlet,
+    CreateTenant,
+    MoveOutlet,
+    RemoveGeofence,
+)
+from schemas.message import Command, Role
+from schemas.rider import (
+    ApproveRider,
+    BindDevice,
+    EndShift,
+    RegisterRider,
+    ReinstateRider,
+    RejectDocument,
+    RejectRider,
+    ResequenceItinerary,
+    StartShift,
+    SubmitDocument,
+    SuspendRider,
+    UnbindDevice,
+    VerifyDocument,
+)
+from schemas.task import (
+    AcceptAssignment,
+    AssignTask,
+    CancelTask,
+    CaptureProof,
+    CreateTask,
+    DeclineAssignment,
+    ForceCompleteTask,
+    LocateStop,
+    ReportArrived,
+    ReportAttemptFailed,
+    ReportDelivered,
+    ReportEnRoute,
+    ReportPickedUp,
+    ReportReturned,
+    UnassignTask,
+)
+from schemas.tender import ClaimOffer, DeclineOffer, ViewOffer
+
+type Roles = frozenset[Role]
+
+OPERATOR: Roles = frozenset({"operator"})
+DISPATCH: Roles = frozenset({"dispatcher", "operator"})
+SETUP: Roles = DISPATCH | {"integrator"}
+RIDER: Roles = frozenset({"rider"})
+"""The aggregate judges whether it is the rider who has the task or was made the offer."""
+
+SENDERS: Mapping[type[Command], Roles] = {
+    CreateTask: SETUP,
+    LocateStop: SETUP,
+    CancelTask: SETUP,
+    AssignTask: DISPATCH,
+    UnassignTask: DISPATCH | RIDER,
+    ForceCompleteTask: OPERATOR,
+    AcceptAssignment: RIDER,
+    DeclineAssignment: RIDER,
+    ReportEnRoute: RIDER,
+    ReportArrived: RIDER,
+    ReportPickedUp: RIDER,
+    ReportDelivered: RIDER,
+    ReportAttemptFailed: RIDER,
+    ReportReturned: RIDER,
+    CaptureProof: RIDER,
+    RegisterRider: SETUP,
+    ApproveRider: DISPATCH,
+    RejectRider: DISPATCH,
+    SuspendRider: DISPATCH,
+    ReinstateRider: DISPATCH,
+    SubmitDocument: SETUP | RIDER,
+    VerifyDocument: DISPATCH,
+    RejectDocument: DISPATCH,
+    StartShift: DISPATCH | RIDER,
+    EndShift: DISPATCH | RIDER,
+    BindDevice: DISPATCH | RIDER,
+    UnbindDevice: DISPATCH | RIDER,
+    ResequenceItinerary: DISPATCH | RIDER,
+    ViewOffer: RIDER,
+    ClaimOffer: RIDER,
+    DeclineOffer: RIDER,
+    CreateTenant: OPERATOR,
+    ChangeTenantRules: OPERATOR,
+    CreateOutlet: SETUP,
+    MoveOutlet: SETUP,
+    CreateGeofence: SETUP,
+    ChangeGeofence: SETUP,
+    RemoveGeofence: SETUP,
+}
+
+CLOSED_FIELDS: Mapping[type[Command], tuple[str, ...]] = {AssignTask: ("tender_id", "offer_id")}
+"""Filled by our own processes alone: through the door they would win a claim that nobody is reserved for."""
+
+OVERSIGHT: Roles = frozenset({"analyst", "auditor"})
+STAFF: Roles = SETUP | OVERSIGHT
+EVERYONE: Roles = STAFF | RIDER
+
+READERS: Mapping[str, Roles] = {
+    "task-board": EVERYONE,
+    "tasks": EVERYONE,
+    "history": STAFF,
+    "rider-roster": STAFF,
+    "riders": EVERYONE,
+    "tender-board": EVERYONE,
+    "dispatch-decisions": STAFF,
+    "deadlines": DISPATCH | OVERSIGHT,
+    "outlets": EVERYONE,
+    "geofences": EVERYONE,
+    "tenant": EVERYONE,
+    "events": STAFF,
+}
+"""By the path's word. A rider reads what is the rider's own: tasks, offers, themself."""
+
+PERSONAL: Roles = SETUP
+"""Who reads personal data in the clear; besides them the rider who has the task, and riders their own."""

@@ -1,0 +1,139 @@
+"""The door: which path leads where."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from gateway import docs_page, health, problems
+from gateway.call import Call
+from gateway.commands import OPEN, TENANT, Commands
+from gateway.door import Door
+from gateway.edge import Answering, Branch, Edge, Endpoint, as_problem
+from gateway.entry import Entry
+from gateway.feed import WITH_HISTORY, Feed
+from gateway.positions import Positions
+from gateway.queries import LISTINGS, SINGLES, Queries
+from gateway.reading import Reading
+from gateway.reply import Reply
+
+type Paths = dict[str, dict[str, Endpoint]]
+"""Path template → method → endpoint."""
+
+ON_ONE = re.compile(r"/v1/\{tenant\}/([a-z-]+)/\{id\}/([a-z-]+)")
+ON_ALL = re.compile(r"/v1/\{tenant\}/([a-z-]+)")
+OF_ONE = re.compile(r"/v1/\{tenant\}/([a-z-]+)/\{id\}")
+
+
+def app(door: Door) -> Starlette:
+    """While it runs (ASGI's lifespan) one connection of the pool listens for the read models' progress."""
+    entry = Entry(door)
+    positions = Positions(door.pool, door.limits)
+    reading = Reading(door, positions)
+    paths = merged(
+        command_paths(Commands(door, entry)),
+        query_paths(Queries(door, entry, reading)),
+        feed_paths(Feed(door, entry, reading, positions)),
+        service_paths(health.Readiness(door)),
+    )
+    starlette = Starlette(
+        routes=routes_of(paths),
+        middleware=[Middleware(Edge)],
+        exception_handlers={HTTPException: as_problem},
+        lifespan=listening(positions),
+    )
+    starlette.router.redirect_slashes = False
+    return starlette
+
+
+def listening(positions: Positions) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        running = asyncio.create_task(positions.run())
+        yield
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    return lifespan
+
+
+def command_paths(commands: Commands) -> Paths:
+    paths: Paths = {TENANT.route: {"POST": commands.create_tenant}}
+    for known in OPEN:
+        if known is not TENANT:
+            handle: Any = commands.create if known.creating else commands.change
+            paths.setdefault(known.route, {})["POST"] = partial(handle, open_command=known)
+    return paths
+
+
+def query_paths(queries: Queries) -> Paths:
+    return {
+        **{f"/v1/{{tenant}}/{each.word}": get(queries.listing, listing=each) for each in LISTINGS},
+        **{f"/v1/{{tenant}}/{each.plural}/{{id}}": get(queries.single, single=each) for each in SINGLES},
+        "/v1/{tenant}/tenant": get(queries.tenant),
+    }
+
+
+def feed_paths(feed: Feed) -> Paths:
+    return {
+        **{f"/v1/{{tenant}}/{each}/{{id}}/history": get(feed.history, plural=each) for each in WITH_HISTORY},
+        "/v1/{tenant}/events": get(feed.events),
+        "/v1/{tenant}/events/stream": get(feed.stream),
+        "/v1/{tenant}/stream-tickets": {"POST": feed.ticket},
+    }
+
+
+def service_paths(readiness: health.Readiness) -> Paths:
+    return {
+        "/problems/{code}": get(problem_page),
+        "/livez": get(health.livez),
+        "/readyz": get(readiness.readyz),
+        "/metrics": get(health.metrics),
+        "/openapi.json": get(docs_page.openapi),
+        "/docs": get(docs_page.docs),
+        "/docs/assets/{file}": get(docs_page.asset),
+    }
+
+
+def get(endpoint: Any, **fixed: Any) -> dict[str, Endpoint]:
+    return {"GET": partial(endpoint, **fixed)}
+
+
+def merged(*all_paths: Paths) -> Paths:
+    """Several may have a say about one path, each by methods of its own."""
+    paths: Paths = {}
+    for each in all_paths:
+        for path, endpoints in each.items():
+            paths[path] = paths.get(path, {}) | endpoints
+    return paths
+
+
+async def problem_page(call: Call) -> Reply:
+    return problems.page(call.param("code"))
+
+
+def routes_of(paths: Paths) -> list[BaseRoute]:
+    """Few patterns for many paths, the commands' first: Starlette tries one after the other."""
+    on_one, on_all, of_one = Branch(("kind", "word")), Branch(("kind",)), Branch(("kind",))
+    others: list[BaseRoute] = []
+    for path, endpoints in paths.items():
+        answering = Answering(path, endpoints)
+        for shape, branch in ((ON_ONE, on_one), (ON_ALL, on_all), (OF_ONE, of_one)):
+            if words := shape.fullmatch(path):
+                branch.add(words.groups(), answering)
+                break
+        else:
+            others.append(Route(path, answering))
+    return [
+        Route("/v1/{tenant}/{kind}/{id}/{word}", on_one),
+        Route("/v1/{tenant}/{kind}", on_all),
+        *others,
+        Route("/v1/{tenant}/{kind}/{id}", of_one),
+    ]

@@ -1,0 +1,328 @@
+"""The command endpoints. One rule: a POST on the aggregates creates, a POST on one of them does the rest."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from uuid import uuid4
+
+import msgspec
+
+from commands.aggregates import AGGREGATES, Aggregate
+from commands.context import Context
+from commands.order import Answer, Order, Unavailable
+from commands.task import pin_of, tracking_code, tracking_token
+from gateway.allowed import CLOSED_FIELDS, SENDERS, Roles
+from gateway.call import Call
+from gateway.door import Door
+from gateway.entry import Entry
+from gateway.parameters import id_of
+from gateway.problems import FieldError, Problem, not_found, refusal, unavailable
+from gateway.reply import Reply, json_reply
+from gateway.tokens import Caller
+from gateway.validation import decoded, invalid
+from schemas.directory import CreateOutlet, CreateTenant
+from schemas.ids import aggregate_id, command_id, outlet_id, tenant_id
+from schemas.message import Command, Refused, StopId, TenantSlug
+from schemas.position import token
+from schemas.task import CreateTask
+
+KEY = re.compile(r'"?([\x21\x23-\x7e]{1,200})"?')
+"""Visible ASCII, with or without the quotes of draft-ietf-httpapi-idempotency-key."""
+
+ETAG = re.compile(r'"v(\d{1,15})"')
+JSON_TYPE = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
+
+
+class OpenCommand(msgspec.Struct, frozen=True):
+    """A command that the door takes."""
+
+    kind: str
+    plural: str
+    cls: type[Command]
+    creating: bool
+    roles: Roles
+    decoder: msgspec.json.Decoder[Command]
+
+    @property
+    def word(self) -> str:
+        return kebab(self.cls.__name__)
+
+    @property
+    def route(self) -> str:
+        if self.cls is CreateTenant:
+            return "/v1/tenants"
+        collection = f"/v1/{{tenant}}/{self.plural}"
+        return collection if self.creating else f"{collection}/{{id}}/{self.word}"
+
+
+class CommandAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a command did; all of it is on the log. `events` are empty where nothing had to change."""
+
+    id: str
+    version: int
+    command_id: str
+    recorded_at: datetime
+    events: list[str]
+    repeated: bool
+    """The command had come before: this is its first answer."""
+    consistency: str
+    """Send it as `Logistics-Consistency` with a read that must see this."""
+    conflict: bool | None = None
+    """A field report that does not fit was recorded, and a dispatcher will look at it."""
+
+
+class TaskAnswer(CommandAnswer, kw_only=True, omit_defaults=True):
+    """`pins` are for the recipients, by stop; a repeat of the request derives them again."""
+
+    tracking_code: str
+    tracking_token: str
+    pins: dict[str, str]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Which aggregate, and under which key the command is remembered."""
+
+    aggregate_id: str
+    key: str
+    natural: bool
+
+
+class Commands:
+    def __init__(self, door: Door, entry: Entry) -> None:
+        self._door = door
+        self._entry = entry
+
+    async def create_tenant(self, call: Call) -> Reply:
+        caller = self._entry.caller(call)
+        if not caller.is_platform:
+            raise Problem("forbidden", "only the platform's operator creates tenants", values={"allowed": ["*"]})
+        wanted = await self._command(call, TENANT)
+        assert isinstance(wanted, CreateTenant)
+        call.tenant = wanted.tenant
+        return await self._create(call, TENANT, wanted, caller)
+
+    async def create(self, call: Call, open_command: OpenCommand) -> Reply:
+        caller = self._entry.admitted(call, open_command.roles, f"send {open_command.cls.__name__}")
+        wanted = await self._command(call, open_command)
+        return await self._create(call, open_command, wanted, caller)
+
+    async def change(self, call: Call, open_command: OpenCommand) -> Reply:
+        caller = self._entry.admitted(call, open_command.roles, f"send {open_command.cls.__name__}")
+        aggregate = id_of(call)
+        if caller.role == "rider" and open_command.kind == "rider" and aggregate != caller.subject:
+            raise not_found(f"there is no rider {aggregate} for this token")
+        wanted = await self._command(call, open_command)
+        target = Target(aggregate, needed_key(call), natural=False)
+        answer = await self._submit(call, open_command, wanted, caller, target)
+        body = answer_body(answer)
+        if "PinRejected" in answer.events:
+            raise pin_rejected(body)
+        if "FieldReportConflicted" in answer.events:
+            body.conflict = True
+            return answer_reply(body, 202)
+        return answer_reply(body, 200)
+
+    async def _create(self, call: Call, open_command: OpenCommand, wanted: Command, caller: Caller) -> Reply:
+        tenant = tenant_of(call)
+        target = target_of(open_command.kind, wanted, tenant, caller, given_key(call))
+        answer = await self._submit(call, open_command, wanted, caller, target)
+        body = answer_body(answer)
+        if isinstance(wanted, CreateTask):
+            body = self._task_answer(body, wanted, tenant, caller)
+        return answer_reply(body, 201, location_of(open_command, tenant, answer.aggregate_id))
+
+    async def _command(self, call: Call, open_command: OpenCommand) -> Command:
+        body = await call.body(self._door.limits.body_bytes)
+        content_type = call.header(b"content-type")
+        if body and (content_type is None or not JSON_TYPE.fullmatch(content_type.strip())):
+            raise Problem("unsupported-media-type", "a command's body is application/json")
+        wanted = decoded(open_command.decoder, open_command.cls, body)
+        closed = CLOSED_FIELDS.get(open_command.cls, ())
+        filled = [name for name in closed if getattr(wanted, name) is not None]
+        if filled:
+            raise invalid([FieldError(f"/{name}", "is filled by dispatch alone") for name in filled])
+        return wanted
+
+    async def _submit(
+        self, call: Call, open_command: OpenCommand, wanted: Command, caller: Caller, target: Target
+    ) -> Answer:
+        call.command_id = command_id(target.aggregate_id, target.key)
+        words = msgspec.json.encode(wanted, order="deterministic").decode()
+        order = Order(
+            tenant=TenantSlug(tenant_of(call)),
+            kind=open_command.kind,
+            aggregate_id=target.aggregate_id,
+            command=wanted,
+            command_id=call.command_id,
+            request_hash=self._door.secrets.keyed_hash("request", open_command.kind, open_command.cls.__name__, words),
+            actor=caller.subject,
+            role=caller.role,
+            natural=target.natural,
+            expected_version=expected_version(call),
+            correlation_id=call.request_id,
+            traceparent=call.traceparent,
+        )
+        return await answer_of(self._door, order)
+
+    def _task_answer(self, body: CommandAnswer, wanted: CreateTask, tenant: str, caller: Caller) -> TaskAnswer:
+        """What the creation drew from the secret is drawn again: from its command's id and its time."""
+        context = Context(
+            now=body.recorded_at,
+            tenant=TenantSlug(tenant),
+            aggregate_id=body.id,
+            command_id=body.command_id,
+            actor=caller.subject,
+            role=caller.role,
+            secrets=self._door.secrets,
+            policy_or_none=None,
+        )
+        return TaskAnswer(
+            **msgspec.structs.asdict(body),
+            tracking_code=tracking_code(context),
+            tracking_token=tracking_token(context),
+            pins={stop_id: pin_of(context, stop_id) for stop_id in stops_with_pin(wanted)},
+        )
+
+
+def open_commands(aggregate: Aggregate) -> Iterator[OpenCommand]:
+    for cls in aggregate.commands:
+        roles = SENDERS.get(cls)
+        if roles is not None:
+            yield OpenCommand(
+                kind=aggregate.kind,
+                plural=aggregate.plural,
+                cls=cls,
+                creating=cls is aggregate.creating,
+                roles=roles,
+                decoder=msgspec.json.Decoder(cls),
+            )
+
+
+def kebab(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+OPEN = tuple(command for aggregate in AGGREGATES.values() for command in open_commands(aggregate))
+TENANT = next(command for command in OPEN if command.cls is CreateTenant)
+
+
+async def answer_of(door: Door, order: Order) -> Answer:
+    """Raises Problem for a refusal, and where no answer comes."""
+    try:
+        async with asyncio.timeout(door.limits.answer_s):
+            return await door.desk.submit(order)
+    except TimeoutError as late:
+        waited = f"no answer within {door.limits.answer_s:g} s; the command may have taken effect all the same"
+        raise Problem("answer-unknown", waited) from late
+    except Refused as refused:
+        raise refusal(refused) from refused
+    except Unavailable as nobody:
+        raise unavailable(nobody) from nobody
+
+
+def tenant_of(call: Call) -> str:
+    assert call.tenant is not None, "the caller was admitted to a tenant"
+    return call.tenant
+
+
+def target_of(kind: str, wanted: Command, tenant: str, caller: Caller, key: str | None) -> Target:
+    """The id of what is created: natural where the caller names it, else from the idempotency key."""
+    match wanted:
+        case CreateTenant():
+            return Target(tenant_id(tenant), key or f"create:{tenant}", natural=True)
+        case CreateOutlet():
+            return Target(outlet_id(tenant, wanted.outlet), key or f"create:{wanted.outlet}", natural=True)
+    reference: str | None = getattr(wanted, "external_reference", None)
+    if reference is not None:
+        source: str = getattr(wanted, "source", None) or caller.subject
+        made = aggregate_id(kind, tenant, source, reference)
+        return Target(made, key or f"create:{reference}", natural=True)
+    if key is None:
+        raise key_missing("or give the body an external_reference")
+    return Target(aggregate_id(kind, tenant, caller.subject, key), key, natural=False)
+
+
+def given_key(call: Call) -> str | None:
+    """Raises Problem for a key that is none."""
+    header = call.header(b"idempotency-key")
+    if header is None:
+        return None
+    key = KEY.fullmatch(header.strip())
+    if key is None:
+        raise Problem("invalid-header", "an Idempotency-Key has 1 to 200 visible ASCII characters")
+    return key[1]
+
+
+def needed_key(call: Call) -> str:
+    key = given_key(call)
+    if key is None:
+        raise key_missing("and keep it for repeats")
+    return key
+
+
+def key_missing(what_else: str) -> Problem:
+    line = f"Idempotency-Key: {uuid4()}"
+    return Problem("idempotency-key-missing", f"add this header line, {what_else}: {line}", values={"header": line})
+
+
+def expected_version(call: Call) -> int | None:
+    """Raises Problem for an If-Match that is none of our ETags."""
+    header = call.header(b"if-match")
+    if header is None or header.strip() == "*":
+        return None
+    version = ETAG.fullmatch(header.strip())
+    if version is None:
+        raise Problem("invalid-header", 'If-Match takes an ETag as we give it, such as "v17"')
+    return int(version[1])
+
+
+def stops_with_pin(wanted: CreateTask) -> list[StopId]:
+    """Named as the creation names them."""
+    return [
+        StopId(stop.stop_id or f"stop-{number}")
+        for number, stop in enumerate(wanted.stops, start=1)
+        if any("pin" in group for group in stop.required_proof)
+    ]
+
+
+def answer_body(answer: Answer) -> CommandAnswer:
+    return CommandAnswer(
+        id=answer.aggregate_id,
+        version=answer.version,
+        command_id=answer.command_id,
+        recorded_at=answer.recorded_at,
+        events=list(answer.events),
+        repeated=answer.repeated,
+        consistency=token(answer.position),
+    )
+
+
+def answer_headers(body: CommandAnswer) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"etag", b'"v%d"' % body.version),
+        (b"logistics-consistency", body.consistency.encode()),
+    ]
+
+
+def answer_reply(body: CommandAnswer, status: int, location: str | None = None) -> Reply:
+    headers = answer_headers(body)
+    if location is not None:
+        headers.append((b"location", location.encode()))
+    return json_reply(body, status, headers)
+
+
+def location_of(open_command: OpenCommand, tenant: str, aggregate: str) -> str:
+    if open_command.cls is CreateTenant:
+        return f"/v1/{tenant}/tenant"
+    return f"/v1/{tenant}/{open_command.plural}/{aggregate}"
+
+
+def pin_rejected(body: CommandAnswer) -> Problem:
+    return Problem(
+        "pin-rejected",
+        "the PIN is wrong; the task tells how many attempts are left",
+        values={"id": body.id, "events": body.events, "command_id": body.command_id},
+        headers=answer_headers(body),
+        version=body.version,
+    )

@@ -1,0 +1,128 @@
+"""The outermost layer: every request gets its id, its log line, and an answer, whatever happens behind it."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import log
+from gateway.call import Call
+from gateway.problems import Problem, answered, not_found
+from gateway.reply import Reply
+
+CLIENT_GONE = 499
+"""As in nginx's log: nobody was there to hear the answer."""
+
+type Endpoint = Callable[[Call], Awaitable[Reply | ASGIApp]]
+"""Raises Problem for whatever is wrong. What takes more than one reply answers by an ASGI app of its own."""
+
+
+class Edge:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        call = scope["call"] = Call(scope, receive)
+        sent = Sent(call, send)
+        try:
+            await self._answer(call, sent)
+        except ClientDisconnect:
+            sent.status = CLIENT_GONE
+        finally:
+            log.access(call, sent.status)
+
+    async def _answer(self, call: Call, sent: "Sent") -> None:
+        try:
+            await self._app(call.scope, call.receive, sent)
+        except ClientDisconnect:
+            raise
+        except Problem as problem:
+            if sent.status:
+                raise
+            await reply_with(answered(problem, call.request_id), sent)
+        except Exception as failed:
+            log.failure(call, failed)
+            if sent.status:
+                raise  # half an answer is out: the server must break the connection
+            told = Problem("internal-error", "something failed here; it is in our log under the request_id")
+            await reply_with(answered(told, call.request_id), sent)
+
+
+class Sent:
+    """`send`, with the request's id in the headers and the status remembered; 0 before the answer began."""
+
+    def __init__(self, call: Call, send: Send) -> None:
+        self._request_id = (b"x-request-id", call.request_id.encode())
+        self._send = send
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], self._request_id]
+        await self._send(message)
+
+
+async def reply_with(reply: Reply, send: Send) -> None:
+    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+class Answering:
+    """An endpoint for each method of one path."""
+
+    def __init__(self, route: str, endpoints: dict[str, Endpoint]) -> None:
+        self._route = route
+        self._endpoints = endpoints | ({"HEAD": endpoints["GET"]} if "GET" in endpoints else {})
+        self._allow = ", ".join(sorted(self._endpoints)).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call: Call = scope["call"]
+        call.route = self._route
+        endpoint = self._endpoints.get(scope["method"])
+        if endpoint is None:
+            raise Problem(
+                "method-not-allowed",
+                f"{self._allow.decode()} are allowed here",
+                headers=[(b"allow", self._allow)],
+            )
+        answer = await endpoint(call)
+        if isinstance(answer, Reply):
+            await reply_with(answer, send)
+        else:
+            await answer(scope, receive, send)
+
+
+class Branch:
+    """Paths of one shape: their words, at the `parameters` of the path, lead to their own endpoints."""
+
+    def __init__(self, parameters: tuple[str, ...]) -> None:
+        self._parameters = parameters
+        self._words: dict[tuple[str, ...], ASGIApp] = {}
+
+    def add(self, words: tuple[str, ...], app: ASGIApp) -> None:
+        self._words[words] = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = scope["path_params"]
+        app = self._words.get(tuple(given[name] for name in self._parameters))
+        if app is None:
+            raise not_found()
+        await app(scope, receive, send)
+
+
+async def as_problem(request: Request, raised: Exception) -> Response:
+    """Starlette's own refusals become problems, too."""
+    assert isinstance(raised, HTTPException)
+    if raised.status_code == 405:
+        allow = (raised.headers or {}).get("Allow", "")
+        raise Problem("method-not-allowed", f"{allow} are allowed here", headers=[(b"allow", allow.encode())])
+    raise not_found()

@@ -1,0 +1,73 @@
+"""Who comes in: a valid token, not too often, into their own tenant."""
+
+from time import monotonic
+
+from gateway.allowed import Roles
+from gateway.call import Call
+from gateway.door import Door
+from gateway.problems import Problem, not_found
+from gateway.rates import Rates
+from gateway.tokens import BadToken, Caller
+
+CHALLENGE = b'Bearer realm="logistics"'
+
+
+class Entry:
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._rates = Rates(door.limits.rate_per_s, door.limits.burst)
+
+    def caller(self, call: Call) -> Caller:
+        """Raises Problem: 401, 429."""
+        call.caller = caller = self._verified(call)
+        wait_s = self._rates.wait_s((caller.tenant, caller.subject), monotonic())
+        if wait_s:
+            rate = self._door.limits.rate_per_s
+            raise Problem(
+                "rate-limited",
+                f"{rate:g} requests a second are allowed",
+                values={"rate_per_s": rate},
+                retry_after_s=wait_s,
+            )
+        return caller
+
+    def admitted(self, call: Call, roles: Roles, what: str) -> Caller:
+        """Into the path's tenant; a foreign one is as if it were not. Raises Problem: 401, 403, 404, 429."""
+        return self.let_in(call, self.caller(call), roles, what)
+
+    def let_in(self, call: Call, caller: Caller, roles: Roles, what: str) -> Caller:
+        """Whoever is known already, such as by a ticket. Raises Problem: 403, 404."""
+        call.caller = caller
+        tenant = call.param("tenant")
+        if not caller.is_platform and caller.tenant != tenant:
+            raise not_found()
+        if self._door.policy.tenant(tenant) is None:
+            raise not_found() if caller.is_platform else unknown_tenant(tenant)
+        call.tenant = tenant
+        permit(caller, roles, what)
+        return caller
+
+    def _verified(self, call: Call) -> Caller:
+        scheme, _, token = (call.header(b"authorization") or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            challenge = [(b"www-authenticate", CHALLENGE)]
+            raise Problem("token-missing", "the request carries no bearer token", headers=challenge)
+        try:
+            return self._door.tokens.verify(token.strip())
+        except BadToken as bad:
+            challenge = [(b"www-authenticate", CHALLENGE + b', error="invalid_token"')]
+            raise Problem("token-invalid", str(bad), headers=challenge) from bad
+
+
+def permit(caller: Caller, roles: Roles, what: str) -> None:
+    """Raises Problem: 403."""
+    if caller.role not in roles:
+        raise Problem(
+            "forbidden",
+            f"a token of role {caller.role} may not {what}",
+            values={"role": caller.role, "allowed": sorted(roles)},
+        )
+
+
+def unknown_tenant(tenant: str) -> Problem:
+    return Problem("unknown-tenant", f"there is no tenant {tenant}", values={"tenant": tenant})

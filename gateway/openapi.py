@@ -1,0 +1,437 @@
+"""The API described: OpenAPI 3.1, from the same types and tables that answer."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.allowed import CLOSED_FIELDS, READERS, Roles
+from gateway.commands import OPEN, CommandAnswer, OpenCommand, TaskAnswer
+from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
+from gateway.parameters import MIN_VERSION, Parameter
+from gateway.problem_kinds import KINDS
+from gateway.problems import ProblemBody
+from gateway.queries import LISTINGS, SINGLES, UNSHOWN, Listing, Single
+from schemas.directory import CreateOutlet, CreateTenant, TenantRules
+from schemas.task import CreateTask
+
+type Json = dict[str, Any]
+
+ABOUT = """Deliveries for many tenants: commands are decided at once and stand on the log before they are answered;
+queries read what is folded from it.
+
+A command is repeated safely with the same `Idempotency-Key`: it gets its first answer. A refusal is not remembered:
+the same key may be tried again. An answer's `Logistics-Consistency`, sent with a read, makes the read see what the
+command did. Personal data are shown to those who need them, otherwise as `hidden`, and as `erased` once forgotten.
+"""
+REF = "#/components/schemas/{name}"
+COMMAND_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503)
+READ_STATUSES = (400, 401, 403, 404, 429, 500, 503)
+HEADERS: Mapping[str, Json] = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": True,
+        "description": "The same for each repeat of this command.",
+        "schema": {"type": "string", "pattern": "^[!#-~]{1,200}$"},
+        "example": "5f0c1b8e-0f43-4b5e-a5a6-1f0f6d8c7a11",
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The ETag of the version that the command is meant for; else 412.",
+        "schema": {"type": "string", "pattern": r'^("v[0-9]{1,15}"|\*)$'},
+    },
+    "Consistency": {
+        "name": "Logistics-Consistency",
+        "in": "header",
+        "description": "From an earlier answer: the read sees what that answer rests on.",
+        "schema": {"type": "string"},
+    },
+    "Prefer": {
+        "name": "Prefer",
+        "in": "header",
+        "description": "`wait=2`: wait so many seconds for the read model, else 503 `projection-lagging`.",
+        "schema": {"type": "string", "pattern": "^wait=[0-9]{1,2}$"},
+    },
+    "RequestId": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "Answered, and logged; made where it is missing.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    },
+}
+OPTIONAL_KEY = "OptionalIdempotencyKey"
+ANSWER_HEADERS: Mapping[str, Json] = {
+    "Consistency": {
+        "description": "How far the log, or the read model, had come.",
+        "schema": {"type": "string"},
+    },
+    "ETag": {
+        "description": "The aggregate's version.",
+        "schema": {"type": "string", "pattern": '^"v[0-9]+"$'},
+    },
+    "Location": {"description": "Where it is read.", "schema": {"type": "string"}},
+    "Link": {"description": 'The next page: rel="next".', "schema": {"type": "string"}},
+    "RequestId": {"description": "This request's id.", "schema": {"type": "string"}},
+    "RetryAfter": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}},
+}
+NAMES = {
+    "Consistency": "Logistics-Consistency",
+    "RequestId": "X-Request-Id",
+    "RetryAfter": "Retry-After",
+}
+"""Of headers whose name differs from their key above."""
+
+CLOUD_EVENT: Json = {
+    "type": "object",
+    "description": "CloudEvents 1.0 in JSON. Personal data in it are left out: `{subject}` stands in their place.",
+    "required": ["specversion", "id", "source", "type", "subject", "time", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string"},
+        "source": {"type": "string"},
+        "type": {"type": "string"},
+        "subject": {"type": "string"},
+        "time": {"type": "string", "format": "date-time"},
+        "recordedat": {"type": "string", "format": "date-time"},
+        "aggregateversion": {"type": "integer"},
+        "data": {"type": "object"},
+    },
+}
+PERSONAL: Json = {
+    "description": "The value in the clear; or `hidden` from this reader, or `erased` for ever.",
+}
+
+
+def document() -> Json:
+    schemas = components()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Logistics", "version": "1", "description": ABOUT},
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "paths": paths(),
+        "components": {
+            "schemas": schemas,
+            "parameters": dict(HEADERS) | {OPTIONAL_KEY: optional_key()},
+            "headers": dict(ANSWER_HEADERS),
+            "responses": {f"Problem{status}": problem_response(status) for status in statuses()},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def paths() -> Json:
+    found: dict[str, Json] = {}
+    for known in OPEN:
+        found.setdefault(known.route, {})["post"] = command_operation(known)
+    for listing in LISTINGS:
+        found.setdefault(f"/v1/{{tenant}}/{listing.word}", {})["get"] = listing_operation(listing)
+    for single in SINGLES:
+        found[f"/v1/{{tenant}}/{single.plural}/{{id}}"] = {"get": single_operation(single)}
+    for plural in WITH_HISTORY:
+        found[f"/v1/{{tenant}}/{plural}/{{id}}/history"] = {"get": history_operation(plural)}
+    return found | other_paths()
+
+
+def other_paths() -> Json:
+    page = json_content({"$ref": REF.format(name="EventPage")})
+    ticket = json_content({"$ref": REF.format(name="Ticket")})
+    tenant = json_content({"$ref": REF.format(name="Tenant")})
+    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    ok = json_content({"type": "object"})
+    html = {"text/html": {"schema": {"type": "string"}}}
+    return {
+        "/v1/{tenant}/tenant": {
+            "get": read("readTenant", "The tenant as decisions see it.", "tenant", tenant, {}, ("ETag",))
+        },
+        "/v1/{tenant}/events": {
+            "get": read(
+                "readEvents",
+                "What has happened, from a cursor on, in the order of each aggregate.",
+                "events",
+                page,
+                FEED_PARAMETERS,
+                ("Link",),
+                more=(410,),
+            )
+        },
+        "/v1/{tenant}/events/stream": {
+            "get": read(
+                "streamEvents",
+                "Server-sent events from `Last-Event-ID`, or `after`, or now on; comments are heartbeats.",
+                "events",
+                stream,
+                STREAM_PARAMETERS,
+                more=(410,),
+            )
+        },
+        "/v1/{tenant}/stream-tickets": {
+            "post": read(
+                "createStreamTicket",
+                "A word that opens the stream for one minute, for browsers.",
+                "events",
+                ticket,
+                {},
+                status=201,
+                more=(413,),
+            )
+        },
+        "/problems/{code}": {"get": free("readProblem", "About a kind of problem.", html, ("code",), (404,))},
+        "/livez": {"get": free("livez", "Whether the process answers.", ok)},
+        "/readyz": {"get": ready()},
+        "/metrics": {"get": free("metrics", "For Prometheus.", {"text/plain": {"schema": {"type": "string"}}})},
+    }
+
+
+# Operations
+
+
+def command_operation(known: OpenCommand) -> Json:
+    name = known.cls.__name__
+    answer = "TaskAnswer" if known.cls is CreateTask else "CommandAnswer"
+    content = json_content({"$ref": REF.format(name=answer)})
+    headers = ["ETag", "Consistency", "RequestId"]
+    done = {"description": "Done; it stands on the log.", "content": content}
+    responses = {
+        "201" if known.creating else "200": done
+        | {"headers": named([*headers, "Location"] if known.creating else headers)}
+    }
+    if known.kind == "task" and not known.creating:
+        conflicted = "Recorded, but it does not fit: a dispatcher will look at it."
+        responses["202"] = {"description": conflicted, "content": content, "headers": named(headers)}
+    return {
+        "operationId": name[0].lower() + name[1:],
+        "tags": [known.plural],
+        "summary": " ".join((known.cls.__doc__ or name).split()),
+        "description": roles_text(known.roles),
+        "parameters": [*path_parameters(known.route), *command_headers(known)],
+        "requestBody": {
+            "required": bool(msgspec.json.schema_components([known.cls])[1][name].get("required")),
+            "content": json_content({"$ref": REF.format(name=name)}),
+        },
+        "responses": responses | problems(COMMAND_STATUSES),
+    }
+
+
+def command_headers(known: OpenCommand) -> list[Json]:
+    natural = known.cls in (CreateTenant, CreateOutlet) or "external_reference" in known.cls.__struct_fields__
+    key = OPTIONAL_KEY if known.creating and natural else "IdempotencyKey"
+    return [parameter_ref(key), parameter_ref("IfMatch"), parameter_ref("RequestId")]
+
+
+def listing_operation(listing: Listing) -> Json:
+    items = {"type": "array", "items": {"$ref": REF.format(name=listing.model.row.__name__)}}
+    parked = {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Rows that no longer follow the log.",
+    }
+    content = json_content(
+        {
+            "type": "object",
+            "required": ["items"],
+            "properties": {"items": items, "next": {"type": "string"}, "parked": parked},
+        }
+    )
+    name = "".join(part.title() for part in listing.word.split("-"))
+    headers = ("Link", "Consistency")
+    return read(f"list{name}", listing.about, listing.word, content, listing.parameters, headers)
+
+
+def single_operation(single: Single) -> Json:
+    content = json_content({"$ref": REF.format(name=single.model.row.__name__)})
+    name = single.plural.removesuffix("s").title()
+    wanted = {"min_version": MIN_VERSION}
+    return read(f"read{name}", single.about, single.readers, content, wanted, ("ETag", "Consistency"), path=("id",))
+
+
+def history_operation(plural: str) -> Json:
+    name = plural.removesuffix("s").title()
+    content = json_content({"$ref": REF.format(name="EventPage")})
+    about = "All that has happened to it."
+    headers = ("Link", "Consistency")
+    return read(f"read{name}History", about, "history", content, HISTORY_PARAMETERS, headers, path=("id",))
+
+
+def read(
+    name: str,
+    about: str,
+    word: str,
+    content: Json,
+    parameters: Mapping[str, Parameter],
+    headers: Iterable[str] = (),
+    *,
+    path: Iterable[str] = (),
+    status: int = 200,
+    more: Iterable[int] = (),
+) -> Json:
+    """An operation on a tenant. `more` are further problems' statuses."""
+    return {
+        "operationId": name,
+        "tags": [word],
+        "summary": about,
+        "description": roles_text(READERS[word]),
+        "parameters": [
+            *(path_parameter(each) for each in ("tenant", *path)),
+            *(query_parameter(each, parameter) for each, parameter in parameters.items()),
+            *(parameter_ref(each) for each in ("Consistency", "Prefer", "RequestId")),
+        ],
+        "responses": {
+            str(status): {
+                "description": "As asked for.",
+                "content": content,
+                "headers": named([*headers, "RequestId"]),
+            }
+        }
+        | problems([*READ_STATUSES, *more]),
+    }
+
+
+def free(name: str, about: str, content: Json, path: Iterable[str] = (), more: Iterable[int] = ()) -> Json:
+    """An operation without a token."""
+    return {
+        "operationId": name,
+        "tags": ["service"],
+        "summary": about,
+        "security": [],
+        "parameters": [path_parameter(each) for each in path],
+        "responses": {"200": {"description": "As asked for.", "content": content}} | problems([*more, 500]),
+    }
+
+
+def ready() -> Json:
+    content = json_content({"$ref": REF.format(name="Readiness")})
+    operation = free("readyz", "Whether every part is ready.", content, more=(400,))
+    operation["parameters"] = [{"name": "verbose", "in": "query", "schema": {"type": "string", "maxLength": 10}}]
+    operation["responses"]["503"] = {"description": "Not ready.", "content": content}
+    return operation
+
+
+# Parts
+
+
+def components() -> Json:
+    commands = [known.cls for known in OPEN]
+    rows = list({read.model.row for read in (*LISTINGS, *SINGLES)})
+    rows.sort(key=lambda row: str(row.__name__))
+    others = [CommandAnswer, TaskAnswer, ProblemBody, TenantRules]
+    _, schemas = msgspec.json.schema_components([*commands, *rows, *others], ref_template=REF)
+    for cls, names in CLOSED_FIELDS.items():
+        for name in names:
+            del schemas[cls.__name__]["properties"][name]
+    for row in rows:
+        as_shown(schemas[row.__name__])
+    schemas["TaskDetailRow"]["properties"] |= {
+        "rider_id": {"type": ["string", "null"]},
+        "tender_id": {"type": ["string", "null"]},
+        "round": {"type": "integer"},
+        "accepted": {"type": "boolean"},
+        "outcome": {"type": ["string", "null"]},
+        "reason_code": {"type": ["string", "null"]},
+    }
+    return schemas | {
+        "Sealed": PERSONAL,
+        "CloudEvent": CLOUD_EVENT,
+        "EventPage": event_page(),
+        "Ticket": {
+            "type": "object",
+            "required": ["ticket", "expires_in_s"],
+            "properties": {"ticket": {"type": "string"}, "expires_in_s": {"type": "integer"}},
+        },
+        "Tenant": {
+            "type": "object",
+            "required": ["tenant", "mode", "live", "rules", "outlets", "version"],
+            "properties": {
+                "tenant": {"type": "string"},
+                "mode": {"enum": ["live", "test"]},
+                "live": {"type": "boolean"},
+                "rules": {"$ref": REF.format(name="TenantRules")},
+                "outlets": {"type": "array", "items": {"type": "string"}},
+                "version": {"type": "integer"},
+            },
+        },
+        "Readiness": {
+            "type": "object",
+            "required": ["status"],
+            "properties": {
+                "status": {"enum": ["ok", "not ready"]},
+                "parts": {"type": "object", "additionalProperties": {"type": "string"}},
+            },
+        },
+    }
+
+
+def as_shown(schema: Json) -> None:
+    """A row without what answers leave out."""
+    for name in UNSHOWN & schema["properties"].keys():
+        del schema["properties"][name]
+    schema["required"] = [name for name in schema["required"] if name not in UNSHOWN]
+
+
+def event_page() -> Json:
+    return {
+        "type": "object",
+        "required": ["items"],
+        "properties": {
+            "items": {"type": "array", "items": {"$ref": REF.format(name="CloudEvent")}},
+            "next": {"type": ["string", "integer"]},
+        },
+    }
+
+
+def optional_key() -> Json:
+    about = "Needed only where the body has no external_reference, slug or other name of the caller's own."
+    return {**HEADERS["IdempotencyKey"], "required": False, "description": about}
+
+
+def statuses() -> list[int]:
+    return sorted({kind.status for kind in KINDS.values()})
+
+
+def problems(wanted: Iterable[int]) -> Json:
+    return {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in sorted(set(wanted))}
+
+
+def problem_response(status: int) -> Json:
+    codes = [code for code, kind in KINDS.items() if kind.status == status]
+    headers = ["RequestId", "RetryAfter"] if status in (429, 503) else ["RequestId"]
+    return {
+        "description": ", ".join(f"`{code}`" for code in codes),
+        "content": {"application/problem+json": {"schema": {"$ref": REF.format(name="ProblemBody")}}},
+        "headers": named(headers),
+    }
+
+
+def json_content(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def named(headers: Iterable[str]) -> Json:
+    return {NAMES.get(name, name): {"$ref": f"#/components/headers/{name}"} for name in headers}
+
+
+def roles_text(roles: Roles) -> str:
+    return f"For tokens of role {', '.join(sorted(roles))}."
+
+
+def parameter_ref(name: str) -> Json:
+    return {"$ref": f"#/components/parameters/{name}"}
+
+
+def path_parameters(route: str) -> list[Json]:
+    return [path_parameter(name) for name in ("tenant", "id") if f"{{{name}}}" in route]
+
+
+def path_parameter(name: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def query_parameter(name: str, parameter: Parameter) -> Json:
+    return {
+        "name": name,
+        "in": "query",
+        "description": parameter.about,
+        "schema": dict(parameter.schema),
+    }

@@ -1,0 +1,101 @@
+"""Every code of a problem: its status, its title, and what to do about it."""
+
+import msgspec
+
+AGAIN = "Repeat the same request after `Retry-After` seconds."
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """`retryable`: the same request may succeed later, unchanged."""
+
+    status: int
+    title: str
+    remedy: str
+    retryable: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    # The request itself
+    "malformed-json": Kind(400, "The body is not JSON", "Correct the body at the line and column given."),
+    "invalid-header": Kind(400, "A header is not valid", "Correct the header that the detail names."),
+    "invalid-parameter": Kind(400, "A parameter is not valid", "Correct the parameters that `errors` names."),
+    "idempotency-key-missing": Kind(
+        400,
+        "The command needs an Idempotency-Key",
+        "Add the header line that the detail prints; send the same key again when you repeat the request.",
+    ),
+    "token-missing": Kind(401, "A token is needed", "Send `Authorization: Bearer …`; `logistics token` makes one."),
+    "token-invalid": Kind(401, "The token is not valid", "Get a new token: this one is expired or not ours."),
+    "forbidden": Kind(403, "The role may not do this", "Use a token of a role that `values.allowed` names."),
+    "not-the-assignee": Kind(403, "Another rider has this task", "Only the rider who has the task may do this."),
+    "not-your-offer": Kind(403, "The offer was made to another rider", "Only the rider who was asked may answer."),
+    "not-found": Kind(404, "There is nothing here", "Check the path, the tenant and the id."),
+    "unknown-tenant": Kind(404, "The tenant is not known", "Create it by POST /v1/tenants, or check its slug."),
+    "method-not-allowed": Kind(405, "The method is not allowed here", "Use a method that `Allow` names."),
+    "cursor-gone": Kind(410, "The cursor is not of this log", "Read the feed from its start, or from a fresh cursor."),
+    "version-conflict": Kind(
+        412, "The version has changed", "Read the aggregate again and decide anew; then send its new ETag."
+    ),
+    "body-too-large": Kind(413, "The body is too large", "Send less, in more than one request."),
+    "command-too-large": Kind(413, "The command is too large", "Ask for less in one command."),
+    "unsupported-media-type": Kind(415, "The body's type is not supported", "Send `Content-Type: application/json`."),
+    "invalid-body": Kind(422, "The body does not fit", "Correct each place that `errors` names."),
+    "rate-limited": Kind(429, "Too many requests", "Wait for `Retry-After` seconds, then go on more slowly.", True),
+    # What a command may meet
+    "already-exists": Kind(
+        409,
+        "The reference was used before, with another request",
+        "Read the aggregate that `values.aggregate_id` names, or give a new external_reference.",
+    ),
+    "not-in-this-state": Kind(409, "Not possible in this state", "Read the aggregate: `values` says what is needed."),
+    "goods-in-custody": Kind(409, "A rider has the goods", "Cancel the task instead: the goods then come back."),
+    "cannot-reserve": Kind(409, "The rider cannot take it", "`values.code` says why; choose another rider."),
+    "not-reserved": Kind(409, "The reservation is over", "Dispatch the task again."),
+    "too-many": Kind(409, "There are too many already", "Remove one first."),
+    "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
+    "offer-not-pending": Kind(409, "The offer is over", "It was answered, lost, withdrawn or has expired."),
+    "offer-has-expired": Kind(409, "The offer has expired", "Wait for the next one."),
+    "pin-attempts-exhausted": Kind(409, "The PIN was wrong too often", "Give another proof, or ask an operator."),
+    "idempotency-key-reused": Kind(
+        422, "The key was used for another request", "Use a new Idempotency-Key for each new request."
+    ),
+    "unknown-outlet": Kind(422, "The tenant has no such outlet", "Create the outlet first, or correct its slug."),
+    "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
+    "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
+    "unknown-document": Kind(422, "The rider has no such document", "Submit the document first."),
+    "unknown-zone": Kind(422, "The time zone is not known", "Give an IANA name, such as Europe/Helsinki."),
+    "parcel-mismatch": Kind(422, "The parcels do not fit the stops", "Correct the parcel that the detail names."),
+    "stops-mismatch": Kind(422, "The stops do not make a delivery", "Correct what the detail says."),
+    "too-far-from-stop": Kind(422, "The fix is too far from the stop", "Go nearer, or send an override_reason."),
+    "pin-rejected": Kind(
+        422,
+        "The PIN is wrong",
+        "All else in the report is recorded. Read the task for the attempts left, then send another proof.",
+    ),
+    "invalid-shape": Kind(422, "The shape is not valid", "Correct what the detail says."),
+    "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),
+    "not-that-itinerary": Kind(422, "The order is not that of the itinerary", "Name each stop once."),
+    "refused": Kind(409, "A rule says no", "The detail names the rule."),
+    # Nobody's fault, or ours
+    "internal-error": Kind(
+        500,
+        "We failed",
+        "Repeat the request with the same Idempotency-Key; if it fails again, tell us the request_id.",
+        True,
+    ),
+    "unavailable": Kind(503, "Nobody can judge now", AGAIN, True),
+    "shard-not-open": Kind(503, "The shard is not open", AGAIN, True),
+    "shard-busy": Kind(503, "The shard is busy", AGAIN, True),
+    "answer-unknown": Kind(
+        503,
+        "The answer did not come in time",
+        "It may have taken effect: repeat it with the same key, and you get its answer.",
+        True,
+    ),
+    "projection-lagging": Kind(
+        503, "The read model is behind", "Repeat the request after `Retry-After` seconds.", True
+    ),
+    "read-models-unavailable": Kind(503, "The read models cannot be read", AGAIN, True),
+    "too-many-waiters": Kind(503, "Too many requests wait", "Repeat after `Retry-After` seconds.", True),
+    "too-many-streams": Kind(503, "Too many streams are open", "Close one, or try again later.", True),
+}

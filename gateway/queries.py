@@ -1,0 +1,321 @@
+"""The query endpoints: one table of listings and one of single aggregates, each over its read model."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+import msgspec
+
+from commands.task_state import TaskState
+from gateway import log
+from gateway.allowed import PERSONAL, READERS
+from gateway.call import Call
+from gateway.commands import tenant_of
+from gateway.door import Door
+from gateway.entry import Entry
+from gateway.parameters import (
+    CURSOR,
+    DEFAULT_LIMIT,
+    LIMIT,
+    MIN_VERSION,
+    After,
+    Parameter,
+    choice,
+    cursor_of,
+    id_of,
+    parameters_of,
+    text,
+)
+from gateway.personal import Opener, opener, shown
+from gateway.problems import not_found
+from gateway.reading import Connection, Reading, Row, parked_of
+from gateway.reply import Reply, json_reply
+from gateway.tokens import Caller
+from projections import (
+    deadlines,
+    dispatch_decisions,
+    geofences,
+    outlets,
+    rider_roster,
+    task_board,
+    task_detail,
+    tender_board,
+)
+from projections.model import ReadModel
+from schemas.position import Vector, token
+
+CONTACTS_AFTER_END = timedelta(hours=4)
+"""How long after a task's end its rider still sees its contacts."""
+
+UNSHOWN = frozenset({"tenant", "progress"})
+"""The path names the tenant; the progress is the fold's own."""
+
+type Page = Callable[[Connection, str, dict[str, Any]], Awaitable[list[Row]]]
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """`order` names the columns of its keyset: a time and an id."""
+
+    word: str
+    model: ReadModel
+    page: Page
+    filters: Mapping[str, Parameter]
+    order: tuple[str, str]
+    about: str
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {**self.filters, "limit": LIMIT, "after": CURSOR}
+
+
+class Single(msgspec.Struct, frozen=True, kw_only=True):
+    plural: str
+    readers: str
+    """Its word in the table of readers."""
+    model: ReadModel
+    about: str
+
+
+LISTINGS = (
+    Listing(
+        word="task-board",
+        model=task_board.TASK_BOARD,
+        page=task_board.page,
+        filters={
+            "state": choice(get_args(TaskState.__value__), "The state."),
+            "outlet": text("The outlet's slug."),
+            "rider_id": text("Who has the task."),
+            "external_reference": text("The caller's own reference."),
+        },
+        order=("created_at", "task_id"),
+        about="Which tasks are there, how far are they, and who has them? A rider sees their own.",
+    ),
+    Listing(
+        word="rider-roster",
+        model=rider_roster.RIDER_ROSTER,
+        page=rider_roster.page,
+        filters={
+            "status": choice(("invited", "approved", "rejected", "suspended"), "The rider's status."),
+            "on_shift": choice(("true", "false"), "Whether the rider takes new work."),
+        },
+        order=("created_at", "rider_id"),
+        about="Who drives, who may, who is on shift, and what stands on their itineraries?",
+    ),
+    Listing(
+        word="tender-board",
+        model=tender_board.TENDER_BOARD,
+        page=tender_board.page,
+        filters={
+            "state": choice(("open", "awarded", "exhausted", "withdrawn"), "The tender's state."),
+            "task_id": text("The task that is offered."),
+        },
+        order=("created_at", "tender_id"),
+        about="Which tenders are there, who has been asked, and who won? A rider sees offers to themself.",
+    ),
+    Listing(
+        word="dispatch-decisions",
+        model=dispatch_decisions.DISPATCH_DECISIONS,
+        page=dispatch_decisions.page,
+        filters={"task_id": text("The task.")},
+        order=("decided_at", "tender_id"),
+        about="Why this rider, and why nobody?",
+    ),
+    Listing(
+        word="deadlines",
+        model=deadlines.DEADLINES,
+        page=deadlines.page,
+        filters={},
+        order=("due_at", "subject"),
+        about="What falls due, when, and for whom?",
+    ),
+    Listing(
+        word="outlets",
+        model=outlets.OUTLETS,
+        page=outlets.page,
+        filters={},
+        order=("created_at", "outlet_id"),
+        about="Which outlets has the tenant, and where are they?",
+    ),
+    Listing(
+        word="geofences",
+        model=geofences.GEOFENCES,
+        page=geofences.page,
+        filters={},
+        order=("created_at", "geofence_id"),
+        about="Which fences stand, in what shape, from when until when?",
+    ),
+)
+SINGLES = (
+    Single(
+        plural="tasks",
+        readers="tasks",
+        model=task_detail.TASK_DETAIL,
+        about="One task: its stops, its parcels and where they are, its proofs, who has it.",
+    ),
+    Single(
+        plural="riders",
+        readers="riders",
+        model=rider_roster.RIDER_ROSTER,
+        about="One rider: documents, shift, reservations, itinerary. Riders read themselves.",
+    ),
+    Single(
+        plural="tenders",
+        readers="tender-board",
+        model=tender_board.TENDER_BOARD,
+        about="One tender: who was asked, who won. A rider sees their own offer.",
+    ),
+    Single(plural="outlets", readers="outlets", model=outlets.OUTLETS, about="One outlet."),
+    Single(plural="geofences", readers="geofences", model=geofences.GEOFENCES, about="One geofence."),
+)
+OWN_FILTER = {"external_reference": "reference"}
+"""A parameter's name as its query knows it, where they differ."""
+
+
+class Queries:
+    def __init__(self, door: Door, entry: Entry, reading: Reading) -> None:
+        self._door = door
+        self._entry = entry
+        self._reading = reading
+
+    async def listing(self, call: Call, listing: Listing) -> Reply:
+        caller = self._entry.admitted(call, READERS[listing.word], f"read {listing.word}")
+        given = parameters_of(call, listing.parameters)
+        limit = given.get("limit", DEFAULT_LIMIT)
+        filters = filters_of(listing, given, caller) | {"limit": limit + 1}
+
+        async def query(connection: Connection) -> tuple[list[Row], set[str]]:
+            rows = await listing.page(connection, tenant_of(call), filters)
+            ids = [row[listing.model.key[1]] for row in rows]
+            return rows, await parked_of(connection, listing.model, ids)
+
+        (rows, parked), at = await self._reading.fresh(call, listing.model, query)
+        page = rows[:limit]
+        headers = [vector_header(at)]
+        body: dict[str, Any] = {"items": self._items(call, listing, page, caller)}
+        if parked:
+            body["parked"] = sorted(parked)
+        if len(rows) > limit:
+            body["next"] = cursor_of(After(*(page[-1][name] for name in listing.order)))
+            headers.append((b"link", next_link(call, given, body["next"])))
+        return json_reply(body, headers=headers)
+
+    async def single(self, call: Call, single: Single) -> Reply:
+        caller = self._entry.admitted(call, READERS[single.readers], f"read {single.plural}")
+        aggregate_id = id_of(call)
+        min_version = parameters_of(call, {"min_version": MIN_VERSION}).get("min_version", 0)
+        row, at = await self._reading.one(call, single.model, tenant_of(call), aggregate_id, min_version)
+        if row is None or not may_see(single.plural, row, caller):
+            raise not_found(f"there is no {single.plural.removesuffix('s')} {aggregate_id}")
+        async with self._reading.connection() as connection:
+            parked = await parked_of(connection, single.model, [aggregate_id])
+        body = self._shown(call, row, aggregate_id, self._opens(single.plural, row, caller))
+        if caller.role == "rider" and single.plural == "tenders":
+            body = with_own_offer(body, caller)
+        if parked:
+            body["parked"] = True
+        headers = [vector_header(at), (b"etag", b'"v%d"' % row["version"])]
+        return json_reply(body, headers=headers)
+
+    async def tenant(self, call: Call) -> Reply:
+        """The tenant as decisions see it."""
+        self._entry.admitted(call, READERS["tenant"], "read tenant")
+        parameters_of(call, {})
+        known = self._door.policy.tenant(tenant_of(call))
+        assert known is not None, "the caller was admitted to it"
+        body = {
+            "tenant": known.tenant,
+            "mode": known.mode,
+            "live": known.mode == "live",
+            "rules": known.rules,
+            "outlets": sorted(known.outlets),
+            "version": known.version,
+        }
+        return json_reply(body, headers=[(b"etag", b'"v%d"' % known.version)])
+
+    def _items(self, call: Call, listing: Listing, rows: list[Row], caller: Caller) -> list[Row]:
+        key = listing.model.key[1]
+        opens = caller.role in PERSONAL
+        items = [self._shown(call, row, row[key], opens) for row in rows]
+        if caller.role == "rider" and listing.word == "tender-board":
+            items = [with_own_offer(item, caller) for item in items if has_offer(item, caller)]
+        return items
+
+    def _opens(self, plural: str, row: Row, caller: Caller) -> bool:
+        if caller.role in PERSONAL:
+            return True
+        if caller.role != "rider":
+            return False
+        return plural != "tasks" or self._contacts_open(row["progress"], row)
+
+    def _contacts_open(self, progress: Mapping[str, Any], row: Row) -> bool:
+        """A rider sees contacts from the acceptance until some hours after the end."""
+        if progress["ended"] is None:
+            return bool(progress["accepted"])
+        return bool(row["updated_at"] + CONTACTS_AFTER_END > self._door.clock())
+
+    def _shown(self, call: Call, row: Row, aggregate_id: str, opens: bool) -> Row:
+        by: Opener | None = None
+        if opens:
+            by = opener(self._door.keyring, self._door.partitions, row["tenant"], aggregate_id)
+        visible = {name: shown(value, by) for name, value in row.items() if name not in UNSHOWN}
+        if by is not None and by.subjects:
+            log.personal_read(call, aggregate_id, sorted(by.subjects))
+        return with_progress(visible, row)
+
+
+def filters_of(listing: Listing, given: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+    filters = {OWN_FILTER.get(name, name): given[name] for name in listing.filters if name in given}
+    if "on_shift" in filters:
+        filters["on_shift"] = filters["on_shift"] == "true"
+    if caller.role == "rider" and listing.word == "task-board":
+        filters["rider_id"] = caller.subject
+    after: After | None = given.get("after")
+    return filters if after is None else filters | {"at": after.at, "id": after.id}
+
+
+def may_see(plural: str, row: Row, caller: Caller) -> bool:
+    if caller.role != "rider":
+        return True
+    match plural:
+        case "tasks":
+            return bool(row["progress"]["rider_id"] == caller.subject)
+        case "riders":
+            return bool(row["rider_id"] == caller.subject)
+        case "tenders":
+            return has_offer(row, caller)
+        case _:
+            return True
+
+
+def has_offer(tender: Row, caller: Caller) -> bool:
+    return any(offer["rider_id"] == caller.subject for offer in tender["offers"].values())
+
+
+def with_own_offer(tender: Row, caller: Caller) -> Row:
+    """A rider learns nothing of the others who were asked."""
+    own = {key: offer for key, offer in tender["offers"].items() if offer["rider_id"] == caller.subject}
+    won = tender["winner"] if tender["winner"] == caller.subject else None
+    return tender | {"offers": own, "winner": won}
+
+
+def with_progress(visible: Row, row: Row) -> Row:
+    """A task's detail has its stops' progress beside each stop, and who has it."""
+    progress = row.get("progress")
+    if progress is None or "stops" not in visible:
+        return visible
+    stops = [stop | progress["stops"].get(stop["stop_id"], {}) for stop in visible["stops"]]
+    for stop in stops:
+        stop.pop("pin_hash", None)
+    about = ("rider_id", "tender_id", "round", "accepted", "outcome", "reason_code")
+    return visible | {"stops": stops} | {name: progress[name] for name in about}
+
+
+def next_link(call: Call, given: Mapping[str, Any], cursor: str) -> bytes:
+    """RFC 8288."""
+    others = {name: value for name, value in given.items() if name != "after"}
+    return f'<{call.path}?{urlencode(others | {"after": cursor})}>; rel="next"'.encode()
+
+
+def vector_header(at: Vector) -> tuple[bytes, bytes]:
+    return (b"logistics-consistency", token(at).encode())

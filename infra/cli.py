@@ -1,0 +1,77 @@
+"""The one program: `logistics COMMAND`. A command is a function of a module of its own and a few lines here.
+
+Exit codes: 0 all is well, 1 something failed or a check did not hold, 2 wrong use or a wrong setting.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.endpoints import AlreadyRunning, NotRunning
+from infra.settings import WrongSetting
+from infra.stages import StageFailed
+from infra.supervisor import GaveUp
+
+FAILED = 1
+WRONG_USE = 2
+
+FOUND_WRONG = (AlreadyRunning, NotRunning, StageFailed, GaveUp)
+"""What is told in its own words, without a traceback."""
+
+Data = Annotated[Path | None, typer.Option("--data", help="The folder of this system's data (LOGISTICS_DATA)")]
+Json = Annotated[bool, typer.Option("--json", help="For machines")]
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Deliveries on an event log."
+)
+
+
+@app.command()
+def up(demo: Annotated[bool, typer.Option("--demo", help="And play deliveries")] = False, data: Data = None) -> None:
+    """Start everything on this machine, until Ctrl-C."""
+    from infra.up import up
+
+    up(demo, data)
+
+
+@app.command()
+def serve(role: str) -> None:
+    """Run one role in this process."""
+    from infra.serve import serve
+
+    serve(role)
+
+
+@app.command()
+def config(
+    json: Json = False, example: Annotated[bool, typer.Option("--example", help="As infra/example.env")] = False
+) -> None:
+    """Show every setting."""
+    from infra.config import config, print_example
+
+    print_example() if example else config(json)
+
+
+@app.command()
+def status(data: Data = None, json: Json = False) -> None:
+    """Show what runs on this data."""
+    from infra.status import status
+
+    raise typer.Exit(status(data, json))
+
+
+def main() -> None:
+    try:
+        app()
+    except WrongSetting as wrong:
+        print(wrong, file=sys.stderr)
+        sys.exit(WRONG_USE)
+    except FOUND_WRONG as failed:
+        print(failed, file=sys.stderr)
+        sys.exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()

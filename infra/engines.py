@@ -1,0 +1,63 @@
+"""Kafka, PostgreSQL and OSRM under a supervisor: embedded where no address is set, else as the settings say."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from infra.embedded.city import city_extract
+from infra.embedded.jars import fetch_jars, locked_jars
+from infra.embedded.kafka import EmbeddedKafka
+from infra.embedded.osrm import EmbeddedOsrm
+from infra.embedded.postgres import EmbeddedPostgres
+from infra.settings import Settings
+from infra.stages import Stages
+from infra.supervisor import Supervisor
+
+
+async def started_engines(settings: Settings, supervisor: Supervisor, stages: Stages) -> Settings:
+    """The settings with every engine's address. Raises StageFailed; what came up before stays with the supervisor.
+
+    Stopped the other way round: Kafka last started, first stopped.
+    """
+    osrm = settings.osrm or await _osrm(settings, supervisor, stages)
+    postgres = settings.postgres.get_secret_value() or await _postgres(settings, supervisor, stages)
+    kafka = settings.kafka or await _kafka(settings, supervisor, stages)
+    return settings.model_copy(update={"kafka": kafka, "postgres": SecretStr(postgres), "osrm": osrm})
+
+
+async def _kafka(settings: Settings, supervisor: Supervisor, stages: Stages) -> str:
+    with stages.stage("Kafka's jars") as stage:
+        fetch_jars(settings.jars)
+        stage.size_bytes = sum(jar.size_bytes for jar in locked_jars())
+    with stages.stage("Kafka 4.4") as stage:
+        engine = EmbeddedKafka(settings.data / "kafka", settings.jars)
+        await supervisor.start(kafka=engine)
+        stage.note = engine.bootstrap
+    return engine.bootstrap
+
+
+async def _postgres(settings: Settings, supervisor: Supervisor, stages: Stages) -> str:
+    with stages.stage("PostgreSQL 18") as stage:
+        engine = EmbeddedPostgres(settings.data / "postgres")
+        await supervisor.start(postgres=engine)
+        stage.note = f"127.0.0.1:{engine.port}"
+    if engine.opened:
+        folders = ", ".join(map(str, engine.opened))
+        stages.say(f"  PostgreSQL does not run as root; its user may now pass through (not list): {folders}")
+    return engine.dsn()
+
+
+async def _osrm(settings: Settings, supervisor: Supervisor, stages: Stages) -> str:
+    with stages.stage(f"Streets of {settings.city.title()}") as stage:
+        extract = city_extract(settings.city, settings.sample_data)
+        engine = EmbeddedOsrm(settings.data / "osrm", settings.city_data, extract)
+        await engine.prepare()
+        stage.size_bytes = _size_bytes(engine.streets.parent)
+    with stages.stage("OSRM") as stage:
+        await supervisor.start(osrm=engine)
+        stage.note = engine.url
+    return engine.url
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())

@@ -1,0 +1,68 @@
+"""Follows whole topics into memory: the directory, the keys, the fleet's bindings."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.record import Stored
+
+logger = structlog.get_logger()
+
+
+class Follower:
+    """From the first record on, each record once and in its partition's order; no group, no stored place."""
+
+    def __init__(self, client_args: Mapping[str, Any], topics: Sequence[str], take: Callable[[Stored], None]) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **client_args,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
+            max_poll_records=2_000,
+        )
+        self._topics = topics
+        self._take = take
+        self._task: asyncio.Task[None] | None = None
+        self._places: list[TopicPartition] = []
+
+    async def start(self) -> None:
+        """Returns once everything that stood on the log at the start has been taken."""
+        await self._consumer.start()
+        for topic in self._topics:
+            partitions = self._consumer.partitions_for_topic(topic) or await self._partitions(topic)
+            self._places += [TopicPartition(topic, partition) for partition in sorted(partitions)]
+        self._consumer.assign(self._places)
+        await self._consumer.seek_to_beginning(*self._places)
+        self._task = asyncio.create_task(self._run())
+        while not await self.caught_up():
+            if self._task.done():
+                await self._task
+            await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._consumer.stop()
+
+    async def caught_up(self) -> bool:
+        ends = await self._consumer.end_offsets(self._places)
+        return all([await self._consumer.position(place) >= end for place, end in ends.items()])
+
+    async def _partitions(self, topic: str) -> set[int]:
+        await self._consumer._client.force_metadata_update()
+        topics = await self._consumer._client.fetch_all_metadata()
+        found: set[int] | None = topics.partitions_for_topic(topic)
+        if not found:
+            raise LookupError(f"there is no topic {topic}")
+        return found
+
+    async def _run(self) -> None:
+        while True:
+            fetched = await self._consumer.getmany(timeout_ms=500)
+            for records in fetched.values():
+                for r in records:
+                    self._take(Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers))

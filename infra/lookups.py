@@ -1,0 +1,194 @@
+"""What processes look up, out of the read models: each answer as new as the fact that asks."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from commands.policy import Policy
+from projections.sealed import Sealed, opened
+from projections.task_detail import one as task_detail
+from schemas.directory import TenantRules
+from schemas.geo import Location, Window
+from schemas.keyring import Keyring
+from schemas.message import RiderId, Source, StopId, TaskId, TenantSlug
+from schemas.partition import partition_of
+from schemas.position import Vector, merged, reached
+from schemas.rider import NewPlannedStop
+from streams.dispatch.candidates import Document, KnownRider
+from streams.dispatch.tendering import KnownTask
+from streams.process import NotNow
+
+OVER = frozenset({"completed", "failed", "skipped"})
+
+type Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+POSITIONS = """
+SELECT topic, partition, min(next_offset)
+FROM projection_positions
+JOIN read_models USING (model, version)
+WHERE model = ANY(%s)
+GROUP BY topic, partition
+"""
+RIDERS = """
+SELECT roster.*, map.lat, map.lon, map.observed_at AS seen_at, coalesce(asked.offers, 0) AS offers
+FROM rider_roster AS roster
+LEFT JOIN live_map AS map USING (tenant, rider_id)
+LEFT JOIN (
+    SELECT offer.value ->> 'rider_id' AS rider_id, count(*) AS offers
+    FROM tender_board, jsonb_each(offers) AS offer
+    WHERE tenant = %(tenant)s AND state = 'open' AND offer.value ->> 'state' IN ('sent', 'viewed', 'claimed')
+    GROUP BY 1
+) AS asked USING (rider_id)
+WHERE roster.tenant = %(tenant)s
+"""
+DECLINED = """
+SELECT DISTINCT offer.value ->> 'rider_id'
+FROM tender_board, jsonb_each(offers) AS offer
+WHERE tenant = %s AND task_id = %s AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
+"""
+
+
+class Lookups:
+    """`seen` grows with what was sent: no answer is older than what this process has caused."""
+
+    def __init__(
+        self, pool: Pool, policy: Policy, keyring: Keyring, partitions: int, clock: Callable[[], datetime]
+    ) -> None:
+        self._pool = pool
+        self._policy = policy
+        self._keyring = keyring
+        self._partitions = partitions
+        self._clock = clock
+        self._seen: Vector = {}
+
+    def saw(self, position: Mapping[tuple[str, int], int]) -> None:
+        self._seen = merged([self._seen, position])
+
+    async def task(self, tenant: TenantSlug, task_id: str, source: Source) -> KnownTask:
+        async with self._pool.connection() as connection:
+            await self._caught_up(connection, "task_detail")
+            row = await task_detail(connection, tenant, task_id)
+        needed = source.version if source.aggregate_id == task_id else 1
+        if row is None or row["version"] < needed:
+            raise NotNow(f"task {task_id} is not yet known as of version {needed}")
+        stops = [self._stop(stop, row, tenant, task_id) for stop in row["stops"]]
+        located = [stop for stop in stops if stop is not None]
+        status = {stop_id: stop["status"] for stop_id, stop in row["progress"]["stops"].items()}
+        return KnownTask(
+            task_id=TaskId(task_id),
+            round=row["progress"]["round"],
+            stops=located,
+            ahead=[stop for stop in located if status.get(stop.stop_id) not in OVER],
+        )
+
+    def _stop(
+        self, stop: Mapping[str, Any], row: Mapping[str, Any], tenant: str, task_id: str
+    ) -> NewPlannedStop | None:
+        """None where the place is not known, or not any more."""
+        if stop["location"] is None:
+            return None
+        sealed = msgspec.convert(stop["location"], Sealed)
+        unseal = self._keyring.unsealer(partition_of(task_id, self._partitions), tenant, task_id)
+        place = opened(sealed, unseal, Location)
+        if place is None:
+            return None
+        return NewPlannedStop(
+            stop_id=StopId(stop["stop_id"]),
+            kind=stop["kind"],
+            subject=sealed.subject,
+            location=place,
+            window=msgspec.convert(stop["window"], Window) if stop["window"] else None,
+            service_seconds=stop["service_seconds"],
+            load_g=load_g(stop["stop_id"], row["parcels"].values()),
+        )
+
+    async def rules(self, tenant: TenantSlug) -> TenantRules:
+        known = self._policy.tenant(tenant)
+        if known is None:
+            raise NotNow(f"tenant {tenant} is not yet known")
+        return known.rules
+
+    async def policy_version(self, tenant: TenantSlug) -> int:
+        known = self._policy.tenant(tenant)
+        return 0 if known is None else known.version
+
+    async def riders(self, tenant: TenantSlug) -> Sequence[KnownRider]:
+        async with self._pool.connection() as connection:
+            await self._caught_up(connection, "rider_roster", "tender_board")
+            async with connection.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(RIDERS, {"tenant": tenant})
+                return [self._rider(row, tenant) for row in await cursor.fetchall()]
+
+    def _rider(self, row: Mapping[str, Any], tenant: str) -> KnownRider:
+        shift = row["shift"]
+        now = self._clock()
+        holds = [
+            reservation
+            for reservation in row["reservations"].values()
+            if reservation["active"] or datetime.fromisoformat(reservation["hold_until"]) > now
+        ]
+        place, seen_at = self._place(row, tenant)
+        return KnownRider(
+            rider_id=RiderId(row["rider_id"]),
+            status=row["status"],
+            documents=[document(known) for known in row["documents"].values()],
+            shift_ends_at=datetime.fromisoformat(shift["ends_at"]) if row["on_shift"] else None,
+            capacity_g=row["capacity_g"],
+            tasks=len(holds),
+            offers=row["offers"],
+            place=place,
+            seen_at=seen_at,
+        )
+
+    def _place(self, row: Mapping[str, Any], tenant: str) -> tuple[Location | None, datetime | None]:
+        """The latest fix of this shift; before the first, where the shift began."""
+        shift, seen_at = row["shift"], row["seen_at"]
+        if seen_at is not None and shift and seen_at >= datetime.fromisoformat(shift["started_at"]):
+            return Location(lat=row["lat"], lon=row["lon"]), seen_at
+        if not shift or not shift["location"]:
+            return None, None
+        partition = partition_of(row["rider_id"], self._partitions)
+        unseal = self._keyring.unsealer(partition, tenant, row["rider_id"])
+        return opened(msgspec.convert(shift["location"], Sealed), unseal, Location), None
+
+    async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[str]:
+        async with self._pool.connection() as connection:
+            await self._caught_up(connection, "tender_board")
+            cursor = await connection.execute(DECLINED, (tenant, task_id))
+            return frozenset(rider for (rider,) in await cursor.fetchall())
+
+    async def _caught_up(self, connection: AsyncConnection[Any], *models: str) -> None:
+        """Raises NotNow until the read models have folded everything that was sent before."""
+        cursor = await connection.execute(POSITIONS, (list(models),))
+        at = {(topic, partition): offset for topic, partition, offset in await cursor.fetchall()}
+        followed = {topic for topic, _ in at}
+        needed = {place: offset for place, offset in self._seen.items() if place[0] in followed}
+        if not reached(needed, at):
+            raise NotNow(f"{', '.join(models)} has not folded what was sent")
+
+
+def load_g(stop_id: str, parcels: Any) -> int:
+    """What the stop adds to the load: a return takes off whatever is aboard."""
+    load = 0
+    for row in parcels:
+        parcel, weight = row["parcel"], row["parcel"]["weight_g"]
+        load += weight * (parcel["pickup_stop"] == stop_id) - weight * (parcel["dropoff_stop"] == stop_id)
+    return load
+
+
+def document(row: Mapping[str, Any]) -> Document:
+    return Document(
+        kind=row["kind"],
+        verified=row["status"] == "verified",
+        valid_from=moment(row["valid_from"]),
+        expires_at=moment(row["expires_at"]),
+    )
+
+
+def moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

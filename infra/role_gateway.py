@@ -1,0 +1,109 @@
+"""The gateway with the shards in one process: commands are decided where they come in."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+import uvicorn
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from commands.context import Secrets
+from commands.listener import listener
+from commands.owners import Shards
+from commands.policy import Policy
+from gateway.app import app
+from gateway.door import Door, Limits
+from gateway.tokens import Tokens
+from infra.kafka import client_args
+from infra.settings import Settings
+from schemas.keyring import Keyring
+
+POOL = 16
+
+logger = structlog.get_logger()
+
+
+def secret(settings: Settings, name: str) -> bytes:
+    return bytes.fromhex(getattr(settings, name).get_secret_value())
+
+
+def real_time() -> datetime:
+    return datetime.now(UTC)
+
+
+def internal_key(secrets: Secrets) -> bytes:
+    """What our own processes sign with."""
+    return secrets.derived("internal")
+
+
+async def serve_gateway(settings: Settings) -> None:
+    """Until it is cancelled or told to stop. Raises what keeps the shards from opening."""
+    keyring, policy = Keyring(secret(settings, "key_encryption_key")), Policy()
+    secrets = Secrets(secret(settings, "server_secret"))
+    shards = Shards(
+        client_args=client_args(settings),
+        cluster=settings.cluster,
+        partitions=settings.partitions,
+        keyring=keyring,
+        policy=policy,
+        secrets=secrets,
+        clock=real_time,
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        address=f"127.0.0.1:{settings.internal_port}",
+    )
+    await shards.start()
+    pool = AsyncConnectionPool[AsyncConnection[Any]](
+        settings.postgres.get_secret_value(), min_size=2, max_size=POOL, open=False
+    )
+    await pool.open()
+    door = Door(
+        desk=shards,
+        pool=pool,
+        keyring=keyring,
+        secrets=secrets,
+        tokens=Tokens(secret(settings, "token_key")),
+        policy=policy,
+        clock=real_time,
+        partitions=settings.partitions,
+        cluster=settings.cluster,
+        readiness=lambda: readiness(shards, pool),
+        limits=Limits(rate_per_s=settings.rate_per_s, burst=settings.rate_burst),
+    )
+    public = server(app(door), settings.http_host, settings.http_port)
+    internal = server(listener(shards, internal_key(secrets)), "127.0.0.1", settings.internal_port)
+    try:
+        await asyncio.gather(public.serve(), internal.serve())
+    finally:
+        await shards.stop()
+        await pool.close()
+
+
+async def readiness(shards: Shards, pool: AsyncConnectionPool[Any]) -> Mapping[str, str]:
+    closed = shards.closed()
+    parts = {"shards": "ok" if not closed else "; ".join(f"{p}: {why}" for p, why in sorted(closed.items()))}
+    try:
+        async with asyncio.timeout(2), pool.connection() as connection:
+            await connection.execute("SELECT 1")
+        parts["postgres"] = "ok"
+    except Exception as failed:
+        parts["postgres"] = repr(failed)
+    return parts
+
+
+def server(application: Any, host: str, port: int) -> uvicorn.Server:
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    return uvicorn.Server(config)

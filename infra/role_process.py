@@ -1,0 +1,41 @@
+"""A role as a process of its own, told by its environment where everything is."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.embedded.child import Child
+from infra.settings import PREFIX, Settings
+
+
+class RoleProcess:
+    """`logistics serve ROLE` with `settings`; what it says goes to `folder`/ROLE.log."""
+
+    def __init__(self, role: str, settings: Settings, folder: Path) -> None:
+        self._child = Child(
+            [sys.executable, "-m", "infra.cli", "serve", role], folder / f"{role}.log", env=environment(settings)
+        )
+
+    @property
+    def child(self) -> Child:
+        return self._child
+
+    async def start(self) -> None:
+        """Returns at once: whether it is ready it says by its own answers."""
+        await self._child.start()
+
+    async def stop(self) -> None:
+        await self._child.stop()
+
+
+def environment(settings: Settings) -> Mapping[str, str]:
+    """The addresses that were only known after the start. Secrets it finds where we keep them, in the data."""
+    return {
+        f"{PREFIX}DATA": str(settings.data.resolve()),
+        f"{PREFIX}KAFKA": settings.kafka,
+        f"{PREFIX}POSTGRES": settings.postgres.get_secret_value(),
+        f"{PREFIX}OSRM": settings.osrm,
+        f"{PREFIX}INTERNAL_PORT": str(settings.internal_port),
+        f"{PREFIX}SHARDS_ADDRESS": settings.shards_address,
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,187 @@
+"""Processes and deadlines: facts become the next commands, what is due is fired."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from commands.context import Secrets
+from commands.opening import Opening
+from commands.order import Desk
+from commands.policy import Policy
+from commands.remote import RemoteDesk
+from infra.dead_letters import DeadLetters
+from infra.follow import Follower
+from infra.kafka import client_args
+from infra.lookups import Lookups
+from infra.role_gateway import internal_key, real_time, secret
+from infra.sending import Sending
+from infra.settings import Settings
+from projections.deadlines import due
+from schemas.keyring import Keyring
+from schemas.record import Stored
+from schemas.topics import DIRECTORY, DISPATCH, FLEET, KEYS, TASK
+from streams.deadlines import source_of, step_of
+from streams.dispatch.decision import Decision
+from streams.dispatch.itinerary import itinerary
+from streams.dispatch.tendering import tendering
+from streams.process import NotNow, Process
+from streams.routing.osrm import OsrmRouter
+from streams.runner import Runner
+
+FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name)
+FETCH_RECORDS = 200
+DEADLINES_AT_ONCE = 100
+DEADLINES_EVERY_S = 0.5
+PLACES = """
+CREATE TABLE IF NOT EXISTS process_positions (
+    topic       text   NOT NULL,
+    partition   bigint NOT NULL,
+    next_offset bigint NOT NULL,
+    PRIMARY KEY (topic, partition)
+)
+"""
+ADVANCE = """
+INSERT INTO process_positions VALUES (%s, %s, %s)
+ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset
+"""
+
+logger = structlog.get_logger()
+
+type Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+
+async def serve_processes(settings: Settings) -> None:
+    """Until it is cancelled."""
+    secrets = Secrets(secret(settings, "server_secret"))
+    desk = RemoteDesk(lambda: settings.shards_address, internal_key(secrets))
+    await desk.start()
+    async with AsyncConnectionPool[AsyncConnection[Any]](
+        settings.postgres.get_secret_value(), min_size=2, max_size=8, open=False
+    ) as pool:
+        processes = Processes(settings, desk, pool, real_time)
+        await processes.start()
+        try:
+            await processes.run()
+        finally:
+            await processes.stop()
+            await desk.stop()
+
+
+class Processes:
+    """`clock` says what is due; a virtual one makes a simulated hour."""
+
+    def __init__(self, settings: Settings, desk: Desk, pool: Pool, clock: Callable[[], datetime]) -> None:
+        args = client_args(settings)
+        self._settings = settings
+        self._pool = pool
+        self._clock = clock
+        self._partitions = range(settings.partitions)
+        self._policy, self._keyring = Policy(), Keyring(secret(settings, "key_encryption_key"))
+        self._openings = {p: Opening(p, self._keyring, self._policy) for p in self._partitions}
+        self._follower = Follower(args, [KEYS.name, DIRECTORY.name], self._learn)
+        self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
+        self._router = OsrmRouter(settings.osrm)
+        self._send = Sending(desk, "dispatch", self._lookups.saw)
+        self._fire = Sending(desk, "deadlines", self._lookups.saw)
+        self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
+        self._consumer = AIOKafkaConsumer(
+            **args,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
+            max_poll_records=FETCH_RECORDS,
+        )
+        self._places = [TopicPartition(topic, p) for topic in FOLLOWED for p in self._partitions]
+        self._done: dict[TopicPartition, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        await self._producer.start()
+        await self._follower.start()
+        await self._consumer.start()
+        await self._seek()
+        self._tasks = [asyncio.create_task(self._facts()), asyncio.create_task(self._deadlines())]
+
+    async def run(self) -> None:
+        await asyncio.gather(*self._tasks)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._consumer.stop()
+        await self._follower.stop()
+        await self._producer.stop()
+        await self._router.close()
+
+    async def caught_up(self) -> bool:
+        """Whether every fact on the log has been followed, and nothing is due."""
+        ends = await self._consumer.end_offsets(self._places)
+        if any(self._done.get(place, 0) < end for place, end in ends.items()):
+            return False
+        async with self._pool.connection() as connection:
+            return not await due(connection, self._partitions, self._clock(), 1)
+
+    def _learn(self, stored: Stored) -> None:
+        self._openings[stored.partition].take(stored)
+
+    async def _seek(self) -> None:
+        async with self._pool.connection() as connection:
+            await connection.execute(PLACES)
+            cursor = await connection.execute("SELECT topic, partition, next_offset FROM process_positions")
+            stored = {TopicPartition(topic, p): offset for topic, p, offset in await cursor.fetchall()}
+        self._consumer.assign(self._places)
+        for place in self._places:
+            self._done[place] = stored.get(place, 0)
+            self._consumer.seek(place, self._done[place])
+
+    async def _facts(self) -> None:
+        decide = Decision(self._lookups, self._lookups, self._router, self._clock)
+        process = Process("dispatch", [*tendering(self._lookups, decide), *itinerary(self._lookups)], self._send)
+        runner = Runner(
+            [process],
+            lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
+            DeadLetters(self._producer, "processes"),
+        )
+        while True:
+            fetched = await self._consumer.getmany(timeout_ms=200)
+            if fetched:
+                await runner.take({(p.topic, p.partition): records(fetched[p]) for p in fetched})
+                await self._advance({place: batch[-1].offset + 1 for place, batch in fetched.items()})
+
+    async def _advance(self, after: Mapping[TopicPartition, int]) -> None:
+        async with self._pool.connection() as connection, connection.cursor() as cursor:
+            rows = [(place.topic, place.partition, offset) for place, offset in after.items()]
+            await cursor.executemany(ADVANCE, rows)
+        self._done |= after
+
+    async def _deadlines(self) -> None:
+        while True:
+            try:
+                fired = await self.fire_due()
+            except NotNow as later:
+                logger.info("deadlines wait", why=str(later))
+                fired = 0
+            if not fired:
+                await asyncio.sleep(DEADLINES_EVERY_S)
+
+    async def fire_due(self) -> int:
+        """Fire what is due; how many. Firing twice changes nothing."""
+        now = self._clock()
+        async with self._pool.connection() as connection:
+            rows = await due(connection, self._partitions, now, DEADLINES_AT_ONCE)
+        for row in rows:
+            await self._fire(step_of(row), source_of(row, now), row["tenant"])
+        if rows:
+            await asyncio.sleep(0.05)  # until the read model has them gone
+        return len(rows)
+
+
+def records(fetched: Sequence[Any]) -> list[Stored]:
+    return [Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers) for r in fetched]

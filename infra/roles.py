@@ -1,0 +1,31 @@
+"""What a process can be. `logistics serve ROLE` runs one, `logistics up` all that it needs.
+
+Each role is imported only where it runs.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from infra.settings import Settings
+
+type Role = Callable[[Settings], Awaitable[None]]
+"""Serves until it is cancelled. Gets settings with every address and secret filled in."""
+
+
+async def gateway(settings: Settings) -> None:
+    """The door, with the shards in the same process."""
+    from infra.role_gateway import serve_gateway
+
+    await serve_gateway(settings)
+
+
+async def projector(settings: Settings) -> None:
+    from infra.role_projector import serve_projector
+
+    await serve_projector(settings)
+
+
+ROLES: dict[str, Role] = {"gateway": gateway, "projector": projector}
+
+STARTED_BY_UP = ("gateway", "projector")
+STARTED_WITH_DEMO: tuple[str, ...] = ()
+"""And these with `up --demo`."""

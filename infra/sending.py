@@ -1,0 +1,47 @@
+"""How a process's step becomes an order at the shards' desk, and the answer its outcome."""
+
+from collections.abc import Callable, Mapping
+
+from commands.order import Desk, Order, Unavailable
+from schemas.message import Refused, Source, TenantSlug
+from streams.process import Done, NotAllowed, NotNow, Step
+
+type Saw = Callable[[Mapping[tuple[str, int], int]], None]
+
+
+class Sending:
+    """`name` stands as the actor on what it sends; `saw` is told where the log is after each step."""
+
+    def __init__(self, desk: Desk, name: str, saw: Saw) -> None:
+        self._desk = desk
+        self._name = name
+        self._saw = saw
+
+    async def __call__(self, step: Step, source: Source, tenant: TenantSlug) -> Done | NotAllowed:
+        command_id = step.command_id(source)
+        order = Order(
+            tenant=tenant,
+            kind=step.kind,
+            aggregate_id=step.aggregate_id,
+            command=step.command,
+            command_id=command_id,
+            request_hash=command_id,
+            actor=self._name,
+            role="system",
+            correlation_id=source.correlation_id,
+            causation_id=source.event_id,
+        )
+        try:
+            answer = await self._desk.submit(order)
+        except Refused as refused:
+            return NotAllowed(refused.rule, reason_of(refused))
+        except Unavailable as unavailable:
+            raise NotNow(str(unavailable)) from unavailable
+        self._saw(answer.position)
+        return Done(answer.position)
+
+
+def reason_of(refused: Refused) -> str:
+    """The rule's own code where it has one, such as why a rider cannot be reserved."""
+    code = refused.values().get("code")
+    return code if isinstance(code, str) else refused.rule.replace("-", "_")

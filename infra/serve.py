@@ -1,0 +1,36 @@
+"""`logistics serve ROLE`: one role in this process, until it is told to stop."""
+
+import asyncio
+import signal
+
+import structlog
+import uvloop
+
+from infra.endpoints import reached
+from infra.observability import configure
+from infra.roles import ROLES, Role
+from infra.settings import Settings, WrongSetting, load_settings, with_secrets
+
+logger = structlog.get_logger()
+
+
+def serve(role: str) -> None:
+    """Raises WrongSetting, NotRunning and what the role raises."""
+    if role not in ROLES:
+        raise WrongSetting(f"there is no role {role!r}: choose one of {', '.join(ROLES)}")
+    settings = with_secrets(reached(load_settings()))
+    configure(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(until_told(ROLES[role], role, settings))
+
+
+async def until_told(serving: Role, name: str, settings: Settings) -> None:
+    """Cancels the role on SIGTERM or SIGINT and lets it finish."""
+    task = asyncio.ensure_future(serving(settings))
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, task.cancel)
+    logger.info("role starts", role=name)
+    try:
+        await task
+    except asyncio.CancelledError:
+        logger.info("role stopped", role=name)

@@ -1,0 +1,145 @@
+"""`logistics up`: everything on this machine, supervised, until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from infra.embedded import leftover
+from infra.embedded.ports import free_port, is_free
+from infra.endpoints import Endpoints, only_one, publish
+from infra.engines import started_engines
+from infra.kafka import client_args, ensure_topics
+from infra.role_process import RoleProcess
+from infra.roles import STARTED_BY_UP, STARTED_WITH_DEMO
+from infra.settings import Settings, WrongSetting, load_settings, with_secrets
+from infra.stages import Stages
+from infra.supervisor import Supervisor
+
+READY_WITHIN_S = 120.0
+
+
+class NotReady(RuntimeError):
+    """The roles run and yet the door does not say that all is well."""
+
+
+def up(demo: bool, data: Path | None) -> None:
+    """Raises WrongSetting, AlreadyRunning, StageFailed, GaveUp."""
+    settings = load_settings(data=data)
+    with only_one(settings.data):
+        asyncio.run(run(with_secrets(settings), demo))
+
+
+async def run(settings: Settings, demo: bool) -> None:
+    stages = Stages(Console(file=sys.stdout))
+    supervisor = Supervisor(stages.say)
+    stopped = stop_signals()
+    try:
+        await unless(stopped, started(settings, supervisor, stages, demo))
+        if not stopped.is_set():
+            await supervisor.watch(stopped)
+        stages.say("stopping")
+    finally:
+        await supervisor.stop()
+
+
+async def unless(stopped: asyncio.Event, starting: Coroutine[Any, Any, None]) -> None:
+    """A stop asked for while it still starts ends that too."""
+    task, stopping = asyncio.create_task(starting), asyncio.create_task(stopped.wait())
+    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not task.done():
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def started(settings: Settings, supervisor: Supervisor, stages: Stages, demo: bool) -> None:
+    """All parts, in order. Raises WrongSetting, StageFailed."""
+    logs = settings.data / "logs"
+    for left in logs.glob("*.pid"):
+        await leftover.end(left)
+    if not is_free(settings.http_port, settings.http_host):
+        raise WrongSetting(f"LOGISTICS_HTTP_PORT={settings.http_port}: something else listens there; name another port")
+    settings = with_internal_port(await started_engines(settings, supervisor, stages))
+    with stages.stage("Topics") as stage:
+        made = await ensure_topics(settings, client_args(settings))
+        stage.note = f"{len(made)} made" if made else ""
+    roles = (*STARTED_BY_UP, *(STARTED_WITH_DEMO if demo else ()))
+    with stages.stage("Ready"):
+        await supervisor.start(**{role: RoleProcess(role, settings, logs) for role in roles})
+        publish(settings.data, endpoints(settings))
+        await ready(supervisor, address(settings))
+
+
+def with_internal_port(settings: Settings) -> Settings:
+    port = settings.internal_port or free_port()
+    return settings.model_copy(
+        update={"internal_port": port, "shards_address": settings.shards_address or f"127.0.0.1:{port}"}
+    )
+
+
+def endpoints(settings: Settings) -> Endpoints:
+    return Endpoints(
+        pid=os.getpid(),
+        http=address(settings),
+        kafka=settings.kafka,
+        postgres=settings.postgres.get_secret_value(),
+        osrm=settings.osrm,
+    )
+
+
+def address(settings: Settings) -> str:
+    return f"http://{settings.http_host}:{settings.http_port}"
+
+
+async def ready(supervisor: Supervisor, url: str) -> None:
+    """Until the door says that every part is well. Raises NotReady, GaveUp."""
+    never = asyncio.Event()
+    keeping = asyncio.create_task(supervisor.watch(never))
+    asking = asyncio.create_task(_asked(url))
+    try:
+        done, _ = await asyncio.wait([keeping, asking], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        keeping.cancel()
+        asking.cancel()
+
+
+async def _asked(url: str) -> None:
+    loop = asyncio.get_running_loop()
+    end, said = loop.time() + READY_WITHIN_S, "it did not answer"
+    async with httpx.AsyncClient(timeout=5.0) as client:
+        while loop.time() < end:
+            try:
+                answer = await client.get(f"{url}/readyz?verbose")
+            except httpx.TransportError as failed:
+                said = repr(failed)
+            else:
+                if answer.is_success:
+                    return
+                said = answer.text
+            await asyncio.sleep(0.1)
+    raise NotReady(f"{url}/readyz was not well within {READY_WITHIN_S:.0f} s: {said}")
+
+
+def stop_signals() -> asyncio.Event:
+    """Set by Ctrl-C, by SIGTERM and by the terminal's end. A second Ctrl-C ends us at once, and the kernel the rest."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        stopped.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(sign, asked)
+    return stopped

@@ -1,0 +1,25 @@
+from collections.abc import AsyncIterator
+
+import pytest
+import reception
+from psycopg_pool import AsyncConnectionPool
+from read_models import ReadModels
+from reception import House
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A door with the tenant acme and its outlet kamppi; there is no database behind it."""
+    async with reception.house() as made:
+        yield made
+
+
+@pytest.fixture
+async def library(postgres: str) -> AsyncIterator[tuple[House, ReadModels]]:
+    """A door with read models behind it. They follow when they are told to fold."""
+    async with AsyncConnectionPool(postgres, min_size=2, max_size=6, open=False) as pool:
+        async with reception.house(pool=pool) as made:
+            models = ReadModels(pool, made.desk.log)
+            await models.make()
+            async with made.app.router.lifespan_context(made.app):
+                yield made, models

@@ -1,0 +1,118 @@
+"""A door for tests: the real app over a desk in memory, with a tenant, an outlet, and somebody to come in."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from memory_desk import PARTITIONS, MemoryDesk
+from psycopg_pool import AsyncConnectionPool
+from starlette.applications import Starlette
+from story import NOON, SECRETS
+
+from commands.order import Answer, Order
+from commands.policy import Policy
+from gateway.app import app
+from gateway.door import Door, Limits
+from gateway.tokens import Tokens
+from schemas import ids
+from schemas.keyring import Keyring
+from schemas.message import Command, Role, TenantSlug
+
+TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
+KEK = bytes(range(32))
+KAMPPI = {"lat": 60.1688, "lon": 24.9316}
+HOME = {"lat": 60.161, "lon": 24.942}
+
+type Json = dict[str, Any]
+
+
+class House:
+    """The app, and those who come to it."""
+
+    def __init__(self, limits: Limits | None = None, pool: Any = None) -> None:
+        self.now = NOON
+        self.policy = Policy()
+        self.keyring = Keyring(KEK)
+        self.desk = MemoryDesk(self.policy, SECRETS, self.keyring, lambda: self.now)
+        self.ready: dict[str, str] = {"kafka": "ok", "postgres": "ok"}
+        self.door = Door(
+            desk=self.desk,
+            pool=pool or AsyncConnectionPool("", open=False),
+            keyring=self.keyring,
+            secrets=SECRETS,
+            tokens=TOKENS,
+            policy=self.policy,
+            clock=lambda: self.now,
+            partitions=PARTITIONS,
+            cluster="test",
+            readiness=self.readiness,
+            limits=limits or Limits(),
+        )
+        self.app: Starlette = app(self.door)
+        self.clients: list[httpx.AsyncClient] = []
+
+    async def readiness(self) -> Mapping[str, str]:
+        return self.ready
+
+    def caller(self, role: Role = "integrator", subject: str = "shop", tenant: str = "acme") -> httpx.AsyncClient:
+        return self.client({"authorization": f"Bearer {TOKENS.issue(tenant, role, subject, 3600)}"})
+
+    def client(self, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        client = httpx.AsyncClient(transport=transport, base_url="http://door", headers=dict(headers or {}))
+        self.clients.append(client)
+        return client
+
+    async def settle(self, tenant: str = "acme") -> None:
+        """The tenant and its outlet `kamppi`."""
+        platform = self.caller("operator", "root", "*")
+        made = await platform.post("/v1/tenants", json={"tenant": tenant, "name": "Acme", "mode": "test"})
+        assert made.status_code == 201, made.text
+        outlet = {"outlet": "kamppi", "name": "Kamppi", "location": KAMPPI, "zone": "Europe/Helsinki"}
+        made = await self.caller(tenant=tenant).post(f"/v1/{tenant}/outlets", json=outlet)
+        assert made.status_code == 201, made.text
+
+    async def process(self, kind: str, aggregate_id: str, command: Command, tenant: str = "acme") -> Answer:
+        """What no one may send through the door: a command of our own processes."""
+        identity = ids.derived("process", aggregate_id, type(command).__name__)
+        return await self.desk.submit(
+            Order(
+                tenant=TenantSlug(tenant),
+                kind=kind,
+                aggregate_id=aggregate_id,
+                command=command,
+                command_id=identity,
+                request_hash=identity,
+                actor="dispatch",
+                role="system",
+                correlation_id=identity,
+            )
+        )
+
+    async def close(self) -> None:
+        for client in self.clients:
+            await client.aclose()
+
+
+@asynccontextmanager
+async def house(limits: Limits | None = None, pool: Any = None) -> AsyncIterator[House]:
+    made = House(limits, pool)
+    await made.settle()
+    yield made
+    await made.close()
+
+
+def delivery(**more: Any) -> Json:
+    """A task's body: from the outlet to somebody's door, with a PIN."""
+    dropoff = {
+        "kind": "dropoff",
+        "location": HOME,
+        "contact": {"name": "Cleo Contact", "phone": "+358401234567"},
+        "required_proof": [["pin"]],
+    }
+    return {"kind": "delivery", "outlet": "kamppi", "stops": [{"kind": "pickup"}, dropoff], "parcels": [{}]} | more
+
+
+def key(word: str) -> dict[str, str]:
+    return {"idempotency-key": word}
