@@ -24,8 +24,14 @@ async def projector(settings: Settings) -> None:
     await serve_projector(settings)
 
 
-ROLES: dict[str, Role] = {"gateway": gateway, "projector": projector}
+async def processes(settings: Settings) -> None:
+    from infra.role_processes import serve_processes
 
-STARTED_BY_UP = ("gateway", "projector")
+    await serve_processes(settings)
+
+
+ROLES: dict[str, Role] = {"gateway": gateway, "projector": projector, "processes": processes}
+
+STARTED_BY_UP = ("gateway", "projector", "processes")
 STARTED_WITH_DEMO: tuple[str, ...] = ()
 """And these with `up --demo`."""

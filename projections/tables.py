@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
+from projections import live_map
 from projections.model import ReadModel
 
 OURS = (
@@ -37,6 +38,9 @@ OURS = (
     )
     """,
 )
+STREAMS_OWN = (live_map.TABLE,)
+"""Tables that a stream keeps itself, in one transaction with its place."""
+
 MIGRATION_LOCK = 4_103_001
 
 
@@ -45,7 +49,7 @@ async def migrate(connection: AsyncConnection, models: Iterable[ReadModel]) -> l
     made = []
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-        for statement in OURS:
+        for statement in (*OURS, *STREAMS_OWN):
             await connection.execute(SQL(statement))
         for model in models:
             if await make_table(connection, model, model.physical):

@@ -17,9 +17,9 @@ async def house() -> AsyncIterator[House]:
 @pytest.fixture
 async def library(postgres: str) -> AsyncIterator[tuple[House, ReadModels]]:
     """A door with read models behind it. They follow when they are told to fold."""
-    async with AsyncConnectionPool(postgres, min_size=2, max_size=6, open=False) as pool:
-        async with reception.house(pool=pool) as made:
-            models = ReadModels(pool, made.desk.log)
-            await models.make()
-            async with made.app.router.lifespan_context(made.app):
-                yield made, models
+    pool = AsyncConnectionPool(postgres, min_size=2, max_size=6, open=False)
+    async with pool, reception.house(pool=pool) as made:
+        models = ReadModels(pool, made.desk.log)
+        await models.make()
+        async with made.app.router.lifespan_context(made.app):
+            yield made, models

@@ -315,7 +315,7 @@ async def test_a_created_outlet_and_fence_are_where_their_answers_say(house, mod
         read = await shop.get(answer.headers["location"])
         assert (read.status_code, read.headers["etag"]) == (200, '"v1"')
     listed = await shop.get("/v1/acme/outlets")
-    assert [row["outlet"] for row in listed.json()["items"]] == ["kamppi", "pasila"]
+    assert {row["outlet"] for row in listed.json()["items"]} == {"kamppi", "pasila"}
     assert len((await shop.get("/v1/acme/geofences")).json()["items"]) == 1
 
 
@@ -417,7 +417,7 @@ async def test_the_history_tells_all_that_happened_with_its_place_in_the_log(hou
     created, dispatchable = read.json()["items"]
     assert created["type"] == "logistics.task.TaskCreated"
     assert (created["aggregateversion"], dispatchable["aggregateversion"]) == (1, 2)
-    assert list(vector(created["position"]))[0][0] == created["topic"] == "logistics.task"
+    assert next(iter(vector(created["position"])))[0] == created["topic"] == "logistics.task"
     assert created["data"]["stops"][1]["contact"]["name"] == {
         "subject": ids.contact_subject("acme", f"{task['id']}/stop-2")
     }
