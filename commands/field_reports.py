@@ -21,6 +21,7 @@ from schemas.task import (
     PinEntry,
     PinRejected,
     ProofCaptured,
+    ProofKind,
     ReportArrived,
     ReportAttemptFailed,
     ReportDelivered,
@@ -255,7 +256,7 @@ def with_proofs(
 ) -> list[TaskEvent]:
     """The facts, the proofs given with them, and the stop's end once its proof holds."""
     captured = proofs_of(task, stop, entries, context, physical=bool(facts))
-    kinds = tuple(event.kind for event in captured if isinstance(event, ProofCaptured))
+    kinds: tuple[ProofKind, ...] = tuple(event.kind for event in captured if isinstance(event, ProofCaptured))
     handed_over = stop.handed_over or bool(facts)
     after = StopState(stop=stop.stop, proofs=(*stop.proofs, *kinds))
     if not handed_over or not proof_holds(after):

@@ -1,7 +1,9 @@
-"""The shards' internal door, for our own processes: POST /orders with many orders at once."""
+"""The shards' internal door, for our own processes: orders, many at once; accounts; forgetting a subject."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -10,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from commands.memory import Account
 from commands.order import Desk, Unavailable
 from commands.wire import (
     NotJudged,
@@ -25,30 +28,59 @@ from commands.wire import (
     rejected,
     signature,
 )
-from schemas.message import Refused
+from schemas.message import Refused, SubjectId
 
 BODY_LIMIT_BYTES = 16 << 20
 
 logger = structlog.get_logger()
 
 
-def listener(desk: Desk, key: bytes) -> Starlette:
+class Owners(Desk, Protocol):
+    async def accounts(self) -> list[Account]: ...
+
+    async def forget(self, subject: SubjectId) -> int: ...
+
+
+type Answering = Callable[[bytes], Awaitable[bytes]]
+
+
+def listener(owners: Owners, key: bytes) -> Starlette:
+    async def judge(body: bytes) -> bytes:
+        asked = orders.decode(body)
+        return encode(await asyncio.gather(*(judged(owners, order) for order in asked)))
+
+    async def account(body: bytes) -> bytes:
+        return encode(await owners.accounts())
+
+    async def forget(body: bytes) -> bytes:
+        return encode(await owners.forget(SubjectId(msgspec.msgpack.decode(body, type=str))))
+
+    paths = {"/orders": judge, "/accounts": account, "/forget": forget}
+    return Starlette(routes=[Route(path, signed(handle, key), methods=["POST"]) for path, handle in paths.items()])
+
+
+def signed(answering: Answering, key: bytes) -> Callable[[Request], Awaitable[Response]]:
+    """Takes only what is signed with our key, and signs its answer."""
+
     async def take(request: Request) -> Response:
         body = await request.body()
         if len(body) > BODY_LIMIT_BYTES:
-            return PlainTextResponse("too many orders at once", 413)
+            return PlainTextResponse("too much at once", 413)
         try:
             at_s = int(request.headers.get("x-at", "0"))
             check(key, "request", at_s, body, request.headers.get("x-signature", ""), time.time())
-            asked = orders.decode(body)
-        except (NotOurs, ValueError) as refused:
-            return PlainTextResponse(str(refused), 401 if isinstance(refused, NotOurs) else 400)
-        answers = encode(await asyncio.gather(*(judged(desk, order) for order in asked)))
+            answer = await answering(body)
+        except NotOurs as refused:
+            return PlainTextResponse(str(refused), 401)
+        except (ValueError, msgspec.MsgspecError) as malformed:
+            return PlainTextResponse(str(malformed), 400)
+        except Unavailable as unavailable:
+            return PlainTextResponse(str(unavailable), 503)
         now_s = int(time.time())
-        signed = {"x-at": str(now_s), "x-signature": signature(key, "answer", now_s, answers)}
-        return Response(answers, media_type="application/msgpack", headers=signed)
+        headers = {"x-at": str(now_s), "x-signature": signature(key, "answer", now_s, answer)}
+        return Response(answer, media_type="application/msgpack", headers=headers)
 
-    return Starlette(routes=[Route("/orders", take, methods=["POST"])])
+    return take
 
 
 async def judged(desk: Desk, order: SentOrder) -> Outcome:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -13,6 +14,15 @@ from schemas.record import Envelope, Stored
 REMEMBERED_FOR = timedelta(hours=24)
 REMEMBERED_AT_LEAST = 32
 REMEMBERED_AT_MOST = 1_024
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What an owner says it knows, as of the next offset of each topic."""
+
+    shard: int
+    aggregates: int
+    digest: str
+    next_offset: dict[str, int]
 
 
 class LogCorrupt(RuntimeError):
@@ -62,6 +72,14 @@ class Memory:
 
     def items(self) -> Iterator[tuple[str, Live]]:
         return iter(self._live.items())
+
+    def digest(self) -> str:
+        """SHA-256 over all aggregates in order of id: states, versions, remembered answers."""
+        total = sha256()
+        for aggregate_id, live in sorted(self._live.items()):
+            total.update(aggregate_id.encode())
+            total.update(msgspec.json.encode(live, order="deterministic"))
+        return total.hexdigest()
 
     def take(self, envelope: Envelope, event: Event, stored: Stored) -> None:
         """Fold one record. Raises LogCorrupt where its version does not follow."""

@@ -9,7 +9,7 @@ import structlog
 
 from commands.context import Secrets
 from commands.log import Fenced, ShardLog, TenureLost
-from commands.memory import LogCorrupt
+from commands.memory import Account, LogCorrupt
 from commands.opening import Opening, open_log
 from commands.order import Answer, Order, Unavailable
 from commands.policy import Policy
@@ -78,6 +78,10 @@ class Shards:
         partitions = self._keyring.partitions_of(subject)
         await asyncio.gather(*(self._shard(p).forget(subject) for p in partitions))
         return len(partitions)
+
+    async def accounts(self) -> list[Account]:
+        """What each open shard's owner knows. Raises Unavailable."""
+        return list(await asyncio.gather(*(shard.account() for shard in self._open.values())))
 
     def shards(self) -> Mapping[int, Shard]:
         return self._open

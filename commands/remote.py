@@ -8,12 +8,16 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
+from commands.memory import Account
 from commands.order import Answer, Order, Unavailable
 from commands.wire import NotOurs, Outcome, check, encode, outcomes, result, sent, signature
+from schemas.message import SubjectId
 
 TOGETHER = 200
 UNDER_WAY = 4
 QUEUE_LIMIT = 10_000
+
+accounts = msgspec.msgpack.Decoder(list[Account])
 
 
 class RemoteDesk:
@@ -64,18 +68,29 @@ class RemoteDesk:
         for (_, answer), outcome in zip(group, told, strict=True):
             settle(answer, outcome)
 
+    async def accounts(self) -> list[Account]:
+        """What each shard's owner knows. Raises httpx.HTTPError, NotOurs."""
+        return accounts.decode(await self._call("/accounts", b""))
+
+    async def forget(self, subject: SubjectId) -> int:
+        """Throw away the subject's keys; how many there were. Raises httpx.HTTPError, NotOurs."""
+        return msgspec.msgpack.decode(await self._call("/forget", encode(subject)), type=int)
+
     async def _ask(self, asked: list[Order]) -> list[Outcome]:
-        body, at_s = encode([sent(order) for order in asked]), int(time.time())
+        told = outcomes.decode(await self._call("/orders", encode([sent(order) for order in asked])))
+        if len(told) != len(asked):
+            raise ValueError(f"{len(told)} answers to {len(asked)} orders")
+        return list(told)
+
+    async def _call(self, path: str, body: bytes) -> bytes:
+        at_s = int(time.time())
         headers = {"x-at": str(at_s), "x-signature": signature(self._key, "request", at_s, body)}
-        response = await self._client.post(f"http://{self._address()}/orders", content=body, headers=headers)
+        response = await self._client.post(f"http://{self._address()}{path}", content=body, headers=headers)
         response.raise_for_status()
         answered_s = int(response.headers.get("x-at", "0"))
         claimed = response.headers.get("x-signature", "")
         check(self._key, "answer", answered_s, response.content, claimed, time.time())
-        told: list[Outcome] = outcomes.decode(response.content)
-        if len(told) != len(asked):
-            raise ValueError(f"{len(told)} answers to {len(asked)} orders")
-        return told
+        return response.content
 
 
 def settle(answer: asyncio.Future[Answer], outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ import structlog
 from commands.aggregates import AGGREGATES
 from commands.context import Context, Secrets
 from commands.log import Entry, ShardLog, TenureLost
-from commands.memory import Given, Live, Memory, remember
+from commands.memory import Account, Given, Live, Memory, remember
 from commands.order import (
     AlreadyExists,
     Answer,
@@ -202,6 +202,17 @@ class Shard:
             forgotten = without_subject(live.state, subject)
             if forgotten is not live.state:
                 self.memory.put(aggregate_id, msgspec.structs.replace(live, state=forgotten))
+
+    async def account(self) -> Account:
+        """What this owner knows, between two groups. Raises Unavailable."""
+        told: list[Account] = []
+
+        async def tell() -> None:
+            offsets = dict(self._log.next_offset)
+            told.append(Account(self.partition, len(self.memory), self.memory.digest(), offsets))
+
+        await self.between_groups(tell)
+        return told[0]
 
     async def _heartbeat(self) -> None:
         """A write that says nothing but that the tenure holds: raises TenureLost where it does not."""

@@ -50,7 +50,8 @@ type Roles = frozenset[Role]
 
 OPERATOR: Roles = frozenset({"operator"})
 DISPATCH: Roles = frozenset({"dispatcher", "operator"})
-SETUP: Roles = DISPATCH | {"integrator"}
+INTEGRATOR: Roles = frozenset({"integrator"})
+SETUP: Roles = DISPATCH | INTEGRATOR
 RIDER: Roles = frozenset({"rider"})
 """The aggregate judges whether it is the rider who has the task or was made the offer."""
 

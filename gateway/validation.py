@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError as SchemaError
 
 from gateway.problems import FieldError, Problem
 from schemas.message import Command, Moment
+
+type SchemaError = Any
+"""jsonschema's ValidationError; its own types say of each attribute that it may be unset."""
 
 MAX_ERRORS = 100
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -49,6 +51,8 @@ def invalid(errors: list[FieldError]) -> Problem:
 def explained(cls: type[Command], body: bytes, wrong: Exception) -> Problem:
     try:
         parsed = msgspec.json.decode(body or b"{}")
+    except msgspec.ValidationError:  # it is JSON, but holds a number that we cannot hold
+        return invalid([as_told(wrong)])
     except (ValueError, RecursionError) as broken:
         return malformed(body, broken)
     errors = list(islice(unique(worded(schema_errors(cls, parsed))), MAX_ERRORS))
@@ -66,14 +70,15 @@ def place_of(body: bytes, broken: Exception) -> tuple[int, int, str]:
     try:
         json.loads(body.decode())
     except UnicodeDecodeError as error:
-        return (*line_and_column(body, error.start), "not UTF-8")
+        line, column = line_and_column(body, error.start)
+        return line, column, "not UTF-8"
     except json.JSONDecodeError as error:
         return error.lineno, error.colno, error.msg
     except (RecursionError, ValueError):
         return 1, 1, "nested too deeply, or a number too long"
     at = BYTE.search(str(broken))
-    where = line_and_column(body, int(at[1])) if at else (1, 1)
-    return (*where, BYTE.sub("", str(broken)).removeprefix("JSON is malformed: ").strip())
+    line, column = line_and_column(body, int(at[1])) if at else (1, 1)
+    return line, column, BYTE.sub("", str(broken)).removeprefix("JSON is malformed: ").strip()
 
 
 def line_and_column(body: bytes, at: int) -> tuple[int, int]:

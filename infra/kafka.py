@@ -48,7 +48,7 @@ async def ensure_topics(settings: Settings, args: Mapping[str, Any]) -> list[str
         missing = [topic for topic in TOPICS if topic.name not in there]
         await check(admin, settings, [topic for topic in TOPICS if topic.name in there])
         if missing:
-            told = await admin.create_topics([new_topic(settings, topic) for topic in missing])
+            told: Any = await admin.create_topics([new_topic(settings, topic) for topic in missing])
             for name, code, message in (answer[:3] for answer in told.topic_errors):
                 if code not in (0, 36):
                     raise WrongTopic(f"{name} could not be made: error {code} {message or ''}".strip())
@@ -90,6 +90,7 @@ async def configs(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[dict[
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
     found: dict[str, dict[str, str]] = {}
     for response in await admin.describe_configs(resources):
-        for resource in response.resources:
+        answered: Any = response
+        for resource in answered.resources:
             found[resource[3]] = {entry[0]: entry[1] for entry in resource[4]}
     return [found[topic.name] for topic in topics]

@@ -84,7 +84,7 @@ def by_aggregate(fact: Fact) -> Sequence[Key]:
     return ((fact.source.tenant, fact.source.aggregate_id),)
 
 
-def upsert_sql(model: ReadModel, table: str) -> str:
+def upsert_sql(model: ReadModel, table: str) -> bytes:
     columns = model.columns()
     sources = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in columns.values())
     values = ", ".join(f'"{name}"::jsonb' if kind == "jsonb" else f'"{name}"' for name, kind in columns.items())
@@ -95,20 +95,20 @@ def upsert_sql(model: ReadModel, table: str) -> str:
     return (
         f"INSERT INTO {table} ({names}) SELECT {values} FROM unnest({sources}) AS given ({names}) "
         f"ON CONFLICT ({key}) {conflict}"
-    )
+    ).encode()
 
 
-def select_sql(model: ReadModel, table: str) -> str:
+def select_sql(model: ReadModel, table: str) -> bytes:
     columns, key = model.columns(), quoted(model.key)
     sources = ", ".join(f"%s::{columns[name]}[]" for name in model.key)
     names = quoted(columns)
-    return f"SELECT {names} FROM {table} WHERE ({key}) IN (SELECT * FROM unnest({sources}))"
+    return f"SELECT {names} FROM {table} WHERE ({key}) IN (SELECT * FROM unnest({sources}))".encode()
 
 
-def delete_sql(model: ReadModel, table: str) -> str:
+def delete_sql(model: ReadModel, table: str) -> bytes:
     columns, key = model.columns(), quoted(model.key)
     sources = ", ".join(f"%s::{columns[name]}[]" for name in model.key)
-    return f"DELETE FROM {table} WHERE ({key}) IN (SELECT * FROM unnest({sources}))"
+    return f"DELETE FROM {table} WHERE ({key}) IN (SELECT * FROM unnest({sources}))".encode()
 
 
 def quoted(names: Iterable[str]) -> str:

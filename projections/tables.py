@@ -68,13 +68,13 @@ async def make_table(connection: AsyncConnection, model: ReadModel, table: str) 
         return False
     for statement in model.table.format(table=table).split(";"):
         if statement.strip():
-            await connection.execute(SQL(statement))
+            await connection.execute(statement.encode())
     return True
 
 
 async def show(connection: AsyncConnection, model: ReadModel, table: str) -> None:
     """Have the view of the model's name show this table."""
-    await connection.execute(SQL(f"CREATE OR REPLACE VIEW {model.name} AS SELECT * FROM {table}"))
+    await connection.execute(f"CREATE OR REPLACE VIEW {model.name} AS SELECT * FROM {table}".encode())
 
 
 async def positions(connection: AsyncConnection, model: ReadModel) -> dict[tuple[str, int], int]:

@@ -27,7 +27,6 @@ from schemas.task import (
     PinRejected,
     ProofCaptured,
     ReturnStarted,
-    Stop,
     StopLocated,
     TaskCreated,
     TaskEvent,

@@ -122,5 +122,3 @@ def verify_chain(stored: list[Stored]) -> None:
     chain = dict.fromkeys(range(PARTITIONS), GENESIS)
     for record in stored:
         chain[record.partition] = verified(chain[record.partition], record)
-
-

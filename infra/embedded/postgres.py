@@ -90,7 +90,7 @@ class EmbeddedPostgres:
         options = [text for name, value in SETTINGS.items() for text in ("-c", f"{name}={value}")]
         self._child = Child(
             [str(BINARIES / "postgres"), "-D", str(self._data), "-p", str(self.port), *options],
-            self._data.parent / "postgres.log",
+            self._data.with_suffix(".log"),
             user=self._user,
             dies_by=FAST_STOP,
         )
@@ -118,7 +118,7 @@ class EmbeddedPostgres:
                 "-D",
                 str(self._data),
             ],
-            self._data.parent / "initdb.log",
+            self._data.with_suffix(".initdb.log"),
             user=self._user,
         )
         await tool.start()

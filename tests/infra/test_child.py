@@ -31,7 +31,7 @@ asyncio.run(main())
 
 async def until(holds: Callable[[], bool], within_s: float = 5.0) -> None:
     async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110: what is waited for happens in other processes
+        while not holds():  # noqa: ASYNC110 - what is waited for happens in other processes
             await asyncio.sleep(0.02)
 
 

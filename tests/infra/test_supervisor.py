@@ -51,7 +51,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch):
 
 async def until(holds: Callable[[], bool], within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110: what is waited for happens in other processes
+        while not holds():  # noqa: ASYNC110 - what is waited for happens in other processes
             await asyncio.sleep(0.01)
 
 

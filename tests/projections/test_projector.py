@@ -120,7 +120,10 @@ async def test_what_cannot_be_read_is_buried_and_the_rest_goes_on(lone_world: Wo
 async def test_two_projectors_at_once_fold_nothing_twice(world: World, pool: AsyncConnectionPool[Any]):
     shards = await world.owner()
     await world.settle(shards)
-    async with projecting(world, pool, group=fresh_name("a")) as one, projecting(world, pool, group=fresh_name("b")) as two:
+    async with (
+        projecting(world, pool, group=fresh_name("a")) as one,
+        projecting(world, pool, group=fresh_name("b")) as two,
+    ):
         tasks = await asyncio.gather(*(world.create(shards, f"order-{n}") for n in range(40)))
         for answer in tasks[:20]:
             await shards.submit(world.order("task", answer.aggregate_id, CancelTask(reason_code="no"), "cancel"))
