@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 import fastavro
 import msgspec
 
-from schemas import control, directory, rider, task, tender
+from schemas import control, directory, fixes, rider, signals, task, tender
 from schemas.codec import Compiler, Read, Seal, Unseal, Write, plain
 from schemas.message import Event
-from schemas.topics import DIRECTORY, DISPATCH, FLEET, TASK
+from schemas.topics import DIRECTORY, DISPATCH, FIXES, FLEET, SIGNALS, TASK
 
 AVRO = Path(__file__).parent / "avro"
 MAGIC = b"\x00"
@@ -62,6 +62,8 @@ TYPES: dict[str, MessageType] = {
         (rider.RiderEvent, FLEET.name, "public"),
         (tender.TenderEvent, DISPATCH.name, "public"),
         (directory.DirectoryEvent, DIRECTORY.name, "public"),
+        (fixes.FixFrame, FIXES.name, "public"),
+        (signals.Signal, SIGNALS.name, "public"),
         (control.ControlEvent, None, "internal"),
     )
     for cls in members_of(union)

@@ -1,6 +1,6 @@
 """A record as it stands on Kafka: CloudEvents headers, our own, and the hash that chains it to the one before."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -9,6 +9,7 @@ import msgspec
 from schemas import catalog
 from schemas.codec import Unseal
 from schemas.message import Event, OutletSlug, Source, TenantSlug
+from schemas.topics import FIXES, SIGNALS
 
 CONTENT_TYPE = b"application/avro"
 SPECVERSION = b"1.0"
@@ -114,6 +115,37 @@ def control_headers(type_name: str, source: str, at: datetime, epoch: int, event
     ]
 
 
+def derived_headers(
+    *,
+    event_id: str,
+    type_name: str,
+    source: str,
+    event_time: datetime,
+    recorded_at: datetime,
+    subject: str,
+    tenant: str,
+    actor: str,
+    epoch: int,
+    causation_id: str | None = None,
+) -> Headers:
+    """Of a record that follows from fixes, and of a frame: see `NOT_COMMANDED`."""
+    headers = [
+        ("ce_specversion", SPECVERSION),
+        ("ce_id", event_id.encode()),
+        ("ce_type", type_name.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", stamp(event_time)),
+        ("ce_subject", subject.encode()),
+        ("content-type", CONTENT_TYPE),
+        ("recorded_at", stamp(recorded_at)),
+        ("tenant", tenant.encode()),
+        ("actor", actor.encode()),
+        ("correlation_id", event_id.encode()),
+        ("epoch", b"%d" % epoch),
+    ]
+    return headers if causation_id is None else [*headers, ("causation_id", causation_id.encode())]
+
+
 def stamp(at: datetime) -> bytes:
     """RFC 3339, UTC, microseconds."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
@@ -156,9 +188,22 @@ def verified(previous: bytes, stored: Stored) -> bytes:
     return after
 
 
+NOT_COMMANDED = frozenset({SIGNALS.name, FIXES.name})
+"""Their records follow from fixes: no command led to them, and nobody counts their versions."""
+
+
+def as_if_commanded(texts: Mapping[str, str]) -> dict[str, str]:
+    """Each record as a command of its own, so that readers need not tell the two apart."""
+    own = dict.fromkeys(("request_hash", "policy_position"), "")
+    identity = texts.get("ce_id", "")
+    return own | {"version": "0", "command_id": identity, "command_index": "0", "command_size": "1"}
+
+
 def envelope_of(stored: Stored) -> Envelope:
     """Raises Unreadable where a header is missing or malformed."""
     texts = {name: value.decode() for name, value in stored.headers}
+    if stored.topic in NOT_COMMANDED:
+        texts = {**as_if_commanded(texts), **texts}
     try:
         return Envelope(
             event_id=texts["ce_id"],
