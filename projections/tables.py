@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 
 from psycopg import AsyncConnection
-from psycopg.sql import SQL
 
-from projections import live_map
+from projections import live_map, quarantine
 from projections.model import ReadModel
 
 OURS = (
@@ -38,7 +37,7 @@ OURS = (
     )
     """,
 )
-STREAMS_OWN = (live_map.TABLE,)
+STREAMS_OWN = (live_map.TABLE, quarantine.TABLE)
 """Tables that a stream keeps itself, in one transaction with its place."""
 
 MIGRATION_LOCK = 4_103_001
@@ -50,7 +49,7 @@ async def migrate(connection: AsyncConnection, models: Iterable[ReadModel]) -> l
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
         for statement in (*OURS, *STREAMS_OWN):
-            await connection.execute(SQL(statement))
+            await connection.execute(statement.encode())
         for model in models:
             if await make_table(connection, model, model.physical):
                 made.append(model.physical)

@@ -1,0 +1,61 @@
+"""Which fixes were put aside, and why? Folded from frames by the telemetry stream, which writes it with its own place.
+
+Fixes are kept for a while only, and so is this: `forget` removes what is older than they are.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+REASONS = ("invalid", "duplicate", "outdated", "future", "unbound")
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS quarantine (
+    tenant      text             NOT NULL,
+    "partition" bigint           NOT NULL,
+    "offset"    bigint           NOT NULL,
+    place       bigint           NOT NULL,
+    device_id   text             NOT NULL,
+    rider_id    text,
+    reason      text             NOT NULL,
+    lat         double precision NOT NULL,
+    lon         double precision NOT NULL,
+    observed_at timestamptz      NOT NULL,
+    received_at timestamptz      NOT NULL,
+    PRIMARY KEY ("partition", "offset", place)
+);
+CREATE INDEX IF NOT EXISTS quarantine_by_time ON quarantine (tenant, received_at, device_id);
+CREATE INDEX IF NOT EXISTS quarantine_by_device ON quarantine (tenant, device_id, received_at)
+"""
+"""(partition, offset) is the frame's place in `logistics.fixes`, `place` the fix's in the frame."""
+
+PAGE = """
+SELECT device_id, rider_id, reason, lat, lon, observed_at, received_at,
+       lpad("partition"::text, 5, '0') || '.' || lpad("offset"::text, 20, '0') || '.' || lpad(place::text, 5, '0') AS id
+FROM quarantine
+WHERE tenant = %(tenant)s
+  AND (%(device_id)s::text IS NULL OR device_id = %(device_id)s)
+  AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+  AND (%(at)s::timestamptz IS NULL OR (
+       received_at,
+       lpad("partition"::text, 5, '0') || '.' || lpad("offset"::text, 20, '0') || '.' || lpad(place::text, 5, '0')
+  ) > (%(at)s, %(id)s))
+ORDER BY received_at, id
+LIMIT %(limit)s
+"""
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Fixes put aside, oldest first. Filters: device_id, reason; after (at, id); limit."""
+    wanted = dict.fromkeys(("device_id", "reason", "at", "id"))
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        return await cursor.fetchall()
+
+
+async def forget(connection: AsyncConnection, before: datetime) -> int:
+    """Remove what was received before then; how many."""
+    cursor = await connection.execute("DELETE FROM quarantine WHERE received_at < %s", (before,))
+    return cursor.rowcount
