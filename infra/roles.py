@@ -30,8 +30,14 @@ async def processes(settings: Settings) -> None:
     await serve_processes(settings)
 
 
-ROLES: dict[str, Role] = {"gateway": gateway, "projector": projector, "processes": processes}
+async def streams(settings: Settings) -> None:
+    from infra.role_streams import serve_streams
 
-STARTED_BY_UP = ("gateway", "projector", "processes")
+    await serve_streams(settings)
+
+
+ROLES: dict[str, Role] = {"gateway": gateway, "projector": projector, "processes": processes, "streams": streams}
+
+STARTED_BY_UP = ("gateway", "projector", "processes", "streams")
 STARTED_WITH_DEMO: tuple[str, ...] = ()
 """And these with `up --demo`."""

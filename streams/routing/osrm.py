@@ -1,13 +1,17 @@
 """Travel times from an OSRM server; where it is silent, from the great circle, and that is said."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import httpx
+import numpy as np
 import structlog
 
 from schemas.geo import Location, distance_m
 from schemas.message import RiderId
 from streams.dispatch.candidates import KnownRider, Travel
+from streams.telemetry.eta import Way
 
 DETOUR = 1.4
 """Road metres for one of the great circle, in a city (Boscoe et al. 2012 found 1.42 in the United States)."""
@@ -41,6 +45,18 @@ class OsrmRouter:
             if duration is not None
         }
 
+    async def way(self, places: Sequence[Location]) -> Way:
+        """The route through all places. Does not fail: the great circle stands in, and says so."""
+        points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in places)
+        wanted = {"overview": "full", "geometries": "geojson", "annotations": "duration,distance", "steps": "false"}
+        try:
+            answer = await self._client.get(f"{self._url}/route/v1/driving/{points}", params=wanted)
+            answer.raise_for_status()
+            return way_of(answer.json()["routes"][0])
+        except (httpx.HTTPError, ValueError, KeyError, IndexError) as failed:
+            logger.warning("router failed, the great circle stands in", error=repr(failed))
+            return straight(places)
+
     async def _table(self, places: Sequence[Location], goal: Location) -> list[float | None]:
         points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in (*places, goal))
         sources = ";".join(map(str, range(len(places))))
@@ -58,3 +74,41 @@ class OsrmRouter:
 def as_the_crow_flies(rider: KnownRider, goal: Location) -> Travel:
     assert rider.place is not None, "only who has a place is asked for"
     return Travel(distance_m(rider.place, goal) * DETOUR / SPEED_MPS, "great_circle")
+
+
+def way_of(route: Any) -> Way:
+    """Raises ValueError where geometry and annotations do not fit each other."""
+    legs = route["legs"]
+    lon, lat = np.array(route["geometry"]["coordinates"], float).T
+    durations = [seconds for leg in legs for seconds in leg["annotation"]["duration"]]
+    distances = [metres for leg in legs for metres in leg["annotation"]["distance"]]
+    if len(durations) + 1 != len(lat):
+        raise ValueError(f"{len(lat)} points and {len(durations)} segments")
+    scale = [leg["duration"] / max(1e-9, sum(leg["annotation"]["duration"])) for leg in legs for _ in segments(leg)]
+    return Way(
+        lat=lat,
+        lon=lon,
+        seconds=np.concatenate([[0.0], np.cumsum(np.array(durations) * scale)]),
+        metres=np.concatenate([[0.0], np.cumsum(distances)]),
+        stops=np.cumsum([len(segments(leg)) for leg in legs]).tolist(),
+        source="osrm",
+    )
+
+
+def segments(leg: Any) -> list[float]:
+    """Turns cost time that no segment has: the leg's own duration is shared out over them."""
+    found: list[float] = leg["annotation"]["duration"]
+    return found
+
+
+def straight(places: Sequence[Location]) -> Way:
+    metres = [distance_m(a, b) * DETOUR for a, b in pairwise(places)]
+    driven = np.concatenate([[0.0], np.cumsum(metres)])
+    return Way(
+        lat=np.array([place.lat for place in places]),
+        lon=np.array([place.lon for place in places]),
+        seconds=driven / SPEED_MPS,
+        metres=driven,
+        stops=list(range(1, len(places))),
+        source="great_circle",
+    )

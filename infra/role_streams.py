@@ -1,0 +1,153 @@
+"""The telemetry stream: fixes become rows, signals and forecasts."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from infra.dead_letters import DeadLetters
+from infra.follow import Follower
+from infra.kafka import client_args
+from infra.role_gateway import real_time, secret
+from infra.settings import Settings
+from infra.signal_log import SignalLog
+from projections import quarantine
+from projections.models import MODELS
+from projections.tables import migrate
+from schemas.control import DataKeyWrapped
+from schemas.keyring import Keyring
+from schemas.message import SubjectId
+from schemas.record import Stored, envelope_of, event_of, source_of
+from schemas.topics import DIRECTORY, FIXES, FLEET, KEYS
+from streams.routing.osrm import OsrmRouter
+from streams.source import Source
+from streams.telemetry.eta import Etas
+from streams.telemetry.fences import Fences
+from streams.telemetry.itineraries import Itineraries
+from streams.telemetry.store import Store
+from streams.telemetry.work import Telemetry
+
+CARE_EVERY_S = 600.0
+
+logger = structlog.get_logger()
+
+type Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+
+async def serve_streams(settings: Settings) -> None:
+    """Until it is cancelled. Raises what the stream crashed by."""
+    async with AsyncConnectionPool[AsyncConnection[Any]](
+        settings.postgres.get_secret_value(), min_size=2, max_size=4, open=False
+    ) as pool:
+        async with pool.connection() as connection:
+            await migrate(connection, MODELS.values())
+        streams = Streams(settings, pool, real_time)
+        await streams.start()
+        try:
+            await streams.run()
+        finally:
+            await streams.stop()
+
+
+class Streams:
+    """`clock` says what time stands on the signals."""
+
+    def __init__(self, settings: Settings, pool: Pool, clock: Callable[[], datetime]) -> None:
+        args = client_args(settings)
+        self._args = args
+        self._settings = settings
+        self._pool = pool
+        self._clock = clock
+        self._keyring = Keyring(secret(settings, "key_encryption_key"))
+        self._fences = Fences()
+        self._itineraries = Itineraries()
+        self._keys = Follower(args, [KEYS.name], self._learn_key)
+        self._facts = Follower(args, [DIRECTORY.name, FLEET.name], self._learn)
+        self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
+        self._router = OsrmRouter(settings.osrm)
+        self._telemetry = Telemetry(
+            Store(pool),
+            self._fences,
+            self._open_signals,
+            Etas(self._itineraries, self._router),
+            DeadLetters(self._producer, "streams"),
+        )
+        self._source = Source(f"logistics.streams.{settings.cluster}", args, FIXES.name, self._telemetry)
+        self._caring: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await Store(self._pool).make()
+        await self._producer.start()
+        await self._keys.start()
+        await self._facts.start()
+        await self._source.start()
+        self._caring = asyncio.create_task(self._care())
+
+    async def run(self) -> None:
+        await self._source.run()
+
+    async def stop(self) -> None:
+        if self._caring is not None:
+            self._caring.cancel()
+            await asyncio.gather(self._caring, return_exceptions=True)
+        await self._source.stop()
+        await self._telemetry.close()
+        await self._facts.stop()
+        await self._keys.stop()
+        await self._producer.stop()
+        await self._router.close()
+
+    async def caught_up(self) -> bool:
+        """Whether every frame on the log is folded, and every fact is known by which the next one will be."""
+        if not (await self._keys.caught_up() and await self._facts.caught_up()):
+            return False
+        consumer = AIOKafkaConsumer(**self._args, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            places = [TopicPartition(FIXES.name, p) for p in range(self._settings.partitions)]
+            ends = await consumer.end_offsets(places)
+        finally:
+            await consumer.stop()
+        done = self._telemetry.places_done
+        return all(done.get(place.partition, -1) >= end for place, end in ends.items())
+
+    async def _open_signals(self, partition: int, since: int) -> SignalLog:
+        signals = SignalLog(self._args, self._settings.cluster, partition, self._keyring, self._clock)
+        await signals.open(f"{socket.gethostname()}:{os.getpid()}", since)
+        return signals
+
+    def _learn_key(self, stored: Stored) -> None:
+        if stored.is_control and stored.value is None:
+            self._keyring.apply(stored.partition, SubjectId((stored.key or b"").decode()), None)
+        elif isinstance(key := event_of(stored, None), DataKeyWrapped):
+            self._keyring.apply(stored.partition, key.subject, key.wrapped)
+
+    def _learn(self, stored: Stored) -> None:
+        if stored.is_control:
+            return
+        envelope = envelope_of(stored)
+        source = source_of(envelope, stored)
+        if stored.topic == DIRECTORY.name:
+            self._fences.take(event_of(stored, None), source)
+        else:
+            unseal = self._keyring.unsealer(stored.partition, envelope.tenant, envelope.aggregate_id)
+            self._itineraries.take(event_of(stored, unseal), source, lambda: event_of(stored, unseal))
+
+    async def _care(self) -> None:
+        """What has to be done now and then: beats on silent partitions, old rows of the quarantine."""
+        while True:
+            try:
+                await self._telemetry.beat()
+                kept_since = self._clock() - timedelta(milliseconds=int(FIXES.config["retention.ms"]))
+                async with self._pool.connection() as connection:
+                    await quarantine.forget(connection, kept_since)
+            except Exception as failed:
+                logger.warning("care waits", error=repr(failed))
+            await asyncio.sleep(CARE_EVERY_S)

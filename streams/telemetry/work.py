@@ -1,0 +1,162 @@
+"""The telemetry stream's work on a fetch: fold, tell, keep.
+
+Signals are on the log before the rows are in Postgres. A crash in between leaves signals ahead of the place; at the
+next start they are read back, and what follows from the same fix again is not told again.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from schemas.record import Stored
+from schemas.topics import FIXES
+from streams.source import Batch, Place
+from streams.telemetry.fences import Fences
+from streams.telemetry.partition import Draft, Found, Partition
+from streams.telemetry.store import Done, Store
+
+FIXES_FOLDED = Counter("logistics_fixes_folded_total", "Fixes folded, those put aside too")
+PUT_ASIDE = Counter("logistics_fixes_quarantined_total", "Fixes put aside", ["reason"])
+SIGNALS_TOLD = Counter("logistics_signals_total", "Signals written", ["kind"])
+COMMIT = Histogram("logistics_telemetry_commit_seconds", "One transaction for all partitions of a fetch")
+LAG = Gauge("logistics_telemetry_place", "The next frame to fold", ["partition"])
+
+logger = structlog.get_logger()
+
+
+class Signals(Protocol):
+    """A partition of `logistics.signals`, fenced: no other writer since it was opened."""
+
+    @property
+    def next_offset(self) -> int: ...
+
+    def tells(self, event_id: str) -> bool:
+        """Whether this signal stands on the log after the place from which it was opened."""
+        ...
+
+    async def tell(self, drafts: Sequence[Draft]) -> None:
+        """In one batch. Raises what ends the tenure."""
+        ...
+
+    async def beat_if_idle(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+type OpenSignals = Callable[[int, int], Awaitable[Signals]]
+"""(partition, from which offset on its signals are remembered) → the partition, fenced."""
+type Dead = Callable[[Stored, str], Awaitable[None]]
+
+
+class Forecasts(Protocol):
+    async def of(self, partition: Partition, found: Found) -> list[Draft]:
+        """What is to be told of the arrivals of the riders that have moved."""
+        ...
+
+
+class Opened:
+    """A partition in memory, as of one seek."""
+
+    def __init__(self, epoch: int, partition: Partition, signals: Signals) -> None:
+        self.epoch = epoch
+        self.partition = partition
+        self.signals = signals
+
+
+class Telemetry:
+    """The work of `streams.source.Source` on `logistics.fixes`."""
+
+    def __init__(
+        self, store: Store, fences: Fences, open_signals: OpenSignals, forecasts: Forecasts, dead: Dead
+    ) -> None:
+        self._store = store
+        self._fences = fences
+        self._open_signals = open_signals
+        self._forecasts = forecasts
+        self._dead = dead
+        self._opened: dict[int, Opened] = {}
+        self.places_done: dict[int, int] = {}
+        """Of each partition the place that is kept."""
+
+    async def places(self, beginnings: Mapping[Place, int]) -> Mapping[Place, int]:
+        """A seek: whatever is in memory of these partitions is void."""
+        for _, partition in beginnings:
+            await self._forget(partition)
+        kept = await self._store.places(beginnings)
+        self.places_done |= {partition: at for (topic, partition), at in kept.items() if topic == FIXES.name}
+        return kept
+
+    async def take(self, batches: Sequence[Batch]) -> None:
+        try:
+            done = [await self._folded(batch) for batch in batches]
+            with COMMIT.time():
+                await self._store.keep(done)
+        except BaseException:
+            for batch in batches:
+                await self._forget(batch.partition)
+            raise
+        for batch in batches:
+            self.places_done[batch.partition] = batch.end
+            LAG.labels(str(batch.partition)).set(batch.end)
+
+    async def beat(self) -> None:
+        """Between fetches: a silent partition's tenure is held. One that is lost shows at its next fetch."""
+        for opened in list(self._opened.values()):
+            await opened.signals.beat_if_idle()
+
+    async def close(self) -> None:
+        for partition in list(self._opened):
+            await self._forget(partition)
+
+    async def _folded(self, batch: Batch) -> Done:
+        opened = await self._open(batch)
+        partition, signals = opened.partition, opened.signals
+        found = partition.fold(batch.records)
+        for unread in found.unread:
+            await self._dead(unread.stored, unread.reason)
+        drafts = [*found.signals, *await self._forecasts.of(partition, found)]
+        fresh = [draft for draft in drafts if not signals.tells(draft.event_id)]
+        if fresh:
+            await signals.tell(fresh)
+        count(found, fresh)
+        return Done(
+            batch=batch,
+            next_signal=signals.next_offset,
+            riders={key: partition.riders[key] for key in found.touched},
+            live=list(found.live.values()),
+            aside=found.aside,
+        )
+
+    async def _open(self, batch: Batch) -> Opened:
+        opened = self._opened.get(batch.partition)
+        if opened is not None and opened.epoch == batch.epoch:
+            return opened
+        await self._forget(batch.partition)
+        riders, next_signal = await self._store.riders(batch.topic, batch.partition)
+        partition = Partition(batch.partition, self._fences.index)
+        partition.riders = riders
+        signals = await self._open_signals(batch.partition, next_signal)
+        opened = self._opened[batch.partition] = Opened(batch.epoch, partition, signals)
+        logger.info("partition opened", partition=batch.partition, place=batch.start, riders=len(riders))
+        return opened
+
+    async def _forget(self, partition: int) -> None:
+        opened = self._opened.pop(partition, None)
+        if opened is not None:
+            await opened.signals.close()
+
+
+def count(found: Found, told: Sequence[Draft]) -> None:
+    FIXES_FOLDED.inc(found.fixes)
+    reasons: dict[str, int] = {}
+    for row in found.aside:
+        reasons[row.reason] = reasons.get(row.reason, 0) + 1
+    for reason, number in reasons.items():
+        PUT_ASIDE.labels(reason).inc(number)
+    kinds: dict[str, Any] = {}
+    for draft in told:
+        kinds[type(draft.event).__name__] = kinds.get(type(draft.event).__name__, 0) + 1
+    for kind, number in kinds.items():
+        SIGNALS_TOLD.labels(kind).inc(number)
