@@ -99,6 +99,9 @@ SENDERS: Mapping[type[Command], Roles] = {
 CLOSED_FIELDS: Mapping[type[Command], tuple[str, ...]] = {AssignTask: ("tender_id", "offer_id")}
 """Filled by our own processes alone: through the door they would win a claim that nobody is reserved for."""
 
+FIX_SENDERS: Roles = SETUP | RIDER
+"""A rider only for devices that were the rider's own."""
+
 OVERSIGHT: Roles = frozenset({"analyst", "auditor"})
 STAFF: Roles = SETUP | OVERSIGHT
 EVERYONE: Roles = STAFF | RIDER
@@ -116,6 +119,10 @@ READERS: Mapping[str, Roles] = {
     "geofences": EVERYONE,
     "tenant": EVERYONE,
     "events": STAFF,
+    "live-map": EVERYONE,
+    "fence-alerts": EVERYONE,
+    "etas": EVERYONE,
+    "quarantine": DISPATCH | OVERSIGHT | INTEGRATOR,
 }
 """By the path's word. A rider reads what is the rider's own: tasks, offers, themself."""
 

@@ -19,6 +19,7 @@ from gateway.door import Door
 from gateway.edge import Answering, Branch, Edge, Endpoint, as_problem
 from gateway.entry import Entry
 from gateway.feed import WITH_HISTORY, Feed
+from gateway.fixes import FixIngest
 from gateway.positions import Positions
 from gateway.queries import LISTINGS, SINGLES, Queries
 from gateway.reading import Reading
@@ -41,6 +42,7 @@ def app(door: Door) -> Starlette:
         command_paths(Commands(door, entry)),
         query_paths(Queries(door, entry, reading)),
         feed_paths(Feed(door, entry, reading, positions)),
+        {"/v1/{tenant}/fixes": {"POST": FixIngest(door, entry).post}},
         service_paths(health.Readiness(door)),
     )
     starlette = Starlette(

@@ -1,6 +1,6 @@
 """What the door is given: whom it hands commands to, what it reads, and its bounds."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -10,8 +10,11 @@ from psycopg_pool import AsyncConnectionPool
 
 from commands.context import Secrets, TenantPolicy
 from commands.order import Desk
+from gateway.bindings import Bindings
 from gateway.tokens import Caller
+from schemas.fixes import FixFrame
 from schemas.keyring import Keyring
+from schemas.position import Vector
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -26,10 +29,18 @@ class Directory(Protocol):
     def tenant(self, slug: str) -> TenantPolicy | None: ...
 
 
+class FrameLog(Protocol):
+    async def write(self, tenant: str, actor: str, frames: Sequence[tuple[int, FixFrame]]) -> Vector:
+        """Partition and frame of each; the place after them, once they are on the log. Raises Unavailable."""
+        ...
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The door's bounds; each has a test that meets it."""
 
     body_bytes: int = 256 << 10
+    fixes_body_bytes: int = 512 << 10
+    """500 fixes, however they are written."""
     rate_per_s: float = 5_000
     burst: int = 10_000
     answer_s: float = 30
@@ -49,6 +60,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     keyring: Keyring
     secrets: Secrets
     tokens: Verifier
+    bindings: Bindings
+    frames: FrameLog
     policy: Directory
     clock: Callable[[], datetime]
     partitions: int

@@ -86,6 +86,7 @@ KINDS: dict[str, Kind] = {
     "unavailable": Kind(503, "Nobody can judge now", AGAIN, True),
     "shard-not-open": Kind(503, "The shard is not open", AGAIN, True),
     "shard-busy": Kind(503, "The shard is busy", AGAIN, True),
+    "log-unavailable": Kind(503, "The log does not answer", AGAIN, True),
     "answer-unknown": Kind(
         503,
         "The answer did not come in time",

@@ -12,7 +12,7 @@ import msgspec
 from jsonschema import Draft202012Validator, FormatChecker
 
 from gateway.problems import FieldError, Problem
-from schemas.message import Command, Moment
+from schemas.message import Moment
 
 type SchemaError = Any
 """jsonschema's ValidationError; its own types say of each attribute that it may be unset."""
@@ -29,7 +29,7 @@ STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 type Pointer = tuple[str | int, ...]
 
 
-def decoded[C: Command](decoder: msgspec.json.Decoder[C], cls: type[C], body: bytes) -> C:
+def decoded[C: msgspec.Struct](decoder: msgspec.json.Decoder[C], cls: type[C], body: bytes) -> C:
     """Raises Problem: malformed-json, invalid-body with all its errors."""
     try:
         command = decoder.decode(body or b"{}")
@@ -48,7 +48,7 @@ def invalid(errors: list[FieldError]) -> Problem:
     return Problem("invalid-body", f"the body does not fit in {count}", errors=errors)
 
 
-def explained(cls: type[Command], body: bytes, wrong: Exception) -> Problem:
+def explained(cls: type[msgspec.Struct], body: bytes, wrong: Exception) -> Problem:
     try:
         parsed = msgspec.json.decode(body or b"{}")
     except msgspec.ValidationError:  # it is JSON, but holds a number that we cannot hold
@@ -90,7 +90,7 @@ def line_and_column(body: bytes, at: int) -> tuple[int, int]:
 
 
 @cache
-def validator(cls: type[Command]) -> Draft202012Validator:
+def validator(cls: type[msgspec.Struct]) -> Draft202012Validator:
     formats = FormatChecker(formats=())
     formats.checks("date-time", raises=ValueError)(is_moment)
     return Draft202012Validator(msgspec.json.schema(cls), format_checker=formats)
@@ -102,7 +102,7 @@ def is_moment(value: object) -> bool:
     return True
 
 
-def schema_errors(cls: type[Command], parsed: Any) -> Iterator[SchemaError]:
+def schema_errors(cls: type[msgspec.Struct], parsed: Any) -> Iterator[SchemaError]:
     yield from validator(cls).iter_errors(parsed)
 
 

@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 import uvicorn
@@ -17,11 +17,16 @@ from commands.listener import listener
 from commands.owners import Shards
 from commands.policy import Policy
 from gateway.app import app
+from gateway.bindings import Bindings
 from gateway.door import Door, Limits
 from gateway.tokens import Tokens
+from infra.follow import Follower
+from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.settings import Settings
 from schemas.keyring import Keyring
+from schemas.record import Stored, envelope_of, event_of, source_of
+from schemas.topics import FLEET
 
 POOL = 16
 
@@ -57,6 +62,11 @@ async def serve_gateway(settings: Settings) -> None:
         address=f"127.0.0.1:{settings.internal_port}",
     )
     await shards.start()
+    bindings = Bindings()
+    fleet = Follower(client_args(settings), [FLEET.name], lambda stored: bind(bindings, stored))
+    frames = KafkaFrameLog(client_args(settings), settings.cluster, real_time)
+    await fleet.start()
+    await frames.start()
     pool = AsyncConnectionPool[AsyncConnection[Any]](
         settings.postgres.get_secret_value(), min_size=2, max_size=POOL, open=False
     )
@@ -67,6 +77,8 @@ async def serve_gateway(settings: Settings) -> None:
         keyring=keyring,
         secrets=secrets,
         tokens=Tokens(secret(settings, "token_key")),
+        bindings=bindings,
+        frames=frames,
         policy=policy,
         clock=real_time,
         partitions=settings.partitions,
@@ -74,13 +86,21 @@ async def serve_gateway(settings: Settings) -> None:
         readiness=lambda: readiness(shards, pool),
         limits=Limits(rate_per_s=settings.rate_per_s, burst=settings.rate_burst),
     )
-    public = server(app(door), settings.http_host, settings.http_port)
+    public = server(app(door), settings.http_host, settings.http_port, lifespan="on")
     internal = server(listener(shards, internal_key(secrets)), "127.0.0.1", settings.internal_port)
     try:
         await asyncio.gather(public.serve(), internal.serve())
     finally:
+        await fleet.stop()
+        await frames.stop()
         await shards.stop()
         await pool.close()
+
+
+def bind(bindings: Bindings, stored: Stored) -> None:
+    """Personal data stay sealed: who holds a device is not one of them."""
+    if not stored.is_control:
+        bindings.take(event_of(stored, None), source_of(envelope_of(stored), stored))
 
 
 async def readiness(shards: Shards, pool: AsyncConnectionPool[Any]) -> Mapping[str, str]:
@@ -95,14 +115,14 @@ async def readiness(shards: Shards, pool: AsyncConnectionPool[Any]) -> Mapping[s
     return parts
 
 
-def server(application: Any, host: str, port: int) -> uvicorn.Server:
+def server(application: Any, host: str, port: int, lifespan: Literal["on", "off"] = "off") -> uvicorn.Server:
     config = uvicorn.Config(
         application,
         host=host,
         port=port,
         log_config=None,
         access_log=False,
-        lifespan="off",
+        lifespan=lifespan,
         timeout_graceful_shutdown=5,
         server_header=False,
     )

@@ -1,6 +1,6 @@
 """A door for tests: the real app over a desk in memory, with a tenant, an outlet, and somebody to come in."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,11 +13,15 @@ from story import NOON, SECRETS
 from commands.order import Answer, Order
 from commands.policy import Policy
 from gateway.app import app
-from gateway.door import Door, Limits
+from gateway.bindings import Bindings
+from gateway.door import Door, FrameLog, Limits
+from gateway.fixes import places_after
 from gateway.tokens import Tokens
 from schemas import ids
+from schemas.fixes import FixFrame
 from schemas.keyring import Keyring
 from schemas.message import Command, Role, TenantSlug
+from schemas.position import Vector
 
 TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
 KEK = bytes(range(32))
@@ -27,10 +31,24 @@ HOME = {"lat": 60.161, "lon": 24.942}
 type Json = dict[str, Any]
 
 
+class MemoryFrames:
+    """Keeps what a log would."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[int, FixFrame]] = []
+
+    async def write(self, tenant: str, actor: str, frames: Sequence[tuple[int, FixFrame]]) -> Vector:
+        self.frames += frames
+        return places_after([(partition, len(self.frames)) for partition, _ in frames])
+
+
 class House:
     """The app, and those who come to it."""
 
-    def __init__(self, limits: Limits | None = None, pool: Any = None) -> None:
+    def __init__(self, limits: Limits | None = None, pool: Any = None, frames: FrameLog | None = None) -> None:
+        self.bindings = Bindings()
+        self.learned = 0
+        """So much of the desk's log the bindings have seen."""
         self.now = NOON
         self.policy = Policy()
         self.keyring = Keyring(KEK)
@@ -42,6 +60,8 @@ class House:
             keyring=self.keyring,
             secrets=SECRETS,
             tokens=TOKENS,
+            bindings=self.bindings,
+            frames=frames or MemoryFrames(),
             policy=self.policy,
             clock=lambda: self.now,
             partitions=PARTITIONS,
