@@ -25,18 +25,19 @@ CREATE TABLE IF NOT EXISTS live_map (
 """
 
 PAGE = """
-SELECT * FROM live_map
+SELECT *, rider_id AS id FROM live_map
 WHERE tenant = %(tenant)s
   AND (%(west)s::float8 IS NULL OR lon BETWEEN %(west)s AND %(east)s AND lat BETWEEN %(south)s AND %(north)s)
-  AND (%(id)s::text IS NULL OR rider_id > %(id)s)
-ORDER BY rider_id
+  AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
+  AND (%(at)s::timestamptz IS NULL OR (observed_at, rider_id) > (%(at)s, %(id)s))
+ORDER BY observed_at, rider_id
 LIMIT %(limit)s
 """
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Riders and where they are. Filters: west, south, east, north (degrees); after (id); limit."""
-    wanted = dict.fromkeys(("west", "south", "east", "north", "id"))
+    """Riders and where they are. Filters: west, south, east, north (degrees), rider_id; after (at, id); limit."""
+    wanted = dict.fromkeys(("west", "south", "east", "north", "rider_id", "at", "id"))
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
         return await cursor.fetchall()

@@ -2,6 +2,8 @@
 
 from projections.deadlines import DEADLINES
 from projections.dispatch_decisions import DISPATCH_DECISIONS
+from projections.etas import ETAS
+from projections.fence_alerts import FENCE_ALERTS
 from projections.geofences import GEOFENCES
 from projections.history import HISTORY
 from projections.model import ReadModel
@@ -23,5 +25,7 @@ MODELS: dict[str, ReadModel] = {
         DEADLINES,
         OUTLETS,
         GEOFENCES,
+        FENCE_ALERTS,
+        ETAS,
     )
 }

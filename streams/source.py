@@ -218,6 +218,11 @@ class Transport(driver.Transport):
     Consumer = Consumer
 
 
+class Worker(faust.App):
+    def _create_directories(self) -> None:
+        """None: what is known lies in Postgres, and a folder here would be made wherever the program was started."""
+
+
 class Source:
     """One worker of the group `name`. Runs in the loop that starts it."""
 
@@ -269,7 +274,7 @@ class Source:
 
 def worker(name: str, client_args: Mapping[str, Any]) -> Any:
     servers = str(client_args["bootstrap_servers"]).split(",")
-    return faust.App(
+    return Worker(
         name,
         broker=[f"kafka://{server}" for server in servers],
         broker_credentials=credentials(client_args),

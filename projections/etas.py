@@ -1,0 +1,182 @@
+"""When will each stop be reached, how sure is that, and will it be late?
+
+What is told of a stop comes from two topics in whatever order: each field hangs on one of them alone.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel
+from schemas.message import Event
+from schemas.signals import EtaForecast
+from schemas.task import ReturnStarted, Stop, StopArrived, StopCompleted, StopFailed, StopSkipped, TaskCreated
+
+TABLE = """
+CREATE TABLE {table} (
+    tenant            text NOT NULL,
+    task_id           text NOT NULL,
+    stop_id           text NOT NULL,
+    kind              text,
+    window_end        timestamptz,
+    rider_id          text,
+    p10               timestamptz,
+    p50               timestamptz,
+    p90               timestamptz,
+    remaining_m       bigint,
+    model             text,
+    source            text,
+    forecast_at       timestamptz,
+    forecast_id       text,
+    first_p50         timestamptz,
+    first_forecast_at timestamptz,
+    first_forecast_id text,
+    arrived_at        timestamptz,
+    completed_at      timestamptz,
+    ended             text,
+    PRIMARY KEY (tenant, task_id, stop_id)
+);
+CREATE INDEX ON {table} (tenant, rider_id) WHERE ended IS NULL;
+CREATE INDEX ON {table} (tenant, forecast_at, task_id, stop_id) WHERE forecast_at IS NOT NULL
+"""
+
+ENDS: dict[type[Event], str] = {StopCompleted: "completed", StopFailed: "failed", StopSkipped: "skipped"}
+
+
+class EtaRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    task_id: str
+    stop_id: str
+    kind: str | None = None
+    window_end: datetime | None = None
+    rider_id: str | None = None
+    """Who was on the way at the latest forecast."""
+    p10: datetime | None = None
+    p50: datetime | None = None
+    p90: datetime | None = None
+    remaining_m: int | None = None
+    model: str | None = None
+    source: str | None = None
+    forecast_at: datetime | None = None
+    forecast_id: str | None = None
+    first_p50: datetime | None = None
+    first_forecast_at: datetime | None = None
+    first_forecast_id: str | None = None
+    arrived_at: datetime | None = None
+    completed_at: datetime | None = None
+    ended: str | None = None
+
+
+def keys(fact: Fact) -> Sequence[Key]:
+    event, source = fact.event, fact.source
+    match event:
+        case TaskCreated():
+            return [(source.tenant, source.aggregate_id, stop.stop_id) for stop in event.stops]
+        case ReturnStarted():
+            return [(source.tenant, source.aggregate_id, event.stop.stop_id)]
+        case EtaForecast():
+            return [(source.tenant, event.task_id, event.stop_id)]
+        case StopArrived() | StopCompleted() | StopFailed() | StopSkipped():
+            return [(source.tenant, source.aggregate_id, event.stop_id)]
+        case _:
+            return []
+
+
+def apply(row: EtaRow | None, fact: Fact, key: Key) -> EtaRow:
+    tenant, task_id, stop_id = key
+    known = row or EtaRow(tenant=tenant, task_id=task_id, stop_id=stop_id)
+    event, at = fact.event, fact.source.event_time
+    match event:
+        case TaskCreated():
+            return planned(known, next(stop for stop in event.stops if stop.stop_id == stop_id))
+        case ReturnStarted():
+            return planned(known, event.stop)
+        case EtaForecast():
+            return forecast(known, event, fact)
+        case StopArrived():
+            return replace(known, arrived_at=known.arrived_at or at)
+        case StopCompleted():
+            return replace(known, ended="completed", completed_at=at)
+        case StopFailed() | StopSkipped():
+            return replace(known, ended=ENDS[type(event)])
+        case _:
+            return known
+
+
+def planned(row: EtaRow, stop: Stop) -> EtaRow:
+    return replace(row, kind=stop.kind, window_end=stop.window.end if stop.window else None)
+
+
+def forecast(row: EtaRow, event: EtaForecast, fact: Fact) -> EtaRow:
+    """The latest and the first by the fix's time; riders on different partitions may have told of one stop."""
+    source = fact.source
+    told = (source.event_time, source.event_id)
+    if row.forecast_at is None or row.forecast_id is None or told > (row.forecast_at, row.forecast_id):
+        row = replace(
+            row,
+            rider_id=source.aggregate_id,
+            p10=event.p10,
+            p50=event.p50,
+            p90=event.p90,
+            remaining_m=event.remaining_m,
+            model=event.model,
+            source=event.source,
+            forecast_at=source.event_time,
+            forecast_id=source.event_id,
+        )
+    if (
+        row.first_forecast_at is None
+        or row.first_forecast_id is None
+        or told < (row.first_forecast_at, row.first_forecast_id)
+    ):
+        row = replace(row, first_p50=event.p50, first_forecast_at=source.event_time, first_forecast_id=source.event_id)
+    return row
+
+
+ETAS = ReadModel(
+    name="etas",
+    version=1,
+    table=TABLE,
+    row=EtaRow,
+    key=("tenant", "task_id", "stop_id"),
+    events=frozenset({TaskCreated, ReturnStarted, EtaForecast, StopArrived, *ENDS}),
+    keys=keys,
+    apply=apply,
+)
+
+RISK = """
+CASE WHEN window_end IS NULL THEN NULL
+     WHEN completed_at IS NOT NULL THEN CASE WHEN completed_at > window_end THEN 'late' ELSE 'on_time' END
+     WHEN ended IS NOT NULL OR p50 IS NULL THEN NULL
+     WHEN p50 > window_end THEN 'late'
+     WHEN p90 > window_end THEN 'at_risk'
+     ELSE 'on_time' END
+"""
+"""By the odds: more likely than not after the window's end, or in one case of ten."""
+
+PAGE = f"""
+SELECT tenant, task_id, stop_id, kind, window_end, rider_id, p10, p50, p90, remaining_m, model, source, forecast_at,
+       first_p50, first_forecast_at, arrived_at, completed_at, ended, {RISK} AS risk,
+       task_id || '/' || stop_id AS id
+FROM etas
+WHERE tenant = %(tenant)s AND forecast_at IS NOT NULL
+  AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s)
+  AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
+  AND (%(open)s::boolean IS NULL OR (ended IS NULL) = %(open)s)
+  AND (%(at)s::timestamptz IS NULL OR (forecast_at, task_id || '/' || stop_id) > (%(at)s, %(id)s))
+ORDER BY forecast_at, id
+LIMIT %(limit)s
+"""
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Stops with a forecast, with their risk. Filters: task_id, rider_id, open; after (at, id); limit."""
+    wanted = dict.fromkeys(("task_id", "rider_id", "open", "at", "id"))
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE.encode(), wanted | filters | {"tenant": tenant})
+        return await cursor.fetchall()

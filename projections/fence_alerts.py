@@ -1,0 +1,110 @@
+"""Who entered and left which fence, when, and was it corrected since?"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel
+from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected, Transition
+
+TABLE = """
+CREATE TABLE {table} (
+    tenant       text        NOT NULL,
+    signal_id    text        NOT NULL,
+    geofence_id  text        NOT NULL,
+    rider_id     text        NOT NULL,
+    device_id    text        NOT NULL,
+    transition   text        NOT NULL,
+    at           timestamptz NOT NULL,
+    told_at      timestamptz NOT NULL,
+    state        text        NOT NULL,
+    late         boolean     NOT NULL,
+    recorded_at  timestamptz NOT NULL,
+    corrected_at timestamptz,
+    PRIMARY KEY (tenant, signal_id)
+);
+CREATE INDEX ON {table} (tenant, recorded_at, signal_id);
+CREATE INDEX ON {table} (tenant, rider_id, recorded_at);
+CREATE INDEX ON {table} (tenant, geofence_id, recorded_at)
+"""
+
+
+class FenceAlertRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    signal_id: str
+    geofence_id: str
+    rider_id: str
+    device_id: str
+    transition: Transition
+    at: datetime
+    """When it happened, as it stands now."""
+    told_at: datetime
+    """When it had happened, as it was told first."""
+    state: str = "standing"
+    """standing, moved, or withdrawn: it never happened."""
+    late: bool
+    recorded_at: datetime
+    corrected_at: datetime | None = None
+
+
+def keys(fact: Fact) -> Sequence[Key]:
+    """A correction names the signal that told of it first."""
+    event, source = fact.event, fact.source
+    signal = event.supersedes if isinstance(event, GeofenceTransitionCorrected) else source.event_id
+    return ((source.tenant, signal),)
+
+
+def apply(row: FenceAlertRow | None, fact: Fact, key: Key) -> FenceAlertRow:
+    event, source = fact.event, fact.source
+    if isinstance(event, GeofenceTransitionCorrected):
+        assert row is not None, "what is corrected was told before, on the same partition"
+        state = "withdrawn" if event.at is None else "moved"
+        return replace(row, at=event.at or row.at, state=state, corrected_at=source.recorded_at)
+    assert isinstance(event, (GeofenceEntered, GeofenceExited)), "the model follows no other"
+    return FenceAlertRow(
+        tenant=source.tenant,
+        signal_id=source.event_id,
+        geofence_id=event.geofence_id,
+        rider_id=source.aggregate_id,
+        device_id=event.device_id,
+        transition="entered" if isinstance(event, GeofenceEntered) else "exited",
+        at=event.at,
+        told_at=event.at,
+        late=event.late,
+        recorded_at=source.recorded_at,
+    )
+
+
+FENCE_ALERTS = ReadModel(
+    name="fence_alerts",
+    version=1,
+    table=TABLE,
+    row=FenceAlertRow,
+    key=("tenant", "signal_id"),
+    events=frozenset({GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected}),
+    keys=keys,
+    apply=apply,
+)
+
+PAGE = """
+SELECT * FROM fence_alerts
+WHERE tenant = %(tenant)s
+  AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
+  AND (%(geofence_id)s::text IS NULL OR geofence_id = %(geofence_id)s)
+  AND (%(at)s::timestamptz IS NULL OR (recorded_at, signal_id) > (%(at)s, %(id)s))
+ORDER BY recorded_at, signal_id
+LIMIT %(limit)s
+"""
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Transitions in the order in which they were recorded. Filters: rider_id, geofence_id; after (at, id); limit."""
+    wanted = dict.fromkeys(("rider_id", "geofence_id", "at", "id"))
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        return await cursor.fetchall()

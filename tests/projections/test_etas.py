@@ -1,0 +1,135 @@
+"""A stop's forecast and its fate come from two topics: in whatever order they come, the row is the same."""
+
+import itertools
+from datetime import datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from story import NOON, minutes
+
+from projections.etas import ETAS, EtaRow
+from projections.fence_alerts import FENCE_ALERTS, FenceAlertRow
+from projections.folding import Parked, folded
+from projections.model import Fact, ReadModel
+from schemas import catalog
+from schemas.geo import Window
+from schemas.message import Event, GeofenceId, OutletSlug, RiderId, StopId, TaskId, TenantSlug
+from schemas.record import Stored, derived_headers, envelope_of, source_of
+from schemas.signals import EtaForecast, GeofenceEntered, GeofenceTransitionCorrected
+from schemas.task import Stop, StopCompleted, TaskCreated
+
+TASK = TaskId("task-1")
+STOP = StopId("stop-2")
+
+
+def fact(event: Event, at: datetime, event_id: str, subject: str) -> Fact:
+    headers = derived_headers(
+        event_id=event_id,
+        type_name=catalog.BY_CLASS[type(event)].name,
+        source="/logistics/test/stream/0",
+        event_time=at,
+        recorded_at=at,
+        subject=subject,
+        tenant="acme",
+        actor="telemetry",
+        epoch=1,
+    )
+    stored = Stored("logistics.signals", 0, 0, subject.encode(), b"", headers)
+    return Fact(event, source_of(envelope_of(stored), stored), envelope_of(stored), stored)
+
+
+def eta(minute: float, rider: str = "ann") -> Fact:
+    forecast = EtaForecast(
+        task_id=TASK,
+        stop_id=STOP,
+        p10=minutes(minute + 5),
+        p50=minutes(minute + 10),
+        p90=minutes(minute + 20),
+        remaining_m=1_000,
+        model="factor-1",
+        source="osrm",
+    )
+    return fact(forecast, minutes(minute), f"{rider}-{minute}", rider)
+
+
+def created() -> Fact:
+    stop = Stop(
+        stop_id=STOP,
+        kind="dropoff",
+        location=None,
+        address=None,
+        contact=None,
+        window=Window(start=NOON, end=minutes(30)),
+        service_seconds=60,
+        goods_ready_at=None,
+        required_proof=[],
+        pin_hash=None,
+    )
+    event = TaskCreated(
+        kind="delivery",
+        outlet=OutletSlug("kamppi"),
+        stops=[stop],
+        parcels=[],
+        external_reference=None,
+        source="shop",
+        shipment_id=None,
+        metadata={},
+        tracking_code="CV-20260301-ABCDEF",
+        tracking_token_hash="",
+        max_attempts=2,
+        arrival_radius_m=150,
+        pin_attempts=5,
+    )
+    return fact(event, NOON, "created", TASK)
+
+
+def completed() -> Fact:
+    return fact(StopCompleted(stop_id=STOP, rider_id=RiderId("ann"), round=1), minutes(25), "completed", TASK)
+
+
+def rows(model: ReadModel, facts: list[Fact]) -> dict[tuple[object, ...], object]:
+    parked = Parked()
+    kept, _ = folded(model, facts, {}, parked)
+    assert not parked.fresh
+    return kept
+
+
+def test_the_row_is_the_same_however_the_topics_interleave():
+    task, ann, bob = [created(), completed()], [eta(1), eta(3), eta(5)], [eta(3, "bob")]
+    orders = set(itertools.permutations("ttaaab"))
+    folded_rows = []
+    for order in orders:
+        queues = {"t": list(task), "a": list(ann), "b": list(bob)}
+        folded_rows.append(rows(ETAS, [queues[which].pop(0) for which in order]))
+    assert len(orders) == 60
+    assert all(each == folded_rows[0] for each in folded_rows)
+    [row] = folded_rows[0].values()
+    assert isinstance(row, EtaRow)
+    assert (row.p50, row.first_p50, row.ended, row.window_end) == (minutes(15), minutes(11), "completed", minutes(30))
+
+
+@given(st.permutations(range(6)))
+def test_the_latest_forecast_stands_and_the_first_is_kept(order):
+    [row] = rows(ETAS, [eta(minute) for minute in order]).values()
+    assert isinstance(row, EtaRow)
+    assert (row.forecast_at, row.first_forecast_at) == (minutes(5), NOON)
+
+
+def test_a_correction_moves_the_transition_that_was_told_first():
+    at = NOON + timedelta(minutes=5)
+    entered = GeofenceEntered(geofence_id=GeofenceId("f"), device_id="phone", at=at, fix=None, late=False)
+    corrected = GeofenceTransitionCorrected(
+        supersedes="s-1", geofence_id=GeofenceId("f"), transition="entered", at=NOON
+    )
+    gone = GeofenceTransitionCorrected(supersedes="s-1", geofence_id=GeofenceId("f"), transition="entered", at=None)
+    facts = [fact(entered, at, "s-1", "ann"), fact(corrected, NOON, "s-2", "ann")]
+    [row] = rows(FENCE_ALERTS, facts).values()
+    assert isinstance(row, FenceAlertRow)
+    assert (row.state, row.at, row.told_at) == ("moved", NOON, at)
+    [row] = rows(FENCE_ALERTS, [*facts, fact(gone, NOON, "s-3", "ann")]).values()
+    assert isinstance(row, FenceAlertRow)
+    assert (row.state, row.at) == ("withdrawn", NOON)
+
+
+def test_tenants_do_not_share_rows():
+    assert {TenantSlug(str(key[0])) for key in rows(ETAS, [eta(1)])} == {"acme"}
