@@ -5,14 +5,16 @@ from typing import Any
 
 import msgspec
 
-from gateway.allowed import CLOSED_FIELDS, READERS, Roles
+from gateway.allowed import CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
 from gateway.commands import OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
+from gateway.fixes import FixesAnswer
 from gateway.parameters import MIN_VERSION, Parameter
 from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
 from gateway.queries import LISTINGS, SINGLES, UNSHOWN, Listing, Single
 from schemas.directory import CreateOutlet, CreateTenant, TenantRules
+from schemas.fixes import FixBatch
 from schemas.task import CreateTask
 
 type Json = dict[str, Any]
@@ -26,6 +28,7 @@ command did. Personal data are shown to those who need them, otherwise as `hidde
 """
 REF = "#/components/schemas/{name}"
 COMMAND_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503)
+FIX_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
 READ_STATUSES = (400, 401, 403, 404, 429, 500, 503)
 HEADERS: Mapping[str, Json] = {
     "IdempotencyKey": {
@@ -178,6 +181,7 @@ def other_paths() -> Json:
                 more=(413,),
             )
         },
+        "/v1/{tenant}/fixes": {"post": fixes_operation()},
         "/problems/{code}": {"get": free("readProblem", "About a kind of problem.", html, ("code",), (404,))},
         "/livez": {"get": free("livez", "Whether the process answers.", ok)},
         "/readyz": {"get": ready()},
@@ -245,6 +249,26 @@ def single_operation(single: Single) -> Json:
     name = single.plural.removesuffix("s").title()
     wanted = {"min_version": MIN_VERSION}
     return read(f"read{name}", single.about, single.readers, content, wanted, ("ETag", "Consistency"), path=("id",))
+
+
+def fixes_operation() -> Json:
+    about = "Accepted means on the log. Fixes off duty are dropped and counted; those of a device that nobody held are"
+    return {
+        "operationId": "sendFixes",
+        "tags": ["fixes"],
+        "summary": "Up to 500 fixes of one device.",
+        "description": f"{about} put aside. {roles_text(FIX_SENDERS)}",
+        "parameters": [path_parameter("tenant"), parameter_ref("RequestId")],
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="FixBatch")})},
+        "responses": {
+            "202": {
+                "description": "On the log.",
+                "content": json_content({"$ref": REF.format(name="FixesAnswer")}),
+                "headers": named(["RequestId"]),
+            }
+        }
+        | problems(FIX_STATUSES),
+    }
 
 
 def history_operation(plural: str) -> Json:
@@ -316,7 +340,7 @@ def components() -> Json:
     commands = [known.cls for known in OPEN]
     rows = list({read.model.row for read in (*LISTINGS, *SINGLES)})
     rows.sort(key=lambda row: str(row.__name__))
-    others = [CommandAnswer, TaskAnswer, ProblemBody, TenantRules]
+    others = [CommandAnswer, TaskAnswer, ProblemBody, TenantRules, FixBatch, FixesAnswer]
     _, schemas = msgspec.json.schema_components([*commands, *rows, *others], ref_template=REF)
     for cls, names in CLOSED_FIELDS.items():
         for name in names:
@@ -331,6 +355,12 @@ def components() -> Json:
         "outcome": {"type": ["string", "null"]},
         "reason_code": {"type": ["string", "null"]},
     }
+    schemas["EtaRow"]["properties"] |= {
+        "id": {"type": "string"},
+        "risk": {"enum": ["on_time", "at_risk", "late", None]},
+    }
+    for unshown in ("forecast_id", "first_forecast_id"):
+        del schemas["EtaRow"]["properties"][unshown]
     return schemas | {
         "Sealed": PERSONAL,
         "CloudEvent": CLOUD_EVENT,

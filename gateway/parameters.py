@@ -19,6 +19,7 @@ MAX_LIMIT = 500
 TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,79}")
 NUMBER = re.compile(r"\d{1,15}")
+DEGREES = re.compile(r"-?\d{1,3}(\.\d{1,12})?", re.ASCII)
 
 type Check = Callable[[str], Any]
 
@@ -57,6 +58,33 @@ def number(lowest: int, highest: int, about: str, default: int | None = None) ->
 
     schema = {"type": "integer", "minimum": lowest, "maximum": highest}
     return Parameter(check, schema if default is None else schema | {"default": default}, about)
+
+
+def flag(about: str) -> Parameter:
+    def check(value: str) -> bool:
+        if value not in ("true", "false"):
+            raise ValueError("must be true or false")
+        return value == "true"
+
+    return Parameter(check, {"type": "boolean"}, about)
+
+
+def box(about: str) -> Parameter:
+    """west,south,east,north in degrees; a box across the antimeridian has its west east of its east."""
+
+    def check(value: str) -> dict[str, float]:
+        parts = value.split(",")
+        if len(parts) != 4 or not all(DEGREES.fullmatch(part) for part in parts):
+            raise ValueError("must be west,south,east,north in degrees")
+        west, south, east, north = map(float, parts)
+        if max(abs(west), abs(east)) > 180 or max(abs(south), abs(north)) > 90:
+            raise ValueError("must have longitudes within -180..180 and latitudes within -90..90")
+        if south > north:
+            raise ValueError("must have its south below its north")
+        return {"west": west, "south": south, "east": east, "north": north}
+
+    schema = {"type": "string", "pattern": r"^-?\d{1,3}(\.\d{1,12})?(,-?\d{1,3}(\.\d{1,12})?){3}$"}
+    return Parameter(check, schema, about)
 
 
 class After(msgspec.Struct, frozen=True, array_like=True):

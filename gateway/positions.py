@@ -15,7 +15,9 @@ from gateway import metrics
 from gateway.call import Call
 from gateway.door import Limits, Pool
 from gateway.problems import Problem
-from projections.model import ReadModel
+from projections.live_map import LIVE_MAP
+from projections.model import Readable
+from projections.quarantine import QUARANTINE
 from schemas.position import BadToken, Vector, reached, vector
 
 POLL_S = 0.1
@@ -28,12 +30,18 @@ WAIT = re.compile(r"(?:^|,)\s*wait=(\d{1,6})\s*(?:,|$)")
 OF_ONE = """
 SELECT topic, partition, next_offset
 FROM projection_positions JOIN read_models USING (model, version)
-WHERE model = %s
+WHERE model = %(model)s
+UNION ALL
+SELECT topic, partition, next_offset FROM stream_places WHERE %(model)s = ANY(%(streamed)s)
 """
 OF_ALL = """
 SELECT model, topic, partition, next_offset
 FROM projection_positions JOIN read_models USING (model, version)
+UNION ALL
+SELECT streamed, topic, partition, next_offset FROM stream_places, unnest(%s::text[]) AS streamed
 """
+STREAMED = [LIVE_MAP.name, QUARANTINE.name]
+"""They stand where the telemetry stream stands."""
 
 logger = structlog.get_logger("gateway")
 
@@ -60,7 +68,7 @@ class Positions:
                 logger.warning("positions cannot be read", error=repr(lost))
                 await asyncio.sleep(RECONNECT_S)
 
-    async def until(self, model: ReadModel, wanted: Vector, wait_s: float) -> None:
+    async def until(self, model: Readable, wanted: Vector, wait_s: float) -> None:
         """Raises Problem where the model has not come to `wanted` in time."""
         until_s = monotonic() + wait_s
         with self.waiting():
@@ -118,7 +126,7 @@ class Positions:
 
     async def _look(self, connection: AsyncConnection[Any]) -> None:
         at: dict[str, Vector] = {}
-        cursor = await connection.execute(OF_ALL)
+        cursor = await connection.execute(OF_ALL, (STREAMED,))
         for model, topic, partition, next_offset in await cursor.fetchall():
             at.setdefault(model, {})[topic, partition] = next_offset
         if at != self._at:
@@ -128,13 +136,13 @@ class Positions:
             moved.set()
 
 
-async def position_of(connection: AsyncConnection[Any], model: ReadModel) -> Vector:
+async def position_of(connection: AsyncConnection[Any], model: Readable) -> Vector:
     """How far the model is that queries see. Read before the rows: they are at least as fresh."""
-    cursor = await connection.execute(OF_ONE, (model.name,))
+    cursor = await connection.execute(OF_ONE, {"model": model.name, "streamed": STREAMED})
     return {(topic, partition): offset for topic, partition, offset in await cursor.fetchall()}
 
 
-def wanted_of(call: Call, model: ReadModel) -> Vector:
+def wanted_of(call: Call, model: Readable) -> Vector:
     """What the read must have seen, of the topics that the model follows. Raises Problem."""
     word = call.header(b"logistics-consistency")
     if word is None:
@@ -152,7 +160,7 @@ def wait_of(call: Call, limits: Limits) -> float:
     return min(float(preferred[1]), limits.max_wait_s) if preferred else limits.wait_s
 
 
-def lagging(model: ReadModel, wanted: Mapping[tuple[str, int], int], at: Vector) -> Problem:
+def lagging(model: Readable, wanted: Mapping[tuple[str, int], int], at: Vector) -> Problem:
     behind = sum(max(0, offset - at.get(place, 0)) for place, offset in wanted.items())
     return Problem(
         "projection-lagging",

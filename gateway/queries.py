@@ -21,8 +21,10 @@ from gateway.parameters import (
     MIN_VERSION,
     After,
     Parameter,
+    box,
     choice,
     cursor_of,
+    flag,
     id_of,
     parameters_of,
     text,
@@ -35,14 +37,18 @@ from gateway.tokens import Caller
 from projections import (
     deadlines,
     dispatch_decisions,
+    etas,
+    fence_alerts,
     geofences,
+    live_map,
     outlets,
+    quarantine,
     rider_roster,
     task_board,
     task_detail,
     tender_board,
 )
-from projections.model import ReadModel
+from projections.model import Readable, ReadModel
 from schemas.position import Vector, token
 
 CONTACTS_AFTER_END = timedelta(hours=4)
@@ -58,15 +64,21 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """`order` names the columns of its keyset: a time and an id."""
 
     word: str
-    model: ReadModel
+    model: Readable
     page: Page
     filters: Mapping[str, Parameter]
     order: tuple[str, str]
     about: str
+    follows: tuple[str, ...] = ()
+    """The columns with the aggregates that a row is folded from, where they are not its key."""
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
         return {**self.filters, "limit": LIMIT, "after": CURSOR}
+
+    @property
+    def aggregates(self) -> tuple[str, ...]:
+        return self.follows or (self.model.key[1],)
 
 
 class Single(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +109,7 @@ LISTINGS = (
         page=rider_roster.page,
         filters={
             "status": choice(("invited", "approved", "rejected", "suspended"), "The rider's status."),
-            "on_shift": choice(("true", "false"), "Whether the rider takes new work."),
+            "on_shift": flag("Whether the rider takes new work."),
         },
         order=("created_at", "rider_id"),
         about="Who drives, who may, who is on shift, and what stands on their itineraries?",
@@ -145,6 +157,47 @@ LISTINGS = (
         order=("created_at", "geofence_id"),
         about="Which fences stand, in what shape, from when until when?",
     ),
+    Listing(
+        word="live-map",
+        model=live_map.LIVE_MAP,
+        page=live_map.page,
+        filters={
+            "bbox": box("west,south,east,north in degrees; it may cross the antimeridian."),
+            "rider_id": text("One rider."),
+        },
+        order=("observed_at", "rider_id"),
+        about="Where is each rider now? A rider sees themself.",
+    ),
+    Listing(
+        word="fence-alerts",
+        model=fence_alerts.FENCE_ALERTS,
+        page=fence_alerts.page,
+        filters={"rider_id": text("Who crossed."), "geofence_id": text("The fence.")},
+        order=("recorded_at", "signal_id"),
+        about="Who entered and left which fence, when, and was it corrected since? A rider sees their own.",
+        follows=("rider_id",),
+    ),
+    Listing(
+        word="etas",
+        model=etas.ETAS,
+        page=etas.page,
+        filters={
+            "task_id": text("The task."),
+            "rider_id": text("Who is on the way."),
+            "open": flag("Whether the stop is still ahead."),
+        },
+        order=("forecast_at", "id"),
+        about="When will each stop be reached, how sure is that, and is it late? A rider sees their own.",
+        follows=("task_id", "rider_id"),
+    ),
+    Listing(
+        word="quarantine",
+        model=quarantine.QUARANTINE,
+        page=quarantine.page,
+        filters={"device_id": text("The device."), "reason": choice(quarantine.REASONS, "Why it was put aside.")},
+        order=("received_at", "id"),
+        about="Which fixes were put aside, and why?",
+    ),
 )
 SINGLES = (
     Single(
@@ -186,8 +239,8 @@ class Queries:
 
         async def query(connection: Connection) -> tuple[list[Row], set[str]]:
             rows = await listing.page(connection, tenant_of(call), filters)
-            ids = [row[listing.model.key[1]] for row in rows]
-            return rows, await parked_of(connection, listing.model, ids)
+            ids = {row[column] for row in rows for column in listing.aggregates if row[column] is not None}
+            return rows, await parked_of(connection, listing.model, sorted(ids))
 
         (rows, parked), at = await self._reading.fresh(call, listing.model, query)
         page = rows[:limit]
@@ -266,9 +319,8 @@ class Queries:
 
 def filters_of(listing: Listing, given: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
     filters = {OWN_FILTER.get(name, name): given[name] for name in listing.filters if name in given}
-    if "on_shift" in filters:
-        filters["on_shift"] = filters["on_shift"] == "true"
-    if caller.role == "rider" and listing.word == "task-board":
+    filters |= filters.pop("bbox", {})
+    if caller.role == "rider" and "rider_id" in listing.filters:
         filters["rider_id"] = caller.subject
     after: After | None = given.get("after")
     return filters if after is None else filters | {"at": after.at, "id": after.id}

@@ -14,7 +14,7 @@ from gateway.call import Call
 from gateway.door import Door
 from gateway.positions import Positions, position_of, wait_of, wanted_of
 from gateway.problems import Problem
-from projections.model import ReadModel
+from projections.model import Readable
 from schemas.position import Vector, reached
 
 CONNECTION_S = 5.0
@@ -45,7 +45,7 @@ class Reading:
             raise Problem("read-models-unavailable", "the read models' database does not answer") from lost
 
     async def fresh[T](
-        self, call: Call, model: ReadModel, query: Callable[[Connection], Awaitable[T]]
+        self, call: Call, model: Readable, query: Callable[[Connection], Awaitable[T]]
     ) -> tuple[T, Vector]:
         """What the query finds once the model is as far as the request wants, and how far it was."""
         wanted = wanted_of(call, model)
@@ -59,7 +59,7 @@ class Reading:
             return await query(connection), at
 
     async def one(
-        self, call: Call, model: ReadModel, tenant: str, aggregate_id: str, min_version: int
+        self, call: Call, model: Readable, tenant: str, aggregate_id: str, min_version: int
     ) -> tuple[Row | None, Vector]:
         """One aggregate's row, at `min_version` at least. Raises Problem where that does not come in time."""
         until_s = monotonic() + wait_of(call, self._door.limits)
@@ -79,14 +79,14 @@ class Reading:
                     raise behind(model, version_of(row), min_version)
 
 
-async def row_of(connection: Connection, model: ReadModel, tenant: str, aggregate_id: str) -> Row | None:
+async def row_of(connection: Connection, model: Readable, tenant: str, aggregate_id: str) -> Row | None:
     statement = ONE.format(model=Identifier(model.name), key=Identifier(model.key[1]))
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(statement, (tenant, aggregate_id))
         return await cursor.fetchone()
 
 
-async def parked_of(connection: Connection, model: ReadModel, aggregate_ids: list[str]) -> set[str]:
+async def parked_of(connection: Connection, model: Readable, aggregate_ids: list[str]) -> set[str]:
     """Those whose rows do not follow the log any more, since a fact of theirs could not be folded."""
     cursor = await connection.execute(PARKED, (model.name, aggregate_ids))
     return {aggregate_id for (aggregate_id,) in await cursor.fetchall()}
@@ -97,7 +97,7 @@ def version_of(row: Row | None) -> int:
     return version
 
 
-def behind(model: ReadModel, version: int, wanted: int) -> Problem:
+def behind(model: Readable, version: int, wanted: int) -> Problem:
     return Problem(
         "projection-lagging",
         f"{model.name} has seen version {version} of it, not yet {wanted}",

@@ -163,15 +163,20 @@ PAGE = f"""
 SELECT tenant, task_id, stop_id, kind, window_end, rider_id, p10, p50, p90, remaining_m, model, source, forecast_at,
        first_p50, first_forecast_at, arrived_at, completed_at, ended, {RISK} AS risk,
        task_id || '/' || stop_id AS id
-FROM etas
+FROM (
+    SELECT etas.*, ended IS NULL AND NOT coalesce(task_board.state IN
+           ('completed', 'failed', 'cancelled', 'returned'), false) AS open
+    FROM etas LEFT JOIN (SELECT tenant, task_id, state FROM task_board) AS task_board USING (tenant, task_id)
+) AS known
 WHERE tenant = %(tenant)s AND forecast_at IS NOT NULL
   AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s)
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
-  AND (%(open)s::boolean IS NULL OR (ended IS NULL) = %(open)s)
+  AND (%(open)s::boolean IS NULL OR open = %(open)s)
   AND (%(at)s::timestamptz IS NULL OR (forecast_at, task_id || '/' || stop_id) > (%(at)s, %(id)s))
 ORDER BY forecast_at, id
 LIMIT %(limit)s
 """
+"""A stop is open until it has ended, or its task has by another way."""
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,10 +3,15 @@
 Fixes are kept for a while only, so beyond their retention this table does not come back from the log.
 """
 
+from datetime import datetime
 from typing import Any
 
+import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
+
+from projections.model import StreamTable
+from schemas.topics import FIXES
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS live_map (
@@ -24,15 +29,34 @@ CREATE TABLE IF NOT EXISTS live_map (
 ) WITH (fillfactor = 70)
 """
 
+
+class LiveMapRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    rider_id: str
+    device_id: str
+    lat: float
+    lon: float
+    accuracy_m: float
+    speed_mps: float | None
+    bearing_deg: float | None
+    observed_at: datetime
+    received_at: datetime
+
+
+LIVE_MAP = StreamTable(name="live_map", row=LiveMapRow, key=("tenant", "rider_id"), topics=frozenset({FIXES.name}))
+
 PAGE = """
-SELECT *, rider_id AS id FROM live_map
+SELECT * FROM live_map
 WHERE tenant = %(tenant)s
-  AND (%(west)s::float8 IS NULL OR lon BETWEEN %(west)s AND %(east)s AND lat BETWEEN %(south)s AND %(north)s)
+  AND (%(west)s::float8 IS NULL OR lat BETWEEN %(south)s AND %(north)s AND
+       CASE WHEN %(west)s <= %(east)s THEN lon BETWEEN %(west)s AND %(east)s
+            ELSE lon >= %(west)s OR lon <= %(east)s END)
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(at)s::timestamptz IS NULL OR (observed_at, rider_id) > (%(at)s, %(id)s))
 ORDER BY observed_at, rider_id
 LIMIT %(limit)s
 """
+"""A box from west to east may cross the antimeridian."""
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:

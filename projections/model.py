@@ -65,6 +65,19 @@ class ReadModel(msgspec.Struct, frozen=True, kw_only=True):
         return {name: sql_type(hints[name]) for name in self.row.__struct_fields__}
 
 
+class StreamTable(msgspec.Struct, frozen=True, kw_only=True):
+    """A table that a stream writes in one transaction with its own place. It folds no facts, so nothing is parked."""
+
+    name: str
+    row: type[Any]
+    key: tuple[str, ...]
+    topics: frozenset[str]
+
+
+type Readable = ReadModel | StreamTable
+"""What a query can ask."""
+
+
 def sql_type(tp: Any) -> str:
     opened = plain(tp)
     members = [m for m in getattr(opened, "__args__", ()) if m is not type(None)]

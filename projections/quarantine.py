@@ -6,8 +6,12 @@ Fixes are kept for a while only, and so is this: `forget` removes what is older 
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
+
+from projections.model import StreamTable
+from schemas.topics import FIXES
 
 REASONS = ("invalid", "duplicate", "outdated", "future", "unbound")
 
@@ -31,8 +35,24 @@ CREATE INDEX IF NOT EXISTS quarantine_by_device ON quarantine (tenant, device_id
 """
 """(partition, offset) is the frame's place in `logistics.fixes`, `place` the fix's in the frame."""
 
+
+class QuarantineRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    id: str
+    """In the order of the log within one partition."""
+    device_id: str
+    rider_id: str | None
+    reason: str
+    lat: float
+    lon: float
+    observed_at: datetime
+    received_at: datetime
+
+
+QUARANTINE = StreamTable(name="quarantine", row=QuarantineRow, key=("tenant", "id"), topics=frozenset({FIXES.name}))
+
 PAGE = """
-SELECT device_id, rider_id, reason, lat, lon, observed_at, received_at,
+SELECT tenant, device_id, rider_id, reason, lat, lon, observed_at, received_at,
        lpad("partition"::text, 5, '0') || '.' || lpad("offset"::text, 20, '0') || '.' || lpad(place::text, 5, '0') AS id
 FROM quarantine
 WHERE tenant = %(tenant)s

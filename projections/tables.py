@@ -37,7 +37,18 @@ OURS = (
     )
     """,
 )
-STREAMS_OWN = (live_map.TABLE, quarantine.TABLE)
+STREAM_PLACES = """
+CREATE TABLE IF NOT EXISTS stream_places (
+    topic        text   NOT NULL,
+    "partition"  bigint NOT NULL,
+    next_offset  bigint NOT NULL,
+    next_signal  bigint NOT NULL,
+    PRIMARY KEY (topic, "partition")
+) WITH (fillfactor = 50)
+"""
+"""`next_signal` is where the signals of what comes after the place will stand."""
+
+STREAMS_OWN = (STREAM_PLACES, live_map.TABLE, quarantine.TABLE)
 """Tables that a stream keeps itself, in one transaction with its place."""
 
 MIGRATION_LOCK = 4_103_001

@@ -11,13 +11,6 @@ from streams.source import Batch, Place
 from streams.telemetry.partition import AsideRow, LiveRow, Rider, RiderKey, kept, restored
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS stream_places (
-    topic        text   NOT NULL,
-    "partition"  bigint NOT NULL,
-    next_offset  bigint NOT NULL,
-    next_signal  bigint NOT NULL,
-    PRIMARY KEY (topic, "partition")
-) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS stream_riders (
     "partition" bigint NOT NULL,
     tenant      text   NOT NULL,
@@ -26,7 +19,7 @@ CREATE TABLE IF NOT EXISTS stream_riders (
     PRIMARY KEY ("partition", tenant, rider_id)
 ) WITH (fillfactor = 70)
 """
-"""`next_signal` is where the signals of what comes after the place will stand."""
+"""What the stream alone reads; its place and what others read are made with the read models."""
 
 BEGIN = """
 INSERT INTO stream_places SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
@@ -121,6 +114,7 @@ class Store:
                     await connection.execute(SHOW, columns(live, LiveRow.__struct_fields__))
                 if aside:
                     await connection.execute(PUT_ASIDE, columns(aside, AsideRow.__struct_fields__))
+                await connection.execute("SELECT pg_notify('logistics_positions', '')")
                 await pipeline.sync()
             for each, move in zip(ordered, moves, strict=True):
                 if move.rowcount != 1:
