@@ -62,6 +62,21 @@ def status(data: Data = None, json: Json = False) -> None:
     raise typer.Exit(status(data, json))
 
 
+@app.command()
+def token(
+    tenant: Annotated[str, typer.Option(help="The tenant's slug; * for every tenant (operators)")],
+    role: Annotated[str, typer.Option(help="integrator, dispatcher, rider, analyst, auditor or operator")],
+    subject: Annotated[str | None, typer.Option(help="Who it is; of a rider the id")] = None,
+    ttl: Annotated[str, typer.Option(help="How long it is valid: 90s, 30m, 12h, 7d")] = "12h",
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Sign a bearer token."""
+    from infra.token import token
+
+    token(tenant, role, subject, ttl, data, json)
+
+
 def main() -> None:
     try:
         app()
