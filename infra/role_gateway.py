@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from infra.settings import Settings
 from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
 from schemas.topics import FLEET
+from streams.routing.tiles import OsrmTiles
 
 POOL = 16
 
@@ -48,53 +49,76 @@ def internal_key(secrets: Secrets) -> bytes:
 
 async def serve_gateway(settings: Settings) -> None:
     """Until it is cancelled or told to stop. Raises what keeps the shards from opening."""
-    keyring, policy = Keyring(secret(settings, "key_encryption_key")), Policy()
-    secrets = Secrets(secret(settings, "server_secret"))
-    shards = Shards(
-        client_args=client_args(settings),
-        cluster=settings.cluster,
-        partitions=settings.partitions,
-        keyring=keyring,
-        policy=policy,
-        secrets=secrets,
-        clock=real_time,
-        owner=f"{socket.gethostname()}:{os.getpid()}",
-        address=f"127.0.0.1:{settings.internal_port}",
-    )
-    await shards.start()
-    bindings = Bindings()
-    fleet = Follower(client_args(settings), [FLEET.name], lambda stored: bind(bindings, stored))
-    frames = KafkaFrameLog(client_args(settings), settings.cluster, real_time)
-    await fleet.start()
-    await frames.start()
-    pool = AsyncConnectionPool[AsyncConnection[Any]](
-        settings.postgres.get_secret_value(), min_size=2, max_size=POOL, open=False
-    )
-    await pool.open()
-    door = Door(
-        desk=shards,
-        pool=pool,
-        keyring=keyring,
-        secrets=secrets,
-        tokens=Tokens(secret(settings, "token_key")),
-        bindings=bindings,
-        frames=frames,
-        policy=policy,
-        clock=real_time,
-        partitions=settings.partitions,
-        cluster=settings.cluster,
-        readiness=lambda: readiness(shards, pool),
-        limits=Limits(rate_per_s=settings.rate_per_s, burst=settings.rate_burst),
-    )
-    public = server(app(door), settings.http_host, settings.http_port, lifespan="on")
-    internal = server(listener(shards, internal_key(secrets)), "127.0.0.1", settings.internal_port)
+    gateway = Gateway(settings, real_time)
+    await gateway.start()
+    public = server(app(gateway.door), settings.http_host, settings.http_port, lifespan="on")
+    internal = server(gateway.internal, "127.0.0.1", settings.internal_port)
     try:
         await asyncio.gather(public.serve(), internal.serve())
     finally:
-        await fleet.stop()
-        await frames.stop()
-        await shards.stop()
-        await pool.close()
+        await gateway.stop()
+
+
+class Gateway:
+    """The door and the shards behind it. `clock` is what decisions take for now."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        args = client_args(settings)
+        keyring, policy = Keyring(secret(settings, "key_encryption_key")), Policy()
+        secrets = Secrets(secret(settings, "server_secret"))
+        self.shards = Shards(
+            client_args=args,
+            cluster=settings.cluster,
+            partitions=settings.partitions,
+            keyring=keyring,
+            policy=policy,
+            secrets=secrets,
+            clock=clock,
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+            address=f"127.0.0.1:{settings.internal_port}",
+        )
+        bindings = Bindings()
+        self._fleet = Follower(args, [FLEET.name], lambda stored: bind(bindings, stored))
+        self._frames = KafkaFrameLog(args, settings.cluster, clock)
+        self._pool = AsyncConnectionPool[AsyncConnection[Any]](
+            settings.postgres.get_secret_value(), min_size=2, max_size=POOL, open=False
+        )
+        self._streets = OsrmTiles(settings.osrm)
+        self.door = Door(
+            desk=self.shards,
+            pool=self._pool,
+            keyring=keyring,
+            secrets=secrets,
+            tokens=Tokens(secret(settings, "token_key")),
+            bindings=bindings,
+            frames=self._frames,
+            policy=policy,
+            clock=clock,
+            partitions=settings.partitions,
+            cluster=settings.cluster,
+            readiness=lambda: readiness(self.shards, self._pool),
+            limits=Limits(rate_per_s=settings.rate_per_s, burst=settings.rate_burst),
+            streets=self._streets,
+        )
+        self.internal = listener(self.shards, internal_key(secrets))
+
+    async def start(self) -> None:
+        """Raises what keeps the shards from opening."""
+        await self.shards.start()
+        await self._fleet.start()
+        await self._frames.start()
+        await self._pool.open()
+
+    async def stop(self) -> None:
+        await self._fleet.stop()
+        await self._frames.stop()
+        await self.shards.stop()
+        await self._pool.close()
+        await self._streets.close()
+
+    async def caught_up(self) -> bool:
+        """Whether it knows of every device on the log who holds it."""
+        return await self._fleet.caught_up()
 
 
 def bind(bindings: Bindings, stored: Stored) -> None:

@@ -71,6 +71,7 @@ class Streams:
         self._keys = Follower(args, [KEYS.name], self._learn_key)
         self._facts = Follower(args, [DIRECTORY.name, FLEET.name], self._learn)
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
+        self._ends = AIOKafkaConsumer(**args, enable_auto_commit=False)
         self._router = OsrmRouter(settings.osrm)
         self._telemetry = Telemetry(
             Store(pool),
@@ -85,6 +86,7 @@ class Streams:
     async def start(self) -> None:
         await Store(self._pool).make()
         await self._producer.start()
+        await self._ends.start()
         await self._keys.start()
         await self._facts.start()
         await self._source.start()
@@ -101,6 +103,7 @@ class Streams:
         await self._telemetry.close()
         await self._facts.stop()
         await self._keys.stop()
+        await self._ends.stop()
         await self._producer.stop()
         await self._router.close()
 
@@ -108,13 +111,8 @@ class Streams:
         """Whether every frame on the log is folded, and every fact is known by which the next one will be."""
         if not (await self._keys.caught_up() and await self._facts.caught_up()):
             return False
-        consumer = AIOKafkaConsumer(**self._args, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            places = [TopicPartition(FIXES.name, p) for p in range(self._settings.partitions)]
-            ends = await consumer.end_offsets(places)
-        finally:
-            await consumer.stop()
+        places = [TopicPartition(FIXES.name, p) for p in range(self._settings.partitions)]
+        ends = await self._ends.end_offsets(places)
         done = self._telemetry.places_done
         return all(done.get(place.partition, -1) >= end for place, end in ends.items())
 
