@@ -77,6 +77,22 @@ def token(
     token(tenant, role, subject, ttl, data, json)
 
 
+@app.command()
+def topics(data: Data = None, json: Json = False) -> None:
+    """Show the log's topics: what they hold, how they are kept, and where that is not as it should be."""
+    from infra.topics import topics
+
+    raise typer.Exit(topics(data, json))
+
+
+@app.command()
+def migrate(data: Data = None, json: Json = False) -> None:
+    """Make the tables that are missing in Postgres."""
+    from infra.migrate import migrate
+
+    migrate(data, json)
+
+
 def main() -> None:
     try:
         app()

@@ -19,7 +19,7 @@ class AlreadyRunning(RuntimeError):
 
 
 class NotRunning(RuntimeError):
-    """No address was set and nothing runs on this data."""
+    """No address was set and nothing runs on this data, or what is set does not answer."""
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,12 +1,15 @@
 """Our topics on a cluster: made where they are missing, checked where they are there."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
 
+from infra.endpoints import NotRunning
 from infra.settings import Settings
 from schemas.topics import TOPICS, Topic
 
@@ -39,11 +42,24 @@ def client_args(settings: Settings, bootstrap: str | None = None) -> dict[str, A
     return args
 
 
+@asynccontextmanager
+async def administering(args: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Raises NotRunning where the cluster does not answer."""
+    admin = AIOKafkaAdminClient(**args)
+    try:
+        await admin.start()
+    except (KafkaError, OSError) as failed:
+        await admin.close()
+        raise NotRunning(f"Kafka at {args['bootstrap_servers']} does not answer: {failed}") from failed
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
 async def ensure_topics(settings: Settings, args: Mapping[str, Any]) -> list[str]:
     """The names of the topics that were made. Raises WrongTopic where one that is there does not fit."""
-    admin = AIOKafkaAdminClient(**args)
-    await admin.start()
-    try:
+    async with administering(args) as admin:
         there = set(await admin.list_topics())
         missing = [topic for topic in TOPICS if topic.name not in there]
         await check(admin, settings, [topic for topic in TOPICS if topic.name in there])
@@ -53,8 +69,6 @@ async def ensure_topics(settings: Settings, args: Mapping[str, Any]) -> list[str
                 if code not in (0, 36):
                     raise WrongTopic(f"{name} could not be made: error {code} {message or ''}".strip())
         return [topic.name for topic in missing]
-    finally:
-        await admin.close()
 
 
 def wanted(settings: Settings, topic: Topic) -> dict[str, str]:
@@ -70,20 +84,43 @@ def new_topic(settings: Settings, topic: Topic) -> NewTopic:
 
 
 async def check(admin: AIOKafkaAdminClient, settings: Settings, topics: list[Topic]) -> None:
+    """Raises WrongTopic with everything that does not fit."""
+    found = [told for wrong in (await deviations(admin, settings, topics)).values() for told in wrong]
+    if found:
+        raise WrongTopic("\n".join(found))
+
+
+async def deviations(admin: AIOKafkaAdminClient, settings: Settings, topics: list[Topic]) -> dict[str, list[str]]:
+    """By topic of those that are there: where it is not as the log needs it."""
     if not topics:
-        return
-    for told in await admin.describe_topics([topic.name for topic in topics]):
-        topic = next(topic for topic in topics if topic.name == told["topic"])
-        partitions = topic.partitions or settings.partitions
-        if len(told["partitions"]) != partitions:
-            raise WrongTopic(
-                f"{topic.name} has {len(told['partitions'])} partitions, the log needs {partitions}: set "
-                "LOGISTICS_PARTITIONS to the log's count, which is fixed for its generation"
-            )
-    for topic, actual in zip(topics, await configs(admin, topics), strict=True):
-        for name, value in wanted(settings, topic).items():
-            if actual.get(name) != value:
-                raise WrongTopic(f"{topic.name}: {name} is {actual.get(name)}, the log needs {value}")
+        return {}
+    placed = {told["topic"]: told["partitions"] for told in await admin.describe_topics([t.name for t in topics])}
+    actual = await configs(admin, topics)
+    return {
+        topic.name: [*misplaced(settings, topic, placed[topic.name]), *misconfigured(settings, topic, config)]
+        for topic, config in zip(topics, actual, strict=True)
+    }
+
+
+def misplaced(settings: Settings, topic: Topic, partitions: list[Any]) -> list[str]:
+    found = []
+    if len(partitions) != (needed := topic.partitions or settings.partitions):
+        found.append(
+            f"{topic.name} has {len(partitions)} partitions, the log needs {needed}: set "
+            "LOGISTICS_PARTITIONS to the log's count, which is fixed for its generation"
+        )
+    replicas = min((len(partition["replicas"]) for partition in partitions), default=0)
+    if replicas < settings.replication:
+        found.append(f"{topic.name} has {replicas} replicas, LOGISTICS_REPLICATION wants {settings.replication}")
+    return found
+
+
+def misconfigured(settings: Settings, topic: Topic, actual: Mapping[str, str]) -> list[str]:
+    return [
+        f"{topic.name}: {name} is {actual.get(name)}, the log needs {value}"
+        for name, value in wanted(settings, topic).items()
+        if actual.get(name) != value
+    ]
 
 
 async def configs(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[dict[str, str]]:

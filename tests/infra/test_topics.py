@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from fresh import fresh_name
 
 from infra import kafka as topics
+from infra import topics as shown_topics
+from infra.endpoints import NotRunning
 from infra.kafka import WrongTopic, client_args, ensure_topics
 from infra.settings import Settings
 from schemas.topics import FOR_EVER, Topic
@@ -91,3 +94,44 @@ def test_clients_get_what_sasl_over_tls_needs():
     assert (args["sasl_mechanism"], args["sasl_plain_username"]) == ("SCRAM-SHA-512", "me")
     assert args["sasl_plain_password"] == "secret"
     assert args["ssl_context"].check_hostname
+
+
+async def test_everything_that_is_wrong_is_told_at_once(settings: Settings, ours: Topic, admin: AIOKafkaAdminClient):
+    await made(admin, ours, partitions=2, retention_ms="604800000", cleanup_policy="compact")
+    with pytest.raises(WrongTopic, match=r"(?s)2 partitions.*cleanup.policy is compact.*retention.ms is 604800000"):
+        await ensure_topics(settings, client_args(settings))
+
+
+async def test_topics_are_shown_with_what_they_hold_and_where_they_deviate(
+    settings: Settings, ours: Topic, admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
+):
+    lost = Topic(fresh_name("lost"))
+    monkeypatch.setattr(shown_topics, "TOPICS", (ours, lost))
+    await made(admin, ours, retention_ms="604800000")
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
+        for number in range(5):
+            await producer.send_and_wait(ours.name, b"x" * 100, partition=number % 3)
+    here, gone = await shown_topics.states(settings)
+    assert (here.partitions, here.replicas, here.records) == (3, 1, 5)
+    assert here.disk_bytes > 500
+    assert here.deviations == [f"{ours.name}: retention.ms is 604800000, the log needs -1"]
+    assert gone.deviations == [f"{lost.name} is not there: `logistics up` makes it"]
+
+
+async def test_a_cluster_that_does_not_answer_is_told():
+    nowhere = Settings(kafka="127.0.0.1:1")
+    with pytest.raises(NotRunning, match=r"Kafka at 127.0.0.1:1 does not answer"):
+        await ensure_topics(nowhere, client_args(nowhere))
+
+
+@pytest.mark.parametrize(
+    ("policy", "retention_ms", "words"),
+    [
+        ("delete", "-1", "for ever"),
+        ("delete", "2592000000", "30 days"),
+        ("compact", "-1", "the latest of each key"),
+        ("compact,delete", "-1", "compact,delete"),
+    ],
+)
+def test_how_a_topic_is_kept_is_told_in_words(policy: str, retention_ms: str, words: str):
+    assert shown_topics.kept({"cleanup.policy": policy, "retention.ms": retention_ms}) == words
