@@ -93,6 +93,21 @@ def migrate(data: Data = None, json: Json = False) -> None:
     migrate(data, json)
 
 
+@app.command()
+def check(
+    data: Data = None,
+    json: Json = False,
+    journals: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="The folder of the clients' journals (DATA/journals)"),
+    ] = None,
+) -> None:
+    """Judge what runs on this data: is every invariant of the log and of what follows from it kept?"""
+    from infra.check.command import check
+
+    raise typer.Exit(check(data, json, journals))
+
+
 def main() -> None:
     try:
         app()

@@ -93,6 +93,7 @@ def endpoints(settings: Settings) -> Endpoints:
         kafka=settings.kafka,
         postgres=settings.postgres.get_secret_value(),
         osrm=settings.osrm,
+        shards=settings.shards_address,
     )
 
 

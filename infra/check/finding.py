@@ -1,19 +1,30 @@
 """What a check found: which invariant, where, and what is wrong."""
 
+from collections.abc import Awaitable
+from typing import Literal
+
 import msgspec
+import structlog
 
 INVARIANTS = {
-    "I1": "versions are contiguous for each aggregate",
+    "I1": "an aggregate's versions are contiguous",
     "I2": "a command takes effect at most once",
     "I3": "what was acknowledged is in the log",
-    "I4": "the fold of the log is the owner's memory",
-    "I5": "a rebuilt read model is the live one, row for row",
-    "I7": "one winner a tender, one assignee a task, one party a parcel",
-    "I8": "a command's records stand together, and the projector stops between commands",
+    "I4": "an owner's memory is the fold of the log",
+    "I5": "read models are the fold of the log, both ways",
+    "I7": "one winner, one assignee, one party at a time",
+    "I8": "commands are whole, and readers stop between",
     "I9": "processes replayed from nothing add nothing",
     "I10": "the chain of hashes verifies",
 }
-MOST_TOLD = 20
+KEPT_AT_MOST = 100
+"""Findings of one invariant that are kept with their words; of the rest only the count."""
+
+logger = structlog.get_logger()
+
+
+class NotJudged(Exception):
+    """An invariant could not be looked at: says what stands in the way."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -23,24 +34,64 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one invariant. `looked_at` counts what was judged; `skipped` says why nothing was."""
+    """Of one invariant. `reason` says why it was not judged."""
 
     invariant: str
     meaning: str
     looked_at: int
-    findings: list[Finding]
-    skipped: str | None = None
+    """How many of what it is about were judged."""
+    state: Literal["holds", "broken", "nothing to judge", "not judged"]
+    broken: int = 0
+    """How many findings there are; `findings` holds the first of them."""
+    findings: list[Finding] = []
+    reason: str | None = None
 
     @property
-    def holds(self) -> bool:
-        return not self.findings
+    def passes(self) -> bool:
+        return self.state in ("holds", "nothing to judge")
 
 
-def verdict(invariant: str, looked_at: int, findings: list[Finding], skipped: str | None = None) -> Verdict:
+class Judgement:
+    """Of one invariant, while it is looked at."""
+
+    def __init__(self, invariant: str) -> None:
+        self.invariant = invariant
+        self.looked_at = 0
+        self._broken = 0
+        self._findings: list[Finding] = []
+
+    def found(self, where: str, what: str) -> None:
+        self._broken += 1
+        if len(self._findings) < KEPT_AT_MOST:
+            self._findings.append(Finding(self.invariant, where, what))
+
+    def verdict(self) -> Verdict:
+        return Verdict(
+            invariant=self.invariant,
+            meaning=INVARIANTS[self.invariant],
+            looked_at=self.looked_at,
+            state="broken" if self._broken else "holds",
+            broken=self._broken,
+            findings=self._findings,
+        )
+
+
+def nothing_to_judge(invariant: str, reason: str) -> Verdict:
     return Verdict(
-        invariant=invariant,
-        meaning=INVARIANTS[invariant],
-        looked_at=looked_at,
-        findings=findings,
-        skipped=skipped,
+        invariant=invariant, meaning=INVARIANTS[invariant], looked_at=0, state="nothing to judge", reason=reason
     )
+
+
+def not_judged(invariant: str, reason: str) -> Verdict:
+    return Verdict(invariant=invariant, meaning=INVARIANTS[invariant], looked_at=0, state="not judged", reason=reason)
+
+
+async def judged(invariant: str, judging: Awaitable[Verdict]) -> Verdict:
+    """What stands in the way of one judgement does not stand in the way of the others."""
+    try:
+        return await judging
+    except NotJudged as hindered:
+        return not_judged(invariant, str(hindered))
+    except Exception as failed:
+        logger.exception("not judged", invariant=invariant)
+        return not_judged(invariant, f"{type(failed).__name__}: {failed}")

@@ -1,83 +1,158 @@
-"""I5: the read models folded anew from the log, beside the rows that stand in Postgres, both ways."""
+"""I5: the read models folded anew from the log, beside the rows that stand in Postgres, both ways.
 
-from collections.abc import Mapping
+Each model is taken as one snapshot shows it, rows and place, while the projector goes on; its fold stands in a
+temporary table, so that Postgres compares the two and memory holds one batch.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor, IsolationLevel
+from psycopg.rows import dict_row
 
-from infra.check.finding import Finding, Verdict, verdict
-from infra.check.reading import whole_log
-from projections.folding import Parked, folded
-from projections.model import Fact, Key, ReadModel, key_of, quoted, row_of
+from infra.check.finding import KEPT_AT_MOST, Judgement, Verdict
+from infra.check.reading import Place, ends_of, whole_log
+from projections.folding import Parked, folded, touched
+from projections.model import (
+    Fact,
+    ReadModel,
+    delete_sql,
+    key_of,
+    key_parameters,
+    parameters,
+    quoted,
+    row_of,
+    select_sql,
+    upsert_sql,
+)
 from projections.models import MODELS
 from projections.tables import positions
-from schemas.record import envelope_of, event_of, source_of
+from schemas import catalog
+from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of
+
+TOGETHER = 1_000
+"""Facts folded with one statement."""
+SHOWN_CHARACTERS = 200
+"""Of a value that differs."""
+DIFFERENCES = """
+SELECT count(*) OVER () AS broken, to_jsonb(live) AS live, to_jsonb(rebuilt) AS rebuilt
+FROM {live} AS live FULL JOIN {rebuilt} AS rebuilt USING ({key})
+WHERE ROW({live_columns}) IS DISTINCT FROM ROW({rebuilt_columns})
+LIMIT {limit}
+"""
 
 
-class LiveModel:
-    """A model's rows and its place, as of one snapshot."""
-
-    def __init__(self, model: ReadModel, at: Mapping[tuple[str, int], int], rows: Mapping[Key, Any]) -> None:
-        self.model = model
-        self.at = at
-        self.rows = rows
-
-
-async def live_models(connection: AsyncConnection[Any]) -> list[LiveModel]:
-    async with connection.transaction():
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        return [await live_model(connection, model) for model in MODELS.values()]
+async def check_models(dsn: str, client_args: Mapping[str, Any], partitions: int) -> Verdict:
+    judgement = Judgement("I5")
+    async with await AsyncConnection.connect(dsn) as connection:
+        await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+        for model in MODELS.values():
+            async with connection.transaction(force_rollback=True):
+                await check_model(connection, client_args, partitions, model, judgement)
+    return judgement.verdict()
 
 
-async def live_model(connection: AsyncConnection[Any], model: ReadModel) -> LiveModel:
+async def check_model(
+    connection: AsyncConnection[Any],
+    client_args: Mapping[str, Any],
+    partitions: int,
+    model: ReadModel,
+    judgement: Judgement,
+) -> None:
+    """In a transaction whose snapshot is taken here."""
     at = await positions(connection, model)
-    cursor = await connection.execute(f"SELECT {quoted(model.columns())} FROM {model.physical}".encode())
-    rows = [row_of(model, columns) for columns in await cursor.fetchall()]
-    return LiveModel(model, at, {key_of(model, row): row for row in rows})
+    ends = await ends_of(client_args, sorted(model.topics), partitions)
+    for place, offset in at.items():
+        if offset > ends.get(place, 0):
+            what = f"has folded up to {offset}, and the log ends at {ends.get(place, 0)}"
+            judgement.found(f"{model.name} at {place[0]}/{place[1]}", what)
+    rebuilt = f"pg_temp.check_{model.name}"
+    for statement in model.table.format(table=rebuilt).replace("CREATE TABLE", "CREATE TEMPORARY TABLE").split(";"):
+        if statement.strip():
+            await connection.execute(statement.encode())
+    within = {place: min(offset, ends.get(place, 0)) for place, offset in at.items()}
+    await rebuild(connection, client_args, model, rebuilt, within)
+    await compare(connection, model, rebuilt, judgement)
 
 
-async def check_models(connection: AsyncConnection[Any], client_args: Mapping[str, Any]) -> Verdict:
-    """Each model is folded up to just where its live rows stand."""
-    live = await live_models(connection)
-    ends: dict[tuple[str, int], int] = {}
-    for each in live:
-        for place, at in each.at.items():
-            ends[place] = max(at, ends.get(place, 0))
-    rebuilt: dict[str, dict[Key, Any]] = {each.model.name: {} for each in live}
-    async for stored in whole_log(client_args, ends):
-        if stored.is_control:
-            continue
+async def rebuild(
+    connection: AsyncConnection[Any],
+    client_args: Mapping[str, Any],
+    model: ReadModel,
+    table: str,
+    ends: Mapping[Place, int],
+) -> None:
+    names = frozenset(catalog.BY_CLASS[event].name for event in model.events)
+    parked = Parked()
+    facts: list[Fact] = []
+    async with connection.cursor() as cursor:
+        async for stored in whole_log(client_args, ends):
+            if not stored.is_control and stored.header("ce_type") in names:
+                facts += fact_of(stored)
+            if len(facts) >= TOGETHER:
+                await fold(cursor, model, table, facts, parked)
+                facts = []
+        await fold(cursor, model, table, facts, parked)
+
+
+def fact_of(stored: Stored) -> Sequence[Fact]:
+    """None where it cannot be read: the projector passes that over too."""
+    try:
         envelope = envelope_of(stored)
-        fact = Fact(event_of(stored, None), source_of(envelope, stored), envelope, stored)
-        for each in live:
-            if stored.offset < each.at.get((stored.topic, stored.partition), 0):
-                fold_one(each.model, fact, rebuilt[each.model.name])
-    findings = [f for each in live for f in differences(each, rebuilt[each.model.name])]
-    return verdict("I5", sum(len(each.rows) for each in live), findings)
+        return [Fact(event_of(stored, None), source_of(envelope, stored), envelope, stored)]
+    except Unreadable:
+        return []
 
 
-def fold_one(model: ReadModel, fact: Fact, rows: dict[Key, Any]) -> None:
-    if type(fact.event) not in model.events:
-        return
-    known = {key: rows[key] for key in model.keys(fact) if key in rows}
-    kept, gone = folded(model, [fact], known, Parked())
-    rows |= kept
-    for key in gone:
-        del rows[key]
+async def fold(cursor: AsyncCursor[Any], model: ReadModel, table: str, facts: Sequence[Fact], parked: Parked) -> None:
+    rows = {}
+    keys = touched(model, facts, parked)
+    if keys:
+        await cursor.execute(select_sql(model, table), key_parameters(model, keys))
+        rows = {key_of(model, row): row for row in [row_of(model, c) for c in await cursor.fetchall()]}
+    kept, gone = folded(model, facts, rows, parked)
+    if kept:
+        await cursor.execute(upsert_sql(model, table), parameters(model, kept.values()))
+    if gone:
+        await cursor.execute(delete_sql(model, table), key_parameters(model, gone))
 
 
-def differences(live: LiveModel, rebuilt: Mapping[Key, Any]) -> list[Finding]:
-    name = live.model.name
-    missing = [Finding("I5", f"{name} {key}", "is not in the live table") for key in rebuilt.keys() - live.rows.keys()]
-    added = [Finding("I5", f"{name} {key}", "is only in the live table") for key in live.rows.keys() - rebuilt.keys()]
-    other = [
-        Finding("I5", f"{name} {key}", f"{field}: live {was!r}, rebuilt {is_!r}")
-        for key in live.rows.keys() & rebuilt.keys()
-        for field, was, is_ in different_fields(live.rows[key], rebuilt[key])
+async def compare(connection: AsyncConnection[Any], model: ReadModel, rebuilt: str, judgement: Judgement) -> None:
+    live = model.physical
+    columns = [f'"{name}"' for name in model.columns()]
+    query = DIFFERENCES.format(
+        live=live,
+        rebuilt=rebuilt,
+        key=quoted(model.key),
+        live_columns=", ".join(f"live.{column}" for column in columns),
+        rebuilt_columns=", ".join(f"rebuilt.{column}" for column in columns),
+        limit=KEPT_AT_MOST,
+    )
+    cursor = await connection.execute(f"SELECT count(*) FROM {live}".encode())
+    row = await cursor.fetchone()
+    judgement.looked_at += 0 if row is None else row[0]
+    async with connection.cursor(row_factory=dict_row) as rows:
+        await rows.execute(query.encode())
+        for found in await rows.fetchall():
+            judgement.found(*told(model, found["live"], found["rebuilt"]))
+
+
+def told(model: ReadModel, live: Mapping[str, Any] | None, rebuilt: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Which row, and what is wrong with it."""
+    known = live or rebuilt or {}
+    where = f"{model.name} {' '.join(str(known[name]) for name in model.key)}"
+    if live is None:
+        return where, "is missing in the live table"
+    if rebuilt is None:
+        return where, "is only in the live table"
+    different = [
+        f"{name} is {shown(live[name])}, and the log says {shown(rebuilt[name])}"
+        for name in model.columns()
+        if live[name] != rebuilt[name]
     ]
-    return [*missing, *added, *other]
+    return where, "; ".join(different)
 
 
-def different_fields(live: Any, rebuilt: Any) -> list[tuple[str, Any, Any]]:
-    pairs = ((name, getattr(live, name), getattr(rebuilt, name)) for name in live.__struct_fields__)
-    return [(name, was, is_) for name, was, is_ in pairs if was != is_]
+def shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

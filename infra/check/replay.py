@@ -1,15 +1,28 @@
-"""I9: every process follows the whole log again, with no place kept: not one new event may come of it."""
+"""I9: every process follows the whole log again, with no place kept: not one new event may come of it.
 
-from collections.abc import Callable, Mapping
+Its commands are judged by the real shards' code on the memory that the log folds to, but nothing is written: a check
+must not change what it looks at.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from commands.order import Answer, Desk, Order
-from infra.check.finding import Finding, Verdict, verdict
-from infra.check.reading import whole_log
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from commands.context import Secrets
+from commands.log import Entry, ShardLog
+from commands.order import Answer, Order
+from commands.shard import Shard
+from infra.check.finding import Judgement, NotJudged, Verdict, nothing_to_judge
+from infra.check.memory import Folded
+from infra.check.reading import Place, whole_log
 from infra.lookups import Lookups
 from infra.sending import Sending
-from schemas.keyring import Keyring
+from schemas.partition import partition_of
 from schemas.record import Stored
 from streams.dispatch.decision import Decision, Router
 from streams.dispatch.itinerary import itinerary
@@ -17,44 +30,108 @@ from streams.dispatch.tendering import tendering
 from streams.process import Process
 from streams.runner import Runner
 
+WAIT_S = 30.0
+"""For the read models to have folded a fact that the processes are through with."""
+PLACES = "SELECT topic, partition, next_offset FROM process_positions"
 
-class Watching:
-    """A desk that tells what changed although it should not have."""
+type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self.asked = 0
-        self.findings: list[Finding] = []
+
+class NowhereLog(ShardLog):
+    """Acknowledges what it is given and keeps it nowhere."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__({}, "", partition, [])
+
+    async def append(self, groups: Mapping[str, Sequence[Entry]]) -> Mapping[str, int | None]:
+        stand = {topic: self.next_offset.get(topic, 0) for topic in groups}
+        self.next_offset |= {topic: stand[topic] + len(entries) for topic, entries in groups.items()}
+        return stand
+
+
+class Rehearsal:
+    """A desk where everything is judged and nothing happens. Tells what would have been written."""
+
+    def __init__(self, shards: Mapping[int, Shard]) -> None:
+        self._shards = shards
+        self.judgement = Judgement("I9")
 
     async def submit(self, order: Order) -> Answer:
-        self.asked += 1
-        answer = await self._desk.submit(order)
+        self.judgement.looked_at += 1
+        answer = await self._shards[partition_of(order.aggregate_id, len(self._shards))].submit(order)
         if answer.events and not answer.repeated:
-            what = f"{type(order.command).__name__} led to {', '.join(answer.events)}"
-            self.findings.append(Finding("I9", f"{order.kind} {order.aggregate_id}", what))
+            what = f"{type(order.command).__name__}, caused by event {order.causation_id}"
+            self.judgement.found(f"{order.kind} {order.aggregate_id}", f"{what}, adds {', '.join(answer.events)}")
         return answer
 
 
+@asynccontextmanager
+async def rehearsing(
+    folded: Folded, secrets: Secrets, cluster: str, clock: Callable[[], datetime]
+) -> AsyncIterator[Rehearsal]:
+    shards = {
+        p: Shard(
+            log=NowhereLog(p),
+            memory=opening.memory,
+            chain=opening.chain,
+            keyring=folded.keyring,
+            policy=folded.policy,
+            secrets=secrets,
+            clock=clock,
+            cluster=cluster,
+        )
+        for p, opening in folded.openings.items()
+    }
+    serving = [asyncio.create_task(shard.run()) for shard in shards.values()]
+    try:
+        yield Rehearsal(shards)
+    finally:
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+
+async def process_places(pool: Pool) -> dict[Place, int]:
+    """Where the running processes are through: what comes after is theirs to do. Ask before the log is folded."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute("SELECT to_regclass('process_positions')")
+        row = await cursor.fetchone()
+        if row is None or row[0] is None:
+            return {}
+        cursor = await connection.execute(PLACES)
+        return {(topic, partition): at for topic, partition, at in await cursor.fetchall()}
+
+
 async def check_replay(
-    desk: Desk,
-    lookups: Lookups,
+    rehearsal: Rehearsal,
+    folded: Folded,
+    places: Mapping[Place, int],
+    pool: Pool,
     router: Router,
-    keyring: Keyring,
     client_args: Mapping[str, Any],
-    ends: Mapping[tuple[str, int], int],
     clock: Callable[[], datetime],
+    wait_s: float = WAIT_S,
 ) -> Verdict:
-    """`ends` is where the running processes are through: what they are about to do is theirs to do."""
-    watching = Watching(desk)
-    send = Sending(watching, "dispatch", lookups.saw)
+    """Raises NotJudged. Changes the memory that was folded where something is broken."""
+    if folded.corrupt:
+        raise NotJudged("the log of a shard does not fold (see I4)")
+    if not any(places.values()):
+        return nothing_to_judge("I9", "no process has followed this log yet")
+    lookups = Lookups(pool, folded.policy, folded.keyring, len(folded.openings), clock)
+    send = Sending(rehearsal, "dispatch", lambda position: None)
     decide = Decision(lookups, lookups, router, clock)
     process = Process("dispatch", [*tendering(lookups, decide), *itinerary(lookups)], send)
-    unread: list[Stored] = []
+    keyring = folded.keyring
+    runner = Runner([process], lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id), passed_over)
+    async for stored in whole_log(client_args, places):
+        try:
+            async with asyncio.timeout(wait_s):
+                await runner.take({(stored.topic, stored.partition): [stored]})
+        except TimeoutError as waited:
+            where = f"{stored.topic}/{stored.partition}@{stored.offset}"
+            raise NotJudged(f"the read models do not know {where} after {wait_s:.0f} s") from waited
+    return rehearsal.judgement.verdict()
 
-    async def dead(stored: Stored, reason: str) -> None:
-        unread.append(stored)
 
-    runner = Runner([process], lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id), dead)
-    async for stored in whole_log(client_args, ends):
-        await runner.take({(stored.topic, stored.partition): [stored]})
-    return verdict("I9", watching.asked, watching.findings)
+async def passed_over(stored: Stored, reason: str) -> None:
+    """What cannot be read led to nothing; that it stands there the chain has told."""

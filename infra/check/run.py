@@ -1,156 +1,177 @@
-"""`logistics check`: is everything on this data as it must be?"""
+"""The whole check of a running system: is everything on this data as it must be?"""
 
-from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from rich.console import Console
 from rich.table import Table
 
 from commands.context import Secrets
-from commands.opening import Opening
-from commands.order import Desk
-from commands.policy import Policy
+from commands.memory import Account
 from commands.remote import RemoteDesk
-from infra.check.finding import MOST_TOLD, Finding, Verdict, verdict
+from infra.check.finding import NotJudged, Verdict, judged, not_judged
+from infra.check.journals import Journals
 from infra.check.log import LogCheck
-from infra.check.memory import check_memory
+from infra.check.memory import Folded, check_memory, ends_told, fold
 from infra.check.models import check_models
-from infra.check.reading import ends_of, whole_log
-from infra.check.replay import check_replay
+from infra.check.reading import Place, ends_of, whole_log
+from infra.check.replay import check_replay, process_places, rehearsing
 from infra.kafka import client_args
-from infra.lookups import Lookups
 from infra.role_gateway import internal_key, real_time, secret
 from infra.settings import Settings
 from projections.models import MODELS
 from projections.tables import positions
 from schemas.keyring import Keyring
-from schemas.topics import DIRECTORY, HISTORY, KEYS
+from schemas.topics import HISTORY, KEYS, SIGNALS
 from streams.routing.osrm import OsrmRouter
 
-PROCESSED = "SELECT topic, partition, next_offset FROM process_positions"
+MOST_TOLD = 20
+"""Findings of one invariant that are printed."""
+CHAINED = [*(topic.name for topic in HISTORY), SIGNALS.name]
+
+type Pool = AsyncConnectionPool[AsyncConnection[Any]]
+type Accounts = Callable[[], Awaitable[list[Account]]]
 
 
-class Acknowledged(msgspec.Struct, frozen=True):
-    """A line of a client's journal: what it was told."""
+async def checked(
+    settings: Settings,
+    journals: Iterable[Path] = (),
+    *,
+    accounts: Accounts | None = None,
+    clock: Callable[[], datetime] = real_time,
+) -> tuple[list[Verdict], LogCheck]:
+    """All verdicts in order, on a running system whose addresses and secrets `settings` hold.
 
-    command_id: str
-    aggregate_id: str
-    version: int
-
-
-async def checked(settings: Settings, journals: Iterable[Path] = ()) -> tuple[list[Verdict], LogCheck]:
-    """All verdicts, on a running system. Raises what keeps it from being looked at."""
+    `accounts` asks the owners of the shards where they are in this process. Raises what keeps the whole from being
+    looked at: KafkaError, psycopg.Error.
+    """
     args = client_args(settings)
-    topics = [topic.name for topic in HISTORY]
-    ends = await ends_of(args, topics, settings.partitions)
-    log = LogCheck()
+    log, acknowledged = await check_log(settings, args, journals)
+    verdicts = [*log.verdicts(), *acknowledged]
+    async with AsyncConnectionPool[AsyncConnection[Any]](
+        settings.postgres.get_secret_value(), min_size=1, max_size=4, open=False
+    ) as pool:
+        verdicts += await check_shards(settings, args, pool, accounts, clock)
+    verdicts.append(await judged("I5", check_models(settings.postgres.get_secret_value(), args, settings.partitions)))
+    by_name = {verdict.invariant: verdict for verdict in verdicts}
+    return sorted(by_name.values(), key=lambda verdict: int(verdict.invariant[1:])), log
+
+
+async def check_log(
+    settings: Settings, args: Mapping[str, Any], files: Iterable[Path]
+) -> tuple[LogCheck, list[Verdict]]:
+    """What the log tells, and a verdict on I3 where the journals cannot be read.
+
+    Journals and places are taken before the log's ends, so that all they speak of stands before those.
+    """
+    journals, verdicts = Journals([]), []
+    try:
+        journals = Journals(files)
+    except NotJudged as hindered:
+        verdicts.append(not_judged("I3", str(hindered)))
+    standing = await standing_in(settings.postgres.get_secret_value())
+    ends = await ends_of(args, CHAINED, settings.partitions)
+    log = LogCheck(journals, standing)
+    before = None
     async for stored in whole_log(args, ends):
+        place = stored.topic, stored.partition
+        if before is not None and place != before:
+            log.leave(before)
         log.take(stored)
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            AsyncConnectionPool[AsyncConnection[Any]](
-                settings.postgres.get_secret_value(), min_size=1, max_size=4, open=False
-            )
-        )
-        secrets = Secrets(secret(settings, "server_secret"))
-        desk = RemoteDesk(lambda: settings.shards_address, internal_key(secrets))
-        await desk.start()
-        stack.push_async_callback(desk.stop)
-        keyring = Keyring(secret(settings, "key_encryption_key"))
-        verdicts = [*log.verdicts(), acknowledged(log, journals)]
-        verdicts.append(await check_memory(await desk.accounts(), args, keyring))
-        async with pool.connection() as connection:
-            verdicts.append(await check_models(connection, args))
-            verdicts.append(await check_boundaries(connection, log))
-        verdicts.append(await replayed(settings, desk, pool, keyring))
-    return merged(verdicts), log
+        before = place
+    return log, verdicts
 
 
-def acknowledged(log: LogCheck, journals: Iterable[Path]) -> Verdict:
-    """I3, where clients have kept journals."""
-    files = [file for file in journals if file.exists()]
-    if not files:
-        return verdict("I3", 0, [], "no client has kept a journal here")
-    told = [
-        msgspec.json.decode(line, type=Acknowledged)
-        for file in files
-        for line in file.read_bytes().splitlines()
-        if line
-    ]
-    lost = [
-        Finding("I3", f"command {each.command_id}", f"acknowledged at version {each.version}, not in the log")
-        for each in told
-        if log.commands.get(each.command_id) != (each.aggregate_id, each.version)
-    ]
-    return verdict("I3", len(told), lost)
+async def standing_in(dsn: str) -> dict[Place, dict[int, list[str]]]:
+    """Where each read model stands in each partition."""
+    standing: dict[Place, dict[int, list[str]]] = {}
+    async with await AsyncConnection.connect(dsn) as connection:
+        for model in MODELS.values():
+            for place, offset in (await positions(connection, model)).items():
+                standing.setdefault(place, {}).setdefault(offset, []).append(model.name)
+    return standing
 
 
-async def check_boundaries(connection: AsyncConnection[Any], log: LogCheck) -> Verdict:
-    """The second half of I8: no read model stands in the middle of a command."""
-    findings = []
-    looked_at = 0
-    for model in MODELS.values():
-        for place, at in (await positions(connection, model)).items():
-            known = log.boundaries.get(place, {0})
-            looked_at += 1
-            if at <= max(known) and at not in known:
-                findings.append(Finding("I8", f"{model.name} at {place[0]}/{place[1]}@{at}", "is within a command"))
-    return verdict("I8", looked_at, findings)
+async def check_shards(
+    settings: Settings,
+    args: Mapping[str, Any],
+    pool: Pool,
+    accounts: Accounts | None,
+    clock: Callable[[], datetime],
+) -> list[Verdict]:
+    """I4 and I9, on one fold of the log."""
+    places = await process_places(pool)
+    folded = Folded(settings.partitions, Keyring(secret(settings, "key_encryption_key")))
+    try:
+        told = await (accounts() if accounts is not None else accounts_told(settings))
+    except Exception as failed:
+        memory = not_judged("I4", f"the shards' owners do not tell what they know: {failed!r}")
+        await fold(args, await ends_of(args, [*(t.name for t in HISTORY), KEYS.name], settings.partitions), folded)
+    else:
+        await fold(args, ends_told(told), folded)
+        memory = await judged("I4", verdict_on(told, folded))
+    return [memory, await judged("I9", replayed(settings, args, pool, folded, places, clock))]
+
+
+async def verdict_on(told: list[Account], folded: Folded) -> Verdict:
+    return check_memory(told, folded)
+
+
+async def accounts_told(settings: Settings) -> list[Account]:
+    """By the owners, over their internal listener. Raises NotJudged, httpx.HTTPError, NotOurs."""
+    if not settings.shards_address:
+        raise NotJudged("LOGISTICS_SHARDS_ADDRESS is not set")
+    async with remote_desk(settings) as desk:
+        return await desk.accounts()
+
+
+@asynccontextmanager
+async def remote_desk(settings: Settings) -> AsyncIterator[RemoteDesk]:
+    desk = RemoteDesk(lambda: settings.shards_address, internal_key(Secrets(secret(settings, "server_secret"))))
+    try:
+        yield desk
+    finally:
+        await desk.stop()
 
 
 async def replayed(
-    settings: Settings, desk: Desk, pool: AsyncConnectionPool[AsyncConnection[Any]], keyring: Keyring
+    settings: Settings,
+    args: Mapping[str, Any],
+    pool: Pool,
+    folded: Folded,
+    places: Mapping[Place, int],
+    clock: Callable[[], datetime],
 ) -> Verdict:
-    args, policy = client_args(settings), Policy()
-    openings = {p: Opening(p, keyring, policy) for p in range(settings.partitions)}
-    for topic in (KEYS.name, DIRECTORY.name):
-        async for stored in whole_log(args, await ends_of(args, [topic], settings.partitions)):
-            openings[stored.partition].take(stored)
-    async with pool.connection() as connection:
-        found = await connection.execute("SELECT to_regclass('process_positions')")
-        row = await found.fetchone()
-        if row is None or row[0] is None:
-            return verdict("I9", 0, [], "no process has run on this data")
-        cursor = await connection.execute(PROCESSED)
-        ends = {(topic, partition): at for topic, partition, at in await cursor.fetchall()}
     router = OsrmRouter(settings.osrm)
-    lookups = Lookups(pool, policy, keyring, settings.partitions, real_time)
+    secrets = Secrets(secret(settings, "server_secret"))
     try:
-        return await check_replay(desk, lookups, router, keyring, args, ends, real_time)
+        async with rehearsing(folded, secrets, settings.cluster, clock) as rehearsal:
+            return await check_replay(rehearsal, folded, places, pool, router, args, clock)
     finally:
         await router.close()
 
 
-def merged(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """One verdict for each invariant, in their order."""
-    by_name: dict[str, Verdict] = {}
-    for each in verdicts:
-        known = by_name.get(each.invariant)
-        by_name[each.invariant] = (
-            each
-            if known is None
-            else msgspec.structs.replace(
-                known, looked_at=known.looked_at + each.looked_at, findings=[*known.findings, *each.findings]
-            )
-        )
-    return sorted(by_name.values(), key=lambda each: int(each.invariant[1:]))
-
-
 def told(verdicts: Iterable[Verdict], console: Console) -> None:
+    """The table of the invariants, then what was found."""
     table = Table(box=None, pad_edge=False)
     for column in ("", "invariant", "looked at", ""):
-        table.add_column(column)
+        table.add_column(column, justify="right" if column == "looked at" else "left")
     for each in verdicts:
-        state = f"not judged: {each.skipped}" if each.skipped else "holds" if each.holds else "BROKEN"
-        table.add_row(each.invariant, each.meaning, f"{each.looked_at:,}", state)
+        table.add_row(each.invariant, each.meaning, f"{each.looked_at:,}", state_of(each))
     console.print(table)
     for each in verdicts:
+        if each.reason is not None:
+            console.print(f"{each.invariant} {each.state}: {each.reason}", markup=False, highlight=False)
         for finding in each.findings[:MOST_TOLD]:
-            console.print(f"{finding.invariant} {finding.where}: {finding.what}", markup=False)
-        if len(each.findings) > MOST_TOLD:
-            console.print(f"{each.invariant}: and {len(each.findings) - MOST_TOLD} more")
+            console.print(f"{finding.invariant} {finding.where}: {finding.what}", markup=False, highlight=False)
+        if each.broken > MOST_TOLD:
+            console.print(f"{each.invariant}: and {each.broken - MOST_TOLD:,} more", highlight=False)
+
+
+def state_of(verdict: Verdict) -> str:
+    return "BROKEN" if verdict.state == "broken" else verdict.state

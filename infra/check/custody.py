@@ -1,0 +1,100 @@
+"""I7: a tender has one winner, a task one assignee at a time, a parcel one party who hands it on."""
+
+from infra.check.finding import Judgement
+from schemas import catalog
+from schemas.message import Event
+from schemas.record import Envelope, Stored, Unreadable, event_of
+from schemas.task import (
+    ParcelsDelivered,
+    ParcelsPickedUp,
+    ParcelsReturned,
+    ParcelsWrittenOff,
+    Party,
+    TaskAssigned,
+    TaskCreated,
+    TaskUnassigned,
+)
+from schemas.tender import OfferAccepted, TenderAwarded
+
+TOLD_BY: tuple[type[Event], ...] = (
+    TaskCreated,
+    TaskAssigned,
+    TaskUnassigned,
+    ParcelsPickedUp,
+    ParcelsDelivered,
+    ParcelsReturned,
+    ParcelsWrittenOff,
+    OfferAccepted,
+    TenderAwarded,
+)
+NAMES = frozenset(catalog.BY_CLASS[cls].name for cls in TOLD_BY)
+"""No other record needs to be decoded."""
+
+
+class Custody:
+    """Of one partition's aggregates."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        self._judgement = judgement
+        self._winners: dict[str, str] = {}
+        self._assignees: dict[str, str] = {}
+        self._parcels: dict[tuple[str, str], Party] = {}
+
+    def take(self, envelope: Envelope, stored: Stored) -> None:
+        if envelope.type not in NAMES:
+            return
+        at = f"{stored.topic}/{stored.partition}@{stored.offset}"
+        try:
+            event = event_of(stored, None)
+        except Unreadable as unreadable:
+            self._judgement.found(at, unreadable.reason)
+            return
+        self._fact(envelope.aggregate_id, event, at)
+
+    def _fact(self, aggregate_id: str, event: Event, at: str) -> None:
+        match event:
+            case OfferAccepted() | TenderAwarded():
+                self._won(aggregate_id, event.offer_id, at)
+            case TaskAssigned():
+                self._assigned(aggregate_id, event.rider_id, at)
+            case TaskUnassigned():
+                self._unassigned(aggregate_id, event.rider_id, at)
+            case TaskCreated():
+                self._judgement.looked_at += 1 + len(event.parcels)
+                outlet = Party(kind="outlet", id=event.outlet)
+                self._parcels |= {(aggregate_id, parcel.parcel_id): outlet for parcel in event.parcels}
+            case ParcelsPickedUp() | ParcelsDelivered() | ParcelsReturned():
+                for parcel_id in event.parcel_ids:
+                    self._handed_on(aggregate_id, parcel_id, event.from_party, event.to_party, at)
+            case ParcelsWrittenOff():  # by statement, whoever had them
+                self._parcels |= {(aggregate_id, parcel_id): event.to_party for parcel_id in event.parcel_ids}
+            case _:
+                pass
+
+    def _won(self, tender: str, offer: str, at: str) -> None:
+        self._judgement.looked_at += tender not in self._winners
+        before = self._winners.setdefault(tender, offer)
+        if before != offer:
+            self._judgement.found(at, f"tender {tender} is won by offer {offer}, and was by {before}")
+
+    def _assigned(self, task: str, rider: str, at: str) -> None:
+        if task in self._assignees:
+            self._judgement.found(at, f"task {task} goes to rider {rider}, and {self._assignees[task]} still has it")
+        self._assignees[task] = rider
+
+    def _unassigned(self, task: str, rider: str, at: str) -> None:
+        has = self._assignees.pop(task, None)
+        if has != rider:
+            self._judgement.found(at, f"task {task} is taken from rider {rider}, and {name_of(has)} has it")
+
+    def _handed_on(self, task: str, parcel_id: str, giver: Party, taker: Party, at: str) -> None:
+        has = self._parcels.get((task, parcel_id))
+        if has != giver:
+            has_it = "nobody" if has is None else f"{has.kind} {name_of(has.id)}"
+            what = f"parcel {parcel_id} of task {task} comes from {giver.kind} {name_of(giver.id)}"
+            self._judgement.found(at, f"{what}, and {has_it} has it")
+        self._parcels[task, parcel_id] = taker
+
+
+def name_of(party: str | None) -> str:
+    return party or "nobody"
