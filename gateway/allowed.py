@@ -108,6 +108,7 @@ EVERYONE: Roles = STAFF | RIDER
 
 READERS: Mapping[str, Roles] = {
     "task-board": EVERYONE,
+    "task-counts": STAFF,
     "tasks": EVERYONE,
     "history": STAFF,
     "rider-roster": STAFF,

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from gateway import docs_page, health, problems
 from gateway.call import Call
 from gateway.commands import OPEN, TENANT, Commands
+from gateway.console_page import Console
 from gateway.door import Door
 from gateway.edge import Answering, Branch, Edge, Endpoint, as_problem
 from gateway.entry import Entry
@@ -44,6 +45,7 @@ def app(door: Door) -> Starlette:
         feed_paths(Feed(door, entry, reading, positions)),
         {"/v1/{tenant}/fixes": {"POST": FixIngest(door, entry).post}},
         service_paths(health.Readiness(door)),
+        console_paths(Console(door, entry)),
     )
     starlette = Starlette(
         routes=routes_of(paths),
@@ -80,6 +82,7 @@ def query_paths(queries: Queries) -> Paths:
         **{f"/v1/{{tenant}}/{each.word}": get(queries.listing, listing=each) for each in LISTINGS},
         **{f"/v1/{{tenant}}/{each.plural}/{{id}}": get(queries.single, single=each) for each in SINGLES},
         "/v1/{tenant}/tenant": get(queries.tenant),
+        "/v1/{tenant}/task-counts": get(queries.counts),
     }
 
 
@@ -101,6 +104,14 @@ def service_paths(readiness: health.Readiness) -> Paths:
         "/openapi.json": get(docs_page.openapi),
         "/docs": get(docs_page.docs),
         "/docs/assets/{file}": get(docs_page.asset),
+    }
+
+
+def console_paths(console: Console) -> Paths:
+    return {
+        "/": get(console.index),
+        "/console/{file}": get(console.file),
+        "/console/tiles/{z}/{x}/{y}.mvt": get(console.tile),
     }
 
 

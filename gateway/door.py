@@ -35,6 +35,12 @@ class FrameLog(Protocol):
         ...
 
 
+class Streets(Protocol):
+    async def tile(self, z: int, x: int, y: int) -> bytes:
+        """A vector tile. Raises streams.routing.tiles.StreetsUnavailable."""
+        ...
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The door's bounds; each has a test that meets it."""
 
@@ -69,3 +75,5 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     readiness: Callable[[], Awaitable[Mapping[str, str]]]
     """Of each part `ok`, or what is wrong with it."""
     limits: Limits = Limits()
+    streets: Streets | None = None
+    """Without them the console's map is blank."""

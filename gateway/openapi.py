@@ -142,12 +142,23 @@ def other_paths() -> Json:
     page = json_content({"$ref": REF.format(name="EventPage")})
     ticket = json_content({"$ref": REF.format(name="Ticket")})
     tenant = json_content({"$ref": REF.format(name="Tenant")})
+    counts = json_content({"$ref": REF.format(name="TaskCounts")})
     stream = {"text/event-stream": {"schema": {"type": "string"}}}
     ok = json_content({"type": "object"})
     html = {"text/html": {"schema": {"type": "string"}}}
     return {
         "/v1/{tenant}/tenant": {
             "get": read("readTenant", "The tenant as decisions see it.", "tenant", tenant, {}, ("ETag",))
+        },
+        "/v1/{tenant}/task-counts": {
+            "get": read(
+                "countTasks",
+                "How many tasks there are, by state, outcome and whether they came late.",
+                "task-counts",
+                counts,
+                {},
+                ("Consistency",),
+            )
         },
         "/v1/{tenant}/events": {
             "get": read(
@@ -380,6 +391,25 @@ def components() -> Json:
                 "rules": {"$ref": REF.format(name="TenantRules")},
                 "outlets": {"type": "array", "items": {"type": "string"}},
                 "version": {"type": "integer"},
+            },
+        },
+        "TaskCounts": {
+            "type": "object",
+            "required": ["items"],
+            "properties": {
+                "items": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["state", "outcome", "late", "tasks"],
+                        "properties": {
+                            "state": {"type": "string"},
+                            "outcome": {"type": "string", "description": "Empty while there is none."},
+                            "late": {"type": "boolean"},
+                            "tasks": {"type": "integer"},
+                        },
+                    },
+                }
             },
         },
         "Readiness": {

@@ -87,6 +87,21 @@ def box(about: str) -> Parameter:
     return Parameter(check, schema, about)
 
 
+def moment(about: str) -> Parameter:
+    """RFC 3339, with its offset."""
+
+    def check(value: str) -> datetime:
+        try:
+            at = msgspec.convert(value, datetime)
+        except msgspec.ValidationError as bad:
+            raise ValueError("must be a time as in RFC 3339") from bad
+        if at.tzinfo is None:
+            raise ValueError("must have its offset from UTC, such as Z")
+        return at
+
+    return Parameter(check, {"type": "string", "format": "date-time"}, about)
+
+
 class After(msgspec.Struct, frozen=True, array_like=True):
     """Where a page ended: its last row's time and id."""
 

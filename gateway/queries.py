@@ -26,6 +26,7 @@ from gateway.parameters import (
     cursor_of,
     flag,
     id_of,
+    moment,
     parameters_of,
     text,
 )
@@ -99,9 +100,18 @@ LISTINGS = (
             "outlet": text("The outlet's slug."),
             "rider_id": text("Who has the task."),
             "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
         },
         order=("created_at", "task_id"),
         about="Which tasks are there, how far are they, and who has them? A rider sees their own.",
+    ),
+    Listing(
+        word="tasks",
+        model=task_detail.TASK_DETAIL,
+        page=task_detail.page,
+        filters={"rider_id": text("Who has the task.")},
+        order=("created_at", "task_id"),
+        about="The tasks under way in full, their stops' places among it. A rider sees their own.",
     ),
     Listing(
         word="rider-roster",
@@ -269,6 +279,14 @@ class Queries:
             body["parked"] = True
         headers = [vector_header(at), (b"etag", b'"v%d"' % row["version"])]
         return json_reply(body, headers=headers)
+
+    async def counts(self, call: Call) -> Reply:
+        """How many tasks there are, by state, outcome and whether they came late."""
+        self._entry.admitted(call, READERS["task-counts"], "count tasks")
+        parameters_of(call, {})
+        tenant = tenant_of(call)
+        rows, at = await self._reading.fresh(call, task_board.TASK_BOARD, lambda c: task_board.counts(c, tenant))
+        return json_reply({"items": rows}, headers=[vector_header(at)])
 
     async def tenant(self, call: Call) -> Reply:
         """The tenant as decisions see it."""

@@ -155,6 +155,7 @@ WHERE tenant = %(tenant)s
   AND (%(outlet)s::text IS NULL OR outlet = %(outlet)s)
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, task_id) > (%(at)s, %(id)s))
 ORDER BY created_at, task_id
 LIMIT %(limit)s
@@ -162,8 +163,24 @@ LIMIT %(limit)s
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Tasks, oldest first. Filters: state, outlet, rider_id, reference; after (at, id); limit."""
-    wanted = {"state": None, "outlet": None, "rider_id": None, "reference": None, "at": None, "id": None}
+    """Tasks, oldest first. Filters: state, outlet, rider_id, reference, updated_since; after (at, id); limit."""
+    wanted = dict.fromkeys(("state", "outlet", "rider_id", "reference", "updated_since", "at", "id"))
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        return await cursor.fetchall()
+
+
+COUNTS = """
+SELECT state, coalesce(outcome, '') AS outcome, late, count(*) AS tasks
+FROM task_board
+WHERE tenant = %s
+GROUP BY state, outcome, late
+ORDER BY state, outcome, late
+"""
+
+
+async def counts(connection: AsyncConnection, tenant: str) -> list[dict[str, Any]]:
+    """How many tasks there are of each state, outcome ("" without one) and lateness."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(COUNTS, (tenant,))
         return await cursor.fetchall()

@@ -54,7 +54,9 @@ CREATE TABLE {table} (
     version            bigint      NOT NULL,
     progress           jsonb       NOT NULL,
     PRIMARY KEY (tenant, task_id)
-)
+);
+CREATE INDEX ON {table} (tenant, created_at, task_id)
+    WHERE state NOT IN ('completed', 'failed', 'cancelled', 'returned')
 """
 
 MAX_CONFLICTS = 50
@@ -208,6 +210,24 @@ TASK_DETAIL = ReadModel(
 )
 
 ONE = "SELECT * FROM task_detail WHERE tenant = %s AND task_id = %s"
+
+
+PAGE = """
+SELECT * FROM task_detail
+WHERE tenant = %(tenant)s AND state NOT IN ('completed', 'failed', 'cancelled', 'returned')
+  AND (%(rider_id)s::text IS NULL OR progress ->> 'rider_id' = %(rider_id)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, task_id) > (%(at)s, %(id)s))
+ORDER BY created_at, task_id
+LIMIT %(limit)s
+"""
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tasks under way, oldest first. Filters: rider_id; after (at, id); limit."""
+    wanted = dict.fromkeys(("rider_id", "at", "id"))
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        return await cursor.fetchall()
 
 
 async def one(connection: AsyncConnection, tenant: str, task_id: str) -> dict[str, Any] | None:

@@ -1,0 +1,89 @@
+// The list of tasks: those that need somebody first.
+
+import { h, say } from "./dom.js";
+import { markSvg } from "./marks.js";
+import { ENDED, RISKS, away, clock, plain } from "./words.js";
+
+const MOST_SHOWN = 300;
+const RANK = { late: 0, at_risk: 1, on_time: 2, planned: 3 };
+
+export class Board {
+  constructor(state, chosen) {
+    this.state = state;
+    this.chosen = chosen;
+    this.wanted = "open";
+    this.word = "";
+    this.rows = new Map();
+    this.search = h("input", {
+      type: "search", placeholder: "Code, reference, outlet, rider", "aria-label": "Search tasks",
+      oninput: (event) => { this.word = event.target.value.trim().toLowerCase(); this.show(); },
+    });
+    this.choices = ["open", "ended"].map((name) =>
+      h("button", { type: "button", "data-wanted": name, onclick: () => { this.wanted = name; this.show(); } }, name === "open" ? "Under way" : "Ended"),
+    );
+    this.list = h("ul", { class: "tasks", id: "tasks" });
+    this.note = h("p", { class: "note" });
+    this.element = h("section", { class: "board", "aria-label": "Tasks" }, h("div", { class: "tools" }, h("div", { class: "choice", role: "group", "aria-label": "Which tasks" }, this.choices), this.search), this.list, this.note);
+  }
+
+  show() {
+    for (const choice of this.choices) choice.setAttribute("aria-pressed", String(choice.dataset.wanted === this.wanted));
+    const now = Date.now();
+    const found = this.wanted === "open" ? this.#open(now) : [...this.state.ended.values()].reverse();
+    const tasks = found.filter((task) => this.#meant(task)).slice(0, MOST_SHOWN);
+    const rows = tasks.map((task) => this.#row(task, now));
+    if (rows.length !== this.list.children.length || rows.some((row, at) => this.list.children[at] !== row)) this.list.replaceChildren(...rows);
+    for (const id of this.rows.keys()) if (!this.state.tasks.has(id) && !this.state.ended.has(id)) this.rows.delete(id);
+    say(this.note, noteOf(found.length, tasks.length, this.state.whole, this.wanted));
+  }
+
+  #open(now) {
+    const ranked = [...this.state.tasks.values()].map((task) => ({ task, rank: RANK[this.state.riskOfTask(task, now)], due: dueOf(task) ?? "~" }));
+    ranked.sort((a, b) => a.rank - b.rank || (a.due < b.due ? -1 : a.due > b.due ? 1 : 0) || (a.task.created_at < b.task.created_at ? 1 : -1));
+    return ranked.map(({ task }) => task);
+  }
+
+  #meant(task) {
+    if (!this.word) return true;
+    const words = [task.tracking_code, task.external_reference, task.outlet, task.rider_id && this.state.nameOf(task.rider_id), task.task_id];
+    return words.some((word) => word?.toLowerCase().includes(this.word));
+  }
+
+  #row(task, now) {
+    let row = this.rows.get(task.task_id);
+    if (!row) {
+      const parts = { mark: h("span", { class: "symbol" }), code: h("span", { class: "code" }), state: h("span", { class: "chip" }), about: h("span", { class: "about" }), due: h("span", { class: "due" }) };
+      const button = h("button", { type: "button", class: "task", "data-task-id": task.task_id, onclick: () => this.chosen(task.task_id) }, parts.mark, parts.code, parts.state, parts.about, parts.due);
+      row = h("li", {}, button);
+      Object.assign(row, { parts, button });
+      this.rows.set(task.task_id, row);
+    }
+    const risk = ENDED.has(task.state) ? (task.late ? "late" : "done") : this.state.riskOfTask(task, now);
+    if (row.button.dataset.risk !== risk) {
+      row.button.dataset.risk = risk;
+      row.parts.mark.replaceChildren(markSvg(risk === "done" ? "planned" : risk, risk === "done" ? task.state : RISKS[risk]));
+    }
+    row.button.dataset.state = task.state;
+    row.parts.state.dataset.state = task.state;
+    say(row.parts.code, task.tracking_code);
+    say(row.parts.state, plain(task.leg ?? task.state));
+    say(row.parts.about, [task.outlet, task.rider_id && this.state.nameOf(task.rider_id)].filter(Boolean).join(" → "));
+    say(row.parts.due, this.#due(task, now));
+    return row;
+  }
+
+  #due(task, now) {
+    if (ENDED.has(task.state)) return `${task.outcome ? plain(task.outcome) : task.state} ${clock(task.updated_at)}`;
+    const due = dueOf(task);
+    return due ? `due ${away(due, now)}` : `since ${clock(task.created_at)}`;
+  }
+}
+
+const dueOf = (task) => task.stops?.filter((stop) => stop.kind === "dropoff" && stop.window).map((stop) => stop.window.end).sort().at(-1);
+
+function noteOf(found, shown, whole, wanted) {
+  if (!found) return wanted === "open" ? "No task is under way. Click the map to create one." : "None ended in the last hour.";
+  if (!shown) return "No task matches.";
+  if (!whole) return `There are more tasks than the ${found} shown.`;
+  return shown < found ? `${shown} of ${found}` : "";
+}

@@ -1,0 +1,214 @@
+// The console: who looks, what is known, and the parts that show it, put together.
+
+import { Api, Problem } from "./api.js";
+import { Board } from "./board.js";
+import { Detail } from "./detail.js";
+import { byId, say } from "./dom.js";
+import { NewDelivery } from "./form.js";
+import { CityMap } from "./map.js";
+import { markOf } from "./marks.js";
+import * as sessions from "./session.js";
+import { State } from "./state.js";
+import { told } from "./trouble.js";
+import { DELIVERING, ENDED, RISKS, away, located } from "./words.js";
+
+const STALE_MS = 120_000;
+const TICK_MS = 5000;
+
+class Console {
+  constructor(session) {
+    this.api = new Api(session);
+    this.state = new State(this.api, (what) => this.changed(what), (failed) => this.failed(failed));
+    this.map = new CityMap({
+      fetched: (z, x, y) => this.api.tile(z, x, y),
+      picked: (place) => this.draft(place),
+      chosen: (id) => this.choose(id),
+      moved: () => {},
+    });
+    this.board = new Board(this.state, (id) => this.choose(id));
+    this.detail = new Detail(this.state, () => this.back());
+    this.form = new NewDelivery(this.state, (id) => this.choose(id), () => this.back());
+    this.chosen = null;
+    say(byId("tenant"), session.tenant);
+    byId("whole").addEventListener("click", () => this.whole());
+  }
+
+  async start() {
+    await this.state.start();
+    document.body.dataset.state = "open";
+    this.whole();
+    this.back();
+    this.state.box = () => this.map.box;
+    this.changed("line");
+    setInterval(() => this.tick(), TICK_MS);
+  }
+
+  // What is shown
+
+  changed(what) {
+    const shows = {
+      places: () => this.riders(),
+      riders: () => this.riders(),
+      directory: () => this.directory(),
+      tasks: () => this.tasks(),
+      etas: () => this.tasks(),
+      counts: () => this.counters(),
+      line: () => this.line(),
+    };
+    shows[what]();
+  }
+
+  tick() {
+    this.riders();
+    this.tasks();
+  }
+
+  riders() {
+    const now = Date.now();
+    const busy = this.state.tasks.get(this.chosen)?.rider_id;
+    const riders = [...this.state.places.values()].map((place) => ({
+      id: place.rider_id,
+      lat: place.lat,
+      lon: place.lon,
+      bearing: place.bearing_deg,
+      stale: now - Date.parse(place.observed_at) > STALE_MS,
+      chosen: place.rider_id === busy,
+      title: `${this.state.nameOf(place.rider_id)}, seen ${away(place.observed_at, now)}`,
+    }));
+    this.map.showRiders(riders);
+  }
+
+  directory() {
+    this.map.showOutlets(this.state.outlets.map((one) => ({ id: one.outlet_id, ...one.location, title: one.name })));
+    this.map.showFences(this.state.fences);
+  }
+
+  tasks() {
+    const now = Date.now();
+    const stops = [...this.state.stopsAhead()].filter(({ stop, task }) => stop.kind !== "pickup" || task.task_id === this.chosen).map(({ task, stop }) => {
+      const risk = this.state.riskOfStop(task, stop, now);
+      const chosen = task.task_id === this.chosen;
+      return { id: `${task.task_id}/${stop.stop_id}`, taskId: task.task_id, ...stop.location, kind: stop.kind, risk, chosen, title: `${task.tracking_code}: ${stop.kind}, ${RISKS[risk]}` };
+    });
+    this.map.showStops(stops);
+    this.board.show();
+    this.detail.tick();
+    this.counters();
+  }
+
+  counters() {
+    const now = Date.now();
+    const sum = (wanted) => this.state.counts.filter(wanted).reduce((total, row) => total + row.tasks, 0);
+    const late = [...this.state.tasks.values()].filter((task) => this.state.riskOfTask(task, now) === "late").length;
+    const shown = {
+      open: sum((row) => !ENDED.has(row.state)),
+      delivering: sum((row) => DELIVERING.has(row.state)),
+      delivered: sum((row) => row.outcome === "delivered" || row.outcome === "partially_delivered"),
+      late: sum((row) => row.late && ENDED.has(row.state)) + late,
+    };
+    for (const [name, value] of Object.entries(shown)) say(document.querySelector(`[data-counter=${name}]`), String(value));
+  }
+
+  line() {
+    byId("link").dataset.live = this.state.live ? "yes" : "no";
+    say(byId("link-text"), this.state.live ? "live" : "reconnecting");
+  }
+
+  failed(failed) {
+    if (failed instanceof Problem && failed.status === 401) return signOut(failed);
+    byId("trouble").replaceChildren(...(failed ? [told(failed)] : []));
+  }
+
+  // What is done
+
+  whole() {
+    const places = [...this.state.outlets.map((one) => one.location), ...this.state.places.values(), ...[...this.state.stopsAhead()].map(({ stop }) => stop.location)];
+    this.map.fit(places.filter(located));
+  }
+
+  draft(place) {
+    const fresh = !this.form.element?.isConnected;
+    if (fresh) this.#show(null);
+    this.form.open(place);
+    this.map.showDraft(place);
+    if (!fresh) return;
+    byId("view").replaceChildren(this.form.element);
+    this.form.focus();
+  }
+
+  choose(id) {
+    this.#show(id);
+    this.detail.open(id);
+    byId("view").replaceChildren(this.detail.element);
+    this.detail.title.focus({ preventScroll: true });
+    byId("panel").scrollTop = 0;
+  }
+
+  back() {
+    const before = this.chosen;
+    this.#show(null);
+    byId("view").replaceChildren(this.board.element);
+    this.board.show();
+    if (before) document.querySelector(`.task[data-task-id="${CSS.escape(before)}"]`)?.focus();
+  }
+
+  #show(id) {
+    this.chosen = id;
+    this.form.element?.remove();
+    this.form.element = null;
+    this.detail.close();
+    this.map.showDraft(null);
+    this.tasks();
+    this.riders();
+    const [first] = [...this.state.stopsAhead()].filter(({ task, stop }) => task.task_id === id && stop.kind === "dropoff");
+    if (first) this.map.reveal(first.stop.location);
+  }
+}
+
+async function open(session) {
+  document.body.dataset.state = "opening";
+  byId("gate").hidden = true;
+  try {
+    await new Console(session).start();
+    sessions.keep(session);
+  } catch (failed) {
+    ask(failed);
+  }
+}
+
+function signOut(failed) {
+  sessions.forget();
+  if (failed) sessionStorage.setItem("logistics.why", `${failed.title}: ${failed.detail}`);
+  location.reload();
+}
+
+function ask(failed) {
+  document.body.dataset.state = "asking";
+  const why = sessionStorage.getItem("logistics.why");
+  sessionStorage.removeItem("logistics.why");
+  byId("gate").hidden = false;
+  byId("refusal").replaceChildren(...(failed ? [told(failed)] : why ? [told(new Problem(401, { title: why }))] : []));
+  byId("sign-in").elements.namedItem("token").focus();
+}
+
+function signIn(event) {
+  event.preventDefault();
+  const given = new FormData(event.target);
+  const session = sessions.session(given.get("token"), given.get("tenant"));
+  if (session) open(session);
+  else ask(new Problem(401, { title: "That opens nothing", detail: "It is no token, or it is for every tenant: name one." }));
+}
+
+for (const place of document.querySelectorAll("[data-mark]")) place.append(markOf(place.dataset.mark));
+byId("sign-in").addEventListener("submit", signIn);
+byId("leave").addEventListener("click", () => signOut(null));
+addEventListener("hashchange", () => {
+  const given = sessions.fromFragment();
+  if (!given) return;
+  sessions.keep(given);
+  location.reload();
+});
+
+const session = sessions.fromFragment() ?? sessions.kept();
+if (session) open(session);
+else ask(null);

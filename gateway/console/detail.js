@@ -1,0 +1,185 @@
+// One task: how far it is, who was asked, who won and why, and all that has happened, down to the records on Kafka.
+
+import { h, say } from "./dom.js";
+import { markSvg } from "./marks.js";
+import { told } from "./trouble.js";
+import { ENDED, RISKS, away, clock, exact, excluded, far, isAhead, lasting, personal, plain, spaced } from "./words.js";
+
+const GATHER_MS = 250;
+const AGAIN_MS = 1500;
+const BEST = 3;
+const MOST_EVENTS = 500;
+const HEADERS_LAST = new Set(["data"]);
+
+export class Detail {
+  constructor(state, left) {
+    this.state = state;
+    this.left = left;
+    this.id = null;
+    state.watchers.add((event) => this.#concerned(event) && this.#soon(GATHER_MS));
+    this.title = h("h2", { tabindex: "-1" });
+    this.chips = h("p", { class: "chips" });
+    this.stops = h("ol", { class: "stops" });
+    this.offers = h("section", { class: "offers", "data-section": "offers" });
+    this.why = h("section", { class: "why", "data-section": "why" });
+    this.timeline = h("ol", { class: "timeline", "data-section": "timeline" });
+    this.trouble = h("div", { role: "alert" });
+    this.element = h("article", { class: "detail", "aria-live": "off" },
+      h("header", {}, h("button", { type: "button", class: "quiet back", onclick: () => this.left() }, "← All tasks"), this.title, this.chips),
+      this.trouble,
+      h("section", {}, h("h3", {}, "Stops"), this.stops),
+      this.offers, this.why,
+      h("section", {}, h("h3", {}, "Timeline"), this.timeline));
+    this.element.addEventListener("keydown", (event) => event.key === "Escape" && this.left());
+  }
+
+  open(id) {
+    if (this.id !== id) {
+      Object.assign(this, { id, task: null, tenders: [], decisions: [], events: new Map() });
+      this.title.textContent = "…";
+      for (const part of [this.chips, this.stops, this.offers, this.why, this.timeline, this.trouble]) part.replaceChildren();
+    }
+    this.element.dataset.taskId = id;
+    this.#load();
+  }
+
+  close() {
+    this.id = null;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  /** What changes with the clock and the forecasts. */
+  tick() {
+    if (this.task) this.#showHead();
+  }
+
+  #concerned(event) {
+    return this.id !== null && (event.subject === this.id || event.data?.task_id === this.id || this.tenders.some((tender) => tender.tender_id === event.subject));
+  }
+
+  #soon(ms) {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.#load();
+    }, ms);
+  }
+
+  async #load() {
+    const { id, state: { api } } = this;
+    const seen = { seen: true };
+    try {
+      const [task, tenders, decisions] = await Promise.all([
+        this.state.task(id),
+        api.get("tender-board", { task_id: id }, seen),
+        api.get("dispatch-decisions", { task_id: id }, seen),
+      ]);
+      const histories = await Promise.all([`tasks/${id}`, ...tenders.items.map((tender) => `tenders/${tender.tender_id}`)]
+        .map((of) => api.get(`${of}/history`, { limit: MOST_EVENTS }, seen)));
+      if (this.id !== id) return;
+      Object.assign(this, { task, tenders: tenders.items, decisions: decisions.items });
+      this.trouble.replaceChildren();
+      this.#show(histories.flatMap((history) => history.items));
+    } catch (failed) {
+      if (this.id !== id) return;
+      // A task that was created just now is on the log before it is in a read model.
+      if (this.task === null || failed.status !== 503) this.trouble.replaceChildren(told(failed));
+      if (failed.status === 503 || failed.status === 404) this.#soon(AGAIN_MS);
+    }
+  }
+
+  #show(events) {
+    this.#showHead();
+    this.#showOffers();
+    this.#showWhy();
+    this.#showTimeline(events);
+  }
+
+  #showHead() {
+    const now = Date.now();
+    const { task } = this;
+    this.element.dataset.state = task.state;
+    say(this.title, task.tracking_code);
+    const risk = ENDED.has(task.state) ? null : this.state.riskOfTask(task, now);
+    this.chips.replaceChildren(...[
+      h("span", { class: "chip", "data-state": task.state }, plain(task.leg ?? task.state)),
+      risk && h("span", { class: "risk" }, markSvg(risk, ""), RISKS[risk]),
+      task.outcome && h("span", { class: "aside" }, plain(task.outcome)),
+      task.rider_id && h("span", { class: "aside" }, this.state.nameOf(task.rider_id)),
+      task.external_reference && h("span", { class: "aside" }, task.external_reference),
+    ].filter(Boolean));
+    this.stops.replaceChildren(...task.stops.map((stop) => this.#stop(stop, now)));
+  }
+
+  #stop(stop, now) {
+    const risk = isAhead(stop) ? this.state.riskOfStop(this.task, stop, now) : null;
+    const eta = risk && this.state.etas.get(`${this.task.task_id}/${stop.stop_id}`);
+    const who = [personal(stop.contact?.name), personal(stop.contact?.phone)].filter(Boolean).join(", ");
+    return h("li", { "data-status": stop.status ?? "pending" },
+      h("div", {}, h("strong", {}, stop.kind === "pickup" ? `Pickup at ${this.task.outlet}` : stop.kind === "return" ? "Return" : "Drop-off"), h("span", { class: "aside" }, ` ${plain(stop.status ?? "pending")}`)),
+      who ? h("div", {}, who) : null,
+      personal(stop.address) ? h("div", {}, personal(stop.address)) : null,
+      stop.window ? h("div", { class: "aside" }, `window ${clock(stop.window.start)}–${clock(stop.window.end)}`) : null,
+      stop.ended_at ? h("div", { class: "aside" }, `ended ${clock(stop.ended_at)}`) : null,
+      eta ? h("div", { class: "eta" }, markSvg(risk, RISKS[risk]), `${clock(eta.p50)} (${away(eta.p50, now)})`, h("span", { class: "aside" }, ` ${clock(eta.p10)}–${clock(eta.p90)}, ${far(eta.remaining_m)} to go`)) : null);
+  }
+
+  #showOffers() {
+    const rounds = [...this.tenders].sort((a, b) => b.round - a.round);
+    this.offers.replaceChildren(h("h3", {}, "Offers"), ...(rounds.length ? rounds.map((tender) => this.#tender(tender)) : [h("p", { class: "note" }, ENDED.has(this.task.state) ? "Nobody was asked." : "Nobody has been asked yet.")]));
+  }
+
+  #tender(tender) {
+    const winner = tender.winner && h("p", { class: "winner", "data-winner": tender.winner }, h("span", { "aria-hidden": "true" }, "★ "), "Won by ", h("strong", {}, this.state.nameOf(tender.winner)));
+    const offers = Object.entries(tender.offers).map(([id, offer]) =>
+      h("li", { "data-offer-id": id, "data-state": offer.state },
+        h("span", {}, this.state.nameOf(offer.rider_id)), h("span", { class: "chip", "data-state": offer.state }, plain(offer.state)),
+        h("span", { class: "aside" }, offer.reason_code ? plain(offer.reason_code) : offer.state === "sent" || offer.state === "viewed" ? `until ${exact(offer.expires_at)}` : "")));
+    return h("div", { class: "tender", "data-state": tender.state }, h("p", { class: "aside" }, `Round ${tender.round}, ${tender.mode}: ${tender.state}`), winner, offers.length ? h("ul", {}, offers) : h("p", { class: "note" }, "No rider could be asked."));
+  }
+
+  #showWhy() {
+    const [latest] = [...this.decisions].sort((a, b) => b.round - a.round);
+    if (!latest) return this.why.replaceChildren();
+    const best = [...latest.candidates].sort((a, b) => a.rank - b.rank);
+    const parts = [h("h3", {}, "Why"), h("p", { class: "aside" }, `Round ${latest.round} · ${plain(latest.solver)} · rules v${latest.policy_version} · ${exact(latest.decided_at)}`)];
+    if (best.length) parts.push(h("ol", { class: "candidates" }, best.slice(0, BEST).map((one) =>
+      h("li", { "data-rider-id": one.rider_id }, h("span", {}, this.state.nameOf(one.rider_id)), h("span", { class: "figure" }, lasting(one.travel_s)), h("span", { class: "aside" }, `${far(one.distance_m)} · ${one.source === "osrm" ? "by road" : "as the crow flies"}`)))));
+    else parts.push(h("p", { class: "note" }, "Nobody could take it."));
+    if (best.length > BEST) parts.push(h("p", { class: "aside" }, `and ${best.length - BEST} further off`));
+    if (latest.excluded.length) parts.push(h("h4", {}, `Not asked: ${latest.excluded.length}`), h("ul", { class: "excluded" }, latest.excluded.map((one) =>
+      h("li", { "data-rider-id": one.rider_id, "data-code": one.code }, h("span", {}, this.state.nameOf(one.rider_id)), h("span", { class: "aside" }, excluded(one.code))))));
+    this.why.replaceChildren(...parts);
+  }
+
+  /** Facts never change: what stands there already stays, opened or not. */
+  #showTimeline(events) {
+    for (const event of events) if (!this.events.has(event.id)) this.events.set(event.id, { event, item: this.#fact(event) });
+    const order = [...this.events.values()].sort((a, b) => (a.event.recordedat < b.event.recordedat ? 1 : a.event.recordedat > b.event.recordedat ? -1 : b.event.aggregateversion - a.event.aggregateversion));
+    order.forEach(({ item }, at) => {
+      if (this.timeline.children[at] !== item) this.timeline.insertBefore(item, this.timeline.children[at] ?? null);
+    });
+  }
+
+  #fact(event) {
+    const { data } = event;
+    const about = [data.rider_id && this.state.nameOf(data.rider_id), data.reason_code && plain(data.reason_code)].filter(Boolean).join(", ");
+    const record = h("div", { class: "record" });
+    const details = h("details", { "data-event-id": event.id, "data-type": event.type.split(".").at(-1) },
+      h("summary", {}, h("time", { datetime: event.time, title: event.time }, exact(event.time)), h("span", { class: "what" }, spaced(event.type)), h("span", { class: "aside" }, about)),
+      record);
+    details.addEventListener("toggle", () => details.open && !record.hasChildNodes() && record.append(...recordOf(event)));
+    return h("li", {}, details);
+  }
+}
+
+/** The record as it stands on Kafka: where, by whom, its headers and its body. */
+function recordOf(event) {
+  const headers = Object.fromEntries(Object.entries(event).filter(([name]) => !HEADERS_LAST.has(name)));
+  const facts = [["Topic", event.topic], ["Partition", event.source.split("/").at(-1)], ["Position", event.position], ["Key", event.subject], ["Version", event.aggregateversion], ["By", event.actor], ["Recorded", event.recordedat]];
+  return [
+    h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", { "data-record": name.toLowerCase() }, value)])),
+    h("h4", {}, "Headers"), h("pre", { tabindex: "0" }, JSON.stringify(headers, null, 2)),
+    h("h4", {}, "Body"), h("pre", { tabindex: "0" }, JSON.stringify(event.data, null, 2)),
+  ];
+}

@@ -1,0 +1,31 @@
+// Elements made by hand. Whatever comes from outside becomes text, never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element: attributes by name, `on…` handlers by function, children as nodes or text; null is left out. */
+export function h(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** The same for SVG. */
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  const known = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  element.append(...known.map((child) => (child instanceof Node ? child : String(child))));
+  return element;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+/** Writes only what has changed, so that the browser has nothing to do otherwise. */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,131 @@
+// The streets under the map: vector tiles fetched as they come into view, drawn on a canvas.
+
+import { linesOf } from "./mvt.js";
+
+const NEAREST = 14; // its lines are fine enough for everything nearer
+const FURTHEST = 12; // the server draws none further out
+const MOST_KEPT = 200;
+const MOST_DRAWN = 60;
+const MOST_ASKED = 6;
+const AGAIN_MS = 5000;
+const KINDS = [
+  { name: "lane", from: -Infinity, width: 1, casing: 0 },
+  { name: "street", from: 16, width: 2.2, casing: 1 },
+  { name: "main", from: 31, width: 3.4, casing: 1.2 },
+];
+
+export class Streets {
+  /** `fetched(z, x, y)` gives a tile's bytes; `changed()` is called when there is more to draw. */
+  constructor(fetched, changed) {
+    this.fetched = fetched;
+    this.changed = changed;
+    this.kept = new Map();
+    this.asked = 0;
+    this.drawn = [];
+  }
+
+  /** Draws what there is of the view, and asks for what is not. How many tiles with streets were drawn. */
+  draw(context, view, colours) {
+    const wanted = tilesOf(view);
+    for (const place of wanted) this.want(place);
+    const there = wanted.map((place) => this.kept.get(place.key)).filter((tile) => tile?.paths);
+    if (there.length < wanted.filter((place) => !this.kept.get(place.key)?.blank).length) there.unshift(...this.before(wanted));
+    else this.drawn = there;
+    for (const kind of KINDS) this.strokeAll(context, view, there, kind, colours.casing, kind.casing);
+    for (const kind of KINDS) this.strokeAll(context, view, there, kind, colours[kind.name], 0);
+    return there.length;
+  }
+
+  /** While new tiles are on their way, the old ones stay. */
+  before(wanted) {
+    const keys = new Set(wanted.map((place) => place.key));
+    return this.drawn.filter((tile) => !keys.has(tile.key));
+  }
+
+  strokeAll(context, view, tiles, kind, colour, casing) {
+    if (casing === 0 && colour === undefined) return;
+    const scale = view.scale;
+    const grown = Math.max(0.6, 2 ** ((view.zoom - 14) * 0.62));
+    if (kind.casing === 0 && casing) return;
+    context.strokeStyle = colour;
+    context.lineCap = "round";
+    context.lineJoin = "round";
+    for (const tile of tiles) {
+      const path = tile.paths.get(kind.name);
+      if (!path) continue;
+      const unit = scale / 2 ** tile.z / tile.extent;
+      context.save();
+      context.translate(view.left(tile.x / 2 ** tile.z), view.top(tile.y / 2 ** tile.z));
+      context.scale(unit, unit);
+      context.lineWidth = (kind.width * grown + casing * 2) / unit;
+      context.stroke(path);
+      context.restore();
+    }
+  }
+
+  want({ key, z, x, y }) {
+    const known = this.kept.get(key);
+    if (known) {
+      this.kept.delete(key);
+      this.kept.set(key, known); // the one that was wanted last goes last
+      return;
+    }
+    if (this.asked >= MOST_ASKED) return;
+    this.asked++;
+    this.kept.set(key, { key });
+    this.load(key, z, x, y);
+  }
+
+  async load(key, z, x, y) {
+    try {
+      const lines = linesOf(await this.fetched(z, x, y), "speeds");
+      this.kept.set(key, lines ? { key, z, x, y, extent: lines.extent, paths: pathsOf(lines.lines) } : { key, blank: true });
+    } catch {
+      setTimeout(() => {
+        this.kept.delete(key);
+        this.changed();
+      }, AGAIN_MS);
+    } finally {
+      this.asked--;
+    }
+    for (const oldest of this.kept.keys()) {
+      if (this.kept.size <= MOST_KEPT) break;
+      this.kept.delete(oldest);
+    }
+    this.changed();
+  }
+}
+
+function tilesOf(view) {
+  const z = Math.min(NEAREST, Math.max(FURTHEST, Math.round(view.zoom)));
+  const count = 2 ** z;
+  const [west, east] = [Math.floor(view.west * count), Math.floor(view.east * count)];
+  const [north, south] = [Math.floor(view.north * count), Math.floor(view.south * count)];
+  const tiles = [];
+  for (let y = Math.max(0, north); y <= Math.min(count - 1, south); y++) {
+    for (let x = Math.max(0, west); x <= Math.min(count - 1, east); x++) tiles.push({ key: `${z}/${x}/${y}`, z, x, y });
+  }
+  const far = (tile) => Math.hypot(tile.x + 0.5 - view.x * count, tile.y + 0.5 - view.y * count);
+  return tiles.sort((a, b) => far(a) - far(b)).slice(0, MOST_DRAWN);
+}
+
+/** One path for each kind of street. A street for both ways stands twice in a tile; once is enough to be seen. */
+function pathsOf(lines) {
+  const paths = new Map(KINDS.map(({ name }) => [name, new Path2D()]));
+  const seen = new Set();
+  for (const { properties, parts } of lines) {
+    const path = paths.get(kindOf(properties).name);
+    for (const part of parts) {
+      const ends = [`${part[0]},${part[1]}`, `${part.at(-2)},${part.at(-1)}`].sort();
+      const key = `${ends}/${part.length}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      path.moveTo(part[0], part[1]);
+      for (let at = 2; at < part.length; at += 2) path.lineTo(part[at], part[at + 1]);
+    }
+  }
+  return paths;
+}
+
+const kindOf = ({ speed = 0 }) => KINDS.findLast((kind) => speed >= kind.from);
+

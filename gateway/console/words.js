@@ -1,0 +1,72 @@
+// What states, risks, reasons and facts are called here, and how times and distances are written.
+
+export const ENDED = new Set(["completed", "failed", "cancelled", "returned"]);
+export const DELIVERING = new Set(["assigned", "accepted", "in_progress"]);
+const OVER = new Set(["completed", "failed", "skipped"]);
+
+export const RISKS = { late: "late", at_risk: "at risk", on_time: "on time", planned: "planned" };
+const WORST_FIRST = Object.keys(RISKS);
+
+const EXCLUSIONS = {
+  not_approved: "not approved",
+  suspended: "suspended",
+  off_shift: "not on shift",
+  shift_ends_too_soon: "shift ends too soon",
+  document_missing: "a document is missing",
+  document_expired: "a document has expired",
+  over_capacity: "no room for the goods",
+  too_many_tasks: "has enough tasks",
+  reserved_elsewhere: "reserved for another task",
+  no_fix: "position not known",
+  stale_fix: "position is too old",
+  declined_before: "declined this task",
+  unreachable: "no way from there",
+};
+
+export const plain = (code) => String(code ?? "").replaceAll("_", " ");
+export const excluded = (code) => EXCLUSIONS[code] ?? plain(code);
+export const spaced = (name) => {
+  const words = name.split(".").at(-1).replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  return words[0].toUpperCase() + words.slice(1);
+};
+
+/** Of one stop that is still ahead: by its forecast, else by its window. */
+export function riskOf(stop, forecast, now) {
+  if (forecast?.risk) return forecast.risk;
+  return stop.window && Date.parse(stop.window.end) < now ? "late" : "planned";
+}
+
+export const worst = (risks) => WORST_FIRST.find((risk) => risks.includes(risk)) ?? "planned";
+export const isAhead = (stop) => !OVER.has(stop.status);
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+const EXACT = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+
+const today = (date) => date.toDateString() === new Date().toDateString();
+
+export function clock(time) {
+  const date = new Date(time);
+  return today(date) ? CLOCK.format(date) : `${DAY.format(date)} ${CLOCK.format(date)}`;
+}
+
+export const exact = (time) => EXACT.format(new Date(time));
+
+/** "in 12 min", "4 min ago". */
+export function away(time, now) {
+  const minutes = Math.round((Date.parse(time) - now) / 60000);
+  if (minutes === 0) return "now";
+  const words = Math.abs(minutes) < 100 ? `${Math.abs(minutes)} min` : `${Math.round(Math.abs(minutes) / 60)} h`;
+  return minutes > 0 ? `in ${words}` : `${words} ago`;
+}
+
+export function lasting(seconds) {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  return `${(seconds / 60).toFixed(seconds < 600 ? 1 : 0)} min`;
+}
+
+export const far = (metres) => (metres < 1000 ? `${Math.round(metres / 10) * 10} m` : `${(metres / 1000).toFixed(1)} km`);
+
+/** What the reader may see of something personal. */
+export const personal = (value) => (value === null || value === undefined ? "" : typeof value === "object" ? "" : String(value));
+export const located = (place) => place !== null && typeof place === "object" && Number.isFinite(place.lat);

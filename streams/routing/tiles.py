@@ -1,0 +1,64 @@
+"""The streets as vector tiles (Mapbox Vector Tile 2.1, layer `speeds`), from an OSRM server."""
+
+from collections import OrderedDict
+
+import httpx
+
+from streams.routing.osrm import TIMEOUT_S
+
+ZOOMS = range(12, 17)
+"""OSRM draws none further out; further in, the same streets are only larger."""
+MAX_KEPT_BYTES = 16 << 20
+"""A tile of a city has 50 to 150 kB."""
+MAX_TILE_BYTES = 4 << 20
+MAX_AT_ONCE = 8
+
+
+class StreetsUnavailable(Exception):
+    """The server does not answer, or not with a tile."""
+
+
+def is_tile(z: int, x: int, y: int) -> bool:
+    return z in ZOOMS and 0 <= x < 1 << z and 0 <= y < 1 << z
+
+
+class OsrmTiles:
+    """Keeps what was asked for last. Where there are no streets a tile has no bytes."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        limits = httpx.Limits(max_connections=MAX_AT_ONCE)
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, limits=limits)
+        self._kept: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
+        self.kept_bytes = 0
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def tile(self, z: int, x: int, y: int) -> bytes:
+        """Raises StreetsUnavailable."""
+        place = (z, x, y)
+        if place in self._kept:
+            self._kept.move_to_end(place)
+            return self._kept[place]
+        content = await self._asked(z, x, y)
+        self._keep(place, content)
+        return content
+
+    async def _asked(self, z: int, x: int, y: int) -> bytes:
+        assert is_tile(z, x, y), "only tiles that there are"
+        try:
+            answer = await self._client.get(f"{self._url}/tile/v1/driving/tile({x},{y},{z}).mvt")
+            answer.raise_for_status()
+        except (httpx.HTTPError, httpx.InvalidURL) as failed:
+            raise StreetsUnavailable(f"the streets' server does not answer: {failed!r}") from failed
+        if len(answer.content) > MAX_TILE_BYTES:
+            raise StreetsUnavailable(f"a tile of {len(answer.content)} bytes")
+        return answer.content
+
+    def _keep(self, place: tuple[int, int, int], content: bytes) -> None:
+        self.kept_bytes += len(content) - len(self._kept.get(place, b""))
+        self._kept[place] = content
+        while self.kept_bytes > MAX_KEPT_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self.kept_bytes -= len(oldest)
