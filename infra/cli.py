@@ -108,6 +108,36 @@ def check(
     raise typer.Exit(check(data, json, journals))
 
 
+@app.command()
+def tail(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's records")] = None,
+    topic: Annotated[str | None, typer.Option(help="Only this topic, such as task; fixes are told only so")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="And what comes, until Ctrl-C")] = False,
+    start: Annotated[
+        str | None, typer.Option("--from", help="beginning or end; end where it follows, else beginning")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Show the log's records, one a line, personal data sealed."""
+    from infra.tail import tail
+
+    tail(data, tenant, topic, follow, start, json)
+
+
+@app.command()
+def why(
+    task: str,
+    tenant: Annotated[str | None, typer.Option(help="Whose task; without it every tenant's are looked through")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Tell why this rider has the task, and why not the others."""
+    from infra.why import why
+
+    raise typer.Exit(why(task, tenant, data, json))
+
+
 def main() -> None:
     try:
         app()

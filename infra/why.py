@@ -1,0 +1,225 @@
+"""`logistics why`: why has this rider got the task, why not the others, why nobody?"""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from infra.endpoints import NotRunning, reached
+from infra.settings import load_settings
+
+type Row = Mapping[str, Any]
+"""As Postgres gives it: what has structure as plain values."""
+
+NOT_FOUND = 1
+CANDIDATES_TOLD = 3
+ROUNDS_READ = 200
+"""Of one task; no tenant's rules allow as many."""
+TASKS = "SELECT * FROM task_detail WHERE task_id = %(task)s AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)"
+DECISIONS = "SELECT * FROM dispatch_decisions WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
+TENDERS = "SELECT * FROM tender_board WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
+RIDERS = "SELECT rider_id, external_reference FROM rider_roster WHERE tenant = %s AND rider_id = ANY(%s)"
+
+EXCLUSIONS = {
+    "not_approved": "nobody has approved them",
+    "suspended": "by a dispatcher",
+    "off_shift": "not at work",
+    "shift_ends_too_soon": "their shift ends too soon",
+    "document_missing": "a document is missing",
+    "document_expired": "a document has expired",
+    "over_capacity": "the load is too much for them",
+    "too_many_tasks": "busy with other tasks",
+    "reserved_elsewhere": "asked for another task",
+    "no_fix": "nobody knows where they are",
+    "stale_fix": "not heard of for too long",
+    "declined_before": "had declined it, or let it pass",
+    "unreachable": "no way leads there",
+}
+OFFER_ENDS = {
+    "sent": "has not answered yet",
+    "viewed": "has looked at it",
+    "claimed": "wants it, and is being reserved",
+    "rejected": "wanted it, and could not be reserved",
+    "declined": "declined",
+    "expired": "let it expire",
+    "accepted": "got it",
+    "lost": "was too late",
+    "withdrawn": "had it withdrawn",
+}
+
+
+class NoSuchTask(LookupError):
+    """Names the task, and the tenant where one was meant."""
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    task_id: str
+    state: str
+    rider_id: str | None
+    told: list[str]
+    decisions: list[dict[str, Any]]
+    tenders: list[dict[str, Any]]
+
+
+def why(task: str, tenant: str | None, data: Path | None, as_json: bool) -> int:
+    """The exit code. Raises WrongSetting, NotRunning."""
+    settings = reached(load_settings(data=data))
+    try:
+        found = asyncio.run(asked(settings.postgres.get_secret_value(), task, tenant))
+    except psycopg.OperationalError as failed:
+        raise NotRunning(f"Postgres does not answer: {failed}") from failed
+    except NoSuchTask as unknown:
+        print(unknown, file=sys.stderr)
+        return NOT_FOUND
+    print(msgspec.json.format(msgspec.json.encode(found)).decode() if as_json else "\n".join(found.told))
+    return 0
+
+
+async def asked(dsn: str, task: str, tenant: str | None) -> Why:
+    """Raises NoSuchTask."""
+    async with await AsyncConnection.connect(dsn) as connection, connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(TASKS, {"task": task, "tenant": tenant})
+        row = await cursor.fetchone()
+        if row is None:
+            where = "in no tenant" if tenant is None else f"not in tenant {tenant}"
+            raise NoSuchTask(f"task {task} is {where}; a task's id is in the answer to its creation and on the board")
+        place = (row["tenant"], task, ROUNDS_READ)
+        await cursor.execute(DECISIONS, place)
+        decisions = await cursor.fetchall()
+        await cursor.execute(TENDERS, place)
+        tenders = await cursor.fetchall()
+        await cursor.execute(RIDERS, (row["tenant"], riders_in(row, decisions, tenders)))
+        names = {each["rider_id"]: each["external_reference"] for each in await cursor.fetchall()}
+    return Why(
+        tenant=row["tenant"],
+        task_id=task,
+        state=row["state"],
+        rider_id=row["progress"]["rider_id"],
+        told=told(row, decisions, tenders, names),
+        decisions=decisions,
+        tenders=tenders,
+    )
+
+
+def riders_in(task_row: Row, decisions: Iterable[Row], tenders: Iterable[Row]) -> list[str]:
+    """All who are named."""
+    known = {task_row["progress"]["rider_id"]}
+    known |= {each["rider_id"] for row in decisions for each in (*row["candidates"], *row["excluded"])}
+    known |= {offer["rider_id"] for row in tenders for offer in row["offers"].values()}
+    return sorted(known - {None})
+
+
+def told(
+    task_row: Row, decisions: Sequence[Row], tenders: Sequence[Row], names: Mapping[str, str | None] | None = None
+) -> list[str]:
+    """Sentences, from rows of task_detail, dispatch_decisions and tender_board; `names` calls riders by theirs."""
+    called = {rider: name for rider, name in (names or {}).items() if name}
+    by_round = {row["round"]: row for row in tenders}
+    sentences = [now_told(task_row, called)]
+    for decision in sorted(decisions, key=lambda row: row["round"]):
+        sentences += round_told(decision, by_round.get(decision["round"]), called)
+    if not decisions:
+        sentences.append("Dispatch has not decided about it.")
+    return sentences
+
+
+def now_told(task_row: Row, called: Mapping[str, str]) -> str:
+    reference = f" ({task_row['external_reference']})" if task_row["external_reference"] else ""
+    progress = task_row["progress"]
+    rider, ended = progress["rider_id"], progress["ended"] is not None
+    has = "nobody has it" if rider is None else f"{name(rider, called)} has it"
+    had = "nobody had it" if rider is None else f"{name(rider, called)} had it"
+    because = f", because of {words(progress['reason_code'])}" if progress["reason_code"] else ""
+    state = words(task_row["state"])
+    return f"Task {task_row['task_id']}{reference} is {state}{because}; {had if ended else has}."
+
+
+def round_told(decision: Row, tender: Row | None, called: Mapping[str, str]) -> list[str]:
+    return [
+        f"Round {decision['round']}, {clock(decision['decided_at'])}: {candidates_told(decision, called)}",
+        *excluded_told(decision),
+        *(offer_told(offer, called) for offer in ([] if tender is None else in_order(tender))),
+        *([] if tender is None else [outcome_told(tender, called)]),
+    ]
+
+
+def candidates_told(decision: Row, called: Mapping[str, str]) -> str:
+    """Who could do it, the nearest first."""
+    candidates = sorted(decision["candidates"], key=lambda each: each["rank"])
+    looked_at = len(candidates) + len(decision["excluded"])
+    if not candidates:
+        return f"none of the {looked_at} riders could take it." if looked_at else "there was no rider to ask."
+    best = [f"{name(each['rider_id'], called)}, {travel(each)}" for each in candidates[:CANDIDATES_TOLD]]
+    more = len(candidates) - len(best)
+    others = f"; and {more} more" if more else ""
+    return f"{len(candidates)} of {looked_at} riders could take it. The nearest: {'; '.join(best)}{others}."
+
+
+def travel(candidate: Row) -> str:
+    guess = "" if candidate["source"] == "osrm" else ", as the crow flies"
+    return f"{round(candidate['travel_s'])} s away ({round(candidate['distance_m'])} m{guess})"
+
+
+def excluded_told(decision: Row) -> list[str]:
+    """The rules that shut the others out, with how many each."""
+    counts = Counter(each["code"] for each in decision["excluded"])
+    if not counts:
+        return []
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    reasons = [f"{count} {code} ({EXCLUSIONS.get(code, words(code))})" for code, count in ordered]
+    return [f"Not considered: {', '.join(reasons)}."]
+
+
+def in_order(tender: Row) -> list[Row]:
+    return sorted(tender["offers"].values(), key=lambda offer: (moment(offer["expires_at"]), offer["rider_id"]))
+
+
+def offer_told(offer: Row, called: Mapping[str, str]) -> str:
+    end = OFFER_ENDS.get(offer["state"], words(offer["state"]))
+    because = f" ({words(offer['reason_code'])})" if offer["reason_code"] else ""
+    asked_until = f"was asked until {clock(offer['expires_at'])}"
+    return f"{capital(name(offer['rider_id'], called))} {asked_until} and {end}{because}."
+
+
+def outcome_told(tender: Row, called: Mapping[str, str]) -> str:
+    match tender["state"]:
+        case "awarded":
+            return f"{capital(name(tender['winner'], called))} won."
+        case "exhausted" if not tender["offers"]:
+            return "Nobody was asked, so nobody won."
+        case "exhausted":
+            return "Nobody won: nobody who was asked took it."
+        case "withdrawn":
+            return "Nobody won: the tender was withdrawn, the task was settled otherwise."
+        case _:
+            return "Nobody has won yet."
+
+
+def name(rider: str, called: Mapping[str, str]) -> str:
+    return f"rider {called.get(rider, rider)}"
+
+
+def capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def words(code: str) -> str:
+    return code.replace("_", " ")
+
+
+def moment(at: datetime | str) -> datetime:
+    """What stands within jsonb is text."""
+    return datetime.fromisoformat(at) if isinstance(at, str) else at
+
+
+def clock(at: datetime | str) -> str:
+    return f"{moment(at).astimezone(UTC):%H:%M:%S} UTC"
