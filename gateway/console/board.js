@@ -15,7 +15,7 @@ export class Board {
     this.word = "";
     this.rows = new Map();
     this.search = h("input", {
-      type: "search", placeholder: "Code, reference, outlet, rider", "aria-label": "Search tasks",
+      type: "search", placeholder: "Search", "aria-label": "Search tasks by code, reference, outlet or rider",
       oninput: (event) => { this.word = event.target.value.trim().toLowerCase(); this.show(); },
     });
     this.choices = ["open", "ended"].map((name) =>

@@ -22,7 +22,7 @@ const SIGNS = {
 export function markOf(name, hollow = false) {
   const mark = svg("g", { class: `mark ${name}${hollow ? " hollow" : ""}` });
   if (name === "rider") {
-    mark.append(svg("path", { class: "nose", d: "M0-12.5 5.2-5.5H-5.200z" }), svg("circle", { r: 7 }), svg("circle", { class: "heart", r: 2.6 }));
+    mark.append(svg("path", { class: "nose", d: "M0-14 5.8-4.5H-5.8z" }), svg("circle", { r: 7 }), svg("circle", { class: "heart", r: 2.6 }));
     return mark;
   }
   mark.append(SHAPES[name]());
