@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from gateway import docs_page, health, problems
+from gateway import docs_page, health, problems, registry
 from gateway.call import Call
 from gateway.commands import OPEN, TENANT, Commands
 from gateway.console_page import Console
@@ -45,6 +45,7 @@ def app(door: Door) -> Starlette:
         feed_paths(Feed(door, entry, reading, positions)),
         {"/v1/{tenant}/fixes": {"POST": FixIngest(door, entry).post}},
         service_paths(health.Readiness(door)),
+        registry.paths(door.registry),
         console_paths(Console(door, entry)),
     )
     starlette = Starlette(

@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from commands.context import Secrets, TenantPolicy
 from commands.order import Desk
 from gateway.bindings import Bindings
+from gateway.registry import Registry
 from gateway.tokens import Caller
 from schemas.fixes import FixFrame
 from schemas.keyring import Keyring
@@ -74,6 +75,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str
     readiness: Callable[[], Awaitable[Mapping[str, str]]]
     """Of each part `ok`, or what is wrong with it."""
+    registry: Registry = msgspec.field(default_factory=Registry)
     limits: Limits = Limits()
     streets: Streets | None = None
     """Without them the console's map is blank."""

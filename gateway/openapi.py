@@ -13,6 +13,7 @@ from gateway.parameters import MIN_VERSION, Parameter
 from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
 from gateway.queries import LISTINGS, SINGLES, UNSHOWN, Listing, Single
+from gateway.registry_described import described
 from schemas.directory import CreateOutlet, CreateTenant, TenantRules
 from schemas.fixes import FixBatch
 from schemas.task import CreateTask
@@ -135,7 +136,7 @@ def paths() -> Json:
         found[f"/v1/{{tenant}}/{single.plural}/{{id}}"] = {"get": single_operation(single)}
     for plural in WITH_HISTORY:
         found[f"/v1/{{tenant}}/{plural}/{{id}}/history"] = {"get": history_operation(plural)}
-    return found | other_paths()
+    return found | other_paths() | described()
 
 
 def other_paths() -> Json:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import msgspec
 import structlog
 import uvicorn
 from psycopg import AsyncConnection
@@ -19,6 +20,7 @@ from commands.policy import Policy
 from gateway.app import app
 from gateway.bindings import Bindings
 from gateway.door import Door, Limits
+from gateway.registry import Registry
 from gateway.tokens import Tokens
 from infra.follow import Follower
 from infra.frame_log import KafkaFrameLog
@@ -26,7 +28,7 @@ from infra.kafka import client_args
 from infra.settings import Settings
 from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
-from schemas.topics import FLEET
+from schemas.topics import FLEET, SCHEMAS
 from streams.routing.tiles import OsrmTiles
 
 POOL = 16
@@ -79,6 +81,8 @@ class Gateway:
         )
         bindings = Bindings()
         self._fleet = Follower(args, [FLEET.name], lambda stored: bind(bindings, stored))
+        registry = Registry()
+        self._schemas = Follower(args, [SCHEMAS.name], lambda stored: learn_schema(registry, stored))
         self._frames = KafkaFrameLog(args, settings.cluster, clock)
         self._pool = AsyncConnectionPool[AsyncConnection[Any]](
             settings.postgres.get_secret_value(), min_size=2, max_size=POOL, open=False
@@ -97,6 +101,7 @@ class Gateway:
             partitions=settings.partitions,
             cluster=settings.cluster,
             readiness=lambda: readiness(self.shards, self._pool),
+            registry=registry,
             limits=Limits(rate_per_s=settings.rate_per_s, burst=settings.rate_burst),
             streets=self._streets,
         )
@@ -106,11 +111,13 @@ class Gateway:
         """Raises what keeps the shards from opening."""
         await self.shards.start()
         await self._fleet.start()
+        await self._schemas.start()
         await self._frames.start()
         await self._pool.open()
 
     async def stop(self) -> None:
         await self._fleet.stop()
+        await self._schemas.stop()
         await self._frames.stop()
         await self.shards.stop()
         await self._pool.close()
@@ -125,6 +132,14 @@ def bind(bindings: Bindings, stored: Stored) -> None:
     """Personal data stay sealed: who holds a device is not one of them."""
     if not stored.is_control:
         bindings.take(event_of(stored, None), source_of(envelope_of(stored), stored))
+
+
+def learn_schema(registry: Registry, stored: Stored) -> None:
+    """Others may keep theirs in the same topic: what is not in Confluent's form is passed over."""
+    try:
+        registry.take(stored.key, stored.value)
+    except msgspec.DecodeError as broken:
+        logger.warning("schema record passed over", offset=stored.offset, error=str(broken))
 
 
 async def readiness(shards: Shards, pool: AsyncConnectionPool[Any]) -> Mapping[str, str]:

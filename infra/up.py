@@ -16,7 +16,8 @@ from infra.embedded import leftover
 from infra.embedded.ports import free_port, is_free
 from infra.endpoints import Endpoints, only_one, publish
 from infra.engines import started_engines
-from infra.kafka import client_args, ensure_topics
+from infra.kafka import client_args
+from infra.log_setup import set_up_log
 from infra.role_process import RoleProcess
 from infra.roles import STARTED_BY_UP, STARTED_WITH_DEMO
 from infra.settings import Settings, WrongSetting, load_settings, with_secrets
@@ -70,7 +71,7 @@ async def started(settings: Settings, supervisor: Supervisor, stages: Stages, de
         raise WrongSetting(f"LOGISTICS_HTTP_PORT={settings.http_port}: something else listens there; name another port")
     settings = with_internal_port(await started_engines(settings, supervisor, stages))
     with stages.stage("Topics") as stage:
-        made = await ensure_topics(settings, client_args(settings))
+        made = await set_up_log(settings, client_args(settings))
         stage.note = f"{len(made)} made" if made else ""
     roles = (*STARTED_BY_UP, *(STARTED_WITH_DEMO if demo else ()))
     with stages.stage("Ready"):

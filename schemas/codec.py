@@ -155,7 +155,7 @@ class Compiler:
             return Codec(f"{self.namespace}.{name}", known.write, known.read)
         hints = get_type_hints(cls, include_extras=True)
         fields = {f: self.codec(hints[f], f"{name}.{f}") for f in cls.__struct_fields__}
-        codec = Codec(record_schema(cls, fields), writer(fields), reader(cls, fields))
+        codec = Codec(record_schema(cls, fields), writer(fields), reader(cls, fields)) if fields else fieldless(cls)
         self.named[name] = codec
         return codec
 
@@ -179,6 +179,12 @@ def record_schema(cls: type[msgspec.Struct], fields: dict[str, Codec]) -> dict[s
         schema["doc"] = " ".join(cls.__doc__.split())
     schema["fields"] = [field_schema(name, codec.schema) for name, codec in fields.items()]
     return schema
+
+
+def fieldless(cls: type[msgspec.Struct]) -> Codec:
+    """With one byte all the same: stock readers refuse a value of none (confluent-kafka 2.16, AvroDeserializer)."""
+    schema = record_schema(cls, {"nothing": Codec(["null", "string"])})
+    return Codec(schema, lambda value, seal: {"nothing": None}, lambda raw, unseal: cls())
 
 
 def field_schema(name: str, schema: Any) -> dict[str, Any]:
