@@ -8,6 +8,8 @@ and the next one has nothing to do and needs no network.
 """
 
 import hashlib
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +26,9 @@ LOCKS = {
     ),
     "tests": (("requirements-dev.lock", "packages that check it", ()),),
 }
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+"""Any of them plays the dispatcher in the tests."""
+
 STAGE_FAILED = 1
 WRONG_USE = 2
 
@@ -41,6 +46,8 @@ def main(wanted: list[str]) -> int:
         for lock, title, flags in LOCKS[wanted[0]]:
             installed(ROOT / lock, title, flags)
         project()
+        if wanted[0] == "tests":
+            browser()
         (VENV / f".{wanted[0]}").touch()
     except StageFailed as failed:
         print(failed, file=sys.stderr)
@@ -83,6 +90,32 @@ def project() -> None:
     pip("Logistics itself", "--no-deps", "--no-index", "--no-build-isolation", "-e", str(ROOT))
     stamp.write_text(digest)
     told("Logistics itself", started)
+
+
+def browser() -> None:
+    """Chromium by the system's packages, where there is none and we may. Without it its tests say why they skip."""
+    if any(map(shutil.which, BROWSERS)):
+        return
+    if os.geteuid() or not shutil.which("apt-get"):
+        print("  No Chromium here: the console's tests in a browser are skipped (apt-get install chromium)", flush=True)
+        return
+    started = time.monotonic()
+    apt("update")
+    said = apt("install", "-y", "--no-install-recommends", "chromium")
+    if not any(map(shutil.which, BROWSERS)):
+        print(f"  Chromium did not come, its tests are skipped: {said}", flush=True)
+        return
+    told("Chromium", started)
+
+
+def apt(*arguments: str) -> str:
+    """The last of what it said against it."""
+    quietly = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "-qq", *arguments]
+    done = subprocess.run(
+        command, env=quietly, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
+    return done.stderr.strip()[-300:]
 
 
 def pip(title: str, *arguments: str) -> None:
