@@ -12,6 +12,8 @@ from schemas.record import Stored
 STALLED_AFTER_S = 30.0
 """Without a record for so long the log cannot be read to its end."""
 FETCH_RECORDS = 2_000
+FETCH_WAIT_MS = 5
+"""What is asked for is there already. The next partition waits for the last one's fetch, which finds nothing more."""
 
 type Place = tuple[str, int]
 """Topic and partition."""
@@ -23,6 +25,7 @@ async def ends_of(client_args: Mapping[str, Any], topics: Iterable[str], partiti
     await consumer.start()
     try:
         places = [TopicPartition(topic, p) for topic in topics for p in range(partitions)]
+        consumer.assign(places)  # else their leaders are looked up one by one
         return {(place.topic, place.partition): end for place, end in (await consumer.end_offsets(places)).items()}
     finally:
         await consumer.stop()
@@ -38,7 +41,7 @@ async def whole_log(
         **client_args,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=50,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         max_poll_records=FETCH_RECORDS,
     )
     await consumer.start()

@@ -1,0 +1,201 @@
+"""A small story played on real engines: won and delivered, declined, cancelled, and one that nobody has looked at."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fresh import fresh_name
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+from world import HOME, World, now
+
+from commands.context import Secrets
+from commands.listener import listener
+from commands.order import Answer
+from commands.owners import Shards
+from infra.check.reading import ends_of
+from infra.check.replay import process_places
+from infra.embedded.ports import free_port
+from infra.role_gateway import internal_key, secret, server
+from infra.role_processes import FOLLOWED, Processes
+from infra.settings import Settings
+from projections import task_board, tender_board
+from projections.models import MODELS
+from projections.projector import Projector, until_caught_up
+from projections.tables import migrate
+from schemas import ids
+from schemas.directory import CreateOutlet, CreateTenant, TenantRules
+from schemas.message import Command, OfferId, Role, StopId
+from schemas.record import Stored
+from schemas.rider import ApproveRider, RegisterRider, StartShift
+from schemas.task import CancelTask, CreateTask, NewContact, NewParcel, NewStop, ReportDelivered, ReportPickedUp
+from schemas.tender import ClaimOffer, DeclineOffer
+
+WITHIN_S = 30.0
+
+type Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+
+async def nowhere(stored: Stored, reason: str) -> None:
+    raise AssertionError(f"{stored.topic}/{stored.partition}@{stored.offset}: {reason}")
+
+
+@dataclass
+class Played:
+    """`settings` reach everything; the owners of the shards serve, projector and processes have stopped."""
+
+    world: World
+    shards: Shards
+    settings: Settings
+    journal: Path
+    tasks: Mapping[str, str]
+    """By their references: won, declined, cancelled, unseen."""
+    riders: Mapping[str, str]
+
+
+class Play:
+    def __init__(self, world: World, shards: Shards, pool: Pool, journal: Path) -> None:
+        self.world, self.shards, self.pool, self.journal = world, shards, pool, journal
+        self.riders = {name: ids.aggregate_id("rider", world.tenant, "shop", name) for name in ("ann", "bob", "cyd")}
+
+    async def send(
+        self, kind: str, aggregate_id: str, command: Command, actor: str = "shop", role: Role = "integrator"
+    ) -> Answer:
+        key = f"{type(command).__name__}-{actor}"
+        answer = await self.shards.submit(self.world.order(kind, aggregate_id, command, key, actor=actor, role=role))
+        if answer.events:
+            line = {"command_id": answer.command_id, "aggregate_id": aggregate_id, "version": answer.version}
+            with self.journal.open("ab") as journal:
+                journal.write(msgspec.json.encode(line) + b"\n")
+        return answer
+
+    async def settle(self) -> None:
+        """Ann and Bob are at work; Cyd is not."""
+        tenant = self.world.tenant
+        rules = TenantRules(tender_mode="broadcast", offer_seconds=3_600, retry_seconds=3_600)
+        create = CreateTenant(tenant=tenant, name="Acme", mode="test", rules=rules)
+        await self.send("tenant", ids.tenant_id(tenant), create)
+        outlet = CreateOutlet(outlet="kamppi", name="Kamppi", location=HOME, zone="Europe/Helsinki")
+        await self.send("outlet", ids.outlet_id(tenant, "kamppi"), outlet)
+        for name, rider in self.riders.items():
+            await self.send("rider", rider, RegisterRider(name=name.title(), external_reference=name))
+            await self.send("rider", rider, ApproveRider())
+            if name != "cyd":
+                shift = StartShift(ends_at=now() + timedelta(hours=4), location=HOME)
+                await self.send("rider", rider, shift, rider, "rider")
+
+    async def order(self, reference: str) -> str:
+        dropoff = NewStop(kind="dropoff", location=HOME, contact=NewContact(name="Cleo Unusual"))
+        task = self.world.task(reference)
+        create = CreateTask(
+            kind="delivery",
+            outlet="kamppi",
+            stops=[NewStop(kind="pickup"), dropoff],
+            parcels=[NewParcel()],
+            external_reference=reference,
+        )
+        await self.send("task", task, create)
+        return task
+
+    async def offers(self, task: str) -> dict[str, tuple[str, str]]:
+        """Rider → tender and offer, once they are asked."""
+        while True:
+            async with self.pool.connection() as connection:
+                filters = {"task_id": task, "limit": 1}
+                rows = await tender_board.page(connection, self.world.tenant, filters)
+            if rows and rows[0]["offers"]:
+                return {o["rider_id"]: (rows[0]["tender_id"], i) for i, o in rows[0]["offers"].items()}
+            await asyncio.sleep(0.05)
+
+    async def state(self, task: str, wanted: str) -> None:
+        while True:
+            async with self.pool.connection() as connection:
+                rows = await task_board.page(connection, self.world.tenant, {"limit": 100})
+            if any(row["task_id"] == task and row["state"] == wanted for row in rows):
+                return
+            await asyncio.sleep(0.05)
+
+    async def won(self, reference: str) -> str:
+        """Bob wants it and gets it, Ann has lost; he picks up and delivers."""
+        task, bob = await self.order(reference), self.riders["bob"]
+        tender, offer = (await self.offers(task))[bob]
+        await self.send("tender", tender, ClaimOffer(offer_id=OfferId(offer)), bob, "rider")
+        await self.state(task, "accepted")
+        await self.send("task", task, ReportPickedUp(stop_id=StopId("stop-1"), observed_at=now()), bob, "rider")
+        await self.send("task", task, ReportDelivered(stop_id=StopId("stop-2"), observed_at=now()), bob, "rider")
+        return task
+
+    async def declined(self, reference: str) -> str:
+        """Nobody wants it."""
+        task = await self.order(reference)
+        for rider, (tender, offer) in (await self.offers(task)).items():
+            decline = DeclineOffer(offer_id=OfferId(offer), reason_code="too_far")
+            await self.send("tender", tender, decline, rider, "rider")
+        await self.state(task, "dispatchable")
+        return task
+
+    async def cancelled(self, reference: str) -> str:
+        task = await self.order(reference)
+        await self.offers(task)
+        await self.send("task", task, CancelTask(reason_code="changed_mind"))
+        return task
+
+
+@asynccontextmanager
+async def played(world: World, settings: Settings, journal: Path) -> AsyncIterator[Played]:
+    shards = await world.owner()
+    key = internal_key(Secrets(secret(settings, "server_secret")))
+    port = free_port()
+    door = server(listener(shards, key), "127.0.0.1", port)
+    serving = asyncio.create_task(door.serve())
+    pool: Pool = AsyncConnectionPool(settings.postgres.get_secret_value(), min_size=1, max_size=6, open=False)
+    async with asyncio.timeout(3 * WITHIN_S), pool:
+        play = Play(world, shards, pool, journal)
+        tasks = await told(play, settings)
+    yield Played(
+        world,
+        shards,
+        settings.model_copy(update={"shards_address": f"127.0.0.1:{port}"}),
+        journal,
+        tasks,
+        play.riders,
+    )
+    door.should_exit = True
+    await serving
+
+
+async def told(play: Play, settings: Settings) -> dict[str, str]:
+    async with play.pool.connection() as connection:
+        await migrate(connection, MODELS.values())
+    projector = Projector(
+        client_args={"bootstrap_servers": settings.kafka},
+        group=fresh_name("projector"),
+        instance="projector-1",
+        pool=play.pool,
+        models=list(MODELS.values()),
+        dead=nowhere,
+    )
+    processes = Processes(settings, play.shards, play.pool, now)
+    await projector.start()
+    await processes.start()
+    await play.settle()
+    tasks = {word: await getattr(play, word)(word) for word in ("won", "declined", "cancelled")}
+    while not await followed(play.pool, settings):  # noqa: ASYNC110 - the processes run elsewhere
+        await asyncio.sleep(0.05)
+    await processes.stop()
+    tasks["unseen"] = await play.order("unseen")
+    await until_caught_up(projector, WITHIN_S)
+    await projector.stop()
+    return tasks
+
+
+async def followed(pool: Pool, settings: Settings) -> bool:
+    """Whether the processes are through with all that is on the log, so that nothing more will come."""
+    ends = await ends_of({"bootstrap_servers": settings.kafka}, FOLLOWED, settings.partitions)
+    places = await process_places(pool)
+    return all(places.get(place, 0) >= end for place, end in ends.items())
