@@ -319,14 +319,21 @@ def dispatchable_if_located(task: Task) -> list[TaskEvent]:
 
 
 def record_tender(task: CreatedTask, command: RecordTender) -> list[TaskEvent]:
-    if command.round != task.round or task.tender_id is not None or task.rider_id or task.ended:
+    if command.round != task.round or task.tender_id is not None or is_settled(task, command.round):
         return []
     return [TaskTendered(tender_id=command.tender_id, round=command.round)]
 
 
+def is_settled(task: CreatedTask, tender_round: int) -> bool:
+    """Whether nothing is to be heard any more of this round's tender."""
+    return task.closed_round >= tender_round or task.rider_id is not None or task.ended is not None
+
+
 def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> list[TaskEvent]:
     """Withdrawn means that it was settled otherwise; else the next round waits a little, if there is one."""
-    if task.tender_id != command.tender_id or task.rider_id or task.ended:
+    if command.round != task.round or is_settled(task, command.round):
+        return []
+    if task.tender_id not in (None, command.tender_id):
         return []
     rules = context.policy.rules
     again = command.outcome != "withdrawn" and task.round < rules.max_rounds
@@ -560,7 +567,7 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskTendered():
             return replace(task, tender_id=event.tender_id)
         case TaskTenderClosed():
-            return replace(task, tender_id=None, retry_at=event.retry_at)
+            return replace(task, tender_id=None, closed_round=event.round, retry_at=event.retry_at)
         case TaskAssigned():
             return replace(task, rider_id=event.rider_id, accepted=False)
         case AssignmentAccepted():

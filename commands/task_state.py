@@ -60,6 +60,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True):
     pin_attempts: int
     round: int = 0
     tender_id: TenderId | None = None
+    closed_round: int = 0
+    """The last round whose tender ended without a winner."""
     retry_at: datetime | None = None
     rider_id: RiderId | None = None
     accepted: bool = False

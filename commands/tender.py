@@ -234,7 +234,10 @@ def withdraw_tender(tender: Tender, command: WithdrawTender) -> list[TenderEvent
             withdrawn = (
                 OfferWithdrawn(offer_id=offer_id, rider_id=offer.rider_id) for offer_id, offer in tender.pending.items()
             )
-            return [*withdrawn, TenderWithdrawn(task_id=tender.task_id, reason_code=command.reason_code)]
+            return [
+                *withdrawn,
+                TenderWithdrawn(task_id=tender.task_id, round=tender.round, reason_code=command.reason_code),
+            ]
         case _:
             return []
 

@@ -111,9 +111,10 @@ class RecordTender(Command, frozen=True, kw_only=True):
 
 
 class CloseTender(Command, frozen=True, kw_only=True):
-    """Sent when the tender has ended without a winner."""
+    """Sent when the tender of this round has ended without a winner. One that asked nobody was never recorded."""
 
     tender_id: TenderId
+    round: Count
     outcome: TenderOutcome
 
 

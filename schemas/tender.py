@@ -203,6 +203,7 @@ class TenderExhausted(Event, frozen=True, kw_only=True):
 
 class TenderWithdrawn(Event, frozen=True, kw_only=True):
     task_id: TaskId
+    round: int
     reason_code: str
 
 

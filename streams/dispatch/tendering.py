@@ -179,6 +179,7 @@ def release(rider_id: str, task_id: TaskId, task_round: int, reason_code: str) -
 async def close_tender(event: TenderExhausted | TenderWithdrawn, source: Source) -> Sequence[Step]:
     command = CloseTender(
         tender_id=TenderId(source.aggregate_id),
+        round=event.round,
         outcome="exhausted" if isinstance(event, TenderExhausted) else "withdrawn",
     )
     return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="close-tender")]

@@ -134,21 +134,24 @@ def test_an_award_of_a_former_tender_does_not_assign():
     story = (
         created()
         .when(RecordTender(tender_id=TENDER, round=1))
-        .and_then(CloseTender(tender_id=TENDER, outcome="exhausted"))
+        .and_then(CloseTender(tender_id=TENDER, round=1, outcome="exhausted"))
     )
     told(story).when(AssignTask(rider_id=ANN, tender_id=TENDER)).refuses(NotInThisState)
 
 
 def test_a_task_that_nobody_took_comes_to_dispatch_again_when_due_until_the_last_round():
     story = created().where(retry_seconds=60, max_rounds=2).when(RecordTender(tender_id=TENDER, round=1)).happened()
-    closed = story.when(CloseTender(tender_id=TENDER, outcome="exhausted")).decided()[0]
+    closed = story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).decided()[0]
     assert closed.retry_at == minutes(1)
     story = told(story)
     story.when(RetryDispatch(round=1)).then()
     again = story.at(minutes(1)).when(RetryDispatch(round=1)).tells("TaskDispatchable").happened()
     again.when(RetryDispatch(round=1)).then()
     last = again.when(RecordTender(tender_id=TenderId("tender-2"), round=2)).happened()
-    assert last.when(CloseTender(tender_id=TenderId("tender-2"), outcome="exhausted")).decided()[0].retry_at is None
+    assert (
+        last.when(CloseTender(tender_id=TenderId("tender-2"), round=2, outcome="exhausted")).decided()[0].retry_at
+        is None
+    )
 
 
 def test_an_unassigned_task_comes_back_to_dispatch_in_the_next_round():
@@ -337,3 +340,18 @@ def test_the_pin_is_never_on_the_log():
     made = nothing_yet("task").when(delivery()).decided()[0]
     assert PIN not in repr(made)
     assert made.stops[1].pin_hash == SECRETS.keyed_hash("pin", "a-1", DROPOFF, PIN)
+
+
+def test_a_tender_that_could_ask_nobody_is_closed_though_it_was_never_recorded():
+    story = created().where(retry_seconds=60, max_rounds=2)
+    closed = story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).tells("TaskTenderClosed")
+    again = told(closed)
+    again.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).then()
+    again.at(minutes(1)).when(RetryDispatch(round=1)).tells("TaskDispatchable")
+
+
+def test_what_is_told_of_a_tender_after_its_end_changes_nothing():
+    story = told(created().when(RecordTender(tender_id=TENDER, round=1)))
+    closed = told(story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")))
+    closed.when(RecordTender(tender_id=TENDER, round=1)).then()
+    closed.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).then()
