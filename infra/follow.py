@@ -48,9 +48,11 @@ class Follower:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._consumer.stop()
 
-    async def caught_up(self) -> bool:
-        ends = await self._consumer.end_offsets(self._places)
-        return all([await self._consumer.position(place) >= end for place, end in ends.items()])
+    async def caught_up(self, ends: Mapping[TopicPartition, int] | None = None) -> bool:
+        """Whether everything before `ends` has been taken; without them, before where the log ends now."""
+        if ends is None:
+            ends = await self._consumer.end_offsets(self._places)
+        return all([await self._consumer.position(place) >= ends[place] for place in self._places])
 
     async def _partitions(self, topic: str) -> set[int]:
         await self._consumer._client.force_metadata_update()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 import uvicorn
+from aiokafka import TopicPartition
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
@@ -123,9 +124,9 @@ class Gateway:
         await self._pool.close()
         await self._streets.close()
 
-    async def caught_up(self) -> bool:
-        """Whether it knows of every device on the log who holds it."""
-        return await self._fleet.caught_up()
+    async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether it knows of every device before `ends` who holds it."""
+        return await self._fleet.caught_up(ends)
 
 
 def bind(bindings: Bindings, stored: Stored) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -107,14 +107,15 @@ class Streams:
         await self._producer.stop()
         await self._router.close()
 
-    async def caught_up(self) -> bool:
-        """Whether every frame on the log is folded, and every fact is known by which the next one will be."""
-        if not (await self._keys.caught_up() and await self._facts.caught_up()):
+    async def caught_up(self, ends: Mapping[TopicPartition, int] | None = None) -> bool:
+        """Whether every frame before `ends` is folded, and every fact is known by which the next one will be."""
+        if not (await self._keys.caught_up(ends) and await self._facts.caught_up(ends)):
             return False
         places = [TopicPartition(FIXES.name, p) for p in range(self._settings.partitions)]
-        ends = await self._ends.end_offsets(places)
+        if ends is None:
+            ends = await self._ends.end_offsets(places)
         done = self._telemetry.places_done
-        return all(done.get(place.partition, -1) >= end for place, end in ends.items())
+        return all(done.get(place.partition, -1) >= ends[place] for place in places)
 
     async def _open_signals(self, partition: int, since: int) -> SignalLog:
         signals = SignalLog(self._args, self._settings.cluster, partition, self._keyring, self._clock)

@@ -23,7 +23,7 @@ from projections.model import (
     select_sql,
     upsert_sql,
 )
-from projections.tables import positions
+from projections.tables import FOLD_LOCK, positions, rebuilds
 from schemas import catalog
 from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of, whole_commands
 
@@ -43,6 +43,10 @@ type Dead = Callable[[Stored, str], Awaitable[None]]
 
 class PositionMoved(RuntimeError):
     """Another projector has folded this partition: what is in memory is void."""
+
+
+class TableSwapped(RuntimeError):
+    """A model was rebuilt and stands in another table now: what is in memory is void."""
 
 
 class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
@@ -77,6 +81,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         self._places: dict[str, dict[Place, int]] = {}
         """Of each model: the next offset to fold."""
         self._parked: dict[str, Parked] = {}
+        self._rebuilds: dict[tuple[str, int], int] = {}
         self._held: dict[Place, list[Stored]] = {}
         """The beginning of a command whose end is not yet fetched."""
         self._task: asyncio.Task[None] | None = None
@@ -97,18 +102,19 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         assert self._task is not None, "start first"
         await self._task
 
-    async def caught_up(self) -> bool:
-        """Whether everything that is on the log now is in the rows."""
+    async def caught_up(self, ends: Mapping[TopicPartition, int] | None = None) -> bool:
+        """Whether everything before `ends`, or else everything that is on the log now, is in the rows."""
         assigned = self._consumer.assignment()
         if not assigned or not self._places:
             return False
-        ends = await self._consumer.end_offsets(list(assigned))
+        if ends is None:
+            ends = await self._consumer.end_offsets(list(assigned))
         return all(
             at.get((place.topic, place.partition), 0) >= end
             for model in self._models
             for at in [self._places[model.name]]
             for place, end in ends.items()
-            if place.topic in model.topics
+            if place in assigned and place.topic in model.topics
         )
 
     # The consumer's group
@@ -126,6 +132,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
     async def _seek_to_stored(self, assigned: Sequence[TopicPartition]) -> None:
         self._held.clear()
         async with self._pool.connection() as connection:
+            self._rebuilds = await rebuilds(connection)  # first: what is read after it is at least as new
             for model in self._models:
                 self._places[model.name] = await positions(connection, model)
                 self._parked[model.name] = await load_parked(connection, model)
@@ -210,6 +217,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
 
     async def _commit(self, facts: list[Fact], moves: Mapping[Place, int]) -> None:
         async with self._pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
+            await self._hold_tables(connection)
             for model in self._models:
                 await self._fold(cursor, model, facts)
             for model in self._models:
@@ -221,6 +229,12 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
                 if place[0] in model.topics:
                     at = self._places[model.name]
                     at[place] = max(after, at.get(place, 0))
+
+    async def _hold_tables(self, connection: AsyncConnection) -> None:
+        """No table is swapped before the transaction's end. Two statements: the second must see what the lock saw."""
+        await connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (FOLD_LOCK,))
+        if await rebuilds(connection) != self._rebuilds:
+            raise TableSwapped("a model was rebuilt: places and what is parked are read again")
 
     async def _fold(self, cursor: AsyncCursor[Any], model: ReadModel, facts: Iterable[Fact]) -> None:
         at, parked = self._places[model.name], self._parked[model.name]
