@@ -18,12 +18,13 @@ const TICK_MS = 5000;
 class Console {
   constructor(session) {
     this.api = new Api(session);
-    this.state = new State(this.api, (what) => this.changed(what), (failed) => this.failed(failed));
+    this.state = new State(this.api, (what) => this.changed(what), (failed, of) => this.failed(failed, of));
+    this.failures = new Map();
     this.map = new CityMap({
       fetched: (z, x, y) => this.api.tile(z, x, y),
       picked: (place) => this.draft(place),
       chosen: (id) => this.choose(id),
-      moved: () => {},
+      met: (id) => this.meet(id),
     });
     this.board = new Board(this.state, (id) => this.choose(id));
     this.detail = new Detail(this.state, () => this.back());
@@ -114,9 +115,13 @@ class Console {
     say(byId("link-text"), this.state.live ? "live" : "reconnecting");
   }
 
-  failed(failed) {
+  /** What does not come; it is told until it comes again. */
+  failed(failed, of) {
     if (failed instanceof Problem && failed.status === 401) return signOut(failed);
-    byId("trouble").replaceChildren(...(failed ? [told(failed)] : []));
+    if (failed) this.failures.set(of, failed);
+    else if (!this.failures.delete(of)) return;
+    const [first] = this.failures.values();
+    byId("trouble").replaceChildren(...(first ? [told(first)] : []));
   }
 
   // What is done
@@ -142,6 +147,13 @@ class Console {
     byId("view").replaceChildren(this.detail.element);
     this.detail.title.focus({ preventScroll: true });
     byId("panel").scrollTop = 0;
+    scrollTo({ top: 0 });
+  }
+
+  /** What a rider is busy with. */
+  meet(riderId) {
+    const task = [...this.state.tasks.values()].find((one) => one.rider_id === riderId);
+    if (task) this.choose(task.task_id);
   }
 
   back() {

@@ -18,7 +18,7 @@ export class Detail {
     this.id = null;
     state.watchers.add((event) => this.#concerned(event) && this.#soon(GATHER_MS));
     this.title = h("h2", { tabindex: "-1" });
-    this.chips = h("p", { class: "chips" });
+    this.chips = h("p", { class: "chips", "aria-live": "polite" });
     this.stops = h("ol", { class: "stops" });
     this.offers = h("section", { class: "offers", "data-section": "offers" });
     this.why = h("section", { class: "why", "data-section": "why" });
@@ -100,15 +100,20 @@ export class Detail {
     const { task } = this;
     this.element.dataset.state = task.state;
     say(this.title, task.tracking_code);
+    this.#showChips(now);
+    anew(this.stops, task.stops.map((stop) => this.#stop(stop, now)));
+  }
+
+  #showChips(now) {
+    const { task } = this;
     const risk = ENDED.has(task.state) ? null : this.state.riskOfTask(task, now);
-    this.chips.replaceChildren(...[
+    anew(this.chips, [
       h("span", { class: "chip", "data-state": task.state }, plain(task.leg ?? task.state)),
       risk && h("span", { class: "risk" }, markSvg(risk, ""), RISKS[risk]),
       task.outcome && h("span", { class: "aside" }, plain(task.outcome)),
       task.rider_id && h("span", { class: "aside" }, this.state.nameOf(task.rider_id)),
       task.external_reference && h("span", { class: "aside" }, task.external_reference),
     ].filter(Boolean));
-    this.stops.replaceChildren(...task.stops.map((stop) => this.#stop(stop, now)));
   }
 
   #stop(stop, now) {
@@ -172,6 +177,12 @@ export class Detail {
     details.addEventListener("toggle", () => details.open && !record.hasChildNodes() && record.append(...recordOf(event)));
     return h("li", {}, details);
   }
+}
+
+/** Only what looks different is replaced: a selection in it stays, and nobody is told the same twice. */
+function anew(element, children) {
+  const { childNodes: old } = element;
+  if (old.length !== children.length || children.some((child, at) => !child.isEqualNode(old[at]))) element.replaceChildren(...children);
 }
 
 /** The record as it stands on Kafka: where, by whom, its headers and its body. */

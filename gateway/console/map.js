@@ -13,8 +13,8 @@ const FENCE_UNIT = 2 ** 22; // fences are drawn in these parts of the world, aro
 const CIRCLE_SIDES = 72;
 
 export class CityMap {
-  /** `picked({lat, lon})` is called for a click on the ground, `chosen(taskId)` for one on a stop. */
-  constructor({ fetched, picked, chosen, moved }) {
+  /** `picked({lat, lon})` is called for a click on the ground, `chosen(taskId)` on a stop, `met(riderId)` on a rider. */
+  constructor({ fetched, picked, chosen, met }) {
     this.ground = byId("ground");
     this.canvas = byId("streets");
     this.overlay = byId("overlay");
@@ -24,7 +24,7 @@ export class CityMap {
     this.overlay.append(...Object.values(this.layers));
     this.picked = picked;
     this.chosen = chosen;
-    this.moved = moved;
+    this.met = met;
     this.view = new View();
     this.marks = new Map();
     this.riders = new Map();
@@ -72,7 +72,7 @@ export class CityMap {
       this.#glides(rider, now);
     });
     for (const id of this.riders.keys()) if (!this.marks.has(`riders/${id}`)) this.riders.delete(id);
-    this.redraw();
+    this.#animate();
   }
 
   /** `fences`: rows of the read model, as they stand. */
@@ -135,8 +135,10 @@ export class CityMap {
     this.redraw();
   }
 
+  /** All of it, in the next frame. */
   redraw() {
-    this.pending ??= requestAnimationFrame(() => this.#draw());
+    this.stale = true;
+    this.#animate();
   }
 
   // How
@@ -159,6 +161,7 @@ export class CityMap {
       }
       known.x = mercator.x(thing.lon);
       known.y = mercator.y(thing.lat);
+      this.#put(known.mark, known);
       changed(known.mark, thing);
     }
     for (const [key, { mark }] of this.marks) {
@@ -166,7 +169,6 @@ export class CityMap {
       mark.remove();
       this.marks.delete(key);
     }
-    this.redraw();
   }
 
   #headed(mark, bearing) {
@@ -178,32 +180,48 @@ export class CityMap {
   #glides(rider, now) {
     const to = { x: mercator.x(rider.lon), y: mercator.y(rider.lat) };
     const known = this.riders.get(rider.id);
-    if (known && known.to.x === to.x && known.to.y === to.y) return;
+    if (known && known.to.x === to.x && known.to.y === to.y) {
+      known.rests = false;
+      return;
+    }
     const from = known ? placeAt(known, now) : to;
     const far = Math.hypot(from.x - to.x, from.y - to.y) * this.view.scale > FAR_PX;
-    this.riders.set(rider.id, { from: far || this.still.matches ? to : from, to, since: now });
+    this.riders.set(rider.id, { from: far || this.still.matches ? to : from, to, since: now, rests: false });
+  }
+
+  #animate() {
+    this.pending ??= requestAnimationFrame(() => {
+      this.pending = undefined;
+      if (this.stale) this.#draw();
+      this.stale = false;
+      if (this.#glide(performance.now())) this.#animate();
+    });
   }
 
   #draw() {
-    this.pending = undefined;
     const { view } = this;
     const context = this.canvas.getContext("2d", { alpha: false });
     context.setTransform(view.density, 0, 0, view.density, 0, 0);
     context.fillStyle = this.colours.ground;
     context.fillRect(0, 0, view.width, view.height);
     this.ground.dataset.tiles = this.streets.draw(context, view, this.colours);
-    const moving = this.#place(performance.now());
+    for (const known of this.marks.values()) this.#put(known.mark, known);
+    for (const gliding of this.riders.values()) gliding.rests = false;
     if (this.fences.length) this.#placeFences();
-    if (moving) this.redraw();
   }
 
-  #place(now) {
+  #put(mark, { x, y }) {
+    mark.setAttribute("transform", `translate(${this.view.left(x).toFixed(1)} ${this.view.top(y).toFixed(1)})`);
+  }
+
+  /** Puts the riders where they are by now; whether one of them still moves. */
+  #glide(now) {
     let moving = false;
-    for (const [key, known] of this.marks) {
-      const gliding = key.startsWith("riders/") ? this.riders.get(key.slice("riders/".length)) : undefined;
-      const place = gliding ? placeAt(gliding, now) : known;
-      moving ||= gliding !== undefined && now - gliding.since < GLIDE_MS && gliding.from !== gliding.to;
-      known.mark.setAttribute("transform", `translate(${this.view.left(place.x).toFixed(1)} ${this.view.top(place.y).toFixed(1)})`);
+    for (const [id, gliding] of this.riders) {
+      if (gliding.rests) continue;
+      this.#put(this.marks.get(`riders/${id}`).mark, placeAt(gliding, now));
+      gliding.rests = gliding.from === gliding.to || now - gliding.since >= GLIDE_MS;
+      moving ||= !gliding.rests;
     }
     return moving;
   }
@@ -217,7 +235,7 @@ export class CityMap {
   #recolour() {
     const style = getComputedStyle(document.documentElement);
     this.colours = Object.fromEntries(
-      ["ground", "casing", "lane", "street", "main"].map((name) => [name, style.getPropertyValue(`--map-${name}`).trim()]),
+      ["ground", "casing", "lane", "street", "main", "name"].map((name) => [name, style.getPropertyValue(`--map-${name}`).trim()]),
     );
     this.redraw();
   }
@@ -248,7 +266,6 @@ export class CityMap {
     this.view.x -= x / this.view.scale;
     this.view.y = Math.min(1, Math.max(0, this.view.y - y / this.view.scale));
     this.redraw();
-    this.moved();
   }
 
   #wheeled(event) {
@@ -256,7 +273,6 @@ export class CityMap {
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 18 : 1;
     const step = Math.min(0.6, Math.max(-0.6, -event.deltaY * lines * 0.003));
     this.zoomBy(step, within(this.ground, event));
-    this.moved();
   }
 
   #keyed(event) {
@@ -278,8 +294,10 @@ export class CityMap {
   }
 
   #clicked(at, target) {
-    if (target.closest?.(".stop")) return;
-    this.picked(this.view.place(at));
+    if (target.closest(".stop")) return;
+    const rider = target.closest(".rider");
+    if (rider) this.met(rider.dataset.riderId);
+    else this.picked(this.view.place(at));
   }
 }
 

@@ -4,7 +4,7 @@ import { ENDED, isAhead, located, riskOf, worst } from "./words.js";
 
 const MAP_EVERY_MS = 1000;
 const ETAS_EVERY_MS = 3000;
-const COUNTS_EVERY_MS = 3000;
+const COUNTS_EVERY_MS = 5000;
 const ALL_EVERY_MS = 60000;
 const GATHER_MS = 300;
 const RECENT_MS = 3600_000;
@@ -37,12 +37,12 @@ export class State {
     this.closing = this.api.follow(
       (event) => this.#heard(event),
       (open) => this.#line(open),
-      () => this.#tasks().catch(this.failed),
+      () => this.#soon("tasks", () => this.#tasks(), GATHER_MS),
     );
-    this.#every(MAP_EVERY_MS, () => this.#places());
-    this.#every(ETAS_EVERY_MS, () => this.#forecasts());
-    this.#every(COUNTS_EVERY_MS, () => this.#counted());
-    this.#every(ALL_EVERY_MS, () => Promise.all([this.#tasks(), this.#directory(), this.#roster()]));
+    this.#every("map", MAP_EVERY_MS, () => this.#places());
+    this.#every("etas", ETAS_EVERY_MS, () => this.#forecasts());
+    this.#every("counts", COUNTS_EVERY_MS, () => this.#counted());
+    this.#every("all", ALL_EVERY_MS, () => Promise.all([this.#tasks(), this.#directory(), this.#roster()]));
   }
 
   stop() {
@@ -128,6 +128,7 @@ export class State {
 
   #stale(taskId) {
     this.fresh.add(taskId);
+    this.#soon("counts", () => this.#counted(), 2 * GATHER_MS);
     this.#soon("tasks", () => this.#freshened(), GATHER_MS);
   }
 
@@ -164,16 +165,16 @@ export class State {
     if (waiting.has(name) || this.stopped) return;
     waiting.set(name, setTimeout(() => {
       waiting.delete(name);
-      act().catch(this.failed);
+      act().then(() => this.failed(null, name), (failed) => this.failed(failed, name));
     }, ms));
   }
 
   /** One after the other, never two at once; a page that nobody looks at does not ask. */
-  #every(ms, act) {
+  #every(name, ms, act) {
     const place = this.timers.length;
     const turn = async () => {
       if (this.stopped) return;
-      if (!document.hidden) await act().then(() => this.failed(null), this.failed);
+      if (!document.hidden) await act().then(() => this.failed(null, name), (failed) => this.failed(failed, name));
       this.timers[place] = setTimeout(turn, ms);
     };
     this.timers.push(setTimeout(turn, ms));

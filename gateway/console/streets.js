@@ -8,6 +8,11 @@ const MOST_KEPT = 200;
 const MOST_DRAWN = 60;
 const MOST_ASKED = 6;
 const AGAIN_MS = 5000;
+const NAMED_FROM = 15.2; // further out, names would hide the streets
+const NAME_FONT = "11px system-ui, sans-serif";
+const NAME_REACH = 1.7; // of the piece of street that it stands on: the street goes on beyond it
+const SAME_NAME_PX = 260;
+const MOST_NAMES = 80;
 const KINDS = [
   { name: "lane", from: -Infinity, width: 1, casing: 0 },
   { name: "street", from: 16, width: 2.2, casing: 1 },
@@ -33,6 +38,7 @@ export class Streets {
     else this.drawn = there;
     for (const kind of KINDS) this.strokeAll(context, view, there, kind, colours.casing, kind.casing);
     for (const kind of KINDS) this.strokeAll(context, view, there, kind, colours[kind.name], 0);
+    if (view.zoom >= NAMED_FROM) this.nameAll(context, view, there, colours);
     return there.length;
   }
 
@@ -63,6 +69,37 @@ export class Streets {
     }
   }
 
+  nameAll(context, view, tiles, colours) {
+    const placed = [];
+    context.font = NAME_FONT;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.lineJoin = "round";
+    context.lineWidth = 3;
+    context.strokeStyle = colours.ground;
+    context.fillStyle = colours.name;
+    for (const tile of tiles) {
+      const count = 2 ** tile.z;
+      const unit = view.scale / count / tile.extent;
+      const [left, top] = [view.left(tile.x / count), view.top(tile.y / count)];
+      for (const name of tile.names) {
+        if (placed.length >= MOST_NAMES) return;
+        const x = left + name.x * unit;
+        const y = top + name.y * unit;
+        if (x < 0 || y < 0 || x > view.width || y > view.height) continue;
+        name.width ??= context.measureText(name.text).width;
+        if (name.width > name.length * unit * NAME_REACH || crowded(placed, name, x, y)) continue;
+        placed.push({ text: name.text, x, y, half: name.width / 2 });
+        context.save();
+        context.translate(x, y);
+        context.rotate(name.turn);
+        context.strokeText(name.text, 0, 0);
+        context.fillText(name.text, 0, 0);
+        context.restore();
+      }
+    }
+  }
+
   want({ key, z, x, y }) {
     const known = this.kept.get(key);
     if (known) {
@@ -79,7 +116,7 @@ export class Streets {
   async load(key, z, x, y) {
     try {
       const lines = linesOf(await this.fetched(z, x, y), "speeds");
-      this.kept.set(key, lines ? { key, z, x, y, extent: lines.extent, paths: pathsOf(lines.lines) } : { key, blank: true });
+      this.kept.set(key, lines ? { key, z, x, y, extent: lines.extent, paths: pathsOf(lines.lines), names: namesOf(lines.lines) } : { key, blank: true });
     } catch {
       setTimeout(() => {
         this.kept.delete(key);
@@ -126,6 +163,27 @@ function pathsOf(lines) {
   }
   return paths;
 }
+
+/** Where a street's name may stand, the longest straight pieces first: [{ text, x, y, length, turn }]. */
+function namesOf(lines) {
+  const names = [];
+  for (const { properties, parts } of lines) {
+    if (!properties.name) continue;
+    for (const part of parts) {
+      const [x0, y0, x1, y1] = [part[0], part[1], part.at(-2), part.at(-1)];
+      const length = Math.hypot(x1 - x0, y1 - y0);
+      const turn = Math.atan((y1 - y0) / (x1 - x0 || 1e-9));
+      names.push({ text: properties.name, x: (x0 + x1) / 2, y: (y0 + y1) / 2, length, turn });
+    }
+  }
+  return names.sort((a, b) => b.length - a.length);
+}
+
+const crowded = (placed, name, x, y) =>
+  placed.some((other) => {
+    const apart = Math.hypot(other.x - x, other.y - y);
+    return apart < (other.text === name.text ? SAME_NAME_PX : Math.max(24, (other.half + name.width / 2) * 0.8));
+  });
 
 const kindOf = ({ speed = 0 }) => KINDS.findLast((kind) => speed >= kind.from);
 
