@@ -37,6 +37,22 @@ def up(demo: Annotated[bool, typer.Option("--demo", help="And play deliveries")]
 
 
 @app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option("--data", help="The folder of the demo's data, made anew")] = None,
+    city: Annotated[str, typer.Option(help="helsinki, or porto with LOGISTICS_SAMPLE_DATA")] = "helsinki",
+    seed: Annotated[str, typer.Option(help="The same seed plays the same")] = "1",
+    riders: int = 40,
+    orders: int = 200,
+    minutes: float = 60,
+    json: Json = False,
+) -> None:
+    """Play an hour of deliveries in virtual time on fresh data, tell how it went, and check it."""
+    from infra.demo.command import demo, script_of
+
+    raise typer.Exit(demo(data, script_of(city, seed, riders, orders, minutes), json))
+
+
+@app.command()
 def serve(role: str) -> None:
     """Run one role in this process."""
     from infra.serve import serve
@@ -136,6 +152,19 @@ def why(
     from infra.why import why
 
     raise typer.Exit(why(task, tenant, data, json))
+
+
+@app.command()
+def rebuild(
+    name: Annotated[str | None, typer.Argument(help="A read model")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them, one after the other")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Make read models anew from the log, compare them with those that stand, and put them in their place."""
+    from infra.rebuild import rebuild_models
+
+    raise typer.Exit(rebuild_models(name, every, data, json))
 
 
 def main() -> None:

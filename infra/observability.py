@@ -45,3 +45,9 @@ def _libraries(settings: Settings, shared: list[Processor]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.DEBUG if settings.log_level == "debug" else LIBRARIES.upper())
+
+
+def quiet() -> None:
+    """For programs that talk to people in their own words: what libraries log is left out, and ours below errors."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))

@@ -36,8 +36,21 @@ async def streams(settings: Settings) -> None:
     await serve_streams(settings)
 
 
-ROLES: dict[str, Role] = {"gateway": gateway, "projector": projector, "processes": processes, "streams": streams}
+async def demo(settings: Settings) -> None:
+    """Deliveries played in a city, through the door like everybody's."""
+    from infra.demo.role import serve_demo
+
+    await serve_demo(settings)
+
+
+ROLES: dict[str, Role] = {
+    "gateway": gateway,
+    "projector": projector,
+    "processes": processes,
+    "streams": streams,
+    "demo": demo,
+}
 
 STARTED_BY_UP = ("gateway", "projector", "processes", "streams")
-STARTED_WITH_DEMO: tuple[str, ...] = ()
+STARTED_WITH_DEMO: tuple[str, ...] = ("demo",)
 """And these with `up --demo`."""

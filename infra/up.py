@@ -17,7 +17,10 @@ from infra.embedded.ports import free_port, is_free
 from infra.endpoints import Endpoints, only_one, publish
 from infra.engines import started_engines
 from infra.kafka import client_args
+from infra.ledger import Ledger
 from infra.log_setup import set_up_log
+from infra.observability import quiet
+from infra.ready import Pulse, welcome
 from infra.role_process import RoleProcess
 from infra.roles import STARTED_BY_UP, STARTED_WITH_DEMO
 from infra.settings import Settings, WrongSetting, load_settings, with_secrets
@@ -34,6 +37,7 @@ class NotReady(RuntimeError):
 def up(demo: bool, data: Path | None) -> None:
     """Raises WrongSetting, AlreadyRunning, StageFailed, GaveUp."""
     settings = load_settings(data=data)
+    quiet()
     with only_one(settings.data):
         asyncio.run(run(with_secrets(settings), demo))
 
@@ -43,9 +47,7 @@ async def run(settings: Settings, demo: bool) -> None:
     supervisor = Supervisor(stages.say)
     stopped = stop_signals()
     try:
-        await unless(stopped, started(settings, supervisor, stages, demo))
-        if not stopped.is_set():
-            await supervisor.watch(stopped)
+        await unless(stopped, started(settings, supervisor, stages, demo, stopped))
         stages.say("stopping")
     finally:
         await supervisor.stop()
@@ -62,8 +64,10 @@ async def unless(stopped: asyncio.Event, starting: Coroutine[Any, Any, None]) ->
         await task
 
 
-async def started(settings: Settings, supervisor: Supervisor, stages: Stages, demo: bool) -> None:
-    """All parts, in order. Raises WrongSetting, StageFailed."""
+async def started(
+    settings: Settings, supervisor: Supervisor, stages: Stages, demo: bool, stopped: asyncio.Event
+) -> None:
+    """All parts, in order; then they are watched. Raises WrongSetting, StageFailed, GaveUp."""
     logs = settings.data / "logs"
     for left in logs.glob("*.pid"):
         await leftover.end(left)
@@ -74,10 +78,26 @@ async def started(settings: Settings, supervisor: Supervisor, stages: Stages, de
         made = await set_up_log(settings, client_args(settings))
         stage.note = f"{len(made)} made" if made else ""
     roles = (*STARTED_BY_UP, *(STARTED_WITH_DEMO if demo else ()))
-    with stages.stage("Ready"):
-        await supervisor.start(**{role: RoleProcess(role, settings, logs) for role in roles})
-        publish(settings.data, endpoints(settings))
-        await ready(supervisor, address(settings))
+    ledger = Ledger(client_args(settings), settings.partitions, settings.data / "journals")
+    if demo:
+        await ledger.start()
+    try:
+        with stages.stage("Ready"):
+            await supervisor.start(**{role: RoleProcess(role, settings, logs) for role in roles})
+            publish(settings.data, endpoints(settings))
+            await ready(supervisor, address(settings))
+        for said in welcome(settings, address(settings), demo):
+            stages.say(said)
+        beating = asyncio.create_task(Pulse(settings, ledger, stages.console).beat()) if demo else None
+        try:
+            await supervisor.watch(stopped)
+        finally:
+            if beating is not None:
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)
+    finally:
+        if demo:
+            await ledger.stop()
 
 
 def with_internal_port(settings: Settings) -> Settings:

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 
 from gateway.tokens import EVERY_TENANT, Tokens
-from infra.demo.journal import Acknowledged, Journal
+from infra.check.journals import Acknowledged
+from infra.demo.journal import Journal
 from schemas.message import Role
 
 type Json = dict[str, Any]
@@ -35,7 +36,7 @@ class Unanswered(RuntimeError):
 
 
 class Api:
-    """Of one tenant. What was acknowledged is in the journal."""
+    """Of one tenant. What was acknowledged is in the journal, if it wrote anything."""
 
     def __init__(self, client: httpx.AsyncClient, tokens: Tokens, tenant: str, journal: Journal) -> None:
         self._client, self._tokens, self._journal = client, tokens, journal
@@ -75,7 +76,8 @@ class Api:
         if key:
             headers["idempotency-key"] = key
         answer = await self._sent("POST", path, headers, body)
-        self._journal.note(Acknowledged(answer["command_id"], answer["id"], answer["version"]))
+        if answer["events"] and not answer["repeated"]:
+            self._journal.note(Acknowledged(answer["command_id"], answer["id"], answer["version"]))
         return answer
 
     def _headers(self, tenant: str, role: Role, subject: str) -> dict[str, str]:

@@ -12,20 +12,18 @@ from gateway.tokens import Tokens
 from infra.demo.api import Api, Json
 from infra.demo.cities import CITIES
 from infra.demo.journal import Journal
-from infra.demo.plan import orders, personas
+from infra.demo.plan import DOORS, orders, personas
 from infra.demo.play import Play
 from infra.demo.rider import Rider
-from infra.demo.settled import RULES, settle_rider, settle_tenant, start_shift
+from infra.demo.settled import RULES, TENANT, settle_rider, settle_tenant, start_shift
 from infra.demo.streets import Streets
 from infra.demo.system import System
 from infra.role_gateway import secret
 from infra.settings import Settings
 from streams.routing.osrm import OsrmRouter
 
-TENANT = "demo"
 START = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
 TICK = timedelta(seconds=5)
-DOORS = 120
 WAY_HOME = timedelta(minutes=60)
 """How long after the last order the play goes on at most."""
 

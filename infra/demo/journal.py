@@ -7,16 +7,10 @@ from typing import Self
 
 import msgspec
 
+from infra.check.journals import Acknowledged
+
 MOST_BYTES = 64 << 20
 """Then a new file begins, and the one before the last goes."""
-
-
-class Acknowledged(msgspec.Struct, frozen=True):
-    """A line of a journal."""
-
-    command_id: str
-    aggregate_id: str
-    version: int
 
 
 class Journal:

@@ -16,6 +16,9 @@ type Character = Literal["plain", "unwanted", "nobody_home", "cancelled"]
 FIRST = ("Aino", "Eero", "Helmi", "Ilmari", "Kerttu", "Lauri", "Maija", "Niilo", "Oona", "Pekka", "Saara", "Toivo")
 LAST = ("Aalto", "Hakala", "Järvi", "Koski", "Laine", "Mäki", "Niemi", "Ranta", "Salo", "Virta")
 GOODS = ("soup and bread", "cough syrup", "two novels", "tulips", "a birthday cake", "spare keys", "a phone charger")
+DOORS = 120
+"""Places that order."""
+
 WINDOW = timedelta(minutes=40)
 UNWANTED_EVERY, NOBODY_HOME_EVERY, CANCELLED_EVERY = 90, 19, 37
 """Of so many deliveries one is of that character; each of them comes early, too, so that a short play has it."""

@@ -80,8 +80,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class Phone:
     """Fixes as they leave it: in time, late, twice, or all at once when the network is back."""
 
-    def __init__(self, seed: str, persona: Persona, began_at: datetime) -> None:
-        self._seed, self._persona, self._began_at = seed, persona, began_at
+    def __init__(self, seed: str, persona: Persona, began_at: datetime, fix_every: timedelta) -> None:
+        self._seed, self._persona, self._began_at, self._fix_every = seed, persona, began_at, fix_every
         self._next_at = began_at
         self._waiting: list[tuple[datetime, Json]] = []
         self.reports: list[Report] = []
@@ -90,9 +90,9 @@ class Phone:
         return self._persona.online((at - self._began_at).total_seconds())
 
     def locate(self, drive: Drive | None, place: Location, until: datetime) -> None:
-        """Fixes up to `until`, ten seconds apart."""
+        """Fixes up to `until`."""
         while self._next_at <= until:
-            at, self._next_at = self._next_at, self._next_at + FIX_EVERY
+            at, self._next_at = self._next_at, self._next_at + self._fix_every
             of = chance(self._seed, "fix", self._persona.reference, at.timestamp())
             if of.random() < LOST:
                 continue
@@ -147,9 +147,17 @@ def bearing_deg(drive: Drive, at: datetime) -> float:
 class Rider:
     """`rider_id` is theirs in the system."""
 
-    def __init__(self, seed: str, persona: Persona, rider_id: str, place: Location, now: datetime) -> None:
+    def __init__(
+        self,
+        seed: str,
+        persona: Persona,
+        rider_id: str,
+        place: Location,
+        now: datetime,
+        fix_every: timedelta = FIX_EVERY,
+    ) -> None:
         self.persona, self.rider_id, self.place = persona, rider_id, place
-        self.phone = Phone(seed, persona, now)
+        self.phone = Phone(seed, persona, now, fix_every)
         self.visit: Visit | None = None
         self.wandering: Drive | None = None
         self.idle_since = now

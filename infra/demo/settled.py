@@ -8,6 +8,7 @@ from infra.demo.plan import Persona
 from infra.demo.streets import Streets
 from schemas.geo import Location
 
+TENANT = "demo"
 SHIFT = timedelta(hours=12)
 PAPERS = timedelta(days=365)
 RULES: Json = {

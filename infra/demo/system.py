@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from gateway.app import app
 from infra.dead_letters import DeadLetters
 from infra.kafka import client_args
+from infra.lag import lag_records
 from infra.role_gateway import Gateway
 from infra.role_processes import Processes
 from infra.role_streams import Streams
@@ -140,6 +141,12 @@ class System:
             await self._processes.fire_due()
             await self.settle()
         self.clock.advance(to)
+
+    async def lag(self) -> int:
+        """Records that the read models have not folded yet."""
+        ends = {(place.topic, place.partition): end for place, end in (await self._log_ends()).items()}
+        async with self._pool.connection() as connection:
+            return await lag_records(connection, ends)
 
     async def _next_due(self, until: datetime) -> datetime | None:
         async with self._pool.connection() as connection:

@@ -1,6 +1,6 @@
 """Travel times from an OSRM server; where it is silent, from the great circle, and that is said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -50,21 +50,25 @@ class OsrmRouter:
         points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in places)
         wanted = {"overview": "full", "geometries": "geojson", "annotations": "duration,distance", "steps": "false"}
         try:
-            answer = await self._client.get(f"{self._url}/route/v1/driving/{points}", params=wanted)
-            answer.raise_for_status()
+            answer = await self._get(f"{self._url}/route/v1/driving/{points}", wanted)
             return way_of(answer.json()["routes"][0])
         except (httpx.HTTPError, ValueError, KeyError, IndexError) as failed:
             logger.warning("router failed, the great circle stands in", error=repr(failed))
             return straight(places)
 
+    async def _get(self, url: str, params: Mapping[str, str]) -> httpx.Response:
+        """Once more where the server has closed a connection that it had kept: it does so after 512 requests."""
+        try:
+            answer = await self._client.get(url, params=params)
+        except httpx.RemoteProtocolError:
+            answer = await self._client.get(url, params=params)
+        return answer.raise_for_status()
+
     async def _table(self, places: Sequence[Location], goal: Location) -> list[float | None]:
         points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in (*places, goal))
         sources = ";".join(map(str, range(len(places))))
-        answer = await self._client.get(
-            f"{self._url}/table/v1/driving/{points}",
-            params={"sources": sources, "destinations": str(len(places))},
-        )
-        answer.raise_for_status()
+        wanted = {"sources": sources, "destinations": str(len(places))}
+        answer = await self._get(f"{self._url}/table/v1/driving/{points}", wanted)
         told = answer.json()
         if told["code"] != "Ok":
             raise ValueError(told["code"])
