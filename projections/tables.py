@@ -36,6 +36,14 @@ OURS = (
         version bigint NOT NULL
     )
     """,
+    """
+    CREATE TABLE IF NOT EXISTS projection_rebuilds (
+        model    text   NOT NULL,
+        version  bigint NOT NULL,
+        rebuilds bigint NOT NULL,
+        PRIMARY KEY (model, version)
+    )
+    """,
 )
 STREAM_PLACES = """
 CREATE TABLE IF NOT EXISTS stream_places (
@@ -52,6 +60,8 @@ STREAMS_OWN = (STREAM_PLACES, live_map.TABLE, quarantine.TABLE)
 """Tables that a stream keeps itself, in one transaction with its place."""
 
 MIGRATION_LOCK = 4_103_001
+FOLD_LOCK = 4_103_002
+"""Shared by each projector's transaction; whoever puts another table in a live one's place takes it alone."""
 
 
 async def migrate(connection: AsyncConnection, models: Iterable[ReadModel]) -> list[str]:
@@ -94,3 +104,9 @@ async def positions(connection: AsyncConnection, model: ReadModel) -> dict[tuple
         (model.name, model.version),
     )
     return {(topic, partition): at for topic, partition, at in await cursor.fetchall()}
+
+
+async def rebuilds(connection: AsyncConnection) -> dict[tuple[str, int], int]:
+    """How often each model and version was put in its place anew; never where it is missing."""
+    cursor = await connection.execute("SELECT model, version, rebuilds FROM projection_rebuilds")
+    return {(model, version): count for model, version, count in await cursor.fetchall()}
