@@ -15,7 +15,7 @@ from projections.task_detail import one as task_detail
 from schemas.directory import TenantRules
 from schemas.geo import Location, Window
 from schemas.keyring import Keyring
-from schemas.message import RiderId, Source, StopId, TaskId, TenantSlug
+from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug, TenderId
 from schemas.partition import partition_of
 from schemas.position import Vector, merged, reached
 from schemas.rider import NewPlannedStop
@@ -51,6 +51,8 @@ SELECT DISTINCT offer.value ->> 'rider_id'
 FROM tender_board, jsonb_each(offers) AS offer
 WHERE tenant = %s AND task_id = %s AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
 """
+
+CLAIM = "SELECT version, offers -> %s ->> 'state' FROM tender_board WHERE tenant = %s AND tender_id = %s"
 
 
 class Lookups:
@@ -112,6 +114,15 @@ class Lookups:
         if known is None:
             raise NotNow(f"tenant {tenant} is not yet known")
         return known.rules
+
+    async def claimed(self, tender: TenderId, offer: OfferId, source: Source) -> bool:
+        async with self._pool.connection() as connection:
+            await self._caught_up(connection, "tender_board")
+            cursor = await connection.execute(CLAIM, (offer, source.tenant, tender))
+            row = await cursor.fetchone()
+        if row is None or row[0] < source.version:
+            raise NotNow(f"tender {tender} is not yet known as of version {source.version}")
+        return bool(row[1] == "claimed")
 
     async def policy_version(self, tenant: TenantSlug) -> int:
         known = self._policy.tenant(tenant)

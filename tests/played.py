@@ -30,10 +30,20 @@ from projections.projector import Projector, until_caught_up
 from projections.tables import migrate
 from schemas import ids
 from schemas.directory import CreateOutlet, CreateTenant, TenantRules
-from schemas.message import Command, OfferId, Role, StopId
+from schemas.message import Command, OfferId, RiderId, Role, StopId
 from schemas.record import Stored
 from schemas.rider import ApproveRider, RegisterRider, StartShift
-from schemas.task import CancelTask, CreateTask, NewContact, NewParcel, NewStop, ReportDelivered, ReportPickedUp
+from schemas.task import (
+    AcceptAssignment,
+    AssignTask,
+    CancelTask,
+    CreateTask,
+    NewContact,
+    NewParcel,
+    NewStop,
+    ReportDelivered,
+    ReportPickedUp,
+)
 from schemas.tender import ClaimOffer, DeclineOffer
 
 WITHIN_S = 30.0
@@ -54,7 +64,7 @@ class Played:
     settings: Settings
     journal: Path
     tasks: Mapping[str, str]
-    """By their references: won, declined, cancelled, unseen."""
+    """By their references: won, declined, cancelled, refused, unseen."""
     riders: Mapping[str, str]
 
 
@@ -77,7 +87,9 @@ class Play:
     async def settle(self) -> None:
         """Ann and Bob are at work; Cyd is not."""
         tenant = self.world.tenant
-        rules = TenantRules(tender_mode="broadcast", offer_seconds=3_600, retry_seconds=3_600)
+        rules = TenantRules(
+            tender_mode="broadcast", offer_seconds=3_600, retry_seconds=3_600, hold_seconds=600, max_active_tasks=1
+        )
         create = CreateTenant(tenant=tenant, name="Acme", mode="test", rules=rules)
         await self.send("tenant", ids.tenant_id(tenant), create)
         outlet = CreateOutlet(outlet="kamppi", name="Kamppi", location=HOME, zone="Europe/Helsinki")
@@ -101,6 +113,18 @@ class Play:
         )
         await self.send("task", task, create)
         return task
+
+    async def reserved(self, rider: str) -> None:
+        async with self.pool.connection() as connection:
+            query = "SELECT active_tasks FROM rider_roster WHERE rider_id = %s"
+            while (await (await connection.execute(query, (rider,))).fetchone() or (0,))[0] == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    async def offer_state(self, tender: str, offer: str, wanted: str) -> None:
+        async with self.pool.connection() as connection:
+            query = "SELECT offers -> %s ->> 'state' FROM tender_board WHERE tender_id = %s"
+            while await (await connection.execute(query, (offer, tender))).fetchone() != (wanted,):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
     async def offers(self, task: str) -> dict[str, tuple[str, str]]:
         """Rider → tender and offer, once they are asked."""
@@ -145,6 +169,21 @@ class Play:
         await self.send("task", task, CancelTask(reason_code="changed_mind"))
         return task
 
+    async def refused(self, reference: str) -> str:
+        """Bob wants it while a dispatcher's order keeps him busy; when his claim is rejected he is soon free again."""
+        task, bob = await self.order(reference), self.riders["bob"]
+        tender, offer = (await self.offers(task))[bob]
+        other = await self.order("ordered")
+        await self.send("task", other, AssignTask(rider_id=RiderId(bob)), "dora", "dispatcher")
+        await self.state(other, "assigned")
+        await self.send("task", other, AcceptAssignment(), bob, "rider")
+        await self.reserved(bob)
+        await self.send("tender", tender, ClaimOffer(offer_id=OfferId(offer)), bob, "rider")
+        await self.offer_state(tender, offer, "rejected")
+        await self.send("task", other, ReportPickedUp(stop_id=StopId("stop-1"), observed_at=now()), bob, "rider")
+        await self.send("task", other, ReportDelivered(stop_id=StopId("stop-2"), observed_at=now()), bob, "rider")
+        return task
+
 
 @asynccontextmanager
 async def played(world: World, settings: Settings, journal: Path) -> AsyncIterator[Played]:
@@ -184,7 +223,7 @@ async def told(play: Play, settings: Settings) -> dict[str, str]:
     await projector.start()
     await processes.start()
     await play.settle()
-    tasks = {word: await getattr(play, word)(word) for word in ("won", "declined", "cancelled")}
+    tasks = {word: await getattr(play, word)(word) for word in ("won", "declined", "cancelled", "refused")}
     while not await followed(play.pool, settings):  # noqa: ASYNC110 - the processes run elsewhere
         await asyncio.sleep(0.05)
     await processes.stop()

@@ -65,6 +65,10 @@ class Lookup(Protocol):
 
     async def rules(self, tenant: TenantSlug) -> TenantRules: ...
 
+    async def claimed(self, tender: TenderId, offer: OfferId, source: Source) -> bool:
+        """Whether the offer's claim still waits for its reservation."""
+        ...
+
 
 type Decide = Callable[[KnownTask, int, Source], Awaitable[OpenTender | None]]
 """Chooses whom to ask for a task in a round; None where the task is no longer to be dispatched."""
@@ -80,14 +84,19 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         return [Step(kind="tender", aggregate_id=tender, command=opening, purpose="open-tender")]
 
     async def reserve_claimant(event: ReservationRequested, source: Source) -> Sequence[Step]:
-        task = await lookup.task(source.tenant, event.task_id, source)
+        """Not again once the claim has its answer: a rider who was too busy then may be free by now."""
         tender = TenderId(source.aggregate_id)
+        if not await lookup.claimed(tender, event.offer_id, source):
+            return []
+        task = await lookup.task(source.tenant, event.task_id, source)
         return [reserve(event.rider_id, task, event.hold_until, tender, event.offer_id)]
 
     async def reserve_ordered(event: TaskAssigned, source: Source) -> Sequence[Step]:
         if event.tender_id is not None:
             return [activate(event.rider_id, TaskId(source.aggregate_id), event.round)]
         task = await lookup.task(source.tenant, source.aggregate_id, source)
+        if task.round != event.round or not task.ahead:
+            return []
         rules = await lookup.rules(source.tenant)
         hold_until = source.recorded_at + timedelta(seconds=rules.hold_seconds)
         return [reserve(event.rider_id, task, hold_until, None, None)]

@@ -27,6 +27,7 @@ from infra.check.replay import check_replay
 from infra.check.run import checked, told
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
+from infra.lookups import Lookups
 from infra.settings import PREFIX, Settings, load_settings
 from schemas.message import TenantSlug
 from schemas.topics import DISPATCH, FLEET, HISTORY, TASK
@@ -108,8 +109,9 @@ async def test_a_system_that_is_well_holds(system: Played):
         INVARIANTS, ("holds", [])
     )
     assert all(verdict.looked_at for verdict in found)
-    assert log.by_type["TaskCreated"] == 4
-    assert log.by_type["TaskAssigned"] == 1
+    assert log.by_type["TaskCreated"] == 6
+    assert log.by_type["TaskAssigned"] == 2
+    assert log.by_type["ClaimRejected"] == 1
     assert set(log.by_topic) == {TASK.name, FLEET.name, DISPATCH.name, "logistics.directory"}
 
 
@@ -208,7 +210,7 @@ async def test_a_missing_row_is_named(copy: Settings, system: Played):
 
 
 async def test_an_added_row_is_named(copy: Settings, system: Played):
-    await spoil(copy, "UPDATE tender_board_v1 SET tender_id = 'forged' WHERE task_id = %s", system.tasks["won"])
+    await spoil(copy, "UPDATE outlets_v1 SET outlet_id = 'forged' WHERE outlet = 'kamppi'")
     found = await only(copy, "I5")
     assert {finding.what for finding in found.findings} == {
         "is only in the live table",
@@ -265,6 +267,18 @@ async def test_a_process_that_would_add_something_is_named(copy: Settings, syste
     found = await only(copy, "I9")
     assert found.findings[0].what.startswith("OpenTender, caused by event ")
     assert "adds DispatchDecisionRecorded, TenderOpened, OfferSent" in found.findings[0].what
+
+
+async def test_a_process_that_asks_again_for_what_was_refused_is_named(system: Played, monkeypatch: pytest.MonkeyPatch):
+    """Bob was too busy for it, and is free by now, within the time of the hold."""
+
+    async def still_claimed(*asked: object) -> bool:
+        return True
+
+    monkeypatch.setattr(Lookups, "claimed", still_claimed)
+    found = await only(system.settings, "I9")
+    assert (found.broken, found.findings[0].where) == (1, f"rider {system.riders['bob']}")
+    assert found.findings[0].what.endswith("adds RiderReserved")
 
 
 async def test_where_no_process_has_run_there_is_nothing_to_replay(copy: Settings):
