@@ -27,11 +27,12 @@ export class Api {
     this.cursor = null; // where the stream is
   }
 
-  /** With `seen` the read models must have come as far as the events that were told here. */
+  /** With `seen` the read models must have come as far as a command's answer, or (true) as what was told here. */
   async get(path, parameters = {}, { seen = false } = {}) {
     const known = Object.entries(parameters).filter(([, value]) => value !== undefined);
     const query = known.length ? `?${new URLSearchParams(known)}` : "";
-    const headers = seen && this.cursor ? { "logistics-consistency": this.cursor } : {};
+    const wanted = seen === true ? this.cursor : seen;
+    const headers = wanted ? { "logistics-consistency": wanted } : {};
     return (await this.#sent(`${this.root}/${path}${query}`, { headers })).json();
   }
 

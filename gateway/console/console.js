@@ -12,6 +12,7 @@ import { State } from "./state.js";
 import { told } from "./trouble.js";
 import { DELIVERING, ENDED, RISKS, away, located } from "./words.js";
 
+const CREATORS = new Set(["dispatcher", "operator", "integrator"]);
 const STALE_MS = 120_000;
 const TICK_MS = 5000;
 
@@ -28,8 +29,10 @@ class Console {
     });
     this.board = new Board(this.state, (id) => this.choose(id));
     this.detail = new Detail(this.state, () => this.back());
-    this.form = new NewDelivery(this.state, (id) => this.choose(id), () => this.back());
+    this.form = new NewDelivery(this.state, (id, consistency) => this.choose(id, consistency), () => this.back());
     this.chosen = null;
+    this.creates = CREATORS.has(session.role);
+    byId("hint").hidden = !this.creates;
     say(byId("tenant"), session.tenant);
     byId("whole").addEventListener("click", () => this.whole());
   }
@@ -131,7 +134,9 @@ class Console {
     this.map.fit(places.filter(located));
   }
 
+  /** Who may not create is spared a form that would be refused. */
   draft(place) {
+    if (!this.creates) return;
     const fresh = !this.form.element?.isConnected;
     if (fresh) this.#show(null);
     this.form.open(place);
@@ -141,9 +146,9 @@ class Console {
     this.form.focus();
   }
 
-  choose(id) {
+  choose(id, consistency) {
     this.#show(id);
-    this.detail.open(id);
+    this.detail.open(id, consistency);
     byId("view").replaceChildren(this.detail.element);
     this.detail.title.focus({ preventScroll: true });
     byId("panel").scrollTop = 0;
@@ -179,7 +184,7 @@ class Console {
 
 async function open(session) {
   document.body.dataset.state = "opening";
-  byId("gate").hidden = true;
+  gate(false);
   try {
     await new Console(session).start();
     sessions.keep(session);
@@ -198,9 +203,15 @@ function ask(failed) {
   document.body.dataset.state = "asking";
   const why = sessionStorage.getItem("logistics.why");
   sessionStorage.removeItem("logistics.why");
-  byId("gate").hidden = false;
+  gate(true);
   byId("refusal").replaceChildren(...(failed ? [told(failed)] : why ? [told(new Problem(401, { title: why }))] : []));
   byId("sign-in").elements.namedItem("token").focus();
+}
+
+/** While it stands there, nothing behind it can be reached. */
+function gate(shut) {
+  byId("gate").hidden = !shut;
+  for (const part of document.querySelectorAll("header.bar, main")) part.inert = shut;
 }
 
 function signIn(event) {

@@ -33,7 +33,9 @@ export class Detail {
     this.element.addEventListener("keydown", (event) => event.key === "Escape" && this.left());
   }
 
-  open(id) {
+  /** With `consistency`, of the answer that created it, it is waited for. */
+  open(id, consistency = true) {
+    this.seen = consistency;
     if (this.id !== id) {
       Object.assign(this, { id, task: null, tenders: [], decisions: [], events: new Map() });
       this.title.textContent = "…";
@@ -67,22 +69,22 @@ export class Detail {
 
   async #load() {
     const { id, state: { api } } = this;
-    const seen = { seen: true };
+    const seen = { seen: this.seen };
     try {
       const [task, tenders, decisions] = await Promise.all([
-        this.state.task(id),
+        this.state.task(id, this.seen),
         api.get("tender-board", { task_id: id }, seen),
         api.get("dispatch-decisions", { task_id: id }, seen),
       ]);
       const histories = await Promise.all([`tasks/${id}`, ...tenders.items.map((tender) => `tenders/${tender.tender_id}`)]
         .map((of) => api.get(`${of}/history`, { limit: MOST_EVENTS }, seen)));
       if (this.id !== id) return;
-      Object.assign(this, { task, tenders: tenders.items, decisions: decisions.items });
+      Object.assign(this, { task, tenders: tenders.items, decisions: decisions.items, seen: true });
       this.trouble.replaceChildren();
       this.#show(histories.flatMap((history) => history.items));
     } catch (failed) {
       if (this.id !== id) return;
-      // A task that was created just now is on the log before it is in a read model.
+      // Read models may be behind for a moment: that is no trouble yet.
       if (this.task === null || failed.status !== 503) this.trouble.replaceChildren(told(failed));
       if (failed.status === 503 || failed.status === 404) this.#soon(AGAIN_MS);
     }
@@ -153,8 +155,8 @@ export class Detail {
       h("li", { "data-rider-id": one.rider_id }, h("span", {}, this.state.nameOf(one.rider_id)), h("span", { class: "figure" }, lasting(one.travel_s)), h("span", { class: "aside" }, `${far(one.distance_m)} · ${one.source === "osrm" ? "by road" : "as the crow flies"}`)))));
     else parts.push(h("p", { class: "note" }, "Nobody could take it."));
     if (best.length > BEST) parts.push(h("p", { class: "aside" }, `and ${best.length - BEST} further off`));
-    if (latest.excluded.length) parts.push(h("h4", {}, `Not asked: ${latest.excluded.length}`), h("ul", { class: "excluded" }, latest.excluded.map((one) =>
-      h("li", { "data-rider-id": one.rider_id, "data-code": one.code }, h("span", {}, this.state.nameOf(one.rider_id)), h("span", { class: "aside" }, excluded(one.code))))));
+    if (latest.excluded.length) parts.push(h("h4", {}, `Not asked: ${latest.excluded.length}`), h("ul", { class: "excluded" }, [...Map.groupBy(latest.excluded, (one) => one.code)].map(([code, riders]) =>
+      h("li", { "data-code": code }, h("span", {}, riders.map((one) => this.state.nameOf(one.rider_id)).join(", ")), h("span", { class: "aside" }, excluded(code))))));
     this.why.replaceChildren(...parts);
   }
 

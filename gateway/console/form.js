@@ -8,7 +8,7 @@ const WINDOWS = [[30, "within 30 min"], [45, "within 45 min"], [60, "within 1 ho
 const FIELDS = { "/outlet": "outlet", "/stops/1/contact/name": "name", "/stops/1/contact/phone": "phone", "/stops/1/address": "address" };
 
 export class NewDelivery {
-  /** `created(taskId)` and `left()` say how it ended. */
+  /** `created(taskId, consistency)` and `left()` say how it ended. */
   constructor(state, created, left) {
     this.state = state;
     this.created = created;
@@ -52,8 +52,8 @@ export class NewDelivery {
     this.#marked([]);
     try {
       const body = bodyOf(given, this.place);
-      const { id } = await this.state.api.post("tasks", body, this.#keyFor(given));
-      this.created(id);
+      const { id, consistency } = await this.state.api.post("tasks", body, this.#keyFor(given));
+      this.created(id, consistency);
     } catch (failed) {
       this.trouble.replaceChildren(told(failed));
       if (failed instanceof Problem) this.#marked(failed.errors.map((error) => FIELDS[error.pointer]).filter(Boolean));

@@ -294,8 +294,8 @@ export class CityMap {
   }
 
   #clicked(at, target) {
-    if (target.closest(".stop")) return;
-    const rider = target.closest(".rider");
+    if (target.closest("[data-stop-id]")) return;
+    const rider = target.closest("[data-rider-id]");
     if (rider) this.met(rider.dataset.riderId);
     else this.picked(this.view.place(at));
   }

@@ -75,8 +75,8 @@ export class State {
 
   // Learning
 
-  task(id) {
-    return this.api.get(`tasks/${encodeURIComponent(id)}`, {}, { seen: true });
+  task(id, seen = true) {
+    return this.api.get(`tasks/${encodeURIComponent(id)}`, {}, { seen });
   }
 
   async #directory() {

@@ -76,7 +76,7 @@ export class Streets {
     context.textBaseline = "middle";
     context.lineJoin = "round";
     context.lineWidth = 3;
-    context.strokeStyle = colours.ground;
+    context.strokeStyle = colours.street;
     context.fillStyle = colours.name;
     for (const tile of tiles) {
       const count = 2 ** tile.z;

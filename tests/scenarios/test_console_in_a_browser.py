@@ -251,7 +251,7 @@ async def test_a_dispatcher_creates_a_delivery_on_the_map_and_sees_who_gets_it_a
 
 async def riders_move(page: Page, city: City) -> None:
     for name, rider in city.riders.items():
-        mark = page.locator(f".rider[data-rider-id='{rider}']")
+        mark = page.locator(f"#overlay [data-rider-id='{rider}']")
         if name == "Onni":
             await expect(mark).to_have_count(0)
             continue
@@ -331,13 +331,55 @@ async def test_the_keyboard_alone_comes_to_a_delivery_and_back(city: City, desk:
     await expect(form).to_have_count(0)
 
 
+async def test_who_only_looks_sees_no_contacts_and_creates_nothing(city: City, desk: Desk):
+    body = {
+        "kind": "delivery",
+        "outlet": "kamppi",
+        "stops": [{"kind": "pickup"}, {"kind": "dropoff", "location": OUTLET, "contact": {"name": "Cleo"}}],
+    }
+    made = await city.post(f"/v1/{city.tenant}/tasks", body, "integrator", "shop")
+    await desk.page.goto(f"{city.url}/#token={city.token('analyst', 'ada')}")
+    await desk.page.locator(f".task[data-task-id='{made['id']}']").click()
+    await expect(desk.page.locator(".detail .stops")).to_contain_text("hidden")
+    await expect(desk.page.locator(".detail .stops")).not_to_contain_text("Cleo")
+    await expect(desk.page.locator(f".stop[data-task-id='{made['id']}']")).to_have_count(0)
+    await desk.page.locator("#ground").click(position={"x": 60, "y": 300})
+    await expect(desk.page.locator(".detail")).to_be_visible()
+    await expect(desk.page.get_by_role("form", name="New delivery")).to_have_count(0)
+
+
+async def test_without_streets_all_else_is_there(city: City, desk: Desk):
+    await desk.page.route("**/console/tiles/**", lambda route: route.abort())
+    page = await opened(desk, city)
+    await expect(page.locator("#overlay [data-rider-id]")).to_have_count(len(RIDERS))
+    await expect(page.locator("#ground")).to_have_attribute("data-tiles", "0")
+    assert {error for error in desk.errors if "net::ERR_FAILED" not in error} == set()
+
+
+async def test_what_happened_while_the_line_was_down_is_there_when_it_is_back(city: City, desk: Desk):
+    page = await opened(desk, city)
+    await expect(page.locator("#link")).to_have_attribute("data-live", "yes")
+    await page.context.set_offline(True)
+    await expect(page.locator("#trouble")).to_contain_text("The gateway does not answer")
+    body = {
+        "kind": "delivery",
+        "outlet": "kamppi",
+        "stops": [{"kind": "pickup"}, {"kind": "dropoff", "location": OUTLET}],
+    }
+    made = await city.post(f"/v1/{city.tenant}/tasks", body, "integrator", "shop")
+    await page.context.set_offline(False)
+    await expect(page.locator(f".task[data-task-id='{made['id']}']")).to_be_visible()
+    await expect(page.locator("#trouble")).to_be_empty()
+    await expect(page.locator("#link")).to_have_attribute("data-live", "yes")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_fits_a_phone_in_both_schemes(city: City, browser: Browser, scheme: Any):
     context = await browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
     page = await context.new_page()
     await page.goto(city.link())
     await expect(page.locator("body")).to_have_attribute("data-state", "open")
-    await expect(page.locator(".rider").first).to_be_attached()
+    await expect(page.locator("#overlay [data-rider-id]").first).to_be_attached()
     wide, ground = await page.evaluate(
         "() => [document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor]"
     )
