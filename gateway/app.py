@@ -10,9 +10,9 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from gateway import docs_page, health, problems, registry
+from gateway import docs_page, fixes_socket, health, problems, registry
 from gateway.call import Call
 from gateway.commands import OPEN, TENANT, Commands
 from gateway.console_page import Console
@@ -21,6 +21,7 @@ from gateway.edge import Answering, Branch, Edge, Endpoint, as_problem
 from gateway.entry import Entry
 from gateway.feed import WITH_HISTORY, Feed
 from gateway.fixes import FixIngest
+from gateway.fixes_socket import FixSocket
 from gateway.positions import Positions
 from gateway.queries import LISTINGS, SINGLES, Queries
 from gateway.reading import Reading
@@ -39,17 +40,18 @@ def app(door: Door) -> Starlette:
     entry = Entry(door)
     positions = Positions(door.pool, door.limits)
     reading = Reading(door, positions)
+    fixes = FixIngest(door, entry)
     paths = merged(
         command_paths(Commands(door, entry)),
         query_paths(Queries(door, entry, reading)),
         feed_paths(Feed(door, entry, reading, positions)),
-        {"/v1/{tenant}/fixes": {"POST": FixIngest(door, entry).post}},
+        {"/v1/{tenant}/fixes": {"POST": fixes.post}},
         service_paths(health.Readiness(door)),
         registry.paths(door.registry),
         console_paths(Console(door, entry)),
     )
     starlette = Starlette(
-        routes=routes_of(paths),
+        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes)), *routes_of(paths)],
         middleware=[Middleware(Edge)],
         exception_handlers={HTTPException: as_problem},
         lifespan=listening(positions),

@@ -57,6 +57,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_wait_s: float = 10
     waiters: int = 1_000
     streams: int = 500
+    sockets: int = 2_000
+    """Connections for fixes."""
     heartbeat_s: float = 15
     ticket_s: int = 60
 

@@ -1,6 +1,6 @@
 """Who comes in: a valid token, not too often, into their own tenant."""
 
-from time import monotonic
+from time import monotonic, time
 
 from gateway.allowed import Roles
 from gateway.call import Call
@@ -20,6 +20,16 @@ class Entry:
     def caller(self, call: Call) -> Caller:
         """Raises Problem: 401, 429."""
         call.caller = caller = self._verified(call)
+        self._spend(caller)
+        return caller
+
+    def again(self, caller: Caller) -> None:
+        """Another request on the connection of someone who was let in. Raises Problem: 401, 429."""
+        if caller.expires_at <= time():
+            raise Problem("token-invalid", "the token has expired")
+        self._spend(caller)
+
+    def _spend(self, caller: Caller) -> None:
         wait_s = self._rates.wait_s((caller.tenant, caller.subject), monotonic())
         if wait_s:
             rate = self._door.limits.rate_per_s
@@ -29,7 +39,6 @@ class Entry:
                 values={"rate_per_s": rate},
                 retry_after_s=wait_s,
             )
-        return caller
 
     def admitted(self, call: Call, roles: Roles, what: str) -> Caller:
         """Into the path's tenant; a foreign one is as if it were not. Raises Problem: 401, 403, 404, 429."""

@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.check.journals import Acknowledged, acknowledged
@@ -17,44 +16,19 @@ MOST_EARLY = 100_000
 
 LOOK_EVERY_S = 0.5
 
-logger = structlog.get_logger()
-
 
 class Ledger:
     """`acknowledged` and `found` are to be equal; a command is found a moment before it is told, or after."""
 
-    def __init__(self, client_args: Mapping[str, Any], partitions: int, journals: Path) -> None:
-        self._consumer = AIOKafkaConsumer(
-            **client_args, enable_auto_commit=False, auto_offset_reset="latest", fetch_max_wait_ms=200
-        )
-        self._places = [TopicPartition(topic.name, p) for topic in HISTORY for p in range(partitions)]
-        self._journals = journals
-        self._read: dict[Path, int] = {}
+    def __init__(self) -> None:
         self._early: dict[str, None] = {}
         self._waiting: set[str] = set()
-        self._tasks: list[asyncio.Task[None]] = []
         self.acknowledged = 0
         self.found = 0
 
-    async def start(self) -> None:
-        """From here on."""
-        await self._consumer.start()
-        self._consumer.assign(self._places)
-        ends = await self._consumer.end_offsets(self._places)
-        for place, end in ends.items():
-            self._consumer.seek(place, end)
-        self._read = {file: file.stat().st_size for file in self._files()}
-        self._tasks = [asyncio.create_task(self._log()), asyncio.create_task(self._told())]
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._consumer.stop()
-
-    async def ends(self) -> dict[tuple[str, int], int]:
-        """Where the log has come to, as far as the last fetch knows."""
-        return {(p.topic, p.partition): self._consumer.highwater(p) or 0 for p in self._places}
+    @property
+    def early(self) -> int:
+        return len(self._early)
 
     def on_log(self, command_id: str) -> None:
         if command_id in self._waiting:
@@ -73,33 +47,72 @@ class Ledger:
         else:
             self._waiting.add(command_id)
 
+
+class JournalTail:
+    """What is added to the journals of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read = {file: file.stat().st_size for file in self._files()}
+
+    def fresh(self) -> Iterator[Acknowledged]:
+        """The whole lines since the last look; a shorter file than then is a new one."""
+        for file in self._files():
+            with suppress(FileNotFoundError), file.open("rb") as lines:
+                at = self._read.get(file, 0)
+                at = at if at <= file.stat().st_size else 0
+                lines.seek(at)
+                for line in lines:
+                    if not line.endswith(b"\n"):
+                        break
+                    at += len(line)
+                    self._read[file] = at
+                    yield acknowledged(line, str(file))
+
+    def _files(self) -> list[Path]:
+        return [file for file in self._folder.glob("*.jsonl") if ".older." not in file.name]
+
+
+class Bookkeeper:
+    """Keeps a ledger, from its start on."""
+
+    def __init__(self, client_args: Mapping[str, Any], partitions: int, journals: Path) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **client_args, enable_auto_commit=False, auto_offset_reset="latest", fetch_max_wait_ms=200
+        )
+        self._places = [TopicPartition(topic.name, p) for topic in HISTORY for p in range(partitions)]
+        self._journals = journals
+        self._tasks: list[asyncio.Task[None]] = []
+        self.ledger = Ledger()
+
+    async def start(self) -> None:
+        await self._consumer.start()
+        self._consumer.assign(self._places)
+        ends = await self._consumer.end_offsets(self._places)
+        for place, end in ends.items():
+            self._consumer.seek(place, end)
+        self._tasks = [asyncio.create_task(self._log()), asyncio.create_task(self._told(JournalTail(self._journals)))]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._consumer.stop()
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Where the log has come to, as far as the last fetch knows."""
+        return {(p.topic, p.partition): self._consumer.highwater(p) or 0 for p in self._places}
+
     async def _log(self) -> None:
         while True:
             for records in (await self._consumer.getmany(timeout_ms=500)).values():
                 for record in records:
                     for name, value in record.headers:
                         if name == "command_id":
-                            self.on_log(value.decode())
+                            self.ledger.on_log(value.decode())
 
-    async def _told(self) -> None:
+    async def _told(self, journals: JournalTail) -> None:
         while True:
-            for file in self._files():
-                for line in self._fresh(file):
-                    self.told(line.command_id)
+            for line in journals.fresh():
+                self.ledger.told(line.command_id)
             await asyncio.sleep(LOOK_EVERY_S)
-
-    def _fresh(self, file: Path) -> Iterator[Acknowledged]:
-        """The whole lines since the last look; a shorter file than then is a new one."""
-        with suppress(FileNotFoundError), file.open("rb") as lines:
-            at = self._read.get(file, 0)
-            at = at if at <= file.stat().st_size else 0
-            lines.seek(at)
-            for line in lines:
-                if not line.endswith(b"\n"):
-                    break
-                at += len(line)
-                self._read[file] = at
-                yield acknowledged(line, str(file))
-
-    def _files(self) -> list[Path]:
-        return [file for file in self._journals.glob("*.jsonl") if ".older." not in file.name]

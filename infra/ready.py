@@ -12,7 +12,7 @@ from rich.text import Text
 from gateway.tokens import EVERY_TENANT, Tokens
 from infra.demo.settled import TENANT
 from infra.lag import lag_records
-from infra.ledger import Ledger
+from infra.ledger import Bookkeeper
 from infra.role_gateway import secret
 from infra.settings import Settings
 
@@ -58,9 +58,9 @@ def welcome(settings: Settings, url: str, demo: bool) -> list[str]:
 class Pulse:
     """One line that tells how it goes, on the terminal in its place, elsewhere now and then."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, console: Console) -> None:
+    def __init__(self, settings: Settings, books: Bookkeeper, console: Console) -> None:
         self._dsn = settings.postgres.get_secret_value()
-        self._ledger, self._console = ledger, console
+        self._books, self._console = books, console
 
     async def beat(self) -> None:
         """Until it is cancelled."""
@@ -80,8 +80,8 @@ class Pulse:
                 row = await (await connection.execute(BOARD, (TENANT,))).fetchone()
                 assert row is not None, "an aggregate always has a row"
                 delivering, delivered, late = row
-                lag = f"{await lag_records(connection, await self._ledger.ends()):,}"
-        told, found = self._ledger.acknowledged, self._ledger.found
+                lag = f"{await lag_records(connection, self._books.ends()):,}"
+        told, found = self._books.ledger.acknowledged, self._books.ledger.found
         return (
             f"{delivering} delivering  {delivered:,} delivered  {late:,} late  "
             f"commands: {told:,} acknowledged, {found:,} of them in the log  lag: {lag} records"

@@ -33,6 +33,8 @@ from schemas.topics import FLEET, SCHEMAS
 from streams.routing.tiles import OsrmTiles
 
 POOL = 16
+WS_MESSAGE_BYTES = 1 << 20
+"""What is larger ends the connection before it is read."""
 
 logger = structlog.get_logger()
 
@@ -165,5 +167,7 @@ def server(application: Any, host: str, port: int, lifespan: Literal["on", "off"
         lifespan=lifespan,
         timeout_graceful_shutdown=5,
         server_header=False,
+        ws_max_size=WS_MESSAGE_BYTES,
+        ws_max_queue=4,
     )
     return uvicorn.Server(config)

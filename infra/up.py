@@ -17,7 +17,7 @@ from infra.embedded.ports import free_port, is_free
 from infra.endpoints import Endpoints, only_one, publish
 from infra.engines import started_engines
 from infra.kafka import client_args
-from infra.ledger import Ledger
+from infra.ledger import Bookkeeper
 from infra.log_setup import set_up_log
 from infra.observability import quiet
 from infra.ready import Pulse, welcome
@@ -73,14 +73,15 @@ async def started(
         await leftover.end(left)
     if not is_free(settings.http_port, settings.http_host):
         raise WrongSetting(f"LOGISTICS_HTTP_PORT={settings.http_port}: something else listens there; name another port")
+    outside = bool(settings.kafka)
     settings = with_internal_port(await started_engines(settings, supervisor, stages))
     with stages.stage("Topics") as stage:
-        made = await set_up_log(settings, client_args(settings))
+        made = await set_up_log(settings, client_args(settings), outside=outside)
         stage.note = f"{len(made)} made" if made else ""
     roles = (*STARTED_BY_UP, *(STARTED_WITH_DEMO if demo else ()))
-    ledger = Ledger(client_args(settings), settings.partitions, settings.data / "journals")
+    books = Bookkeeper(client_args(settings), settings.partitions, settings.data / "journals")
     if demo:
-        await ledger.start()
+        await books.start()
     try:
         with stages.stage("Ready"):
             await supervisor.start(**{role: RoleProcess(role, settings, logs) for role in roles})
@@ -88,7 +89,7 @@ async def started(
             await ready(supervisor, address(settings))
         for said in welcome(settings, address(settings), demo):
             stages.say(said)
-        beating = asyncio.create_task(Pulse(settings, ledger, stages.console).beat()) if demo else None
+        beating = asyncio.create_task(Pulse(settings, books, stages.console).beat()) if demo else None
         try:
             await supervisor.watch(stopped)
         finally:
@@ -97,7 +98,7 @@ async def started(
                 await asyncio.gather(beating, return_exceptions=True)
     finally:
         if demo:
-            await ledger.stop()
+            await books.stop()
 
 
 def with_internal_port(settings: Settings) -> Settings:

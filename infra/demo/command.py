@@ -14,11 +14,12 @@ from infra.check.log import LogCheck
 from infra.check.run import checked
 from infra.check.run import told as verdicts_told
 from infra.demo.figures import Figures, figures
-from infra.demo.hour import START, Hour, Played, Script
+from infra.demo.hour import Hour, Played, Script, start_of
 from infra.demo.journal import Journal
 from infra.demo.report import stories, told
 from infra.demo.settled import RULES, TENANT
 from infra.demo.system import System, VirtualClock
+from infra.embedded.city import CityMissing
 from infra.endpoints import only_one
 from infra.engines import started_engines
 from infra.kafka import client_args
@@ -58,6 +59,10 @@ def demo(data: Path | None, script: Script, as_json: bool) -> int:
     """The exit code. Raises WrongSetting, AlreadyRunning, StageFailed."""
     refuse_unplayable(script)
     settings = load_settings(data=data or DATA, city=script.city)
+    try:
+        start_of(settings, script)
+    except CityMissing as missing:
+        raise WrongSetting(str(missing)) from missing
     quiet()
     with only_one(settings.data):
         cleared(settings.data)
@@ -101,7 +106,7 @@ async def run(settings: Settings, script: Script, as_json: bool) -> int:
 
 
 async def play(settings: Settings, script: Script, console: Console, as_json: bool) -> int:
-    clock = VirtualClock(START)
+    clock = VirtualClock(start_of(settings, script))
     journal = settings.data / "journals" / "demo.jsonl"
     dsn = settings.postgres.get_secret_value()
     with Journal(journal) as lines:

@@ -34,7 +34,7 @@ def sections(
     taken = played.commands / played.real_s
     moves = sum(counts[name] for name in ("claimed", "declined"))
     return [
-        ("Played", [(lasted, f"in {played.real_s:.0f} s, {script.riders} riders, seed {script.seed}")]),
+        ("Played", [(lasted, f"in {played.real_s:.0f} s, {played.riders} riders, seed {script.seed}")]),
         ("Tasks", [(f"{count:,}", what) for what, count in figures.outcomes.items()]),
         ("Offers", [(f"{moves:,}", f"answered, {counts['declined']:,} of them by no")]),
         ("Events", [(f"{count:,}", topic) for topic, count in sorted(events.items()) if count]),

@@ -1,0 +1,159 @@
+"""Fixes by WebSocket: a phone keeps one connection, and every batch is answered once it is on the log.
+
+| sent                                       | answered                                       |
+|--------------------------------------------|------------------------------------------------|
+| `{"seq": 7, "device_id": …, "fixes": […]}` | `{"seq": 7}` and what FixesAnswer has          |
+| what cannot be taken                       | `{"seq": 7, "problem": {…}}`, as RFC 9457 has it |
+
+`seq` is null where it could not be read. Batches are taken one after the other. What has no answer when the connection
+ends is sent again: a fix that stood already is put aside as a duplicate.
+"""
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Annotated, Any
+
+import msgspec
+from prometheus_client import Gauge
+from starlette.types import Receive, Scope, Send
+
+from gateway import log
+from gateway.allowed import FIX_SENDERS
+from gateway.call import Call, too_large
+from gateway.commands import tenant_of
+from gateway.door import Door
+from gateway.entry import Entry
+from gateway.feed import TICKET
+from gateway.fixes import FixesAnswer, FixIngest
+from gateway.parameters import Parameter, parameters_of
+from gateway.problems import Problem, answered
+from gateway.tickets import caller_of
+from gateway.tokens import Caller
+from gateway.validation import decoded
+from schemas.fixes import FixBatch
+
+ROUTE = "/v1/{tenant}/fixes/socket"
+IDLE_S = 300.0
+"""A phone that says nothing for so long is disconnected: it comes again when it has something."""
+
+GOING_AWAY, POLICY, FAILED = 1001, 1008, 1011
+PARAMETERS: dict[str, Parameter] = {
+    "ticket": msgspec.structs.replace(TICKET, check=str, schema={"type": "string", "maxLength": 2_000})
+}
+SOCKETS = Gauge("logistics_fix_sockets", "Open connections for fixes.")
+
+
+class NumberedBatch(FixBatch, frozen=True, kw_only=True):
+    """`seq` is the sender's own number; the answer has it, too."""
+
+    seq: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class NumberedAnswer(FixesAnswer, kw_only=True):
+    seq: int
+
+
+decoder = msgspec.json.Decoder(NumberedBatch)
+
+
+class FixSocket:
+    """An ASGI app for WebSocket connections."""
+
+    def __init__(self, door: Door, entry: Entry, ingest: FixIngest) -> None:
+        self._door, self._entry, self._ingest = door, entry, ingest
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(scope, receive)
+        call.route = ROUTE
+        await receive()  # websocket.connect
+        try:
+            caller = self._admitted(call)
+        except Problem as problem:
+            await refuse(problem, call, scope, send)
+            return
+        self._open += 1
+        SOCKETS.set(self._open)
+        try:
+            await send({"type": "websocket.accept"})
+            await self._serve(call, caller, send)
+        except Exception as failed:
+            log.failure(call, failed)
+            await send({"type": "websocket.close", "code": FAILED, "reason": f"request {call.request_id} failed"})
+        finally:
+            self._open -= 1
+            SOCKETS.set(self._open)
+
+    def _admitted(self, call: Call) -> Caller:
+        """Raises Problem."""
+        given = parameters_of(call, PARAMETERS)
+        if "ticket" in given:
+            known = caller_of(given["ticket"], call.param("tenant"), self._door.secrets)
+            caller = self._entry.let_in(call, known, FIX_SENDERS, "send fixes")
+        else:
+            caller = self._entry.admitted(call, FIX_SENDERS, "send fixes")
+        if self._open >= self._door.limits.sockets:
+            raise Problem("too-many-streams", f"{self._open} connections for fixes are open", retry_after_s=10)
+        return caller
+
+    async def _serve(self, call: Call, caller: Caller, send: Send) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_S):
+                    message = await call.receive()
+            except TimeoutError:
+                await send({"type": "websocket.close", "code": GOING_AWAY, "reason": "silent for too long"})
+                return
+            if message["type"] == "websocket.disconnect":
+                return
+            body = message.get("bytes") or (message.get("text") or "").encode()
+            try:
+                told = msgspec.json.encode(await self._answer(call, caller, body))
+            except Problem as problem:
+                told = refused(problem, call, seq_of(body))
+                if problem.code == "token-invalid":
+                    await send({"type": "websocket.send", "text": told.decode()})
+                    await send({"type": "websocket.close", "code": POLICY, "reason": problem.detail})
+                    return
+            await send({"type": "websocket.send", "text": told.decode()})
+
+    async def _answer(self, call: Call, caller: Caller, body: bytes) -> NumberedAnswer:
+        """Raises Problem."""
+        self._entry.again(caller)
+        if len(body) > self._door.limits.fixes_body_bytes:
+            raise too_large(self._door.limits.fixes_body_bytes)
+        batch = decoded(decoder, NumberedBatch, body)
+        taken = await self._ingest.taken(batch, tenant_of(call), caller)
+        return NumberedAnswer(
+            seq=batch.seq,
+            accepted=taken.accepted,
+            off_duty=taken.off_duty,
+            unbound=taken.unbound,
+            consistency=taken.consistency,
+        )
+
+
+def refused(problem: Problem, call: Call, seq: int | None) -> bytes:
+    body = json.loads(answered(problem, call.request_id).body)
+    return msgspec.json.encode({"seq": seq, "problem": body})
+
+
+def seq_of(body: bytes) -> int | None:
+    """Whatever else is wrong with it."""
+    found: Any = None
+    with suppress(ValueError, RecursionError):
+        parsed = msgspec.json.decode(body)
+        found = parsed.get("seq") if isinstance(parsed, dict) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+async def refuse(problem: Problem, call: Call, scope: Scope, send: Send) -> None:
+    """The handshake is answered with the problem, where the server can (ASGI's denial response)."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": POLICY})
+        return
+    reply = answered(problem, call.request_id)
+    headers = [*reply.headers, (b"x-request-id", call.request_id.encode())]
+    await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": reply.body})

@@ -1,0 +1,171 @@
+"""Fixes by WebSocket on a real server: every batch is answered, what is wrong is told, and the connection lives on."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from reception import TOKENS, House, MemoryFrames, key
+from story import NOON
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from gateway.door import Limits
+from gateway.tickets import ticket_for
+from gateway.tokens import Caller
+from infra.embedded.ports import free_port
+from infra.role_gateway import WS_MESSAGE_BYTES, bind, server
+from schemas.topics import FLEET
+
+
+class Harbour:
+    """A served house, and connections to it."""
+
+    def __init__(self, house: House, port: int) -> None:
+        self.house, self.port = house, port
+
+    def dial(self, role: Any = "dispatcher", subject: str = "dora", path: str = "/v1/acme/fixes/socket") -> Any:
+        headers = {"authorization": f"Bearer {TOKENS.issue('acme', role, subject, 3600)}"} if role else {}
+        return connect(f"ws://127.0.0.1:{self.port}{path}", additional_headers=headers, proxy=None)
+
+
+@pytest.fixture
+async def limits() -> Limits:
+    return Limits(fixes_body_bytes=20_000, sockets=2)
+
+
+@pytest.fixture
+async def harbour(limits: Limits) -> AsyncIterator[Harbour]:
+    house = House(limits, frames=MemoryFrames())
+    await house.settle()
+    dora = house.caller("dispatcher", "dora")
+    made = await dora.post("/v1/acme/riders", json={"name": "Ann", "external_reference": "ann"})
+    path = f"/v1/acme/riders/{made.json()['id']}"
+    await dora.post(f"{path}/approve-rider", headers=key("a"))
+    ends_at = (NOON + timedelta(hours=8)).isoformat()
+    await dora.post(f"{path}/start-shift", json={"ends_at": ends_at}, headers=key("s"))
+    await dora.post(f"{path}/bind-device", json={"device_id": "phone"}, headers=key("b"))
+    for stored in house.desk.log:
+        if stored.topic == FLEET.name:
+            bind(house.bindings, stored)
+    port = free_port()
+    serving = server(house.app, "127.0.0.1", port)
+    task = asyncio.create_task(serving.serve())
+    while not serving.started:  # noqa: ASYNC110 - uvicorn tells it so
+        await asyncio.sleep(0.01)
+    yield Harbour(house, port)
+    serving.should_exit = True
+    await task
+    await house.close()
+
+
+def batch(seq: int, *minutes: float, **more: Any) -> str:
+    fixes = [{"observed_at": (NOON + timedelta(minutes=m)).isoformat(), "lat": 60.17, "lon": 24.94} for m in minutes]
+    return json.dumps({"seq": seq, "device_id": "phone", "fixes": fixes} | more)
+
+
+async def told(socket: ClientConnection, sent: str | bytes) -> dict[str, Any]:
+    await socket.send(sent)
+    return json.loads(await socket.recv())
+
+
+async def test_each_batch_is_answered_by_its_own_number_once_it_is_on_the_log(harbour):
+    async with harbour.dial() as socket:
+        first = await told(socket, batch(7, 1, 2))
+        second = await told(socket, batch(9, -5).encode())
+    assert (first["seq"], first["accepted"], first["unbound"]) == (7, 2, 0)
+    assert first["consistency"]
+    assert (second["seq"], second["accepted"], second["unbound"]) == (9, 0, 1), "before it was bound it was nobody's"
+    frames = harbour.house.door.frames.frames
+    assert sum(frame.count for _, frame in frames) == 3
+
+
+@pytest.mark.parametrize(
+    ("sent", "seq", "code", "pointer"),
+    [
+        ("{", None, "malformed-json", None),
+        ("[]", None, "invalid-body", ""),
+        (batch(3), 3, "invalid-body", "/fixes"),
+        (batch(4, 1, colour="red"), 4, "invalid-body", "/colour"),
+        (batch(5, 1, device_id=""), 5, "invalid-body", "/device_id"),
+        (json.dumps({"device_id": "phone", "fixes": []}), None, "invalid-body", "/seq"),
+        (batch(6, 1) + " " * 20_000, 6, "body-too-large", None),
+    ],
+)
+async def test_what_cannot_be_taken_is_told_and_the_connection_lives_on(harbour, sent, seq, code, pointer):
+    async with harbour.dial() as socket:
+        refused = await told(socket, sent)
+        assert refused["seq"] == seq
+        assert refused["problem"]["code"] == code
+        if pointer is not None:
+            assert pointer in [error["pointer"] for error in refused["problem"]["errors"]]
+        assert (await told(socket, batch(8, 1)))["accepted"] == 1
+
+
+async def test_a_browser_comes_in_by_a_ticket(harbour):
+    caller = Caller("acme", "dispatcher", "dora", 2**40)
+    ticket = ticket_for(caller, "acme", harbour.house.door.secrets, 60)
+    async with harbour.dial(role=None, path=f"/v1/acme/fixes/socket?ticket={ticket}") as socket:
+        assert (await told(socket, batch(1, 1)))["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "status", "code"),
+    [
+        (None, "/v1/acme/fixes/socket", 401, "token-missing"),
+        (None, "/v1/acme/fixes/socket?ticket=made-up", 401, "token-invalid"),
+        ("analyst", "/v1/acme/fixes/socket", 403, "forbidden"),
+        ("dispatcher", "/v1/other/fixes/socket", 404, "not-found"),
+        ("dispatcher", "/v1/acme/fixes/socket?colour=red", 400, "invalid-parameter"),
+    ],
+)
+async def test_who_may_not_come_in_is_told_why(harbour, role, path, status, code):
+    with pytest.raises(InvalidStatus) as refused:
+        async with harbour.dial(role=role, path=path):
+            pass
+    assert refused.value.response.status_code == status
+    assert json.loads(refused.value.response.body)["code"] == code
+
+
+async def test_a_token_that_expires_ends_the_connection(harbour, monkeypatch: pytest.MonkeyPatch):
+    async with harbour.dial() as socket:
+        assert (await told(socket, batch(1, 1)))["accepted"] == 1
+        monkeypatch.setattr("gateway.entry.time", lambda: 2**40)
+        assert (await told(socket, batch(2, 1)))["problem"]["code"] == "token-invalid"
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+
+
+async def test_a_rider_sends_only_their_own_devices_fixes(harbour):
+    async with harbour.dial(role="rider", subject="somebody-else") as socket:
+        answer = await told(socket, batch(1, 1))
+    assert (answer["accepted"], answer["unbound"]) == (0, 1)
+
+
+async def test_connections_are_bounded(harbour):
+    async with harbour.dial(), harbour.dial():
+        with pytest.raises(InvalidStatus) as refused:
+            async with harbour.dial():
+                pass
+        assert json.loads(refused.value.response.body)["code"] == "too-many-streams"
+    async with harbour.dial() as socket:
+        assert (await told(socket, batch(1, 1)))["accepted"] == 1
+
+
+async def test_a_message_that_is_far_too_large_is_not_even_read(harbour):
+    async with harbour.dial() as socket:
+        with pytest.raises(ConnectionClosed) as ended:
+            await told(socket, "x" * (WS_MESSAGE_BYTES + 1))
+        assert ended.value.rcvd is not None
+        assert ended.value.rcvd.code == 1009
+
+
+async def test_who_is_silent_for_too_long_is_disconnected(harbour, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.fixes_socket.IDLE_S", 0.05)
+    async with harbour.dial() as socket:
+        with pytest.raises(ConnectionClosed) as ended:
+            await socket.recv()
+        assert ended.value.rcvd is not None
+        assert ended.value.rcvd.code == 1001
