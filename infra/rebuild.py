@@ -26,7 +26,10 @@ REFUSED = 1
 def rebuild_models(name: str | None, every: bool, data: Path | None, as_json: bool) -> int:
     """The exit code. Raises WrongSetting, NotRunning."""
     models = wanted(name, every)
-    return asyncio.run(run(reached(load_settings(data=data)), models, as_json))
+    settings = load_settings(data=data)
+    if not (settings.kafka and settings.postgres.get_secret_value()):
+        settings = reached(settings)
+    return asyncio.run(run(settings, models, as_json))
 
 
 def wanted(name: str | None, every: bool) -> list[ReadModel]:
