@@ -1,6 +1,9 @@
 """A small story played on real engines: won and delivered, declined, cancelled, and one that nobody has looked at."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 from fresh import fresh_name
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
-from world import HOME, World, now
+from pydantic import SecretStr
+from world import HOME, KEK, PARTITIONS, World, now
 
 from commands.context import Secrets
 from commands.listener import listener
@@ -21,9 +26,10 @@ from commands.owners import Shards
 from infra.check.reading import ends_of
 from infra.check.replay import process_places
 from infra.embedded.ports import free_port
+from infra.embedded.postgres import EmbeddedPostgres
 from infra.role_gateway import internal_key, secret, server
 from infra.role_processes import FOLLOWED, Processes
-from infra.settings import Settings
+from infra.settings import PREFIX, Settings, load_settings
 from projections import task_board, tender_board
 from projections.models import MODELS
 from projections.projector import Projector, until_caught_up
@@ -47,6 +53,18 @@ from schemas.task import (
 from schemas.tender import ClaimOffer, DeclineOffer
 
 WITHIN_S = 30.0
+ROOT = Path(__file__).parents[1]
+SET = (
+    "data",
+    "kafka",
+    "postgres",
+    "osrm",
+    "cluster",
+    "partitions",
+    "shards_address",
+    "key_encryption_key",
+    "server_secret",
+)
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -238,3 +256,41 @@ async def followed(pool: Pool, settings: Settings) -> bool:
     ends = await ends_of({"bootstrap_servers": settings.kafka}, FOLLOWED, settings.partitions)
     places = await process_places(pool)
     return all(places.get(place, 0) >= end for place, end in ends.items())
+
+
+def settings_of(world: World, dsn: str, osrm: str, data: Path) -> Settings:
+    return load_settings(
+        data=data,
+        kafka=world.kafka,
+        postgres=SecretStr(dsn),
+        osrm=osrm,
+        cluster=world.cluster,
+        partitions=PARTITIONS,
+        key_encryption_key=SecretStr(KEK.hex()),
+        server_secret=SecretStr("ab" * 32),
+    )
+
+
+@asynccontextmanager
+async def database(server: EmbeddedPostgres, template: str = "template1") -> AsyncIterator[str]:
+    name = fresh_name("checked").replace("-", "_")
+    await execute(server.dsn(), f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.dsn(name)
+    await execute(server.dsn(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def execute(dsn: str, statement: str, *values: object) -> int:
+    """How many rows it has changed."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        cursor = await connection.execute(statement.encode(), values)
+        return cursor.rowcount
+
+
+def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`logistics ARGUMENTS` by somebody who has set the same and nothing else."""
+    values = {name: getattr(settings, name) for name in SET}
+    plain = {n: v.get_secret_value() if isinstance(v, SecretStr) else str(v) for n, v in values.items()}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    env |= {f"{PREFIX}{name.upper()}": value for name, value in plain.items() if value}
+    started = [sys.executable, "-m", "infra.cli", *arguments]
+    return subprocess.run(started, cwd=ROOT, env=env, capture_output=True, text=True, check=False)

@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,53 +11,19 @@ import msgspec
 import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
-from fresh import fresh_name
-from played import Played, played
+from played import Played, command, database, execute, played, settings_of
 from pydantic import SecretStr
 from rich.console import Console
-from world import KEK, PARTITIONS, World, make_topics
+from world import PARTITIONS, World
 
 from infra.check.finding import INVARIANTS, NotJudged, Verdict
 from infra.check.reading import ends_of, whole_log
 from infra.check.replay import check_replay
 from infra.check.run import checked, told
-from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.lookups import Lookups
-from infra.settings import PREFIX, Settings, load_settings
-from schemas.message import TenantSlug
+from infra.settings import Settings
 from schemas.topics import DISPATCH, FLEET, HISTORY, TASK
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-async def system(engines: Path, jars: Path, postgres_server: EmbeddedPostgres, osrm: str) -> AsyncIterator[Played]:
-    """On a log and a database of its own, since a check looks at everything that is there."""
-    broker = EmbeddedKafka(engines / fresh_name("checked"), jars)
-    await broker.start()
-    await make_topics(broker.bootstrap)
-    world = World(broker.bootstrap, fresh_name("cluster"), TenantSlug(fresh_name("acme")))
-    async with database(postgres_server) as dsn:
-        settings = settings_of(world, dsn, osrm, engines / fresh_name("data"))
-        async with played(world, settings, engines / f"{world.cluster}.jsonl") as story:
-            yield story
-    for shards in world.owned:
-        await shards.stop()
-    await broker.stop()
-
-
-def settings_of(world: World, dsn: str, osrm: str, data: Path) -> Settings:
-    return load_settings(
-        data=data,
-        kafka=world.kafka,
-        postgres=SecretStr(dsn),
-        osrm=osrm,
-        cluster=world.cluster,
-        partitions=PARTITIONS,
-        key_encryption_key=SecretStr(KEK.hex()),
-        server_secret=SecretStr("ab" * 32),
-    )
 
 
 @pytest.fixture
@@ -70,21 +32,6 @@ async def copy(system: Played, postgres_server: EmbeddedPostgres) -> AsyncIterat
     name = psycopg.conninfo.conninfo_to_dict(system.settings.postgres.get_secret_value())["dbname"]
     async with database(postgres_server, template=str(name)) as dsn:
         yield system.settings.model_copy(update={"postgres": SecretStr(dsn)})
-
-
-@asynccontextmanager
-async def database(server: EmbeddedPostgres, template: str = "template1") -> AsyncIterator[str]:
-    name = fresh_name("checked").replace("-", "_")
-    await execute(server.dsn(), f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield server.dsn(name)
-    await execute(server.dsn(), f"DROP DATABASE {name} WITH (FORCE)")
-
-
-async def execute(dsn: str, statement: str, *values: object) -> int:
-    """How many rows it has changed."""
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        cursor = await connection.execute(statement.encode(), values)
-        return cursor.rowcount
 
 
 async def spoil(settings: Settings, statement: str, *values: object) -> None:
@@ -325,24 +272,9 @@ async def test_a_record_that_no_owner_wrote_is_named(lone_world: World, postgres
 # The command
 
 
-SET = ("kafka", "postgres", "osrm", "cluster", "partitions", "shards_address", "key_encryption_key", "server_secret")
-
-
-def asked(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    values = {name: getattr(settings, name) for name in SET}
-    plain = {n: v.get_secret_value() if isinstance(v, SecretStr) else str(v) for n, v in values.items()}
-    env = unset() | {f"{PREFIX}{name.upper()}": value for name, value in plain.items()}
-    command = [sys.executable, "-m", "infra.cli", "check", "--data", str(settings.data), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-
-
-def unset() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-
-
 async def test_from_the_command_line_it_ends_with_0_where_all_holds(system: Played, tmp_path: Path):
     (tmp_path / "client.jsonl").write_bytes(system.journal.read_bytes())
-    ended = await asyncio.to_thread(asked, system.settings, "--json", "--journals", str(tmp_path))
+    ended = await asyncio.to_thread(command, system.settings, "check", "--json", "--journals", str(tmp_path))
     assert ended.returncode == 0, ended.stderr
     report = json.loads(ended.stdout)
     assert report["holds"] is True
@@ -352,19 +284,18 @@ async def test_from_the_command_line_it_ends_with_0_where_all_holds(system: Play
 
 async def test_from_the_command_line_it_ends_with_1_where_something_is_broken(copy: Settings):
     await spoil(copy, "DELETE FROM outlets_v1")
-    ended = await asyncio.to_thread(asked, copy)
+    ended = await asyncio.to_thread(command, copy, "check")
     assert ended.returncode == 1
     assert "BROKEN" in ended.stdout
 
 
 async def test_a_folder_of_journals_that_is_not_there_is_wrong_use(system: Played, tmp_path: Path):
-    ended = await asyncio.to_thread(asked, system.settings, "--journals", str(tmp_path / "nowhere"))
+    ended = await asyncio.to_thread(command, system.settings, "check", "--journals", str(tmp_path / "nowhere"))
     assert ended.returncode == 2
     assert "nowhere" in ended.stderr
 
 
 def test_where_nothing_runs_it_says_how_to_start(tmp_path: Path):
-    command = [sys.executable, "-m", "infra.cli", "check", "--data", str(tmp_path)]
-    ended = subprocess.run(command, cwd=ROOT, env=unset(), capture_output=True, text=True, check=False)
+    ended = command(Settings(data=tmp_path), "check")
     assert ended.returncode == 1
     assert "start it with `logistics up" in ended.stderr

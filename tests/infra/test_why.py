@@ -1,0 +1,160 @@
+"""`logistics why`: a dispatch in words, from the rows of the read models."""
+
+import asyncio
+import json
+from typing import Any, get_args
+
+import pytest
+from played import Played, command
+
+from infra.why import EXCLUSIONS, OFFER_ENDS, NoSuchTask, asked, told
+from projections.tender_board import OFFER_STATES
+from schemas.tender import Exclusion
+
+type Row = dict[str, Any]
+
+
+def task(**progress: object) -> Row:
+    known = {"rider_id": None, "ended": None, "reason_code": None, **progress}
+    return {"task_id": "t-1", "external_reference": None, "state": known.pop("state", "offering"), "progress": known}
+
+
+def candidate(rider: str, rank: int, seconds: float, source: str = "osrm") -> Row:
+    return {"rider_id": rider, "rank": rank, "travel_s": seconds, "distance_m": 10 * seconds, "source": source}
+
+
+def decision(*candidates: Row, excluded: tuple[tuple[str, str], ...] = (), number: int = 1) -> Row:
+    return {
+        "round": number,
+        "decided_at": "2026-03-01T12:00:00Z",
+        "candidates": list(candidates),
+        "excluded": [{"rider_id": rider, "code": code} for rider, code in excluded],
+    }
+
+
+def tender(state: str, *offers: tuple[str, str, str | None], winner: str | None = None, number: int = 1) -> Row:
+    sent = {
+        f"to-{rider}": {
+            "rider_id": rider,
+            "state": end,
+            "reason_code": reason,
+            "expires_at": "2026-03-01T12:01:00Z",
+        }
+        for rider, end, reason in offers
+    }
+    return {"round": number, "state": state, "offers": sent, "winner": winner}
+
+
+def test_the_nearest_are_named_with_their_ways_and_the_others_counted():
+    near = [candidate(name, rank, 60.4 * rank) for rank, name in enumerate(("ann", "bob", "cyd", "dee", "eve"), 1)]
+    sentences = told(task(), [decision(*near)], [])
+    assert sentences == [
+        "Task t-1 is offering; nobody has it.",
+        "Round 1, 12:00:00 UTC: 5 of 5 riders could take it. The nearest: rider ann, 60 s away (604 m); "
+        "rider bob, 121 s away (1208 m); rider cyd, 181 s away (1812 m); and 2 more.",
+    ]
+
+
+def test_a_way_that_no_router_knew_is_said_to_be_a_guess():
+    assert "as the crow flies" in told(task(), [decision(candidate("ann", 1, 60, "great_circle"))], [])[1]
+
+
+def test_those_who_were_shut_out_are_counted_by_rule():
+    shut_out = (("a", "off_shift"), ("b", "stale_fix"), ("c", "off_shift"))
+    sentences = told(task(), [decision(excluded=shut_out)], [tender("exhausted")])
+    assert sentences[1:] == [
+        "Round 1, 12:00:00 UTC: none of the 3 riders could take it.",
+        "Not considered: 2 off_shift (not at work), 1 stale_fix (not heard of for too long).",
+        "Nobody was asked, so nobody won.",
+    ]
+
+
+def test_without_riders_there_was_nobody_to_ask():
+    assert told(task(), [decision()], [tender("exhausted")])[1].endswith("there was no rider to ask.")
+
+
+def test_each_who_was_asked_is_told_with_the_answer():
+    offers = (("ann", "lost", None), ("bob", "accepted", None), ("cyd", "declined", "too_far"))
+    sentences = told(
+        task(state="accepted", rider_id="bob"),
+        [decision(candidate("bob", 1, 9))],
+        [tender("awarded", *offers, winner="bob")],
+    )
+    assert sentences[0] == "Task t-1 is accepted; rider bob has it."
+    assert sentences[2:] == [
+        "Rider ann was asked until 12:01:00 UTC and was too late.",
+        "Rider bob was asked until 12:01:00 UTC and got it.",
+        "Rider cyd was asked until 12:01:00 UTC and declined (too far).",
+        "Rider bob won.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "ends"),
+    [
+        ("exhausted", "Nobody won: nobody who was asked took it."),
+        ("withdrawn", "Nobody won: the tender was withdrawn, the task was settled otherwise."),
+        ("open", "Nobody has won yet."),
+    ],
+)
+def test_where_nobody_won_it_says_why(state: str, ends: str):
+    assert told(task(), [decision()], [tender(state, ("ann", "sent", None))])[-1] == ends
+
+
+def test_rounds_are_told_in_their_order():
+    sentences = told(task(), [decision(number=2), decision(number=1)], [tender("exhausted", number=2)])
+    assert [s.split(",")[0] for s in sentences if s.startswith("Round")] == ["Round 1", "Round 2"]
+
+
+def test_a_task_that_dispatch_has_not_seen_says_so():
+    assert told(task(state="created"), [], [])[-1] == "Dispatch has not decided about it."
+
+
+def test_an_ended_task_is_told_in_the_past_with_its_reason():
+    ended = task(state="cancelled", ended="cancelled", reason_code="changed_mind", rider_id="ann")
+    assert told(ended, [], [])[0] == "Task t-1 is cancelled, because of changed mind; rider ann had it."
+
+
+def test_riders_are_called_by_a_name_where_one_is_given():
+    sentences = told(
+        task(), [decision(candidate("r-1", 1, 60), candidate("r-2", 2, 90))], [], {"r-1": "ann", "r-2": None}
+    )
+    assert "rider ann, 60 s" in sentences[1]
+    assert "rider r-2, 90 s" in sentences[1]
+
+
+def test_there_are_words_for_every_exclusion_and_every_end_of_an_offer():
+    assert EXCLUSIONS.keys() == set(get_args(Exclusion))
+    assert OFFER_ENDS.keys() == {"sent", *OFFER_STATES.values()}
+
+
+async def test_from_the_read_models_of_a_system(system: Played):
+    found = await asked(system.settings.postgres.get_secret_value(), system.tasks["won"], None)
+    assert (found.tenant, found.state, found.rider_id) == (system.world.tenant, "completed", system.riders["bob"])
+    assert "Rider bob won." in found.told
+    assert any(
+        sentence.startswith("Rider ann was asked until") and "was too late" in sentence for sentence in found.told
+    )
+    assert "Not considered: 1 off_shift (not at work)." in found.told
+
+
+async def test_a_rejected_claim_and_a_decline_are_told_with_their_reasons(system: Played):
+    dsn = system.settings.postgres.get_secret_value()
+    refused = (await asked(dsn, system.tasks["refused"], system.world.tenant)).told
+    assert any("rider bob" in s.lower() and "could not be reserved (too many tasks)" in s for s in refused)
+    declined = (await asked(dsn, system.tasks["declined"], system.world.tenant)).told
+    assert sum("and declined (too far)." in sentence for sentence in declined) == 2
+    assert declined[-1] == "Nobody won: nobody who was asked took it."
+
+
+async def test_a_foreign_tenants_task_is_not_there(system: Played):
+    with pytest.raises(NoSuchTask, match="not in tenant other"):
+        await asked(system.settings.postgres.get_secret_value(), system.tasks["won"], "other")
+
+
+async def test_from_the_command_line(system: Played):
+    ended = await asyncio.to_thread(command, system.settings, "why", system.tasks["won"], "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["rider_id"]) == (0, system.riders["bob"])
+    unknown = await asyncio.to_thread(command, system.settings, "why", "t-9")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr.startswith("task t-9 is in no tenant")
