@@ -25,7 +25,7 @@ check: .venv/.tests   ## lint, format, types, import directions
 	@$(BIN)/lint-imports
 
 bench: .venv/.tests   ## figures, by hand
-	@$(BIN)/python -m pytest tests/benchmarks -s
+	@$(BIN)/python -m pytest tests/benchmarks -s -o python_files="bench_*.py" -o timeout=1800
 
 setup: .venv/.runtime
 
