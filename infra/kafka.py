@@ -17,6 +17,9 @@ FSYNCED = {"flush.messages": "1"}
 """On a single node an acknowledgement is on the disk only with this; replicas give it otherwise."""
 
 
+MOST_TOLD = 5
+
+
 class WrongTopic(RuntimeError):
     """A topic is not as the log needs it: names the topic, the setting, what is wanted and what is there."""
 
@@ -84,10 +87,11 @@ def new_topic(settings: Settings, topic: Topic) -> NewTopic:
 
 
 async def check(admin: AIOKafkaAdminClient, settings: Settings, topics: list[Topic]) -> None:
-    """Raises WrongTopic with everything that does not fit."""
+    """Raises WrongTopic with what does not fit."""
     found = [told for wrong in (await deviations(admin, settings, topics)).values() for told in wrong]
     if found:
-        raise WrongTopic("\n".join(found))
+        more = [f"and {len(found) - MOST_TOLD} more: see `logistics topics`"] if len(found) > MOST_TOLD else []
+        raise WrongTopic("\n".join([*found[:MOST_TOLD], *more]))
 
 
 async def deviations(admin: AIOKafkaAdminClient, settings: Settings, topics: list[Topic]) -> dict[str, list[str]]:

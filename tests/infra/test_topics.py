@@ -102,6 +102,19 @@ async def test_everything_that_is_wrong_is_told_at_once(settings: Settings, ours
         await ensure_topics(settings, client_args(settings))
 
 
+async def test_of_many_topics_that_are_wrong_some_are_told_and_all_are_counted(
+    settings: Settings, admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
+):
+    many = [Topic(fresh_name("topic")) for _ in range(topics.MOST_TOLD + 2)]
+    monkeypatch.setattr(topics, "TOPICS", tuple(many))
+    for topic in many:
+        await made(admin, topic, partitions=1)
+    with pytest.raises(
+        WrongTopic, match=r"(?s)^(topic-\S+ has 1 partitions[^\n]*\n){5}and 2 more: see `logistics topics`$"
+    ):
+        await ensure_topics(settings, client_args(settings))
+
+
 async def test_topics_are_shown_with_what_they_hold_and_where_they_deviate(
     settings: Settings, ours: Topic, admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
 ):
