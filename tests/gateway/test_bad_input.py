@@ -160,7 +160,7 @@ async def test_a_body_of_just_the_limit_is_read(house):
     assert answer.status_code == 201
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/acme/nonsense", "/v1/acme/tasks/1/fly", "/v1/acme/tasks/", "/v2/x"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/acme/nonsense", "/v1/acme/tasks/1/fly", "/v1/acme/tasks/", "/v2/x"])
 async def test_an_unknown_path_is_not_found(house, path):
     answer = await house.caller().post(path, headers=key("k"))
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
@@ -175,7 +175,9 @@ async def test_commands_of_our_own_processes_have_no_path(house):
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("GET", "/v1/acme/tasks", "POST"),
+        ("GET", "/v1/acme/fixes", "POST"),
+        ("DELETE", "/v1/acme/tasks", "GET, HEAD, POST"),
+        ("POST", "/", "GET, HEAD"),
         ("DELETE", "/v1/acme/outlets", "GET, HEAD, POST"),
         ("PUT", "/v1/acme/tasks/1", "GET, HEAD"),
         ("GET", "/v1/acme/tasks/1/cancel-task", "POST"),
