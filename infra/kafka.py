@@ -1,5 +1,6 @@
 """Our topics on a cluster: made where they are missing, checked where they are there."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +19,8 @@ FSYNCED = {"flush.messages": "1"}
 
 
 MOST_TOLD = 5
+HEARD_WITHIN_S = 10.0
+UNKNOWN_TOPIC = 3
 
 
 class WrongTopic(RuntimeError):
@@ -128,10 +131,20 @@ def misconfigured(settings: Settings, topic: Topic, actual: Mapping[str, str]) -
 
 
 async def configs(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[dict[str, str]]:
+    """Of topics that were made just now some broker may not have heard yet: it is asked again, for a while."""
+    async with asyncio.timeout(HEARD_WITHIN_S):
+        while None in (found := await _configs(admin, topics)):  # noqa: ASYNC110 - the brokers' own
+            await asyncio.sleep(0.05)
+    return [config for config in found if config is not None]
+
+
+async def _configs(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[dict[str, str] | None]:
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, str] | None] = {}
     for response in await admin.describe_configs(resources):
         answered: Any = response
-        for resource in answered.resources:
-            found[resource[3]] = {entry[0]: entry[1] for entry in resource[4]}
+        for code, message, _, name, entries, *_ in answered.resources:
+            if code not in (0, UNKNOWN_TOPIC):
+                raise WrongTopic(f"{name}: its settings cannot be seen: error {code} {message or ''}".strip())
+            found[name] = {entry[0]: entry[1] for entry in entries} if code == 0 else None
     return [found[topic.name] for topic in topics]
