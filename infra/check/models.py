@@ -59,7 +59,9 @@ async def check_model(
     model: ReadModel,
     judgement: Judgement,
 ) -> None:
-    """In a transaction whose snapshot is taken here."""
+    """In a transaction that has not read yet: once the table is held, so that no other takes its name, comes the
+    snapshot."""
+    await connection.execute(f"LOCK TABLE {model.physical} IN ACCESS SHARE MODE".encode())
     at = await positions(connection, model)
     ends = await ends_of(client_args, sorted(model.topics), partitions)
     for place, offset in at.items():

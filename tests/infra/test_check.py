@@ -12,10 +12,12 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
 from played import Played, command, database, execute, played, settings_of
+from psycopg.errors import LockNotAvailable
 from pydantic import SecretStr
 from rich.console import Console
 from world import PARTITIONS, World
 
+from infra.check import models
 from infra.check.finding import INVARIANTS, NotJudged, Verdict
 from infra.check.reading import ends_of, whole_log
 from infra.check.replay import check_replay
@@ -23,6 +25,8 @@ from infra.check.run import checked, told
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.lookups import Lookups
 from infra.settings import Settings
+from projections.model import ReadModel
+from projections.models import MODELS
 from schemas.topics import DISPATCH, FLEET, HISTORY, TASK
 
 
@@ -184,6 +188,25 @@ async def test_a_model_that_has_folded_what_is_not_there_is_named(copy: Settings
     )
     await spoil(copy, ahead)
     assert "and the log ends at" in (await only(copy, "I5")).findings[0].what
+
+
+async def test_no_rebuilt_table_takes_the_place_of_one_that_is_looked_at(
+    copy: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    refolded = models.rebuild
+    held_off = []
+
+    async def swapped_meanwhile(connection: Any, client_args: Any, model: ReadModel, *more: Any) -> None:
+        try:
+            swap = f"SET lock_timeout = '100ms'; ALTER TABLE {model.physical} RENAME TO swapped_away"
+            await execute(copy.postgres.get_secret_value(), swap)
+        except LockNotAvailable:
+            held_off.append(model.name)
+        await refolded(connection, client_args, model, *more)
+
+    monkeypatch.setattr(models, "rebuild", swapped_meanwhile)
+    assert (await verdicts(copy))["I5"].state == "holds"
+    assert held_off == list(MODELS)
 
 
 # I8
