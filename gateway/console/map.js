@@ -204,7 +204,8 @@ export class CityMap {
     context.setTransform(view.density, 0, 0, view.density, 0, 0);
     context.fillStyle = this.colours.ground;
     context.fillRect(0, 0, view.width, view.height);
-    this.ground.dataset.tiles = this.streets.draw(context, view, this.colours);
+    const tiles = this.dragging ? this.streets.drawDragged(context, view, this.colours) : this.streets.draw(context, view, this.colours);
+    this.ground.dataset.tiles = tiles;
     for (const known of this.marks.values()) this.#put(known.mark, known);
     for (const gliding of this.riders.values()) gliding.rests = false;
     if (this.fences.length) this.#placeFences();
@@ -256,7 +257,14 @@ export class CityMap {
     this.ground.addEventListener("wheel", (event) => this.#wheeled(event), { passive: false });
     this.ground.addEventListener("keydown", (event) => this.#keyed(event));
     new Pointers(this.ground, {
-      dragged: (x, y) => this.#panned(x, y),
+      dragged: (x, y) => {
+        this.dragging = true;
+        this.#panned(x, y);
+      },
+      released: () => {
+        this.dragging = false;
+        this.redraw();
+      },
       pinched: (factor, at) => this.zoomBy(Math.log2(factor), at),
       clicked: (at, target) => this.#clicked(at, target),
     });
@@ -331,6 +339,11 @@ class View {
     return this.y + this.height / 2 / this.scale;
   }
 
+  /** The same place with more around it. */
+  grown(times) {
+    return Object.assign(new View(), this, { width: this.width * times, height: this.height * times });
+  }
+
   left(x) {
     return (x - this.x) * this.scale + this.width / 2;
   }
@@ -351,7 +364,7 @@ class View {
 
 /** One finger or the mouse drags, two fingers zoom, and what does not move is a click. */
 class Pointers {
-  constructor(element, { dragged, pinched, clicked }) {
+  constructor(element, { dragged, released, pinched, clicked }) {
     const down = new Map();
     let travelled = 0;
     element.addEventListener("pointerdown", (event) => {
@@ -376,10 +389,14 @@ class Pointers {
       pinched(apart(now) / apart(before), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
     };
     element.addEventListener("pointerup", (event) => {
-      if (!down.delete(event.pointerId) || down.size || travelled >= CLICK_PX) return;
-      clicked(within(element, event), event.target);
+      if (!down.delete(event.pointerId) || down.size) return;
+      if (travelled < CLICK_PX) clicked(within(element, event), event.target);
+      else released();
     });
-    element.addEventListener("pointercancel", (event) => down.delete(event.pointerId));
+    element.addEventListener("pointercancel", (event) => {
+      down.delete(event.pointerId);
+      if (!down.size) released();
+    });
   }
 }
 

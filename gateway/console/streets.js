@@ -11,6 +11,7 @@ const AGAIN_MS = 5000;
 const NAMED_FROM = 15.2; // further out, names would hide the streets
 const NAME_FONT = "11px system-ui, sans-serif";
 const NAME_REACH = 1.7; // of the piece of street that it stands on: the street goes on beyond it
+const AROUND = 1.6; // times the view: so much of its surroundings a picture has
 const SAME_NAME_PX = 260;
 const MOST_NAMES = 80;
 const KINDS = [
@@ -27,6 +28,7 @@ export class Streets {
     this.kept = new Map();
     this.asked = 0;
     this.drawn = [];
+    this.revision = 0; // grows with what has come
   }
 
   /** Draws what there is of the view, and asks for what is not. How many tiles with streets were drawn. */
@@ -36,8 +38,10 @@ export class Streets {
     const there = wanted.map((place) => this.kept.get(place.key)).filter((tile) => tile?.paths);
     if (there.length < wanted.filter((place) => !this.kept.get(place.key)?.blank).length) there.unshift(...this.before(wanted));
     else this.drawn = there;
-    for (const kind of KINDS) this.strokeAll(context, view, there, kind, colours.casing, kind.casing);
-    for (const kind of KINDS) this.strokeAll(context, view, there, kind, colours[kind.name], 0);
+    context.lineCap = "round";
+    context.lineJoin = "round";
+    for (const kind of KINDS) if (kind.casing) strokeAll(context, view, there, kind, colours.casing, kind.casing);
+    for (const kind of KINDS) strokeAll(context, view, there, kind, colours[kind.name], 0);
     if (view.zoom >= NAMED_FROM) this.nameAll(context, view, there, colours);
     return there.length;
   }
@@ -48,25 +52,10 @@ export class Streets {
     return this.drawn.filter((tile) => !keys.has(tile.key));
   }
 
-  strokeAll(context, view, tiles, kind, colour, casing) {
-    if (casing === 0 && colour === undefined) return;
-    const scale = view.scale;
-    const grown = Math.max(0.6, 2 ** ((view.zoom - 14) * 0.62));
-    if (kind.casing === 0 && casing) return;
-    context.strokeStyle = colour;
-    context.lineCap = "round";
-    context.lineJoin = "round";
-    for (const tile of tiles) {
-      const path = tile.paths.get(kind.name);
-      if (!path) continue;
-      const unit = scale / 2 ** tile.z / tile.extent;
-      context.save();
-      context.translate(view.left(tile.x / 2 ** tile.z), view.top(tile.y / 2 ** tile.z));
-      context.scale(unit, unit);
-      context.lineWidth = (kind.width * grown + casing * 2) / unit;
-      context.stroke(path);
-      context.restore();
-    }
+  /** The same while the view is dragged about: from a picture that reaches beyond it, drawn anew only when it must. */
+  drawDragged(context, view, colours) {
+    if (!this.picture?.serves(view, colours, this.revision)) this.picture = new Picture(this, view, colours);
+    return this.picture.draw(context, view);
   }
 
   nameAll(context, view, tiles, colours) {
@@ -74,7 +63,6 @@ export class Streets {
     context.font = NAME_FONT;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    context.lineJoin = "round";
     context.lineWidth = 3;
     context.strokeStyle = colours.street;
     context.fillStyle = colours.name;
@@ -129,7 +117,52 @@ export class Streets {
       if (this.kept.size <= MOST_KEPT) break;
       this.kept.delete(oldest);
     }
+    this.revision++;
     this.changed();
+  }
+}
+
+/** The streets of a view and of what lies around it. */
+class Picture {
+  constructor(streets, view, colours) {
+    this.colours = colours;
+    this.revision = streets.revision;
+    this.around = view.grown(AROUND);
+    const { width, height, density } = this.around;
+    this.canvas = new OffscreenCanvas(Math.round(width * density), Math.round(height * density));
+    const context = this.canvas.getContext("2d", { alpha: false });
+    context.scale(density, density);
+    context.fillStyle = colours.ground;
+    context.fillRect(0, 0, width, height);
+    this.tiles = streets.draw(context, this.around, colours);
+  }
+
+  serves(view, colours, revision) {
+    const { around } = this;
+    const same = colours === this.colours && revision === this.revision && view.zoom === around.zoom && view.density === around.density;
+    return same && view.west >= around.west && view.east <= around.east && view.north >= around.north && view.south <= around.south;
+  }
+
+  draw(context, view) {
+    const whole = (pixels) => Math.round(pixels * view.density) / view.density;
+    const { around } = this;
+    context.drawImage(this.canvas, whole(view.left(around.west)), whole(view.top(around.north)), around.width, around.height);
+    return this.tiles;
+  }
+}
+
+function strokeAll(context, view, tiles, kind, colour, casing) {
+  const wider = Math.max(0.6, 2 ** ((view.zoom - 14) * 0.62));
+  context.strokeStyle = colour;
+  for (const tile of tiles) {
+    const count = 2 ** tile.z;
+    const unit = view.scale / count / tile.extent;
+    context.save();
+    context.translate(view.left(tile.x / count), view.top(tile.y / count));
+    context.scale(unit, unit);
+    context.lineWidth = (kind.width * wider + casing * 2) / unit;
+    context.stroke(tile.paths.get(kind.name));
+    context.restore();
   }
 }
 
