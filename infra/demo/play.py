@@ -14,7 +14,7 @@ from infra.demo.rider import Drive, Report, Rider, Visit
 from schemas.geo import Location
 from streams.routing.osrm import OsrmRouter
 
-PICKS_UP_S, HANDS_OVER_S, TRIES_AGAIN_S = (20.0, 120.0), (25.0, 150.0), (40.0, 90.0)
+PICKS_UP_S, HANDS_OVER_S, TRIES_AGAIN_S = (20.0, 60.0), (20.0, 75.0), (40.0, 90.0)
 TELLS_AGAIN = timedelta(seconds=30)
 """A report whose effect is not seen yet is told again after this: a phone cannot know better."""
 

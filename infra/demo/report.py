@@ -1,5 +1,6 @@
 """How a play went, told: a table, and the tasks to whom most happened."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -12,6 +13,9 @@ from infra.demo.hour import Played
 from infra.why import asked
 
 SHOWN_EVENTS = 60
+LINE = 140
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UNTOLD = frozenset({"tracking_token_hash", "max_attempts", "pin_attempts", "arrival_radius_m", "tender_id", "offer_id"})
 
 
 def told(played: Played, figures: Figures, events: Mapping[str, int], lag: int, console: Console) -> None:
@@ -74,16 +78,21 @@ async def stories(api: Api, dsn: str, tasks: Sequence[str], console: Console) ->
         known = await asked(dsn, task, api.tenant)
         console.print(f"\n[bold]Task {task}[/bold]", highlight=False)
         for sentence in known.told:
-            console.print(f"  {sentence}", highlight=False, markup=False)
+            console.print(f"  {sentence}", highlight=False, markup=False, soft_wrap=True)
         history = await api.items(f"/tasks/{task}/history")
         for event in history[:SHOWN_EVENTS]:
-            console.print(f"  {line_of(event)}", highlight=False, markup=False)
+            console.print(f"  {line_of(event)}", highlight=False, markup=False, soft_wrap=True)
         if len(history) > SHOWN_EVENTS:
             console.print(f"  and {len(history) - SHOWN_EVENTS} more", highlight=False)
 
 
 def line_of(event: Json) -> str:
+    """With ids cut to their first letters."""
     at = datetime.fromisoformat(event["time"])
     name = event["type"].rpartition(".")[2]
-    told = [f"{key}={value}" for key, value in event["data"].items() if isinstance(value, str | int) and value != ""]
-    return f"{at:%H:%M:%S}  {name}  {' '.join(told)}"[:160]
+    told = [
+        f"{key}={value}"
+        for key, value in event["data"].items()
+        if key not in UNTOLD and isinstance(value, str | int) and value not in ("", False)
+    ]
+    return f"{at:%H:%M:%S}  {name:<22} {ID.sub(lambda found: found[0][:8], ' '.join(told))}"[:LINE]
