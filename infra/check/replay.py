@@ -32,6 +32,8 @@ from streams.runner import Runner
 
 WAIT_S = 30.0
 """For the read models to have folded a fact that the processes are through with."""
+LANES = 8
+"""Partitions followed side by side, each in its order, as the running processes do."""
 PLACES = "SELECT topic, partition, next_offset FROM process_positions"
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -123,14 +125,30 @@ async def check_replay(
     process = Process("dispatch", [*tendering(lookups, decide), *itinerary(lookups)], send)
     keyring = folded.keyring
     runner = Runner([process], lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id), passed_over)
-    async for stored in whole_log(client_args, places):
-        try:
-            async with asyncio.timeout(wait_s):
-                await runner.take({(stored.topic, stored.partition): [stored]})
-        except TimeoutError as waited:
-            where = f"{stored.topic}/{stored.partition}@{stored.offset}"
-            raise NotJudged(f"the read models do not know {where} after {wait_s:.0f} s") from waited
+    lanes = asyncio.Semaphore(LANES)
+
+    async def lane(place: Place, end: int) -> None:
+        async with lanes:
+            async for stored in whole_log(client_args, {place: end}):
+                await followed(runner, stored, wait_s)
+
+    try:
+        async with asyncio.TaskGroup() as following:
+            for place, end in places.items():
+                following.create_task(lane(place, end))
+    except* NotJudged as hindered:
+        raise hindered.exceptions[0] from hindered
     return rehearsal.judgement.verdict()
+
+
+async def followed(runner: Runner, stored: Stored, wait_s: float) -> None:
+    """Raises NotJudged."""
+    try:
+        async with asyncio.timeout(wait_s):
+            await runner.take({(stored.topic, stored.partition): [stored]})
+    except TimeoutError as waited:
+        where = f"{stored.topic}/{stored.partition}@{stored.offset}"
+        raise NotJudged(f"the read models do not know {where} after {wait_s:.0f} s") from waited
 
 
 async def passed_over(stored: Stored, reason: str) -> None:

@@ -20,7 +20,7 @@ from infra.check.log import LogCheck
 from infra.check.memory import Folded, check_memory, ends_told, fold
 from infra.check.models import check_models
 from infra.check.reading import Place, ends_of, whole_log
-from infra.check.replay import check_replay, process_places, rehearsing
+from infra.check.replay import LANES, check_replay, process_places, rehearsing
 from infra.kafka import client_args
 from infra.role_gateway import internal_key, real_time, secret
 from infra.settings import Settings
@@ -54,7 +54,7 @@ async def checked(
     log, acknowledged = await check_log(settings, args, journals)
     verdicts = [*log.verdicts(), *acknowledged]
     async with AsyncConnectionPool[AsyncConnection[Any]](
-        settings.postgres.get_secret_value(), min_size=1, max_size=4, open=False
+        settings.postgres.get_secret_value(), min_size=1, max_size=LANES, open=False
     ) as pool:
         verdicts += await check_shards(settings, args, pool, accounts, clock)
     verdicts.append(await judged("I5", check_models(settings.postgres.get_secret_value(), args, settings.partitions)))
