@@ -74,11 +74,19 @@ async def migrate(connection: AsyncConnection, models: Iterable[ReadModel]) -> l
         for model in models:
             if await make_table(connection, model, model.physical):
                 made.append(model.physical)
-            await connection.execute(
-                "INSERT INTO read_models VALUES (%s, %s) ON CONFLICT DO NOTHING", (model.name, model.version)
-            )
-            await show(connection, model, model.physical)
+            if await is_live(connection, model):
+                await show(connection, model, model.physical)
     return made
+
+
+async def is_live(connection: AsyncConnection, model: ReadModel) -> bool:
+    """Whether queries see this version: the newest, its rows and its places together. An older release leaves it so."""
+    cursor = await connection.execute(
+        "INSERT INTO read_models AS known VALUES (%s, %s) "
+        "ON CONFLICT (model) DO UPDATE SET version = greatest(known.version, excluded.version) RETURNING version",
+        (model.name, model.version),
+    )
+    return await cursor.fetchone() == (model.version,)
 
 
 async def make_table(connection: AsyncConnection, model: ReadModel, table: str) -> bool:

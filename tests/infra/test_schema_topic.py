@@ -1,11 +1,14 @@
 """Schemas registered on a real log, and every topic read by a stock client that knows nothing of ours but the address."""
 
 import asyncio
+import io
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import fastavro
 import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer
@@ -18,6 +21,7 @@ from confluent_kafka.schema_registry import (
 )
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from fastavro.utils import generate_one
 from fresh import fresh_name
 from pydantic import SecretStr
 from world import HOME, KEK, PARTITIONS, World, now
@@ -205,7 +209,20 @@ async def test_a_stock_client_finds_what_it_would_write_and_may_register_nothing
             client(settings).register_schema("mine", Schema('"string"', "AVRO"))
         return told.value
 
+    def read_all() -> int:
+        """One made-up value of each type."""
+        deserialize = AvroDeserializer(client(settings))
+        for each in registered():
+            schema = json.loads(each.schema)
+            made = io.BytesIO()
+            fastavro.schemaless_writer(made, schema, content := generate_one(schema))
+            value = deserialize(b"\x00" + each.id.to_bytes(4) + made.getvalue(), None)
+            assert value is not None, each.subject
+            assert value.keys() == content.keys(), each.subject
+        return len(registered())
+
     async with serving(settings):
+        assert await asyncio.to_thread(read_all) > 79
         value = await asyncio.to_thread(written)
         assert int.from_bytes(value[1:5]) == known.id
         assert (await asyncio.to_thread(refused)).error_code == 42205

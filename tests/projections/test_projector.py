@@ -1,17 +1,20 @@
 """The projector on a real log and a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from fresh import fresh_name
+from msgspec.structs import replace
 from psycopg_pool import AsyncConnectionPool
 from world import World
 
+from gateway.positions import position_of
 from projections import history, task_board
+from projections.model import ReadModel
 from projections.models import MODELS
 from projections.projector import Projector, until_caught_up
 from projections.tables import migrate
@@ -39,14 +42,18 @@ class Buried:
 
 @asynccontextmanager
 async def projecting(
-    world: World, pool: AsyncConnectionPool[Any], dead: Buried | None = None, group: str = ""
+    world: World,
+    pool: AsyncConnectionPool[Any],
+    dead: Buried | None = None,
+    group: str = "",
+    models: Sequence[ReadModel] = tuple(MODELS.values()),
 ) -> AsyncIterator[Projector]:
     projector = Projector(
         client_args={"bootstrap_servers": world.kafka},
-        group=group or f"projector-{world.cluster}",
+        group=group or fresh_name(f"projector-{world.cluster}"),
         instance=fresh_name("projector"),
         pool=pool,
-        models=list(MODELS.values()),
+        models=list(models),
         dead=dead or Buried(),
     )
     await projector.start()
@@ -131,3 +138,25 @@ async def test_two_projectors_at_once_fold_nothing_twice(world: World, pool: Asy
         await asyncio.gather(until_caught_up(one, 30), until_caught_up(two, 30))
     rows = await board(pool, world.tenant)
     assert sorted(row["version"] for row in rows) == [2] * 20 + [3] * 20
+
+
+async def test_queries_see_the_rows_and_the_places_of_the_newest_version(world: World, pool: AsyncConnectionPool[Any]):
+    """And an older release that starts beside it changes nothing."""
+    shards = await world.owner()
+    await world.settle(shards)
+    await world.create(shards, "order-1")
+    newer = replace(task_board.TASK_BOARD, version=2)
+    async with projecting(world, pool) as projector:
+        await until_caught_up(projector, 30)
+    async with pool.connection() as connection:
+        old = await position_of(connection, newer)
+        assert old
+        assert await migrate(connection, [newer]) == ["task_board_v2"]
+        assert await migrate(connection, [task_board.TASK_BOARD]) == []
+        assert await position_of(connection, newer) == {}
+        assert await task_board.page(connection, world.tenant, {"limit": 100}) == []
+    async with projecting(world, pool, models=[newer]) as projector:
+        await until_caught_up(projector, 30)
+    assert len(await board(pool, world.tenant)) == 1
+    async with pool.connection() as connection:
+        assert await position_of(connection, newer) == old

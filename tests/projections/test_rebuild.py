@@ -349,3 +349,9 @@ def test_the_command_says_what_can_be_rebuilt(name: str | None, every: bool, sai
 
 def test_a_model_is_named_as_in_its_path_too():
     assert command.wanted("task-board", False) == [TASK_BOARD]
+
+
+def test_wrong_use_ends_with_two():
+    done = subprocess.run([sys.executable, "-m", "infra.cli", "rebuild", "quarantine"], cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"the telemetry stream itself" in done.stderr
