@@ -386,3 +386,61 @@ async def test_it_fits_a_phone_in_both_schemes(city: City, browser: Browser, sch
     assert wide <= 390
     assert ground == {"light": "rgb(244, 245, 243)", "dark": "rgb(18, 23, 28)"}[scheme]
     await context.close()
+
+
+# Its parts, each alone
+
+DECODED = """async (url) => {
+  const { linesOf } = await import("/console/mvt.js");
+  const bytes = await (await fetch(url)).arrayBuffer();
+  const { extent, lines } = linesOf(bytes, "speeds");
+  let broken = "nothing";
+  try { linesOf(bytes.slice(0, 5000), "speeds"); } catch (failed) { broken = failed.name; }
+  const numbers = lines.flatMap((line) => line.parts.flat());
+  return {
+    extent, broken, none: linesOf(bytes, "houses"), empty: linesOf(new ArrayBuffer(0), "speeds"),
+    lines: lines.length, least: Math.min(...numbers), most: Math.max(...numbers),
+    names: [...new Set(lines.map((line) => line.properties.name))],
+    speeds: lines.map((line) => line.properties.speed),
+  };
+}"""
+KEPT = """async () => {
+  const { Streets } = await import("/console/streets.js");
+  const streets = new Streets(async () => new ArrayBuffer(0), () => {});
+  for (let z = 0; z < 300; z++) {
+    streets.want({ key: `14/${z}/0`, z: 14, x: z, y: 0 });
+    await new Promise((done) => setTimeout(done, 0));
+  }
+  const asked = new Streets(() => new Promise(() => {}), () => {});
+  for (let z = 0; z < 50; z++) asked.want({ key: `14/${z}/0`, z: 14, x: z, y: 0 });
+  return [streets.kept.size, asked.asked];
+}"""
+READ = """async () => {
+  const { Api } = await import("/console/api.js");
+  const { items, whole } = await new Api({ token: "t", tenant: "acme" }).all("endless");
+  return [items.length, whole];
+}"""
+
+
+async def test_tiles_are_decoded_as_the_router_draws_them(city: City, osrm: str, desk: Desk):
+    async with httpx.AsyncClient() as http:
+        tile = (await http.get(f"{osrm}/tile/v1/driving/tile(9327,4742,14).mvt")).content
+    await desk.page.route("**/tile.mvt", lambda route: route.fulfill(body=tile))
+    await desk.page.goto(city.url)
+    told = await desk.page.evaluate(DECODED, "/tile.mvt")
+    assert (told["extent"], told["broken"], told["none"], told["empty"]) == (4096, "RangeError", None, None)
+    assert told["lines"] > 1000
+    assert {"Mannerheimintie", "Kaivokatu"} <= set(told["names"])
+    assert all(0 < speed < 150 for speed in told["speeds"] if speed)
+    assert told["least"] > -4096
+    assert told["most"] < 2 * 4096
+
+
+async def test_the_page_keeps_and_asks_for_no_more_than_its_bounds(city: City, desk: Desk):
+    page = """{"items": [1], "next": "more"}"""
+    await desk.page.route(
+        "**/v1/acme/endless*", lambda route: route.fulfill(body=page, content_type="application/json")
+    )
+    await desk.page.goto(city.url)
+    assert await desk.page.evaluate(KEPT) == [200, 6]
+    assert await desk.page.evaluate(READ) == [4, False]
