@@ -1,0 +1,97 @@
+"""The API as it is described, called as the description allows and as it does not: never a fault of ours, never a surprise."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from reception import TOKENS, House
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from infra.embedded.ports import free_port
+from infra.role_gateway import server
+
+EXAMPLES = 12
+"""Of each operation and mode."""
+
+CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+)
+NO_HTTP = b"Invalid HTTP request received."
+"""The server's own word for what is no HTTP, such as a request line of 64 KiB: the door never sees it."""
+
+UNENDING = frozenset({"/v1/{tenant}/events/stream"})
+"""Its answer is a stream; tests of its own read it."""
+
+
+@pytest.fixture
+async def served(library: Any) -> AsyncIterator[str]:
+    house: House = library[0]
+    port = free_port()
+    serving = server(house.app, "127.0.0.1", port)
+    task = asyncio.create_task(serving.serve())
+    while not serving.started:  # noqa: ASYNC110 - uvicorn tells it so
+        await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    serving.should_exit = True
+    await task
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "not allowed"])
+async def test_whatever_is_sent_is_answered_as_described(served: str, mode: GenerationMode):
+    called = await asyncio.to_thread(all_called, served, mode)
+    assert called > 40
+
+
+def all_called(url: str, mode: GenerationMode) -> int:
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    schema.config.update(base_url=url)
+    called = 0
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if operation.path in UNENDING:
+            continue
+        try:
+            called_with(operation.as_strategy(generation_mode=mode))
+        except Unsatisfiable:
+            assert mode is GenerationMode.NEGATIVE, f"{operation.label}: nothing is allowed"
+            continue  # nothing can be wrong with it
+        called += 1
+    return called
+
+
+def called_with(strategy: Any) -> None:
+    authorised = {"authorization": f"Bearer {TOKENS.issue('acme', 'operator', 'root', 3600)}"}
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=strategy)
+    def call(case: Any) -> None:
+        if "tenant" in (case.path_parameters or {}):
+            case.path_parameters["tenant"] = "acme"
+        answer = case.call(headers=authorised, timeout=20)
+        if answer.content == NO_HTTP:
+            return
+        case.validate_response(answer, checks=CHECKS)
+
+    call()
