@@ -26,6 +26,11 @@ ROUNDS_READ = 200
 TASKS = "SELECT * FROM task_detail WHERE task_id = %(task)s AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)"
 DECISIONS = "SELECT * FROM dispatch_decisions WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
 TENDERS = "SELECT * FROM tender_board WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
+RETURNS = """
+SELECT (body ->> 'round')::int AS round, body ->> 'reason_code' AS reason_code
+FROM history
+WHERE tenant = %s AND aggregate_id = %s AND type = 'TaskUnassigned'
+"""
 RIDERS = "SELECT rider_id, external_reference FROM rider_roster WHERE tenant = %s AND rider_id = ANY(%s)"
 
 EXCLUSIONS = {
@@ -97,6 +102,8 @@ async def asked(dsn: str, task: str, tenant: str | None) -> Why:
         decisions = await cursor.fetchall()
         await cursor.execute(TENDERS, place)
         tenders = await cursor.fetchall()
+        await cursor.execute(RETURNS, place[:2])
+        returns = {each["round"]: each["reason_code"] for each in await cursor.fetchall()}
         await cursor.execute(RIDERS, (row["tenant"], riders_in(row, decisions, tenders)))
         names = {each["rider_id"]: each["external_reference"] for each in await cursor.fetchall()}
     return Why(
@@ -104,7 +111,7 @@ async def asked(dsn: str, task: str, tenant: str | None) -> Why:
         task_id=task,
         state=row["state"],
         rider_id=row["progress"]["rider_id"],
-        told=told(row, decisions, tenders, names),
+        told=told(row, decisions, tenders, names, returns),
         decisions=decisions,
         tenders=tenders,
     )
@@ -119,17 +126,41 @@ def riders_in(task_row: Row, decisions: Iterable[Row], tenders: Iterable[Row]) -
 
 
 def told(
-    task_row: Row, decisions: Sequence[Row], tenders: Sequence[Row], names: Mapping[str, str | None] | None = None
+    task_row: Row,
+    decisions: Sequence[Row],
+    tenders: Sequence[Row],
+    names: Mapping[str, str | None] | None = None,
+    returns: Mapping[int, str] | None = None,
 ) -> list[str]:
-    """Sentences, from rows of task_detail, dispatch_decisions and tender_board; `names` calls riders by theirs."""
+    """Sentences, from rows of task_detail, dispatch_decisions and tender_board.
+
+    `names` calls riders by theirs; `returns` says of a round why its rider lost the task again.
+    """
     called = {rider: name for rider, name in (names or {}).items() if name}
     by_round = {row["round"]: row for row in tenders}
     sentences = [now_told(task_row, called)]
     for decision in sorted(decisions, key=lambda row: row["round"]):
-        sentences += round_told(decision, by_round.get(decision["round"]), called)
+        number = decision["round"]
+        sentences += round_told(decision, by_round.get(number), called)
+        if task_row["progress"]["round"] > number and (number in (returns or {}) or won(by_round.get(number))):
+            because = f", because of {words(returns[number])}" if returns and number in returns else ""
+            sentences.append(f"The task came back to dispatch{because}.")
     if not decisions:
         sentences.append("Dispatch has not decided about it.")
-    return sentences
+    return [*sentences, *ordered_told(task_row, by_round, called)]
+
+
+def won(tender: Row | None) -> bool:
+    return tender is not None and tender["state"] == "awarded"
+
+
+def ordered_told(task_row: Row, by_round: Mapping[int, Row], called: Mapping[str, str]) -> list[str]:
+    """Who has a task that they did not win has it from a dispatcher."""
+    rider = task_row["progress"]["rider_id"]
+    tender = by_round.get(task_row["progress"]["round"])
+    if rider is None or (tender is not None and tender["winner"] == rider):
+        return []
+    return [f"{capital(name(rider, called))} has it by a dispatcher's order."]
 
 
 def now_told(task_row: Row, called: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ type Row = dict[str, Any]
 
 
 def task(**progress: object) -> Row:
-    known = {"rider_id": None, "ended": None, "reason_code": None, **progress}
+    known = {"rider_id": None, "ended": None, "reason_code": None, "round": 1, **progress}
     return {"task_id": "t-1", "external_reference": None, "state": known.pop("state", "offering"), "progress": known}
 
 
@@ -106,6 +106,22 @@ def test_rounds_are_told_in_their_order():
     assert [s.split(",")[0] for s in sentences if s.startswith("Round")] == ["Round 1", "Round 2"]
 
 
+def test_a_task_that_its_winner_lost_again_is_told_with_the_reason():
+    rounds = [decision(candidate("ann", 1, 9)), decision(number=2)]
+    tenders = [tender("awarded", ("ann", "accepted", None), winner="ann"), tender("exhausted", number=2)]
+    again = task(state="dispatchable", round=2)
+    assert "The task came back to dispatch." in told(again, rounds, tenders)
+    sentences = told(again, rounds, tenders, None, {1: "reservation_lost"})
+    assert sentences.index("The task came back to dispatch, because of reservation lost.") == 4
+    assert sentences[5].startswith("Round 2")
+
+
+def test_who_has_it_without_having_won_has_it_from_a_dispatcher():
+    nobody = [tender("withdrawn", ("ann", "withdrawn", None))]
+    assert told(task(rider_id="bob"), [decision()], nobody)[-1] == "Rider bob has it by a dispatcher's order."
+    assert told(task(rider_id="bob"), [], [])[-1] == "Rider bob has it by a dispatcher's order."
+
+
 def test_a_task_that_dispatch_has_not_seen_says_so():
     assert told(task(state="created"), [], [])[-1] == "Dispatch has not decided about it."
 
@@ -145,6 +161,13 @@ async def test_a_rejected_claim_and_a_decline_are_told_with_their_reasons(system
     declined = (await asked(dsn, system.tasks["declined"], system.world.tenant)).told
     assert sum("and declined (too far)." in sentence for sentence in declined) == 2
     assert declined[-1] == "Nobody won: nobody who was asked took it."
+
+
+async def test_a_dispatchers_order_is_told_from_the_read_models(system: Played):
+    ordered = system.world.task("ordered")
+    found = await asked(system.settings.postgres.get_secret_value(), ordered, None)
+    assert found.told[-1] == "Rider bob has it by a dispatcher's order."
+    assert "reserved_elsewhere (asked for another task)" in " ".join(found.told)
 
 
 async def test_a_foreign_tenants_task_is_not_there(system: Played):
