@@ -22,7 +22,7 @@ type Row = Mapping[str, Any]
 NOT_FOUND = 1
 CANDIDATES_TOLD = 3
 ROUNDS_READ = 200
-"""Of one task; no tenant's rules allow as many."""
+"""The first ones of one task. A tenant's rules allow 50, and a dispatcher may begin anew."""
 TASKS = "SELECT * FROM task_detail WHERE task_id = %(task)s AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)"
 DECISIONS = "SELECT * FROM dispatch_decisions WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
 TENDERS = "SELECT * FROM tender_board WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
@@ -106,12 +106,15 @@ async def asked(dsn: str, task: str, tenant: str | None) -> Why:
         returns = {each["round"]: each["reason_code"] for each in await cursor.fetchall()}
         await cursor.execute(RIDERS, (row["tenant"], riders_in(row, decisions, tenders)))
         names = {each["rider_id"]: each["external_reference"] for each in await cursor.fetchall()}
+    sentences = told(row, decisions, tenders, names, returns)
+    if len(decisions) == ROUNDS_READ:
+        sentences.append(f"No more than {ROUNDS_READ} rounds are told.")
     return Why(
         tenant=row["tenant"],
         task_id=task,
         state=row["state"],
         rider_id=row["progress"]["rider_id"],
-        told=told(row, decisions, tenders, names, returns),
+        told=sentences,
         decisions=decisions,
         tenders=tenders,
     )

@@ -25,7 +25,7 @@ class Journals:
 
     def __init__(self, files: Iterable[Path]) -> None:
         """Raises NotJudged for a line that is no acknowledgement."""
-        self._files = [file for file in files if file.exists()]
+        self._files = list(files)
         self._waiting = {digest(told) for _, told in self._lines()}
         self._told = len(self._waiting)
 
@@ -44,10 +44,12 @@ class Journals:
                 self._waiting.discard(digest(told))
                 what = f"command {told.command_id} was acknowledged at version {told.version} of {told.aggregate_id}"
                 judgement.found(where, f"{what}, and is not in the log so")
+        if self._waiting:
+            judgement.found("the journals", f"{len(self._waiting)} lines that are not in the log are gone meanwhile")
         return judgement.verdict()
 
     def _lines(self) -> Iterator[tuple[str, Acknowledged]]:
-        for file in self._files:
+        for file in (file for file in self._files if file.exists()):
             with file.open("rb") as lines:
                 for number, line in enumerate(lines, start=1):
                     if line.endswith(b"\n") and line.strip():  # else it is still being written

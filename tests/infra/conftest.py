@@ -3,13 +3,16 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from fresh import fresh_name
 from played import Played, database, played, settings_of
+from pydantic import SecretStr
 from world import World, make_topics
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
+from infra.settings import Settings
 from schemas.message import TenantSlug
 
 
@@ -27,3 +30,11 @@ async def system(engines: Path, jars: Path, postgres_server: EmbeddedPostgres, o
     for shards in world.owned:
         await shards.stop()
     await broker.stop()
+
+
+@pytest.fixture
+async def copy(system: Played, postgres_server: EmbeddedPostgres) -> AsyncIterator[Settings]:
+    """The same log, with a database that the test may spoil."""
+    name = psycopg.conninfo.conninfo_to_dict(system.settings.postgres.get_secret_value())["dbname"]
+    async with database(postgres_server, template=str(name)) as dsn:
+        yield system.settings.model_copy(update={"postgres": SecretStr(dsn)})

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,31 +11,21 @@ import msgspec
 import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
-from played import Played, command, database, execute, played, settings_of
+from played import Played, command, execute, played, settings_of
 from psycopg.errors import LockNotAvailable
-from pydantic import SecretStr
 from rich.console import Console
 from world import PARTITIONS, World
 
 from infra.check import models
-from infra.check.finding import INVARIANTS, NotJudged, Verdict
+from infra.check.finding import INVARIANTS, Judgement, NotJudged, Verdict
 from infra.check.reading import ends_of, whole_log
 from infra.check.replay import check_replay
-from infra.check.run import checked, told
-from infra.embedded.postgres import EmbeddedPostgres
+from infra.check.run import MOST_TOLD, checked, told
 from infra.lookups import Lookups
 from infra.settings import Settings
 from projections.model import ReadModel
 from projections.models import MODELS
 from schemas.topics import DISPATCH, FLEET, HISTORY, TASK
-
-
-@pytest.fixture
-async def copy(system: Played, postgres_server: EmbeddedPostgres) -> AsyncIterator[Settings]:
-    """The same log, with a database that the test may spoil."""
-    name = psycopg.conninfo.conninfo_to_dict(system.settings.postgres.get_secret_value())["dbname"]
-    async with database(postgres_server, template=str(name)) as dsn:
-        yield system.settings.model_copy(update={"postgres": SecretStr(dsn)})
 
 
 async def spoil(settings: Settings, statement: str, *values: object) -> None:
@@ -84,6 +74,21 @@ async def test_the_table_names_each_invariant_and_what_was_found(copy: Settings)
     assert text.count("BROKEN") == 1
     assert "I5 task_board" in text
     assert "I3 nothing to judge: no client has kept a journal here" in text
+
+
+def test_of_many_findings_the_first_are_told_and_the_others_counted():
+    judgement = Judgement("I5")
+    for number in range(MOST_TOLD + 3):
+        judgement.found(f"row {number}", "is missing")
+    console = Console(width=120, file=StringIO())
+    told([judgement.verdict()], console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("is missing") == MOST_TOLD
+    assert "I5: and 3 more" in text
+
+
+def test_a_long_value_is_told_by_its_beginning():
+    assert len(models.shown("x" * 1_000)) == models.SHOWN_CHARACTERS + 1
 
 
 # I3

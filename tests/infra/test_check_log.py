@@ -247,6 +247,13 @@ def test_the_line_that_is_still_being_written_is_not_judged(log, tmp_path):
     assert judged(log, told)["I3"].looked_at == 1
 
 
+def test_a_lost_line_whose_journal_is_gone_since_is_not_forgotten(log, tmp_path):
+    told = journal(tmp_path, {"command_id": "c-9", "aggregate_id": "t-9", "version": 1})
+    (tmp_path / "client.jsonl").unlink()
+    verdict = judged(log, told)["I3"]
+    assert (verdict.state, verdict.findings[0].where) == ("broken", "the journals")
+
+
 def test_a_line_that_is_no_acknowledgement_is_told_with_its_place(tmp_path):
     with pytest.raises(NotJudged, match=r"client\.jsonl:1 is not an acknowledgement"):
         journal(tmp_path, '{"command": 1}')

@@ -5,9 +5,10 @@ import json
 from typing import Any, get_args
 
 import pytest
-from played import Played, command
+from played import Played, command, execute
 
-from infra.why import EXCLUSIONS, OFFER_ENDS, NoSuchTask, asked, told
+from infra.settings import Settings
+from infra.why import EXCLUSIONS, OFFER_ENDS, ROUNDS_READ, NoSuchTask, asked, told
 from projections.tender_board import OFFER_STATES
 from schemas.tender import Exclusion
 
@@ -168,6 +169,19 @@ async def test_a_dispatchers_order_is_told_from_the_read_models(system: Played):
     found = await asked(system.settings.postgres.get_secret_value(), ordered, None)
     assert found.told[-1] == "Rider bob has it by a dispatcher's order."
     assert "reserved_elsewhere (asked for another task)" in " ".join(found.told)
+
+
+async def test_of_very_many_rounds_the_first_are_told_and_that_there_are_more(copy: Settings, system: Played):
+    more = """
+    INSERT INTO dispatch_decisions_v1
+    SELECT tenant, 'tender-' || n, task_id, n, mode, candidates, excluded, policy_version, input_hash, solver, decided_at
+    FROM dispatch_decisions_v1, generate_series(2, %s) AS n WHERE task_id = %s
+    """
+    dsn = copy.postgres.get_secret_value()
+    await execute(dsn, more, ROUNDS_READ + 10, system.tasks["won"])
+    found = await asked(dsn, system.tasks["won"], None)
+    assert len(found.decisions) == ROUNDS_READ
+    assert found.told[-1] == f"No more than {ROUNDS_READ} rounds are told."
 
 
 async def test_a_foreign_tenants_task_is_not_there(system: Played):
