@@ -12,6 +12,11 @@ from projections.model import Fact, Key, ReadModel
 from projections.sealed import told
 from schemas import catalog
 from schemas.position import Vector
+from schemas.topics import HISTORY as AGGREGATES
+from schemas.topics import SIGNALS
+
+KEPT_FOR_EVER = frozenset(topic.name for topic in (*AGGREGATES, SIGNALS))
+"""Frames of fixes go after a month: what follows from them stands in signals."""
 
 TABLE = """
 CREATE TABLE {table} (
@@ -101,11 +106,11 @@ def apply(row: EventRow | None, fact: Fact, key: Key) -> EventRow:
 
 HISTORY = ReadModel(
     name="history",
-    version=1,
+    version=2,
     table=TABLE,
     row=EventRow,
     key=("topic", "partition", "offset"),
-    events=frozenset(cls for cls, known in catalog.BY_CLASS.items() if known.topic is not None),
+    events=frozenset(cls for cls, known in catalog.BY_CLASS.items() if known.topic in KEPT_FOR_EVER),
     keys=keys,
     apply=apply,
     appends=True,

@@ -160,10 +160,16 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
                 await self._recover()
 
     async def _recover(self) -> None:
-        try:
-            await self._seek_to_stored(list(self._consumer.assignment()))
-        except Exception as failed:
-            logger.warning("positions could not be read", error=repr(failed))
+        """Until it is where the stored places are: whoever read on from here would pass over what was not folded."""
+        failures = 0
+        while True:
+            try:
+                await self._seek_to_stored(list(self._consumer.assignment()))
+                return
+            except Exception as failed:
+                logger.warning("positions could not be read", error=repr(failed))
+                await asyncio.sleep(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
+                failures += 1
 
     async def _take(self, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
         facts: list[Fact] = []

@@ -9,6 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from fresh import fresh_name
 from msgspec.structs import replace
+from psycopg import OperationalError
 from psycopg_pool import AsyncConnectionPool
 from world import World
 
@@ -160,3 +161,33 @@ async def test_queries_see_the_rows_and_the_places_of_the_newest_version(world: 
     assert len(await board(pool, world.tenant)) == 1
     async with pool.connection() as connection:
         assert await position_of(connection, newer) == old
+
+
+async def test_while_its_places_cannot_be_read_it_folds_nothing_and_passes_over_nothing(
+    world: World, pool: AsyncConnectionPool[Any], monkeypatch: pytest.MonkeyPatch
+):
+    """A database that dies in the middle of a fold, and is not yet back when the projector looks for its places."""
+    shards = await world.owner()
+    await world.settle(shards)
+    async with projecting(world, pool) as projector:
+        await until_caught_up(projector, 30)
+        commit, seek, lost = projector._commit, projector._seek_to_stored, ["commit", "places", "places"]
+
+        async def dying(*given: Any) -> None:
+            if lost[:1] == ["commit"]:
+                lost.pop(0)
+                raise OperationalError("terminating connection due to unexpected postmaster exit")
+            await commit(*given)
+
+        async def not_back(*given: Any) -> None:
+            if lost[:1] == ["places"]:
+                lost.pop(0)
+                raise OperationalError("the connection is closed")
+            await seek(*given)
+
+        monkeypatch.setattr(projector, "_commit", dying)
+        monkeypatch.setattr(projector, "_seek_to_stored", not_back)
+        tasks = [(await world.create(shards, f"order-{n}")).aggregate_id for n in range(10)]
+        await until_caught_up(projector, 30)
+    assert lost == []
+    assert {row["task_id"] for row in await board(pool, world.tenant)} == set(tasks)
