@@ -50,4 +50,7 @@ def _libraries(settings: Settings, shared: list[Processor]) -> None:
 def quiet() -> None:
     """For programs that talk to people in their own words: what libraries log is left out, and ours below errors."""
     logging.getLogger().addHandler(logging.NullHandler())
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),  # what they say themselves may be for a machine
+    )

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from infra.endpoints import NotRunning, reached
 from infra.kafka import client_args
+from infra.observability import quiet
 from infra.settings import Settings, WrongSetting, load_settings
 from schemas.message import Personal
 from schemas.record import Stored, Unreadable, envelope_of, event_of
@@ -54,6 +55,7 @@ def tail(
     data: Path | None, tenant: str | None, topic: str | None, follow: bool, start: str | None, as_json: bool
 ) -> None:
     """Raises WrongSetting, NotRunning."""
+    quiet()
     settings = load_settings(data=data)
     asked = Asked(
         topics=topics_of(topic),

@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from infra.endpoints import NotRunning, reached
+from infra.observability import quiet
 from infra.settings import load_settings
 
 type Row = Mapping[str, Any]
@@ -77,6 +78,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 
 def why(task: str, tenant: str | None, data: Path | None, as_json: bool) -> int:
     """The exit code. Raises WrongSetting, NotRunning."""
+    quiet()
     settings = reached(load_settings(data=data))
     try:
         found = asyncio.run(asked(settings.postgres.get_secret_value(), task, tenant))

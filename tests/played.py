@@ -120,7 +120,7 @@ class Play:
                 await self.send("rider", rider, shift, rider, "rider")
 
     async def order(self, reference: str) -> str:
-        dropoff = NewStop(kind="dropoff", location=HOME, contact=NewContact(name="Cleo Unusual"))
+        dropoff = NewStop(kind="dropoff", location=HOME, contact=NewContact(name="Cleo Unusual", reference=reference))
         task = self.world.task(reference)
         create = CreateTask(
             kind="delivery",

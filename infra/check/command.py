@@ -13,6 +13,7 @@ from infra.check.finding import Verdict
 from infra.check.log import LogCheck
 from infra.check.run import checked, told
 from infra.endpoints import NotRunning, reached
+from infra.observability import quiet
 from infra.settings import Settings, load_settings, with_secrets
 
 JOURNALS = "journals"
@@ -29,6 +30,7 @@ class Report(msgspec.Struct, frozen=True):
 
 def check(data: Path | None, as_json: bool, journals: Path | None) -> int:
     """The exit code. Raises WrongSetting, NotRunning."""
+    quiet()
     settings = load_settings(data=data)
     files = sorted((journals or settings.data / JOURNALS).glob("*.jsonl"))
     verdicts, log = asyncio.run(looked_at(with_secrets(reached(settings)), files))

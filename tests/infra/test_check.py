@@ -25,6 +25,7 @@ from infra.lookups import Lookups
 from infra.settings import Settings
 from projections.model import ReadModel
 from projections.models import MODELS
+from schemas import ids
 from schemas.topics import DISPATCH, FLEET, HISTORY, TASK
 
 
@@ -65,7 +66,7 @@ async def test_it_writes_nothing(system: Played):
 
 
 async def test_the_table_names_each_invariant_and_what_was_found(copy: Settings):
-    await spoil(copy, "UPDATE task_board_v1 SET state = 'cancelled' WHERE state = 'completed'")
+    await spoil(copy, "UPDATE task_board SET state = 'cancelled' WHERE state = 'completed'")
     found, _ = await checked(copy)
     console = Console(width=120, file=StringIO())
     told(found, console)
@@ -89,6 +90,12 @@ def test_of_many_findings_the_first_are_told_and_the_others_counted():
 
 def test_a_long_value_is_told_by_its_beginning():
     assert len(models.shown("x" * 1_000)) == models.SHOWN_CHARACTERS + 1
+
+
+async def test_it_holds_when_a_contact_has_been_forgotten(system: Played):
+    """Owners have thrown the data away, readers find no key, and all still agree."""
+    assert await system.shards.forget(ids.contact_subject(system.world.tenant, "cancelled")) == 1
+    assert all(verdict.passes for verdict in (await verdicts(system.settings)).values())
 
 
 # I3
@@ -147,26 +154,26 @@ async def test_owners_in_this_process_need_no_listener(system: Played):
 
 
 async def test_a_changed_row_is_named_with_its_field(copy: Settings, system: Played):
-    await spoil(copy, "UPDATE task_board_v1 SET state = 'failed' WHERE task_id = %s", system.tasks["won"])
+    await spoil(copy, "UPDATE task_board SET state = 'failed' WHERE task_id = %s", system.tasks["won"])
     found = await only(copy, "I5")
     assert found.findings[0].where == f"task_board {system.world.tenant} {system.tasks['won']}"
     assert found.findings[0].what == "state is 'failed', and the log says 'completed'"
 
 
 async def test_a_row_changed_deep_within_is_named(copy: Settings, system: Played):
-    deep = """UPDATE task_detail_v1 SET progress = jsonb_set(progress, '{stops,stop-1,status}', '"failed"')"""
+    deep = """UPDATE task_detail SET progress = jsonb_set(progress, '{stops,stop-1,status}', '"failed"')"""
     await spoil(copy, f"{deep} WHERE task_id = %s", system.tasks["won"])
     assert (await only(copy, "I5")).findings[0].what.startswith("progress is ")
 
 
 async def test_a_missing_row_is_named(copy: Settings, system: Played):
-    await spoil(copy, "DELETE FROM rider_roster_v1 WHERE rider_id = %s", system.riders["ann"])
+    await spoil(copy, "DELETE FROM rider_roster WHERE rider_id = %s", system.riders["ann"])
     found = await only(copy, "I5")
     assert (found.broken, found.findings[0].what) == (1, "is missing in the live table")
 
 
 async def test_an_added_row_is_named(copy: Settings, system: Played):
-    await spoil(copy, "UPDATE outlets_v1 SET outlet_id = 'forged' WHERE outlet = 'kamppi'")
+    await spoil(copy, "UPDATE outlets SET outlet_id = 'forged' WHERE outlet = 'kamppi'")
     found = await only(copy, "I5")
     assert {finding.what for finding in found.findings} == {
         "is only in the live table",
@@ -175,13 +182,13 @@ async def test_an_added_row_is_named(copy: Settings, system: Played):
 
 
 async def test_a_rewritten_history_is_named(copy: Settings):
-    await spoil(copy, "UPDATE history_v1 SET actor = 'somebody else' WHERE type = 'TaskCancelled'")
+    await spoil(copy, "UPDATE history SET actor = 'somebody else' WHERE type = 'TaskCancelled'")
     assert (await only(copy, "I5")).findings[0].what.startswith("actor is 'somebody else'")
 
 
 async def test_a_model_that_stands_behind_the_log_is_compared_there(copy: Settings):
     """As when the projector has not come further yet."""
-    await spoil(copy, "DELETE FROM history_v1 WHERE topic = %s", TASK.name)
+    await spoil(copy, "DELETE FROM history WHERE topic = %s", TASK.name)
     behind = "UPDATE projection_positions SET next_offset = 0 WHERE model = 'history' AND topic = %s"
     await spoil(copy, behind, TASK.name)
     assert all(verdict.passes for verdict in (await verdicts(copy)).values())
@@ -264,7 +271,7 @@ async def test_where_no_process_has_run_there_is_nothing_to_replay(copy: Setting
 
 async def test_read_models_that_lag_are_waited_for_and_then_told(copy: Settings, system: Played, monkeypatch):
     monkeypatch.setattr("infra.check.run.check_replay", hurried)
-    await spoil(copy, "UPDATE task_detail_v1 SET version = 0 WHERE task_id = %s", system.tasks["won"])
+    await spoil(copy, "UPDATE task_detail SET version = 0 WHERE task_id = %s", system.tasks["won"])
     found = (await verdicts(copy))["I9"]
     assert (found.state, found.passes) == ("not judged", False)
     assert "the read models do not know" in (found.reason or "")
@@ -311,10 +318,20 @@ async def test_from_the_command_line_it_ends_with_0_where_all_holds(system: Play
 
 
 async def test_from_the_command_line_it_ends_with_1_where_something_is_broken(copy: Settings):
-    await spoil(copy, "DELETE FROM outlets_v1")
+    await spoil(copy, "DELETE FROM outlets")
     ended = await asyncio.to_thread(command, copy, "check")
     assert ended.returncode == 1
     assert "BROKEN" in ended.stdout
+
+
+async def test_what_could_not_be_judged_is_told_beside_the_report_for_machines(copy: Settings):
+    await execute(
+        copy.postgres.get_secret_value(), f"ALTER TABLE {MODELS['history'].physical} RENAME COLUMN actor TO gone"
+    )
+    ended = await asyncio.to_thread(command, copy, "check", "--json")
+    states = {each["invariant"]: each["state"] for each in json.loads(ended.stdout)["invariants"]}
+    assert (ended.returncode, states["I5"], states["I10"]) == (1, "not judged", "holds")
+    assert "UndefinedColumn" in ended.stderr
 
 
 async def test_a_folder_of_journals_that_is_not_there_is_wrong_use(system: Played, tmp_path: Path):

@@ -173,9 +173,9 @@ async def test_a_dispatchers_order_is_told_from_the_read_models(system: Played):
 
 async def test_of_very_many_rounds_the_first_are_told_and_that_there_are_more(copy: Settings, system: Played):
     more = """
-    INSERT INTO dispatch_decisions_v1
+    INSERT INTO dispatch_decisions
     SELECT tenant, 'tender-' || n, task_id, n, mode, candidates, excluded, policy_version, input_hash, solver, decided_at
-    FROM dispatch_decisions_v1, generate_series(2, %s) AS n WHERE task_id = %s
+    FROM dispatch_decisions, generate_series(2, %s) AS n WHERE task_id = %s
     """
     dsn = copy.postgres.get_secret_value()
     await execute(dsn, more, ROUNDS_READ + 10, system.tasks["won"])
