@@ -85,7 +85,8 @@ class Stored(msgspec.Struct, frozen=True):
     headers: Headers
 
     def header(self, name: str) -> str | None:
-        return next((value.decode() for header, value in self.headers if header == name), None)
+        """What is no UTF-8 is replaced, so that it is like nothing of ours."""
+        return next((value.decode(errors="replace") for header, value in self.headers if header == name), None)
 
     @property
     def is_control(self) -> bool:
@@ -201,10 +202,10 @@ def as_if_commanded(texts: Mapping[str, str]) -> dict[str, str]:
 
 def envelope_of(stored: Stored) -> Envelope:
     """Raises Unreadable where a header is missing or malformed."""
-    texts = {name: value.decode() for name, value in stored.headers}
-    if stored.topic in NOT_COMMANDED:
-        texts = {**as_if_commanded(texts), **texts}
     try:
+        texts = {name: value.decode() for name, value in stored.headers}
+        if stored.topic in NOT_COMMANDED:
+            texts = {**as_if_commanded(texts), **texts}
         return Envelope(
             event_id=texts["ce_id"],
             type=texts["ce_type"],
