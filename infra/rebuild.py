@@ -1,11 +1,13 @@
 """`logistics rebuild`: read models made anew from the log, beside those that stand, compared and put in their place."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import msgspec
-from psycopg import AsyncConnection
+from aiokafka.errors import KafkaError
+from psycopg import AsyncConnection, OperationalError
 from rich.console import Console
 from rich.table import Table
 
@@ -58,7 +60,10 @@ async def run(settings: Settings, models: Sequence[ReadModel], as_json: bool) ->
             if not as_json:
                 shown(rebuilt, console, first=len(done) == 1)
     except RebuildRefused as refused:
-        Console(stderr=True).print(str(refused), markup=False, highlight=False, soft_wrap=True)
+        print(refused, file=sys.stderr)
+        return REFUSED
+    except (OperationalError, KafkaError, OSError) as lost:
+        print(f"Kafka or Postgres was lost; what was not done stands as before: {lost}", file=sys.stderr)
         return REFUSED
     finally:
         if as_json:

@@ -351,6 +351,15 @@ def test_a_model_is_named_as_in_its_path_too():
     assert command.wanted("task-board", False) == [TASK_BOARD]
 
 
+async def test_a_log_that_cannot_be_reached_is_told(
+    settings: Settings, pool: AsyncConnectionPool[Any], capsys: pytest.CaptureFixture[str]
+):
+    nowhere = settings.model_copy(update={"kafka": "127.0.0.1:1"})
+    assert await command.run(nowhere, [TASK_BOARD], as_json=True) == 1
+    told = capsys.readouterr()
+    assert (told.out.strip(), "was lost; what was not done stands as before" in told.err) == ("[]", True)
+
+
 def test_wrong_use_ends_with_two():
     done = subprocess.run([sys.executable, "-m", "infra.cli", "rebuild", "quarantine"], cwd=ROOT, capture_output=True)
     assert (done.returncode, done.stdout) == (2, b"")
