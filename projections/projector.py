@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from time import monotonic
 from typing import Any
 
@@ -68,7 +69,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         self._topics = sorted({topic for model in models for topic in model.topics})
         self._consumer = AIOKafkaConsumer(
             **client_args,
-            group_id=group,
+            group_id=group_of(group, self._topics),
             group_instance_id=instance,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -304,6 +305,12 @@ WHERE stored.next_offset = (
     WHERE asked.topic = stored.topic AND asked.partition = stored.partition
 )
 """
+
+
+def group_of(name: str, topics: Sequence[str]) -> str:
+    """One for each set of topics: a static member that comes back gets its old assignment, of topics that it may no
+    longer follow, and could not start. Its places are in Postgres, so nothing is lost with the old group."""
+    return f"{name}.{sha256(' '.join(topics).encode()).hexdigest()[:8]}"
 
 
 def stored(record: Any) -> Stored:

@@ -191,3 +191,26 @@ async def test_while_its_places_cannot_be_read_it_folds_nothing_and_passes_over_
         await until_caught_up(projector, 30)
     assert lost == []
     assert {row["task_id"] for row in await board(pool, world.tenant)} == set(tasks)
+
+
+async def test_a_projector_that_follows_other_topics_than_before_comes_up_at_once(
+    world: World, pool: AsyncConnectionPool[Any]
+):
+    shards = await world.owner()
+    await world.settle(shards)
+    task = (await world.create(shards, "order-1")).aggregate_id
+    group = fresh_name("projector")
+    fewer = [MODELS["task_board"]]
+    for models in (tuple(MODELS.values()), fewer):
+        projector = Projector(
+            client_args={"bootstrap_servers": world.kafka},
+            group=group,
+            instance="projector-1",
+            pool=pool,
+            models=list(models),
+            dead=Buried(),
+        )
+        await projector.start()
+        await until_caught_up(projector, 30)
+        await projector.stop()
+    assert task in {row["task_id"] for row in await board(pool, world.tenant)}
