@@ -96,10 +96,11 @@ async def run(settings: Settings, script: Script, as_json: bool) -> int:
     stages = Stages(console)
     supervisor = Supervisor(stages.say)
     try:
+        outside = bool(settings.kafka)
         settings = await started_engines(settings, supervisor, stages)
         settings = settings.model_copy(update={"rate_per_s": NO_LIMIT, "rate_burst": NO_LIMIT})
         with stages.stage("Topics"):
-            await set_up_log(settings, client_args(settings))
+            await set_up_log(settings, client_args(settings), outside=outside)
         return await play(settings, script, console, as_json)
     finally:
         await supervisor.stop()
