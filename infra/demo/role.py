@@ -22,10 +22,10 @@ from schemas.geo import Location
 from streams.routing.osrm import OsrmRouter
 
 SEED = "1"
-RIDERS = 16
+RIDERS = 20
 TICK_S = 1.0
 FIX_EVERY = timedelta(seconds=3)
-ORDER_EVERY_S = 25
+ORDER_EVERY_S = 45
 """An order's number is the count of these since 1970, so that a play that goes on never orders twice."""
 
 DAY_S = 86_400.0
