@@ -8,7 +8,7 @@ import msgspec
 
 from infra.demo.chance import chance
 from infra.demo.cities import Shop
-from schemas.geo import Location
+from schemas.geo import Location, distance_m
 
 type Character = Literal["plain", "unwanted", "nobody_home", "cancelled"]
 """How a delivery goes: as it should, nobody takes it, nobody opens, or it is called off."""
@@ -19,6 +19,7 @@ GOODS = ("soup and bread", "cough syrup", "two novels", "tulips", "a birthday ca
 DOORS = 120
 """Places that order."""
 
+DOORS_CONSIDERED = 4
 WINDOW = timedelta(minutes=40)
 UNWANTED_EVERY, NOBODY_HOME_EVERY, CANCELLED_EVERY = 90, 19, 37
 """Of so many deliveries one is of that character; each of them comes early, too, so that a short play has it."""
@@ -102,12 +103,15 @@ def persona(seed: str, number: int, start: Location, length_s: float) -> Persona
 
 
 def order(seed: str, number: int, at_s: float, shops: Sequence[Shop], doors: Sequence[Location]) -> PlannedOrder:
+    """One orders where it is near: of a few doors the one nearest to the shop."""
     of = chance(seed, "order", number)
+    shop = of.choice(shops)
+    there = Location(lat=shop.lat, lon=shop.lon)
     return PlannedOrder(
         number=number,
         at_s=at_s,
-        shop=of.choice(shops).slug,
-        door=of.choice(doors),
+        shop=shop.slug,
+        door=min((of.choice(doors) for _ in range(DOORS_CONSIDERED)), key=lambda door: distance_m(door, there)),
         recipient=f"{of.choice(FIRST)} {of.choice(LAST)}",
         phone=f"+35840{of.randrange(10**7):07}",
         goods=of.choice(GOODS),
