@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -267,7 +267,7 @@ class Play:
 
     # Sending
 
-    async def _all_then_settle(self, sendings: list[Coroutine[Any, Any, None]]) -> None:
+    async def _all_then_settle(self, sendings: Sequence[Coroutine[Any, Any, None]]) -> None:
         if not sendings:
             return
 

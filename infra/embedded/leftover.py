@@ -1,6 +1,7 @@
 """What an earlier start left over: its parent was killed and it has not noticed yet."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,9 @@ class Running(msgspec.Struct, frozen=True):
 
 
 def note(file: Path, pid: int) -> None:
-    file.write_bytes(msgspec.json.encode(Running(pid, psutil.Process(pid).create_time())))
+    """One that has ended already leaves nothing over."""
+    with suppress(psutil.NoSuchProcess):
+        file.write_bytes(msgspec.json.encode(Running(pid, psutil.Process(pid).create_time())))
 
 
 async def end(file: Path) -> None:

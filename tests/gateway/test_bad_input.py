@@ -160,7 +160,9 @@ async def test_a_body_of_just_the_limit_is_read(house):
     assert answer.status_code == 201
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/acme/nonsense", "/v1/acme/tasks/1/fly", "/v1/acme/tasks/", "/v2/x"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/v1", "/v1/acme/nonsense", "/v1/acme/tasks/1/fly", "/v1/acme/tasks/", "/v2/x"]
+)
 async def test_an_unknown_path_is_not_found(house, path):
     answer = await house.caller().post(path, headers=key("k"))
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")

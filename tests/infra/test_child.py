@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable
@@ -78,6 +79,13 @@ async def test_a_process_that_took_the_same_number_later_is_left_alone(tmp_path:
     assert leftover.noted(note) is None
     await leftover.end(note)
     assert not note.exists()
+
+
+def test_one_that_has_ended_before_it_could_be_noted_leaves_nothing_over(tmp_path: Path):
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    leftover.note(tmp_path / "part.pid", ended.pid)
+    assert leftover.noted(tmp_path / "part.pid") is None
 
 
 async def test_all_that_a_child_said_is_in_its_log_when_it_has_ended(tmp_path: Path):
