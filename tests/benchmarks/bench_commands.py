@@ -71,9 +71,9 @@ def peer_rate(dsn: str) -> float:
 
 async def test_commands_through_http_beside_the_postgres_recorder(tmp_path: Path):
     tmp_path.chmod(0o755)
-    async with started(tmp_path / "run") as system:
+    async with started(tmp_path / "run", "gateway") as system:
         rows = await measured(system)
-        peer = await asyncio.to_thread(peer_rate, system.endpoints.postgres)
+        peer = await asyncio.to_thread(peer_rate, system.postgres)
         rows.append((f"eventsourcing's Postgres recorder, {PEER_THREADS} threads", f"{peer:,.0f}/s"))
         rows.append(("ratio", f"{float(rows[0][1].split('/')[0].replace(',', '')) / peer:.2f}"))
         table("Commands: one gateway and shards process, one broker, fsync on each batch", rows)

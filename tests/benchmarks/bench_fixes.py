@@ -21,7 +21,7 @@ WEST, SOUTH, EAST, NORTH = 24.90, 60.14, 24.98, 60.20
 
 async def test_fixes_through_http_into_rows(tmp_path: Path):
     tmp_path.chmod(0o755)
-    async with started(tmp_path / "run") as system:
+    async with started(tmp_path / "run", "gateway", "streams", "projector") as system:
         async with aiohttp.ClientSession(system.url, connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
             riders = await settled(system, session)
             rows = await measured(system, session, riders)
@@ -123,7 +123,7 @@ async def measured(system: System, session: aiohttp.ClientSession, riders: dict[
 async def until_folded(system: System) -> None:
     """Until the stream's places no longer move."""
     last, seen = None, 0
-    async with await psycopg.AsyncConnection.connect(system.endpoints.postgres, autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(system.postgres, autocommit=True) as connection:
         while seen < 3:
             row = await (await connection.execute("SELECT sum(next_offset) FROM stream_places")).fetchone()
             seen, last = (seen + 1 if row == last else 0), row

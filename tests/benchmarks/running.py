@@ -2,26 +2,35 @@
 
 import asyncio
 import os
-import sys
 import time
-from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
+from psycopg import AsyncConnection
+from rich.console import Console
 
 from gateway.tokens import EVERY_TENANT, Tokens
 from infra.embedded.ports import free_port
-from infra.endpoints import Endpoints, running
+from infra.engines import started_engines
+from infra.kafka import client_args
+from infra.log_setup import set_up_log
+from infra.observability import quiet
+from infra.role_process import RoleProcess
 from infra.settings import load_settings, with_secrets
+from infra.stages import Stages
+from infra.supervisor import Supervisor
+from projections.models import MODELS
+from projections.tables import migrate
 from schemas.message import Role
 
 TENANT = "bench"
-NO_LIMIT = "10000000"
+NO_LIMIT = 10_000_000
 
 type Json = dict[str, Any]
 
@@ -29,63 +38,62 @@ type Json = dict[str, Any]
 @dataclass
 class System:
     url: str
-    endpoints: Endpoints
+    postgres: str
     tokens: Tokens
-    process: psutil.Process
+    supervisor: Supervisor
 
     def headers(self, role: Role = "dispatcher", subject: str = "dora", tenant: str = TENANT) -> dict[str, str]:
         return {"authorization": f"Bearer {self.tokens.issue(tenant, role, subject, 86_400)}"}
 
     def resident_mib(self) -> dict[str, float]:
-        """By process, proportional: what is shared counts once in all."""
-        every = [self.process, *self.process.children(recursive=True)]
-        found: dict[str, float] = {}
-        for each in every:
-            with suppress(psutil.Error):
-                name = name_of(each)
-                found[name] = found.get(name, 0.0) + each.memory_full_info().pss / 2**20
-        return found
+        """By part, its children with it, proportional: what is shared counts once in all."""
+        return {name: held_mib(psutil.Process(pid)) for name, pid in self.supervisor.processes().items()}
 
 
-def name_of(process: psutil.Process) -> str:
-    words = process.cmdline()
-    if "serve" in words:
-        return words[words.index("serve") + 1]
-    program = Path(words[0]).name if words else process.name()
-    return program.split(":")[0]
+def held_mib(process: psutil.Process) -> float:
+    held = 0.0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.Error):
+            held += each.memory_full_info().pss / 2**20
+    return held
 
 
 @asynccontextmanager
-async def started(data: Path, *arguments: str) -> AsyncIterator[System]:
-    """`logistics up` on `data`, with the tenant `bench` and its outlet."""
-    port = free_port()
-    env = os.environ | {
-        "LOGISTICS_HTTP_PORT": str(port),
-        "LOGISTICS_RATE_PER_S": NO_LIMIT,
-        "LOGISTICS_RATE_BURST": NO_LIMIT,
+async def started(data: Path, *roles: str) -> AsyncIterator[System]:
+    """The engines and these roles on `data`, with the tenant `bench` and its outlet."""
+    quiet()
+    settings = load_settings(
+        data=data, http_port=free_port(), internal_port=free_port(), rate_per_s=NO_LIMIT, rate_burst=NO_LIMIT
+    )
+    os.environ |= {
+        "LOGISTICS_HTTP_PORT": str(settings.http_port),
+        "LOGISTICS_RATE_PER_S": str(NO_LIMIT),
+        "LOGISTICS_RATE_BURST": str(NO_LIMIT),
         "LOGISTICS_LOG_LEVEL": "warning",
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "infra.cli", "up", "--data", str(data), *arguments), env=env, stdout=DEVNULL
-    )
+    data.mkdir(parents=True, exist_ok=True)
+    supervisor = Supervisor(print)
     try:
-        url = f"http://127.0.0.1:{port}"
-        await until_ready(url, process)
-        endpoints = running(data)
-        assert endpoints is not None
-        key = with_secrets(load_settings(data=data)).token_key.get_secret_value()
-        system = System(url, endpoints, Tokens(bytes.fromhex(key)), psutil.Process(process.pid))
+        settings = with_secrets(settings)
+        settings = await started_engines(settings, supervisor, Stages(Console(file=StringIO())))
+        settings = settings.model_copy(update={"shards_address": f"127.0.0.1:{settings.internal_port}"})
+        await set_up_log(settings, client_args(settings))
+        async with await AsyncConnection.connect(settings.postgres.get_secret_value()) as connection:
+            await migrate(connection, MODELS.values())
+        await supervisor.start(**{role: RoleProcess(role, settings, data / "logs") for role in roles})
+        url = f"http://127.0.0.1:{settings.http_port}"
+        await until_ready(url)
+        key = bytes.fromhex(settings.token_key.get_secret_value())
+        system = System(url, settings.postgres.get_secret_value(), Tokens(key), supervisor)
         await settle(system)
         yield system
     finally:
-        process.terminate()
-        await process.wait()
+        await supervisor.stop()
 
 
-async def until_ready(url: str, process: asyncio.subprocess.Process) -> None:
+async def until_ready(url: str) -> None:
     async with aiohttp.ClientSession() as session, asyncio.timeout(120):
         while True:
-            assert process.returncode is None, "it ended before it was ready"
             with suppress(aiohttp.ClientError):
                 if (await session.get(f"{url}/readyz")).status == 200:
                     return
