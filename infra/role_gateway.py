@@ -167,6 +167,7 @@ def server(application: Any, host: str, port: int, lifespan: Literal["on", "off"
         lifespan=lifespan,
         timeout_graceful_shutdown=5,
         server_header=False,
+        proxy_headers=False,
         ws_max_size=WS_MESSAGE_BYTES,
         ws_max_queue=4,
     )

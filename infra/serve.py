@@ -1,6 +1,7 @@
 """`logistics serve ROLE`: one role in this process, until it is told to stop."""
 
 import asyncio
+import gc
 import signal
 
 import structlog
@@ -11,6 +12,9 @@ from infra.observability import configure
 from infra.roles import ROLES, Role
 from infra.settings import Settings, WrongSetting, load_settings, with_secrets
 
+SELDOM = (50_000, 20, 20)
+"""Hardly anything of ours is in cycles, and what is imported stays: looking for garbage more often costs 5 %."""
+
 logger = structlog.get_logger()
 
 
@@ -20,6 +24,8 @@ def serve(role: str) -> None:
         raise WrongSetting(f"there is no role {role!r}: choose one of {', '.join(ROLES)}")
     settings = with_secrets(reached(load_settings()))
     configure(settings)
+    gc.freeze()
+    gc.set_threshold(*SELDOM)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_told(ROLES[role], role, settings))
 

@@ -1,6 +1,7 @@
 """Ids are derived, never drawn: the same request always meets the same aggregate (domain, section 2)."""
 
-from uuid import UUID, uuid5
+from hashlib import sha1
+from uuid import UUID
 
 import msgspec
 
@@ -11,8 +12,15 @@ NAMESPACE = UUID("6f1ed002-ab5d-5a0e-9d2c-1f5a3c7b9e42")
 
 
 def derived(*parts: str) -> str:
-    """uuid5 of the parts as a JSON array, so that no two different lists of parts read the same."""
-    return str(uuid5(NAMESPACE, msgspec.json.encode(parts).decode()))
+    """uuid5 of the parts as a JSON array, so that no two different lists of parts read the same.
+
+    RFC 9562, section 5.5, written out: the library's objects take three times as long, and every command makes ten.
+    """
+    name = bytearray(sha1(NAMESPACE.bytes + msgspec.json.encode(parts), usedforsecurity=False).digest()[:16])
+    name[6] = name[6] & 0x0F | 0x50
+    name[8] = name[8] & 0x3F | 0x80
+    words = name.hex()
+    return f"{words[:8]}-{words[8:12]}-{words[12:16]}-{words[16:20]}-{words[20:]}"
 
 
 def aggregate_id(kind: str, tenant: str, source: str, reference: str) -> str:

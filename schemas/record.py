@@ -149,7 +149,7 @@ def derived_headers(
 
 def stamp(at: datetime) -> bytes:
     """RFC 3339, UTC, microseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
+    return (at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z").encode()
 
 
 def chained(previous: bytes, key: bytes | None, value: bytes | None, headers: Headers) -> bytes:

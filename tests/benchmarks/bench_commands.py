@@ -15,7 +15,7 @@ from eventsourcing.domain import Aggregate, event
 from psycopg.conninfo import conninfo_to_dict
 
 CONNECTIONS = 64
-WARM_UP, COUNT = 1_000, 10_000
+WARM_UP, COUNT = 2_000, 15_000
 HALF_RATE = 750
 SECONDS = 10
 PEER_COUNT = 3_000
