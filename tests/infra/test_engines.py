@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -10,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.embedded.city import CityMissing, city_extract
-from infra.embedded.kafka import EmbeddedKafka, KafkaDidNotStart
+from infra.embedded.kafka import EmbeddedKafka, KafkaDidNotStart, cluster_id
 from infra.embedded.osrm import EmbeddedOsrm, OsrmDidNotStart
 from infra.embedded.postgres import EmbeddedPostgres
 
@@ -139,3 +140,8 @@ async def test_streets_that_cannot_be_prepared_say_why_and_leave_nothing(tmp_pat
 def test_a_city_that_is_not_here_says_what_to_set(sample_data: Path | None):
     with pytest.raises(CityMissing, match="LOGISTICS_SAMPLE_DATA"):
         city_extract("porto", sample_data)
+
+
+def test_a_cluster_id_is_never_taken_for_an_option():
+    assert cluster_id(UUID(bytes=b"\xf8" + bytes(15))).startswith("_")
+    assert cluster_id(UUID(bytes=bytes(16))) == "A" * 22
