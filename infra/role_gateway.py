@@ -26,6 +26,7 @@ from gateway.tokens import Tokens
 from infra.follow import Follower
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
+from infra.log_setup import set_up_log
 from infra.settings import Settings
 from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
@@ -53,7 +54,9 @@ def internal_key(secrets: Secrets) -> bytes:
 
 
 async def serve_gateway(settings: Settings) -> None:
-    """Until it is cancelled or told to stop. Raises what keeps the shards from opening."""
+    """Until it is cancelled or told to stop. Raises NotTrusted, WrongTopic, and what keeps the shards from opening."""
+    if settings.prepare_log:
+        await set_up_log(settings, client_args(settings), outside=True)
     gateway = Gateway(settings, real_time)
     await gateway.start()
     public = server(app(gateway.door), settings.http_host, settings.http_port, lifespan="on")

@@ -29,7 +29,8 @@ class RoleProcess:
 
 
 def environment(settings: Settings) -> Mapping[str, str]:
-    """The addresses that were only known after the start. Secrets it finds where we keep them, in the data."""
+    """The addresses that were only known after the start. Secrets it finds where we keep them, in the data; the log
+    has been made ready by who starts it."""
     return {
         f"{PREFIX}DATA": str(settings.data.resolve()),
         f"{PREFIX}KAFKA": settings.kafka,
@@ -37,5 +38,6 @@ def environment(settings: Settings) -> Mapping[str, str]:
         f"{PREFIX}OSRM": settings.osrm,
         f"{PREFIX}INTERNAL_PORT": str(settings.internal_port),
         f"{PREFIX}SHARDS_ADDRESS": settings.shards_address,
+        f"{PREFIX}PREPARE_LOG": "false",
         "PYTHONUNBUFFERED": "1",
     }

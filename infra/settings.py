@@ -49,6 +49,9 @@ class Settings(BaseSettings):
 
     cluster: str = Field("local", pattern=r"^[a-z0-9-]{1,40}$", description="The log's name, in its records' source")
     partitions: int = Field(8, ge=1, le=1_024, description="The log's partition count, fixed for its generation")
+    prepare_log: bool = Field(
+        True, description="Whether the gateway proves Kafka and makes topics and schemas ready before it serves"
+    )
     replication: int = Field(1, ge=1, le=7, description="Replicas of each topic")
 
     kafka: str = Field("", description="Bootstrap servers, host:port[,host:port]")
