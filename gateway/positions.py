@@ -65,7 +65,7 @@ class Positions:
                 async with self._pool.connection() as connection:
                     await self._listen(connection)
             except (OperationalError, PoolTimeout) as lost:
-                logger.warning("positions cannot be read", error=repr(lost))
+                logger.warning("positions cannot be read", error=lost)
                 await asyncio.sleep(RECONNECT_S)
 
     async def until(self, model: Readable, wanted: Vector, wait_s: float) -> None:

@@ -82,7 +82,7 @@ async def probe_topic(admin: AIOKafkaAdminClient, settings: Settings, topic: Top
         try:
             await admin.delete_topics([topic.name])
         except KafkaError as failed:
-            logger.warning("the probe's topic is left", topic=topic.name, error=repr(failed))
+            logger.warning("the probe's topic is left", topic=topic.name, error=failed)
 
 
 async def check_topic(admin: AIOKafkaAdminClient, settings: Settings, topic: Topic) -> None:

@@ -156,7 +156,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
             except Exception as failed:
                 wait_s = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
                 failures += 1
-                logger.warning("fold failed, starting again from what is stored", error=repr(failed))
+                logger.warning("fold failed, starting again from what is stored", error=failed)
                 await asyncio.sleep(wait_s)
                 await self._recover()
 
@@ -168,7 +168,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
                 await self._seek_to_stored(list(self._consumer.assignment()))
                 return
             except Exception as failed:
-                logger.warning("positions could not be read", error=repr(failed))
+                logger.warning("positions could not be read", error=failed)
                 await asyncio.sleep(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
                 failures += 1
 
