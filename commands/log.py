@@ -69,6 +69,7 @@ class ShardLog:
         self._client: AIOKafkaClient | None = None
         self._sequence: dict[str, int] = {}
         self._closed = False
+        self._appending = False
         self.partition = partition
         self.producer_id = -1
         self.epoch = -1
@@ -116,13 +117,19 @@ class ShardLog:
         Raises TenureLost where nothing may be acknowledged. A batch whose fate is unknown is sent again, the same
         bytes under the same sequence, until the broker tells.
         """
-        batches = {
-            topic: self._batch(entries, self.producer_id, self.epoch, self._sequence[topic])
-            for topic, entries in groups.items()
-        }
-        expected = {topic: self.next_offset[topic] for topic in groups}
-        stand = await self._settle(batches, expected)
-        self._advance(groups, stand, {topic: len(entries) for topic, entries in groups.items()})
+        if self._appending:
+            raise RuntimeError("a second batch while the first is under way would have its sequence")
+        self._appending = True
+        try:
+            batches = {
+                topic: self._batch(entries, self.producer_id, self.epoch, self._sequence[topic])
+                for topic, entries in groups.items()
+            }
+            expected = {topic: self.next_offset[topic] for topic in groups}
+            stand = await self._settle(batches, expected)
+            self._advance(groups, stand, {topic: len(entries) for topic, entries in groups.items()})
+        finally:
+            self._appending = False
         return {topic: stand.get(topic) for topic in groups}
 
     def _advance(self, topics: Iterable[str], stand: Mapping[str, int], counts: Mapping[str, int]) -> None:

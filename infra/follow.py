@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.record import Stored
+from schemas.record import Stored, Unreadable
 
 logger = structlog.get_logger()
 
@@ -27,6 +27,8 @@ class Follower:
         self._take = take
         self._task: asyncio.Task[None] | None = None
         self._places: list[TopicPartition] = []
+        self._taken: dict[TopicPartition, int] = {}
+        """Of each place the next record to take."""
 
     async def start(self) -> None:
         """Returns once everything that stood on the log at the start has been taken."""
@@ -36,11 +38,17 @@ class Follower:
             self._places += [TopicPartition(topic, partition) for partition in sorted(partitions)]
         self._consumer.assign(self._places)
         await self._consumer.seek_to_beginning(*self._places)
+        self._taken = {place: await self._consumer.position(place) for place in self._places}
         self._task = asyncio.create_task(self._run())
         while not await self.caught_up():
             if self._task.done():
                 await self._task
             await asyncio.sleep(0.02)
+
+    async def run(self) -> None:
+        """Until it is cancelled. Raises what it cannot go on after: whoever rests on what it knows must end, too."""
+        assert self._task is not None, "start first"
+        await self._task
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -52,7 +60,7 @@ class Follower:
         """Whether everything before `ends` has been taken; without them, before where the log ends now."""
         if ends is None:
             ends = await self._consumer.end_offsets(self._places)
-        return all([await self._consumer.position(place) >= ends[place] for place in self._places])
+        return all(self._taken[place] >= ends[place] for place in self._places)
 
     async def _partitions(self, topic: str) -> set[int]:
         await self._consumer._client.force_metadata_update()
@@ -65,6 +73,16 @@ class Follower:
     async def _run(self) -> None:
         while True:
             fetched = await self._consumer.getmany(timeout_ms=500)
-            for records in fetched.values():
+            for place, records in fetched.items():
                 for r in records:
-                    self._take(Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers))
+                    self._took(Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers))
+                self._taken[place] = await self._consumer.position(place)
+
+    def _took(self, stored: Stored) -> None:
+        """What cannot be read, or is of a type that only a newer release knows, is passed over: the projector buries
+        it for all."""
+        try:
+            self._take(stored)
+        except Unreadable as unreadable:
+            place = f"{stored.topic}/{stored.partition}@{stored.offset}"
+            logger.warning("record passed over", place=place, why=unreadable.reason)

@@ -109,7 +109,7 @@ class Processes:
         self._tasks = [asyncio.create_task(self._facts()), asyncio.create_task(self._deadlines())]
 
     async def run(self) -> None:
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, self._follower.run())
 
     async def stop(self) -> None:
         for task in self._tasks:

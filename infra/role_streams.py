@@ -93,7 +93,8 @@ class Streams:
         self._caring = asyncio.create_task(self._care())
 
     async def run(self) -> None:
-        await self._source.run()
+        """Until it is cancelled. Raises what the stream, or what it knows the world by, ended with."""
+        await asyncio.gather(self._source.run(), self._keys.run(), self._facts.run())
 
     async def stop(self) -> None:
         if self._caring is not None:
@@ -142,11 +143,11 @@ class Streams:
     async def _care(self) -> None:
         """What has to be done now and then: beats on silent partitions, old rows of the quarantine."""
         while True:
+            await self._telemetry.beat()
             try:
-                await self._telemetry.beat()
                 kept_since = self._clock() - timedelta(milliseconds=int(FIXES.config["retention.ms"]))
                 async with self._pool.connection() as connection:
                     await quarantine.forget(connection, kept_since)
             except Exception as failed:
-                logger.warning("care waits", error=repr(failed))
+                logger.warning("old rows stay in the quarantine", error=repr(failed))
             await asyncio.sleep(CARE_EVERY_S)

@@ -1,7 +1,8 @@
 """A partition of `logistics.signals` as the telemetry stream writes it: fenced, chained, each signal once."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -17,16 +18,22 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.geo import ObservedFix
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
-from schemas.record import GENESIS, Stored, chained, derived_headers, event_of
-from schemas.topics import SIGNALS
+from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of
+from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited
+from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.partition import Draft
 
 LOOK_BACK = 64
 """So many records before the place are read for the chain and the last barrier; then ever more, up to all."""
+MARGIN = timedelta(days=1)
 MOST_TOGETHER = 2_000
 """Signals in one batch."""
 
 logger = structlog.get_logger()
+
+
+class SignalTooLarge(RuntimeError):
+    """One signal alone is more than the broker takes."""
 
 
 class SignalLog:
@@ -44,40 +51,57 @@ class SignalLog:
         self._keyring = keyring
         self._clock = clock
         self._chain = GENESIS
-        self._told: set[str] = set()
+        self._stands = Stands(0, 0, clock())
         self._written_s = monotonic()
+        self._writing = asyncio.Lock()
+        """One batch at a time: a second one built meanwhile would have its sequence, and be taken for it."""
 
     @property
     def next_offset(self) -> int:
         return self._log.next_offset[SIGNALS.name]
 
     def tells(self, event_id: str) -> bool:
-        return event_id in self._told
+        return event_id in self._stands.ids
+
+    def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
+        """Crossings told after the place, and the latest forecast of each stop."""
+        return self._stands.crossings, list(self._stands.forecasts.values())
 
     async def open(self, owner: str, since: int) -> None:
         """Fence every earlier writer; remember what stands from `since` on. Raises TenureLost."""
         await self._log.connect()
         await self._log.take_epoch()
-        before = await self._records(since)
-        former = producer_of(before)
-        if former is not None and former != self._log.producer_id:
-            await self._log.retire({SIGNALS.name: former}, self._control(Heartbeat, owner))
+        stands = await self._looked_back(since)
+        if stands.producer_id is not None and stands.producer_id != self._log.producer_id:
+            await self._log.retire({SIGNALS.name: stands.producer_id}, self._control(Heartbeat, owner))
         await self._log.barriers(self._control(ShardOpened, owner))
-        records = [*before, *await self._read(before[-1].offset + 1 if before else 0)]
-        self._chain = chain_after(records)
-        self._told = {stored.header("ce_id") or "" for stored in records if stored.offset >= since}
+        await self._read(stands)
+        self._chain, self._stands = stands.chain, stands
 
     async def tell(self, drafts: Sequence[Draft]) -> None:
         """Raises TenureLost. More than fit into one batch go into several, each of which may stand alone."""
-        for first in range(0, len(drafts), MOST_TOGETHER):
-            entries, chain = self._entries(drafts[first : first + MOST_TOGETHER])
-            await self._log.append({SIGNALS.name: entries})
+        async with self._writing:
+            for first in range(0, len(drafts), MOST_TOGETHER):
+                await self._tell(drafts[first : first + MOST_TOGETHER])
+            self._written_s = monotonic()
+
+    async def _tell(self, drafts: Sequence[Draft]) -> None:
+        """What is too large together goes in halves. Raises TenureLost, SignalTooLarge."""
+        entries, chain = self._entries(drafts)
+        if (await self._log.append({SIGNALS.name: entries}))[SIGNALS.name] is not None:
             self._chain = chain
-        self._written_s = monotonic()
+            return
+        if len(drafts) == 1:
+            raise SignalTooLarge(f"{type(drafts[0].event).__name__} {drafts[0].event_id} fits into no batch")
+        half = len(drafts) // 2
+        await self._tell(drafts[:half])
+        await self._tell(drafts[half:])
 
     async def beat_if_idle(self) -> None:
         """Well before the broker forgets its producer, which would let a zombie write."""
-        if monotonic() - self._written_s > IDLE_HEARTBEAT_S:
+        async with self._writing:
+            if monotonic() - self._written_s <= IDLE_HEARTBEAT_S:
+                return
             [(key, value, headers)] = self._control(Heartbeat, "").values()
             chain = chained(self._chain, key, value, headers)
             await self._log.append({SIGNALS.name: [(key, value, [*headers, ("hash", chain.hex().encode())])]})
@@ -124,49 +148,81 @@ class SignalLog:
     def _control(self, cls: type[ShardOpened | Heartbeat], owner: str) -> dict[str, Entry]:
         return control_entries([SIGNALS.name], cls, self._log, self._clock(), self._source, owner)
 
-    async def _records(self, since: int) -> list[Stored]:
-        """From before `since` on: as far back as a barrier and what the chain hangs on."""
+    async def _looked_back(self, since: int) -> "Stands":
+        """Up to the end, from so far before `since` that a barrier and what the chain hangs on are seen."""
         back = LOOK_BACK
+        recomputed_from = self._clock() - timedelta(milliseconds=int(FIXES.config["retention.ms"])) - MARGIN
         while True:
-            first = max(0, since - back)
-            records = await self._read(first)
-            if first == 0 or (producer_of(records) is not None and any(stored.header("hash") for stored in records)):
-                return records
+            stands = Stands(max(0, since - back), since, recomputed_from)
+            await self._read(stands)
+            if stands.first == 0 or (stands.producer_id is not None and stands.chained):
+                return stands
             back *= 8
 
-    async def _read(self, first: int) -> list[Stored]:
-        """From `first` to where the partition ends now."""
+    async def _read(self, stands: "Stands") -> None:
+        """On from where it is to where the partition ends now."""
         consumer = AIOKafkaConsumer(**self._client_args, enable_auto_commit=False, fetch_max_wait_ms=50)
         await consumer.start()
         try:
             place = TopicPartition(SIGNALS.name, self._log.partition)
             consumer.assign([place])
             end = (await consumer.end_offsets([place]))[place]
-            consumer.seek(place, first)
-            records: list[Stored] = []
+            consumer.seek(place, stands.next_offset)
             while await consumer.position(place) < end:
                 for r in (await consumer.getmany(place, timeout_ms=200)).get(place, []):
-                    records.append(Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers))
-            return records
+                    stands.take(Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers))
         finally:
             await consumer.stop()
 
 
-def producer_of(records: Sequence[Stored]) -> int | None:
-    """Under whose id the last barrier was written."""
-    for stored in reversed(records):
+class Stands:
+    """What the partition holds, record by record: the chain, the last barrier's producer, and what was told since.
+
+    Of forecasts the latest of each stop is kept; a signal of before `recomputed_from` can follow from no frame that
+    is still there, so it needs no remembering.
+    """
+
+    def __init__(self, first: int, since: int, recomputed_from: datetime) -> None:
+        self.first, self._since, self._recomputed_from = first, since, recomputed_from
+        self.next_offset = first
+        self.chain = GENESIS
+        self.chained = False
+        self.producer_id: int | None = None
+        self.ids: set[str] = set()
+        self.crossings: list[Draft] = []
+        self.forecasts: dict[tuple[str, str, str, str], Draft] = {}
+
+    def take(self, stored: Stored) -> None:
+        claimed = stored.header("hash")
+        after = chained(self.chain, stored.key, stored.value, stored.headers)
+        self.chain = after if claimed is None else bytes.fromhex(claimed)
+        self.chained = self.chained or claimed is not None
+        self.next_offset = stored.offset + 1
         if stored.header("ce_type") == catalog.BY_CLASS[ShardOpened].name:
             opened = event_of(stored, None)
             assert isinstance(opened, ShardOpened), "the type says so"
-            return opened.producer_id
-    return None
+            self.producer_id = opened.producer_id
+        if stored.offset >= self._since and not stored.is_control:
+            self._told(stored)
 
-
-def chain_after(records: Sequence[Stored]) -> bytes:
-    """From the first record that claims its hash, or from the first of all."""
-    chain = GENESIS
-    for stored in records:
-        claimed = stored.header("hash")
-        after = chained(chain, stored.key, stored.value, stored.headers)
-        chain = after if claimed is None else bytes.fromhex(claimed)
-    return chain
+    def _told(self, stored: Stored) -> None:
+        envelope = envelope_of(stored)
+        if envelope.event_time < self._recomputed_from:
+            return
+        self.ids.add(envelope.event_id)
+        try:
+            event = event_of(stored, None)
+        except Unreadable:  # of a newer release: it stands, and that is all there is to know
+            return
+        draft = Draft(
+            event_id=envelope.event_id,
+            tenant=envelope.tenant,
+            rider_id=envelope.aggregate_id,
+            event=event,
+            at=envelope.event_time,
+            cause=envelope.causation_id or "",
+        )
+        if isinstance(event, EtaForecast):
+            self.forecasts[draft.tenant, draft.rider_id, event.task_id, event.stop_id] = draft
+        elif isinstance(event, (GeofenceEntered, GeofenceExited)):
+            self.crossings.append(draft)

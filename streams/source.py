@@ -268,8 +268,27 @@ class Source:
                 if failures > MOST_FAILURES:
                     await self._app.crash(failed)
                     return
-                await asyncio.sleep(min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2**failures))
-                await consumer.seek_again({TP(batch.topic, batch.partition) for batch in batches})
+                places = {TP(batch.topic, batch.partition) for batch in batches}
+                if not await self._back_to(places, failures):
+                    return
+
+    async def _back_to(self, places: set[TP], failures: int) -> bool:
+        """To what Postgres holds, however long that takes to answer; whether it did before it was given up.
+
+        Whoever went on without would read past what is not folded.
+        """
+        tries = failures
+        while True:
+            await asyncio.sleep(min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2**tries))
+            try:
+                await self._app.consumer.seek_again(places)
+                return True
+            except Exception as failed:
+                logger.warning("place not read", error=repr(failed), tries=tries)
+                tries += 1
+                if tries >= failures + MOST_FAILURES:
+                    await self._app.crash(failed)
+                    return False
 
 
 def worker(name: str, client_args: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -17,7 +18,8 @@ DETOUR = 1.4
 """Road metres for one of the great circle, in a city (Boscoe et al. 2012 found 1.42 in the United States)."""
 SPEED_MPS = 6.0
 """Of a car in a city, stops at lights included."""
-TIMEOUT_S = 3.0
+TIMEOUT_S = 2.0
+RESTS_S = 5.0
 
 logger = structlog.get_logger()
 
@@ -25,6 +27,7 @@ logger = structlog.get_logger()
 class OsrmRouter:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
+        self._rests_until_s = 0.0
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
 
     async def close(self) -> None:
@@ -57,11 +60,20 @@ class OsrmRouter:
             return straight(places)
 
     async def _get(self, url: str, params: Mapping[str, str]) -> httpx.Response:
-        """Once more where the server has closed a connection that it had kept: it does so after 512 requests."""
+        """Once more where the server has closed a connection that it had kept: it does so after 512 requests.
+
+        A server that was silent is not asked for some seconds: whoever waits for it would hold up everybody else.
+        """
+        if monotonic() < self._rests_until_s:
+            raise httpx.ConnectError("the router was silent a moment ago")
         try:
-            answer = await self._client.get(url, params=params)
-        except httpx.RemoteProtocolError:
-            answer = await self._client.get(url, params=params)
+            try:
+                answer = await self._client.get(url, params=params)
+            except httpx.RemoteProtocolError:
+                answer = await self._client.get(url, params=params)
+        except httpx.TransportError:
+            self._rests_until_s = monotonic() + RESTS_S
+            raise
         return answer.raise_for_status()
 
     async def _table(self, places: Sequence[Location], goal: Location) -> list[float | None]:

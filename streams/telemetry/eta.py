@@ -4,6 +4,7 @@ Model `factor-1`: real taxi trips in Porto took 0.94, 1.77 and 3.07 times what t
 two and nine of ten cases (264 trips).
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -30,6 +31,8 @@ MOVED_MS = 30_000
 MOVED_SHARE = 0.05
 MOST_STOPS = 20
 """Ahead of these nothing is told: they are hours away."""
+AT_ONCE = 8
+"""Routes asked for side by side."""
 MOST_ROUTES = 20_000
 """Routes in memory; the oldest goes first and is asked for again."""
 
@@ -82,17 +85,23 @@ class Etas:
 
     async def of(self, partition: Partition, found: Found) -> list[Draft]:
         """Forecasts for the riders that have moved. The partition's riders remember what is told."""
-        drafts: list[Draft] = []
-        for key, live in found.live.items():
-            itinerary = self._itineraries.of(*key)
-            stops = placed(itinerary)
-            if stops:
-                left = await self._left(live, itinerary, stops)
-                drafts += told(partition.riders[key], live, left)
-            else:
-                partition.riders[key].forecasts.clear()
-                self._followed.pop(key, None)
-        return drafts
+        ahead = {key: (live, self._itineraries.of(*key)) for key, live in found.live.items()}
+        underway = {key: each for key, each in ahead.items() if placed(each[1])}
+        for key in ahead.keys() - underway.keys():
+            partition.riders[key].forecasts.clear()
+            self._followed.pop(key, None)
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def left_of(live: LiveRow, itinerary: Itinerary) -> list[Left]:
+            async with at_once:
+                return await self._left(live, itinerary, placed(itinerary))
+
+        lefts = await asyncio.gather(*(left_of(*each) for each in underway.values()))
+        return [
+            draft
+            for (key, (live, _)), left in zip(underway.items(), lefts, strict=True)
+            for draft in told(partition.riders[key], live, left)
+        ]
 
     async def _left(self, live: LiveRow, itinerary: Itinerary, stops: tuple[Ahead, ...]) -> list[Left]:
         key = live.tenant, live.rider_id
@@ -152,6 +161,8 @@ def told(rider: Rider, live: LiveRow, left: Sequence[Left]) -> list[Draft]:
     at_ms = unix_ms(live.observed_at)
     drafts = []
     for each in left:
+        if at_ms < each.stop.since_ms:
+            continue  # a fix from before the stop was the rider's foretells nothing of it
         name = f"{each.stop.task_id}/{each.stop.stop_id}"
         p50_ms = arrival_ms(at_ms, each, P50)
         before = rider.forecasts.get(name)

@@ -20,6 +20,8 @@ MOST_CELLS = 4_096
 """A fence over more cells is tested as it is, for every point."""
 CIRCLE_VERTICES = 64
 FOR_EVER_MS = 2**62
+MOST_VERSIONS = 100
+"""Of one fence; the oldest go, and a fix from their time finds no fence."""
 
 type Places = npt.NDArray[np.int64]
 
@@ -176,6 +178,7 @@ class Fences:
         match event:
             case GeofenceCreated() | GeofenceChanged():
                 ended(versions, unix_ms(event.valid_from))
+                del versions[: -MOST_VERSIONS + 1]
                 versions.append(FenceVersion(source.aggregate_id, event.shape, unix_ms(event.valid_from), FOR_EVER_MS))
             case GeofenceRemoved():
                 ended(versions, unix_ms(event.valid_until))
@@ -204,4 +207,5 @@ def standing(of_fences: Iterable[list[FenceVersion]]) -> Iterable[FenceVersion]:
 
 
 def unix_ms(at: datetime) -> int:
+    """Milliseconds."""
     return round(at.timestamp() * 1000)

@@ -7,6 +7,7 @@ import msgspec
 from schemas.geo import Location, Window
 from schemas.message import Event, Source, StopId, TaskId
 from schemas.rider import ItineraryResequenced, ItineraryStopsInserted, ItineraryStopsRemoved, PlannedStop, StopRef
+from streams.telemetry.fences import unix_ms
 
 type Reread = Callable[[], Event]
 """The same event once more: what its keys open by now."""
@@ -20,6 +21,8 @@ class Ahead(msgspec.Struct, frozen=True):
     place: Location | None
     window: Window | None
     service_s: int
+    since_ms: int
+    """When it became the rider's, Unix time."""
 
 
 class Itinerary(msgspec.Struct, frozen=True):
@@ -41,7 +44,7 @@ class Itineraries:
         known = self._of.get(rider, NOTHING_AHEAD)
         match event:
             case ItineraryStopsInserted():
-                fresh = tuple(ahead(stop) for stop in event.stops)
+                fresh = tuple(ahead(stop, unix_ms(source.event_time)) for stop in event.stops)
                 self._of[rider] = Itinerary(event.itinerary_version, (*known.stops, *fresh))
                 for stop in fresh:
                     if stop.place is None:
@@ -79,8 +82,8 @@ class Itineraries:
         event = reread() if reread else None
         if not isinstance(event, ItineraryStopsInserted):
             return stop
-        return next((ahead(each) for each in event.stops if each.stop_id == stop.stop_id), stop)
+        return next((ahead(each, stop.since_ms) for each in event.stops if each.stop_id == stop.stop_id), stop)
 
 
-def ahead(stop: PlannedStop) -> Ahead:
-    return Ahead(stop.task_id, stop.stop_id, stop.location.value, stop.window, stop.service_seconds)
+def ahead(stop: PlannedStop, since_ms: int) -> Ahead:
+    return Ahead(stop.task_id, stop.stop_id, stop.location.value, stop.window, stop.service_seconds, since_ms)

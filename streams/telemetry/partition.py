@@ -19,7 +19,7 @@ from schemas.message import Event, GeofenceId, Personal, RiderId
 from schemas.record import Envelope, Stored, Unreadable, envelope_of, event_of
 from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
 from streams.telemetry.fences import FenceIndex
-from streams.telemetry.tracks import Change, Crossed, Track, packed, unpacked
+from streams.telemetry.tracks import OLDEST_MS, Change, Crossed, Track, packed, unpacked
 
 MAX_LAT, MAX_LON = 90 * MICRODEGREES, 180 * MICRODEGREES
 FUTURE_MS = 60_000
@@ -125,7 +125,7 @@ class Partition:
             reason: str | None = "invalid" if invalid else "unbound" if not rider_id else None
             if reason is None and at_ms > received_ms + FUTURE_MS:
                 reason = "future"
-            track = None if reason else self._track(tenant, rider_id, device_id)
+            track = None if reason else self._track(tenant, rider_id, device_id, at_ms)
             if track is not None:
                 reason = track.refuses(at_ms)
             if reason is not None or track is None:
@@ -139,9 +139,15 @@ class Partition:
             if changes:
                 self._told(track, changes, tenant, fixes, place, stored, found)
 
-    def _track(self, tenant: str, rider_id: str, device_id: str) -> Track:
+    def _track(self, tenant: str, rider_id: str, device_id: str, at_ms: int) -> Track:
+        """A device that is new to the rider takes the place of those that were not seen for a day before its fix."""
         rider = self.riders.setdefault((tenant, rider_id), Rider())
-        return rider.tracks.setdefault(device_id, Track())
+        track = rider.tracks.get(device_id)
+        if track is None:
+            track = Track()
+            seen = {device: known for device, known in rider.tracks.items() if known.newest_ms >= at_ms - OLDEST_MS}
+            rider.tracks = {**seen, device_id: track}
+        return track
 
     def _told(
         self, track: Track, changes: list[Change], tenant: str, fixes: Fixes, place: int, stored: Stored, found: Found

@@ -16,6 +16,10 @@ WINDOW_MS = 600_000
 """How far behind the device's newest a fix may come and still count."""
 CUT_AT_LEAST = 32
 """Old points are dropped so many at once."""
+OLDEST_MS = 86_400_000
+"""A point older than a day goes at once, and so does the track of a device that was not seen for so long."""
+MOST_POINTS = 20_000
+"""Thirty fixes a second for ten minutes; of a device that sends more the oldest go."""
 
 type Inside = frozenset[str]
 type Reason = Literal["outdated", "duplicate"]
@@ -74,8 +78,8 @@ class Track:
             last = self.insides[-1] if times else self.before
             times.append(at_ms)
             self.insides.append(inside)
-            if times[0] < at_ms - WINDOW_MS:
-                self._cut(at_ms - WINDOW_MS)
+            if times[0] < at_ms - WINDOW_MS or len(times) > MOST_POINTS:
+                self._cut(at_ms)
             return [] if inside == last else crossed(last, inside, at_ms)
         place = bisect_left(times, at_ms)
         before = self.insides[place - 1] if place else self.before
@@ -84,10 +88,12 @@ class Track:
         self.insides.insert(place, inside)
         return between(before, inside, after, at_ms, after_ms)
 
-    def _cut(self, since_ms: int) -> None:
-        place = bisect_left(self.times, since_ms)
-        if place < CUT_AT_LEAST:
+    def _cut(self, newest_ms: int) -> None:
+        since_ms = newest_ms - WINDOW_MS
+        place = max(bisect_left(self.times, since_ms), len(self.times) - MOST_POINTS)
+        if place < CUT_AT_LEAST and self.times[0] >= newest_ms - OLDEST_MS:
             return
+        since_ms = max(since_ms, self.times[place])
         self.before = self.insides[place - 1]
         del self.times[:place]
         del self.insides[:place]

@@ -10,11 +10,13 @@ from typing import Any, Protocol
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from schemas import ids
 from schemas.record import Stored
+from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
 from schemas.topics import FIXES
 from streams.source import Batch, Place
-from streams.telemetry.fences import Fences
-from streams.telemetry.partition import Draft, Found, Partition
+from streams.telemetry.fences import Fences, unix_ms
+from streams.telemetry.partition import Draft, Forecast, Found, Partition, Rider, RiderKey
 from streams.telemetry.store import Done, Store
 
 FIXES_FOLDED = Counter("logistics_fixes_folded_total", "Fixes folded, those put aside too")
@@ -34,6 +36,10 @@ class Signals(Protocol):
 
     def tells(self, event_id: str) -> bool:
         """Whether this signal stands on the log after the place from which it was opened."""
+        ...
+
+    def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
+        """Crossings that stand there, and the latest forecast of each stop."""
         ...
 
     async def tell(self, drafts: Sequence[Draft]) -> None:
@@ -63,6 +69,20 @@ class Opened:
         self.epoch = epoch
         self.partition = partition
         self.signals = signals
+        self._crossings, forecasts = signals.standing()
+        for draft in forecasts:
+            remember(partition.riders, draft)
+
+    def withdrawn(self, batch: Batch, drafts: Sequence[Draft]) -> list[Draft]:
+        """Crossings of this batch's frames that were told before a crash and do not follow from them any more, such as
+        after a fence was changed for the past: the log has said them, so the log takes them back."""
+        due: list[Draft] = []
+        later: list[Draft] = []
+        for told in self._crossings:
+            (due if place_of(told.cause) < batch.end else later).append(told)
+        self._crossings = later
+        again = {draft.event_id for draft in drafts}
+        return [withdrawal(told) for told in due if told.event_id not in again and place_of(told.cause) >= batch.start]
 
 
 class Telemetry:
@@ -102,9 +122,15 @@ class Telemetry:
             LAG.labels(str(batch.partition)).set(batch.end)
 
     async def beat(self) -> None:
-        """Between fetches: a silent partition's tenure is held. One that is lost shows at its next fetch."""
-        for opened in list(self._opened.values()):
-            await opened.signals.beat_if_idle()
+        """Between fetches: a silent partition's tenure is held. One that is lost is forgotten, and opened anew if its
+        next fetch comes to us."""
+        for partition, opened in list(self._opened.items()):
+            try:
+                await opened.signals.beat_if_idle()
+            except Exception as lost:
+                logger.info("partition lost", partition=partition, why=repr(lost))
+                if self._opened.get(partition) is opened:
+                    await self._forget(partition)
 
     async def close(self) -> None:
         for partition in list(self._opened):
@@ -116,7 +142,8 @@ class Telemetry:
         found = partition.fold(batch.records)
         for unread in found.unread:
             await self._dead(unread.stored, unread.reason)
-        drafts = [*found.signals, *await self._forecasts.of(partition, found)]
+        drafts = [*found.signals, *opened.withdrawn(batch, found.signals)]
+        drafts += await self._forecasts.of(partition, found)
         fresh = [draft for draft in drafts if not signals.tells(draft.event_id)]
         if fresh:
             await signals.tell(fresh)
@@ -146,6 +173,36 @@ class Telemetry:
         opened = self._opened.pop(partition, None)
         if opened is not None:
             await opened.signals.close()
+
+
+def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:
+    """The log's word on a stop is the last one, whatever was kept of it before the crash."""
+    assert isinstance(told.event, EtaForecast), "forecasts are given"
+    rider = riders.setdefault((told.tenant, told.rider_id), Rider())
+    name = f"{told.event.task_id}/{told.event.stop_id}"
+    known = rider.forecasts.get(name)
+    if known is None or known.told_ms < unix_ms(told.at):
+        rider.forecasts[name] = Forecast(unix_ms(told.at), unix_ms(told.event.p50))
+
+
+def place_of(cause: str) -> int:
+    """The frame's offset, from `topic/partition@offset`; -1 for what names none."""
+    offset = cause.rpartition("@")[2]
+    return int(offset) if offset.isdigit() else -1
+
+
+def withdrawal(told: Draft) -> Draft:
+    assert isinstance(told.event, (GeofenceEntered, GeofenceExited)), "crossings are given"
+    event = GeofenceTransitionCorrected(
+        supersedes=told.event_id,
+        geofence_id=told.event.geofence_id,
+        transition="entered" if isinstance(told.event, GeofenceEntered) else "exited",
+        at=None,
+    )
+    event_id = ids.derived("signal", "withdrawn", told.event_id)
+    return Draft(
+        event_id=event_id, tenant=told.tenant, rider_id=told.rider_id, event=event, at=told.at, cause=told.cause
+    )
 
 
 def count(found: Found, told: Sequence[Draft]) -> None:

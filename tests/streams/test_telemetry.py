@@ -14,16 +14,18 @@ from pydantic import SecretStr
 from world import HOME, KEK, PARTITIONS, World, now, records, verify_chain
 
 from commands.owners import Shards
+from commands.shard import IDLE_HEARTBEAT_S
 from infra.role_streams import Streams
 from infra.settings import Settings, load_settings
+from infra.signal_log import SignalLog
 from projections.models import MODELS
 from projections.tables import migrate
 from schemas import catalog, ids
-from schemas.directory import Circle, CreateGeofence
+from schemas.directory import ChangeGeofence, Circle, CreateGeofence
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
 from schemas.keyring import Keyring
-from schemas.message import StopId, TaskId
+from schemas.message import DeviceId, GeofenceId, StopId, TaskId
 from schemas.partition import partition_of
 from schemas.record import Stored, derived_headers, event_of
 from schemas.rider import (
@@ -35,8 +37,10 @@ from schemas.rider import (
     StartShift,
 )
 from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
-from schemas.topics import FIXES, SIGNALS
+from schemas.topics import FIXES, FLEET, SIGNALS
+from streams.telemetry.partition import Draft, Partition
 from streams.telemetry.store import Store
+from streams.telemetry.work import Opened, Telemetry
 
 AWAY = Location(lat=60.1700, lon=24.9420)
 """A kilometre to the north of HOME."""
@@ -129,9 +133,50 @@ class Ride:
         told = await records(self.world.kafka, SIGNALS.name)
         return [stored for stored in told if stored.header("tenant") == self.world.tenant]
 
+    async def forecasts(self) -> list[EtaForecast]:
+        events = [event_of(stored, None) for stored in await self.signals()]
+        return [event for event in events if isinstance(event, EtaForecast)]
+
+    async def give_a_stop(self) -> TaskId:
+        """At AWAY, from now on."""
+        task = TaskId(ids.aggregate_id("task", self.world.tenant, "shop", "order-1"))
+        stop = NewPlannedStop(stop_id=StopId("stop-2"), kind="dropoff", subject=fresh_name("cleo"), location=AWAY)
+        hold_until = now() + timedelta(minutes=1)
+        reserve = ReserveRider(task_id=task, round=1, hold_until=hold_until, stops=[stop])
+        await self.send("rider", self.rider, reserve, "reserve")
+        await self.send("rider", self.rider, ActivateReservation(task_id=task, round=1), "activate")
+        return task
+
+    def draft(self, event_id: str) -> Draft:
+        event = GeofenceEntered(
+            geofence_id=GeofenceId(self.fence), device_id=DeviceId("phone"), at=self.at(1), fix=None, late=False
+        )
+        return Draft(
+            event_id=event_id, tenant=self.world.tenant, rider_id=self.rider, event=event, at=self.at(1), cause=""
+        )
+
     async def crossings(self) -> list[Any]:
         events = [event_of(stored, None) for stored in await self.signals()]
         return [event for event in events if not isinstance(event, EtaForecast)]
+
+
+def crash_between(
+    ride: Ride, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[None]] | None = None
+) -> list[str]:
+    """Once, when this ride's signals are on the log and its rows are not: what happened meanwhile, then a crash."""
+    keep, crashes = Store.keep, []
+
+    async def failing(self: Store, done: Sequence[Any]) -> None:
+        ours = any(row.tenant == ride.world.tenant for each in done for row in each.live)
+        if ours and not crashes and await ride.signals():
+            crashes.append("crashed")
+            if meanwhile is not None:
+                await meanwhile()
+            raise OSError("the database went away")
+        await keep(self, done)
+
+    monkeypatch.setattr(Store, "keep", failing)
+    return crashes
 
 
 @pytest.fixture
@@ -228,20 +273,141 @@ async def test_a_frame_that_nobody_can_read_is_buried_and_the_rest_goes_on(ride,
 
 
 async def test_a_crash_between_signal_and_row_tells_nothing_twice(ride, settings, pool, monkeypatch):
-    keep = Store.keep
-    failures = iter([True])
-
-    async def failing(self: Store, done: Sequence[Any]) -> None:
-        if any(each.live for each in done) and next(failures, False):
-            raise OSError("the database went away")
-        await keep(self, done)
-
-    monkeypatch.setattr(Store, "keep", failing)
+    crashes = crash_between(ride, monkeypatch)
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME), ride.fix(2, AWAY))
         await until(streams.caught_up)
-    assert next(failures, None) is None, "it did fail"
-    assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered", "GeofenceExited"]
+    assert crashes == ["crashed"]
+    told = [(event_of(stored, None), stored.header("ce_id")) for stored in await ride.signals()]
+    assert [type(event).__name__ for event, _ in told] == ["GeofenceEntered", "GeofenceExited"]
+    assert len({event_id for _, event_id in told}) == 2
+
+
+async def test_a_forecast_is_told_once_though_the_fixes_come_in_other_fetches_after_a_crash(
+    ride, settings, pool, monkeypatch
+):
+    await ride.give_a_stop()
+
+    async def another_fix() -> None:
+        await ride.tell(ride.fix(30.1, Location(lat=HOME.lat + 0.001, lon=HOME.lon)))
+
+    crashes = crash_between(ride, monkeypatch, another_fix)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(30.05, HOME))
+        await until(streams.caught_up)
+    assert crashes == ["crashed"]
+    assert len(await ride.forecasts()) == 1
+
+
+async def test_a_crossing_that_follows_no_more_after_a_crash_is_taken_back(ride, settings, pool, monkeypatch):
+    """The fence was moved, for the past, between the signal and its row."""
+
+    async def move_the_fence() -> None:
+        far = Circle(center=Location(lat=61.0, lon=24.0), radius_m=200)
+        await ride.send("geofence", ride.fence, ChangeGeofence(shape=far, valid_from=ride.start), "move")
+        await until(streams._facts.caught_up)
+
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, AWAY))
+        await until(streams.caught_up)
+        crashes = crash_between(ride, monkeypatch, move_the_fence)
+        await ride.tell(ride.fix(1, HOME))
+        await until(streams.caught_up)
+        await ride.tell(ride.fix(2, AWAY))
+        await until(streams.caught_up)
+    assert crashes == ["crashed"]
+    entered, withdrawn = await ride.signals()
+    correction = event_of(withdrawn, None)
+    assert isinstance(correction, GeofenceTransitionCorrected)
+    assert (correction.supersedes, correction.at) == (entered.header("ce_id"), None)
+
+
+async def test_a_database_that_is_away_for_a_while_leaves_no_fix_unfolded(ride, settings, pool, monkeypatch):
+    away = []
+    keep, places = Store.keep, Store.places
+
+    async def keeping(self: Store, done: Sequence[Any]) -> None:
+        if away:
+            raise OSError("the database is away")
+        await keep(self, done)
+
+    async def placing(self: Store, beginnings: Any) -> Any:
+        if away:
+            away.pop()
+            raise OSError("the database is away")
+        return await places(self, beginnings)
+
+    monkeypatch.setattr(Store, "keep", keeping)
+    monkeypatch.setattr(Store, "places", placing)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, AWAY))
+        await until(streams.caught_up)
+        away.extend(["away"] * 4)
+        await ride.tell(ride.fix(1, HOME))
+        await until(streams.caught_up)
+    assert away == []
+    assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered"]
+
+
+async def test_a_fix_after_a_pause_of_months_goes_on(ride, settings, pool):
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(-60 * 24 * 60, AWAY))
+        await until(streams.caught_up)
+        await ride.tell(ride.fix(0, HOME))
+        await until(streams.caught_up)
+    assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered"]
+
+
+async def test_what_nobody_can_read_stops_nobody_who_follows(lone_world, settings, pool):
+    """A type of a newer release on the fleet's topic, on another partition than the rider's."""
+    ride = Ride(lone_world, await lone_world.owner())
+    await ride.begin()
+    settings = settings.model_copy(update={"kafka": lone_world.kafka, "cluster": lone_world.cluster})
+    async with streaming(settings, pool) as streams:
+        running = asyncio.create_task(streams.run())
+        producer = AIOKafkaProducer(bootstrap_servers=ride.world.kafka)
+        await producer.start()
+        other = (partition_of(ride.rider, PARTITIONS) + 1) % PARTITIONS
+        headers = [("ce_type", b"logistics.fleet.VehicleGrounded")]
+        await producer.send_and_wait(FLEET.name, b"\x00\x00\x00\x27\x10xx", partition=other, headers=headers)
+        await producer.stop()
+        await ride.give_a_stop()
+        await until(streams.caught_up)
+        await ride.tell(ride.fix(30.05, HOME))
+        await until(streams.caught_up)
+        assert not running.done()
+        running.cancel()
+    assert len(await ride.forecasts()) == 1
+
+
+async def test_a_beat_beside_a_signal_takes_nothing_from_it(ride):
+    log = SignalLog({"bootstrap_servers": ride.world.kafka}, ride.world.cluster, 0, Keyring(KEK), now)
+    await log.open("one", 0)
+    log._written_s -= IDLE_HEARTBEAT_S + 1
+    first = log.next_offset
+    await asyncio.gather(log.beat_if_idle(), log.tell([ride.draft("signal-1")]), log.tell([ride.draft("signal-2")]))
+    await log.close()
+    stand = [stored for stored in await records(ride.world.kafka, SIGNALS.name) if stored.partition == 0]
+    assert {"signal-1", "signal-2"} <= {stored.header("ce_id") for stored in stand if stored.offset >= first}
+
+
+async def test_a_partition_that_went_to_another_worker_does_not_keep_the_others_from_their_beats(ride):
+    def signals(partition: int) -> SignalLog:
+        return SignalLog({"bootstrap_servers": ride.world.kafka}, ride.world.cluster, partition, Keyring(KEK), now)
+
+    lost, ours, theirs = signals(0), signals(1), signals(0)
+    for log in (lost, ours, theirs):
+        await log.open("worker", 0)
+    telemetry = Telemetry(None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
+    for partition, log in ((0, lost), (1, ours)):
+        telemetry._opened[partition] = Opened(1, Partition(partition, lambda _: None), log)  # type: ignore[arg-type]
+        log._written_s -= IDLE_HEARTBEAT_S + 1
+    before = ours.next_offset
+    await telemetry.beat()
+    assert ours.next_offset == before + 1
+    assert list(telemetry._opened) == [1]
+    await telemetry.close()
+    await theirs.close()
 
 
 async def test_another_worker_goes_on_where_the_first_stopped(ride, settings, pool):
@@ -269,18 +435,20 @@ async def test_without_its_tables_the_stream_folds_the_log_again_and_tells_nothi
 
 
 async def test_a_rider_with_a_stop_ahead_gets_a_forecast_by_road(ride, settings, pool):
-    task = TaskId(ids.aggregate_id("task", ride.world.tenant, "shop", "order-1"))
-    stop = NewPlannedStop(stop_id=StopId("stop-2"), kind="dropoff", subject=fresh_name("cleo"), location=AWAY)
-    hold_until = now() + timedelta(minutes=1)
-    await ride.send(
-        "rider", ride.rider, ReserveRider(task_id=task, round=1, hold_until=hold_until, stops=[stop]), "reserve"
-    )
-    await ride.send("rider", ride.rider, ActivateReservation(task_id=task, round=1), "activate")
+    task = await ride.give_a_stop()
     async with streaming(settings, pool) as streams:
-        await ride.tell(ride.fix(0, HOME))
-        await ride.tell(ride.fix(0.5, HOME))
+        await ride.tell(ride.fix(30.05, HOME))
+        await ride.tell(ride.fix(30.5, HOME))
         await until(streams.caught_up)
-    [forecast] = [e for e in [event_of(s, None) for s in await ride.signals()] if isinstance(e, EtaForecast)]
+    [forecast] = await ride.forecasts()
     assert (forecast.task_id, forecast.stop_id, forecast.source, forecast.model) == (task, "stop-2", "osrm", "factor-1")
-    assert ride.at(0) < forecast.p10 < forecast.p50 < forecast.p90
+    assert ride.at(30) < forecast.p10 < forecast.p50 < forecast.p90
     assert forecast.remaining_m >= 1_000
+
+
+async def test_a_fix_from_before_the_stop_foretells_nothing_of_it(ride, settings, pool):
+    await ride.give_a_stop()
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(5, HOME))
+        await until(streams.caught_up)
+    assert await ride.forecasts() == []

@@ -106,3 +106,22 @@ def test_a_track_keeps_ten_minutes_and_remembers_where_it_was_before():
         track.take(number * 1_000, A)
     assert len(track.times) <= WINDOW_MS // 1_000 + CUT_AT_LEAST
     assert track.take(track.times[0] - 1, A) == []
+
+
+def test_a_pause_of_months_leaves_nothing_that_cannot_be_kept():
+    track = Track()
+    for number in range(10):
+        track.take(number * 30_000, frozenset({"yard"}))
+    changes = track.take(60 * 86_400_000, frozenset())
+    assert [(change.geofence_id, change.transition) for change in changes] == [("yard", "exited")]
+    again = unpacked(packed(track))
+    assert (again.times, again.before) == ([60 * 86_400_000], frozenset({"yard"}))
+
+
+def test_a_device_that_never_stops_sending_has_a_bound(monkeypatch):
+    monkeypatch.setattr("streams.telemetry.tracks.MOST_POINTS", 100)
+    track = Track()
+    for number in range(1_000):
+        track.take(number, frozenset())
+    assert len(track.times) <= 100 + CUT_AT_LEAST
+    assert track.times[-1] == 999
