@@ -3,12 +3,16 @@
 A late fix belongs to whoever held its device at the time of the fix.
 """
 
+import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
 from schemas.message import Event, Source
+from schemas.position import Vector, merged, reached
 from schemas.rider import DeviceBound, DeviceUnbound, ShiftEnded, ShiftStarted
+from schemas.topics import FLEET
 
 KEPT_FOR = timedelta(days=7)
 """A fix that comes later than this meets nobody."""
@@ -32,7 +36,15 @@ type Key = tuple[str, str]
 
 
 class Bindings:
+    """Some milliseconds behind the log: `until` waits for what a fix must be judged by."""
+
     def __init__(self) -> None:
+        self.taken: Vector = {}
+        """Next record of each partition."""
+        self.acknowledged: Vector = {}
+        """What callers of this gateway were told about the fleet."""
+        self.waiting = 0
+        self._moved = asyncio.Event()
         self._devices: dict[Key, list[Interval]] = {}
         self._shifts: dict[Key, list[Interval]] = {}
 
@@ -50,6 +62,31 @@ class Bindings:
             case _:
                 pass
 
+    def passed(self, topic: str, partition: int, offset: int) -> None:
+        """The record there is taken, whatever it was."""
+        self.taken[topic, partition] = offset + 1
+        self._moved.set()
+        self._moved.clear()
+
+    def acknowledge(self, position: Mapping[tuple[str, int], int]) -> None:
+        self.acknowledged = merged([self.acknowledged, of_fleet(position)])
+
+    def missing(self, wanted: Mapping[tuple[str, int], int]) -> int:
+        """Records that are not taken yet of what was acknowledged here, and of `wanted`."""
+        both = merged([self.acknowledged, of_fleet(wanted)])
+        return sum(max(0, offset - self.taken.get(place, 0)) for place, offset in both.items())
+
+    async def until(self, wanted: Mapping[tuple[str, int], int], wait_s: float) -> None:
+        """Until nothing is missing. Raises TimeoutError."""
+        both = merged([self.acknowledged, of_fleet(wanted)])
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(wait_s):
+                while not reached(both, self.taken):
+                    await self._moved.wait()
+        finally:
+            self.waiting -= 1
+
     def holder(self, tenant: str, device_id: str, at: datetime) -> str | None:
         """Of several who were given the device the one who was given it last."""
         held = [each for each in self._devices.get((tenant, device_id), ()) if each.holds(at)]
@@ -66,3 +103,7 @@ class Bindings:
         for interval in of.get(key, ()):
             if interval.rider_id == rider and interval.end is None:
                 interval.end = end
+
+
+def of_fleet(position: Mapping[tuple[str, int], int]) -> Vector:
+    return {place: offset for place, offset in position.items() if place[0] == FLEET.name}

@@ -211,7 +211,7 @@ async def answer_of(door: Door, order: Order) -> Answer:
     """Raises Problem for a refusal, and where no answer comes."""
     try:
         async with asyncio.timeout(door.limits.answer_s):
-            return await door.desk.submit(order)
+            answer = await door.desk.submit(order)
     except TimeoutError as late:
         waited = f"no answer within {door.limits.answer_s:g} s; the command may have taken effect all the same"
         raise Problem("answer-unknown", waited) from late
@@ -219,6 +219,8 @@ async def answer_of(door: Door, order: Order) -> Answer:
         raise refusal(refused) from refused
     except Unavailable as nobody:
         raise unavailable(nobody) from nobody
+    door.bindings.acknowledge(answer.position)
+    return answer
 
 
 def tenant_of(call: Call) -> str:

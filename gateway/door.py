@@ -53,7 +53,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     answer_s: float = 30
     """How long a command's answer is waited for."""
     wait_s: float = 2
-    """How long a read waits for its read model, where `Prefer: wait` says nothing."""
+    """How long a read waits for its read model, and fixes for their bindings, where `Prefer: wait` says nothing."""
     max_wait_s: float = 10
     waiters: int = 1_000
     streams: int = 500

@@ -11,7 +11,8 @@ from gateway.call import Call
 from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
-from gateway.problems import unavailable
+from gateway.positions import consistency_of, wait_of
+from gateway.problems import Problem, unavailable
 from gateway.reply import Reply, json_reply
 from gateway.tokens import Caller
 from gateway.validation import decoded
@@ -44,10 +45,28 @@ class FixIngest:
         caller = self._entry.admitted(call, FIX_SENDERS, "send fixes")
         body = await call.body(self._door.limits.fixes_body_bytes)
         batch = decoded(decoder, FixBatch, body)
-        return json_reply(await self.taken(batch, tenant_of(call), caller), 202)
+        await self._known(consistency_of(call), wait_of(call, self._door.limits))
+        return json_reply(await self._judged(batch, tenant_of(call), caller), 202)
 
     async def taken(self, batch: FixBatch, tenant: str, caller: Caller) -> FixesAnswer:
-        """Raises Problem where the log does not take them."""
+        """Raises Problem where the bindings lag, or the log does not take them."""
+        await self._known({}, self._door.limits.wait_s)
+        return await self._judged(batch, tenant, caller)
+
+    async def _known(self, wanted: Vector, wait_s: float) -> None:
+        """Until every shift and device is known that was acknowledged here, and `wanted`: a fix that comes right after
+        its shift began is not off duty. Raises Problem."""
+        bindings = self._door.bindings
+        if not bindings.missing(wanted):
+            return
+        if bindings.waiting >= self._door.limits.waiters:
+            raise Problem("too-many-waiters", f"{bindings.waiting} batches of fixes wait for their bindings")
+        try:
+            await bindings.until(wanted, wait_s)
+        except TimeoutError as late:
+            raise lagging(bindings.missing(wanted)) from late
+
+    async def _judged(self, batch: FixBatch, tenant: str, caller: Caller) -> FixesAnswer:
         held, off_duty = self._held(batch, tenant, caller)
         at: Mapping[tuple[str, int], int] = {}
         if held:
@@ -86,6 +105,14 @@ class FixIngest:
             for partition, fixes in sorted(by_partition.items())
             for frame in frames_of(fixes, received_at)
         ]
+
+
+def lagging(missing: int) -> Problem:
+    return Problem(
+        "projection-lagging",
+        f"who holds which device is {missing} records behind what the fixes must be judged by",
+        values={"model": "bindings", "lag_records": missing},
+    )
 
 
 def places_after(topic_partitions: Sequence[tuple[int, int]]) -> Vector:

@@ -49,7 +49,7 @@ HEADERS: Mapping[str, Json] = {
     "Consistency": {
         "name": "Logistics-Consistency",
         "in": "header",
-        "description": "From an earlier answer: the read sees what that answer rests on.",
+        "description": "From an earlier answer: the request sees what that answer rests on.",
         "schema": {"type": "string"},
     },
     "Prefer": {
@@ -270,7 +270,7 @@ def fixes_operation() -> Json:
         "tags": ["fixes"],
         "summary": "Up to 500 fixes of one device.",
         "description": f"{about} put aside. {roles_text(FIX_SENDERS)}",
-        "parameters": [path_parameter("tenant"), parameter_ref("RequestId")],
+        "parameters": [path_parameter("tenant"), *map(parameter_ref, ("Consistency", "Prefer", "RequestId"))],
         "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="FixBatch")})},
         "responses": {
             "202": {

@@ -144,14 +144,18 @@ async def position_of(connection: AsyncConnection[Any], model: Readable) -> Vect
 
 def wanted_of(call: Call, model: Readable) -> Vector:
     """What the read must have seen, of the topics that the model follows. Raises Problem."""
+    return {place: offset for place, offset in consistency_of(call).items() if place[0] in model.topics}
+
+
+def consistency_of(call: Call) -> Vector:
+    """What the caller has been told. Raises Problem."""
     word = call.header(b"logistics-consistency")
     if word is None:
         return {}
     try:
-        wanted = vector(word.strip())
+        return vector(word.strip())
     except BadToken as bad:
         raise Problem("invalid-header", f"Logistics-Consistency: {bad}") from bad
-    return {place: offset for place, offset in wanted.items() if place[0] in model.topics}
 
 
 def wait_of(call: Call, limits: Limits) -> float:

@@ -61,9 +61,17 @@ async def serve_gateway(settings: Settings) -> None:
     await gateway.start()
     public = server(app(gateway.door), settings.http_host, settings.http_port, lifespan="on")
     internal = server(gateway.internal, "127.0.0.1", settings.internal_port)
+    serving = [asyncio.create_task(work) for work in (public.serve(), internal.serve(), gateway.run())]
     try:
-        await asyncio.gather(public.serve(), internal.serve())
+        done, _ = await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+        public.should_exit = internal.should_exit = True
+        for task in done:
+            task.result()
+        await asyncio.gather(*serving[:2])
     finally:
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
         await gateway.stop()
 
 
@@ -121,6 +129,10 @@ class Gateway:
         await self._frames.start()
         await self._pool.open()
 
+    async def run(self) -> None:
+        """Until it is cancelled. Raises what it follows the fleet by ended with: fixes would go to nobody."""
+        await self._fleet.run()
+
     async def stop(self) -> None:
         await self._fleet.stop()
         await self._schemas.stop()
@@ -135,9 +147,12 @@ class Gateway:
 
 
 def bind(bindings: Bindings, stored: Stored) -> None:
-    """Personal data stay sealed: who holds a device is not one of them."""
-    if not stored.is_control:
-        bindings.take(event_of(stored, None), source_of(envelope_of(stored), stored))
+    """Personal data stay sealed: who holds a device is not one of them. What cannot be read is passed, too."""
+    try:
+        if not stored.is_control:
+            bindings.take(event_of(stored, None), source_of(envelope_of(stored), stored))
+    finally:
+        bindings.passed(stored.topic, stored.partition, stored.offset)
 
 
 def learn_schema(registry: Registry, stored: Stored) -> None:
@@ -145,7 +160,7 @@ def learn_schema(registry: Registry, stored: Stored) -> None:
     try:
         registry.take(stored.key, stored.value)
     except msgspec.DecodeError as broken:
-        logger.warning("schema record passed over", offset=stored.offset, error=str(broken))
+        logger.warning("schema record passed over", offset=stored.offset, error=broken)
 
 
 async def readiness(shards: Shards, pool: AsyncConnectionPool[Any]) -> Mapping[str, str]:

@@ -49,6 +49,8 @@ class MemoryDesk:
         self.orders: list[Order] = []
         self.log: list[Stored] = []
         """The records as they would stand on Kafka, personal data sealed."""
+        self.heard: Callable[[Stored], None] = lambda stored: None
+        """Told of each record as it is written."""
         self.fails: Exception | None = None
         """Raised instead of an answer, while it is set."""
 
@@ -107,6 +109,7 @@ class MemoryDesk:
             headers = [*envelope.headers(), ("hash", bytes(32).hex().encode())]
             stored = Stored(topic, partition, first + index, order.aggregate_id.encode(), value, headers)
             self.log.append(stored)
+            self.heard(stored)
             if topic == DIRECTORY.name:
                 self._policy.take(event, source_of(envelope, stored), partition, stored.offset)
         self._ends[place] = first + len(events)

@@ -17,11 +17,14 @@ from gateway.bindings import Bindings
 from gateway.door import Door, FrameLog, Limits
 from gateway.fixes import places_after
 from gateway.tokens import Tokens
+from infra.role_gateway import bind
 from schemas import ids
 from schemas.fixes import FixFrame
 from schemas.keyring import Keyring
 from schemas.message import Command, Role, TenantSlug
 from schemas.position import Vector
+from schemas.record import Stored
+from schemas.topics import FLEET
 
 TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
 KEK = bytes(range(32))
@@ -74,6 +77,11 @@ class House:
 
     async def readiness(self) -> Mapping[str, str]:
         return self.ready
+
+    def follow(self, stored: Stored) -> None:
+        """As the follower of the fleet does."""
+        if stored.topic == FLEET.name:
+            bind(self.bindings, stored)
 
     def caller(self, role: Role = "integrator", subject: str = "shop", tenant: str = "acme") -> httpx.AsyncClient:
         return self.client({"authorization": f"Bearer {TOKENS.issue(tenant, role, subject, 3600)}"})

@@ -41,6 +41,7 @@ UNENDING = frozenset({"/v1/{tenant}/events/stream"})
 @pytest.fixture
 async def served(library: Any) -> AsyncIterator[str]:
     house: House = library[0]
+    house.desk.heard = house.follow
     port = free_port()
     serving = server(house.app, "127.0.0.1", port)
     task = asyncio.create_task(serving.serve())

@@ -1,5 +1,6 @@
 """Fixes through the door: whose they are, what is dropped, what an answer means."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,6 @@ from commands.order import Unavailable
 from gateway.bindings import KEPT_FOR, MOST_KEPT, Bindings
 from gateway.door import Limits
 from infra.frame_log import KafkaFrameLog
-from infra.role_gateway import bind
 from schemas.fixes import MAX_BATCH, FixFrame, HeldFix, NewFix, fixes_of, frames_of
 from schemas.message import DeviceId, Source, TenantSlug
 from schemas.position import vector
@@ -58,10 +58,9 @@ async def a_rider(house: House, device: str = "phone", name: str = "ann") -> str
 
 
 def learn(house: House) -> None:
-    """As the follower of the fleet does."""
+    """As the follower of the fleet does, later."""
     for stored in house.desk.log[house.learned :]:
-        if stored.topic == "logistics.fleet":
-            bind(house.bindings, stored)
+        house.follow(stored)
     house.learned = len(house.desk.log)
 
 
@@ -179,6 +178,59 @@ async def test_accepted_frames_stand_on_the_log_where_the_answer_says(world: Wor
     assert [envelope_of(each).tenant for each in stored] == [world.tenant, world.tenant]
     assert all(isinstance(event_of(each, None), FixFrame) for each in stored)
     assert place[1] < PARTITIONS
+
+
+# Right after a shift began or a device was bound
+
+
+async def off_duty_then_on(house: House) -> tuple[str, str]:
+    """A rider whose shift and device are acknowledged, but not followed yet, and the last answer's position."""
+    shop, dispatcher = house.caller(), house.caller("dispatcher", "dora")
+    made = await shop.post("/v1/acme/riders", json={"name": "ann", "external_reference": "ann"})
+    path = f"/v1/acme/riders/{made.json()['id']}"
+    ends_at = (NOON + timedelta(hours=8)).isoformat()
+    await dispatcher.post(f"{path}/approve-rider", json={}, headers=key("approve"))
+    await dispatcher.post(f"{path}/start-shift", json={"ends_at": ends_at}, headers=key("shift"))
+    bound = await dispatcher.post(f"{path}/bind-device", json={"device_id": "phone"}, headers=key("bind"))
+    return made.json()["id"], bound.headers["logistics-consistency"]
+
+
+async def test_a_fix_waits_for_what_this_gateway_acknowledged(house, frames):
+    rider, _ = await off_duty_then_on(house)
+    sent = asyncio.create_task(house.caller("rider", rider).post("/v1/acme/fixes", json=body(1)))
+    while not sent.done() and not house.bindings.waiting:  # noqa: ASYNC110 - nobody is told that somebody waits
+        await asyncio.sleep(0)
+    assert not sent.done(), "it is not judged by bindings that are behind"
+    learn(house)
+    answer = (await sent).json()
+    assert (answer["accepted"], answer["off_duty"], answer["unbound"]) == (1, 0, 0)
+
+
+async def test_a_fix_waits_for_what_another_gateway_acknowledged(house, frames):
+    rider, told = await off_duty_then_on(house)
+    house.bindings.acknowledged.clear()
+    phone, header = house.caller("rider", rider), {"logistics-consistency": told}
+    late = await phone.post("/v1/acme/fixes", json=body(1), headers=header | {"prefer": "wait=0"})
+    assert (late.status_code, late.json()["code"]) == (503, "projection-lagging")
+    assert late.json()["values"] == {"model": "bindings", "lag_records": 4}
+    assert not frames.frames
+    learn(house)
+    answer = await phone.post("/v1/acme/fixes", json=body(1), headers=header)
+    assert answer.json()["accepted"] == 1
+
+
+async def test_a_consistency_that_is_none_is_told(house):
+    answer = await house.caller().post("/v1/acme/fixes", json=body(1), headers={"logistics-consistency": "?"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-header")
+
+
+async def test_no_more_batches_wait_than_the_bound():
+    house = House(Limits(waiters=0))
+    await house.settle()
+    await off_duty_then_on(house)
+    answer = await house.caller().post("/v1/acme/fixes", json=body(1))
+    assert (answer.status_code, answer.json()["code"]) == (503, "too-many-waiters")
+    await house.close()
 
 
 # Who held a device
