@@ -36,7 +36,7 @@ from projections.model import (
     upsert_sql,
 )
 from projections.projector import park
-from projections.tables import FOLD_LOCK, MIGRATION_LOCK, make_table, positions, show
+from projections.tables import FOLD_LOCK, MIGRATION_LOCK, live_version, make_table, positions, show
 from schemas import catalog
 from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of
 
@@ -82,6 +82,7 @@ async def rebuild(dsn: str, client_args: Mapping[str, Any], model: ReadModel) ->
     """Raises RebuildRefused; then the live one stands as before."""
     async with await connected(dsn) as own, await connected(dsn) as live, reading(client_args) as consumer:
         await hold(own, model)
+        await let_live(own, model)
         table = f"{model.physical}_rebuilt"
         await drop(own, table)
         try:
@@ -135,6 +136,14 @@ async def hold(connection: Connection, model: ReadModel) -> None:
         if monotonic() > until_s:
             raise RebuildRefused(f"{model.name} is being rebuilt by another process: wait until it is done")
         await asyncio.sleep(0.1)
+
+
+async def let_live(connection: Connection, model: ReadModel) -> None:
+    """Queries see the newest version. Raises RebuildRefused where that is another: an older release would take the
+    view from it."""
+    live = await live_version(connection, model)
+    if live != model.version:
+        raise RebuildRefused(f"{model.name} is shown in version {live}, and this release knows version {model.version}")
 
 
 async def drop(connection: Connection, table: str) -> None:
@@ -285,7 +294,7 @@ async def differences(live: AsyncIterator[Hash], rebuilt: AsyncIterator[Hash]) -
 
 
 async def swapped(own: Connection, filling: Filling) -> None:
-    """Raises RebuildRefused where readers never let go of the live table."""
+    """Raises RebuildRefused where readers never let go of the live table, or a newer version came meanwhile."""
     for _ in range(SWAP_TRIES):
         await filling.reach(await positions(own, filling.model))
         try:
@@ -317,13 +326,14 @@ async def projectors_held_off(own: Connection) -> AsyncIterator[None]:
 
 
 async def swap(own: Connection, filling: Filling) -> None:
-    """Raises LockNotAvailable.
+    """Raises LockNotAvailable, RebuildRefused.
 
     The view is locked before its table, as queries do: none meets a table that is gone, and none blocks another.
     """
     model, before = filling.model, f"{filling.model.physical}_before"
     async with own.transaction():
         await own.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        await let_live(own, model)
         await own.execute(f"LOCK TABLE {model.name} IN ACCESS EXCLUSIVE MODE".encode())
         await own.execute(f"ALTER TABLE {model.physical} RENAME TO {before}".encode())
         await own.execute(f"ALTER TABLE {filling.table} RENAME TO {model.physical}".encode())

@@ -89,6 +89,13 @@ async def is_live(connection: AsyncConnection, model: ReadModel) -> bool:
     return await cursor.fetchone() == (model.version,)
 
 
+async def live_version(connection: AsyncConnection, model: ReadModel) -> int | None:
+    """None where no release has made it yet."""
+    cursor = await connection.execute("SELECT version FROM read_models WHERE model = %s", (model.name,))
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
 async def make_table(connection: AsyncConnection, model: ReadModel, table: str) -> bool:
     cursor = await connection.execute("SELECT to_regclass(%s)", (table,))
     row = await cursor.fetchone()

@@ -310,6 +310,45 @@ async def test_a_log_that_ends_before_the_live_one_is_told(
     assert await leftovers(pool) == []
 
 
+# An older release
+
+
+async def shown_table(pool: AsyncConnectionPool[Any]) -> str:
+    [(definition,)] = await execute(pool, "SELECT pg_get_viewdef('task_board'::regclass)")
+    return str(definition).rpartition("FROM ")[2].rstrip(";")
+
+
+NEWER = replace(TASK_BOARD, version=TASK_BOARD.version + 1)
+
+
+async def test_an_older_release_does_not_take_the_view_from_a_newer_one(
+    pool: AsyncConnectionPool[Any], postgres: str, args: dict[str, Any]
+):
+    async with pool.connection() as connection:
+        await migrate(connection, [NEWER])
+    with pytest.raises(RebuildRefused, match="task_board is shown in version 2, and this release knows version 1"):
+        await rebuild(postgres, args, TASK_BOARD)
+    assert await shown_table(pool) == NEWER.physical
+    assert (await rebuild(postgres, args, NEWER)).differing == 0
+
+
+async def test_a_newer_release_that_comes_while_an_older_one_rebuilds_keeps_the_view(
+    pool: AsyncConnectionPool[Any], postgres: str, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    comparing = rebuilding.compared
+
+    async def compared(live: Any, own: Any, filling: Any) -> Any:
+        async with pool.connection() as connection:
+            await migrate(connection, [NEWER])
+        return await comparing(live, own, filling)
+
+    monkeypatch.setattr(rebuilding, "compared", compared)
+    with pytest.raises(RebuildRefused, match="is shown in version 2"):
+        await rebuild(postgres, args, TASK_BOARD)
+    assert await shown_table(pool) == NEWER.physical
+    assert await leftovers(pool) == []
+
+
 # The command
 
 
