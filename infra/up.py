@@ -140,7 +140,7 @@ async def ready(supervisor: Supervisor, url: str) -> None:
 async def _asked(url: str) -> None:
     loop = asyncio.get_running_loop()
     end, said = loop.time() + READY_WITHIN_S, "it did not answer"
-    async with httpx.AsyncClient(timeout=5.0) as client:
+    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
         while loop.time() < end:
             try:
                 answer = await client.get(f"{url}/readyz?verbose")

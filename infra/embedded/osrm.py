@@ -120,7 +120,7 @@ class EmbeddedOsrm:
 
 async def answers(url: str) -> bool:
     """Whether a route request is understood; that there is a route between these places is not asked."""
-    async with httpx.AsyncClient(timeout=2.0) as client:
+    async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
         try:
             answer = await client.get(f"{url}/route/v1/driving/24.94,60.17;24.95,60.17?overview=false")
         except httpx.TransportError:

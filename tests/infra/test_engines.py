@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.embedded.city import CityMissing, city_extract
 from infra.embedded.kafka import EmbeddedKafka, KafkaDidNotStart, cluster_id
-from infra.embedded.osrm import EmbeddedOsrm, OsrmDidNotStart
+from infra.embedded.osrm import EmbeddedOsrm, OsrmDidNotStart, answers
 from infra.embedded.postgres import EmbeddedPostgres
 
 TOPIC = "kept"
@@ -145,3 +145,9 @@ def test_a_city_that_is_not_here_says_what_to_set(sample_data: Path | None):
 def test_a_cluster_id_is_never_taken_for_an_option():
     assert cluster_id(UUID(bytes=b"\xf8" + bytes(15))).startswith("_")
     assert cluster_id(UUID(bytes=bytes(16))) == "A" * 22
+
+
+async def test_what_runs_on_this_machine_is_never_asked_through_a_proxy(osrm: str, monkeypatch: pytest.MonkeyPatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert await answers(osrm)
