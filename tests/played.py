@@ -206,22 +206,22 @@ class Play:
 @asynccontextmanager
 async def played(world: World, settings: Settings, journal: Path) -> AsyncIterator[Played]:
     shards = await world.owner()
-    key = internal_key(Secrets(secret(settings, "server_secret")))
-    port = free_port()
-    door = server(listener(shards, key), "127.0.0.1", port)
-    serving = asyncio.create_task(door.serve())
     pool: Pool = AsyncConnectionPool(settings.postgres.get_secret_value(), min_size=1, max_size=6, open=False)
-    async with asyncio.timeout(3 * WITHIN_S), pool:
-        play = Play(world, shards, pool, journal)
-        tasks = await told(play, settings)
-    yield Played(
-        world,
-        shards,
-        settings.model_copy(update={"shards_address": f"127.0.0.1:{port}"}),
-        journal,
-        tasks,
-        play.riders,
-    )
+    async with listening(settings, shards) as address:
+        async with asyncio.timeout(3 * WITHIN_S), pool:
+            play = Play(world, shards, pool, journal)
+            tasks = await told(play, settings)
+        addressed = settings.model_copy(update={"shards_address": address})
+        yield Played(world, shards, addressed, journal, tasks, play.riders)
+
+
+@asynccontextmanager
+async def listening(settings: Settings, shards: Shards) -> AsyncIterator[str]:
+    """Where the shards are asked for what they know."""
+    port = free_port()
+    door = server(listener(shards, internal_key(Secrets(secret(settings, "server_secret")))), "127.0.0.1", port)
+    serving = asyncio.create_task(door.serve())
+    yield f"127.0.0.1:{port}"
     door.should_exit = True
     await serving
 

@@ -1,6 +1,7 @@
 """`logistics check`: the invariants, judged on what runs on this data."""
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import psycopg
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from infra.check.finding import Verdict
+from infra.check.finding import Verdict, holding
 from infra.check.log import LogCheck
 from infra.check.run import checked, told
 from infra.endpoints import NotRunning, reached
@@ -34,7 +35,10 @@ def check(data: Path | None, as_json: bool, journals: Path | None) -> int:
     settings = load_settings(data=data)
     files = sorted((journals or settings.data / JOURNALS).glob("*.jsonl"))
     verdicts, log = asyncio.run(looked_at(with_secrets(reached(settings)), files))
-    holds = all(verdict.passes for verdict in verdicts)
+    empty = not any(log.by_topic.values())
+    if empty:
+        print(f"nothing to judge: no event stands on the log of {settings.kafka or settings.data}", file=sys.stderr)
+    holds = holding(verdicts) and not empty
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(Report(holds, verdicts, log.by_topic))).decode())
     else:

@@ -1,6 +1,6 @@
 """What a check found: which invariant, where, and what is wrong."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from typing import Literal
 
 import msgspec
@@ -66,6 +66,8 @@ class Judgement:
             self._findings.append(Finding(self.invariant, where, what))
 
     def verdict(self) -> Verdict:
+        if not (self.looked_at or self._broken):
+            return nothing_to_judge(self.invariant, "there is nothing here that it is about")
         return Verdict(
             invariant=self.invariant,
             meaning=INVARIANTS[self.invariant],
@@ -74,6 +76,11 @@ class Judgement:
             broken=self._broken,
             findings=self._findings,
         )
+
+
+def holding(verdicts: Collection[Verdict]) -> bool:
+    """Nothing is wrong, and something was judged: on an empty log, or a wrong one, nothing is proved."""
+    return all(verdict.passes for verdict in verdicts) and any(verdict.state == "holds" for verdict in verdicts)
 
 
 def nothing_to_judge(invariant: str, reason: str) -> Verdict:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -119,7 +120,7 @@ async def play(settings: Settings, script: Script, console: Console, as_json: bo
                 settings, [journal], accounts=system.gateway.shards.accounts, clock=lambda: clock.now
             )
             lag = await system.lag()
-            holds = all(verdict.passes for verdict in verdicts)
+            holds = every_holds(verdicts)
             if as_json:
                 print(as_report(played, counted, verdicts, log, lag))
             else:
@@ -131,9 +132,14 @@ async def play(settings: Settings, script: Script, console: Console, as_json: bo
     return 0 if holds else BROKEN
 
 
+def every_holds(verdicts: Iterable[Verdict]) -> bool:
+    """Each of them judged on something: what was played leaves none out."""
+    return all(verdict.state == "holds" and verdict.looked_at > 0 for verdict in verdicts)
+
+
 def as_report(played: Played, counted: Figures, verdicts: list[Verdict], log: LogCheck, lag: int) -> str:
     report = Report(
-        holds=all(verdict.passes for verdict in verdicts),
+        holds=every_holds(verdicts),
         outcomes=counted.outcomes,
         events=dict(log.by_topic),
         fixes={name.removeprefix("fixes "): n for name, n in played.counts.items() if name.startswith("fixes ")},

@@ -11,20 +11,22 @@ import msgspec
 import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
-from played import Played, command, execute, played, settings_of
+from played import Played, command, execute, listening, played, settings_of
 from psycopg.errors import LockNotAvailable
 from rich.console import Console
 from world import PARTITIONS, World
 
 from infra.check import models
-from infra.check.finding import INVARIANTS, Judgement, NotJudged, Verdict
+from infra.check.finding import INVARIANTS, Judgement, NotJudged, Verdict, holding, not_judged
 from infra.check.reading import ends_of, whole_log
 from infra.check.replay import check_replay
 from infra.check.run import MOST_TOLD, checked, told
+from infra.demo.command import every_holds
 from infra.lookups import Lookups
 from infra.settings import Settings
 from projections.model import ReadModel
 from projections.models import MODELS
+from projections.tables import migrate
 from schemas import ids
 from schemas.topics import DISPATCH, FLEET, HISTORY, TASK
 
@@ -86,6 +88,22 @@ def test_of_many_findings_the_first_are_told_and_the_others_counted():
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("is missing") == MOST_TOLD
     assert "I5: and 3 more" in text
+
+
+def test_where_nothing_was_looked_at_nothing_holds():
+    assert Judgement("I1").verdict().state == "nothing to judge"
+    assert not holding([Judgement(invariant).verdict() for invariant in INVARIANTS])
+    looked = Judgement("I1")
+    looked.looked_at = 1
+    assert holding([looked.verdict(), Judgement("I2").verdict()])
+    assert not holding([looked.verdict(), not_judged("I4", "nobody answers")])
+
+
+def test_the_demo_holds_only_where_every_invariant_was_judged():
+    looked = Judgement("I1")
+    looked.looked_at = 1
+    assert every_holds([looked.verdict()])
+    assert not every_holds([looked.verdict(), Judgement("I2").verdict()])
 
 
 def test_a_long_value_is_told_by_its_beginning():
@@ -332,6 +350,23 @@ async def test_what_could_not_be_judged_is_told_beside_the_report_for_machines(c
     states = {each["invariant"]: each["state"] for each in json.loads(ended.stdout)["invariants"]}
     assert (ended.returncode, states["I5"], states["I10"]) == (1, "not judged", "holds")
     assert "UndefinedColumn" in ended.stderr
+
+
+async def test_from_the_command_line_an_empty_cluster_proves_nothing(
+    lone_world: World, postgres: str, osrm: str, tmp_path: Path
+):
+    """As where the addresses lead to another system than the one that is meant."""
+    settings = settings_of(lone_world, postgres, osrm, tmp_path)
+    async with await psycopg.AsyncConnection.connect(postgres, autocommit=True) as connection:
+        await migrate(connection, MODELS.values())
+    async with listening(settings, await lone_world.owner()) as address:
+        empty = settings.model_copy(update={"shards_address": address})
+        ended = await asyncio.to_thread(command, empty, "check", "--json")
+    report = json.loads(ended.stdout)
+    states = {each["invariant"]: each["state"] for each in report["invariants"]}
+    assert states == dict.fromkeys(INVARIANTS, "nothing to judge") | {"I10": "holds"}, "only owners' barriers stand"
+    assert (ended.returncode, report["holds"]) == (1, False)
+    assert "nothing to judge: no event stands on the log" in ended.stderr
 
 
 async def test_a_folder_of_journals_that_is_not_there_is_wrong_use(system: Played, tmp_path: Path):
