@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from infra.check.finding import NotJudged
 from infra.check.journals import Acknowledged, acknowledged
 from schemas.topics import HISTORY
 
@@ -53,6 +54,8 @@ class JournalTail:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.unreadable = 0
+        """Lines that are no acknowledgements: torn ones, or somebody else's."""
         self._read = {file: file.stat().st_size for file in self._files()}
 
     def fresh(self) -> Iterator[Acknowledged]:
@@ -67,7 +70,15 @@ class JournalTail:
                         break
                     at += len(line)
                     self._read[file] = at
-                    yield acknowledged(line, str(file))
+                    if (told := self._acknowledged(line, file)) is not None:
+                        yield told
+
+    def _acknowledged(self, line: bytes, file: Path) -> Acknowledged | None:
+        told = None
+        with suppress(NotJudged):
+            told = acknowledged(line, str(file))
+        self.unreadable += told is None
+        return told
 
     def _files(self) -> list[Path]:
         return [file for file in self._folder.glob("*.jsonl") if ".older." not in file.name]
@@ -83,6 +94,7 @@ class Bookkeeper:
         self._places = [TopicPartition(topic.name, p) for topic in HISTORY for p in range(partitions)]
         self._journals = journals
         self._tasks: list[asyncio.Task[None]] = []
+        self._tail: JournalTail | None = None
         self.ledger = Ledger()
 
     async def start(self) -> None:
@@ -91,13 +103,26 @@ class Bookkeeper:
         ends = await self._consumer.end_offsets(self._places)
         for place, end in ends.items():
             self._consumer.seek(place, end)
-        self._tasks = [asyncio.create_task(self._log()), asyncio.create_task(self._told(JournalTail(self._journals)))]
+        self._tail = JournalTail(self._journals)
+        self._tasks = [
+            asyncio.create_task(self._log(), name="the log"),
+            asyncio.create_task(self._told(self._tail), name="the journals"),
+        ]
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._consumer.stop()
+
+    def wrong(self) -> str:
+        """What makes the count less than it says; nothing where it is whole."""
+        unreadable = self._tail.unreadable if self._tail is not None else 0
+        said = [f"{unreadable:,} lines of the journals unreadable"] if unreadable else []
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                said.append(f"{task.get_name()} not counted any more: {task.exception()!r}")
+        return "; ".join(said)
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Where the log has come to, as far as the last fetch knows."""

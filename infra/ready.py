@@ -81,8 +81,9 @@ class Pulse:
                 assert row is not None, "an aggregate always has a row"
                 delivering, delivered, late = row
                 lag = f"{await lag_records(connection, self._books.ends()):,}"
-        told, found = self._books.ledger.acknowledged, self._books.ledger.found
+        told, found, wrong = self._books.ledger.acknowledged, self._books.ledger.found, self._books.wrong()
         return (
             f"{delivering} delivering  {delivered:,} delivered  {late:,} late  "
             f"commands: {told:,} acknowledged, {found:,} of them in the log  lag: {lag} records"
+            f"{f'  ({wrong})' if wrong else ''}"
         )

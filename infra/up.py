@@ -90,6 +90,8 @@ async def started(
         for said in welcome(settings, address(settings), demo):
             stages.say(said)
         beating = asyncio.create_task(Pulse(settings, books, stages.console).beat()) if demo else None
+        if beating is not None:
+            beating.add_done_callback(lambda pulse: pulse_ended(pulse, stages))
         try:
             await supervisor.watch(stopped)
         finally:
@@ -99,6 +101,12 @@ async def started(
     finally:
         if demo:
             await books.stop()
+
+
+def pulse_ended(pulse: asyncio.Task[None], stages: Stages) -> None:
+    """The system goes on without it, and nobody must take the last line for its state."""
+    if not pulse.cancelled() and (failed := pulse.exception()) is not None:
+        stages.say(f"how the play goes is not told any more: {failed!r}")
 
 
 def with_internal_port(settings: Settings) -> Settings:

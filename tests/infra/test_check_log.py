@@ -10,7 +10,7 @@ from delivery_log import ANN, BOB, TASK, TO_ANN, delivered, event_in, nothing_pe
 from story import NOON
 
 from infra.check.finding import KEPT_AT_MOST, NotJudged, Verdict
-from infra.check.journals import Journals
+from infra.check.journals import TORN_TOLD, Journals
 from infra.check.log import LogCheck, Standing
 from schemas import catalog
 from schemas.control import ShardOpened
@@ -257,6 +257,24 @@ def test_a_lost_line_whose_journal_is_gone_since_is_not_forgotten(log, tmp_path)
 def test_a_line_that_is_no_acknowledgement_is_told_with_its_place(tmp_path):
     with pytest.raises(NotJudged, match=r"client\.jsonl:1 is not an acknowledgement"):
         journal(tmp_path, '{"command": 1}')
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"command_id": "c', '{"comm{"command_id":"b","aggregate_id":"x","version":2}', "\0\0\0"]
+)
+def test_a_torn_line_is_told_and_the_rest_is_judged(log, tmp_path, torn):
+    lost = {"command_id": "c-9", "aggregate_id": "t-9", "version": 1}
+    verdict = judged(log, journal(tmp_path, acknowledged(log, "TaskCompleted"), torn))["I3"]
+    assert (verdict.state, verdict.looked_at) == ("holds", 1)
+    assert verdict.reason == "torn, and not judged: client.jsonl:2"
+    assert judged(log, journal(tmp_path, torn, lost))["I3"].state == "broken"
+
+
+def test_of_many_torn_lines_the_first_are_told_and_the_others_counted(log, tmp_path):
+    verdict = judged(log, journal(tmp_path, *["{"] * (TORN_TOLD + 2)))["I3"]
+    assert verdict.state == "nothing to judge"
+    assert verdict.reason is not None
+    assert verdict.reason.endswith(f"client.jsonl:{TORN_TOLD} and 2 more")
 
 
 def test_without_journals_there_is_nothing_to_judge(log):

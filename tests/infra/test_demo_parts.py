@@ -1,12 +1,16 @@
 """The parts of a play: the same chance for the same seed, streets driven at their pace, phones as phones are."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
+from world import PARTITIONS, make_topics
 
 from infra.check.journals import Acknowledged
 from infra.demo.chance import SLOWER_MEDIAN, chance, slower
@@ -16,10 +20,11 @@ from infra.demo.journal import Journal
 from infra.demo.plan import Spell, orders, persona, personas
 from infra.demo.rider import Drive, Phone
 from infra.demo.taxis import Trip, busiest, longest_within, one_at_a_time
-from infra.ledger import JournalTail, Ledger
-from infra.ready import welcome
+from infra.ledger import Bookkeeper, JournalTail, Ledger
+from infra.ready import Pulse, welcome
 from infra.settings import Settings, WrongSetting, with_secrets
 from infra.stages import Stages
+from infra.up import pulse_ended
 from schemas.geo import Location, distance_m
 from streams.telemetry.eta import Way
 
@@ -180,6 +185,69 @@ def test_a_ledger_reads_only_whole_lines_and_each_once(tmp_path: Path):
     assert list(tail.fresh()) == []
     file.write_text('{"command_id":"c","aggregate_id":"t","version":3}\n')
     assert [line.command_id for line in tail.fresh()] == ["c"], "a shorter file is a new one"
+
+
+def test_a_line_that_was_torn_is_ended_before_the_next_is_written(tmp_path: Path):
+    file = tmp_path / "demo.jsonl"
+    file.write_text('{"command_id":"a","aggr')
+    for number in (1, 2):
+        with Journal(file) as journal:
+            journal.note(Acknowledged(f"command-{number}", "task-1", number))
+    torn, *whole = file.read_bytes().splitlines()
+    assert (torn, len(whole)) == (b'{"command_id":"a","aggr', 2)
+
+
+ENGINES_AWAY = Settings(postgres=SecretStr("host=127.0.0.1 port=1"))
+
+
+async def test_a_malformed_line_is_counted_and_those_after_it_are_told(tmp_path: Path, kafka: str):
+    await make_topics(kafka)
+    file = tmp_path / "demo.jsonl"
+    file.touch()
+    books = Bookkeeper({"bootstrap_servers": kafka}, PARTITIONS, tmp_path)
+    pulse = Pulse(ENGINES_AWAY, books, Console())
+    await books.start()
+    try:
+        with file.open("a") as written:
+            written.write('{"comm{"command_id":"a","aggregate_id":"t","version":1}\n{"command": 1}\n')
+            written.write('{"command_id":"b","aggregate_id":"t","version":2}\n')
+        async with asyncio.timeout(20):
+            while not books.ledger.acknowledged:  # noqa: ASYNC110 - it is read in another task
+                await asyncio.sleep(0.05)
+        assert await pulse.line() == (
+            "0 delivering  0 delivered  0 late  commands: 1 acknowledged, 0 of them in the log  lag: ? records  "
+            "(2 lines of the journals unreadable)"
+        )
+    finally:
+        await books.stop()
+
+
+async def test_a_count_that_has_stopped_is_told(tmp_path: Path, kafka: str, monkeypatch: pytest.MonkeyPatch):
+    def lost(tail: JournalTail) -> Iterator[Acknowledged]:
+        raise PermissionError("the journals")
+
+    monkeypatch.setattr(JournalTail, "fresh", lost)
+    await make_topics(kafka)
+    books = Bookkeeper({"bootstrap_servers": kafka}, PARTITIONS, tmp_path)
+    await books.start()
+    try:
+        async with asyncio.timeout(20):
+            while not books.wrong():  # noqa: ASYNC110 - it is read in another task
+                await asyncio.sleep(0.05)
+        line = await Pulse(ENGINES_AWAY, books, Console()).line()
+        assert line.endswith("(the journals not counted any more: PermissionError('the journals'))")
+    finally:
+        await books.stop()
+
+
+async def test_a_pulse_that_ends_says_so(capsys: pytest.CaptureFixture[str]):
+    async def broken() -> None:
+        raise KeyError("lag")
+
+    pulse = asyncio.create_task(broken())
+    await asyncio.wait([pulse])
+    pulse_ended(pulse, Stages(Console()))
+    assert "not told any more: KeyError('lag')" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("demo", [True, False])
