@@ -61,9 +61,13 @@ class Judgement:
         self._findings: list[Finding] = []
 
     def found(self, where: str, what: str) -> None:
-        self._broken += 1
+        self.counted(1)
         if len(self._findings) < KEPT_AT_MOST:
             self._findings.append(Finding(self.invariant, where, what))
+
+    def counted(self, findings: int) -> None:
+        """More that are wrong, without their words."""
+        self._broken += findings
 
     def verdict(self) -> Verdict:
         if not (self.looked_at or self._broken):

@@ -135,8 +135,11 @@ async def compare(connection: AsyncConnection[Any], model: ReadModel, rebuilt: s
     judgement.looked_at += 0 if row is None else row[0]
     async with connection.cursor(row_factory=dict_row) as rows:
         await rows.execute(query.encode())
-        for found in await rows.fetchall():
-            judgement.found(*told(model, found["live"], found["rebuilt"]))
+        differing = await rows.fetchall()
+    for found in differing:
+        judgement.found(*told(model, found["live"], found["rebuilt"]))
+    if differing:
+        judgement.counted(differing[0]["broken"] - len(differing))
 
 
 def told(model: ReadModel, live: Mapping[str, Any] | None, rebuilt: Mapping[str, Any] | None) -> tuple[str, str]:

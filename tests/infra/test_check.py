@@ -35,6 +35,11 @@ async def spoil(settings: Settings, statement: str, *values: object) -> None:
     assert await execute(settings.postgres.get_secret_value(), statement, *values) > 0, "there is something to spoil"
 
 
+async def column(settings: Settings, query: str) -> list[Any]:
+    async with await psycopg.AsyncConnection.connect(settings.postgres.get_secret_value()) as connection:
+        return [value for (value,) in await (await connection.execute(query.encode())).fetchall()]
+
+
 async def verdicts(settings: Settings, journals: Sequence[Path] = ()) -> dict[str, Verdict]:
     found, _ = await checked(settings, journals)
     return {verdict.invariant: verdict for verdict in found}
@@ -176,6 +181,14 @@ async def test_a_changed_row_is_named_with_its_field(copy: Settings, system: Pla
     found = await only(copy, "I5")
     assert found.findings[0].where == f"task_board {system.world.tenant} {system.tasks['won']}"
     assert found.findings[0].what == "state is 'failed', and the log says 'completed'"
+
+
+async def test_all_rows_that_differ_are_counted_however_few_are_told(copy: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(models, "KEPT_AT_MOST", 2)
+    await spoil(copy, "UPDATE history SET actor = 'somebody else'")
+    [changed] = await column(copy, "SELECT count(*) FROM history")
+    assert changed > 2
+    assert (await only(copy, "I5")).broken == changed
 
 
 async def test_a_row_changed_deep_within_is_named(copy: Settings, system: Played):
