@@ -4,9 +4,10 @@ import asyncio
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ from schemas.topics import FIXES, HISTORY, SIGNALS
 TOLD_BY_DEFAULT = (*HISTORY, SIGNALS)
 BY_WORD = {topic.name.removeprefix("logistics."): topic.name for topic in (*TOLD_BY_DEFAULT, FIXES)}
 WORD_OF = {name: word for word, name in BY_WORD.items()}
+STALLED_AFTER_S = 30.0
+"""Without a record for so long a partition cannot be read to its end."""
 FETCH_RECORDS = 500
 """Held of each partition while the others are asked for what comes before."""
 SEALED = "sealed"
@@ -123,21 +126,33 @@ async def lines(args: Mapping[str, Any], partitions: int, asked: Asked) -> Async
 
 
 async def until(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> AsyncIterator[Any]:
-    """Every record before `ends` by the time of its writing: nothing is given while an earlier one may come."""
+    """Every record before `ends` by the time of its writing: nothing is given while an earlier one may come.
+
+    Raises KafkaError where one partition gives nothing: the others would wait for it for ever.
+    """
     held: dict[TopicPartition, deque[Any]] = {place: deque() for place in ends}
     behind = {place for place, end in ends.items() if end > 0}
+    came_s = monotonic()
     while behind:
         if lacking := [place for place in behind if not held[place]]:
             done = {place for place in lacking if await consumer.position(place) >= ends[place]}
             behind -= done
             if len(done) < len(lacking):
                 fetched = await consumer.getmany(*(behind & set(lacking)), timeout_ms=500, max_records=FETCH_RECORDS)
+                came_s = monotonic() if fetched else came_s
+                if monotonic() - came_s > STALLED_AFTER_S:
+                    raise KafkaError(f"{words_of(behind & set(lacking))} gave nothing for {STALLED_AFTER_S:.0f} s")
                 for place, records in fetched.items():
                     held[place].extend(record for record in records if record.offset < ends[place])
             continue
         yield held[min(behind, key=lambda place: (held[place][0].timestamp, place))].popleft()
+        came_s = monotonic()  # whoever reads may take their time
     for place, end in ends.items():
         consumer.seek(place, end)
+
+
+def words_of(places: Iterable[TopicPartition]) -> str:
+    return ", ".join(f"{place.topic}/{place.partition}" for place in sorted(places))
 
 
 def by_time(fetched: Mapping[TopicPartition, Sequence[Any]]) -> list[Any]:

@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from delivery_log import BOB, delivered, place_of
 from fresh import fresh_name
 from played import Played, command
@@ -15,7 +16,7 @@ from world import World
 from infra.endpoints import NotRunning
 from infra.kafka import client_args
 from infra.settings import Settings, WrongSetting
-from infra.tail import BY_WORD, Asked, Line, begins, lines, printed, shown, text_of, told, topics_of
+from infra.tail import BY_WORD, Asked, Line, begins, lines, printed, shown, text_of, told, topics_of, until
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.record import Stored
 from schemas.topics import DISPATCH, FIXES, TASK
@@ -142,6 +143,24 @@ def test_who_follows_starts_at_the_end_and_who_reads_at_the_beginning():
 async def test_a_broker_that_does_not_answer_is_told():
     with pytest.raises(NotRunning, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
         await printed(Settings(kafka="127.0.0.1:1", partitions=2), asked(TASK.name), False)
+
+
+async def test_a_partition_that_gives_nothing_is_told(world: World, monkeypatch: pytest.MonkeyPatch):
+    """As one without a leader. Here the log is said to go on where it ends."""
+    monkeypatch.setattr("infra.tail.STALLED_AFTER_S", 0.5)
+    consumer = AIOKafkaConsumer(bootstrap_servers=world.kafka, enable_auto_commit=False)
+    await consumer.start()
+    place = TopicPartition(TASK.name, 0)
+    consumer.assign([place])
+    [end] = (await consumer.end_offsets([place])).values()
+    consumer.seek(place, end)
+    try:
+        async with asyncio.timeout(20):
+            with pytest.raises(KafkaError, match=r"logistics\.task/0 gave nothing for"):
+                async for _ in until(consumer, {place: end + 1}):
+                    pass
+    finally:
+        await consumer.stop()
 
 
 async def test_from_the_command_line(system: Played):
