@@ -92,17 +92,17 @@ async def check_topic(admin: AIOKafkaAdminClient, settings: Settings, topic: Top
 
 
 async def check_expiry(admin: AIOKafkaAdminClient) -> None:
-    """Where the cluster lets it be seen."""
-    broker = (await admin.describe_cluster())["brokers"][0]["node_id"]
-    told: Any = await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, str(broker))])
-    found = {entry[0]: entry[1] for answer in told for resource in answer.resources for entry in resource[4]}
-    refuse_expiry(found.get(EXPIRY))
+    """Each broker's own, where the cluster lets it be seen: any of them may lead a partition. Raises NotTrusted."""
+    brokers = [str(broker["node_id"]) for broker in (await admin.describe_cluster())["brokers"]]
+    told: Any = await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, broker) for broker in brokers])
+    for _, _, _, broker, entries, *_ in (resource for answer in told for resource in answer.resources):
+        refuse_expiry(broker, {entry[0]: entry[1] for entry in entries}.get(EXPIRY))
 
 
-def refuse_expiry(value: str | None) -> None:
+def refuse_expiry(broker: str, value: str | None) -> None:
     """Raises NotTrusted."""
     if value is not None and int(value) < LEAST_EXPIRY_MS:
-        raise NotTrusted(f"the brokers' {EXPIRY} is {value}, the log needs at least {LEAST_EXPIRY_MS}")
+        raise NotTrusted(f"broker {broker}: {EXPIRY} is {value}, the log needs at least {LEAST_EXPIRY_MS}")
 
 
 async def check_fence(args: Mapping[str, Any], topic: str, identities: tuple[str, str]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -152,10 +153,37 @@ async def test_a_cluster_where_no_write_is_acknowledged_is_told_in_time(
 )
 def test_a_broker_that_forgets_owners_too_soon_is_refused(value: str | None, refused: bool):
     if refused:
-        with pytest.raises(NotTrusted, match=r"producer\.id\.expiration\.ms is 600000, .* at least 43200000"):
-            probe.refuse_expiry(value)
+        with pytest.raises(NotTrusted, match=r"broker 2: producer\.id\.expiration\.ms is 600000, .* at least 43200000"):
+            probe.refuse_expiry("2", value)
     else:
-        probe.refuse_expiry(value)
+        probe.refuse_expiry("2", value)
+
+
+class TwoBrokers:
+    """A broker beside the real one, which answers as that does and forgets owners sooner."""
+
+    def __init__(self, real: AIOKafkaAdminClient) -> None:
+        self._real = real
+
+    async def describe_cluster(self) -> dict[str, Any]:
+        told = await self._real.describe_cluster()
+        return told | {"brokers": [*told["brokers"], {**told["brokers"][0], "node_id": FORGETFUL}]}
+
+    async def describe_configs(self, resources: list[Any]) -> list[Any]:
+        """Each asked of itself."""
+        told: Any = await self._real.describe_configs([each for each in resources if each.name != str(FORGETFUL)])
+        if any(each.name == str(FORGETFUL) for each in resources):
+            told.append(SimpleNamespace(resources=[(0, "", 4, str(FORGETFUL), [(probe.EXPIRY, "600000")])]))
+        return told
+
+
+FORGETFUL = 99
+
+
+async def test_every_broker_is_asked_how_long_it_remembers(admin: AIOKafkaAdminClient):
+    await probe.check_expiry(admin)
+    with pytest.raises(NotTrusted, match="broker 99: "):
+        await probe.check_expiry(TwoBrokers(admin))  # type: ignore[arg-type]
 
 
 async def test_the_start_on_an_outside_kafka_proves_it_and_then_looks_at_each_topic(lone_world: World, tmp_path: Path):
