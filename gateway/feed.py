@@ -27,7 +27,10 @@ from gateway.tickets import caller_of, ticket_for
 from gateway.tokens import Caller
 from projections import history
 from schemas.position import BadToken, Vector, token, vector
-from schemas.topics import HISTORY
+from schemas.topics import HISTORY, SIGNALS
+
+FED = (*HISTORY, SIGNALS)
+"""What happens: to aggregates, and on the road."""
 
 WITH_HISTORY = ("tasks", "riders", "tenders")
 STREAM_PAGE = 200
@@ -124,7 +127,7 @@ class Feed:
         return self._entry.caller(call)
 
     def _from_start(self) -> Vector:
-        return {(topic.name, p): 0 for topic in HISTORY for p in range(self._door.partitions)}
+        return {(topic.name, p): 0 for topic in FED for p in range(self._door.partitions)}
 
     def _cursor(self, word: str) -> Vector:
         """Raises Problem for a cursor of another log, or of none."""

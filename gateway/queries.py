@@ -306,13 +306,17 @@ class Queries:
 
     def _items(self, call: Call, listing: Listing, rows: list[Row], caller: Caller) -> list[Row]:
         key = listing.model.key[1]
-        opens = caller.role in PERSONAL
-        items = [self._shown(call, row, row[key], opens) for row in rows]
+        items = [self._shown(call, row, row[key], self._opens_listed(listing.word, row, caller)) for row in rows]
         if caller.role == "rider" and listing.word == "tender-board":
             items = [with_own_offer(item, caller) for item in items if has_offer(item, caller)]
         return items
 
+    def _opens_listed(self, word: str, row: Row, caller: Caller) -> bool:
+        """A rider sees their own tasks in a list as they do one by one."""
+        return self._opens(word, row, caller) if word == "tasks" else caller.role in PERSONAL
+
     def _opens(self, plural: str, row: Row, caller: Caller) -> bool:
+        """Whether the caller sees this row's personal data; a rider their own, and their tasks' for a while."""
         if caller.role in PERSONAL:
             return True
         if caller.role != "rider":

@@ -143,7 +143,7 @@ def tail(
 
 @app.command()
 def why(
-    task: str,
+    task: Annotated[str, typer.Argument(help="Its id, external reference or tracking code")],
     tenant: Annotated[str | None, typer.Option(help="Whose task; without it every tenant's are looked through")] = None,
     data: Data = None,
     json: Json = False,

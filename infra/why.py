@@ -24,7 +24,11 @@ NOT_FOUND = 1
 CANDIDATES_TOLD = 3
 ROUNDS_READ = 200
 """The first ones of one task. A tenant's rules allow 50, and a dispatcher may begin anew."""
-TASKS = "SELECT * FROM task_detail WHERE task_id = %(task)s AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)"
+TASKS = """
+SELECT * FROM task_detail
+WHERE %(task)s IN (task_id, external_reference, tracking_code) AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)
+ORDER BY created_at DESC LIMIT 1
+"""
 DECISIONS = "SELECT * FROM dispatch_decisions WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
 TENDERS = "SELECT * FROM tender_board WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
 RETURNS = """
@@ -98,7 +102,10 @@ async def asked(dsn: str, task: str, tenant: str | None) -> Why:
         row = await cursor.fetchone()
         if row is None:
             where = "in no tenant" if tenant is None else f"not in tenant {tenant}"
-            raise NoSuchTask(f"task {task} is {where}; a task's id is in the answer to its creation and on the board")
+            raise NoSuchTask(
+                f"task {task} is {where}; it is called by its id, its external reference or its tracking code"
+            )
+        task = row["task_id"]
         place = (row["tenant"], task, ROUNDS_READ)
         await cursor.execute(DECISIONS, place)
         decisions = await cursor.fetchall()

@@ -5,6 +5,16 @@ import * as mercator from "./mercator.js";
 import { markOf } from "./marks.js";
 import { Streets } from "./streets.js";
 
+const FAR_DEG = 0.6;
+/** Degrees from the middle place beyond which a place does not widen the view: one far away would empty it. */
+
+function aroundTheirMiddle(places) {
+  const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+  const lat = middle(places.map((place) => place.lat));
+  const lon = middle(places.map((place) => place.lon));
+  return places.filter((place) => Math.abs(place.lat - lat) <= FAR_DEG && Math.abs(place.lon - lon) <= 2 * FAR_DEG);
+}
+
 const ZOOM = { least: 10.5, most: 18, fitted: 15.5 };
 const CLICK_PX = 6;
 const GLIDE_MS = 1000;
@@ -98,8 +108,9 @@ export class CityMap {
   /** Puts the places in view, in the middle of it. */
   fit(places) {
     if (!places.length) return;
-    const xs = places.map((place) => mercator.x(place.lon));
-    const ys = places.map((place) => mercator.y(place.lat));
+    const near = aroundTheirMiddle(places);
+    const xs = near.map((place) => mercator.x(place.lon));
+    const ys = near.map((place) => mercator.y(place.lat));
     const [west, east, north, south] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
     const room = Math.min(this.view.width / (east - west || 1e-12), this.view.height / (south - north || 1e-12)) * 0.82;
     this.view.x = (west + east) / 2;

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -129,7 +129,13 @@ async def play(settings: Settings, script: Script, console: Console, as_json: bo
                 await stories(hour.api, dsn, counted.interesting, console)
                 console.print()
                 verdicts_told(verdicts, console)
+                console.print(f"\n{last_words(settings, verdicts, holds)}", highlight=False, soft_wrap=True)
     return 0 if holds else BROKEN
+
+
+def last_words(settings: Settings, verdicts: Sequence[Verdict], holds: bool) -> str:
+    where = f"Look at it: logistics up --data {settings.data}"
+    return f"All {len(verdicts)} checks hold. {where}" if holds else f"Not every check holds: see above. {where}"
 
 
 def every_holds(verdicts: Iterable[Verdict]) -> bool:

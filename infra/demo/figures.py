@@ -34,10 +34,12 @@ WITH told AS (
                AS refusals
     FROM tender_board WHERE tenant = %(tenant)s GROUP BY 1
 )
-SELECT DISTINCT ON (kind) task_id FROM (
+SELECT DISTINCT ON (kind) kind, task_id FROM (
     SELECT task_id, coalesce(attempts, 0) * 3 + coalesce(refusals, 0) * 2 + coalesce(rounds, 0)
                + CASE WHEN late THEN 3 ELSE 0 END + conflicts AS weight,
-           CASE WHEN state = 'dispatchable' THEN 'untaken' WHEN state = 'returned' THEN 'returned' ELSE 'other' END
+           CASE WHEN state = 'dispatchable' THEN 'the one that nobody took after most refusals'
+                WHEN state = 'returned' THEN 'the return with most turns'
+                ELSE 'of the others the one with most turns' END
                AS kind
     FROM task_board LEFT JOIN told USING (task_id) LEFT JOIN asked USING (task_id) WHERE tenant = %(tenant)s
 ) AS weighed ORDER BY kind, weight DESC, task_id
@@ -60,8 +62,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     crossings: dict[str, int]
     corrected: dict[str, int]
     eta: EtaError | None
-    interesting: list[str]
-    """Tasks."""
+    interesting: dict[str, str]
+    """Why it is, and the task."""
 
 
 async def figures(dsn: str, tenant: str, rounds: int) -> Figures:
@@ -78,7 +80,7 @@ async def figures(dsn: str, tenant: str, rounds: int) -> Figures:
             crossings=dict(await rows(CROSSINGS)),
             corrected=dict(await rows(CORRECTED)),
             eta=eta_error([late for (late,) in await rows(FORECASTS)]),
-            interesting=[task for (task,) in await rows(INTERESTING)],
+            interesting=dict(await rows(INTERESTING)),
         )
 
 

@@ -142,14 +142,17 @@ class Hour:
         return {person.reference: rider_id for person, rider_id in zip(people, ids, strict=True)}
 
     async def _play(self, play: Playing, start: datetime) -> None:
-        at, end = start, start + self._script.length
+        at, end, said = start, start + self._script.length, ""
         while at < end + WAY_HOME:
             await self._system.advance(at)
             await self._complain(at)
             await play.tick(self._system.clock.now)
             if (at - start) % TOLD_EVERY == timedelta(0):
                 under_way = await self._under_way()
-                self._told(f"{at:%H:%M} in the play: {play.counts['ordered']} ordered, {under_way} under way")
+                state = f"{play.counts['ordered']} ordered, {under_way} under way"
+                if state != said:
+                    self._told(f"{at:%H:%M} in the play: {state}")
+                said = state
                 if not play.planned and not under_way:
                     break
             at += TICK

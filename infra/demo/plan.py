@@ -89,8 +89,8 @@ def persona(seed: str, number: int, start: Location, length_s: float) -> Persona
     if number == 7:
         offline.append(Spell(0.35 * length_s, 0.35 * length_s + 700))
     return Persona(
-        reference=f"rider-{number:02}",
-        name=f"{of.choice(FIRST)} {of.choice(LAST)}",
+        reference=f"courier-{number:02}",
+        name=f"{FIRST[number % len(FIRST)]} {LAST[(number // len(FIRST) + number) % len(LAST)]}",
         vehicle=of.choice(("car", "scooter", "van")),
         start=start,
         declines=of.uniform(0.02, 0.25),

@@ -1,7 +1,7 @@
 """How a play went, told: a table, and the tasks to whom most happened."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from rich.console import Console
@@ -72,11 +72,11 @@ def eta_rows(figures: Figures) -> list[tuple[str, str]]:
     ]
 
 
-async def stories(api: Api, dsn: str, tasks: Sequence[str], console: Console) -> None:
+async def stories(api: Api, dsn: str, tasks: Mapping[str, str], console: Console) -> None:
     """Each task in words, then its own history, a line an event. Raises Refusal, Unanswered."""
-    for task in tasks:
+    for why, task in tasks.items():
         known = await asked(dsn, task, api.tenant)
-        console.print(f"\n[bold]Task {task}[/bold]", highlight=False)
+        console.print(f"\n[bold]{why[:1].upper()}{why[1:]}[/bold]", highlight=False)
         for sentence in known.told:
             console.print(f"  {sentence}", highlight=False, markup=False, soft_wrap=True)
         history = await api.items(f"/tasks/{task}/history")

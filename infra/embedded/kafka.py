@@ -31,7 +31,6 @@ JVM = (
     "-XX:+ExitOnOutOfMemoryError",
     "--sun-misc-unsafe-memory-access=allow",
     "-Xlog:disable",  # the class archive's warnings; a fatal error still speaks
-    "-Dcom.sun.management.jmxremote=false",
 )
 LOG4J = """
 status = error

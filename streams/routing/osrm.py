@@ -18,6 +18,8 @@ DETOUR = 1.4
 """Road metres for one of the great circle, in a city (Boscoe et al. 2012 found 1.42 in the United States)."""
 SPEED_MPS = 6.0
 """Of a car in a city, stops at lights included."""
+FARTHEST_M = 2_000.0
+"""From a street; what is farther is outside the router's map."""
 TIMEOUT_S = 2.0
 RESTS_S = 5.0
 
@@ -54,7 +56,9 @@ class OsrmRouter:
         wanted = {"overview": "full", "geometries": "geojson", "annotations": "duration,distance", "steps": "false"}
         try:
             answer = await self._get(f"{self._url}/route/v1/driving/{points}", wanted)
-            return way_of(answer.json()["routes"][0])
+            told = answer.json()
+            snapped(told["waypoints"])
+            return way_of(told["routes"][0])
         except (httpx.HTTPError, ValueError, KeyError, IndexError) as failed:
             logger.warning("router failed, the great circle stands in", error=repr(failed))
             return straight(places)
@@ -84,7 +88,16 @@ class OsrmRouter:
         told = answer.json()
         if told["code"] != "Ok":
             raise ValueError(told["code"])
-        return [row[0] for row in told["durations"]]
+        snapped(told["destinations"])
+        near = [source["distance"] <= FARTHEST_M for source in told["sources"]]
+        return [row[0] if close else None for row, close in zip(told["durations"], near, strict=True)]
+
+
+def snapped(waypoints: Sequence[Any]) -> None:
+    """Raises ValueError where a place is so far from any street that the router's answer is about another."""
+    far = max((waypoint["distance"] for waypoint in waypoints), default=0.0)
+    if far > FARTHEST_M:
+        raise ValueError(f"a place is {far:.0f} m from the nearest street")
 
 
 def as_the_crow_flies(rider: KnownRider, goal: Location) -> Travel:

@@ -58,13 +58,14 @@ class Router(Protocol):
         ...
 
 
-class Followed(msgspec.Struct, frozen=True):
-    """The way of a rider from one itinerary, asked for at a moment."""
+class Followed(msgspec.Struct):
+    """The way of a rider from one itinerary, asked for at a moment; `segment` is where they were last."""
 
     version: int
     stops: tuple[Ahead, ...]
     way: Way
     asked_ms: int
+    segment: int = 0
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -108,9 +109,10 @@ class Etas:
         at_ms = unix_ms(live.observed_at)
         followed = self._followed.get(key)
         if followed is not None and followed.version == itinerary.version and followed.stops == stops:
-            along = place_on(followed.way, live)
+            along = place_on(followed.way, live, followed.segment)
             if along is not None and at_ms - followed.asked_ms < STALE_MS:
-                return left_from(followed, *along)
+                followed.segment, seconds, metres = along
+                return left_from(followed, seconds, metres)
         here = Location(lat=live.lat, lon=live.lon)
         way = await self._router.way([here, *(stop.place for stop in stops if stop.place)])
         followed = Followed(itinerary.version, stops, way, at_ms)
@@ -128,10 +130,15 @@ def placed(itinerary: Itinerary) -> tuple[Ahead, ...]:
     return stops[:known]
 
 
-def place_on(way: Way, live: LiveRow) -> tuple[float, float] | None:
-    """Seconds and metres done along the way; None where the rider has left it."""
-    north = np.radians(way.lat - live.lat) * EARTH_RADIUS_M
-    east = np.radians(way.lon - live.lon) * EARTH_RADIUS_M * np.cos(np.radians(live.lat))
+def place_on(way: Way, live: LiveRow, since: int = 0) -> tuple[int, float, float] | None:
+    """The segment, and seconds and metres done along the way; None where the rider has left it.
+
+    Looked for from segment `since` up to the first stop: further on the way may come back along the same streets, and
+    a rider who is on them now has not been at the stop.
+    """
+    ahead = slice(since, max(way.stops[0], since + 1) + 1)
+    north = np.radians(way.lat[ahead] - live.lat) * EARTH_RADIUS_M
+    east = np.radians(way.lon[ahead] - live.lon) * EARTH_RADIUS_M * np.cos(np.radians(live.lat))
     along_n, along_e = np.diff(north), np.diff(east)
     length = along_n**2 + along_e**2
     dot = -(north[:-1] * along_n + east[:-1] * along_e)
@@ -140,10 +147,10 @@ def place_on(way: Way, live: LiveRow) -> tuple[float, float] | None:
     nearest = int(np.argmin(away))
     if away[nearest] > OFF_ROUTE_M + live.accuracy_m:
         return None
-    part = float(share[nearest])
+    part, nearest = float(share[nearest]), nearest + since
     seconds = way.seconds[nearest] + part * (way.seconds[nearest + 1] - way.seconds[nearest])
     metres = way.metres[nearest] + part * (way.metres[nearest + 1] - way.metres[nearest])
-    return float(seconds), float(metres)
+    return nearest, float(seconds), float(metres)
 
 
 def left_from(followed: Followed, done_s: float, done_m: float) -> list[Left]:

@@ -19,7 +19,11 @@ from gateway.app import app
 from gateway.door import Limits
 from gateway.problems import Problem
 from gateway.tokens import Caller
-from schemas import position
+from schemas import catalog, position
+from schemas.message import DeviceId, GeofenceId
+from schemas.record import Stored, derived_headers
+from schemas.signals import GeofenceEntered
+from schemas.topics import SIGNALS
 
 
 @pytest.fixture
@@ -225,3 +229,49 @@ async def test_a_ticket_needs_a_key_to_nothing_else(house):
     ticket = (await house.caller().post("/v1/acme/stream-tickets")).json()["ticket"]
     answer = await house.client({"authorization": f"Bearer {ticket}"}).get("/v1/acme/tenant", headers=key("k"))
     assert answer.status_code == 401
+
+
+def a_signal(house: House, number: int) -> None:
+    """As the telemetry stream writes it."""
+    event = GeofenceEntered(
+        geofence_id=GeofenceId("yard"), device_id=DeviceId("phone"), at=house.now, fix=None, late=False
+    )
+    headers = derived_headers(
+        event_id=f"signal-{number}",
+        type_name=catalog.BY_CLASS[GeofenceEntered].name,
+        source="/logistics/test/stream/0",
+        event_time=house.now,
+        recorded_at=house.now,
+        subject="ann",
+        tenant="acme",
+        actor="telemetry",
+        epoch=1,
+    )
+    value = catalog.write(event, lambda *_: b"")
+    house.desk.log.append(Stored(SIGNALS.name, 0, number, b"ann", value, headers))
+
+
+async def test_what_happens_on_the_road_stands_in_the_feed_too(house, models):
+    a_signal(house, 0)
+    await models.fold()
+    read = (await house.caller().get("/v1/acme/events")).json()
+    assert "GeofenceEntered" in {event["type"].rpartition(".")[2] for event in read["items"]}
+    a_signal(house, 1)
+    await models.fold()
+    again = (await house.caller().get(f"/v1/acme/events?after={read['next']}")).json()
+    assert [event["id"] for event in again["items"]] == ["signal-1"]
+
+
+async def test_a_stream_that_began_now_is_resumed_by_its_own_ids(house, models):
+    a_signal(house, 0)
+    await models.fold()
+    async with served(house.app, "on") as url:
+        async with stream(url) as lines:
+            await anext(lines)
+            a_signal(house, 1)
+            await task(house, "1")
+            await models.fold()
+            told = await events(lines, 3)
+        last = told[0][0]
+        async with stream(url, last_event_id=last) as lines:
+            assert [identity for identity, _ in await events(lines, 2)] == [identity for identity, _ in told[1:]]

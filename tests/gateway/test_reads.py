@@ -432,3 +432,14 @@ async def test_a_tasks_id_has_no_history_among_the_riders(house, models):
     task = await a_task(house)
     await models.fold()
     assert (await house.caller().get(f"/v1/acme/riders/{task['id']}/history")).status_code == 404
+
+
+async def test_a_rider_sees_their_own_stops_in_the_list_as_one_by_one(house, models):
+    task, rider = (await a_task(house))["id"], await a_rider(house)
+    await accepted(house, task, rider)
+    await models.fold()
+    ann = house.caller("rider", rider)
+    one = (await ann.get(f"/v1/acme/tasks/{task}")).json()
+    [listed] = (await ann.get("/v1/acme/tasks")).json()["items"]
+    assert listed["stops"][1]["location"] == one["stops"][1]["location"] == HOME
+    assert listed["stops"][1]["contact"]["name"] == "Cleo Contact"
