@@ -1,8 +1,10 @@
 """The tables that read models stand in. Each has a version; a view of the model's name shows the live one."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from psycopg import AsyncConnection
+from psycopg.errors import LockNotAvailable
 
 from projections import live_map, quarantine
 from projections.model import ReadModel
@@ -59,6 +61,7 @@ CREATE TABLE IF NOT EXISTS stream_places (
 STREAMS_OWN = (STREAM_PLACES, live_map.TABLE, quarantine.TABLE)
 """Tables that a stream keeps itself, in one transaction with its place."""
 
+DROP_WAIT_MS = 200
 MIGRATION_LOCK = 4_103_001
 FOLD_LOCK = 4_103_002
 """Shared by each projector's transaction; whoever puts another table in a live one's place takes it alone."""
@@ -76,6 +79,8 @@ async def migrate(connection: AsyncConnection, models: Iterable[ReadModel]) -> l
                 made.append(model.physical)
             if await is_live(connection, model):
                 await show(connection, model, model.physical)
+                for version in await retired(connection, model):
+                    await forget(connection, model, version)
     return made
 
 
@@ -94,6 +99,32 @@ async def live_version(connection: AsyncConnection, model: ReadModel) -> int | N
     cursor = await connection.execute("SELECT version FROM read_models WHERE model = %s", (model.name,))
     row = await cursor.fetchone()
     return None if row is None else row[0]
+
+
+async def retired(connection: AsyncConnection, model: ReadModel) -> list[int]:
+    """Versions whose table nobody needs. The one before the live one stays: while a release is rolled out its
+    projectors still fold into it, and all their models with it."""
+    cursor = await connection.execute(
+        "SELECT substring(relname FROM '[0-9]+$')::bigint FROM pg_class "
+        "WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname ~ %s",
+        (f"^{model.name}_v[0-9]+$",),
+    )
+    older = sorted(version for (version,) in await cursor.fetchall() if version < model.version)
+    return older[:-1]
+
+
+async def forget(connection: AsyncConnection, model: ReadModel, version: int) -> None:
+    """Its table, and where it stood: were it made again it would have to be folded from the beginning. Where somebody
+    reads it, such as a backup, the next migration does it: no start waits for that."""
+    with suppress(LockNotAvailable):
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = {DROP_WAIT_MS}".encode())
+            await connection.execute(f"DROP TABLE {model.name}_v{version}".encode())
+            await connection.execute("SET LOCAL lock_timeout = DEFAULT")
+            for table in ("projection_positions", "projection_parked", "projection_rebuilds"):
+                await connection.execute(
+                    f"DELETE FROM {table} WHERE model = %s AND version = %s".encode(), (model.name, version)
+                )
 
 
 async def make_table(connection: AsyncConnection, model: ReadModel, table: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from fresh import fresh_name
 from msgspec.structs import replace
-from psycopg import OperationalError
+from psycopg import AsyncConnection, OperationalError
 from psycopg_pool import AsyncConnectionPool
 from world import World
 
@@ -161,6 +161,33 @@ async def test_queries_see_the_rows_and_the_places_of_the_newest_version(world: 
     assert len(await board(pool, world.tenant)) == 1
     async with pool.connection() as connection:
         assert await position_of(connection, newer) == old
+
+
+async def test_of_older_versions_only_the_last_is_kept(world: World, pool: AsyncConnectionPool[Any]):
+    """Its projectors may still run while a release is rolled out; whatever is older is gone, and its places."""
+    third, fourth = (replace(task_board.TASK_BOARD, version=version) for version in (3, 4))
+    await world.settle(await world.owner())
+    async with projecting(world, pool) as projector:
+        await until_caught_up(projector, 30)
+    async with pool.connection() as connection:
+
+        async def kept() -> tuple[list[Any], list[Any]]:
+            tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^task_board_v' ORDER BY relname"
+            places = "SELECT DISTINCT version FROM projection_positions WHERE model = 'task_board'"
+            found = [await (await connection.execute(query)).fetchall() for query in (tables, places)]
+            return [name for (name,) in found[0]], [version for (version,) in found[1]]
+
+        await migrate(connection, [third])
+        assert await kept() == (["task_board_v1", "task_board_v3"], [1])
+        async with await AsyncConnection.connect(pool.conninfo) as backup:
+            await backup.execute("SELECT count(*) FROM task_board_v1")
+            await migrate(connection, [fourth])
+            assert await kept() == (["task_board_v1", "task_board_v3", "task_board_v4"], [1]), "somebody reads it"
+        await migrate(connection, [fourth])
+        assert await kept() == (["task_board_v3", "task_board_v4"], [])
+        await migrate(connection, [third])
+        assert await kept() == (["task_board_v3", "task_board_v4"], []), "an older release drops nothing"
+        assert await task_board.page(connection, world.tenant, {"limit": 1}) == []
 
 
 async def test_while_its_places_cannot_be_read_it_folds_nothing_and_passes_over_nothing(
