@@ -1,5 +1,6 @@
 """What went wrong, as RFC 9457 problems (application/problem+json)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -12,6 +13,7 @@ from gateway.problem_kinds import KINDS
 from gateway.reply import Reply
 from schemas.message import Refused
 
+CODE = re.compile(r"`([^`]+)`")
 CONTENT_TYPE = b"application/problem+json"
 
 
@@ -132,6 +134,6 @@ def page(code: str) -> Reply:
         title=escape(kind.title),
         status=kind.status,
         retry=retry,
-        remedy=escape(kind.remedy),
+        remedy=CODE.sub(r"<code>\1</code>", escape(kind.remedy)),
     )
     return Reply(200, text.encode(), [(b"content-type", b"text/html; charset=utf-8")])

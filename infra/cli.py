@@ -4,6 +4,7 @@ Exit codes: 0 all is well, 1 something failed or a check did not hold, 2 wrong u
 """
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +25,27 @@ Data = Annotated[Path | None, typer.Option("--data", help="The folder of this sy
 Json = Annotated[bool, typer.Option("--json", help="For machines")]
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Deliveries on an event log."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Deliveries on an event log.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def told_version(wanted: bool) -> None:
+    if wanted:
+        print(f"logistics {version('logistics')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=told_version, is_eager=True, help="Tell the version")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -53,7 +73,7 @@ def demo(
 
 
 @app.command()
-def serve(role: str) -> None:
+def serve(role: Annotated[str, typer.Argument(help="gateway, projector, processes, streams or demo")]) -> None:
     """Run one role in this process."""
     from infra.serve import serve
 
