@@ -25,10 +25,11 @@ NAME, PHONE = "Cleo Contact", "+358401234567"
 
 @pytest.fixture(params=["json", "console", "quiet"])
 def logged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Everything that was written so far."""
+    """Everything that was written so far. Afterwards logging is as it was."""
+    root = logging.getLogger()
+    handlers, level = [*root.handlers], root.level
     written = io.StringIO()
     monkeypatch.setattr(sys, "stderr", written)
-    handlers, level = logging.getLogger().handlers, logging.getLogger().level
     if request.param == "quiet":
         quiet()
     else:
@@ -36,8 +37,8 @@ def logged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     structlog.configure(cache_logger_on_first_use=False)
     yield written.getvalue
     structlog.reset_defaults()
-    logging.getLogger().handlers = handlers
-    logging.getLogger().setLevel(level)
+    root.handlers = handlers
+    root.setLevel(level)
 
 
 def fails(state: object, command: Any, context: object) -> Never:
@@ -98,13 +99,10 @@ def test_a_failure_that_is_logged_as_a_value_is_named_not_quoted(logged):
     assert "ValueError" in unnamed(logged())
 
 
-def test_json_lines_say_where_and_by_which_code(capsys):
-    configure(load_settings())
-    structlog.configure(cache_logger_on_first_use=False)
+@pytest.mark.parametrize("logged", ["json"], indirect=True)
+def test_json_lines_say_where_and_by_which_code(logged):
     structlog.get_logger().error("gone", exc_info=ConnectionRefusedError(111, NAME))
-    structlog.reset_defaults()
-    line = json.loads(capsys.readouterr().err)
-    assert line["exception"] == [
+    assert json.loads(logged())["exception"] == [
         {"exc_type": "ConnectionRefusedError", "is_cause": False, "frames": [], "code": "ECONNREFUSED"}
     ]
 
