@@ -149,5 +149,5 @@ class Streams:
                 async with self._pool.connection() as connection:
                     await quarantine.forget(connection, kept_since)
             except Exception as failed:
-                logger.warning("old rows stay in the quarantine", error=repr(failed))
+                logger.warning("old rows stay in the quarantine", error=failed)
             await asyncio.sleep(CARE_EVERY_S)

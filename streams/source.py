@@ -264,7 +264,7 @@ class Source:
                 failures = 0
             except Exception as failed:
                 failures += 1
-                logger.warning("batch failed", error=repr(failed), failures=failures)
+                logger.warning("batch failed", error=failed, failures=failures)
                 if failures > MOST_FAILURES:
                     await self._app.crash(failed)
                     return
@@ -284,7 +284,7 @@ class Source:
                 await self._app.consumer.seek_again(places)
                 return True
             except Exception as failed:
-                logger.warning("place not read", error=repr(failed), tries=tries)
+                logger.warning("place not read", error=failed, tries=tries)
                 tries += 1
                 if tries >= failures + MOST_FAILURES:
                     await self._app.crash(failed)

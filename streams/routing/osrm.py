@@ -42,7 +42,7 @@ class OsrmRouter:
         try:
             seconds = await self._table([rider.place for rider in placed if rider.place], goal)
         except (httpx.HTTPError, ValueError, KeyError) as failed:
-            logger.warning("router failed, the great circle stands in", error=repr(failed))
+            logger.warning("router failed, the great circle stands in", error=failed)
             return {rider.rider_id: as_the_crow_flies(rider, goal) for rider in placed}
         return {
             rider.rider_id: Travel(duration, "osrm")
@@ -60,7 +60,7 @@ class OsrmRouter:
             snapped(told["waypoints"])
             return way_of(told["routes"][0])
         except (httpx.HTTPError, ValueError, KeyError, IndexError) as failed:
-            logger.warning("router failed, the great circle stands in", error=repr(failed))
+            logger.warning("router failed, the great circle stands in", error=failed)
             return straight(places)
 
     async def _get(self, url: str, params: Mapping[str, str]) -> httpx.Response:

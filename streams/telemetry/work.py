@@ -128,7 +128,7 @@ class Telemetry:
             try:
                 await opened.signals.beat_if_idle()
             except Exception as lost:
-                logger.info("partition lost", partition=partition, why=repr(lost))
+                logger.info("partition lost", partition=partition, error=lost)
                 if self._opened.get(partition) is opened:
                     await self._forget(partition)
 
