@@ -102,6 +102,10 @@ CLOSED_FIELDS: Mapping[type[Command], tuple[str, ...]] = {AssignTask: ("tender_i
 FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""
 
+ARTEFACT_SENDERS: Roles = SETUP | RIDER
+ARTEFACT_READERS: Roles = SETUP | frozenset({"auditor"})
+"""Photos are personal data."""
+
 OVERSIGHT: Roles = frozenset({"analyst", "auditor"})
 STAFF: Roles = SETUP | OVERSIGHT
 EVERYONE: Roles = STAFF | RIDER

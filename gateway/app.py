@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from gateway import docs_page, fixes_socket, health, problems, registry
+from gateway.artefacts import Artefacts
 from gateway.call import Call
 from gateway.commands import OPEN, TENANT, Commands
 from gateway.console_page import Console
@@ -27,6 +28,8 @@ from gateway.queries import LISTINGS, SINGLES, Queries
 from gateway.reading import Reading
 from gateway.reply import Reply
 
+ARTEFACT = "/v1/{tenant}/artefacts/{id}"
+
 type Paths = dict[str, dict[str, Endpoint]]
 """Path template → method → endpoint."""
 
@@ -40,12 +43,13 @@ def app(door: Door) -> Starlette:
     entry = Entry(door)
     positions = Positions(door.pool, door.limits)
     reading = Reading(door, positions)
-    fixes = FixIngest(door, entry)
+    fixes, artefacts = FixIngest(door, entry), Artefacts(door, entry)
     paths = merged(
         command_paths(Commands(door, entry)),
         query_paths(Queries(door, entry, reading)),
         feed_paths(Feed(door, entry, reading, positions)),
         {"/v1/{tenant}/fixes": {"POST": fixes.post}},
+        {ARTEFACT: {"PUT": artefacts.put, "GET": artefacts.get}},
         service_paths(health.Readiness(door)),
         registry.paths(door.registry),
         console_paths(Console(door, entry)),

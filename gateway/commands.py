@@ -13,6 +13,7 @@ from commands.context import Context
 from commands.order import Answer, Order, Unavailable
 from commands.task import pin_of, tracking_code, tracking_token
 from gateway.allowed import CLOSED_FIELDS, SENDERS, Roles
+from gateway.artefacts import missing
 from gateway.call import Call
 from gateway.door import Door
 from gateway.entry import Entry
@@ -142,6 +143,8 @@ class Commands:
         filled = [name for name in closed if getattr(wanted, name) is not None]
         if filled:
             raise invalid([FieldError(f"/{name}", "is filled by dispatch alone") for name in filled])
+        if call.tenant is not None and (unknown := await missing(self._door.artefacts, call.tenant, wanted)):
+            raise invalid(unknown)
         return wanted
 
     async def _submit(

@@ -42,10 +42,23 @@ class Streets(Protocol):
         ...
 
 
+class ArtefactStore(Protocol):
+    """Keeps bytes under a tenant and their SHA-256 in hex."""
+
+    async def put(self, tenant: str, digest: str, content: bytes) -> bool:
+        """Whether it is new. It is there for good once this returns."""
+        ...
+
+    async def get(self, tenant: str, digest: str) -> bytes | None: ...
+
+    async def has(self, tenant: str, digest: str) -> bool: ...
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The door's bounds; each has a test that meets it."""
 
     body_bytes: int = 256 << 10
+    artefact_bytes: int = 5 << 20
     fixes_body_bytes: int = 512 << 10
     """500 fixes, however they are written."""
     rate_per_s: float = 5_000
@@ -71,6 +84,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Verifier
     bindings: Bindings
     frames: FrameLog
+    artefacts: ArtefactStore
     policy: Directory
     clock: Callable[[], datetime]
     partitions: int

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.allowed import CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
+from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
+from gateway.artefacts import MEDIA_TYPES, Artefact
 from gateway.commands import OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
@@ -30,6 +31,7 @@ command did. Personal data are shown to those who need them, otherwise as `hidde
 REF = "#/components/schemas/{name}"
 COMMAND_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503)
 FIX_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
+PUT_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
 READ_STATUSES = (400, 401, 403, 404, 429, 500, 503)
 HEADERS: Mapping[str, Json] = {
     "IdempotencyKey": {
@@ -194,6 +196,7 @@ def other_paths() -> Json:
             )
         },
         "/v1/{tenant}/fixes": {"post": fixes_operation()},
+        "/v1/{tenant}/artefacts/{id}": artefact_operations(),
         "/problems/{code}": {"get": free("readProblem", "About a kind of problem.", html, ("code",), (404,))},
         "/livez": {"get": free("livez", "Whether the process answers.", ok)},
         "/readyz": {"get": ready()},
@@ -261,6 +264,40 @@ def single_operation(single: Single) -> Json:
     name = single.plural.removesuffix("s").title()
     wanted = {"min_version": MIN_VERSION}
     return read(f"read{name}", single.about, single.readers, content, wanted, ("ETag", "Consistency"), path=("id",))
+
+
+def artefact_operations() -> Json:
+    name = {
+        **path_parameter("id"),
+        "description": "The SHA-256 of the bytes, in hex.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    }
+    parameters = [path_parameter("tenant"), name, parameter_ref("RequestId")]
+    photo = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES}
+    told = {"content": json_content({"$ref": REF.format(name="Artefact")}), "headers": named(["Location", "RequestId"])}
+    return {
+        "put": {
+            "operationId": "putArtefact",
+            "tags": ["artefacts"],
+            "summary": "A photo, before a proof names it. Putting it again changes nothing.",
+            "description": roles_text(ARTEFACT_SENDERS),
+            "parameters": parameters,
+            "requestBody": {"required": True, "content": photo},
+            "responses": {"201": {"description": "Kept.", **told}, "200": {"description": "Was kept before.", **told}}
+            | problems(PUT_STATUSES),
+        },
+        "get": {
+            "operationId": "readArtefact",
+            "tags": ["artefacts"],
+            "summary": "A photo's bytes.",
+            "description": roles_text(ARTEFACT_READERS),
+            "parameters": parameters,
+            "responses": {
+                "200": {"description": "As it was put.", "content": photo, "headers": named(["ETag", "RequestId"])}
+            }
+            | problems(READ_STATUSES),
+        },
+    }
 
 
 def fixes_operation() -> Json:
@@ -352,7 +389,7 @@ def components() -> Json:
     commands = [known.cls for known in OPEN]
     rows = list({read.model.row for read in (*LISTINGS, *SINGLES)})
     rows.sort(key=lambda row: str(row.__name__))
-    others = [CommandAnswer, TaskAnswer, ProblemBody, TenantRules, FixBatch, FixesAnswer]
+    others = [CommandAnswer, TaskAnswer, ProblemBody, TenantRules, FixBatch, FixesAnswer, Artefact]
     _, schemas = msgspec.json.schema_components([*commands, *rows, *others], ref_template=REF)
     for cls, names in CLOSED_FIELDS.items():
         for name in names:

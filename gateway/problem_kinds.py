@@ -38,7 +38,8 @@ KINDS: dict[str, Kind] = {
     ),
     "body-too-large": Kind(413, "The body is too large", "Send less, in more than one request."),
     "command-too-large": Kind(413, "The command is too large", "Ask for less in one command."),
-    "unsupported-media-type": Kind(415, "The body's type is not supported", "Send `Content-Type: application/json`."),
+    "unsupported-media-type": Kind(415, "The body's type is not supported", "Send what the detail asks for."),
+    "digest-differs": Kind(422, "The body is not what its name says", "Send the bytes whose SHA-256 the path names."),
     "invalid-body": Kind(422, "The body does not fit", "Correct each place that `errors` names."),
     "rate-limited": Kind(429, "Too many requests", "Wait for `Retry-After` seconds, then go on more slowly.", True),
     # What a command may meet

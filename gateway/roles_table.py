@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from gateway.allowed import FIX_SENDERS, READERS, SENDERS, Roles
+from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, READERS, SENDERS, Roles
 from gateway.commands import OPEN
 from schemas.message import Role
 
@@ -21,7 +21,8 @@ def roles_table() -> str:
     routes = {known.cls: known.route for known in OPEN}
     sent = {f"`POST {routes[cls]}`": roles for cls, roles in SENDERS.items() if cls in routes}
     sent["`POST /v1/{tenant}/fixes`"] = FIX_SENDERS
-    read = {f"`{word}`": roles for word, roles in READERS.items()}
+    sent["`PUT /v1/{tenant}/artefacts/{sha256}`"] = ARTEFACT_SENDERS
+    read = {f"`{word}`": roles for word, roles in READERS.items()} | {"`artefacts`": ARTEFACT_READERS}
     return "\n".join([TITLE, "## Commands", "", *table("command", sent), "", "## Reads", "", *table("read", read), ""])
 
 

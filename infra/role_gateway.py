@@ -23,6 +23,7 @@ from gateway.bindings import Bindings
 from gateway.door import Door, Limits
 from gateway.registry import Registry
 from gateway.tokens import Tokens
+from infra.artefacts import FolderArtefacts
 from infra.follow import Follower
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
@@ -110,6 +111,7 @@ class Gateway:
             tokens=Tokens(secret(settings, "token_key")),
             bindings=bindings,
             frames=self._frames,
+            artefacts=FolderArtefacts(settings.data / "artefacts"),
             policy=policy,
             clock=clock,
             partitions=settings.partitions,

@@ -45,6 +45,24 @@ class MemoryFrames:
         return places_after([(partition, len(self.frames)) for partition, _ in frames])
 
 
+class MemoryArtefacts:
+    """Keeps what a folder would."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], bytes] = {}
+
+    async def put(self, tenant: str, digest: str, content: bytes) -> bool:
+        new = (tenant, digest) not in self.kept
+        self.kept[tenant, digest] = content
+        return new
+
+    async def get(self, tenant: str, digest: str) -> bytes | None:
+        return self.kept.get((tenant, digest))
+
+    async def has(self, tenant: str, digest: str) -> bool:
+        return (tenant, digest) in self.kept
+
+
 class House:
     """The app, and those who come to it."""
 
@@ -65,6 +83,7 @@ class House:
             tokens=TOKENS,
             bindings=self.bindings,
             frames=frames or MemoryFrames(),
+            artefacts=MemoryArtefacts(),
             policy=self.policy,
             clock=lambda: self.now,
             partitions=PARTITIONS,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -56,6 +57,14 @@ class Api:
         body = {"device_id": device, "fixes": fixes}
         return await self._sent("POST", path, self._headers(self.tenant, "rider", rider), body)
 
+    async def photo(self, rider: str, content: bytes) -> str:
+        """Its SHA-256. Raises Refusal, Unanswered."""
+        digest = sha256(content).hexdigest()
+        path = f"/v1/{self.tenant}/artefacts/{digest}"
+        headers = self._headers(self.tenant, "rider", rider) | {"content-type": "image/png"}
+        await self._sent("PUT", path, headers, content=content)
+        return digest
+
     async def get(self, path: str, role: Role = "dispatcher", subject: str = "dora") -> Json:
         """Raises Refusal, Unanswered."""
         return await self._sent("GET", f"/v1/{self.tenant}{path}", self._headers(self.tenant, role, subject))
@@ -86,11 +95,18 @@ class Api:
             self._known[known] = self._tokens.issue(tenant, role, subject, TOKEN_LASTS_S)
         return {"authorization": f"Bearer {self._known[known]}"}
 
-    async def _sent(self, method: str, path: str, headers: Mapping[str, str], body: Json | None = None) -> Json:
+    async def _sent(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Json | None = None,
+        content: bytes | None = None,
+    ) -> Json:
         said = ""
         for _ in range(GIVEN_UP_AFTER):
             try:
-                answer = await self._client.request(method, path, headers=headers, json=body)
+                answer = await self._client.request(method, path, headers=headers, json=body, content=content)
             except httpx.TransportError as lost:
                 said = repr(lost)
             else:

@@ -2,9 +2,12 @@
 
 import asyncio
 import heapq
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from infra.demo.api import Api, Json, Refusal
@@ -226,8 +229,11 @@ class Play:
         pin = self._pins.get(f"{visit.task_id}/{visit.stop_id}")
         if pin is not None and chance(self._seed, "proof", visit.task_id).random() < 0.8:
             return {"kind": "pin", "pin": pin}
-        picture = chance(self._seed, "photo", visit.task_id, visit.stop_id).randbytes(32)
-        return {"kind": "photo", "sha256": picture.hex()}
+        return {"kind": "photo", "sha256": sha256(self._photo(visit.task_id, visit.stop_id)).hexdigest()}
+
+    def _photo(self, task: str, stop: str) -> bytes:
+        """Of a door: no two look alike."""
+        return picture(chance(self._seed, "photo", task, stop).randbytes)
 
     def _report(self, rider: Rider, visit: Visit, command: str, at: datetime, **more: Any) -> None:
         """The same key for the same report of the same visit, so that telling again is a repeat."""
@@ -242,6 +248,8 @@ class Play:
 
     async def _tell(self, rider: Rider, report: Report) -> None:
         path = f"/tasks/{report.task_id}/{report.command}"
+        if any(proof["kind"] == "photo" for proof in report.body.get("proofs", ())):
+            await self._api.photo(rider.rider_id, self._photo(report.task_id, report.body["stop_id"]))
         await self._try("rider", rider.rider_id, path, report.body, report.key)
 
     async def _wander(self, rider: Rider, now: datetime) -> None:
@@ -288,6 +296,17 @@ class Play:
             self.counts[f"refused {refused.code}"] += 1
             return False
         return True
+
+
+def picture(pixels: Callable[[int], bytes], side: int = 16) -> bytes:
+    """A PNG of grey squares."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\x00" + pixels(side) for _ in range(side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def stays_s(kind: str) -> tuple[float, float]:
