@@ -1,13 +1,15 @@
 """The eventsourcing library's own cases, unchanged, on real Kafka; and what they do not ask."""
 
 import os
+import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest import TestCase
 
 import pytest
-from eventsourcing.application import Application
-from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.tests import application, persistence
 from eventsourcing.utils import Environment
@@ -164,39 +166,11 @@ def test_what_is_no_longer_in_memory_is_read_from_the_log(kafka: str, monkeypatc
     log.close()
 
 
-class Parcel(Aggregate):
-    @event("Posted")
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.hubs: list[str] = []
-
-    @event("Scanned")
-    def scan(self, hub: str) -> None:
-        self.hubs.append(hub)
-
-
-class Parcels(Application):
-    def post(self, name: str) -> Any:
-        parcel = Parcel(name)
-        self.save(parcel)
-        return parcel.id
-
-    def scan(self, parcel_id: Any, hub: str) -> None:
-        parcel: Parcel = self.repository.get(parcel_id)
-        parcel.scan(hub)
-        self.save(parcel)
-
-
-def test_a_users_own_application_runs_on_kafka(kafka: str):
-    env = {
-        "PERSISTENCE_MODULE": "commands.recorder",
-        "KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "KAFKA_TOPIC": fresh_name("parcels"),
-    }
-    with Parcels(env=env) as parcels:
-        parcel_id = parcels.post("a birthday cake")
-        parcels.scan(parcel_id, "kamppi")
-    with Parcels(env=env) as again:
-        parcel: Parcel = again.repository.get(parcel_id)
-        assert (parcel.name, parcel.hubs) == ("a birthday cake", ["kamppi"])
-        assert len(again.notification_log.select(start=1, limit=10)) == 2
+def test_the_example_in_the_docs_runs(kafka: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
+    monkeypatch.setenv("KAFKA_TOPIC", fresh_name("parcels"))
+    text = (Path(__file__).parents[2] / "docs" / "eventsourcing.md").read_text()
+    [example] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    made = ModuleType("parcels_example")
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    exec(compile(example, "docs/eventsourcing.md", "exec"), made.__dict__)  # the library finds its classes by module
