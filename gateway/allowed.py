@@ -103,7 +103,8 @@ FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""
 
 ARTEFACT_SENDERS: Roles = SETUP | RIDER
-ARTEFACT_READERS: Roles = SETUP | frozenset({"auditor"})
+AUDITOR: Roles = frozenset({"auditor"})
+ARTEFACT_READERS: Roles = SETUP | AUDITOR
 """Photos are personal data."""
 
 OVERSIGHT: Roles = frozenset({"analyst", "auditor"})
