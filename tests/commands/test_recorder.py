@@ -15,7 +15,7 @@ from eventsourcing.tests import application, persistence
 from eventsourcing.utils import Environment
 from fresh import fresh_name
 
-from commands import recorded
+from commands import read_log
 from commands.recorded import RecordedLog
 from commands.recorder import (
     KafkaAggregateRecorder,
@@ -157,7 +157,7 @@ def test_two_processes_on_one_topic_see_each_other_and_record_each_version_once(
 
 
 def test_what_is_no_longer_in_memory_is_read_from_the_log(kafka: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(recorded, "MOST_CACHED", 5)
+    monkeypatch.setattr(read_log, "MOST_CACHED", 5)
     log = RecordedLog(kafka, fresh_name("recorder"))
     for version in range(1, 51):
         log.insert([stored(version)])
