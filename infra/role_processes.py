@@ -38,6 +38,8 @@ FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name)
 FETCH_RECORDS = 200
 DEADLINES_AT_ONCE = 100
 DEADLINES_EVERY_S = 0.5
+FOLDED_WITHIN_S = 0.05
+"""What was fired is gone from the read model after this."""
 PLACES = """
 CREATE TABLE IF NOT EXISTS process_positions (
     topic       text   NOT NULL,
@@ -74,13 +76,16 @@ async def serve_processes(settings: Settings) -> None:
 
 
 class Processes:
-    """`clock` says what is due; a virtual one makes a simulated hour."""
+    """`clock` says what is due; a virtual one makes a simulated hour, in which its owner calls `fire_due`."""
 
-    def __init__(self, settings: Settings, desk: Desk, pool: Pool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: Settings, desk: Desk, pool: Pool, clock: Callable[[], datetime], *, fires: bool = True
+    ) -> None:
         args = client_args(settings)
         self._settings = settings
         self._pool = pool
         self._clock = clock
+        self._fires = fires
         self._partitions = range(settings.partitions)
         self._policy, self._keyring = Policy(), Keyring(secret(settings, "key_encryption_key"))
         self._openings = {p: Opening(p, self._keyring, self._policy) for p in self._partitions}
@@ -106,7 +111,9 @@ class Processes:
         await self._follower.start()
         await self._consumer.start()
         await self._seek()
-        self._tasks = [asyncio.create_task(self._facts()), asyncio.create_task(self._deadlines())]
+        self._tasks = [asyncio.create_task(self._facts())]
+        if self._fires:
+            self._tasks.append(asyncio.create_task(self._deadlines()))
 
     async def run(self) -> None:
         await asyncio.gather(*self._tasks, self._follower.run())
@@ -121,11 +128,8 @@ class Processes:
         await self._router.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether every fact before `ends` has been followed, and nothing is due."""
-        if any(self._done.get(place, 0) < ends[place] for place in self._places):
-            return False
-        async with self._pool.connection() as connection:
-            return not await due(connection, self._partitions, self._clock(), 1)
+        """Whether every fact before `ends` has been followed. What is due is another matter."""
+        return all(self._done.get(place, 0) >= ends[place] for place in self._places)
 
     def _learn(self, stored: Stored) -> None:
         self._openings[stored.partition].take(stored)
@@ -167,18 +171,15 @@ class Processes:
             except NotNow as later:
                 logger.info("deadlines wait", why=str(later))
                 fired = 0
-            if not fired:
-                await asyncio.sleep(DEADLINES_EVERY_S)
+            await asyncio.sleep(FOLDED_WITHIN_S if fired else DEADLINES_EVERY_S)
 
-    async def fire_due(self) -> int:
-        """Fire what is due; how many. Firing twice changes nothing."""
+    async def fire_due(self, most: int = DEADLINES_AT_ONCE) -> int:
+        """Fire what is due, the earliest first; how many. Firing twice changes nothing."""
         now = self._clock()
         async with self._pool.connection() as connection:
-            rows = await due(connection, self._partitions, now, DEADLINES_AT_ONCE)
+            rows = await due(connection, self._partitions, now, most)
         for row in rows:
             await self._fire(step_of(row), source_of(row, now), row["tenant"])
-        if rows:
-            await asyncio.sleep(0.05)  # until the read model has them gone
         return len(rows)
 
 

@@ -22,6 +22,7 @@ FARTHEST_M = 2_000.0
 """From a street; what is farther is outside the router's map."""
 TIMEOUT_S = 2.0
 RESTS_S = 5.0
+KEPT_CONNECTIONS = 8
 
 logger = structlog.get_logger()
 
@@ -30,7 +31,8 @@ class OsrmRouter:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self._rests_until_s = 0.0
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
+        limits = httpx.Limits(max_keepalive_connections=KEPT_CONNECTIONS)
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, limits=limits)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -64,21 +66,26 @@ class OsrmRouter:
             return straight(places)
 
     async def _get(self, url: str, params: Mapping[str, str]) -> httpx.Response:
-        """Once more where the server has closed a connection that it had kept: it does so after 512 requests.
+        """Again where the server has closed a connection that was kept: it does so after 512 requests.
 
         A server that was silent is not asked for some seconds: whoever waits for it would hold up everybody else.
         """
         if monotonic() < self._rests_until_s:
             raise httpx.ConnectError("the router was silent a moment ago")
         try:
-            try:
-                answer = await self._client.get(url, params=params)
-            except httpx.RemoteProtocolError:
-                answer = await self._client.get(url, params=params)
+            answer = await self._asked(url, params)
         except httpx.TransportError:
             self._rests_until_s = monotonic() + RESTS_S
             raise
         return answer.raise_for_status()
+
+    async def _asked(self, url: str, params: Mapping[str, str]) -> httpx.Response:
+        for _ in range(KEPT_CONNECTIONS):
+            try:
+                return await self._client.get(url, params=params)
+            except httpx.RemoteProtocolError:
+                continue  # a connection that was kept, and closed over there meanwhile
+        return await self._client.get(url, params=params)
 
     async def _table(self, places: Sequence[Location], goal: Location) -> list[float | None]:
         points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in (*places, goal))
