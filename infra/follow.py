@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.record import Stored, Unreadable
+from schemas.record import Stored, Unreadable, stored_of
 
 logger = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class Follower:
             fetched = await self._consumer.getmany(timeout_ms=500)
             for place, records in fetched.items():
                 for r in records:
-                    self._took(Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers))
+                    self._took(stored_of(r))
                 self._taken[place] = await self._consumer.position(place)
 
     def _took(self, stored: Stored) -> None:

@@ -24,7 +24,7 @@ from infra.sending import Sending
 from infra.settings import Settings
 from projections.deadlines import due
 from schemas.keyring import Keyring
-from schemas.record import Stored
+from schemas.record import Stored, stored_of
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, KEYS, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
@@ -184,4 +184,4 @@ class Processes:
 
 
 def records(fetched: Sequence[Any]) -> list[Stored]:
-    return [Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers) for r in fetched]
+    return [stored_of(r) for r in fetched]

@@ -18,7 +18,7 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.geo import ObservedFix
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
-from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of
+from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
 from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.partition import Draft
@@ -170,7 +170,7 @@ class SignalLog:
             consumer.seek(place, stands.next_offset)
             while await consumer.position(place) < end:
                 for r in (await consumer.getmany(place, timeout_ms=200)).get(place, []):
-                    stands.take(Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers))
+                    stands.take(stored_of(r))
         finally:
             await consumer.stop()
 

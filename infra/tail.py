@@ -19,7 +19,7 @@ from infra.kafka import client_args
 from infra.observability import quiet
 from infra.settings import Settings, WrongSetting, load_settings
 from schemas.message import Personal
-from schemas.record import Stored, Unreadable, envelope_of, event_of
+from schemas.record import Stored, Unreadable, envelope_of, event_of, stored_of
 from schemas.topics import FIXES, HISTORY, SIGNALS
 
 TOLD_BY_DEFAULT = (*HISTORY, SIGNALS)
@@ -162,7 +162,7 @@ def by_time(fetched: Mapping[TopicPartition, Sequence[Any]]) -> list[Any]:
 
 def line_of(record: Any, tenant: str | None) -> Line | None:
     """None for what no one asked for: control records, other tenants' records."""
-    stored = Stored(record.topic, record.partition, record.offset, record.key, record.value, record.headers)
+    stored = stored_of(record)
     if stored.is_control or (tenant is not None and stored.header("tenant") != tenant):
         return None
     return told(stored)

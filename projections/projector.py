@@ -26,7 +26,7 @@ from projections.model import (
 )
 from projections.tables import FOLD_LOCK, positions, rebuilds
 from schemas import catalog
-from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of, whole_commands
+from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of, stored_of, whole_commands
 
 FETCH_RECORDS = 2_000
 FETCH_WAIT_MS = 100
@@ -177,7 +177,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         moves: dict[Place, int] = {}
         for partition, records in fetched.items():
             place = (partition.topic, partition.partition)
-            ready, after = await self._ready(place, [stored(record) for record in records])
+            ready, after = await self._ready(place, [stored_of(record) for record in records])
             facts += ready
             if after is not None:
                 moves[place] = after
@@ -311,10 +311,6 @@ def group_of(name: str, topics: Sequence[str]) -> str:
     """One for each set of topics: a static member that comes back gets its old assignment, of topics that it may no
     longer follow, and could not start. Its places are in Postgres, so nothing is lost with the old group."""
     return f"{name}.{sha256(' '.join(topics).encode()).hexdigest()[:8]}"
-
-
-def stored(record: Any) -> Stored:
-    return Stored(record.topic, record.partition, record.offset, record.key, record.value, record.headers)
 
 
 async def load_parked(connection: AsyncConnection, model: ReadModel) -> Parked:

@@ -38,7 +38,7 @@ from projections.model import (
 from projections.projector import park
 from projections.tables import FOLD_LOCK, MIGRATION_LOCK, live_version, make_table, positions, show
 from schemas import catalog
-from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of
+from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of, stored_of
 
 FETCH_RECORDS = 5_000
 COMPARED_ROWS = 2_000
@@ -196,7 +196,7 @@ class Filling:
                 raise RebuildRefused(f"{self.model.name}: the log did not come for {STALLED_AFTER_S:.0f} s: {left}")
 
     async def _take(self, records: Sequence[Any]) -> None:
-        stored = (Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers) for r in records)
+        stored = (stored_of(r) for r in records)
         facts = [fact for each in stored for fact in [self._fact(each)] if fact is not None]
         if not facts:
             return

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -91,6 +92,11 @@ class Stored(msgspec.Struct, frozen=True):
     @property
     def is_control(self) -> bool:
         return any(header == "control" for header, _ in self.headers)
+
+
+def stored_of(record: Any) -> Stored:
+    """A record as a Kafka consumer gives it."""
+    return Stored(record.topic, record.partition, record.offset, record.key, record.value, record.headers)
 
 
 class Unreadable(ValueError):

@@ -18,7 +18,7 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from schemas.record import Stored
+from schemas.record import Stored, stored_of
 
 FETCH_WAIT_MS = 50
 """Faust's own 1,500 would be the delay of a quiet stream."""
@@ -128,7 +128,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 continue  # fetched before our seek
             end = assignment.state_value(raw).position
             batches[place] = [
-                Batch(raw.topic, raw.partition, self.at[place], end, self.epochs[place], [stored(r) for r in records])
+                Batch(
+                    raw.topic, raw.partition, self.at[place], end, self.epochs[place], [stored_of(r) for r in records]
+                )
             ]
             self.at[place] = end
         return batches
@@ -325,7 +327,3 @@ def credentials(client_args: Mapping[str, Any]) -> Any:
         password=client_args["sasl_plain_password"],
         ssl_context=context,
     )
-
-
-def stored(record: Any) -> Stored:
-    return Stored(record.topic, record.partition, record.offset, record.key, record.value, record.headers)

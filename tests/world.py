@@ -16,7 +16,7 @@ from schemas.directory import CreateOutlet, CreateTenant
 from schemas.geo import Location
 from schemas.keyring import Keyring
 from schemas.message import Command, TenantSlug
-from schemas.record import GENESIS, Stored, verified
+from schemas.record import GENESIS, Stored, stored_of, verified
 from schemas.task import CreateTask, NewContact, NewStop
 from schemas.topics import TOPICS
 
@@ -112,8 +112,8 @@ async def records(kafka: str, topic: str) -> list[Stored]:
     ends = await consumer.end_offsets(places)
     found: list[Stored] = []
     while any([await consumer.position(place) < ends[place] for place in places]):
-        for place, fetched in (await consumer.getmany(timeout_ms=200)).items():
-            found += [Stored(place.topic, place.partition, r.offset, r.key, r.value, r.headers) for r in fetched]
+        for fetched in (await consumer.getmany(timeout_ms=200)).values():
+            found += [stored_of(r) for r in fetched]
     await consumer.stop()
     return found
 

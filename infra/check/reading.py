@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.check.finding import NotJudged
-from schemas.record import Stored
+from schemas.record import Stored, stored_of
 
 STALLED_AFTER_S = 30.0
 """Without a record for so long the log cannot be read to its end."""
@@ -64,7 +64,7 @@ async def one_partition(
         records = (await consumer.getmany(place, timeout_ms=200)).get(place, [])
         for r in records:
             if r.offset < end:
-                yield Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers)
+                yield stored_of(r)
         if records:
             came_s = monotonic()
         elif monotonic() - came_s > stalled_after_s:

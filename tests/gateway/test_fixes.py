@@ -18,7 +18,7 @@ from infra.frame_log import KafkaFrameLog
 from schemas.fixes import MAX_BATCH, FixFrame, HeldFix, NewFix, fixes_of, frames_of
 from schemas.message import DeviceId, Source, TenantSlug
 from schemas.position import vector
-from schemas.record import Stored, envelope_of, event_of
+from schemas.record import envelope_of, event_of, stored_of
 from schemas.rider import DeviceBound, DeviceUnbound
 from schemas.topics import FIXES
 
@@ -174,7 +174,7 @@ async def test_accepted_frames_stand_on_the_log_where_the_answer_says(world: Wor
     while len(records) < 2:
         records += (await consumer.getmany(timeout_ms=500)).get(TopicPartition(*place), [])
     await consumer.stop()
-    stored = [Stored(r.topic, r.partition, r.offset, r.key, r.value, r.headers) for r in records]
+    stored = [stored_of(r) for r in records]
     assert [envelope_of(each).tenant for each in stored] == [world.tenant, world.tenant]
     assert all(isinstance(event_of(each, None), FixFrame) for each in stored)
     assert place[1] < PARTITIONS

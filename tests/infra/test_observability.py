@@ -90,7 +90,7 @@ async def test_what_a_library_says_of_a_lost_failure_quotes_nothing(logged):
     await asyncio.wait([task])
     context = {"message": "Task exception was never retrieved", "exception": task.exception(), "task": task}
     asyncio.get_running_loop().default_exception_handler(context)
-    logging.getLogger("some.library").error("cannot send %s", NAME, exc_info=task.exception())
+    logging.getLogger("some.package").error("cannot send %s", NAME, exc_info=task.exception())
     unnamed(logged())
 
 
