@@ -13,25 +13,20 @@ since there is no key here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Event as Signal
 from typing import Any, NoReturn
-from uuid import UUID
 
 from eventsourcing.persistence import (
     AggregateRecorder,
     ApplicationRecorder,
     InfrastructureFactory,
-    InfrastructureFactoryError,
-    ListenNotifySubscription,
     Mapper,
-    Notification,
     ProcessRecorder,
     ProgrammingError,
     StoredEvent,
-    Subscription,
     TrackingRecorder,
 )
 
+from commands.log_reader import ApplicationReader, bootstrap_of
 from commands.read_log import ReadLog
 from schemas import catalog
 from schemas.message import Event
@@ -57,6 +52,9 @@ class HistoryLog(ReadLog):
             return None
         return StoredEvent(record.key.decode(), int(headers["version"]), kind, record.value)
 
+    def _took(self, record: Any, place: int | None) -> None:
+        """Nothing but events is known of it."""
+
 
 class HistoryMapper(Mapper[Any]):
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
@@ -67,58 +65,9 @@ class HistoryMapper(Mapper[Any]):
         raise ProgrammingError(READ_ONLY)
 
 
-class HistoryRecorder(ApplicationRecorder):
-    def __init__(self, log: HistoryLog) -> None:
-        self.log = log
-
+class HistoryRecorder(ApplicationReader):
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> NoReturn:
         raise ProgrammingError(READ_ONLY)
-
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        return self.log.select(originator_id, gt, lte, desc, limit)
-
-    def select_notifications(
-        self,
-        start: int | None,
-        limit: int,
-        stop: int | None = None,
-        topics: Sequence[str] = (),
-        *,
-        inclusive_of_start: bool = True,
-    ) -> Sequence[Notification]:
-        first = 1 if start is None else start if inclusive_of_start else start + 1
-        found = self.log.notifications(first, stop, limit, topics)
-        return [Notification(e.originator_id, e.originator_version, e.topic, e.state, number) for number, e in found]
-
-    def max_notification_id(self) -> int | None:
-        return self.log.newest()
-
-    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
-        return HistorySubscription(recorder=self, gt=gt, topics=topics)
-
-    def listen(self, signal: Signal) -> None:
-        self.log.listen(signal)
-
-    def unlisten(self, signal: Signal) -> None:
-        self.log.unlisten(signal)
-
-
-class HistorySubscription(ListenNotifySubscription[HistoryRecorder]):
-    def __init__(self, recorder: HistoryRecorder, gt: int | None = None, topics: Sequence[str] = ()) -> None:
-        super().__init__(recorder=recorder, gt=gt, topics=topics)
-        self._recorder.listen(self._has_been_notified)
-
-    def stop(self) -> None:
-        super().stop()
-        self._recorder.unlisten(self._has_been_notified)
 
 
 class HistoryFactory(InfrastructureFactory[TrackingRecorder]):
@@ -132,11 +81,8 @@ class HistoryFactory(InfrastructureFactory[TrackingRecorder]):
     def application_recorder(self) -> ApplicationRecorder:
         """Raises InfrastructureFactoryError where Kafka is not named."""
         if self._log is None:
-            bootstrap = self.env.get("KAFKA_BOOTSTRAP_SERVERS")
-            if not bootstrap:
-                raise InfrastructureFactoryError("KAFKA_BOOTSTRAP_SERVERS is not set: host:port[,host:port] is needed")
             topic, partition = self.env.get("HISTORY_TOPIC") or TASK.name, self.env.get("HISTORY_PARTITION") or "0"
-            self._log = HistoryLog(bootstrap, topic, int(partition))
+            self._log = HistoryLog(bootstrap_of(self.env), topic, int(partition))
         return HistoryRecorder(self._log)
 
     def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:

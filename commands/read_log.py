@@ -5,6 +5,7 @@ is in memory, and the state of the latest ones.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -32,7 +33,7 @@ class Known(msgspec.Struct):
     places: dict[str, dict[int, int]] = {}
 
 
-class ReadLog:
+class ReadLog(ABC):
     """`bootstrap` is host:port[,host:port]. Raises OperationalError where Kafka does not answer in time."""
 
     def __init__(self, bootstrap: str, topic: str, partition: int = 0) -> None:
@@ -50,10 +51,11 @@ class ReadLog:
 
     # What a kind of log says of itself
 
+    @abstractmethod
     def event_of(self, record: Any) -> StoredEvent | None:
         """None for what is no event."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _took(self, record: Any, place: int | None) -> None:
         """Called with each record once it is known; the place of an event."""
 

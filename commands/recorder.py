@@ -11,109 +11,53 @@ the others see, and the same version of the same aggregate is recorded once.
 """
 
 from collections.abc import Sequence
-from threading import Event
 from typing import Any
-from uuid import UUID
 
 from eventsourcing.persistence import (
     AggregateRecorder,
     ApplicationRecorder,
     InfrastructureFactory,
-    InfrastructureFactoryError,
-    ListenNotifySubscription,
-    Notification,
     ProcessRecorder,
     StoredEvent,
-    Subscription,
     Tracking,
     TrackingRecorder,
 )
 from eventsourcing.utils import Environment, EnvType, resolve_topic
 
+from commands.log_reader import AggregateReader, ApplicationReader, LogReader, bootstrap_of
 from commands.recorded import RecordedLog
 
 
-class KafkaRecorder:
+class Recording(LogReader):
+    """Writes, too."""
+
     def __init__(self, log: RecordedLog) -> None:
-        self.log = log
+        super().__init__(log)
+        self.recorded = log
 
 
-class KafkaAggregateRecorder(KafkaRecorder, AggregateRecorder):
+class KafkaAggregateRecorder(Recording, AggregateReader):
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        self.log.insert(stored_events)
+        self.recorded.insert(stored_events)
         return None
 
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        return self.log.select(originator_id, gt, lte, desc, limit)
 
-
-class KafkaApplicationRecorder(KafkaAggregateRecorder, ApplicationRecorder):
+class KafkaApplicationRecorder(Recording, ApplicationReader):
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        return self.log.insert(stored_events)
-
-    def select_notifications(
-        self,
-        start: int | None,
-        limit: int,
-        stop: int | None = None,
-        topics: Sequence[str] = (),
-        *,
-        inclusive_of_start: bool = True,
-    ) -> Sequence[Notification]:
-        first = 1 if start is None else start if inclusive_of_start else start + 1
-        return [
-            Notification(
-                id=number,
-                originator_id=event.originator_id,
-                originator_version=event.originator_version,
-                topic=event.topic,
-                state=event.state,
-            )
-            for number, event in self.log.notifications(first, stop, limit, topics)
-        ]
-
-    def max_notification_id(self) -> int | None:
-        return self.log.newest()
-
-    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
-        return KafkaSubscription(recorder=self, gt=gt, topics=topics)
-
-    def listen(self, event: Event) -> None:
-        self.log.listen(event)
-
-    def unlisten(self, event: Event) -> None:
-        self.log.unlisten(event)
+        return self.recorded.insert(stored_events)
 
 
-class KafkaSubscription(ListenNotifySubscription[KafkaApplicationRecorder]):
-    def __init__(self, recorder: KafkaApplicationRecorder, gt: int | None = None, topics: Sequence[str] = ()) -> None:
-        super().__init__(recorder=recorder, gt=gt, topics=topics)
-        self._recorder.listen(self._has_been_notified)
-
-    def stop(self) -> None:
-        super().stop()
-        self._recorder.unlisten(self._has_been_notified)
-
-
-class KafkaTrackingRecorder(KafkaRecorder, TrackingRecorder):
+class KafkaTrackingRecorder(Recording, TrackingRecorder):
     def insert_tracking(self, tracking: Tracking) -> None:
-        self.log.insert([], tracking)
+        self.recorded.insert([], tracking)
 
     def max_tracking_id(self, application_name: str) -> int | None:
-        return self.log.tracked(application_name)
+        return self.recorded.tracked(application_name)
 
 
 class KafkaProcessRecorder(KafkaTrackingRecorder, KafkaApplicationRecorder, ProcessRecorder):
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        return self.log.insert(stored_events, kwargs.get("tracking"))
+        return self.recorded.insert(stored_events, kwargs.get("tracking"))
 
 
 class KafkaFactory(InfrastructureFactory[KafkaTrackingRecorder]):
@@ -150,12 +94,9 @@ class KafkaFactory(InfrastructureFactory[KafkaTrackingRecorder]):
 
     def _log(self, suffix: str = "") -> RecordedLog:
         """One for each topic. Raises InfrastructureFactoryError where Kafka is not named."""
-        bootstrap = self.env.get("KAFKA_BOOTSTRAP_SERVERS")
-        if not bootstrap:
-            raise InfrastructureFactoryError("KAFKA_BOOTSTRAP_SERVERS is not set: host:port[,host:port] is needed")
         topic = (self.env.get("KAFKA_TOPIC") or self.env.name.lower() or "eventsourcing") + suffix
         if topic not in self._logs:
-            self._logs[topic] = RecordedLog(bootstrap, topic, int(self.env.get("KAFKA_REPLICATION") or 1))
+            self._logs[topic] = RecordedLog(bootstrap_of(self.env), topic, int(self.env.get("KAFKA_REPLICATION") or 1))
         return self._logs[topic]
 
 
