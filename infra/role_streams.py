@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
@@ -71,7 +71,6 @@ class Streams:
         self._keys = Follower(args, [KEYS.name], self._learn_key)
         self._facts = Follower(args, [DIRECTORY.name, FLEET.name], self._learn)
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
-        self._ends = AIOKafkaConsumer(**args, enable_auto_commit=False)
         self._router = OsrmRouter(settings.osrm)
         self._telemetry = Telemetry(
             Store(pool),
@@ -86,7 +85,6 @@ class Streams:
     async def start(self) -> None:
         await Store(self._pool).make()
         await self._producer.start()
-        await self._ends.start()
         await self._keys.start()
         await self._facts.start()
         await self._source.start()
@@ -104,17 +102,14 @@ class Streams:
         await self._telemetry.close()
         await self._facts.stop()
         await self._keys.stop()
-        await self._ends.stop()
         await self._producer.stop()
         await self._router.close()
 
-    async def caught_up(self, ends: Mapping[TopicPartition, int] | None = None) -> bool:
+    async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether every frame before `ends` is folded, and every fact is known by which the next one will be."""
         if not (await self._keys.caught_up(ends) and await self._facts.caught_up(ends)):
             return False
         places = [TopicPartition(FIXES.name, p) for p in range(self._settings.partitions)]
-        if ends is None:
-            ends = await self._ends.end_offsets(places)
         done = self._telemetry.places_done
         return all(done.get(place.partition, -1) >= ends[place] for place in places)
 

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,28 +79,36 @@ async def started(
         made = await set_up_log(settings, client_args(settings), outside=outside)
         stage.note = f"{len(made)} made" if made else ""
     roles = (*STARTED_BY_UP, *(STARTED_WITH_DEMO if demo else ()))
-    books = Bookkeeper(client_args(settings), settings.partitions, settings.data / "journals")
-    if demo:
-        await books.start()
-    try:
+    async with pulse_of(settings, stages) if demo else nullcontext() as beat:
         with stages.stage("Ready"):
             await supervisor.start(**{role: RoleProcess(role, settings, logs) for role in roles})
             publish(settings.data, endpoints(settings))
             await ready(supervisor, address(settings))
         for said in welcome(settings, address(settings), demo):
             stages.say(said)
-        beating = asyncio.create_task(Pulse(settings, books, stages.console).beat()) if demo else None
-        if beating is not None:
-            beating.add_done_callback(lambda pulse: pulse_ended(pulse, stages))
-        try:
-            await supervisor.watch(stopped)
-        finally:
-            if beating is not None:
-                beating.cancel()
-                await asyncio.gather(beating, return_exceptions=True)
+        if beat is not None:
+            beat()
+        await supervisor.watch(stopped)
+
+
+@asynccontextmanager
+async def pulse_of(settings: Settings, stages: Stages) -> AsyncIterator[Callable[[], None]]:
+    """Keeps the books of the play from here on; how it goes is told from when what is given is called."""
+    books = Bookkeeper(client_args(settings), settings.partitions, settings.data / "journals")
+    beating: list[asyncio.Task[None]] = []
+
+    def beat() -> None:
+        beating.append(asyncio.create_task(Pulse(settings, books, stages.console).beat()))
+        beating[0].add_done_callback(lambda pulse: pulse_ended(pulse, stages))
+
+    await books.start()
+    try:
+        yield beat
     finally:
-        if demo:
-            await books.stop()
+        for pulse in beating:
+            pulse.cancel()
+        await asyncio.gather(*beating, return_exceptions=True)
+        await books.stop()
 
 
 def pulse_ended(pulse: asyncio.Task[None], stages: Stages) -> None:

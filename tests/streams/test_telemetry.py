@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from fresh import fresh_name
 from psycopg_pool import AsyncConnectionPool
 from pydantic import SecretStr
@@ -15,6 +15,7 @@ from world import HOME, KEK, PARTITIONS, World, now, records, verify_chain
 
 from commands.owners import Shards
 from commands.shard import IDLE_HEARTBEAT_S
+from infra.check.reading import ends_of
 from infra.role_streams import Streams
 from infra.settings import Settings, load_settings
 from infra.signal_log import SignalLog
@@ -37,7 +38,7 @@ from schemas.rider import (
     StartShift,
 )
 from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
-from schemas.topics import FIXES, FLEET, SIGNALS
+from schemas.topics import DIRECTORY, FIXES, FLEET, KEYS, SIGNALS
 from streams.telemetry.partition import Draft, Partition
 from streams.telemetry.store import Store
 from streams.telemetry.work import Opened, Telemetry
@@ -80,6 +81,18 @@ async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 30.0) ->
     async with asyncio.timeout(within_s):
         while not await holds():  # noqa: ASYNC110 - what is waited for happens elsewhere
             await asyncio.sleep(0.02)
+
+
+async def folded(streams: Streams, ride: "Ride") -> None:
+    """Whatever stands on the log, also what comes while it is waited."""
+    args = {"bootstrap_servers": ride.world.kafka}
+    topics = [topic.name for topic in (KEYS, DIRECTORY, FLEET, FIXES)]
+
+    async def caught_up() -> bool:
+        ends = await ends_of(args, topics, PARTITIONS)
+        return await streams.caught_up({TopicPartition(*place): end for place, end in ends.items()})
+
+    await until(caught_up)
 
 
 class Ride:
@@ -195,7 +208,7 @@ async def test_a_rider_is_seen_where_the_latest_fix_was_whatever_came_last(ride,
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(1, AWAY), ride.fix(2, HOME))
         await ride.tell(ride.fix(0, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     [(lat, lon, seen)] = await rows(pool, "SELECT lat, lon, observed_at FROM live_map WHERE rider_id = %s", ride.rider)
     assert (lat, lon, seen) == (HOME.lat, HOME.lon, ride.at(2))
 
@@ -203,7 +216,7 @@ async def test_a_rider_is_seen_where_the_latest_fix_was_whatever_came_last(ride,
 async def test_entering_and_leaving_a_fence_is_told_once_and_the_chain_holds(ride, settings, pool):
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME), ride.fix(2, HOME), ride.fix(3, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     entered, exited = await ride.crossings()
     assert isinstance(entered, GeofenceEntered)
     assert isinstance(exited, GeofenceExited)
@@ -214,7 +227,7 @@ async def test_entering_and_leaving_a_fence_is_told_once_and_the_chain_holds(rid
 async def test_the_place_of_a_crossing_is_sealed_under_the_riders_key(ride, settings, pool):
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     [stored] = await ride.signals()
     keyring: Keyring = ride.shards._keyring
     unseal = keyring.unsealer(stored.partition, ride.world.tenant, ride.rider)
@@ -226,9 +239,9 @@ async def test_the_place_of_a_crossing_is_sealed_under_the_riders_key(ride, sett
 async def test_a_late_fix_corrects_what_was_told(ride, settings, pool):
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME), ride.fix(5, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
         await ride.tell(ride.fix(3, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     told = await ride.signals()
     _, exited, corrected = await ride.crossings()
     assert isinstance(corrected, GeofenceTransitionCorrected)
@@ -245,7 +258,7 @@ async def test_what_cannot_count_is_put_aside_with_its_reason(ride, settings, po
             ride.fix(21, Location(lat=60, lon=24)),
             HeldFix("phone", ride.rider, NewFix(observed_at=ride.at(22), lat=91, lon=0)),
         )
-        await until(streams.caught_up)
+        await folded(streams, ride)
     aside = await rows(
         pool, "SELECT reason, device_id FROM quarantine WHERE tenant = %s ORDER BY reason", ride.world.tenant
     )
@@ -265,7 +278,7 @@ async def test_a_frame_that_nobody_can_read_is_buried_and_the_rest_goes_on(ride,
         poison = await producer.send_and_wait(FIXES.name, b"no frame", partition=partition_of(ride.rider, PARTITIONS))
         await producer.stop()
         await ride.tell(ride.fix(1, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     assert await rows(pool, "SELECT device_id FROM live_map WHERE rider_id = %s", ride.rider) == [("phone",)]
     dead = await records(ride.world.kafka, "logistics.dead")
     key = f"{FIXES.name}/{poison.partition}@{poison.offset}".encode()
@@ -276,7 +289,7 @@ async def test_a_crash_between_signal_and_row_tells_nothing_twice(ride, settings
     crashes = crash_between(ride, monkeypatch)
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME), ride.fix(2, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     assert crashes == ["crashed"]
     told = [(event_of(stored, None), stored.header("ce_id")) for stored in await ride.signals()]
     assert [type(event).__name__ for event, _ in told] == ["GeofenceEntered", "GeofenceExited"]
@@ -294,7 +307,7 @@ async def test_a_forecast_is_told_once_though_the_fixes_come_in_other_fetches_af
     crashes = crash_between(ride, monkeypatch, another_fix)
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(30.05, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     assert crashes == ["crashed"]
     assert len(await ride.forecasts()) == 1
 
@@ -309,12 +322,12 @@ async def test_a_crossing_that_follows_no_more_after_a_crash_is_taken_back(ride,
 
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
         crashes = crash_between(ride, monkeypatch, move_the_fence)
         await ride.tell(ride.fix(1, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
         await ride.tell(ride.fix(2, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     assert crashes == ["crashed"]
     entered, withdrawn = await ride.signals()
     correction = event_of(withdrawn, None)
@@ -341,10 +354,10 @@ async def test_a_database_that_is_away_for_a_while_leaves_no_fix_unfolded(ride, 
     monkeypatch.setattr(Store, "places", placing)
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
         away.extend(["away"] * 4)
         await ride.tell(ride.fix(1, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     assert away == []
     assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered"]
 
@@ -352,9 +365,9 @@ async def test_a_database_that_is_away_for_a_while_leaves_no_fix_unfolded(ride, 
 async def test_a_fix_after_a_pause_of_months_goes_on(ride, settings, pool):
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(-60 * 24 * 60, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
         await ride.tell(ride.fix(0, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered"]
 
 
@@ -372,9 +385,9 @@ async def test_what_nobody_can_read_stops_nobody_who_follows(lone_world, setting
         await producer.send_and_wait(FLEET.name, b"\x00\x00\x00\x27\x10xx", partition=other, headers=headers)
         await producer.stop()
         await ride.give_a_stop()
-        await until(streams.caught_up)
+        await folded(streams, ride)
         await ride.tell(ride.fix(30.05, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
         assert not running.done()
         running.cancel()
     assert len(await ride.forecasts()) == 1
@@ -413,10 +426,10 @@ async def test_a_partition_that_went_to_another_worker_does_not_keep_the_others_
 async def test_another_worker_goes_on_where_the_first_stopped(ride, settings, pool):
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(2, HOME), ride.fix(1, HOME), ride.fix(3, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered", "GeofenceExited"]
     assert await rows(pool, "SELECT reason FROM quarantine WHERE tenant = %s", ride.world.tenant) == [("duplicate",)]
 
@@ -424,12 +437,12 @@ async def test_another_worker_goes_on_where_the_first_stopped(ride, settings, po
 async def test_without_its_tables_the_stream_folds_the_log_again_and_tells_nothing_new(ride, settings, pool):
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME), ride.fix(2, AWAY))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     before = [stored.header("ce_id") for stored in await ride.signals()]
     async with pool.connection() as connection:
         await connection.execute("TRUNCATE stream_places, stream_riders, live_map, quarantine")
     async with streaming(settings, pool) as streams:
-        await until(streams.caught_up)
+        await folded(streams, ride)
     assert [stored.header("ce_id") for stored in await ride.signals()] == before
     assert len(await rows(pool, "SELECT 1 FROM live_map WHERE rider_id = %s", ride.rider)) == 1
 
@@ -439,7 +452,7 @@ async def test_a_rider_with_a_stop_ahead_gets_a_forecast_by_road(ride, settings,
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(30.05, HOME))
         await ride.tell(ride.fix(30.5, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     [forecast] = await ride.forecasts()
     assert (forecast.task_id, forecast.stop_id, forecast.source, forecast.model) == (task, "stop-2", "osrm", "factor-1")
     assert ride.at(30) < forecast.p10 < forecast.p50 < forecast.p90
@@ -450,5 +463,5 @@ async def test_a_fix_from_before_the_stop_foretells_nothing_of_it(ride, settings
     await ride.give_a_stop()
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(5, HOME))
-        await until(streams.caught_up)
+        await folded(streams, ride)
     assert await ride.forecasts() == []
