@@ -9,7 +9,7 @@ import msgspec
 from schemas import catalog
 from schemas.codec import plain
 from schemas.message import Event, Source
-from schemas.record import Envelope, Stored
+from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
 
 SQL_TYPES = {
     str: "text",
@@ -30,6 +30,12 @@ class Fact(msgspec.Struct, frozen=True):
     source: Source
     envelope: Envelope
     stored: Stored
+
+
+def fact_of(stored: Stored) -> Fact:
+    """Raises Unreadable."""
+    envelope = envelope_of(stored)
+    return Fact(event_of(stored, None), source_of(envelope, stored), envelope, stored)
 
 
 class ReadModel(msgspec.Struct, frozen=True, kw_only=True):

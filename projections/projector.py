@@ -12,21 +12,12 @@ from prometheus_client import Counter, Gauge, Histogram
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg_pool import AsyncConnectionPool
 
-from projections.folding import Parked, folded, touched
-from projections.model import (
-    Fact,
-    ReadModel,
-    delete_sql,
-    key_of,
-    key_parameters,
-    parameters,
-    row_of,
-    select_sql,
-    upsert_sql,
-)
+from projections.folding import Parked
+from projections.model import Fact, ReadModel, fact_of
+from projections.rows import fold_into
 from projections.tables import FOLD_LOCK, positions, rebuilds
 from schemas import catalog
-from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of, stored_of, whole_commands
+from schemas.record import Stored, Unreadable, stored_of, whole_commands
 
 FETCH_RECORDS = 2_000
 FETCH_WAIT_MS = 100
@@ -216,8 +207,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         if record.is_control or record.header("ce_type") not in catalog.TYPES:
             return None
         try:
-            envelope = envelope_of(record)
-            return Fact(event_of(record, None), source_of(envelope, record), envelope, record)
+            return fact_of(record)
         except Unreadable as unreadable:
             await self._dead(record, unreadable.reason)
             return None
@@ -253,16 +243,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         ]
         if not mine:
             return
-        rows = {}
-        keys = touched(model, mine, parked)
-        if keys:
-            await cursor.execute(select_sql(model, model.physical), key_parameters(model, keys))
-            rows = {key_of(model, row): row for row in [row_of(model, c) for c in await cursor.fetchall()]}
-        kept, gone = folded(model, mine, rows, parked)
-        if kept:
-            await cursor.execute(upsert_sql(model, model.physical), parameters(model, kept.values()))
-        if gone:
-            await cursor.execute(delete_sql(model, model.physical), key_parameters(model, gone))
+        await fold_into(cursor, model, model.physical, mine, parked)
         for fact, reason in parked.fresh:
             await park(cursor, model, fact, reason)
 

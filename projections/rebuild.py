@@ -18,27 +18,16 @@ from typing import Any
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from psycopg import AsyncConnection, OperationalError
+from psycopg import AsyncConnection, AsyncCursor, OperationalError
 from psycopg.errors import LockNotAvailable
 
 from projections.folding import Parked, folded, touched
-from projections.model import (
-    Fact,
-    ReadModel,
-    delete_sql,
-    key_of,
-    key_parameters,
-    parameters,
-    quoted,
-    row_of,
-    select_sql,
-    stored_value,
-    upsert_sql,
-)
+from projections.model import Fact, ReadModel, fact_of, quoted, stored_value
 from projections.projector import park
+from projections.rows import load, write
 from projections.tables import FOLD_LOCK, MIGRATION_LOCK, live_version, make_table, positions, show
 from schemas import catalog
-from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of, stored_of
+from schemas.record import Stored, Unreadable, stored_of
 
 FETCH_RECORDS = 5_000
 COMPARED_ROWS = 2_000
@@ -200,14 +189,11 @@ class Filling:
         facts = [fact for each in stored for fact in [self._fact(each)] if fact is not None]
         if not facts:
             return
-        async with self._connection.transaction():
-            rows = await self._rows(touched(self.model, facts, self._parked))
+        async with self._connection.transaction(), self._connection.cursor() as cursor:
+            rows = await load(cursor, self.model, self.table, touched(self.model, facts, self._parked))
             kept, gone = folded(self.model, facts, rows, self._parked)
-            await self._copy([row for key, row in kept.items() if key not in rows])
-            if known := [row for key, row in kept.items() if key in rows]:
-                await self._connection.execute(upsert_sql(self.model, self.table), parameters(self.model, known))
-            if gone:
-                await self._connection.execute(delete_sql(self.model, self.table), key_parameters(self.model, gone))
+            await self._copy(cursor, [row for key, row in kept.items() if key not in rows])
+            await write(cursor, self.model, self.table, [row for key, row in kept.items() if key in rows], gone)
         self.events += len(facts)
         self.parked += self._parked.fresh
         self._parked.fresh.clear()
@@ -217,23 +203,15 @@ class Filling:
         if stored.is_control or stored.header("ce_type") not in self._types:
             return None
         try:
-            envelope = envelope_of(stored)
-            return Fact(event_of(stored, None), source_of(envelope, stored), envelope, stored)
+            return fact_of(stored)
         except Unreadable:
             return None
 
-    async def _rows(self, keys: Sequence[Any]) -> dict[Any, Any]:
-        if not keys:
-            return {}
-        cursor = await self._connection.execute(select_sql(self.model, self.table), key_parameters(self.model, keys))
-        rows = [row_of(self.model, columns) for columns in await cursor.fetchall()]
-        return {key_of(self.model, row): row for row in rows}
-
-    async def _copy(self, rows: Sequence[Any]) -> None:
+    async def _copy(self, cursor: AsyncCursor[Any], rows: Sequence[Any]) -> None:
         """Those that were not there before: COPY is several times as fast as an upsert."""
         columns = self.model.columns()
         statement = f"COPY {self.table} ({quoted(columns)}) FROM STDIN".encode()
-        async with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+        async with cursor.copy(statement) as copy:
             for row in rows:
                 await copy.write_row([stored_value(getattr(row, name), kind) for name, kind in columns.items()])
 

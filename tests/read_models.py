@@ -6,21 +6,12 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from projections.folding import Parked, folded, touched
-from projections.model import (
-    Fact,
-    ReadModel,
-    delete_sql,
-    key_of,
-    key_parameters,
-    parameters,
-    row_of,
-    select_sql,
-    upsert_sql,
-)
+from projections.folding import Parked
+from projections.model import ReadModel, fact_of
 from projections.models import MODELS
+from projections.rows import fold_into
 from projections.tables import migrate
-from schemas.record import Stored, envelope_of, event_of, source_of
+from schemas.record import Stored
 
 MOVE = """
 INSERT INTO projection_positions VALUES (%s, %s, %s, %s, %s)
@@ -52,21 +43,9 @@ class ReadModels:
         self._folded[model.name] = len(self._log)
         facts = [fact_of(stored) for stored in fresh if stored.topic in model.topics]
         parked = Parked()
-        rows = {}
-        if keys := touched(model, facts, parked):
-            cursor = await connection.execute(select_sql(model, model.physical), key_parameters(model, keys))
-            rows = {key_of(model, row): row for row in [row_of(model, c) for c in await cursor.fetchall()]}
-        kept, gone = folded(model, facts, rows, parked)
+        async with connection.cursor() as cursor:
+            await fold_into(cursor, model, model.physical, facts, parked)
         assert not parked.fresh, parked.fresh
-        if kept:
-            await connection.execute(upsert_sql(model, model.physical), parameters(model, kept.values()))
-        if gone:
-            await connection.execute(delete_sql(model, model.physical), key_parameters(model, gone))
         for fact in facts:
             place = (model.name, model.version, fact.stored.topic, fact.stored.partition)
             await connection.execute(MOVE, (*place, fact.stored.offset + 1))
-
-
-def fact_of(stored: Stored) -> Fact:
-    envelope = envelope_of(stored)
-    return Fact(event_of(stored, None), source_of(envelope, stored), envelope, stored)

@@ -7,28 +7,18 @@ temporary table, so that Postgres compares the two and memory holds one batch.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psycopg import AsyncConnection, AsyncCursor, IsolationLevel
+from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import dict_row
 
 from infra.check.finding import KEPT_AT_MOST, Judgement, Verdict
 from infra.check.reading import Place, ends_of, whole_log
-from projections.folding import Parked, folded, touched
-from projections.model import (
-    Fact,
-    ReadModel,
-    delete_sql,
-    key_of,
-    key_parameters,
-    parameters,
-    quoted,
-    row_of,
-    select_sql,
-    upsert_sql,
-)
+from projections.folding import Parked
+from projections.model import Fact, ReadModel, fact_of, quoted
 from projections.models import MODELS
+from projections.rows import fold_into
 from projections.tables import positions
 from schemas import catalog
-from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of
+from schemas.record import Stored, Unreadable
 
 TOGETHER = 1_000
 """Facts folded with one statement."""
@@ -90,33 +80,19 @@ async def rebuild(
     async with connection.cursor() as cursor:
         async for stored in whole_log(client_args, ends):
             if not stored.is_control and stored.header("ce_type") in names:
-                facts += fact_of(stored)
+                facts += readable(stored)
             if len(facts) >= TOGETHER:
-                await fold(cursor, model, table, facts, parked)
+                await fold_into(cursor, model, table, facts, parked)
                 facts = []
-        await fold(cursor, model, table, facts, parked)
+        await fold_into(cursor, model, table, facts, parked)
 
 
-def fact_of(stored: Stored) -> Sequence[Fact]:
+def readable(stored: Stored) -> Sequence[Fact]:
     """None where it cannot be read: the projector passes that over too."""
     try:
-        envelope = envelope_of(stored)
-        return [Fact(event_of(stored, None), source_of(envelope, stored), envelope, stored)]
+        return [fact_of(stored)]
     except Unreadable:
         return []
-
-
-async def fold(cursor: AsyncCursor[Any], model: ReadModel, table: str, facts: Sequence[Fact], parked: Parked) -> None:
-    rows = {}
-    keys = touched(model, facts, parked)
-    if keys:
-        await cursor.execute(select_sql(model, table), key_parameters(model, keys))
-        rows = {key_of(model, row): row for row in [row_of(model, c) for c in await cursor.fetchall()]}
-    kept, gone = folded(model, facts, rows, parked)
-    if kept:
-        await cursor.execute(upsert_sql(model, table), parameters(model, kept.values()))
-    if gone:
-        await cursor.execute(delete_sql(model, table), key_parameters(model, gone))
 
 
 async def compare(connection: AsyncConnection[Any], model: ReadModel, rebuilt: str, judgement: Judgement) -> None:
