@@ -7,8 +7,8 @@ import msgspec
 
 from commands import directory, rider, task, tender
 from commands.directory import NotThere
-from commands.rider_state import Unregistered
-from commands.task_state import Uncreated
+from commands.rider_state import Rider, Unregistered
+from commands.task_state import Task, Uncreated, is_over
 from schemas.catalog import members_of
 from schemas.directory import (
     CreateGeofence,
@@ -37,8 +37,18 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
     commands: tuple[type[Command], ...]
     events: tuple[type[Event], ...]
     initial: Any
+    state: Any
+    """The union of its states, by which they are decoded."""
+    over: Callable[[Any], bool]
+    """Whether nothing more can happen to it."""
     decide: Callable[..., list[Any]]
     evolve: Callable[..., Any]
+    evolved: int = 1
+    """Grows where the same events lead to another state of the same shape: snapshots are passed over then."""
+
+
+def never(state: object) -> bool:
+    return False
 
 
 def aggregate(
@@ -46,10 +56,11 @@ def aggregate(
     topic: str,
     creating: type[Command],
     words: tuple[Any, Any],
-    initial: Any,
+    states: tuple[Any, Any],
+    over: Callable[[Any], bool],
     functions: tuple[Callable[..., list[Any]], Callable[..., Any]],
 ) -> Aggregate:
-    """`words` are the unions of its commands and of its events."""
+    """`words` are the unions of its commands and of its events, `states` the union of its states and the first one."""
     commands, events = words
     return Aggregate(
         kind=kind,
@@ -58,7 +69,9 @@ def aggregate(
         creating=creating,
         commands=tuple(members_of(commands)),
         events=tuple(members_of(events)),
-        initial=initial,
+        state=states[0],
+        initial=states[1],
+        over=over,
         decide=functions[0],
         evolve=functions[1],
     )
@@ -72,7 +85,8 @@ AGGREGATES: dict[str, Aggregate] = {
             TASK.name,
             CreateTask,
             (TaskCommand, TaskEvent),
-            Uncreated(),
+            (Task, Uncreated()),
+            is_over,
             (task.decide, task.evolve),
         ),
         aggregate(
@@ -80,7 +94,8 @@ AGGREGATES: dict[str, Aggregate] = {
             FLEET.name,
             RegisterRider,
             (RiderCommand, RiderEvent),
-            Unregistered(),
+            (Rider, Unregistered()),
+            never,
             (rider.decide, rider.evolve),
         ),
         aggregate(
@@ -88,7 +103,8 @@ AGGREGATES: dict[str, Aggregate] = {
             DISPATCH.name,
             OpenTender,
             (TenderCommand, TenderEvent),
-            tender.Unopened(),
+            (tender.Tender, tender.Unopened()),
+            tender.is_over,
             (tender.decide, tender.evolve),
         ),
         aggregate(
@@ -96,7 +112,8 @@ AGGREGATES: dict[str, Aggregate] = {
             DIRECTORY.name,
             CreateTenant,
             (TenantCommand, TenantEvent),
-            NotThere(),
+            (directory.Tenant, NotThere()),
+            never,
             (directory.decide_tenant, directory.evolve_tenant),
         ),
         aggregate(
@@ -104,7 +121,8 @@ AGGREGATES: dict[str, Aggregate] = {
             DIRECTORY.name,
             CreateOutlet,
             (OutletCommand, OutletEvent),
-            NotThere(),
+            (directory.Outlet, NotThere()),
+            never,
             (directory.decide_outlet, directory.evolve_outlet),
         ),
         aggregate(
@@ -112,7 +130,8 @@ AGGREGATES: dict[str, Aggregate] = {
             DIRECTORY.name,
             CreateGeofence,
             (GeofenceCommand, GeofenceEvent),
-            NotThere(),
+            (directory.Geofence, NotThere()),
+            never,
             (directory.decide_geofence, directory.evolve_geofence),
         ),
     )

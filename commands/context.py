@@ -7,9 +7,10 @@ from hashlib import sha256
 
 import msgspec
 
+from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
-from schemas.message import OutletSlug, Refused, Role, TenantSlug
+from schemas.message import OutletSlug, Personal, Refused, Role, TenantSlug
 
 
 class UnknownTenant(Refused):
@@ -79,6 +80,21 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     secrets: Secrets
     policy_or_none: TenantPolicy | None
+    unseal: Unseal | None = None
+    """Opens what is personal in the aggregate's state."""
+
+    def opened[T](self, person: Personal[T] | None, tp: type[T]) -> T | None:
+        """None where there is nothing, or the person is forgotten."""
+        if person is None or person.value is not None:
+            return None if person is None else person.value
+        if self.unseal is None or not person.sealed:
+            return None
+        plain = self.unseal(person.subject, person.field, person.sealed)
+        return None if plain is None else msgspec.json.decode(plain, type=tp)
+
+    def anew[T](self, person: Personal[T] | None, tp: type[T]) -> Personal[T] | None:
+        """The same data to be put in at another place: a seal is bound to the one it was made for."""
+        return None if person is None else Personal(person.subject, self.opened(person, tp))
 
     @property
     def policy(self) -> TenantPolicy:

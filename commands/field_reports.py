@@ -4,7 +4,7 @@ from typing import assert_never
 
 from commands.context import Context
 from commands.task_state import OVER, CreatedTask, StopState, parcels_of, proof_holds, state_of
-from schemas.geo import distance_m
+from schemas.geo import Location, distance_m
 from schemas.ids import rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId
 from schemas.task import (
@@ -145,7 +145,7 @@ def arrived(task: CreatedTask, stop: StopState, command: ReportArrived, context:
     if stop.status == "arrived" or task.ended:
         return []
     rider = RiderId(context.actor)
-    place = stop.stop.location.value if stop.stop.location else None
+    place = context.opened(stop.stop.location, Location)
     away_m = None if place is None else round(distance_m(place, command.fix))
     allowed_m = task.arrival_radius_m + round(command.fix.accuracy_m)
     if away_m is not None and away_m > allowed_m and command.override_reason is None:

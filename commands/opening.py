@@ -1,21 +1,22 @@
-"""How a shard opens: read the log, fence every earlier owner, read to the own barriers, serve."""
+"""How a shard opens: take up the checkpoint and the log's tail, fence every earlier owner, read to the own barriers."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from commands.aggregates import AGGREGATES
+from commands.checkpoint import STATE_VERSIONS, Snapshots
+from commands.evicted import Evicted, Part
+from commands.learning import Barriers
 from commands.log import Entry, ShardLog
-from commands.memory import Memory
-from commands.policy import Policy
-from commands.shard import no_personal_data
+from commands.memory import LogCorrupt, Memory
 from schemas import catalog
-from schemas.control import DataKeyWrapped, Heartbeat, ShardOpened
+from schemas.catalog import nothing_personal
+from schemas.control import AggregateSnapshot, Checkpoint, EvictedIds, Heartbeat, ShardOpened
 from schemas.ids import derived
-from schemas.keyring import Keyring
-from schemas.message import SubjectId
 from schemas.record import (
     GENESIS,
     Stored,
@@ -23,36 +24,52 @@ from schemas.record import (
     control_headers,
     envelope_of,
     event_of,
-    source_of,
+    stored_of,
 )
-from schemas.topics import DIRECTORY, HISTORY, KEYS, OWNED
+from schemas.topics import DIRECTORY, HISTORY, KEYS, OWNED, SHARDS, SNAPSHOTS
 
 FETCH_RECORDS = 5_000
 CHAINED = frozenset(topic.name for topic in HISTORY)
+LEARNED = frozenset({KEYS.name, SHARDS.name, DIRECTORY.name})
+"""Followed by each process for all shards; the directory is read here too, for its aggregates."""
+TOMBSTONE_OF = catalog.BY_CLASS[AggregateSnapshot].name
+EVICTED = catalog.BY_CLASS[EvictedIds].name
 
 logger = structlog.get_logger()
+
+
+class Learned(Protocol):
+    """What this process follows of all shards (see commands.learning)."""
+
+    barriers: Barriers
+
+    async def up_to(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Returns once everything before `ends` has been taken."""
+        ...
 
 
 class Opening:
     """What one shard knows while it opens: at the end its memory and its chain, as of its barriers."""
 
-    def __init__(self, partition: int, keyring: Keyring, policy: Policy) -> None:
+    def __init__(self, partition: int) -> None:
         self.partition = partition
+        self.barriers = Barriers()
         self.memory = Memory()
         self.chain: dict[str, bytes] = {topic.name: GENESIS for topic in HISTORY}
-        self.producer_ids: dict[str, int] = {}
-        """The id under which each topic's latest barrier was written."""
-        self._epochs: dict[str, int] = {}
-        self._keyring = keyring
-        self._policy = policy
+        self.evicted = Evicted()
+        self.checkpoint: Checkpoint | None = None
+        self._evicted_to: dict[str, int] = {}
+        self._over: dict[str, datetime] = {}
+        self._changed: dict[str, None] = {}
+        """Folded from the tail: the next checkpoint begins where that ends."""
+        self._unknown: dict[str, str] = {}
+        """State versions of snapshots that only another release can read, by aggregate."""
 
     def take(self, stored: Stored) -> None:
-        """One record, in its partition's order. Raises LogCorrupt or Unreadable."""
+        """One record of history, in its partition's order. Raises LogCorrupt or Unreadable."""
         if stored.is_control:
-            self._control(stored)
-        elif self._from_a_zombie(stored):
-            logger.warning("record of a fenced owner passed over", topic=stored.topic, offset=stored.offset)
-        elif stored.topic in CHAINED:
+            self.barriers.take(stored)
+        elif not self.barriers.fenced(stored) and stored.topic in CHAINED:
             self._fact(stored)
         if stored.topic in CHAINED:
             claimed = stored.header("hash")
@@ -63,50 +80,98 @@ class Opening:
                 else chained(before, stored.key, stored.value, stored.headers)
             )
 
-    def _control(self, stored: Stored) -> None:
-        if stored.topic == DIRECTORY.name:
-            self._policy.take(None, None, self.partition, stored.offset)
-        if stored.header("ce_type") == catalog.BY_CLASS[DataKeyWrapped].name:
-            self._key(stored)
-        if stored.header("ce_type") == catalog.BY_CLASS[ShardOpened].name:
-            opened = event_of(stored, None)
-            assert isinstance(opened, ShardOpened), "the type says so"
-            self.producer_ids[stored.topic] = opened.producer_id
-            self._epochs[stored.topic] = opened.epoch
-
-    def _key(self, stored: Stored) -> None:
-        subject = SubjectId((stored.key or b"").decode())
-        if stored.value is None:
-            self._keyring.apply(self.partition, subject, None)
-        else:
-            key = event_of(stored, None)
-            assert isinstance(key, DataKeyWrapped), "the type says so"
-            self._keyring.apply(self.partition, subject, key.wrapped)
-
-    def _from_a_zombie(self, stored: Stored) -> bool:
-        """After a barrier all records carry its epoch; what does not was let in where no fence stood."""
-        barrier = self._epochs.get(stored.topic)
-        return barrier is not None and stored.header("epoch") != str(barrier)
-
     def _fact(self, stored: Stored) -> None:
         envelope = envelope_of(stored)
-        unseal = self._keyring.unsealer(self.partition, envelope.tenant, envelope.aggregate_id)
-        event = event_of(stored, unseal)
-        self.memory.take(envelope, event, stored)
-        if stored.topic == DIRECTORY.name:
-            self._policy.take(event, source_of(envelope, stored), self.partition, stored.offset)
+        aggregate_id = envelope.aggregate_id
+        known = self.memory.get(aggregate_id)
+        if known is not None and stored.offset <= known.latest().offset:
+            return  # its snapshot was written after the checkpoint had begun
+        if known is None and envelope.version > 1 and aggregate_id in self.evicted:
+            self._evicted_to[stored.topic] = max(self._evicted_to.get(stored.topic, 0), stored.offset + 1)
+            return  # it was loaded again by its owner; so will it be by us
+        live = self.memory.take(envelope, event_of(stored, None), stored)
+        self._changed[aggregate_id] = None
+        if AGGREGATES[live.kind].over(live.state):
+            self._over[aggregate_id] = live.recorded_at
+
+    # Snapshots
+
+    def take_snapshot(self, stored: Stored) -> None:
+        """One record of `logistics.snapshots`. Raises Unreadable."""
+        self.barriers.take(stored)
+        if self.barriers.fenced(stored):
+            return
+        if stored.value is None:
+            if stored.header("ce_type") == TOMBSTONE_OF:
+                self.memory.drop(key_of(stored))
+                self._unknown.pop(key_of(stored), None)
+                self._over.pop(key_of(stored), None)
+            return
+        match event_of(stored, None):
+            case AggregateSnapshot() as snapshot:
+                self._snapshot(key_of(stored), snapshot)
+            case EvictedIds() as evicted:
+                self.evicted.restore(evicted.part, Part(evicted.bits, evicted.count))
+            case Checkpoint() as checkpoint:
+                self.checkpoint = checkpoint
+            case _:
+                pass  # barriers and heartbeats
+
+    def take_late_snapshot(self, stored: Stored) -> None:
+        """One that was written after the tail had been read: what it says of an aggregate is known from there."""
+        self.barriers.take(stored)
+        if not self.barriers.fenced(stored) and stored.header("ce_type") == EVICTED:
+            self.take_snapshot(stored)
+
+    def _snapshot(self, aggregate_id: str, snapshot: AggregateSnapshot) -> None:
+        if snapshot.state_version != STATE_VERSIONS.get(snapshot.kind):
+            self._unknown[aggregate_id] = snapshot.state_version
+            return
+        self._unknown.pop(aggregate_id, None)
+        self.memory.restore(aggregate_id, snapshot.live)
+        if snapshot.over_at is None:
+            self._over.pop(aggregate_id, None)
+        else:
+            self._over[aggregate_id] = snapshot.over_at
+
+    def begin(self) -> Mapping[str, int]:
+        """Where the tail begins in each topic of history, once the snapshots have been taken: at 0 if none will do."""
+        if self.checkpoint is None or self._unknown:
+            if self._unknown:
+                logger.info("snapshots of another release passed over", states=sorted(set(self._unknown.values())))
+            self.memory, self.evicted, self._over = Memory(), Evicted(), {}
+            return dict.fromkeys(CHAINED, 0)
+        for place in self.checkpoint.places:
+            self.chain[place.topic] = bytes.fromhex(place.hash)
+            self._evicted_to[place.topic] = place.offset
+            opened = ShardOpened(shard=self.partition, producer_id=place.producer_id, epoch=place.epoch, owner="")
+            self.barriers.stands(place.topic, self.partition, opened)
+        return dict.fromkeys(CHAINED, 0) | {place.topic: place.offset for place in self.checkpoint.places}
+
+    def snapshots(self) -> Snapshots:
+        """For the owner's next checkpoint."""
+        snapshots = Snapshots(self.memory, self.evicted, self._evicted_to, self._over)
+        snapshots.note(self._changed)
+        return snapshots
+
+
+def key_of(stored: Stored) -> str:
+    return (stored.key or b"").decode()
 
 
 async def open_log(
     opening: Opening,
     log: ShardLog,
     client_args: Mapping[str, Any],
+    learned: Learned,
     clock: Callable[[], datetime],
     source: str,
     owner: str,
+    before_epoch: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Leaves `opening` and `log` as of the barriers: from here on nobody else can write.
 
+    `before_epoch` is waited for when all but the last records are read: the former owner may be asked to finish.
     Raises TenureLost where another owner is faster, LogCorrupt where the log cannot be right.
     """
     consumer = AIOKafkaConsumer(
@@ -120,51 +185,71 @@ async def open_log(
     await consumer.start()
     try:
         places = {topic.name: TopicPartition(topic.name, log.partition) for topic in OWNED}
-        consumer.assign(list(places.values()))
-        await consumer.seek_to_beginning(*places.values())
-        await read_to(consumer, opening, await consumer.end_offsets(list(places.values())))
+        snapshots = places[SNAPSHOTS.name]
+        tail = [places[topic.name] for topic in HISTORY]
+        consumer.assign([snapshots, *tail])
+        await consumer.seek_to_beginning(snapshots, *tail)
+        ends = await consumer.end_offsets(list(places.values()))
+        await drain(consumer, [snapshots], ends, opening.take_snapshot)
+        seek(consumer, opening.begin(), places, ends)
+        await drain(consumer, tail, ends, opening.take)
+        await learned.up_to({place: end for place, end in ends.items() if place.topic in LEARNED})
+        if before_epoch is not None:
+            await before_epoch()
         await log.take_epoch()
-        former = {t: p for t, p in opening.producer_ids.items() if p != log.producer_id}
+        former = former_producers(opening, learned, log)
         if former:
             await log.retire(former, control_entries(former, Heartbeat, log, clock(), source, owner))
         stand = await log.barriers(control_entries(places, ShardOpened, log, clock(), source, owner))
-        await read_to(consumer, opening, {places[topic]: offset + 1 for topic, offset in stand.items()})
+        barriers = {places[topic]: offset + 1 for topic, offset in stand.items()}
+        await learned.up_to({place: end for place, end in barriers.items() if place.topic in LEARNED})
+        await drain(consumer, [snapshots], barriers, opening.take_late_snapshot)
+        await drain(consumer, tail, barriers, opening.take)
     finally:
         await consumer.stop()
 
 
-async def read_to(consumer: AIOKafkaConsumer, opening: Opening, ends: Mapping[TopicPartition, int]) -> None:
-    """Keys before what they open: a key is acknowledged before the first record that uses it."""
-    keys = [place for place in ends if place.topic == KEYS.name]
-    others = [place for place in ends if place.topic != KEYS.name]
-    for places in (keys, others):
-        consumer.resume(*places)
-        consumer.pause(*(place for place in ends if place not in places))
-        await drain(consumer, places, ends, opening)
-    consumer.resume(*ends)
+def seek(
+    consumer: AIOKafkaConsumer,
+    begins: Mapping[str, int],
+    places: Mapping[str, TopicPartition],
+    ends: Mapping[TopicPartition, int],
+) -> None:
+    """Raises LogCorrupt where the log ends before the checkpoint was taken."""
+    for topic, offset in begins.items():
+        if offset > ends[places[topic]]:
+            place = f"{topic}/{places[topic].partition}"
+            raise LogCorrupt(f"{place} ends at {ends[places[topic]]}, before its checkpoint at {offset}")
+        consumer.seek(places[topic], offset)
+
+
+def former_producers(opening: Opening, learned: Learned, log: ShardLog) -> dict[str, int]:
+    """By topic: the id under which its latest barrier was written, where it is not ours."""
+    former = {}
+    for topic in OWNED:
+        known = opening.barriers if topic in (*HISTORY, SNAPSHOTS) else learned.barriers
+        barrier = known.latest(topic.name, log.partition)
+        if barrier is not None and barrier.producer_id != log.producer_id:
+            former[topic.name] = barrier.producer_id
+    return former
 
 
 async def drain(
     consumer: AIOKafkaConsumer,
     places: Iterable[TopicPartition],
     ends: Mapping[TopicPartition, int],
-    opening: Opening,
+    take: Callable[[Stored], None],
 ) -> None:
+    """Take what stands before the ends; nothing of other places is fetched meanwhile."""
+    places = list(places)
+    consumer.resume(*places)
+    consumer.pause(*(place for place in consumer.assignment() if place not in places))
     behind = set(places)
     while behind := {place for place in behind if await consumer.position(place) < ends[place]}:
         fetched = await consumer.getmany(*behind, timeout_ms=200)
-        for place, records in fetched.items():
+        for records in fetched.values():
             for record in records:
-                opening.take(
-                    Stored(
-                        place.topic,
-                        place.partition,
-                        record.offset,
-                        record.key,
-                        record.value,
-                        record.headers,
-                    )
-                )
+                take(stored_of(record))
 
 
 def control_entries(
@@ -185,5 +270,5 @@ def control_entries(
     identity = derived("control", source, str(log.producer_id), str(epoch), now.isoformat())
     headers = control_headers(catalog.BY_CLASS[cls].name, source, now, epoch, identity)
     key = f"{'shard' if cls is ShardOpened else 'tenure'}-{shard}".encode()
-    entry = (key, catalog.write(said, no_personal_data), headers)
+    entry = (key, catalog.write(said, nothing_personal), headers)
     return dict.fromkeys(topics, entry)

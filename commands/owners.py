@@ -1,31 +1,78 @@
-"""The shards of this process: opened together, served side by side, opened again where a tenure broke."""
+"""The shards of this process: opened when they are to be owned, served side by side, given up in good order."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
+from commands.announced import Announced
+from commands.cold import Cold
 from commands.context import Secrets
+from commands.follow import Follower
+from commands.learning import LEARNED_FROM, Learning
 from commands.log import Fenced, ShardLog, TenureLost
 from commands.memory import Account, LogCorrupt
 from commands.opening import Opening, open_log
 from commands.order import Answer, Order, Unavailable
 from commands.policy import Policy
-from commands.shard import Shard
+from commands.shard import Released, Shard
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
 from schemas.partition import partition_of
-from schemas.topics import OWNED
+from schemas.record import Stored
+from schemas.topics import OWNED, SHARDS
 
 REOPEN_AFTER_S = 1.0
+LEARN_EVERY_S = 0.01
+RELEASED_WITHIN_S = 10.0
+
+type Asking = Callable[[int], Awaitable[None]]
+"""Asks the former owner of a shard to give it up; returns once it has, or where nobody answers."""
 
 logger = structlog.get_logger()
 
 
+class Following:
+    """What this process reads of all shards: keys, directory, owners."""
+
+    def __init__(self, client_args: Mapping[str, Any], keyring: Keyring, policy: Policy) -> None:
+        self._learning = Learning(keyring, policy)
+        self.announced = Announced()
+        self.barriers = self._learning.barriers
+        self._follower = Follower(client_args, [*LEARNED_FROM, SHARDS.name], self._take)
+
+    async def start(self) -> None:
+        """Returns once everything that stood on the log at the start is known."""
+        await self._follower.start()
+
+    async def stop(self) -> None:
+        await self._follower.stop()
+
+    async def run(self) -> None:
+        """Until it is cancelled. Raises what it cannot go on after."""
+        await self._follower.run()
+
+    async def up_to(self, ends: Mapping[TopicPartition, int]) -> None:
+        while not await self._follower.caught_up(ends):  # noqa: ASYNC110 - the brokers' own
+            await asyncio.sleep(LEARN_EVERY_S)
+
+    @property
+    def behind_s(self) -> float:
+        """For how long it has not known all that stands on the log."""
+        return self._follower.behind_s
+
+    def _take(self, stored: Stored) -> None:
+        if stored.topic == SHARDS.name:
+            self.announced.take(stored)
+        self._learning.take(stored)
+
+
 class Shards:
-    """A desk over all partitions. Until group ownership comes, one process owns every shard."""
+    """A desk over the shards that are owned here. `own` says which are to be."""
 
     def __init__(
         self,
@@ -39,49 +86,109 @@ class Shards:
         clock: Callable[[], datetime],
         owner: str,
         address: str = "",
+        cold: Cold | None = None,
+        asks: Asking | None = None,
     ) -> None:
         self._client_args = client_args
         self._cluster = cluster
-        self._partitions = partitions
         self._keyring = keyring
         self._policy = policy
         self._secrets = secrets
         self._clock = clock
-        self._owner = owner
-        self._address = address
+        self._cold = cold
+        self._asks = asks
         self._open: dict[int, Shard] = {}
         self._closed: dict[int, str] = {}
-        self._logs: dict[int, ShardLog] = {}
-        self._tenures: list[asyncio.Task[None]] = []
+        self._tenures: dict[int, asyncio.Task[None]] = {}
+        self._releasing: set[asyncio.Task[None]] = set()
+        self.partitions = partitions
+        self.owner = owner
+        self.address = address
+        self.following = Following(client_args, keyring, policy)
+        self.fenced: Callable[[int], None] = lambda partition: None
+        """Told of a shard that another owner has taken."""
 
     async def start(self) -> None:
         """All shards open, and every decision sees the whole directory. Raises LogCorrupt, TenureLost."""
-        async with asyncio.TaskGroup() as opening:
-            tasks = [opening.create_task(self._opened(p)) for p in range(self._partitions)]
-        for task in tasks:
-            shard = task.result()
-            self._tenures.append(asyncio.create_task(self._serve(shard)))
-        logger.info("shards open", shards=self._partitions, owner=self._owner)
+        await self.following.start()
+        every = range(self.partitions)
+        opened = await asyncio.gather(*(self._opened(p) for p in every))
+        for shard in opened:
+            self._tenures[shard.partition] = asyncio.create_task(self._tenure(shard.partition, shard))
+        logger.info("shards open", shards=self.partitions, owner=self.owner)
+
+    async def join(self) -> None:
+        """Ready to own what `own` will say."""
+        await self.following.start()
 
     async def stop(self) -> None:
-        for tenure in self._tenures:
+        """At once; nothing is handed over. See `own` for that."""
+        tenures = [*self._tenures.values(), *self._releasing]
+        for tenure in tenures:
             tenure.cancel()
-        await asyncio.gather(*self._tenures, return_exceptions=True)
-        await asyncio.gather(*(log.close() for log in self._logs.values()))
+        await asyncio.gather(*tenures, return_exceptions=True)
+        await self.following.stop()
+
+    # Which are owned
+
+    def own(self, partitions: Iterable[int]) -> None:
+        """These, and no others, from now on: what is new is opened, what is not among them is handed over."""
+        wanted = set(partitions)
+        for partition in wanted - self.held():
+            self._tenures[partition] = asyncio.create_task(self._tenure(partition))
+        for partition in self.held() - wanted:
+            self.let_go(partition)
+
+    def held(self) -> set[int]:
+        """Those that are open here or being opened."""
+        return {partition for partition, tenure in self._tenures.items() if not tenure.done()}
+
+    def let_go(self, partition: int) -> None:
+        if not any(task.get_name() == f"release-{partition}" for task in self._releasing):
+            task = asyncio.create_task(self.release(partition), name=f"release-{partition}")
+            self._releasing.add(task)
+            task.add_done_callback(self._releasing.discard)
+
+    async def release(self, partition: int) -> None:
+        """Hand it over: serve what waits, write down what is known. Returns when it is no longer served here."""
+        tenure, shard = self._tenures.get(partition), self._open.get(partition)
+        if tenure is None or tenure.done():
+            return
+        try:
+            if shard is not None:
+                async with asyncio.timeout(RELEASED_WITHIN_S):
+                    await shard.release()
+                    await asyncio.wait([tenure])
+        except (Unavailable, TimeoutError) as hindered:
+            logger.warning("shard not handed over in order", shard=partition, why=str(hindered))
+        finally:
+            tenure.cancel()
+            await asyncio.wait([tenure])
+            self._close(partition, "it is handed over")
+
+    # What is asked of them
 
     async def submit(self, order: Order) -> Answer:
-        partition = partition_of(order.aggregate_id, self._partitions)
+        """Raises Refused by a rule; Unavailable where the shard is not open here."""
+        partition = partition_of(order.aggregate_id, self.partitions)
+        if self.following.behind_s > LAG_LIMIT_S:
+            said = f"the directory as decisions see it is {self.following.behind_s:.0f} s old"
+            raise Unavailable("directory-lagging", said)
         return await self._shard(partition).submit(order)
 
     async def forget(self, subject: SubjectId) -> int:
-        """Throw away the subject's keys everywhere; how many there were. Raises Unavailable."""
-        partitions = self._keyring.partitions_of(subject)
+        """Throw away the subject's keys of the shards that are open here; how many there were. Raises Unavailable."""
+        partitions = [p for p in self._keyring.partitions_of(subject) if p in self._open]
         await asyncio.gather(*(self._shard(p).forget(subject) for p in partitions))
         return len(partitions)
 
     async def accounts(self) -> list[Account]:
         """What each open shard's owner knows. Raises Unavailable."""
         return list(await asyncio.gather(*(shard.account() for shard in self._open.values())))
+
+    async def pin(self, partition: int, owner: str) -> None:
+        """Say on the log who is to have the shard. Raises Unavailable where it is not open here."""
+        await self._shard(partition).pin(owner)
 
     def shards(self) -> Mapping[int, Shard]:
         return self._open
@@ -97,6 +204,32 @@ class Shards:
             raise Unavailable("shard-not-open", f"shard {partition} is not open: {why}")
         return shard
 
+    # A tenure
+
+    async def _tenure(self, partition: int, shard: Shard | None = None) -> None:
+        """Serve; open again after a broken tenure. Who was fenced stays closed: the other owner has it."""
+        while True:
+            try:
+                shard = shard or await self._opened(partition)
+                try:
+                    await shard.run()
+                finally:
+                    await shard.close()
+            except Released:
+                self._close(partition, "it is handed over")
+                return
+            except Fenced as fenced:
+                self._close(partition, f"fenced by another owner ({fenced})")
+                self.fenced(partition)
+                return
+            except LogCorrupt as corrupt:
+                self._close(partition, str(corrupt))
+                return
+            except (TenureLost, KafkaError, OSError) as lost:
+                self._close(partition, f"opening again ({lost})")
+            shard = None
+            await asyncio.sleep(REOPEN_AFTER_S)
+
     async def _opened(self, partition: int) -> Shard:
         log = ShardLog(
             self._client_args,
@@ -104,11 +237,25 @@ class Shards:
             partition,
             [topic.name for topic in OWNED],
         )
-        self._logs[partition] = log
+        try:
+            return await self._open_with(log)
+        except BaseException:
+            await log.close()
+            raise
+
+    async def _open_with(self, log: ShardLog) -> Shard:
+        partition = log.partition
         await log.connect()
         source = f"/logistics/{self._cluster}/shard/{partition}"
-        opening = Opening(partition, self._keyring, self._policy)
-        await open_log(opening, log, self._client_args, self._clock, source, self._owner)
+        opening = Opening(partition)
+
+        async def former_owner_done() -> None:
+            if self._asks is not None:
+                await self._asks(partition)
+
+        await open_log(
+            opening, log, self._client_args, self.following, self._clock, source, self.owner, former_owner_done
+        )
         shard = Shard(
             log=log,
             memory=opening.memory,
@@ -118,34 +265,20 @@ class Shards:
             secrets=self._secrets,
             clock=self._clock,
             cluster=self._cluster,
+            snapshots=opening.snapshots(),
+            cold=self._cold,
         )
-        await shard.announce(self._owner, self._address)
+        await shard.announce(self.owner, self.address)
         self._open[partition] = shard
         self._closed.pop(partition, None)
+        logger.info("shard open", shard=partition, epoch=log.epoch, aggregates=len(opening.memory), owner=self.owner)
         return shard
 
-    async def _serve(self, shard: Shard) -> None:
-        """Serve; open again after a broken tenure. Who was fenced stays closed: the other owner has it."""
-        partition = shard.partition
-        while True:
-            try:
-                await shard.run()
-            except Fenced as fenced:
-                self._close(partition, f"fenced by another owner ({fenced})")
-                return
-            except TenureLost as lost:
-                self._close(partition, f"opening again ({lost})")
-            try:
-                await self._logs[partition].close()
-                await asyncio.sleep(REOPEN_AFTER_S)
-                shard = await self._opened(partition)
-            except (TenureLost, OSError) as again:
-                self._close(partition, f"could not open ({again})")
-            except LogCorrupt as corrupt:
-                self._close(partition, str(corrupt))
-                return
-
     def _close(self, partition: int, why: str) -> None:
-        logger.error("shard closed", shard=partition, why=why)
+        logger.warning("shard closed", shard=partition, why=why)
         self._open.pop(partition, None)
         self._closed[partition] = why
+
+
+LAG_LIMIT_S = 10.0
+"""Decisions by an older directory are not given."""

@@ -569,7 +569,7 @@ def without_stops(rider: RegisteredRider, event: ItineraryStopsRemoved) -> Regis
     gone = set(event.stop_ids)
     rest = tuple(s for s in rider.itinerary if s.task_id != event.task_id or s.stop_id not in gone)
     reservation = rider.reservations[event.task_id]
-    marked = replace(reservation, removed=reservation.removed | gone)
+    marked = replace(reservation, removed=tuple(sorted({*reservation.removed, *gone})))
     return replace(
         with_reservation(rider, event.task_id, marked),
         itinerary=rest,

@@ -39,14 +39,14 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     hold_until: datetime
     stops: tuple[PlannedStop, ...]
     active: bool = False
-    removed: frozenset[StopId] = frozenset()
+    removed: tuple[StopId, ...] = ()
 
 
-class Unregistered(msgspec.Struct, frozen=True):
+class Unregistered(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
-class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True):
+class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     employment: Employment
     vehicle: VehicleKind
     capacity_g: int

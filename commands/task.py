@@ -160,7 +160,7 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
         case UnassignTask():
             return unassign_task(created(task), command, context)
         case CancelTask():
-            return cancel_task(created(task), command)
+            return cancel_task(created(task), command, context)
         case ForceCompleteTask():
             return force_complete(created(task), command)
         case (
@@ -301,7 +301,7 @@ def locate_stop(task: CreatedTask, command: LocateStop, context: Context) -> lis
         raise StopNotKnown(command.stop_id)
     if task.ended or task.rider_id:
         raise NotInThisState(needed="not yet assigned", actual=state_of(task))
-    if stop.stop.location and stop.stop.location.value == command.location:
+    if context.opened(stop.stop.location, Location) == command.location:
         return []
     subject = contact_subject(context.tenant, f"{context.aggregate_id}/{command.stop_id}")
     if stop.stop.contact:
@@ -403,13 +403,13 @@ def unassigned(task: CreatedTask, rider: RiderId, reason_code: str) -> list[Task
     ]
 
 
-def cancel_task(task: CreatedTask, command: CancelTask) -> list[TaskEvent]:
+def cancel_task(task: CreatedTask, command: CancelTask, context: Context) -> list[TaskEvent]:
     if task.ended == "cancelled" or task.return_reason is not None:
         return []
     if task.ended:
         raise NotInThisState(needed="not ended", actual=task.ended)
     if carried(task):
-        return [return_started(task, command.reason_code)]
+        return [return_started(task, command.reason_code, context)]
     return [
         TaskCancelled(
             rider_id=task.rider_id,
@@ -469,10 +469,10 @@ def report(
     after: Task = task
     for event in events:
         after = evolve(after, event)
-    return [*events, *consequences(created(after))] if events else []
+    return [*events, *consequences(created(after), context)] if events else []
 
 
-def consequences(task: CreatedTask) -> list[TaskEvent]:
+def consequences(task: CreatedTask, context: Context) -> list[TaskEvent]:
     """What follows by itself: dropoffs with nothing to drop are skipped, what is left goes back, the task ends."""
     if task.ended or task.rider_id is None:
         return []
@@ -483,7 +483,7 @@ def consequences(task: CreatedTask) -> list[TaskEvent]:
     after: Task = task
     for event in skipped:
         after = evolve(after, event)
-    return [*skipped, *ending(created(after))]
+    return [*skipped, *ending(created(after), context)]
 
 
 def idle_dropoffs(task: CreatedTask) -> list[StopId]:
@@ -497,11 +497,11 @@ def untouched(stop: StopState, due: Iterable[StopId]) -> bool:
     return not stop.handed_over and stop.stop.stop_id not in due
 
 
-def ending(task: CreatedTask) -> list[TaskEvent]:
+def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
     if open_stops(task):
         return []
     if carried(task):
-        return [return_started(task, "not_delivered")]
+        return [return_started(task, "not_delivered", context)]
     outcome, rider = outcome_of(task), assigned_rider(task)
     if task.return_reason is not None:
         return [TaskReturned(outcome=outcome, rider_id=rider, round=task.round)]
@@ -515,14 +515,14 @@ def assigned_rider(task: CreatedTask) -> RiderId:
     return task.rider_id
 
 
-def return_started(task: CreatedTask, reason_code: str) -> ReturnStarted:
+def return_started(task: CreatedTask, reason_code: str, context: Context) -> ReturnStarted:
     """Back to where the first of the carried parcels was picked up."""
     goods = carried(task)
     origin = task.stops[goods[0].parcel.pickup_stop].stop
     stop = Stop(
         stop_id=StopId("return-1"),
         kind="return",
-        location=origin.location,
+        location=context.anew(origin.location, Location),
         address=origin.address,
         contact=origin.contact,
         window=None,

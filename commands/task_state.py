@@ -47,11 +47,11 @@ class ParcelState(msgspec.Struct, frozen=True, kw_only=True):
     short: bool = False
 
 
-class Uncreated(msgspec.Struct, frozen=True):
+class Uncreated(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
-class CreatedTask(msgspec.Struct, frozen=True, kw_only=True):
+class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     outlet: OutletSlug
     stops: Mapping[StopId, StopState]
     parcels: Mapping[ParcelId, ParcelState]
@@ -72,6 +72,10 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 type Task = Uncreated | CreatedTask
+
+
+def is_over(task: Task) -> bool:
+    return isinstance(task, CreatedTask) and task.ended is not None
 
 
 def state_of(task: CreatedTask) -> TaskState:

@@ -46,11 +46,11 @@ class Offer(msgspec.Struct, frozen=True):
     claimed: bool = False
 
 
-class Unopened(msgspec.Struct, frozen=True):
+class Unopened(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
-class Open(msgspec.Struct, frozen=True, kw_only=True):
+class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """`pending` holds the offers that may still win, claimed ones last and in the order of their claims."""
 
     task_id: TaskId
@@ -60,12 +60,16 @@ class Open(msgspec.Struct, frozen=True, kw_only=True):
     hold_until: datetime | None = None
 
 
-class Over(msgspec.Struct, frozen=True):
+class Over(msgspec.Struct, frozen=True, tag=True):
     how: Literal["awarded", "exhausted", "withdrawn"]
     winner: OfferId | None = None
 
 
 type Tender = Unopened | Open | Over
+
+
+def is_over(tender: Tender) -> bool:
+    return isinstance(tender, Over)
 
 
 class OfferNotPending(Refused):

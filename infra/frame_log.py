@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from commands.order import Unavailable
 from gateway.fixes import places_after
 from schemas import catalog
+from schemas.catalog import nothing_personal
 from schemas.fixes import FixFrame
 from schemas.position import Vector
 from schemas.record import derived_headers
@@ -62,7 +63,3 @@ class KafkaFrameLog:
             FIXES.name, value, partition=partition, headers=list(headers)
         )
         return future
-
-
-def nothing_personal(subject: str, field: str, plain: bytes) -> bytes:
-    raise AssertionError(f"{field} of a frame is not sealed")

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from commands.context import Secrets
+from commands.follow import Follower
 from commands.listener import listener
 from commands.owners import Shards
 from commands.policy import Policy
@@ -24,7 +25,6 @@ from gateway.door import Door, Limits
 from gateway.registry import Registry
 from gateway.tokens import Tokens
 from infra.artefacts import FolderArtefacts
-from infra.follow import Follower
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.log_setup import set_up_log

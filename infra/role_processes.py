@@ -11,12 +11,12 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from commands.context import Secrets
-from commands.opening import Opening
+from commands.follow import Follower
+from commands.learning import Learning
 from commands.order import Desk
 from commands.policy import Policy
 from commands.remote import RemoteDesk
 from infra.dead_letters import DeadLetters
-from infra.follow import Follower
 from infra.kafka import client_args
 from infra.lookups import Lookups
 from infra.role_gateway import internal_key, real_time, secret
@@ -88,8 +88,7 @@ class Processes:
         self._fires = fires
         self._partitions = range(settings.partitions)
         self._policy, self._keyring = Policy(), Keyring(secret(settings, "key_encryption_key"))
-        self._openings = {p: Opening(p, self._keyring, self._policy) for p in self._partitions}
-        self._follower = Follower(args, [KEYS.name, DIRECTORY.name], self._learn)
+        self._follower = Follower(args, [KEYS.name, DIRECTORY.name], Learning(self._keyring, self._policy).take)
         self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
         self._router = OsrmRouter(settings.osrm)
         self._send = Sending(desk, "dispatch", self._lookups.saw)
@@ -130,9 +129,6 @@ class Processes:
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether every fact before `ends` has been followed. What is due is another matter."""
         return all(self._done.get(place, 0) >= ends[place] for place in self._places)
-
-    def _learn(self, stored: Stored) -> None:
-        self._openings[stored.partition].take(stored)
 
     async def _seek(self) -> None:
         async with self._pool.connection() as connection:

@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from commands.follow import Follower
 from infra.dead_letters import DeadLetters
-from infra.follow import Follower
 from infra.kafka import client_args
 from infra.role_gateway import real_time, secret
 from infra.settings import Settings

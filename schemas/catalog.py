@@ -10,8 +10,8 @@ import fastavro
 import msgspec
 
 from schemas import control, directory, fixes, rider, signals, task, tender
-from schemas.codec import Compiler, Read, Seal, Unseal, Write, plain
-from schemas.message import Event
+from schemas.codec import Compiler, Read, Seal, Sealing, Unseal, Write, plain
+from schemas.message import Event, SubjectId
 from schemas.topics import DIRECTORY, DISPATCH, FIXES, FLEET, SIGNALS, TASK
 
 AVRO = Path(__file__).parent / "avro"
@@ -31,6 +31,8 @@ class MessageType(msgspec.Struct, frozen=True):
     schema: Any
     write: Write
     read: Read
+    sealing: Sealing | None
+    """None where nothing in it is personal."""
 
 
 class UnknownType(LookupError):
@@ -52,7 +54,8 @@ def message_type(cls: type[Event], topic: str | None, visibility: Visibility) ->
     assert codec.write is not None
     assert codec.read is not None
     schema = {"type": "record", "name": cls.__name__, "namespace": namespace, **codec.schema}
-    return MessageType(cls, f"{namespace}.{cls.__name__}", topic, visibility, schema, codec.write, codec.read)
+    name = f"{namespace}.{cls.__name__}"
+    return MessageType(cls, name, topic, visibility, schema, codec.write, codec.read, codec.sealing)
 
 
 TYPES: dict[str, MessageType] = {
@@ -99,13 +102,34 @@ def avsc(name: str, version: int) -> Path:
     return AVRO / f"{name}.v{version}.avsc"
 
 
+def sealed[E: Event](event: E, seal: Seal) -> E:
+    """The event as it is read from the log without keys: all that is personal in it sealed."""
+    sealing = BY_CLASS[type(event)].sealing
+    if sealing is None:
+        return event
+    fresh: E = sealing(event, seal)
+    return fresh
+
+
 def write(event: Event, seal: Seal) -> bytes:
     """The event in Confluent framing: magic byte, schema id (4 bytes, big-endian), Avro."""
-    known = BY_CLASS[type(event)]
+    framing, schema, write_fields = writing(type(event))
     out = io.BytesIO()
-    out.write(MAGIC + ids()[known.name].to_bytes(4))
-    fastavro.schemaless_writer(out, parsed(known.name), known.write(event, seal))
+    out.write(framing)
+    fastavro.schemaless_writer(out, schema, write_fields(event, seal))
     return out.getvalue()
+
+
+@cache
+def writing(cls: type[Event]) -> tuple[bytes, Any, Write]:
+    """What stands before a value, its schema, and how its fields are written."""
+    known = BY_CLASS[cls]
+    return MAGIC + ids()[known.name].to_bytes(4), parsed(known.name), known.write
+
+
+def nothing_personal(subject: SubjectId, field: str, plain: bytes) -> bytes:
+    """Seals for those who write what is not personal, or sealed already."""
+    raise AssertionError(f"{field} is not sealed")
 
 
 def read(value: bytes, unseal: Unseal | None) -> Event:

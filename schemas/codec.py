@@ -29,6 +29,8 @@ type Unseal = Callable[[SubjectId, str, bytes], bytes | None]
 """(subject, field, sealed) → plain, or None where the subject is forgotten."""
 type Write = Callable[[Any, Seal], Any]
 type Read = Callable[[Any, Unseal | None], Any]
+type Sealing = Callable[[Any, Seal], Any]
+"""The same value with its personal data sealed."""
 
 SEALED = {
     "type": "record",
@@ -47,11 +49,12 @@ PRIMITIVES: dict[object, object] = {
 
 
 class Codec(msgspec.Struct, frozen=True):
-    """`write` and `read` of None mean that the value is the same in Avro."""
+    """`write` and `read` of None: the value is the same in Avro. `sealing` of None: nothing in it is personal."""
 
     schema: Any
     write: Write | None = None
     read: Read | None = None
+    sealing: Sealing | None = None
 
 
 class Unwritable(TypeError):
@@ -100,11 +103,17 @@ class Compiler:
         def read(raw: Any, unseal: Unseal | None) -> Any:
             subject, sealed = raw["subject"], raw["sealed"]
             if unseal is None:
-                return Personal(subject, None, sealed)
+                return Personal(subject, None, sealed, field)
             opened = unseal(subject, field, sealed) if sealed else None
             return Personal(subject, None if opened is None else decode(opened))
 
-        return Codec(self.once("Sealed", SEALED), write, read)
+        def sealing(person: Personal[Any], seal: Seal) -> Any:
+            if person.value is None:
+                assert person.field in (field, ""), f"{person.field} is sealed, and would not open as {field}"
+                return person
+            return Personal(person.subject, None, seal(person.subject, field, encode(person.value)), field)
+
+        return Codec(self.once("Sealed", SEALED), write, read, sealing)
 
     def once(self, name: str, schema: Any) -> Any:
         if name in self.named:
@@ -127,7 +136,7 @@ class Compiler:
         return f"{self.namespace}.{opened.__name__}" if is_record else None
 
     def one_of(self, members: list[Any], *, with_null: bool) -> Codec:
-        codecs = {member: self.record(member) for member in members}
+        codecs: dict[Any, Codec] = {member: self.record(member) for member in members}
         names = {f"{self.namespace}.{member.__name__}": codec for member, codec in codecs.items()}
 
         def write(value: Any, seal: Seal) -> Any:
@@ -145,17 +154,26 @@ class Compiler:
             assert codec.read is not None
             return codec.read(fields, unseal)
 
+        def sealing(value: Any, seal: Seal) -> Any:
+            inner = None if value is None else codecs[type(value)].sealing
+            return value if inner is None else inner(value, seal)
+
         schemas = [codec.schema for codec in codecs.values()]
-        return Codec(["null", *schemas] if with_null else schemas, write, read)
+        personal = any(codec.sealing for codec in codecs.values())
+        return Codec(["null", *schemas] if with_null else schemas, write, read, sealing if personal else None)
 
     def record(self, cls: type[msgspec.Struct]) -> Codec:
         name = cls.__name__
         if name in self.named:
             known = self.named[name]
-            return Codec(f"{self.namespace}.{name}", known.write, known.read)
+            return Codec(f"{self.namespace}.{name}", known.write, known.read, known.sealing)
         hints = get_type_hints(cls, include_extras=True)
         fields = {f: self.codec(hints[f], f"{name}.{f}") for f in cls.__struct_fields__}
-        codec = Codec(record_schema(cls, fields), writer(fields), reader(cls, fields)) if fields else fieldless(cls)
+        codec = (
+            Codec(record_schema(cls, fields), writer(fields), reader(cls, fields), record_sealing(fields))
+            if fields
+            else fieldless(cls)
+        )
         self.named[name] = codec
         return codec
 
@@ -218,11 +236,22 @@ def reader(cls: type[msgspec.Struct], fields: dict[str, Codec]) -> Read:
     return read
 
 
+def record_sealing(fields: dict[str, Codec]) -> Sealing | None:
+    personal = tuple((name, codec.sealing) for name, codec in fields.items() if codec.sealing is not None)
+    if not personal:
+        return None
+
+    def sealing(value: msgspec.Struct, seal: Seal) -> msgspec.Struct:
+        return msgspec.structs.replace(value, **{name: inner(getattr(value, name), seal) for name, inner in personal})
+
+    return sealing
+
+
 def array(item: Codec) -> Codec:
     schema = {"type": "array", "items": item.schema}
     if item.write is None or item.read is None:
         return Codec(schema)
-    inner_write, inner_read = item.write, item.read
+    inner_write, inner_read, inner_sealing = item.write, item.read, item.sealing
 
     def write(values: Any, seal: Seal) -> Any:
         return [inner_write(value, seal) for value in values]
@@ -230,7 +259,11 @@ def array(item: Codec) -> Codec:
     def read(raw: Any, unseal: Unseal | None) -> Any:
         return [inner_read(value, unseal) for value in raw]
 
-    return Codec(schema, write, read)
+    def sealing(values: Any, seal: Seal) -> Any:
+        assert inner_sealing is not None
+        return [inner_sealing(value, seal) for value in values]
+
+    return Codec(schema, write, read, sealing if inner_sealing else None)
 
 
 def tuple_of(item: Codec, length: int) -> Codec:
@@ -249,7 +282,7 @@ def nullable(inner: Codec, name: str | None) -> Codec:
     schema = ["null", inner.schema]
     if inner.write is None or inner.read is None:
         return Codec(schema)
-    inner_write, inner_read = inner.write, inner.read
+    inner_write, inner_read, inner_sealing = inner.write, inner.read, inner.sealing
 
     def write(value: Any, seal: Seal) -> Any:
         if value is None:
@@ -260,4 +293,7 @@ def nullable(inner: Codec, name: str | None) -> Codec:
     def read(raw: Any, unseal: Unseal | None) -> Any:
         return None if raw is None else inner_read(raw, unseal)
 
-    return Codec(schema, write, read)
+    def sealing(value: Any, seal: Seal) -> Any:
+        return value if value is None or inner_sealing is None else inner_sealing(value, seal)
+
+    return Codec(schema, write, read, sealing if inner_sealing else None)

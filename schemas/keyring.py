@@ -39,9 +39,16 @@ class Keyring:
         self._wrapping = AESGCM(key_encryption_key)
         self._wrapped: dict[tuple[int, SubjectId], bytes] = {}
         self._ready: OrderedDict[tuple[int, SubjectId], DataKey] = OrderedDict()
+        self._next: dict[int, int] = {}
+
+    def take(self, partition: int, offset: int, subject: SubjectId, wrapped: bytes | None) -> None:
+        """One record of `logistics.keys`; what comes again is passed over, lest a forgotten key come back."""
+        if offset >= self._next.get(partition, 0):
+            self._next[partition] = offset + 1
+            self.apply(partition, subject, wrapped)
 
     def apply(self, partition: int, subject: SubjectId, wrapped: bytes | None) -> None:
-        """Take one record of `logistics.keys`; None is a tombstone and forgets the subject."""
+        """Know this key from now on; None forgets the subject."""
         self._ready.pop((partition, subject), None)
         if wrapped is None:
             self._wrapped.pop((partition, subject), None)

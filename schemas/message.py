@@ -58,15 +58,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A fact. It has happened, and nothing may refuse it."""
 
 
-class Personal[T](msgspec.Struct, frozen=True):
-    """A person's data: on the log only as `sealed`, in memory as `value` while the subject's key exists.
+class Personal[T](msgspec.Struct, frozen=True, omit_defaults=True):
+    """A person's data: as `value` where they are put in or have been opened, everywhere else as `sealed`.
 
-    Once the key is erased both are empty: the person is forgotten and the record still verifies.
+    `field` names the record and the field that they were sealed in, to which the seal is bound. Once the subject's key
+    is erased what is sealed opens no more: the person is forgotten and the record still verifies.
     """
 
     subject: SubjectId
     value: T | None = None
     sealed: bytes = b""
+    field: str = ""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -153,6 +154,7 @@ def derived_headers(
     return headers if causation_id is None else [*headers, ("causation_id", causation_id.encode())]
 
 
+@lru_cache(maxsize=256)
 def stamp(at: datetime) -> bytes:
     """RFC 3339, UTC, microseconds."""
     return (at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z").encode()
@@ -163,13 +165,16 @@ def chained(previous: bytes, key: bytes | None, value: bytes | None, headers: He
 
     A length of ff ff ff ff stands for an absent key or value. `hash` and `traceparent` stay out.
     """
-    digest = sha256(previous)
-    for part in (key, value):
-        digest.update(measured(part))
+    parts = [previous, measured(key), measured(value)]
     for name, content in sorted(headers):
         if name not in UNHASHED:
-            digest.update(measured(name.encode()) + measured(content))
-    return digest.digest()
+            parts += (measured_name(name), len(content).to_bytes(4), content)
+    return sha256(b"".join(parts)).digest()
+
+
+@lru_cache(maxsize=256)
+def measured_name(name: str) -> bytes:
+    return measured(name.encode())
 
 
 def measured(part: bytes | None) -> bytes:

@@ -1,5 +1,6 @@
 """A log for a test: shards that own it, orders for them, and what stands on it afterwards."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from fresh import fresh_name
 
+from commands.cold import Cold
 from commands.context import Secrets
 from commands.order import Answer, Order
 from commands.owners import Shards
@@ -38,8 +40,9 @@ class World:
     cluster: str
     tenant: TenantSlug
     owned: list[Shards] = field(default_factory=list)
+    clock: Callable[[], datetime] = now
 
-    async def owner(self) -> Shards:
+    async def owner(self, cold: Cold | None = None) -> Shards:
         shards = Shards(
             client_args={"bootstrap_servers": self.kafka},
             cluster=self.cluster,
@@ -47,8 +50,9 @@ class World:
             keyring=Keyring(KEK),
             policy=Policy(),
             secrets=SECRETS,
-            clock=now,
+            clock=self.clock,
             owner=fresh_name("owner"),
+            cold=cold,
         )
         await shards.start()
         self.owned.append(shards)

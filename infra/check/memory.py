@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from commands.aggregates import AGGREGATES
+from commands.learning import LEARNED_FROM, Learning
 from commands.memory import Account, LogCorrupt
 from commands.opening import Opening
 from commands.policy import Policy
@@ -20,23 +22,24 @@ class Folded:
         self.policy = Policy()
         self.keyring = keyring
         self.ends: Mapping[Place, int] = {}
-        self.openings = {p: Opening(p, keyring, self.policy) for p in range(partitions)}
+        self.learning = Learning(keyring, self.policy)
+        self.openings = {p: Opening(p) for p in range(partitions)}
         self.corrupt: dict[int, str] = {}
         """The shards whose log does not fold, and why."""
 
 
 async def fold(client_args: Mapping[str, Any], ends: Mapping[Place, int], folded: Folded) -> Folded:
-    """Of each partition what stands before its end. Keys come before what they open."""
+    """Of each partition what stands before its end."""
     folded.ends = ends
-    keys = {place: end for place, end in ends.items() if place[0] == KEYS.name}
-    for part in (keys, {place: end for place, end in ends.items() if place not in keys}):
-        async for stored in whole_log(client_args, part):
-            if stored.partition in folded.corrupt:
-                continue
-            try:
-                folded.openings[stored.partition].take(stored)
-            except (LogCorrupt, Unreadable) as corrupt:
-                folded.corrupt[stored.partition] = str(corrupt)
+    async for stored in whole_log(client_args, ends):
+        if stored.partition in folded.corrupt:
+            continue
+        try:
+            if stored.topic in LEARNED_FROM:
+                folded.learning.take(stored)
+            folded.openings[stored.partition].take(stored)
+        except (LogCorrupt, Unreadable) as corrupt:
+            folded.corrupt[stored.partition] = str(corrupt)
     return folded
 
 
@@ -61,8 +64,15 @@ def check_memory(told: Sequence[Account], folded: Folded) -> Verdict:
         where, memory = f"shard {account.shard}", folded.openings[account.shard].memory
         if account.shard in folded.corrupt:
             judgement.found(where, f"its log does not fold: {folded.corrupt[account.shard]}")
-        elif len(memory) != account.aggregates:
-            judgement.found(where, f"the log folds to {len(memory)} aggregates, its owner has {account.aggregates}")
-        elif memory.digest() != account.digest:
-            judgement.found(where, f"its owner has the log's {len(memory)} aggregates, and in another state")
+            continue
+        let_go = memory.ids() - (memory.ids() if account.held is None else set(account.held))
+        for aggregate_id in let_go:
+            live = memory.peek(aggregate_id)
+            if live is not None and not AGGREGATES[live.kind].over(live.state):
+                judgement.found(where, f"its owner has let go {live.kind} {aggregate_id}, which is not over")
+        if len(memory) - len(let_go) != account.aggregates:
+            held = f"its owner has {account.aggregates} and let go {len(let_go)}"
+            judgement.found(where, f"the log folds to {len(memory)} aggregates, {held}")
+        elif memory.digest(without=let_go) != account.digest:
+            judgement.found(where, f"its owner has the log's {account.aggregates} aggregates, and in another state")
     return judgement.verdict()

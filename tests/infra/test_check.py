@@ -152,7 +152,7 @@ async def test_an_owner_who_knows_too_much_is_named(system: Played):
     try:
         found = (await verdicts(system.settings))["I4"]
     finally:
-        memory._live.pop("t-9")
+        memory.drop("t-9")
     assert (found.state, found.broken) == ("broken", 1)
 
 

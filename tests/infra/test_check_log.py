@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from delivery_log import ANN, BOB, TASK, TO_ANN, delivered, event_in, nothing_personal, place_of, saying, sealed_again
+from delivery_log import ANN, BOB, TASK, TO_ANN, delivered, event_in, place_of, saying, sealed_again
 from story import NOON
 
 from infra.check.finding import KEPT_AT_MOST, NotJudged, Verdict
@@ -59,7 +59,9 @@ def with_version(stored: Stored, version: int) -> Stored:
 
 
 def barrier(stored: Stored) -> Stored:
-    value = catalog.write(ShardOpened(shard=stored.partition, producer_id=1, epoch=1, owner="x"), nothing_personal)
+    value = catalog.write(
+        ShardOpened(shard=stored.partition, producer_id=1, epoch=1, owner="x"), catalog.nothing_personal
+    )
     headers = control_headers(catalog.BY_CLASS[ShardOpened].name, "/logistics/test", NOON, 1, "barrier")
     return msgspec.structs.replace(stored, key=b"shard-0", value=value, headers=headers)
 
@@ -197,7 +199,7 @@ def signal(event: GeofenceTransitionCorrected, identity: str) -> Stored:
         actor="telemetry",
         epoch=1,
     )
-    return Stored(SIGNALS.name, 0, 0, BOB.encode(), catalog.write(event, nothing_personal), headers)
+    return Stored(SIGNALS.name, 0, 0, BOB.encode(), catalog.write(event, catalog.nothing_personal), headers)
 
 
 def test_of_many_findings_the_first_are_kept_and_all_are_counted(log):

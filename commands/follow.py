@@ -1,7 +1,8 @@
-"""Follows whole topics into memory: the directory, the keys, the fleet's bindings."""
+"""Follows whole topics into memory: the directory, the keys, who owns what, the fleet's bindings."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic, time
 from typing import Any
 
 import structlog
@@ -29,6 +30,7 @@ class Follower:
         self._places: list[TopicPartition] = []
         self._taken: dict[TopicPartition, int] = {}
         """Of each place the next record to take."""
+        self._knew_all_s = monotonic()
 
     async def start(self) -> None:
         """Returns once everything that stood on the log at the start has been taken."""
@@ -56,11 +58,16 @@ class Follower:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._consumer.stop()
 
+    @property
+    def behind_s(self) -> float:
+        """For how long it has not taken all that it knows to stand on the log."""
+        return monotonic() - self._knew_all_s
+
     async def caught_up(self, ends: Mapping[TopicPartition, int] | None = None) -> bool:
         """Whether everything before `ends` has been taken; without them, before where the log ends now."""
         if ends is None:
             ends = await self._consumer.end_offsets(self._places)
-        return all(self._taken[place] >= ends[place] for place in self._places)
+        return all(taken >= ends[place] for place, taken in self._taken.items() if place in ends)
 
     async def _partitions(self, topic: str) -> set[int]:
         await self._consumer._client.force_metadata_update()
@@ -77,6 +84,13 @@ class Follower:
                 for r in records:
                     self._took(stored_of(r))
                 self._taken[place] = await self._consumer.position(place)
+            if all(self._taken[place] >= (self._consumer.highwater(place) or 0) for place in self._places):
+                self._knew_all_s = monotonic() - self._heard_ago_s()
+
+    def _heard_ago_s(self) -> float:
+        """Since the brokers told of the place that they have been silent about for the longest."""
+        heard_ms = min(self._consumer.last_poll_timestamp(place) or 0 for place in self._places)
+        return max(0.0, time() - heard_ms / 1_000)
 
     def _took(self, stored: Stored) -> None:
         """What cannot be read, or is of a type that only a newer release knows, is passed over: the projector buries

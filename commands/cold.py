@@ -1,0 +1,24 @@
+"""Aggregates that their owner has let go: loaded again where a command comes for one."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from commands.memory import Live, folded
+from schemas.record import Stored, envelope_of, event_of
+
+
+class Cold(Protocol):
+    async def load(self, topic: str, partition: int, aggregate_id: str, up_to: int) -> Sequence[Stored]:
+        """All records of one aggregate in their order, at least those before offset `up_to`.
+
+        Raises Unavailable("aggregate-cold") where that cannot be told now.
+        """
+        ...
+
+
+def thawed(records: Sequence[Stored]) -> Live[Any] | None:
+    """None of no records: it never existed. Raises Unreadable."""
+    live: Live[Any] | None = None
+    for stored in records:
+        live = folded(live, envelope_of(stored), event_of(stored, None), stored.offset)
+    return live

@@ -1,0 +1,311 @@
+"""One command at a time: what it comes to, drafted as it will stand once the broker has acknowledged the group."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from commands.aggregates import AGGREGATES
+from commands.context import Context, Secrets
+from commands.log import Entry
+from commands.memory import Given, Live, Memory, remember
+from commands.order import (
+    AlreadyExists,
+    Answer,
+    CommandTooLarge,
+    IdempotencyKeyReused,
+    Order,
+    VersionConflict,
+)
+from commands.policy import Policy
+from schemas import catalog
+from schemas.catalog import nothing_personal
+from schemas.codec import Seal
+from schemas.ids import event_id
+from schemas.keyring import Keyring
+from schemas.message import Event, OutletSlug, Refused, Source, SubjectId, UnknownAggregate
+from schemas.record import Envelope, chained
+from schemas.topics import DIRECTORY
+
+COMMAND_LIMIT_BYTES = 1 << 20
+HEADERS_BYTES = 1_000
+"""About what a record's headers take."""
+
+type Clock = Callable[[], datetime]
+
+logger = structlog.get_logger()
+
+
+class Pending(msgspec.Struct):
+    order: Order
+    answer: asyncio.Future[Answer]
+    looked_up: bool = False
+    """Its aggregate was asked for where those are kept that the owner has let go."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The last record of a command, by its place in the topic's batch."""
+
+    topic: str
+    place: int
+    aggregate_id: str
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """A command that this group or an earlier one has answered."""
+
+    aggregate_id: str
+    command_id: str
+
+
+class Quiet(msgspec.Struct, frozen=True):
+    """An accepted command that changes nothing."""
+
+    aggregate_id: str
+
+
+type Outcome = Written | Repeated | Quiet | Refused
+
+
+class Draft:
+    """A group as it will stand: nothing of it is true until the broker has acknowledged it."""
+
+    def __init__(self, chain: Mapping[str, bytes]) -> None:
+        self.live: dict[str, Live[Any]] = {}
+        self.entries: dict[str, list[Entry]] = {}
+        self.chain = dict(chain)
+        self.keys: dict[SubjectId, bytes] = {}
+        self.outcomes: list[tuple[Pending, Outcome]] = []
+        self.directory: list[tuple[Event, Source]] = []
+        self.size_bytes = 0
+
+
+class Judge:
+    """Of one tenure. It reads the memory and never changes it."""
+
+    def __init__(
+        self,
+        *,
+        partition: int,
+        epoch: int,
+        source: str,
+        memory: Memory,
+        keyring: Keyring,
+        policy: Policy,
+        secrets: Secrets,
+        clock: Clock,
+    ) -> None:
+        self._partition = partition
+        self._epoch = epoch
+        self._source = source
+        self._memory = memory
+        self._keyring = keyring
+        self._policy = policy
+        self._secrets = secrets
+        self._clock = clock
+
+    def decide(self, pending: Pending, draft: Draft) -> None:
+        try:
+            outcome = self._judge(pending.order, draft)
+        except Refused as refused:
+            outcome = refused
+        except Exception as broken:
+            logger.exception("decision failed", command=type(pending.order.command).__name__)
+            if not pending.answer.done():
+                pending.answer.set_exception(broken)
+            return
+        draft.outcomes.append((pending, outcome))
+
+    def _judge(self, order: Order, draft: Draft) -> Outcome:
+        aggregate = AGGREGATES[order.kind]
+        live = draft.live.get(order.aggregate_id) or self._memory.get(order.aggregate_id)
+        if live is not None and (live.tenant != order.tenant or live.kind != order.kind):
+            raise UnknownAggregate(order.kind, order.aggregate_id)
+        creating = isinstance(order.command, aggregate.creating)
+        if live is None and not creating:
+            raise UnknownAggregate(order.kind, order.aggregate_id)
+        if live is not None:
+            repeat = repeated(order, live, creating=creating)
+            if repeat is not None:
+                return repeat
+        version = 0 if live is None else live.version
+        if order.expected_version is not None and order.expected_version != version:
+            raise VersionConflict(order.expected_version, version)
+        now = self._clock() if live is None else max(self._clock(), live.recorded_at)
+        state = aggregate.initial if live is None else live.state
+        events = aggregate.decide(state, order.command, self._context(order, now))
+        if not events:
+            if live is None:
+                raise UnknownAggregate(order.kind, order.aggregate_id)
+            return Quiet(order.aggregate_id)
+        return self._draft(order, live, events, now, draft)
+
+    def _context(self, order: Order, now: datetime) -> Context:
+        return Context(
+            now=now,
+            tenant=order.tenant,
+            aggregate_id=order.aggregate_id,
+            command_id=order.command_id,
+            actor=order.actor,
+            role=order.role,
+            secrets=self._secrets,
+            policy_or_none=self._policy.tenant(order.tenant),
+            unseal=self._keyring.unsealer(self._partition, order.tenant, order.aggregate_id),
+        )
+
+    def _draft(
+        self, order: Order, live: Live[Any] | None, decided: list[Event], now: datetime, draft: Draft
+    ) -> Written:
+        topic = AGGREGATES[order.kind].topic
+        seal = self._sealer(order, draft)
+        events = [catalog.sealed(event, seal) for event in decided]
+        entries = self._entries(order, live, events, now)
+        size = sum(len(value or b"") for _, value, _ in entries)
+        if size > COMMAND_LIMIT_BYTES:
+            raise CommandTooLarge(size, COMMAND_LIMIT_BYTES)
+        batch = draft.entries.setdefault(topic, [])
+        chain = draft.chain[topic]
+        for key, value, headers in entries:
+            chain = chained(chain, key, value, headers)
+            batch.append((key, value, [*headers, ("hash", chain.hex().encode())]))
+        draft.chain[topic] = chain
+        draft.size_bytes += size + HEADERS_BYTES * len(entries)
+        last = len(batch) - 1
+        draft.live[order.aggregate_id] = after(order, live, events, now, last)
+        if topic == DIRECTORY.name:
+            self._draft_policy(order, live, events, now, last, draft)
+        return Written(topic, last, order.aggregate_id)
+
+    def _entries(self, order: Order, live: Live[Any] | None, events: list[Event], now: datetime) -> list[Entry]:
+        version = 0 if live is None else live.version
+        happened = min(now, getattr(order.command, "observed_at", now))
+        outlet = outlet_of(events[0] if live is None else live.state)
+        key = order.aggregate_id.encode()
+        return [
+            (
+                key,
+                catalog.write(event, nothing_personal),
+                Envelope(
+                    event_id=event_id(order.command_id, index),
+                    type=catalog.BY_CLASS[type(event)].name,
+                    source=self._source,
+                    event_time=happened,
+                    recorded_at=now,
+                    aggregate_id=order.aggregate_id,
+                    tenant=order.tenant,
+                    outlet=outlet,
+                    version=version + 1 + index,
+                    command_id=order.command_id,
+                    request_hash=order.request_hash,
+                    command_index=index,
+                    command_size=len(events),
+                    policy_position=self._policy.position,
+                    actor=order.actor,
+                    correlation_id=order.correlation_id,
+                    causation_id=order.causation_id,
+                    traceparent=order.traceparent,
+                    epoch=self._epoch,
+                ).headers(),
+            )
+            for index, event in enumerate(events)
+        ]
+
+    def _sealer(self, order: Order, draft: Draft) -> Seal:
+        """Seals under the subject's key; a subject without one gets it, to be acknowledged before the events."""
+        seal = self._keyring.sealer(self._partition, order.tenant, order.aggregate_id)
+
+        def sealed(subject: SubjectId, field: str, plain: bytes) -> bytes:
+            if not self._keyring.knows(self._partition, subject):
+                draft.keys[subject] = self._keyring.new_wrapped_key(subject)
+                self._keyring.apply(self._partition, subject, draft.keys[subject])
+            return seal(subject, field, plain)
+
+        return sealed
+
+    def _draft_policy(
+        self, order: Order, live: Live[Any] | None, events: list[Event], now: datetime, last: int, draft: Draft
+    ) -> None:
+        version = 0 if live is None else live.version
+        for index, event in enumerate(events):
+            source = Source(
+                event_id=event_id(order.command_id, index),
+                tenant=order.tenant,
+                outlet=None,
+                aggregate_id=order.aggregate_id,
+                version=version + 1 + index,
+                event_time=now,
+                recorded_at=now,
+                actor=order.actor,
+                command_id=order.command_id,
+                correlation_id=order.correlation_id,
+                topic=DIRECTORY.name,
+                partition=self._partition,
+                offset=last - len(events) + 1 + index,
+            )
+            draft.directory.append((event, source))
+
+
+def repeated(order: Order, live: Live[Any], *, creating: bool) -> Repeated | None:
+    """The first answer for a command that comes again; raises where its words are others."""
+    first = live.created_by if creating else order.command_id
+    given = live.answer(first)
+    if given is None:
+        return None
+    if given.request_hash != order.request_hash:
+        raise reused(order, creating=creating)
+    return Repeated(order.aggregate_id, first)
+
+
+def reused(order: Order, *, creating: bool) -> Refused:
+    if creating and order.natural:
+        return AlreadyExists(order.aggregate_id)
+    return IdempotencyKeyReused(order.aggregate_id)
+
+
+def after(order: Order, live: Live[Any] | None, events: list[Event], now: datetime, last: int) -> Live[Any]:
+    """The aggregate as it will be; its answer's offset is a place in the batch until `place`."""
+    aggregate = AGGREGATES[order.kind]
+    state = aggregate.initial if live is None else live.state
+    for event in events:
+        state = aggregate.evolve(state, event)
+    version = (0 if live is None else live.version) + len(events)
+    names = tuple(type(event).__name__ for event in events)
+    answer = Given(order.request_hash, version, -1 - last, now, names)
+    given = {} if live is None else dict(live.given)
+    if live is not None:
+        remember(given, order.command_id, answer)
+    return Live(
+        kind=order.kind,
+        tenant=order.tenant,
+        state=state,
+        version=version,
+        recorded_at=now,
+        created_by=order.command_id if live is None else live.created_by,
+        created=answer if live is None else live.created,
+        given=given,
+    )
+
+
+def place(live: Live[Any], base_offset: int | None) -> None:
+    """Its answers of this group get their offsets in the log: the batch stands at `base_offset`."""
+    live.created = placed(live.created, base_offset)
+    for command_id in reversed(live.given):
+        given = live.given[command_id]
+        if given.offset >= 0:
+            break
+        live.given[command_id] = placed(given, base_offset)
+
+
+def placed(given: Given, base_offset: int | None) -> Given:
+    if given.offset >= 0:
+        return given
+    assert base_offset is not None, "what was drafted was written"
+    return msgspec.structs.replace(given, offset=base_offset - 1 - given.offset)
+
+
+def outlet_of(of: object) -> OutletSlug | None:
+    outlet: OutletSlug | None = getattr(of, "outlet", None)
+    return outlet
