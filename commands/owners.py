@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from commands.announced import Announced
 from commands.cold import Cold
-from commands.context import Secrets
+from commands.context import Secrets, UnknownOutlet, UnknownTenant
 from commands.follow import Follower
 from commands.learning import LEARNED_FROM, Learning
 from commands.log import Fenced, ShardLog, TenureLost
@@ -28,7 +28,10 @@ from schemas.topics import OWNED, SHARDS
 
 REOPEN_AFTER_S = 1.0
 LEARN_EVERY_S = 0.01
+NEW_WITHIN_S = 5.0
 RELEASED_WITHIN_S = 10.0
+ASKED_WITHIN_S = 5.0
+"""A shard that is given to somebody else is served until that one asks for it, but not for longer."""
 
 type Asking = Callable[[int], Awaitable[None]]
 """Asks the former owner of a shard to give it up; returns once it has, or where nobody answers."""
@@ -58,6 +61,11 @@ class Following:
 
     async def up_to(self, ends: Mapping[TopicPartition, int]) -> None:
         while not await self._follower.caught_up(ends):  # noqa: ASYNC110 - the brokers' own
+            await asyncio.sleep(LEARN_EVERY_S)
+
+    async def up_to_now(self) -> None:
+        """Returns once everything is known that stands on the log now."""
+        while not await self._follower.caught_up():  # noqa: ASYNC110 - the brokers' own
             await asyncio.sleep(LEARN_EVERY_S)
 
     @property
@@ -101,6 +109,7 @@ class Shards:
         self._closed: dict[int, str] = {}
         self._tenures: dict[int, asyncio.Task[None]] = {}
         self._releasing: set[asyncio.Task[None]] = set()
+        self._wanted: set[int] = set()
         self.partitions = partitions
         self.owner = owner
         self.address = address
@@ -137,17 +146,24 @@ class Shards:
         for partition in wanted - self.held():
             self._tenures[partition] = asyncio.create_task(self._tenure(partition))
         for partition in self.held() - wanted:
-            self.let_go(partition)
+            self._let_go(partition)
+        self._wanted = wanted
 
     def held(self) -> set[int]:
         """Those that are open here or being opened."""
         return {partition for partition, tenure in self._tenures.items() if not tenure.done()}
 
-    def let_go(self, partition: int) -> None:
-        if not any(task.get_name() == f"release-{partition}" for task in self._releasing):
-            task = asyncio.create_task(self.release(partition), name=f"release-{partition}")
-            self._releasing.add(task)
-            task.add_done_callback(self._releasing.discard)
+    def _let_go(self, partition: int) -> None:
+        """Its next owner will ask for it when it is ready; if it does not, it is given up all the same."""
+
+        async def later() -> None:
+            await asyncio.sleep(ASKED_WITHIN_S)
+            if partition not in self._wanted:
+                await self.release(partition)
+
+        task = asyncio.create_task(later())
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
 
     async def release(self, partition: int) -> None:
         """Hand it over: serve what waits, write down what is known. Returns when it is no longer served here."""
@@ -164,7 +180,8 @@ class Shards:
         finally:
             tenure.cancel()
             await asyncio.wait([tenure])
-            self._close(partition, "it is handed over")
+            if partition in self._open:
+                self._close(partition, "it is handed over")
 
     # What is asked of them
 
@@ -174,12 +191,28 @@ class Shards:
         if self.following.behind_s > LAG_LIMIT_S:
             said = f"the directory as decisions see it is {self.following.behind_s:.0f} s old"
             raise Unavailable("directory-lagging", said)
-        return await self._shard(partition).submit(order)
+        try:
+            return await self._shard(partition).submit(order)
+        except (UnknownTenant, UnknownOutlet):
+            await self._directory_is_new()
+            return await self._shard(partition).submit(order)
+
+    async def _directory_is_new(self) -> None:
+        """What is not known here may have been written by another owner just now. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(NEW_WITHIN_S):
+                await self.following.up_to_now()
+        except (TimeoutError, KafkaError) as failed:
+            raise Unavailable("directory-lagging", f"the directory cannot be read: {failed!r}") from failed
+
+    async def forget_in(self, partition: int, subject: SubjectId) -> None:
+        """Throw away the subject's key of one shard. Raises Unavailable where it is not open here."""
+        await self._shard(partition).forget(subject)
 
     async def forget(self, subject: SubjectId) -> int:
-        """Throw away the subject's keys of the shards that are open here; how many there were. Raises Unavailable."""
-        partitions = [p for p in self._keyring.partitions_of(subject) if p in self._open]
-        await asyncio.gather(*(self._shard(p).forget(subject) for p in partitions))
+        """Throw away the subject's keys everywhere; how many there were. Raises Unavailable."""
+        partitions = self._keyring.partitions_of(subject)
+        await asyncio.gather(*(self.forget_in(p, subject) for p in partitions))
         return len(partitions)
 
     async def accounts(self) -> list[Account]:

@@ -1,52 +1,88 @@
-"""A desk in another process. What waits is sent together; a refusal there is the same refusal here."""
+"""Shards in another process. What waits is sent together; a refusal there is the same refusal here."""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 
 import httpx
 import msgspec
 
 from commands.memory import Account
 from commands.order import Answer, Order, Unavailable
-from commands.wire import NotOurs, Outcome, check, encode, outcomes, result, sent, signature
+from commands.wire import (
+    Directed,
+    NotOurs,
+    Outcome,
+    Pinning,
+    accounts,
+    check,
+    encode,
+    outcomes,
+    result,
+    sent,
+    signature,
+)
 from schemas.message import SubjectId
 
 TOGETHER = 200
 UNDER_WAY = 4
 QUEUE_LIMIT = 10_000
+CONNECT_WITHIN_S = 1.0
+ANSWER_WITHIN_S = 30.0
 
-accounts = msgspec.msgpack.Decoder(list[Account])
 
+class Peer:
+    """The internal listener at `address`, host:port, of a process that owns shards."""
 
-class RemoteDesk:
-    """`address` gives host:port of the shards' internal listener, which may move."""
-
-    def __init__(self, address: Callable[[], str], key: bytes, timeout_s: float = 30.0) -> None:
+    def __init__(self, address: str, key: bytes) -> None:
         self._address = address
         self._key = key
-        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
+        timeout = httpx.Timeout(ANSWER_WITHIN_S, connect=CONNECT_WITHIN_S)
+        self._client = httpx.AsyncClient(timeout=timeout, trust_env=False)
         self._waiting: deque[tuple[Order, asyncio.Future[Answer]]] = deque()
         self._wake = asyncio.Event()
         self._senders: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
+    def start(self) -> None:
         self._senders = [asyncio.create_task(self._send()) for _ in range(UNDER_WAY)]
 
     async def stop(self) -> None:
+        """Who still waits is told to come again."""
         for sender in self._senders:
             sender.cancel()
         await asyncio.gather(*self._senders, return_exceptions=True)
+        self._unanswered(list(self._waiting), "it is not asked any more")
         await self._client.aclose()
 
     async def submit(self, order: Order) -> Answer:
+        """Raises Refused by a rule, Misdirected where it does not own the shard, Unavailable."""
         if len(self._waiting) >= QUEUE_LIMIT:
             raise Unavailable("desk-busy", f"{QUEUE_LIMIT} orders wait to be sent")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((order, answer))
         self._wake.set()
         return await answer
+
+    async def accounts(self) -> list[Account]:
+        """What it knows of each shard that is open there. Raises Unavailable."""
+        return accounts.decode(await self._call("/accounts", b""))
+
+    async def serving(self) -> dict[int, int]:
+        """The shards that are open there, with the epochs of their tenures. Raises Unavailable."""
+        return msgspec.msgpack.decode(await self._call("/serving", b""), type=dict[int, int])
+
+    async def forget(self, shard: int, subject: SubjectId) -> None:
+        """Throw away the subject's key of one shard. Raises Unavailable."""
+        await self._call("/forget", encode((shard, subject)))
+
+    async def release(self, shard: int, epoch: int) -> bool:
+        """Have the shard of this tenure given up in good order; whether it was open there. Raises Unavailable."""
+        told = await self._call("/release", encode(Directed(shard=shard, epoch=epoch)))
+        return msgspec.msgpack.decode(told, type=bool)
+
+    async def pin(self, shard: int, owner: str) -> None:
+        """Have it written down who is to have the shard. Raises Unavailable."""
+        await self._call("/pin", encode(Pinning(shard=shard, owner=owner)))
 
     async def _send(self) -> None:
         while True:
@@ -60,21 +96,19 @@ class RemoteDesk:
     async def _settle(self, group: list[tuple[Order, asyncio.Future[Answer]]]) -> None:
         try:
             told = await self._ask([order for order, _ in group])
-        except (httpx.HTTPError, NotOurs, msgspec.MsgspecError, ValueError) as failed:
-            for _, answer in group:
-                if not answer.done():
-                    answer.set_exception(Unavailable("shards-unreachable", f"the shards did not answer: {failed!r}"))
+        except asyncio.CancelledError:
+            self._unanswered(group, "it is not asked any more")
+            raise
+        except (Unavailable, msgspec.MsgspecError, ValueError) as failed:
+            self._unanswered(group, str(failed))
             return
         for (_, answer), outcome in zip(group, told, strict=True):
             settle(answer, outcome)
 
-    async def accounts(self) -> list[Account]:
-        """What each shard's owner knows. Raises httpx.HTTPError, NotOurs."""
-        return accounts.decode(await self._call("/accounts", b""))
-
-    async def forget(self, subject: SubjectId) -> int:
-        """Throw away the subject's keys; how many there were. Raises httpx.HTTPError, NotOurs."""
-        return msgspec.msgpack.decode(await self._call("/forget", encode(subject)), type=int)
+    def _unanswered(self, group: list[tuple[Order, asyncio.Future[Answer]]], why: str) -> None:
+        for _, answer in group:
+            if not answer.done():
+                answer.set_exception(Unavailable("shards-unreachable", f"the shard's owner did not answer: {why}"))
 
     async def _ask(self, asked: list[Order]) -> list[Outcome]:
         told = outcomes.decode(await self._call("/orders", encode([sent(order) for order in asked])))
@@ -83,13 +117,18 @@ class RemoteDesk:
         return list(told)
 
     async def _call(self, path: str, body: bytes) -> bytes:
+        """Raises Unavailable: nothing is known of what was asked."""
         at_s = int(time.time())
-        headers = {"x-at": str(at_s), "x-signature": signature(self._key, "request", at_s, body)}
-        response = await self._client.post(f"http://{self._address()}{path}", content=body, headers=headers)
-        response.raise_for_status()
-        answered_s = int(response.headers.get("x-at", "0"))
-        claimed = response.headers.get("x-signature", "")
-        check(self._key, "answer", answered_s, response.content, claimed, time.time())
+        headers = {"x-at": str(at_s), "x-signature": signature(self._key, f"request {path}", at_s, body)}
+        try:
+            response = await self._client.post(f"http://{self._address}{path}", content=body, headers=headers)
+            if response.is_error:
+                raise Unavailable("shards-unreachable", f"{self._address}: {response.status_code} {response.text}")
+            answered_s = int(response.headers.get("x-at", "0"))
+            claimed = response.headers.get("x-signature", "")
+            check(self._key, f"answer {path}", answered_s, response.content, claimed, time.time())
+        except (httpx.HTTPError, NotOurs, ValueError) as failed:
+            raise Unavailable("shards-unreachable", f"{self._address}: {failed!r}") from failed
         return response.content
 
 

@@ -74,7 +74,8 @@ class Shard:
         self._snapshots = Snapshots(memory, Evicted(), {}, {}) if snapshots is None else snapshots
         self._cold = cold
         self._waiting: deque[Pending] = deque()
-        self._thawing: dict[str, list[Pending]] = {}
+        self._thawing: dict[tuple[str, str], list[Pending]] = {}
+        """By tenant and aggregate: an id tells nobody whose it is."""
         self._thaws: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._chores: deque[tuple[Chore, asyncio.Future[None]]] = deque()
@@ -397,38 +398,38 @@ class Shard:
         aggregate_id = pending.order.aggregate_id
         if self._cold is None or pending.looked_up or aggregate_id in draft.live or aggregate_id in self.memory:
             return False
-        return aggregate_id in self._thawing or aggregate_id in self._snapshots.evicted
+        return aggregate_id in self._snapshots.evicted
 
     def _thaw(self, pending: Pending) -> None:
-        aggregate_id = pending.order.aggregate_id
+        wanted = pending.order.tenant, pending.order.aggregate_id
         if sum(map(len, self._thawing.values())) >= THAWING_LIMIT:
             if not pending.answer.done():
                 said = f"{THAWING_LIMIT} commands wait for aggregates that are loaded again"
                 pending.answer.set_exception(Unavailable("shard-busy", said))
-        elif aggregate_id in self._thawing:
-            self._thawing[aggregate_id].append(pending)
+        elif wanted in self._thawing:
+            self._thawing[wanted].append(pending)
         else:
-            self._thawing[aggregate_id] = [pending]
-            thaw = asyncio.create_task(self._thawed(AGGREGATES[pending.order.kind].topic, aggregate_id))
+            self._thawing[wanted] = [pending]
+            thaw = asyncio.create_task(self._thawed(AGGREGATES[pending.order.kind].topic, *wanted))
             self._thaws.add(thaw)
             thaw.add_done_callback(self._thaws.discard)
 
-    async def _thawed(self, topic: str, aggregate_id: str) -> None:
+    async def _thawed(self, topic: str, tenant: str, aggregate_id: str) -> None:
         """Load it; then those who wait for it stand first again. Where it cannot be loaded, they are told."""
         assert self._cold is not None, "what is cold can be loaded"
         try:
             up_to = self._snapshots.evicted_to.get(topic, 0)
-            live = thawed(await self._cold.load(topic, self.partition, aggregate_id, up_to))
+            live = thawed(await self._cold.load(topic, self.partition, tenant, aggregate_id, up_to))
         except Exception as failed:
             told = failed
             if not isinstance(failed, Unavailable):
                 logger.exception("aggregate not loaded", shard=self.partition, aggregate=aggregate_id)
                 told = Unavailable("aggregate-cold", f"{aggregate_id} cannot be loaded now")
-            for pending in self._thawing.pop(aggregate_id):
+            for pending in self._thawing.pop((tenant, aggregate_id)):
                 if not pending.answer.done():
                     pending.answer.set_exception(told)
             return
-        waited = self._thawing.pop(aggregate_id, [])
+        waited = self._thawing.pop((tenant, aggregate_id), [])
         if self._lost is not None:
             for pending in waited:
                 if not pending.answer.done():

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from commands.aggregates import AGGREGATES
+from commands.memory import Account
 from commands.order import Answer, Order, Unavailable
 from schemas.message import Command, Refused, Role, TenantSlug
 
@@ -59,7 +60,38 @@ class NotJudged(msgspec.Struct, frozen=True, tag="not-judged"):
     retry_after_s: int
 
 
-type Outcome = Accepted | Rejected | NotJudged
+class Elsewhere(msgspec.Struct, frozen=True, tag="elsewhere"):
+    """The shard is not open where it was asked for; its owner announces itself under `epoch` or a later one.
+
+    What 421 (Misdirected Request, RFC 9110) says of a whole request, of one order.
+    """
+
+    shard: int
+    epoch: int
+
+
+type Outcome = Accepted | Rejected | NotJudged | Elsewhere
+
+
+class Directed(msgspec.Struct, frozen=True):
+    """What is meant for one tenure."""
+
+    shard: int
+    epoch: int
+
+
+class Pinning(msgspec.Struct, frozen=True):
+    shard: int
+    owner: str
+
+
+class Misdirected(Exception):
+    """Not judged: the shard is somebody else's. See `Elsewhere`."""
+
+    def __init__(self, shard: int, epoch: int) -> None:
+        super().__init__(f"shard {shard} is owned elsewhere, under epoch {epoch} or later")
+        self.shard = shard
+        self.epoch = epoch
 
 
 class RefusedElsewhere(Refused):
@@ -79,7 +111,8 @@ COMMANDS: dict[tuple[str, str], type[Command]] = {
 }
 encode = msgspec.msgpack.Encoder().encode
 orders = msgspec.msgpack.Decoder(list[SentOrder])
-outcomes = msgspec.msgpack.Decoder(list[Accepted | Rejected | NotJudged])
+outcomes = msgspec.msgpack.Decoder(list[Accepted | Rejected | NotJudged | Elsewhere])
+accounts = msgspec.msgpack.Decoder(list[Account])
 
 
 def sent(order: Order) -> SentOrder:
@@ -155,7 +188,7 @@ def answer_of(outcome: Accepted) -> Answer:
 
 
 def result(outcome: Outcome) -> Answer:
-    """Raises what the owner raised."""
+    """Raises what the owner raised, or Misdirected."""
     match outcome:
         case Accepted():
             return answer_of(outcome)
@@ -163,10 +196,12 @@ def result(outcome: Outcome) -> Answer:
             raise RefusedElsewhere(outcome.rule, outcome.detail, outcome.values)
         case NotJudged():
             raise Unavailable(outcome.code, outcome.detail, outcome.retry_after_s)
+        case Elsewhere():
+            raise Misdirected(outcome.shard, outcome.epoch)
 
 
 def signature(key: bytes, way: str, at_s: int, body: bytes) -> str:
-    """`way` is request or answer, so that neither passes for the other."""
+    """`way` is request or answer with its path, so that none passes for another."""
     return hmac.new(key, f"{way}:{at_s}:".encode() + body, sha256).hexdigest()
 
 

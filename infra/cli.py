@@ -73,7 +73,7 @@ def demo(
 
 
 @app.command()
-def serve(role: Annotated[str, typer.Argument(help="gateway, projector, processes, streams or demo")]) -> None:
+def serve(role: Annotated[str, typer.Argument(help="gateway, shards, projector, processes, streams or demo")]) -> None:
     """Run one role in this process."""
     from infra.serve import serve
 
@@ -142,6 +142,31 @@ def check(
     from infra.check.command import check
 
     raise typer.Exit(check(data, json, journals))
+
+
+shards_app = typer.Typer(no_args_is_help=True, help="Who owns which shard, and moving one.")
+app.add_typer(shards_app, name="shards")
+
+
+@shards_app.command("list")
+def shards_list(data: Data = None, json: Json = False) -> None:
+    """Show every shard with its owner; exits 0 only if all are open."""
+    from infra.shards import list_shards
+
+    raise typer.Exit(list_shards(data, json))
+
+
+@shards_app.command("move")
+def shards_move(
+    shard: Annotated[int, typer.Argument(help="Its number")],
+    to: Annotated[str, typer.Option(help="The owner who is to have it, as `shards list` names it")],
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Hand a shard over to another owner, who keeps it while it is there."""
+    from infra.shards import move_shard
+
+    raise typer.Exit(move_shard(shard, to, data, json))
 
 
 @app.command()

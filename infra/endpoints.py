@@ -30,8 +30,6 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     kafka: str
     postgres: str
     osrm: str
-    shards: str = ""
-    """host:port of the shards' internal listener."""
 
 
 @contextmanager
@@ -78,27 +76,21 @@ def _held(data: Path) -> bool:
 
 
 def reached(settings: Settings) -> Settings:
-    """The settings with every address filled in. Raises NotRunning where one is neither set nor started.
-
-    The shards' address is filled in where it is known: outside `up` it must be set by whoever needs it.
-    """
-    known = settings.kafka and settings.postgres.get_secret_value() and settings.osrm
-    if known and settings.shards_address:
+    """The settings with every address filled in. Raises NotRunning where one is neither set nor started."""
+    if settings.kafka and settings.postgres.get_secret_value() and settings.osrm:
         return settings
     endpoints = running(settings.data)
-    if endpoints is None and not known:
+    if endpoints is None:
         raise NotRunning(f"nothing runs on {settings.data}: start it with `logistics up --data {settings.data}`")
-    return settings if endpoints is None else with_endpoints(settings, endpoints)
+    return with_endpoints(settings, endpoints)
 
 
 def with_endpoints(settings: Settings, endpoints: Endpoints) -> Settings:
-    """What is set stays as it is, and a log that is not theirs has other shards."""
-    kafka = settings.kafka or endpoints.kafka
+    """What is set stays as it is."""
     return settings.model_copy(
         update={
-            "kafka": kafka,
+            "kafka": settings.kafka or endpoints.kafka,
             "postgres": settings.postgres if settings.postgres.get_secret_value() else SecretStr(endpoints.postgres),
             "osrm": settings.osrm or endpoints.osrm,
-            "shards_address": settings.shards_address or (endpoints.shards if kafka == endpoints.kafka else ""),
         }
     )

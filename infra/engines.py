@@ -13,6 +13,9 @@ from infra.settings import Settings
 from infra.stages import Stages
 from infra.supervisor import Supervisor
 
+OWNER_SESSION_MS = 2_000
+"""The embedded brokers allow it: who was killed is missed sooner."""
+
 
 async def started_engines(settings: Settings, supervisor: Supervisor, stages: Stages) -> Settings:
     """The settings with every engine's address. Raises StageFailed; what came up before stays with the supervisor.
@@ -21,8 +24,11 @@ async def started_engines(settings: Settings, supervisor: Supervisor, stages: St
     """
     osrm = settings.osrm or await _osrm(settings, supervisor, stages)
     postgres = settings.postgres.get_secret_value() or await _postgres(settings, supervisor, stages)
+    session_ms = settings.owner_session_ms if settings.kafka else OWNER_SESSION_MS
     kafka = settings.kafka or await _kafka(settings, supervisor, stages)
-    return settings.model_copy(update={"kafka": kafka, "postgres": SecretStr(postgres), "osrm": osrm})
+    return settings.model_copy(
+        update={"owner_session_ms": session_ms, "kafka": kafka, "postgres": SecretStr(postgres), "osrm": osrm}
+    )
 
 
 async def _kafka(settings: Settings, supervisor: Supervisor, stages: Stages) -> str:

@@ -13,7 +13,7 @@ from gateway.tokens import EVERY_TENANT, Tokens
 from infra.demo.settled import TENANT
 from infra.lag import lag_records
 from infra.ledger import Bookkeeper
-from infra.role_gateway import secret
+from infra.secrets import secret
 from infra.settings import Settings
 
 TOKEN_LASTS_S = 12 * 3_600

@@ -1,33 +1,33 @@
-"""The gateway with the shards in one process: commands are decided where they come in."""
+"""The gateway: the door, and behind it in the same process, if that is wanted, shards."""
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 
 import msgspec
 import structlog
-import uvicorn
 from aiokafka import TopicPartition
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from commands.context import Secrets
 from commands.follow import Follower
-from commands.listener import listener
-from commands.owners import Shards
+from commands.owners import Following, Shards
 from commands.policy import Policy
+from commands.router import Router
 from gateway.app import app
 from gateway.bindings import Bindings
 from gateway.door import Door, Limits
 from gateway.registry import Registry
 from gateway.tokens import Tokens
 from infra.artefacts import FolderArtefacts
+from infra.clock import real_time
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.log_setup import set_up_log
+from infra.owning import Owning
+from infra.secrets import internal_key, secret, server_secrets
+from infra.serving import server
 from infra.settings import Settings
 from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
@@ -35,23 +35,8 @@ from schemas.topics import FLEET, SCHEMAS
 from streams.routing.tiles import OsrmTiles
 
 POOL = 16
-WS_MESSAGE_BYTES = 1 << 20
-"""What is larger ends the connection before it is read."""
 
 logger = structlog.get_logger()
-
-
-def secret(settings: Settings, name: str) -> bytes:
-    return bytes.fromhex(getattr(settings, name).get_secret_value())
-
-
-def real_time() -> datetime:
-    return datetime.now(UTC)
-
-
-def internal_key(secrets: Secrets) -> bytes:
-    """What our own processes sign with."""
-    return secrets.derived("internal")
 
 
 async def serve_gateway(settings: Settings) -> None:
@@ -59,17 +44,17 @@ async def serve_gateway(settings: Settings) -> None:
     if settings.prepare_log:
         await set_up_log(settings, client_args(settings), outside=True)
     gateway = Gateway(settings, real_time)
-    await gateway.start()
     public = server(app(gateway.door), settings.http_host, settings.http_port, lifespan="on")
-    internal = server(gateway.internal, "127.0.0.1", settings.internal_port)
-    serving = [asyncio.create_task(work) for work in (public.serve(), internal.serve(), gateway.run())]
+    serving: list[asyncio.Task[None]] = []
     try:
+        await gateway.start()
+        serving += [asyncio.create_task(work) for work in (public.serve(), gateway.run())]
         done, _ = await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
-        public.should_exit = internal.should_exit = True
         for task in done:
             task.result()
-        await asyncio.gather(*serving[:2])
     finally:
+        public.should_exit = True
+        await asyncio.gather(*serving[:1], return_exceptions=True)
         for task in serving:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
@@ -77,34 +62,38 @@ async def serve_gateway(settings: Settings) -> None:
 
 
 class Gateway:
-    """The door and the shards behind it. `clock` is what decisions take for now."""
+    """The door, with shards behind it in this process or without any. `clock` is what decisions take for now.
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+    `alone`: it owns every shard, in no group, as a play in virtual time needs it.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime], *, alone: bool = False) -> None:
         args = client_args(settings)
         keyring, policy = Keyring(secret(settings, "key_encryption_key")), Policy()
-        secrets = Secrets(secret(settings, "server_secret"))
-        self.shards = Shards(
-            client_args=args,
-            cluster=settings.cluster,
-            partitions=settings.partitions,
-            keyring=keyring,
-            policy=policy,
-            secrets=secrets,
-            clock=clock,
-            owner=f"{socket.gethostname()}:{os.getpid()}",
-            address=f"127.0.0.1:{settings.internal_port}",
+        self.keyring, self.policy = keyring, policy
+        secrets = server_secrets(settings)
+        self._alone = alone
+        self._pool = AsyncConnectionPool[AsyncConnection[Any]](
+            settings.postgres.get_secret_value(), min_size=2, max_size=POOL, open=False
         )
+        self.owning: Owning | None = None
+        if alone or settings.with_shards:
+            self.owning = Owning(
+                settings, args, keyring=keyring, policy=policy, secrets=secrets, clock=clock, pool=self._pool
+            )
+            self._following, self.desk = self.owning.shards.following, self.owning.router
+        else:
+            self._following = Following(args, keyring, policy)
+            key = internal_key(secrets)
+            self.desk = Router(self._following.announced, settings.partitions, key, keyring)
         bindings = Bindings()
         self._fleet = Follower(args, [FLEET.name], lambda stored: bind(bindings, stored))
         registry = Registry()
         self._schemas = Follower(args, [SCHEMAS.name], lambda stored: learn_schema(registry, stored))
         self._frames = KafkaFrameLog(args, settings.cluster, clock)
-        self._pool = AsyncConnectionPool[AsyncConnection[Any]](
-            settings.postgres.get_secret_value(), min_size=2, max_size=POOL, open=False
-        )
         self._streets = OsrmTiles(settings.osrm)
         self.door = Door(
-            desk=self.shards,
+            desk=self.desk,
             pool=self._pool,
             keyring=keyring,
             secrets=secrets,
@@ -116,30 +105,50 @@ class Gateway:
             clock=clock,
             partitions=settings.partitions,
             cluster=settings.cluster,
-            readiness=lambda: readiness(self.shards, self._pool),
+            readiness=lambda: readiness(self.desk, self._pool),
             registry=registry,
             limits=Limits(rate_per_s=settings.rate_per_s, burst=settings.rate_burst),
             streets=self._streets,
         )
-        self.internal = listener(self.shards, internal_key(secrets))
+
+    @property
+    def shards(self) -> Shards:
+        assert self.owning is not None, "this gateway owns no shards"
+        return self.owning.shards
 
     async def start(self) -> None:
         """Raises what keeps the shards from opening."""
-        await self.shards.start()
+        await self._pool.open()
+        if self.owning is None:
+            await self._following.start()
+        elif self._alone:
+            await self.owning.start_alone()
+        else:
+            await self.owning.start()
         await self._fleet.start()
         await self._schemas.start()
         await self._frames.start()
-        await self._pool.open()
 
     async def run(self) -> None:
         """Until it is cancelled. Raises what it follows the fleet by ended with: fixes would go to nobody."""
-        await self._fleet.run()
+        async with asyncio.TaskGroup() as working:
+            working.create_task(self._fleet.run())
+            if self.owning is None:
+                working.create_task(self._following.run())
+            elif not self._alone:
+                working.create_task(self.owning.run())
 
     async def stop(self) -> None:
         await self._fleet.stop()
         await self._schemas.stop()
         await self._frames.stop()
-        await self.shards.stop()
+        if self.owning is None:
+            await self._following.stop()
+            await self.desk.stop()
+        elif self._alone:
+            await self.owning.stop_alone()
+        else:
+            await self.owning.stop()
         await self._pool.close()
         await self._streets.close()
 
@@ -165,8 +174,8 @@ def learn_schema(registry: Registry, stored: Stored) -> None:
         logger.warning("schema record passed over", offset=stored.offset, error=broken)
 
 
-async def readiness(shards: Shards, pool: AsyncConnectionPool[Any]) -> Mapping[str, str]:
-    closed = shards.closed()
+async def readiness(desk: Router, pool: AsyncConnectionPool[Any]) -> Mapping[str, str]:
+    closed = desk.closed()
     parts = {"shards": "ok" if not closed else "; ".join(f"{p}: {why}" for p, why in sorted(closed.items()))}
     try:
         async with asyncio.timeout(2), pool.connection() as connection:
@@ -175,20 +184,3 @@ async def readiness(shards: Shards, pool: AsyncConnectionPool[Any]) -> Mapping[s
     except Exception as failed:
         parts["postgres"] = repr(failed)
     return parts
-
-
-def server(application: Any, host: str, port: int, lifespan: Literal["on", "off"] = "off") -> uvicorn.Server:
-    config = uvicorn.Config(
-        application,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        lifespan=lifespan,
-        timeout_graceful_shutdown=5,
-        server_header=False,
-        proxy_headers=False,
-        ws_max_size=WS_MESSAGE_BYTES,
-        ws_max_queue=4,
-    )
-    return uvicorn.Server(config)

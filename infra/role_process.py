@@ -36,8 +36,7 @@ def environment(settings: Settings) -> Mapping[str, str]:
         f"{PREFIX}KAFKA": settings.kafka,
         f"{PREFIX}POSTGRES": settings.postgres.get_secret_value(),
         f"{PREFIX}OSRM": settings.osrm,
-        f"{PREFIX}INTERNAL_PORT": str(settings.internal_port),
-        f"{PREFIX}SHARDS_ADDRESS": settings.shards_address,
+        f"{PREFIX}OWNER_SESSION_MS": str(settings.owner_session_ms),
         f"{PREFIX}PREPARE_LOG": "false",
         "PYTHONUNBUFFERED": "1",
     }

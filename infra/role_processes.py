@@ -10,22 +10,21 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from commands.context import Secrets
-from commands.follow import Follower
-from commands.learning import Learning
 from commands.order import Desk
+from commands.owners import Following
 from commands.policy import Policy
-from commands.remote import RemoteDesk
+from commands.router import Router
+from infra.clock import real_time
 from infra.dead_letters import DeadLetters
 from infra.kafka import client_args
 from infra.lookups import Lookups
-from infra.role_gateway import internal_key, real_time, secret
+from infra.secrets import internal_key, secret, server_secrets
 from infra.sending import Sending
 from infra.settings import Settings
 from projections.deadlines import due
 from schemas.keyring import Keyring
 from schemas.record import Stored, stored_of
-from schemas.topics import DIRECTORY, DISPATCH, FLEET, KEYS, TASK
+from schemas.topics import DISPATCH, FLEET, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
 from streams.dispatch.itinerary import itinerary
@@ -60,26 +59,37 @@ type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 async def serve_processes(settings: Settings) -> None:
     """Until it is cancelled."""
-    secrets = Secrets(secret(settings, "server_secret"))
-    desk = RemoteDesk(lambda: settings.shards_address, internal_key(secrets))
-    await desk.start()
+    keyring, policy = Keyring(secret(settings, "key_encryption_key")), Policy()
+    following = Following(client_args(settings), keyring, policy)
+    desk = Router(following.announced, settings.partitions, internal_key(server_secrets(settings)), keyring)
+    await following.start()
     async with AsyncConnectionPool[AsyncConnection[Any]](
         settings.postgres.get_secret_value(), min_size=2, max_size=8, open=False
     ) as pool:
-        processes = Processes(settings, desk, pool, real_time)
+        processes = Processes(settings, desk, pool, real_time, keyring=keyring, policy=policy)
         await processes.start()
         try:
-            await processes.run()
+            await asyncio.gather(processes.run(), following.run())
         finally:
             await processes.stop()
             await desk.stop()
+            await following.stop()
 
 
 class Processes:
-    """`clock` says what is due; a virtual one makes a simulated hour, in which its owner calls `fire_due`."""
+    """`keyring` and `policy` are kept up to date by who gives them. `clock` says what is due; a virtual one makes a
+    simulated hour, in which its owner calls `fire_due`."""
 
     def __init__(
-        self, settings: Settings, desk: Desk, pool: Pool, clock: Callable[[], datetime], *, fires: bool = True
+        self,
+        settings: Settings,
+        desk: Desk,
+        pool: Pool,
+        clock: Callable[[], datetime],
+        *,
+        keyring: Keyring,
+        policy: Policy,
+        fires: bool = True,
     ) -> None:
         args = client_args(settings)
         self._settings = settings
@@ -87,8 +97,7 @@ class Processes:
         self._clock = clock
         self._fires = fires
         self._partitions = range(settings.partitions)
-        self._policy, self._keyring = Policy(), Keyring(secret(settings, "key_encryption_key"))
-        self._follower = Follower(args, [KEYS.name, DIRECTORY.name], Learning(self._keyring, self._policy).take)
+        self._policy, self._keyring = policy, keyring
         self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
         self._router = OsrmRouter(settings.osrm)
         self._send = Sending(desk, "dispatch", self._lookups.saw)
@@ -107,7 +116,6 @@ class Processes:
 
     async def start(self) -> None:
         await self._producer.start()
-        await self._follower.start()
         await self._consumer.start()
         await self._seek()
         self._tasks = [asyncio.create_task(self._facts())]
@@ -115,14 +123,13 @@ class Processes:
             self._tasks.append(asyncio.create_task(self._deadlines()))
 
     async def run(self) -> None:
-        await asyncio.gather(*self._tasks, self._follower.run())
+        await asyncio.gather(*self._tasks)
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._consumer.stop()
-        await self._follower.stop()
         await self._producer.stop()
         await self._router.close()
 

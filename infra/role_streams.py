@@ -13,9 +13,10 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from commands.follow import Follower
+from infra.clock import real_time
 from infra.dead_letters import DeadLetters
 from infra.kafka import client_args
-from infra.role_gateway import real_time, secret
+from infra.secrets import secret
 from infra.settings import Settings
 from infra.signal_log import SignalLog
 from projections import quarantine

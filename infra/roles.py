@@ -12,10 +12,16 @@ type Role = Callable[[Settings], Awaitable[None]]
 
 
 async def gateway(settings: Settings) -> None:
-    """The door, with the shards in the same process."""
+    """The door, with shards in the same process unless LOGISTICS_WITH_SHARDS says no."""
     from infra.role_gateway import serve_gateway
 
     await serve_gateway(settings)
+
+
+async def shards(settings: Settings) -> None:
+    from infra.role_shards import serve_shards
+
+    await serve_shards(settings)
 
 
 async def projector(settings: Settings) -> None:
@@ -45,6 +51,7 @@ async def demo(settings: Settings) -> None:
 
 ROLES: dict[str, Role] = {
     "gateway": gateway,
+    "shards": shards,
     "projector": projector,
     "processes": processes,
     "streams": streams,

@@ -44,8 +44,20 @@ class Settings(BaseSettings):
 
     http_host: str = Field("127.0.0.1", description="Where the gateway listens")
     http_port: int = Field(4103, ge=1, le=65_535, description="The gateway's port")
+    internal_host: str = Field("127.0.0.1", description="Where an owner of shards listens for our other processes")
     internal_port: int = Field(0, ge=0, le=65_535, description="The port between our own processes; 0: a free one")
-    shards_address: str = Field("", description="host:port of the shards' internal listener, for the other roles")
+    internal_address: str = Field("", description="host:port by which they reach it; empty: host and port as above")
+    owner: str = Field(
+        "", pattern=r"^[A-Za-z0-9._-]{0,80}$", description="What an owner of shards is called; empty: host and process"
+    )
+    owner_session_ms: int = Field(
+        6_000,
+        ge=1_000,
+        le=60_000,
+        description="An owner of shards that is silent for so long loses them to the others; brokers allow 6000 and "
+        "more unless group.min.session.timeout.ms says otherwise",
+    )
+    with_shards: bool = Field(True, description="Whether a gateway owns shards, too")
 
     cluster: str = Field("local", pattern=r"^[a-z0-9-]{1,40}$", description="The log's name, in its records' source")
     partitions: int = Field(8, ge=1, le=1_024, description="The log's partition count, fixed for its generation")

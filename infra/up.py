@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 
 from infra.embedded import leftover
-from infra.embedded.ports import free_port, is_free
+from infra.embedded.ports import is_free
 from infra.endpoints import Endpoints, only_one, publish
 from infra.engines import started_engines
 from infra.kafka import client_args
@@ -74,7 +74,7 @@ async def started(
     if not is_free(settings.http_port, settings.http_host):
         raise WrongSetting(f"LOGISTICS_HTTP_PORT={settings.http_port}: something else listens there; name another port")
     outside = bool(settings.kafka)
-    settings = with_internal_port(await started_engines(settings, supervisor, stages))
+    settings = await started_engines(settings, supervisor, stages)
     with stages.stage("Topics") as stage:
         made = await set_up_log(settings, client_args(settings), outside=outside)
         stage.note = f"{len(made)} made" if made else ""
@@ -117,13 +117,6 @@ def pulse_ended(pulse: asyncio.Task[None], stages: Stages) -> None:
         stages.say(f"how the play goes is not told any more: {failed!r}")
 
 
-def with_internal_port(settings: Settings) -> Settings:
-    port = settings.internal_port or free_port()
-    return settings.model_copy(
-        update={"internal_port": port, "shards_address": settings.shards_address or f"127.0.0.1:{port}"}
-    )
-
-
 def endpoints(settings: Settings) -> Endpoints:
     return Endpoints(
         pid=os.getpid(),
@@ -131,7 +124,6 @@ def endpoints(settings: Settings) -> Endpoints:
         kafka=settings.kafka,
         postgres=settings.postgres.get_secret_value(),
         osrm=settings.osrm,
-        shards=settings.shards_address,
     )
 
 

@@ -123,6 +123,12 @@ ORDER BY version
 LIMIT %(limit)s
 """
 
+PLACES_OF_ONE = """
+SELECT "offset" FROM history
+WHERE tenant = %s AND aggregate_id = %s
+ORDER BY version
+"""
+
 FEED = """
 SELECT found.*
 FROM unnest(%(topics)s::text[], %(partitions)s::bigint[], %(offsets)s::bigint[]) AS place (topic, partition, "offset")
@@ -145,6 +151,12 @@ async def of_one(
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(OF_ONE, {"tenant": tenant, "aggregate_id": aggregate_id, "after": after, "limit": limit})
         return await cursor.fetchall()
+
+
+async def places_of_one(connection: AsyncConnection, tenant: str, aggregate_id: str) -> list[int]:
+    """The offsets of all its records, in their order; they are in its own partition of its own topic."""
+    cursor = await connection.execute(PLACES_OF_ONE, (tenant, aggregate_id))
+    return [offset for (offset,) in await cursor.fetchall()]
 
 
 async def feed(

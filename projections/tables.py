@@ -152,6 +152,26 @@ async def positions(connection: AsyncConnection, model: ReadModel) -> dict[tuple
     return {(topic, partition): at for topic, partition, at in await cursor.fetchall()}
 
 
+async def folded_to(connection: AsyncConnection, model: ReadModel, topic: str, partition: int) -> int:
+    """The offset after the last record that the model has taken; 0 where it has taken none."""
+    cursor = await connection.execute(
+        "SELECT next_offset FROM projection_positions "
+        "WHERE model = %s AND version = %s AND topic = %s AND partition = %s",
+        (model.name, model.version, topic, partition),
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def is_parked(connection: AsyncConnection, model: ReadModel, aggregate_id: str) -> bool:
+    """Whether a record of the aggregate could not be folded, and so none after it."""
+    cursor = await connection.execute(
+        "SELECT 1 FROM projection_parked WHERE model = %s AND version = %s AND aggregate_id = %s",
+        (model.name, model.version, aggregate_id),
+    )
+    return await cursor.fetchone() is not None
+
+
 async def rebuilds(connection: AsyncConnection) -> dict[tuple[str, int], int]:
     """How often each model and version was put in its place anew; never where it is missing."""
     cursor = await connection.execute("SELECT model, version, rebuilds FROM projection_rebuilds")

@@ -12,9 +12,18 @@ from typing import Any
 import msgspec
 
 from schemas import catalog
-from schemas.control import DataKeyWrapped, Heartbeat, ShardAnnounced, ShardOpened
+from schemas.control import (
+    AggregateSnapshot,
+    Checkpoint,
+    DataKeyWrapped,
+    EvictedIds,
+    Heartbeat,
+    ShardAnnounced,
+    ShardOpened,
+    ShardPinned,
+)
 from schemas.message import Event
-from schemas.topics import KEYS, OWNED, SHARDS, SIGNALS, Topic
+from schemas.topics import KEYS, OWNED, SHARDS, SIGNALS, SNAPSHOTS, Topic
 
 FENCED = (*OWNED, SIGNALS)
 """Each begins every tenure with a barrier."""
@@ -23,6 +32,10 @@ CONTROL_TOPICS: dict[type[Event], tuple[Topic, ...]] = {
     ShardOpened: FENCED,
     Heartbeat: FENCED,
     ShardAnnounced: (SHARDS,),
+    ShardPinned: (SHARDS,),
+    AggregateSnapshot: (SNAPSHOTS,),
+    EvictedIds: (SNAPSHOTS,),
+    Checkpoint: (SNAPSHOTS,),
     DataKeyWrapped: (KEYS,),
 }
 COMPATIBILITY = {"public": "FULL_TRANSITIVE", "internal": "BACKWARD_TRANSITIVE"}

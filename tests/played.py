@@ -27,8 +27,9 @@ from infra.check.reading import ends_of
 from infra.check.replay import process_places
 from infra.embedded.ports import free_port
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.role_gateway import internal_key, secret, server
 from infra.role_processes import FOLLOWED, Processes
+from infra.secrets import internal_key, secret
+from infra.serving import server
 from infra.settings import PREFIX, Settings, load_settings
 from projections import task_board, tender_board
 from projections.models import MODELS
@@ -61,7 +62,6 @@ SET = (
     "osrm",
     "cluster",
     "partitions",
-    "shards_address",
     "key_encryption_key",
     "server_secret",
 )
@@ -205,23 +205,22 @@ class Play:
 
 @asynccontextmanager
 async def played(world: World, settings: Settings, journal: Path) -> AsyncIterator[Played]:
-    shards = await world.owner()
     pool: Pool = AsyncConnectionPool(settings.postgres.get_secret_value(), min_size=1, max_size=6, open=False)
-    async with listening(settings, shards) as address:
+    async with listening(world, settings) as shards:
         async with asyncio.timeout(3 * WITHIN_S), pool:
             play = Play(world, shards, pool, journal)
             tasks = await told(play, settings)
-        addressed = settings.model_copy(update={"shards_address": address})
-        yield Played(world, shards, addressed, journal, tasks, play.riders)
+        yield Played(world, shards, settings, journal, tasks, play.riders)
 
 
 @asynccontextmanager
-async def listening(settings: Settings, shards: Shards) -> AsyncIterator[str]:
-    """Where the shards are asked for what they know."""
+async def listening(world: World, settings: Settings) -> AsyncIterator[Shards]:
+    """Shards that can be asked, where they are announced, for what they know."""
     port = free_port()
+    shards = await world.owner(address=f"127.0.0.1:{port}")
     door = server(listener(shards, internal_key(Secrets(secret(settings, "server_secret")))), "127.0.0.1", port)
     serving = asyncio.create_task(door.serve())
-    yield f"127.0.0.1:{port}"
+    yield shards
     door.should_exit = True
     await serving
 
@@ -237,7 +236,9 @@ async def told(play: Play, settings: Settings) -> dict[str, str]:
         models=list(MODELS.values()),
         dead=nowhere,
     )
-    processes = Processes(settings, play.shards, play.pool, now)
+    processes = Processes(
+        settings, play.shards, play.pool, now, keyring=play.shards._keyring, policy=play.shards._policy
+    )
     await projector.start()
     await processes.start()
     await play.settle()

@@ -42,7 +42,7 @@ class World:
     owned: list[Shards] = field(default_factory=list)
     clock: Callable[[], datetime] = now
 
-    async def owner(self, cold: Cold | None = None) -> Shards:
+    async def owner(self, cold: Cold | None = None, address: str = "") -> Shards:
         shards = Shards(
             client_args={"bootstrap_servers": self.kafka},
             cluster=self.cluster,
@@ -53,6 +53,7 @@ class World:
             clock=self.clock,
             owner=fresh_name("owner"),
             cold=cold,
+            address=address,
         )
         await shards.start()
         self.owned.append(shards)

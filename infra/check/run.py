@@ -1,7 +1,6 @@
 """The whole check of a running system: is everything on this data as it must be?"""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from rich.table import Table
 
 from commands.context import Secrets
 from commands.memory import Account
-from commands.remote import RemoteDesk
 from infra.check.finding import NotJudged, Verdict, judged, not_judged
 from infra.check.journals import Journals
 from infra.check.log import LogCheck
@@ -21,8 +19,10 @@ from infra.check.memory import Folded, check_memory, ends_told, fold
 from infra.check.models import check_models
 from infra.check.reading import Place, ends_of, whole_log
 from infra.check.replay import LANES, check_replay, process_places, rehearsing
+from infra.clock import real_time
 from infra.kafka import client_args
-from infra.role_gateway import internal_key, real_time, secret
+from infra.routing import routed
+from infra.secrets import secret
 from infra.settings import Settings
 from projections.models import MODELS
 from projections.tables import positions
@@ -123,20 +123,11 @@ async def verdict_on(told: list[Account], folded: Folded) -> Verdict:
 
 
 async def accounts_told(settings: Settings) -> list[Account]:
-    """By the owners, over their internal listener. Raises NotJudged, httpx.HTTPError, NotOurs."""
-    if not settings.shards_address:
-        raise NotJudged("LOGISTICS_SHARDS_ADDRESS is not set")
-    async with remote_desk(settings) as desk:
-        return await desk.accounts()
-
-
-@asynccontextmanager
-async def remote_desk(settings: Settings) -> AsyncIterator[RemoteDesk]:
-    desk = RemoteDesk(lambda: settings.shards_address, internal_key(Secrets(secret(settings, "server_secret"))))
-    try:
-        yield desk
-    finally:
-        await desk.stop()
+    """By the owners, over their internal listeners. Raises NotJudged, Unavailable."""
+    async with routed(settings) as router:
+        if closed := router.closed():
+            raise NotJudged("; ".join(closed.values()))
+        return await router.accounts()
 
 
 async def replayed(

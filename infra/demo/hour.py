@@ -20,7 +20,7 @@ from infra.demo.settled import RULES, TENANT, settle_rider, settle_tenant, start
 from infra.demo.streets import Streets
 from infra.demo.system import System
 from infra.demo.taxis import TaxiPlay, Trip, busiest, driver, trips
-from infra.role_gateway import secret
+from infra.secrets import secret
 from infra.settings import Settings
 from streams.routing.osrm import OsrmRouter
 

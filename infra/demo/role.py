@@ -8,6 +8,7 @@ import structlog
 from msgspec.structs import replace
 
 from gateway.tokens import Tokens
+from infra.clock import real_time
 from infra.demo.api import Api, Json, Refusal, Unanswered
 from infra.demo.cities import CITIES, City
 from infra.demo.journal import Journal
@@ -16,7 +17,7 @@ from infra.demo.play import Play
 from infra.demo.rider import Rider
 from infra.demo.settled import TENANT, settle_rider, settle_tenant, start_shift
 from infra.demo.streets import Streets
-from infra.role_gateway import real_time, secret
+from infra.secrets import secret
 from infra.settings import Settings
 from schemas.geo import Location
 from streams.routing.osrm import OsrmRouter

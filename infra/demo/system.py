@@ -65,7 +65,7 @@ class System:
         self._pool = AsyncConnectionPool[AsyncConnection[Any]](
             settings.postgres.get_secret_value(), min_size=2, max_size=8, open=False
         )
-        self.gateway = Gateway(settings, clock)
+        self.gateway = Gateway(settings, clock, alone=True)
         self._app = app(self.gateway.door)
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
         self._ends = AIOKafkaConsumer(**args, enable_auto_commit=False)
@@ -77,7 +77,15 @@ class System:
             models=list(MODELS.values()),
             dead=DeadLetters(self._producer, "projector"),
         )
-        self._processes = Processes(settings, self.gateway.shards, self._pool, clock, fires=False)
+        self._processes = Processes(
+            settings,
+            self.gateway.shards,
+            self._pool,
+            clock,
+            keyring=self.gateway.keyring,
+            policy=self.gateway.policy,
+            fires=False,
+        )
         self._streams = Streams(settings, self._pool, clock)
         self._serving: list[asyncio.Task[Any]] = []
         self._lifespan = self._app.router.lifespan_context(self._app)

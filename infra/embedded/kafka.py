@@ -169,6 +169,7 @@ def settings(log: Path, port: int, controller: int) -> str:
             "log.dirs": log,
             "auto.create.topics.enable": "false",
             "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1_000,
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 8,
             "transaction.state.log.replication.factor": 1,

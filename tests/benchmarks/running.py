@@ -62,9 +62,7 @@ def held_mib(process: psutil.Process) -> float:
 async def started(data: Path, *roles: str) -> AsyncIterator[System]:
     """The engines and these roles on `data`, with the tenant `bench` and its outlet."""
     quiet()
-    settings = load_settings(
-        data=data, http_port=free_port(), internal_port=free_port(), rate_per_s=NO_LIMIT, rate_burst=NO_LIMIT
-    )
+    settings = load_settings(data=data, http_port=free_port(), rate_per_s=NO_LIMIT, rate_burst=NO_LIMIT)
     os.environ |= {
         "LOGISTICS_HTTP_PORT": str(settings.http_port),
         "LOGISTICS_RATE_PER_S": str(NO_LIMIT),
@@ -76,7 +74,6 @@ async def started(data: Path, *roles: str) -> AsyncIterator[System]:
     try:
         settings = with_secrets(settings)
         settings = await started_engines(settings, supervisor, Stages(Console(file=StringIO())))
-        settings = settings.model_copy(update={"shards_address": f"127.0.0.1:{settings.internal_port}"})
         await set_up_log(settings, client_args(settings))
         async with await AsyncConnection.connect(settings.postgres.get_secret_value()) as connection:
             await migrate(connection, MODELS.values())

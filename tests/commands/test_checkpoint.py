@@ -41,7 +41,7 @@ class OnTheLog:
         self.fails: Exception | None = None
         self.waits: asyncio.Event | None = None
 
-    async def load(self, topic: str, partition: int, aggregate_id: str, up_to: int) -> Sequence[Stored]:
+    async def load(self, topic: str, partition: int, tenant: str, aggregate_id: str, up_to: int) -> Sequence[Stored]:
         self.asked.append(aggregate_id)
         if self.waits is not None:
             await self.waits.wait()

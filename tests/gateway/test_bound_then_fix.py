@@ -33,7 +33,7 @@ async def gateway(world: World, postgres: str) -> AsyncIterator[Gateway]:
         server_secret=SecretStr("ab" * 32),
         token_key=SecretStr("cd" * 32),
     )
-    made = Gateway(settings, now)
+    made = Gateway(settings, now, alone=True)
     await made.start()
     yield made
     await made.stop()

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from infra.embedded.ports import free_port
-from infra.role_gateway import server
+from infra.serving import server
 
 EXAMPLES = 12
 """Of each operation and mode."""

@@ -16,7 +16,8 @@ from gateway.door import Limits
 from gateway.tickets import ticket_for
 from gateway.tokens import Caller
 from infra.embedded.ports import free_port
-from infra.role_gateway import WS_MESSAGE_BYTES, bind, server
+from infra.role_gateway import bind
+from infra.serving import WS_MESSAGE_BYTES, server
 from schemas.topics import FLEET
 
 

@@ -13,6 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from played import Played, command, execute, listening, played, settings_of
 from psycopg.errors import LockNotAvailable
+from pydantic import SecretStr
 from rich.console import Console
 from world import PARTITIONS, World
 
@@ -162,14 +163,13 @@ def memory_of(system: Played, aggregate_id: str) -> tuple[Any, str]:
 
 
 async def test_owners_who_do_not_answer_are_not_judged_and_the_rest_is(system: Played):
-    found = await verdicts(system.settings.model_copy(update={"shards_address": "127.0.0.1:1"}))
+    found = await verdicts(system.settings.model_copy(update={"server_secret": SecretStr("ef" * 32)}))
     assert (found["I4"].state, found["I4"].passes) == ("not judged", False)
     assert {found[i].state for i in ("I1", "I5", "I9", "I10")} == {"holds"}
 
 
 async def test_owners_in_this_process_need_no_listener(system: Played):
-    nowhere = system.settings.model_copy(update={"shards_address": ""})
-    found, _ = await checked(nowhere, accounts=system.shards.accounts)
+    found, _ = await checked(system.settings, accounts=system.shards.accounts)
     assert all(verdict.passes for verdict in found)
 
 
@@ -372,9 +372,8 @@ async def test_from_the_command_line_an_empty_cluster_proves_nothing(
     settings = settings_of(lone_world, postgres, osrm, tmp_path)
     async with await psycopg.AsyncConnection.connect(postgres, autocommit=True) as connection:
         await migrate(connection, MODELS.values())
-    async with listening(settings, await lone_world.owner()) as address:
-        empty = settings.model_copy(update={"shards_address": address})
-        ended = await asyncio.to_thread(command, empty, "check", "--json")
+    async with listening(lone_world, settings):
+        ended = await asyncio.to_thread(command, settings, "check", "--json")
     report = json.loads(ended.stdout)
     states = {each["invariant"]: each["state"] for each in report["invariants"]}
     assert states == dict.fromkeys(INVARIANTS, "nothing to judge") | {"I10": "holds"}, "only owners' barriers stand"

@@ -31,8 +31,9 @@ from infra import schema_topic
 from infra.embedded.ports import free_port
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import WrongTopic
-from infra.role_gateway import Gateway, server
+from infra.role_gateway import Gateway
 from infra.schema_topic import read, register
+from infra.serving import server
 from infra.settings import Settings, load_settings
 from infra.signal_log import SignalLog
 from schemas import ids
@@ -70,7 +71,7 @@ def settings(lone_world: World, postgres: str) -> Settings:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Gateway]:
     """The gateway on its port, with the shards behind it."""
-    gateway = Gateway(settings, now)
+    gateway = Gateway(settings, now, alone=True)
     await gateway.start()
     public = server(app(gateway.door), settings.http_host, settings.http_port, lifespan="on")
     running = asyncio.create_task(public.serve())
