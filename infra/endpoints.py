@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from pydantic import SecretStr
@@ -32,6 +33,9 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     osrm: str
     shards: str = ""
     """host:port of the shards' internal listener."""
+    replication: int = 1
+    fsync: Literal["auto", "on", "off"] = "auto"
+    """How the topics of `kafka` were asked for."""
 
 
 @contextmanager
@@ -94,8 +98,10 @@ def reached(settings: Settings) -> Settings:
 def with_endpoints(settings: Settings, endpoints: Endpoints) -> Settings:
     """What is set stays as it is, and a log that is not theirs has other shards."""
     kafka = settings.kafka or endpoints.kafka
+    asked = {} if settings.kafka else {"replication": endpoints.replication, "fsync": endpoints.fsync}
     return settings.model_copy(
-        update={
+        update=asked
+        | {
             "kafka": kafka,
             "postgres": settings.postgres if settings.postgres.get_secret_value() else SecretStr(endpoints.postgres),
             "osrm": settings.osrm or endpoints.osrm,

@@ -34,9 +34,9 @@ class NotReady(RuntimeError):
     """The roles run and yet the door does not say that all is well."""
 
 
-def up(demo: bool, data: Path | None) -> None:
+def up(demo: bool, data: Path | None, brokers: int | None) -> None:
     """Raises WrongSetting, AlreadyRunning, StageFailed, GaveUp."""
-    settings = load_settings(data=data)
+    settings = load_settings(data=data, brokers=brokers)
     quiet()
     with only_one(settings.data):
         asyncio.run(run(with_secrets(settings), demo))
@@ -132,6 +132,8 @@ def endpoints(settings: Settings) -> Endpoints:
         postgres=settings.postgres.get_secret_value(),
         osrm=settings.osrm,
         shards=settings.shards_address,
+        replication=settings.replication,
+        fsync=settings.fsync,
     )
 
 
