@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from commands.context import Secrets
 from commands.log import Fenced, ShardLog, TenureLost
@@ -13,7 +14,7 @@ from commands.memory import Account, LogCorrupt
 from commands.opening import Opening, open_log
 from commands.order import Answer, Order, Unavailable
 from commands.policy import Policy
-from commands.shard import Shard
+from commands.shard import Shard, in_time
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
 from schemas.partition import partition_of
@@ -70,8 +71,9 @@ class Shards:
         await asyncio.gather(*(log.close() for log in self._logs.values()))
 
     async def submit(self, order: Order) -> Answer:
+        """Raises Refused, and Unavailable within ANSWER_WITHIN_S where the log does not answer."""
         partition = partition_of(order.aggregate_id, self._partitions)
-        return await self._shard(partition).submit(order)
+        return await in_time(self._shard(partition).submit(order), partition)
 
     async def forget(self, subject: SubjectId) -> int:
         """Throw away the subject's keys everywhere; how many there were. Raises Unavailable."""
@@ -139,7 +141,7 @@ class Shards:
                 await self._logs[partition].close()
                 await asyncio.sleep(REOPEN_AFTER_S)
                 shard = await self._opened(partition)
-            except (TenureLost, OSError) as again:
+            except (TenureLost, KafkaError, OSError) as again:
                 self._close(partition, f"could not open ({again})")
             except LogCorrupt as corrupt:
                 self._close(partition, str(corrupt))
