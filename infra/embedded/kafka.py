@@ -68,6 +68,10 @@ class EmbeddedKafka:
         return self._plan.places[self.node].port
 
     @property
+    def data(self) -> Path:
+        return self._data
+
+    @property
     def child(self) -> Child:
         assert self._child is not None, "start first"
         return self._child

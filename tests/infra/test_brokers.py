@@ -1,17 +1,25 @@
 """One broker or three: what each is told, and that the data remember how many they are."""
 
+import asyncio
+import os
+import signal
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from infra import kafka as topics
 from infra.embedded.broker_settings import Plan, properties
 from infra.embedded.brokers import Brokers, count_on
 from infra.embedded.ports import free_ports
 from infra.endpoints import Endpoints, with_endpoints
-from infra.engines import with_brokers
+from infra.engines import started_engines, with_brokers
 from infra.role_process import environment
 from infra.settings import Settings, WrongSetting, load_settings
+from infra.stages import Stages
+from infra.status import processes
+from infra.supervisor import Supervisor
 from schemas.topics import SHARDS, TASK
 
 
@@ -128,3 +136,22 @@ def test_writes_reach_the_disk_first_where_no_replica_has_them_or_where_it_is_as
     for topic in (TASK, SHARDS):
         config = topics.wanted(settings, topic)
         assert (config.get("flush.messages"), config.get("min.insync.replicas")) == (flush_messages, in_sync)
+
+
+async def test_three_are_shown_and_kept_running_each_on_its_own(tmp_path: Path, jars: Path):
+    said: list[str] = []
+    supervisor = Supervisor(said.append)
+    asked = Settings(data=tmp_path, jars=jars, brokers=3, postgres="elsewhere", osrm="elsewhere")  # type: ignore[arg-type]
+    try:
+        started = await started_engines(asked, supervisor, Stages(Console(file=StringIO())))
+        assert (len(started.kafka.split(",")), started.replication) == (3, 3)
+        first = supervisor.processes()
+        assert {"kafka-1", "kafka-2", "kafka-3"} <= {shown.part for shown in processes(tmp_path, os.getpid())}
+        os.kill(first["kafka-2"], signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while not any(line.startswith("kafka-2 is back") for line in said):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.1)
+        assert {part for part, pid in supervisor.processes().items() if pid != first[part]} == {"kafka-2"}
+        assert with_brokers(Settings(data=tmp_path)).brokers == 3
+    finally:
+        await supervisor.stop()
