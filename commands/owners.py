@@ -19,7 +19,7 @@ from commands.memory import Account, LogCorrupt
 from commands.opening import Opening, open_log
 from commands.order import Answer, Order, Unavailable
 from commands.policy import Policy
-from commands.shard import Released, Shard
+from commands.shard import Released, Shard, in_time
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
 from schemas.partition import partition_of
@@ -186,16 +186,16 @@ class Shards:
     # What is asked of them
 
     async def submit(self, order: Order) -> Answer:
-        """Raises Refused by a rule; Unavailable where the shard is not open here."""
+        """Raises Refused by a rule; Unavailable where the shard is not open here or the log does not answer in time."""
         partition = partition_of(order.aggregate_id, self.partitions)
         if self.following.behind_s > LAG_LIMIT_S:
             said = f"the directory as decisions see it is {self.following.behind_s:.0f} s old"
             raise Unavailable("directory-lagging", said)
         try:
-            return await self._shard(partition).submit(order)
+            return await in_time(self._shard(partition).submit(order), partition)
         except (UnknownTenant, UnknownOutlet):
             await self._directory_is_new()
-            return await self._shard(partition).submit(order)
+            return await in_time(self._shard(partition).submit(order), partition)
 
     async def _directory_is_new(self) -> None:
         """What is not known here may have been written by another owner just now. Raises Unavailable."""

@@ -38,6 +38,9 @@ THAWING_LIMIT = 1_000
 TENURE_CONFIRMED_FOR_S = 1.0
 """Within this time of an acknowledged write an answer that writes nothing may be given."""
 
+ANSWER_WITHIN_S = 10.0
+"""Nobody is kept waiting longer for the log. What was sent to it is settled all the same."""
+
 IDLE_HEARTBEAT_S = 6 * 3600.0
 """The broker forgets a producer that has been silent for a day; then it would let a zombie write."""
 
@@ -174,9 +177,11 @@ class Shard:
         try:
             await chore()
         except TenureLost as lost:
-            done.set_exception(Unavailable("shard-not-open", str(lost)))
+            if not done.done():
+                done.set_exception(Unavailable("shard-not-open", str(lost)))
             raise
-        done.set_result(None)
+        if not done.done():
+            done.set_result(None)
 
     async def between_groups(self, chore: Chore) -> None:
         """Have it done by the shard's own loop, so that one request is in flight. Raises Unavailable."""
@@ -185,7 +190,7 @@ class Shard:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._chores.append((chore, done))
         self._wake.set()
-        await done
+        await in_time(done, self.partition)
 
     async def forget(self, subject: SubjectId) -> None:
         """Throw the subject's key of this partition away; what it sealed stays on the log and opens no more."""
@@ -323,6 +328,8 @@ class Shard:
         try:
             while self._waiting and len(group) < GROUP_LIMIT and draft.size_bytes < GROUP_LIMIT_BYTES:
                 pending = self._waiting.popleft()
+                if pending.answer.cancelled():
+                    continue  # nobody waits for it any more: its repeats would be decided, too
                 if self._is_cold(pending, draft):
                     self._thaw(pending)
                     continue
@@ -466,3 +473,16 @@ class Shard:
         self._waiting.clear()
         self._chores.clear()
         self._asked_for.clear()
+
+
+async def in_time[Told](answer: asyncio.Future[Told], partition: int) -> Told:
+    """Raises Unavailable where the log does not acknowledge: a repeat of the command meets its first answer."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            return await answer
+    except TimeoutError as late:
+        raise Unavailable(
+            "log-unavailable",
+            f"the log acknowledged nothing of shard {partition} within {ANSWER_WITHIN_S:g} s; the command may have "
+            "taken effect all the same",
+        ) from late

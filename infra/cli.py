@@ -49,11 +49,18 @@ def options(
 
 
 @app.command()
-def up(demo: Annotated[bool, typer.Option("--demo", help="And play deliveries")] = False, data: Data = None) -> None:
+def up(
+    demo: Annotated[bool, typer.Option("--demo", help="And play deliveries")] = False,
+    data: Data = None,
+    brokers: Annotated[
+        int | None,
+        typer.Option(help="Kafka brokers, 1 or 3, fixed by the first start on this data (LOGISTICS_BROKERS)"),
+    ] = None,
+) -> None:
     """Start everything on this machine, until Ctrl-C."""
     from infra.up import up
 
-    up(demo, data)
+    up(demo, data, brokers)
 
 
 @app.command()

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from pydantic import SecretStr
@@ -30,6 +31,10 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     kafka: str
     postgres: str
     osrm: str
+    replication: int = 1
+    fsync: Literal["auto", "on", "off"] = "auto"
+    """How the topics of `kafka` were asked for."""
+    owner_session_ms: int = 6_000
 
 
 @contextmanager
@@ -87,8 +92,15 @@ def reached(settings: Settings) -> Settings:
 
 def with_endpoints(settings: Settings, endpoints: Endpoints) -> Settings:
     """What is set stays as it is."""
+    started = {
+        "replication": endpoints.replication,
+        "fsync": endpoints.fsync,
+        "owner_session_ms": endpoints.owner_session_ms,
+        "prepare_log": False,
+    }
     return settings.model_copy(
-        update={
+        update=({} if settings.kafka else started)
+        | {
             "kafka": settings.kafka or endpoints.kafka,
             "postgres": settings.postgres if settings.postgres.get_secret_value() else SecretStr(endpoints.postgres),
             "osrm": settings.osrm or endpoints.osrm,

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from infra.embedded.brokers import Brokers, count_on
 from infra.embedded.city import city_extract
 from infra.embedded.jars import fetch_jars, locked_jars
-from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.osrm import EmbeddedOsrm
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.settings import Settings
+from infra.settings import Settings, WrongSetting
 from infra.stages import Stages
 from infra.supervisor import Supervisor
 
@@ -18,10 +18,12 @@ OWNER_SESSION_MS = 2_000
 
 
 async def started_engines(settings: Settings, supervisor: Supervisor, stages: Stages) -> Settings:
-    """The settings with every engine's address. Raises StageFailed; what came up before stays with the supervisor.
+    """The settings with every engine's address. Raises WrongSetting, StageFailed; what came up before stays with the
+    supervisor.
 
     Stopped the other way round: Kafka last started, first stopped.
     """
+    settings = with_brokers(settings)
     osrm = settings.osrm or await _osrm(settings, supervisor, stages)
     postgres = settings.postgres.get_secret_value() or await _postgres(settings, supervisor, stages)
     session_ms = settings.owner_session_ms if settings.kafka else OWNER_SESSION_MS
@@ -31,15 +33,34 @@ async def started_engines(settings: Settings, supervisor: Supervisor, stages: St
     )
 
 
+def with_brokers(settings: Settings) -> Settings:
+    """As many as the data's first start had, and of each topic a replica on each of three. Raises WrongSetting."""
+    if settings.kafka:
+        if settings.brokers:
+            raise WrongSetting(
+                f"LOGISTICS_BROKERS={settings.brokers} (--brokers): LOGISTICS_KAFKA is set, so none is started here"
+            )
+        return settings
+    there = count_on(settings.data)
+    asked = settings.brokers or there or 1
+    if there not in (None, asked):
+        raise WrongSetting(
+            f"LOGISTICS_BROKERS={asked} (--brokers): {settings.data} was first started with {there}, which cannot be "
+            "changed; leave it out, or name another folder by --data"
+        )
+    replication = settings.replication if asked == 1 else asked
+    return settings.model_copy(update={"brokers": asked, "replication": replication})
+
+
 async def _kafka(settings: Settings, supervisor: Supervisor, stages: Stages) -> str:
     with stages.stage("Kafka's jars") as stage:
         fetch_jars(settings.jars)
         stage.size_bytes = sum(jar.size_bytes for jar in locked_jars())
     with stages.stage("Kafka 4.4") as stage:
-        engine = EmbeddedKafka(settings.data / "kafka", settings.jars)
-        await supervisor.start(kafka=engine)
-        stage.note = engine.bootstrap
-    return engine.bootstrap
+        brokers = Brokers(settings.data, settings.jars, settings.brokers)
+        await supervisor.start(**brokers.nodes)
+        stage.note = brokers.bootstrap
+    return brokers.bootstrap
 
 
 async def _postgres(settings: Settings, supervisor: Supervisor, stages: Stages) -> str:

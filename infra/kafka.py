@@ -16,7 +16,8 @@ from schemas.topics import TOPICS, Topic
 
 FSYNCED = {"flush.messages": "1"}
 """On a single node an acknowledgement is on the disk only with this; replicas give it otherwise."""
-
+NOT_FSYNCED = {"flush.messages": str(2**63 - 1)}
+"""Kafka's own default: the system writes when it likes."""
 
 MOST_TOLD = 5
 HEARD_WITHIN_S = 10.0
@@ -78,10 +79,11 @@ async def ensure_topics(settings: Settings, args: Mapping[str, Any]) -> list[str
 
 
 def wanted(settings: Settings, topic: Topic) -> dict[str, str]:
-    config = dict(topic.config)
-    if settings.replication == 1:
-        return config | (FSYNCED if topic.fsynced else {})
-    return config | {"min.insync.replicas": "2"}
+    alone = settings.replication == 1
+    config = dict(topic.config) | ({} if alone else {"min.insync.replicas": "2"})
+    if settings.fsync == "off":
+        return config | NOT_FSYNCED
+    return config | (FSYNCED if topic.fsynced and (alone or settings.fsync == "on") else {})
 
 
 def new_topic(settings: Settings, topic: Topic) -> NewTopic:

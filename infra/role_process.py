@@ -34,6 +34,8 @@ def environment(settings: Settings) -> Mapping[str, str]:
     return {
         f"{PREFIX}DATA": str(settings.data.resolve()),
         f"{PREFIX}KAFKA": settings.kafka,
+        f"{PREFIX}REPLICATION": str(settings.replication),
+        f"{PREFIX}FSYNC": settings.fsync,
         f"{PREFIX}POSTGRES": settings.postgres.get_secret_value(),
         f"{PREFIX}OSRM": settings.osrm,
         f"{PREFIX}OWNER_SESSION_MS": str(settings.owner_session_ms),

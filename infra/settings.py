@@ -5,8 +5,10 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from infra.embedded.broker_settings import ALLOWED
 
 PREFIX = "LOGISTICS_"
 SECRET_BYTES = 32
@@ -29,6 +31,12 @@ def hex_secret(value: object) -> object:
 
 
 HexSecret = Annotated[SecretStr, BeforeValidator(hex_secret)]
+
+
+def broker_count(value: int) -> int:
+    if value not in (0, *ALLOWED):
+        raise ValueError(f"{' or '.join(map(str, ALLOWED))} can be started")
+    return value
 
 
 class Settings(BaseSettings):
@@ -64,8 +72,14 @@ class Settings(BaseSettings):
     prepare_log: bool = Field(
         True, description="Whether the gateway proves Kafka and makes topics and schemas ready before it serves"
     )
-    replication: int = Field(1, ge=1, le=7, description="Replicas of each topic")
+    replication: int = Field(1, ge=1, le=7, description="Replicas of each topic; 3 with three embedded brokers")
+    fsync: Literal["auto", "on", "off"] = Field(
+        "auto", description="Whether topics are on the disk before a write is acknowledged; auto: where no replica is"
+    )
 
+    brokers: Annotated[int, AfterValidator(broker_count)] = Field(
+        0, description="Embedded brokers, 1 or 3, fixed by the data's first start; 0: as many as the data have, else 1"
+    )
     kafka: str = Field("", description="Bootstrap servers, host:port[,host:port]")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to talk to Kafka"

@@ -34,9 +34,9 @@ class NotReady(RuntimeError):
     """The roles run and yet the door does not say that all is well."""
 
 
-def up(demo: bool, data: Path | None) -> None:
+def up(demo: bool, data: Path | None, brokers: int | None) -> None:
     """Raises WrongSetting, AlreadyRunning, StageFailed, GaveUp."""
-    settings = load_settings(data=data)
+    settings = load_settings(data=data, brokers=brokers)
     quiet()
     with only_one(settings.data):
         asyncio.run(run(with_secrets(settings), demo))
@@ -124,6 +124,9 @@ def endpoints(settings: Settings) -> Endpoints:
         kafka=settings.kafka,
         postgres=settings.postgres.get_secret_value(),
         osrm=settings.osrm,
+        replication=settings.replication,
+        fsync=settings.fsync,
+        owner_session_ms=settings.owner_session_ms,
     )
 
 

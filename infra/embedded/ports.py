@@ -6,6 +6,7 @@ dead port of its own range can connect to itself.
 
 import random
 import socket
+from itertools import islice
 
 HOST = "127.0.0.1"
 LOWEST, HIGHEST = 15_000, 31_999
@@ -15,15 +16,23 @@ TRIES = 200
 
 
 class NoFreePort(RuntimeError):
-    """None of the ports that were tried could be bound."""
+    """Too few of the ports that were tried could be bound."""
 
 
 def free_port() -> int:
     """Raises NoFreePort."""
-    for port in random.sample(range(LOWEST, HIGHEST + 1), TRIES):
-        if is_free(port):
-            return port
-    raise NoFreePort(f"none of {TRIES} ports tried between {LOWEST} and {HIGHEST} of {HOST} is free")
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """All of them different. Raises NoFreePort."""
+    tried = random.sample(range(LOWEST, HIGHEST + 1), TRIES)
+    found = list(islice((port for port in tried if is_free(port)), count))
+    if len(found) < count:
+        raise NoFreePort(
+            f"{len(found)} of {TRIES} ports tried between {LOWEST} and {HIGHEST} of {HOST} are free, {count} are needed"
+        )
+    return found
 
 
 def is_free(port: int, host: str = HOST) -> bool:

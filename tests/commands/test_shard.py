@@ -12,6 +12,7 @@ from commands.order import AlreadyExists, IdempotencyKeyReused, Unavailable, Ver
 from schemas import ids
 from schemas.directory import CreateTenant
 from schemas.message import StopId, TenantSlug, UnknownAggregate
+from schemas.partition import partition_of
 from schemas.record import ChainBroken, envelope_of, event_of
 from schemas.task import CancelTask, LocateStop
 from schemas.topics import DIRECTORY, HISTORY, KEYS, TASK, TOPICS
@@ -117,6 +118,31 @@ async def test_a_fenced_owner_refuses_nothing_from_a_stale_memory(world: World):
         await first.submit(world.order("task", task, LocateStop(stop_id=StopId("nowhere"), location=HOME)))
 
 
+async def test_a_command_that_nobody_waits_for_any_more_is_not_decided(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    shard = shards.shards()[partition_of(world.task("order-1"), PARTITIONS)]
+    free = asyncio.Event()
+    busy = asyncio.create_task(shard.between_groups(free.wait))  # type: ignore[arg-type]
+    asked = asyncio.create_task(world.create(shards, "order-1"))
+    await asyncio.sleep(0.05)
+    asked.cancel()
+    free.set()
+    await busy
+    assert not (await world.create(shards, "order-1")).repeated
+
+
+async def test_a_shard_goes_on_though_whoever_asked_for_its_account_has_left(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    for shard in shards.shards().values():
+        asked = asyncio.create_task(shard.account())
+        await asyncio.sleep(0)
+        asked.cancel()
+    assert (await world.create(shards, "order-1")).version == 2
+    assert len(await shards.accounts()) == PARTITIONS
+
+
 async def test_fold_of_the_log_is_the_owners_memory(world: World):
     first = await world.owner()
     await world.settle(first)
@@ -202,7 +228,7 @@ async def test_a_tenant_that_is_not_there_is_refused(world: World):
 async def test_the_directory_is_seen_at_once_by_all_shards(world: World):
     shards = await world.owner()
     await world.settle(shards)
-    answers = [await world.create(shards, f"order-{n}") for n in range(8)]
+    answers = [await world.create(shards, f"order-{n}") for n in range(24)]
     assert {place[1] for answer in answers for place in answer.position} == set(range(PARTITIONS))
     directory = await records(world.kafka, DIRECTORY.name)
     assert any(not record.is_control for record in directory)

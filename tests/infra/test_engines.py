@@ -67,6 +67,19 @@ async def test_two_kafkas_do_not_know_each_other(engines: Path, jars: Path, kafk
         await broker.stop()
 
 
+async def test_a_member_of_a_group_may_be_missed_after_two_seconds(kafka: str):
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic("joined", 1, 1)])
+    await admin.close()
+    member = AIOKafkaConsumer(
+        "joined", bootstrap_servers=kafka, group_id="short", session_timeout_ms=2_000, heartbeat_interval_ms=500
+    )
+    await member.start()
+    assert member.assignment() == {TopicPartition("joined", 0)}
+    await member.stop()
+
+
 async def test_a_kafka_that_cannot_start_says_why(tmp_path: Path, jars: Path):
     (tmp_path / "kafka" / "log").mkdir(parents=True)
     (tmp_path / "kafka" / "log" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=x\n")
