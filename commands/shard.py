@@ -27,7 +27,7 @@ from schemas.control import DataKeyWrapped, Heartbeat, ShardAnnounced, ShardPinn
 from schemas.ids import derived
 from schemas.keyring import Keyring
 from schemas.message import Event, Refused, SubjectId
-from schemas.record import chained, control_headers
+from schemas.record import Headers, chained, control_headers
 from schemas.topics import DIRECTORY, HISTORY, KEYS, OWNED, SHARDS, SNAPSHOTS
 
 GROUP_LIMIT = 500
@@ -344,7 +344,8 @@ class Shard:
 
     async def _write(self, draft: Draft) -> None:
         if draft.keys:
-            entries = [self._key_entry(s, w) for s, w in draft.keys.items()]
+            headers = self._control(DataKeyWrapped)
+            entries = [key_entry(subject, wrapped, headers) for subject, wrapped in draft.keys.items()]
             first = (await self._append({KEYS.name: entries}))[KEYS.name]
             assert first is not None, "a group's keys fit into a batch"
             for number, (subject, wrapped) in enumerate(draft.keys.items()):
@@ -358,10 +359,6 @@ class Shard:
         if None in stand.values():
             raise TenureLost("a batch within our bounds is too large for the topic: check max.message.bytes")
         self._take(draft, {topic: offset for topic, offset in stand.items() if offset is not None})
-
-    def _key_entry(self, subject: SubjectId, wrapped: bytes) -> Entry:
-        value = catalog.write(DataKeyWrapped(subject=subject, wrapped=wrapped), nothing_personal)
-        return subject.encode(), value, self._control(DataKeyWrapped)
 
     def _take(self, draft: Draft, stand: Mapping[str, int]) -> None:
         """The broker has acknowledged: the draft is true, and its callers may hear of it."""
@@ -473,6 +470,11 @@ class Shard:
         self._waiting.clear()
         self._chores.clear()
         self._asked_for.clear()
+
+
+def key_entry(subject: SubjectId, wrapped: bytes, headers: Headers) -> Entry:
+    value = catalog.write(DataKeyWrapped(subject=subject, wrapped=wrapped), nothing_personal)
+    return subject.encode(), value, headers
 
 
 async def in_time[Told](answer: asyncio.Future[Told], partition: int) -> Told:
