@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 
+from commands.connection import KafkaConnection
 from commands.context import Secrets
 from commands.log import Fenced, ShardLog, TenureLost
 from commands.memory import Account, LogCorrupt
@@ -98,12 +100,8 @@ class Shards:
         return shard
 
     async def _opened(self, partition: int) -> Shard:
-        log = ShardLog(
-            self._client_args,
-            f"logistics.{self._cluster}.shard.{partition}",
-            partition,
-            [topic.name for topic in OWNED],
-        )
+        identity, topics = f"logistics.{self._cluster}.shard.{partition}", [topic.name for topic in OWNED]
+        log = ShardLog(KafkaConnection(self._client_args, identity, partition, topics))
         self._logs[partition] = log
         await log.connect()
         source = f"/logistics/{self._cluster}/shard/{partition}"
@@ -139,7 +137,7 @@ class Shards:
                 await self._logs[partition].close()
                 await asyncio.sleep(REOPEN_AFTER_S)
                 shard = await self._opened(partition)
-            except (TenureLost, OSError) as again:
+            except (TenureLost, KafkaError, OSError) as again:
                 self._close(partition, f"could not open ({again})")
             except LogCorrupt as corrupt:
                 self._close(partition, str(corrupt))

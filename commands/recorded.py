@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent, Tracking
 
+from commands.connection import KafkaConnection
 from commands.log import Entry, ShardLog, TenureLost
 from commands.read_log import ReadLog
 
@@ -85,7 +86,7 @@ class RecordedLog(ReadLog):
     async def _tenure(self) -> ShardLog:
         """The writer, as the only one there is; whatever others wrote before is known."""
         if self._log is None:
-            log = ShardLog(self._args, f"{self._topic}.recorder", 0, [self._topic])
+            log = ShardLog(KafkaConnection(self._args, f"{self._topic}.recorder", 0, [self._topic]))
             await log.connect()
             await log.take_epoch()
             await log.barriers({self._topic: (CONTROL_KEY, b"", [("kind", BARRIER.encode()), ("control", b"1")])})

@@ -10,6 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec.structs import replace
 
+from commands.connection import KafkaConnection
 from commands.log import Entry, ShardLog
 from commands.opening import control_entries
 from commands.shard import IDLE_HEARTBEAT_S
@@ -46,7 +47,8 @@ class SignalLog:
         clock: Callable[[], datetime],
     ) -> None:
         self._client_args = client_args
-        self._log = ShardLog(client_args, f"logistics.{cluster}.stream.{partition}", partition, [SIGNALS.name])
+        identity = f"logistics.{cluster}.stream.{partition}"
+        self._log = ShardLog(KafkaConnection(client_args, identity, partition, [SIGNALS.name]))
         self._source = f"/logistics/{cluster}/stream/{partition}"
         self._keyring = keyring
         self._clock = clock

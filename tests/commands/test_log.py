@@ -1,12 +1,14 @@
 """The write protocol against a real broker: each pitfall first, then its remedy."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from fresh import fresh_name
 
+from commands.connection import KafkaConnection, Told
 from commands.log import Entry, Fenced, OffsetUnexpected, SequenceBroken, ShardLog
 from schemas.topics import FOR_EVER
 
@@ -28,7 +30,7 @@ async def topic(kafka: str) -> str:
 
 
 async def opened(kafka: str, topic: str) -> ShardLog:
-    log = ShardLog({"bootstrap_servers": kafka}, f"logistics.{topic}", PARTITION, [topic])
+    log = ShardLog(KafkaConnection({"bootstrap_servers": kafka}, f"logistics.{topic}", PARTITION, [topic]))
     await log.connect()
     await log.take_epoch()
     await log.barriers({topic: entry("barrier")})
@@ -60,7 +62,7 @@ async def test_a_group_stands_as_one_batch_at_the_expected_offset(kafka: str, to
 
 async def test_an_epoch_alone_fences_nothing_its_first_write_does(kafka: str, topic: str):
     old = await opened(kafka, topic)
-    new = ShardLog({"bootstrap_servers": kafka}, f"logistics.{topic}", PARTITION, [topic])
+    new = ShardLog(KafkaConnection({"bootstrap_servers": kafka}, f"logistics.{topic}", PARTITION, [topic]))
     await new.connect()
     await new.take_epoch()
     assert await old.append({topic: [entry("still mine")]}) == {topic: 1}, "the pitfall"
@@ -100,16 +102,16 @@ async def test_a_gap_in_the_sequence_ends_the_tenure(kafka: str, topic: str):
 
 async def test_a_batch_whose_answer_was_lost_is_sent_again_and_stands_once(kafka: str, topic: str):
     log = await opened(kafka, topic)
-    send, lost = log._send_to, []
+    send, lost = log._connection.send, []
 
-    async def losing(leader: int, batches: dict[str, bytes]) -> list[tuple[str, int, int]]:
-        told = await send(leader, batches)
+    async def losing(batches: Mapping[str, bytes]) -> Sequence[Told]:
+        told = await send(batches)
         if not lost:
             lost.append(told)
             return []
         return told
 
-    log._send_to = losing  # type: ignore[method-assign, assignment]
+    log._connection.send = losing  # type: ignore[method-assign]
     assert await log.append({topic: [entry("a")]}) == {topic: 1}
     assert lost, "the first answer was lost"
     assert await log.append({topic: [entry("b")]}) == {topic: 2}
@@ -127,7 +129,7 @@ async def test_a_batch_too_large_is_told_and_the_sequence_stays_usable(kafka: st
 
 async def test_a_producer_whose_id_is_gone_is_fenced_by_the_last_epoch_under_its_id(kafka: str, topic: str):
     old = await opened(kafka, topic)
-    new = ShardLog({"bootstrap_servers": kafka}, f"logistics.{topic}.other-id", PARTITION, [topic])
+    new = ShardLog(KafkaConnection({"bootstrap_servers": kafka}, f"logistics.{topic}.other-id", PARTITION, [topic]))
     await new.connect()
     await new.take_epoch()
     assert new.producer_id != old.producer_id
