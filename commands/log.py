@@ -76,8 +76,10 @@ class ShardLog:
         self._connection = connection
         self._clock = clock
         self._sequence: dict[str, int] = {}
-        self._confirmed_s: dict[str, float] = {}
-        self._epoch_taken_s = 0.0
+        self._sent_s: dict[str, float] = {}
+        """When each topic's last batch that stands was sent first: when its answer was heard says nothing."""
+
+        self._epoch_asked_s = 0.0
         self._closed = False
         self._writing = False
         self._ended: TenureLost | None = TenureLost("no epoch was taken")
@@ -96,12 +98,24 @@ class ShardLog:
 
     async def take_epoch(self) -> None:
         """A new epoch for this tenure. It fences nothing until its first write (see `barriers`)."""
+        asked_s = self._clock()
         self.producer_id, self.epoch = await self._init_producer_id()
-        self._epoch_taken_s = self._clock()
+        self._epoch_asked_s = asked_s
         self._ended = None
         self._sequence.clear()
-        self._confirmed_s.clear()
+        self._sent_s.clear()
         self.next_offset.clear()
+
+    async def replaced(self, producer_ids: Mapping[str, int]) -> Mapping[str, int]:
+        """Of the ids in the log's latest barriers, by topic, those that the broker gave up: they are to be retired.
+
+        For that it is asked once more. An id that is not ours may also be newer than ours, of an owner who was faster
+        while the ids changed; to retire that one would shut out every owner to come.
+        """
+        if all(producer_id == self.producer_id for producer_id in producer_ids.values()):
+            return {}
+        await self.take_epoch()
+        return {topic: producer_id for topic, producer_id in producer_ids.items() if producer_id != self.producer_id}
 
     async def retire(self, producer_ids: Mapping[str, int], entry: Mapping[str, Entry]) -> None:
         """Fence producers whose id is not ours any more, which no epoch of ours can: topic → their id.
@@ -117,8 +131,9 @@ class ShardLog:
     async def barriers(self, entries: Mapping[str, Entry]) -> Mapping[str, int]:
         """Write each topic's barrier; the offsets at which they stand. Until then no earlier owner is fenced."""
         batches = {t: self._batch([e], self.producer_id, self.epoch, 0) for t, e in entries.items()}
+        sent_s = self._clock()
         stand = await self._settle(batches, expected={}, all_fit=True)
-        self._advance(stand, dict.fromkeys(entries, 1))
+        self._advance(stand, dict.fromkeys(entries, 1), sent_s)
         return stand
 
     async def append(self, groups: Mapping[str, Sequence[Entry]]) -> Mapping[str, int | None]:
@@ -131,15 +146,16 @@ class ShardLog:
             topic: self._batch(entries, self.producer_id, self.epoch, self._sequence[topic])
             for topic, entries in groups.items()
         }
+        sent_s = self._clock()
         stand = await self._settle(batches, {topic: self.next_offset[topic] for topic in groups})
-        self._advance(stand, {topic: len(entries) for topic, entries in groups.items()})
+        self._advance(stand, {topic: len(entries) for topic, entries in groups.items()}, sent_s)
         return {topic: stand.get(topic) for topic in groups}
 
-    def _advance(self, stand: Mapping[str, int], counts: Mapping[str, int]) -> None:
+    def _advance(self, stand: Mapping[str, int], counts: Mapping[str, int], sent_s: float) -> None:
         for topic, offset in stand.items():
             self._sequence[topic] = (self._sequence.get(topic, 0) + counts[topic]) & SEQUENCE_MASK
             self.next_offset[topic] = offset + counts[topic]
-            self._confirmed_s[topic] = self._clock()
+            self._sent_s[topic] = sent_s
 
     def _batch(self, entries: Sequence[Entry], producer_id: int, epoch: int, sequence: int) -> bytes:
         builder = DefaultRecordBatchBuilder(MAGIC, 0, 0, producer_id, epoch, sequence, 1 << 30)
@@ -199,7 +215,7 @@ class ShardLog:
         if self._closed:
             raise TenureLost("the shard was closed")
         for topic in topics:
-            silent_s = self._clock() - self._confirmed_s.get(topic, self._epoch_taken_s)
+            silent_s = self._clock() - self._sent_s.get(topic, self._epoch_asked_s)
             if silent_s > SILENT_LIMIT_S:
                 raise SilentTooLong(f"{topic}/{self.partition}: nothing was written for {silent_s / 3600:.0f} h")
 

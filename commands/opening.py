@@ -124,9 +124,10 @@ async def open_log(
         await consumer.seek_to_beginning(*places.values())
         await read_to(consumer, opening, await consumer.end_offsets(list(places.values())))
         await log.take_epoch()
-        former = {t: p for t, p in opening.producer_ids.items() if p != log.producer_id}
-        if former:
-            await log.retire(former, control_entries(former, Heartbeat, log, clock(), source, owner))
+        # Somebody may have opened under another id while we read, and it is his that must be retired.
+        await read_to(consumer, opening, await consumer.end_offsets(list(places.values())))
+        replaced = await log.replaced(opening.producer_ids)
+        await log.retire(replaced, control_entries(replaced, Heartbeat, log, clock(), source, owner))
         stand = await log.barriers(control_entries(places, ShardOpened, log, clock(), source, owner))
         await read_to(consumer, opening, {places[topic]: offset + 1 for topic, offset in stand.items()})
     finally:

@@ -40,7 +40,8 @@ GROUP_LIMIT_BYTES = 4 << 20
 COMMAND_LIMIT_BYTES = 1 << 20
 QUEUE_LIMIT = 10_000
 TENURE_CONFIRMED_FOR_S = 1.0
-"""Within this time of an acknowledged write an answer that writes nothing may be given."""
+"""For so long after an acknowledged write was sent an answer that writes nothing may be given. When it was acknowledged
+says nothing: between the two we may have stood still, and another owner have opened."""
 
 IDLE_HEARTBEAT_S = 6 * 3600.0
 """The broker forgets a producer that has been silent for a day; then it would let a zombie write."""
@@ -240,9 +241,10 @@ class Shard:
         return list(control_headers(name, self._source, now, self._log.epoch, identity))
 
     async def _append(self, groups: Mapping[str, list[Entry]]) -> Mapping[str, int | None]:
+        sent_s = monotonic()
         stand = await self._log.append(groups)
-        self._confirmed_s = monotonic()
-        self._written_s |= dict.fromkeys(self._written_s.keys() & groups.keys(), self._confirmed_s)
+        self._confirmed_s = sent_s
+        self._written_s |= dict.fromkeys(self._written_s.keys() & groups.keys(), sent_s)
         return stand
 
     # One group

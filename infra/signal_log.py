@@ -74,8 +74,9 @@ class SignalLog:
         await self._log.connect()
         await self._log.take_epoch()
         stands = await self._looked_back(since)
-        if stands.producer_id is not None and stands.producer_id != self._log.producer_id:
-            await self._log.retire({SIGNALS.name: stands.producer_id}, self._control(Heartbeat, owner))
+        if stands.producer_id is not None:
+            replaced = await self._log.replaced({SIGNALS.name: stands.producer_id})
+            await self._log.retire(replaced, self._control(Heartbeat, owner))
         await self._log.barriers(self._control(ShardOpened, owner))
         await self._read(stands)
         self._chain, self._stands = stands.chain, stands

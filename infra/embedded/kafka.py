@@ -5,6 +5,7 @@ import base64
 import hashlib
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -48,10 +49,14 @@ class KafkaDidNotStart(RuntimeError):
 
 
 class EmbeddedKafka:
-    """One broker on `data`. Its ports are drawn at its first start and kept when it is started again."""
+    """One broker on `data`. Its ports are drawn at its first start and kept when it is started again.
 
-    def __init__(self, data: Path, jars: Path) -> None:
+    What `extra` sets goes before what we set.
+    """
+
+    def __init__(self, data: Path, jars: Path, *, extra: Mapping[str, object] | None = None) -> None:
         self._data, self._jars = data.resolve(), jars.resolve()
+        self._extra = extra or {}
         self._child: Child | None = None
         self._port, self._controller_port = 0, 0
 
@@ -71,6 +76,8 @@ class EmbeddedKafka:
         self._controller_port = self._controller_port or free_port()
         properties = self._data / "server.properties"
         properties.write_text(settings(self._data / "log", self._port, self._controller_port))
+        with properties.open("a") as more:  # the last one counts
+            more.writelines(f"\n{name}={value}" for name, value in self._extra.items())
         (self._data / "log4j2.properties").write_text(LOG4J)
         if not (self._data / "log" / "meta.properties").exists():
             await self._format(properties)
