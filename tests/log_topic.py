@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import NewTopic
 
-from commands.connection import KafkaConnection
+from commands.connection import KafkaConnection, Told
 from commands.log import Entry, ShardLog
 from infra.embedded.kafka import EmbeddedKafka
 from infra.kafka import administering
@@ -54,6 +54,15 @@ async def opened(
     await log.take_epoch()
     await log.barriers(dict.fromkeys([topics] if isinstance(topics, str) else topics, entry(barrier)))
     return log
+
+
+async def sent_naively(log: ShardLog, topic: str, text: str) -> Told | None:
+    """A batch of the log's own, with its next sequence, sent once and held against nothing; None if nothing is told."""
+    batch = log._batch([entry(text)], log.producer_id, log.epoch, log._sequence[topic])
+    told = await log._connection.send({topic: batch})
+    if told and told[0].code == 0:
+        log._sequence[topic] += 1
+    return told[0] if told else None
 
 
 async def standing(kafka: str, topic: str) -> list[Any]:

@@ -4,52 +4,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from fresh import fresh_name
+from log_topic import contents, entry, log_on, make_topics, opened
 
-from commands.connection import KafkaConnection, Told
-from commands.log import Entry, Fenced, OffsetUnexpected, SequenceBroken, ShardLog
-from schemas.topics import FOR_EVER
-
-PARTITION = 0
-
-
-def entry(text: str) -> Entry:
-    return b"key", text.encode(), [("h", b"1")]
+from commands.connection import Told
+from commands.log import Fenced, OffsetUnexpected, SequenceBroken
 
 
 @pytest.fixture
 async def topic(kafka: str) -> str:
     name = fresh_name("log")
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, 1, 1, topic_configs=dict(FOR_EVER))])
-    await admin.close()
+    await make_topics(kafka, [name])
     return name
-
-
-async def opened(kafka: str, topic: str) -> ShardLog:
-    log = ShardLog(KafkaConnection({"bootstrap_servers": kafka}, f"logistics.{topic}", PARTITION, [topic]))
-    await log.connect()
-    await log.take_epoch()
-    await log.barriers({topic: entry("barrier")})
-    return log
-
-
-async def contents(kafka: str, topic: str) -> list[str]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
-    await consumer.start()
-    place = TopicPartition(topic, PARTITION)
-    consumer.assign([place])
-    await consumer.seek_to_beginning(place)
-    end = (await consumer.end_offsets([place]))[place]
-    values: list[str] = []
-    while await consumer.position(place) < end:
-        for records in (await consumer.getmany(timeout_ms=200)).values():
-            values += [record.value.decode() for record in records]
-    await consumer.stop()
-    return values
 
 
 async def test_a_group_stands_as_one_batch_at_the_expected_offset(kafka: str, topic: str):
@@ -62,7 +28,7 @@ async def test_a_group_stands_as_one_batch_at_the_expected_offset(kafka: str, to
 
 async def test_an_epoch_alone_fences_nothing_its_first_write_does(kafka: str, topic: str):
     old = await opened(kafka, topic)
-    new = ShardLog(KafkaConnection({"bootstrap_servers": kafka}, f"logistics.{topic}", PARTITION, [topic]))
+    new = log_on(kafka, topic)
     await new.connect()
     await new.take_epoch()
     assert await old.append({topic: [entry("still mine")]}) == {topic: 1}, "the pitfall"
@@ -129,7 +95,7 @@ async def test_a_batch_too_large_is_told_and_the_sequence_stays_usable(kafka: st
 
 async def test_a_producer_whose_id_is_gone_is_fenced_by_the_last_epoch_under_its_id(kafka: str, topic: str):
     old = await opened(kafka, topic)
-    new = ShardLog(KafkaConnection({"bootstrap_servers": kafka}, f"logistics.{topic}.other-id", PARTITION, [topic]))
+    new = log_on(kafka, topic, identity=f"logistics.{topic}.other-id")
     await new.connect()
     await new.take_epoch()
     assert new.producer_id != old.producer_id
