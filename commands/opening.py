@@ -117,8 +117,8 @@ async def open_log(
         max_partition_fetch_bytes=8 << 20,
         max_poll_records=FETCH_RECORDS,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         places = {topic.name: TopicPartition(topic.name, log.partition) for topic in OWNED}
         consumer.assign(list(places.values()))
         await consumer.seek_to_beginning(*places.values())

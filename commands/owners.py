@@ -133,15 +133,23 @@ class Shards:
                 return
             except TenureLost as lost:
                 self._close(partition, f"opening again ({lost})")
+            reopened = await self._reopened(partition)
+            if reopened is None:
+                return
+            shard = reopened
+
+    async def _reopened(self, partition: int) -> Shard | None:
+        """Tries until it is open; None where it never will be."""
+        while True:
+            await self._logs[partition].close()
+            await asyncio.sleep(REOPEN_AFTER_S)
             try:
-                await self._logs[partition].close()
-                await asyncio.sleep(REOPEN_AFTER_S)
-                shard = await self._opened(partition)
+                return await self._opened(partition)
             except (TenureLost, KafkaError, OSError) as again:
                 self._close(partition, f"could not open ({again})")
             except LogCorrupt as corrupt:
                 self._close(partition, str(corrupt))
-                return
+                return None
 
     def _close(self, partition: int, why: str) -> None:
         logger.error("shard closed", shard=partition, why=why)

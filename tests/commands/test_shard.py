@@ -1,10 +1,13 @@
 """A shard on a real log: what was acknowledged stands, once, and whoever comes next knows it."""
 
 import asyncio
+from pathlib import Path
 
 import msgspec
 import pytest
-from world import HOME, PARTITIONS, World, delivery, records, verify_chain
+from fresh import fresh_name
+from log_topic import lone_broker
+from world import HOME, PARTITIONS, World, delivery, make_topics, records, verify_chain
 
 from commands.context import UnknownTenant
 from commands.memory import Live
@@ -148,6 +151,28 @@ async def test_a_tenure_whose_batch_stands_elsewhere_stops_and_opens_again(world
     assert answer.version == 2
     mine = [r for r in await records(world.kafka, TASK.name) if r.key == answer.aggregate_id.encode()]
     assert len(mine) == 2, "it was written once, and found"
+
+
+async def test_a_shard_whose_broker_is_gone_while_it_opens_again_tries_until_it_is_back(tmp_path: Path, jars: Path):
+    async with lone_broker(tmp_path, jars) as broker:
+        await make_topics(broker.bootstrap)
+        world = World(broker.bootstrap, fresh_name("cluster"), TenantSlug(fresh_name("acme")))
+        shards = await world.owner()
+        await world.settle(shards)
+        for shard in shards.shards().values():
+            shard._log.next_offset[TASK.name] += 7
+        with pytest.raises(Unavailable):
+            await world.create(shards, "order-1")
+        await broker.stop()
+        async with asyncio.timeout(30):
+            while not any("could not open" in why for why in shards.closed().values()):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await broker.start()
+        async with asyncio.timeout(60):
+            while shards.closed():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        assert (await world.create(shards, "order-1")).version == 2
+        await shards.stop()
 
 
 async def test_the_chain_verifies_from_the_first_record(world: World):
