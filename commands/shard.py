@@ -240,9 +240,13 @@ class Shard:
         name = catalog.BY_CLASS[cls].name
         return list(control_headers(name, self._source, now, self._log.epoch, identity))
 
-    async def _append(self, groups: Mapping[str, list[Entry]]) -> Mapping[str, int | None]:
+    async def _append(self, groups: Mapping[str, list[Entry]]) -> Mapping[str, int]:
+        """The offsets. Raises TenureLost, also where nothing was written since it is too large."""
         sent_s = monotonic()
-        stand = await self._log.append(groups)
+        told = await self._log.append(groups)
+        stand = {topic: offset for topic, offset in told.items() if offset is not None}
+        if len(stand) < len(groups):
+            raise TenureLost("a batch within our bounds is too large for the topic: check max.message.bytes")
         self._confirmed_s = sent_s
         self._written_s |= dict.fromkeys(self._written_s.keys() & groups.keys(), sent_s)
         return stand
@@ -266,14 +270,12 @@ class Shard:
     async def _write(self, draft: Draft) -> None:
         if draft.keys:
             await self._append({KEYS.name: [self._key_entry(s, w) for s, w in draft.keys.items()]})
-        stand: Mapping[str, int | None] = {}
+        stand: Mapping[str, int] = {}
         if draft.entries:
             stand = await self._append(draft.entries)
         elif monotonic() - self._confirmed_s > TENURE_CONFIRMED_FOR_S:
             await self._heartbeat()
-        if None in stand.values():
-            raise TenureLost("a batch within our bounds is too large for the topic: check max.message.bytes")
-        self._take(draft, {topic: offset for topic, offset in stand.items() if offset is not None})
+        self._take(draft, stand)
 
     def _key_entry(self, subject: SubjectId, wrapped: bytes) -> Entry:
         value = catalog.write(DataKeyWrapped(subject=subject, wrapped=wrapped), no_personal_data)

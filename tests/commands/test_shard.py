@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from fresh import fresh_name
 from log_topic import lone_broker
 from world import HOME, PARTITIONS, World, delivery, make_topics, records, verify_chain
@@ -12,6 +13,7 @@ from world import HOME, PARTITIONS, World, delivery, make_topics, records, verif
 from commands.context import UnknownTenant
 from commands.memory import Live
 from commands.order import AlreadyExists, IdempotencyKeyReused, Unavailable, VersionConflict
+from infra.kafka import administering
 from schemas import ids
 from schemas.directory import CreateTenant
 from schemas.message import StopId, TenantSlug, UnknownAggregate
@@ -216,6 +218,18 @@ async def test_a_forgotten_contact_is_nowhere_to_be_found(world: World):
     tombstones = [r for r in await records(world.kafka, KEYS.name) if r.key == subject.encode() and r.value is None]
     assert len(tombstones) == 1
     verify_chain(await records(world.kafka, TASK.name))
+
+
+async def test_a_key_that_does_not_fit_into_its_topic_seals_nothing(lone_world: World):
+    """The topic is misconfigured: what would be sealed under such a key could never be read."""
+    shards = await lone_world.owner()
+    await lone_world.settle(shards)
+    async with administering({"bootstrap_servers": lone_world.kafka}) as admin:
+        config = {"max.message.bytes": "100"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, KEYS.name, config)])
+    with pytest.raises(Unavailable, match=r"max\.message\.bytes"):
+        await lone_world.create(shards, "order-1")
+    assert all(record.is_control for record in await records(lone_world.kafka, TASK.name))
 
 
 async def test_a_tenant_that_is_not_there_is_refused(world: World):

@@ -8,7 +8,9 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from model_broker import NO_ERROR, TIMED_OUT
-from protocol.simulation import TOPICS, ModelConnection, Owner, World, turn
+from protocol.owner import ModelConnection, Owner, turn
+from protocol.simulation import World
+from protocol.witness import TOPICS
 
 from commands.connection import Told
 from commands.log import Entry, FateUnknown, ShardLog
@@ -141,15 +143,17 @@ class TimeoutTakenForFailure(Owner):
 
     log_class = GivesUp
 
-    async def write(self, groups: Mapping[str, Sequence[Entry]]) -> None:
+    async def write(self, groups: Mapping[str, Sequence[Entry]]) -> bool:
         try:
-            await super().write(groups)
+            return await super().write(groups)
         except AnswerMissing:
             assert self.log is not None, "it was open"
             await self.log.take_epoch()
             await self.retire(self.log, self.found())
             self.known = self.read_up(await self.bar(self.log))
-            await super().write({topic: [self.again(each) for each in entries] for topic, entries in groups.items()})
+            return await super().write(
+                {topic: [self.again(each) for each in entries] for topic, entries in groups.items()}
+            )
 
     def again(self, entry: Entry) -> Entry:
         kind, _, number = (entry[1] or b"").decode().split()
@@ -231,9 +235,11 @@ class ConfirmedForEver(Owner):
 class ConfirmedWhenHeard(Owner):
     """Counts from when the acknowledgement was heard."""
 
-    async def write(self, groups: Mapping[str, Sequence[Entry]]) -> None:
-        await super().write(groups)
-        self.confirmed_s = self.clock()
+    async def write(self, groups: Mapping[str, Sequence[Entry]]) -> bool:
+        stand = await super().write(groups)
+        if stand:
+            self.confirmed_s = self.clock()
+        return stand
 
 
 REMEDIES = [

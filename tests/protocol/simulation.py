@@ -1,39 +1,22 @@
 """Owners of one shard on a model broker, interleaved by a schedule, with whatever a network and a scheduler can do.
 
-Nothing here waits: each owner is a coroutine that is driven by hand, a request is a flight whose fate the schedule
-draws, time is a number. So a run is its schedule, and the same one plays the same.
-
-What must hold, checked at each step: see `Witness`.
+Nothing here waits: each owner is driven by hand, a request is a flight whose fate the schedule draws, time is a number.
+So a run is its schedule, and the same one plays the same. What must hold, checked at each step: see `Witness`.
 """
 
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from model_broker import HOUR_S, LAST_EPOCH_GIVEN, NO_ERROR, NOT_LEADER, TIMED_OUT, TOO_LARGE, ModelBroker
+from protocol.owner import Flight, Owner
+from protocol.witness import TOPICS, Violation, Witness
 
 from commands.connection import Identity, Told
-from commands.log import Entry, Fenced, ShardLog, TenureLost
 
-TOPICS = ("facts", "shards")
 TRANSACTIONAL_ID = "logistics.simulated.shard.0"
-CONFIRMED_FOR_S = 1.0
-"""As commands/shard.py has it: so long after an acknowledged write an owner may answer from memory."""
 HEARTBEAT_EVERY_S = 6 * HOUR_S
 STUCK_AFTER = 2_000
 LONGEST_WITH_STOPPED_CLOCKS_S = 6 * 24 * HOUR_S
-
-type Steps = Coroutine[Any, Any, None]
-
-
-class Violation(AssertionError):
-    """What must never happen has happened."""
-
-
-@types.coroutine
-def turn() -> Generator[None]:
-    """Here another one may go first."""
-    yield
 
 
 class Schedule:
@@ -52,237 +35,6 @@ class Schedule:
             return 0
         self._at += 1
         return self._drawn[self._at - 1] % limit
-
-
-class Flight:
-    """A request on its way: sent, then done by the broker or not, then told or not."""
-
-    def __init__(self, batches: Mapping[str, bytes] | None) -> None:
-        self.batches = batches
-        """None: it asks for an epoch."""
-        self.answer: list[Told] | Identity | None = None
-        self.told: list[Told] | Identity | None = None
-        self.over = False
-
-
-class ModelConnection:
-    def __init__(self, world: "World", owner: "Owner") -> None:
-        self._world, self._owner = world, owner
-        self.partition = 0
-
-    async def connect(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def pause(self, seconds: float) -> None:
-        await turn()
-
-    async def init_producer_id(self) -> Identity | None:
-        flight = await self._flown(None)
-        return flight if isinstance(flight, Identity) else None
-
-    async def send(self, batches: Mapping[str, bytes]) -> Sequence[Told]:
-        told = await self._flown(dict(batches))
-        return told if isinstance(told, list) else []
-
-    async def _flown(self, batches: Mapping[str, bytes] | None) -> list[Told] | Identity | None:
-        flight = Flight(batches)
-        self._owner.flights.append(flight)
-        while not flight.over:
-            await turn()
-        return flight.told
-
-
-class Witness:
-    """Sees all that the broker takes and all that owners say, and holds it against what was promised.
-
-    1. What is acknowledged stands in the log, once, at the offset that was told, after all that its owner knew, and
-       its owner knew all that stands before it.
-    2. What one owner wrote stands in the order in which it was decided.
-    3. Nothing of an older owner is taken after a newer one's barrier, nor anywhere once a newer one serves.
-    4. A batch stands whole. (The broker sees to that; the first promise would not hold without.)
-    5. An answer from memory knows all that was acknowledged until a second before it was asked for.
-    """
-
-    def __init__(self, broker: ModelBroker) -> None:
-        self._broker = broker
-        self._numbers: dict[tuple[int, int], int] = {}
-        self._serving = -1
-        self._barrier = dict.fromkeys(TOPICS, -1)
-        self._latest: dict[tuple[str, int], int] = {}
-        self._facts: set[int] = set()
-        self._acknowledged: list[tuple[float, str, bytes]] = []
-        self.acknowledgements = 0
-
-    def epoch_given(self, producer_id: int, epoch: int) -> None:
-        self._numbers[producer_id, epoch] = len(self._numbers)
-
-    def number(self, log: ShardLog) -> int:
-        """Owners by the order in which they got their epochs."""
-        return self._numbers[log.producer_id, log.epoch]
-
-    def serves(self, log: ShardLog) -> None:
-        self._serving = max(self._serving, self.number(log))
-
-    def taken(self, topic: str, values: Sequence[bytes]) -> None:
-        for value in values:
-            kind, number, *rest = value.decode().split()
-            owner = int(number)
-            if owner < self._barrier[topic]:
-                raise Violation(f"{topic}: {kind} of owner {owner} after the barrier of owner {self._barrier[topic]}")
-            if owner < self._serving:
-                raise Violation(f"{topic}: {kind} of owner {owner} while owner {self._serving} serves")
-            if kind == "barrier":
-                self._barrier[topic] = owner
-            if kind in ("fact", "beat"):
-                self._in_order(topic, owner, int(rest[0]))
-
-    def _in_order(self, topic: str, owner: int, fact: int) -> None:
-        if fact in self._facts:
-            raise Violation(f"{topic}: fact {fact} stands twice")
-        if (latest := self._latest.get((topic, owner), -1)) >= fact:
-            raise Violation(f"{topic}: fact {fact} of owner {owner} after its fact {latest}")
-        self._facts.add(fact)
-        self._latest[topic, owner] = fact
-
-    def acknowledged(self, topic: str, offset: int, values: Sequence[bytes], known: Sequence[bytes]) -> None:
-        log = self._broker.partitions[topic].log
-        if log[offset : offset + len(values)] != list(values):
-            raise Violation(f"{topic}: {values} acknowledged at {offset}, where {log[offset:]} stands")
-        if log[:offset] != list(known):
-            raise Violation(f"{topic}: acknowledged at {offset} by one who knew {len(known)} records before it")
-        self._acknowledged += [(self._broker.now_s, topic, value) for value in values]
-        self.acknowledgements += 1
-
-    def answered(self, known: Mapping[str, Sequence[bytes]], asked_s: float) -> None:
-        for at_s, topic, value in self._acknowledged:
-            if at_s < asked_s - CONFIRMED_FOR_S and value not in known[topic]:
-                raise Violation(f"{topic}: an answer from memory does not know {value!r}")
-
-    def all_stand(self) -> None:
-        for _, topic, value in self._acknowledged:
-            if value not in self._broker.partitions[topic].log:
-                raise Violation(f"{topic}: {value!r} was acknowledged and does not stand")
-
-
-class Owner:
-    """A process that owns the shard, or believes so: what commands/opening.py and commands/shard.py do, in small."""
-
-    log_class: type[ShardLog] = ShardLog
-    connection_class: type[ModelConnection] = ModelConnection
-
-    def __init__(self, world: "World") -> None:
-        self.world = world
-        self.log: ShardLog | None = None
-        self.known: dict[str, list[bytes]] = {}
-        self.serving = self.fenced = self.frozen = self.clock_stands = False
-        self.behind_s = 0.0
-        self.confirmed_s = 0.0
-        self.steps: Steps | None = None
-        self.flights: list[Flight] = []
-
-    @property
-    def flight(self) -> Flight | None:
-        """What it waits for."""
-        return self.flights[0] if self.flights else None
-
-    def clock(self) -> float:
-        return self.world.broker.now_s - self.behind_s
-
-    # What it does
-
-    async def open(self) -> None:
-        self.serving = self.fenced = False
-        log = self.log = self.log_class(self.connection_class(self.world, self), self.clock)
-        await self.take_epoch(log)
-        await self.retire(log, self.found())
-        asked_s = self.clock()
-        stand = await self.bar(log)
-        self.known = self.read_up(stand)
-        self.confirmed_s = asked_s
-        self.world.witness.serves(log)
-        self.serving = True
-
-    async def take_epoch(self, log: ShardLog) -> None:
-        await log.take_epoch()
-
-    def found(self) -> dict[str, int]:
-        """The producer id of each topic's latest barrier."""
-        self.known = self.world.read()
-        return {topic: found for topic in TOPICS if (found := barrier_of(self.known[topic])) is not None}
-
-    async def retire(self, log: ShardLog, found: Mapping[str, int]) -> None:
-        replaced = await log.replaced(found)
-        await log.retire(replaced, dict.fromkeys(replaced, self.entry("retired", log.producer_id)))
-
-    async def bar(self, log: ShardLog) -> Mapping[str, int]:
-        return await log.barriers(dict.fromkeys(TOPICS, self.entry("barrier", log.producer_id)))
-
-    def read_up(self, barriers: Mapping[str, int]) -> dict[str, list[bytes]]:
-        return self.world.read(barriers)
-
-    async def append(self, topics: Sequence[str], count: int) -> None:
-        assert self.log is not None, "open first"
-        groups = {t: [self.entry("fact", self.world.next_fact()) for _ in range(count)] for t in topics}
-        await self.write(groups)
-
-    async def answer(self) -> None:
-        asked_s = self.world.broker.now_s
-        if self.clock() - self.confirmed_s > CONFIRMED_FOR_S:
-            await self.beat(TOPICS[-1:])
-        self.world.witness.answered(self.known, asked_s)
-
-    async def beat(self, topics: Sequence[str] = TOPICS) -> None:
-        assert self.log is not None, "open first"
-        groups = {t: [self.entry("beat", self.world.next_fact())] for t in topics}
-        await self.write(groups)
-
-    async def idle(self) -> None:
-        """Six hours without a word."""
-        await self.beat()
-
-    async def write(self, groups: Mapping[str, Sequence[Entry]]) -> None:
-        assert self.log is not None, "open first"
-        asked_s = self.clock()
-        self.acknowledge(groups, await self.log.append(groups))
-        self.confirmed_s = asked_s
-
-    def acknowledge(self, groups: Mapping[str, Sequence[Entry]], stand: Mapping[str, int | None]) -> None:
-        for topic, offset in stand.items():
-            if offset is None:  # too large
-                continue
-            values = [value or b"" for _, value, _ in groups[topic]]
-            self.world.witness.acknowledged(topic, offset, values, self.known[topic])
-            self.known[topic] += values
-
-    def entry(self, kind: str, number: int) -> Entry:
-        assert self.log is not None, "open first"
-        return b"key", f"{kind} {self.world.witness.number(self.log)} {number}".encode(), []
-
-    # How it is driven
-
-    def begin(self, doing: Callable[..., Awaitable[None]], *told: Any) -> None:
-        self.steps = self._guarded(doing, *told)
-        self.step()
-
-    async def _guarded(self, doing: Callable[..., Awaitable[None]], *told: Any) -> None:
-        try:
-            await doing(*told)
-        except TenureLost as lost:
-            self.serving, self.fenced = False, isinstance(lost, Fenced)
-
-    def step(self) -> None:
-        assert self.steps is not None, "begin first"
-        try:
-            self.steps.send(None)
-        except StopIteration:
-            self.steps = None
-
-
-def barrier_of(values: Sequence[bytes]) -> int | None:
-    """The producer id of the last one."""
-    barriers = [value for value in values if value.startswith(b"barrier ")]
-    return int(barriers[-1].split()[2]) if barriers else None
 
 
 class World:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from protocol.remedies import REMEDIES, Remedy
-from protocol.simulation import Schedule, Violation, World
+from protocol.simulation import Schedule, World
+from protocol.witness import Violation
 
 SCHEDULES = st.binary(min_size=300, max_size=400)
 RUNS = 3_000
