@@ -197,16 +197,30 @@ async def open_log(
         if before_epoch is not None:
             await before_epoch()
         await log.take_epoch()
-        former = former_producers(opening, learned, log)
-        if former:
-            await log.retire(former, control_entries(former, Heartbeat, log, clock(), source, owner))
+        # Somebody may have opened under another id while we read, and it is his that must be retired.
+        later = await consumer.end_offsets(list(places.values()))
+        await read_on(consumer, opening, learned, snapshots, tail, later)
+        replaced = await log.replaced(producers(opening, learned, log.partition))
+        await log.retire(replaced, control_entries(replaced, Heartbeat, log, clock(), source, owner))
         stand = await log.barriers(control_entries(places, ShardOpened, log, clock(), source, owner))
         barriers = {places[topic]: offset + 1 for topic, offset in stand.items()}
-        await learned.up_to({place: end for place, end in barriers.items() if place.topic in LEARNED})
-        await drain(consumer, [snapshots], barriers, opening.take_late_snapshot)
-        await drain(consumer, tail, barriers, opening.take)
+        await read_on(consumer, opening, learned, snapshots, tail, barriers)
     finally:
         await consumer.stop()
+
+
+async def read_on(
+    consumer: AIOKafkaConsumer,
+    opening: Opening,
+    learned: Learned,
+    snapshots: TopicPartition,
+    tail: Iterable[TopicPartition],
+    ends: Mapping[TopicPartition, int],
+) -> None:
+    """What was written while the log was read."""
+    await learned.up_to({place: end for place, end in ends.items() if place.topic in LEARNED})
+    await drain(consumer, [snapshots], ends, opening.take_late_snapshot)
+    await drain(consumer, tail, ends, opening.take)
 
 
 def seek(
@@ -223,15 +237,15 @@ def seek(
         consumer.seek(places[topic], offset)
 
 
-def former_producers(opening: Opening, learned: Learned, log: ShardLog) -> dict[str, int]:
-    """By topic: the id under which its latest barrier was written, where it is not ours."""
-    former = {}
+def producers(opening: Opening, learned: Learned, partition: int) -> dict[str, int]:
+    """By topic: the id under which its latest barrier was written."""
+    found = {}
     for topic in OWNED:
         known = opening.barriers if topic in (*HISTORY, SNAPSHOTS) else learned.barriers
-        barrier = known.latest(topic.name, log.partition)
-        if barrier is not None and barrier.producer_id != log.producer_id:
-            former[topic.name] = barrier.producer_id
-    return former
+        barrier = known.latest(topic.name, partition)
+        if barrier is not None:
+            found[topic.name] = barrier.producer_id
+    return found
 
 
 async def drain(

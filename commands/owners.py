@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from commands.announced import Announced
 from commands.cold import Cold
+from commands.connection import KafkaConnection
 from commands.context import Secrets, UnknownOutlet, UnknownTenant
 from commands.follow import Follower
 from commands.learning import LEARNED_FROM, Learning
@@ -121,6 +122,7 @@ class Shards:
         """All shards open, and every decision sees the whole directory. Raises LogCorrupt, TenureLost."""
         await self.following.start()
         every = range(self.partitions)
+        self._wanted = set(every)
         opened = await asyncio.gather(*(self._opened(p) for p in every))
         for shard in opened:
             self._tenures[shard.partition] = asyncio.create_task(self._tenure(shard.partition, shard))
@@ -142,12 +144,11 @@ class Shards:
 
     def own(self, partitions: Iterable[int]) -> None:
         """These, and no others, from now on: what is new is opened, what is not among them is handed over."""
-        wanted = set(partitions)
-        for partition in wanted - self.held():
+        self._wanted = set(partitions)
+        for partition in self._wanted - self.held():
             self._tenures[partition] = asyncio.create_task(self._tenure(partition))
-        for partition in self.held() - wanted:
+        for partition in self.held() - self._wanted:
             self._let_go(partition)
-        self._wanted = wanted
 
     def held(self) -> set[int]:
         """Those that are open here or being opened."""
@@ -262,14 +263,13 @@ class Shards:
                 self._close(partition, f"opening again ({lost})")
             shard = None
             await asyncio.sleep(REOPEN_AFTER_S)
+            if partition not in self._wanted:
+                self._close(partition, "somebody else is to have it")
+                return
 
     async def _opened(self, partition: int) -> Shard:
-        log = ShardLog(
-            self._client_args,
-            f"logistics.{self._cluster}.shard.{partition}",
-            partition,
-            [topic.name for topic in OWNED],
-        )
+        identity, topics = f"logistics.{self._cluster}.shard.{partition}", [topic.name for topic in OWNED]
+        log = ShardLog(KafkaConnection(self._client_args, identity, partition, topics))
         try:
             return await self._open_with(log)
         except BaseException:

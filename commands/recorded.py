@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent, Tracking
 
+from commands.connection import KafkaConnection
 from commands.log import Entry, ShardLog, TenureLost
 from commands.read_log import ReadLog
 
@@ -26,7 +27,7 @@ MOST_TOGETHER = 500
 TRIES = 20
 """Tenures that may be lost to others, one after the other, before an insert is given up."""
 
-BARRIER, EVENT, TRACKING = "barrier", "event", "tracking"
+BARRIER, RETIRED, EVENT, TRACKING = "barrier", "retired", "event", "tracking"
 CONTROL_KEY = b"recorder"
 
 
@@ -46,6 +47,9 @@ class RecordedLog(ReadLog):
         self._replication = replication
         self._waiting: list[Inserting] = []
         self._tracked_at: dict[str, int] = {}
+        self._barred_by: int | None = None
+        """The producer id of the latest barrier."""
+
         self._inserted: OrderedDict[str, list[int]] = OrderedDict()
         """Of the latest inserts, the notification ids that they got."""
         super().__init__(bootstrap, topic)
@@ -85,13 +89,24 @@ class RecordedLog(ReadLog):
     async def _tenure(self) -> ShardLog:
         """The writer, as the only one there is; whatever others wrote before is known."""
         if self._log is None:
-            log = ShardLog(self._args, f"{self._topic}.recorder", 0, [self._topic])
-            await log.connect()
-            await log.take_epoch()
-            await log.barriers({self._topic: (CONTROL_KEY, b"", [("kind", BARRIER.encode()), ("control", b"1")])})
+            log = ShardLog(KafkaConnection(self._args, f"{self._topic}.recorder", 0, [self._topic]))
+            try:
+                await self._take_over(log)
+            except BaseException:
+                await log.close()
+                raise
             self._log = log
-            await self._read_up()
         return self._log
+
+    async def _take_over(self, log: ShardLog) -> None:
+        await log.connect()
+        await log.take_epoch()
+        await self._read_up()
+        found = {} if self._barred_by is None else {self._topic: self._barred_by}
+        replaced = await log.replaced(found)
+        await log.retire(replaced, {self._topic: control(RETIRED, log)})
+        await log.barriers({self._topic: control(BARRIER, log)})
+        await self._read_up()
 
     # Writing
 
@@ -196,6 +211,8 @@ class RecordedLog(ReadLog):
 
     def _took(self, record: Any, place: int | None) -> None:
         headers = dict(record.headers)
+        if headers.get("kind") == BARRIER.encode() and "producer" in headers:
+            self._barred_by = int(headers["producer"])
         if headers.get("kind") == TRACKING.encode():
             name = headers["application"].decode()
             self._tracked_at[name] = max(int(headers["position"]), self._tracked_at.get(name, -1))
@@ -209,6 +226,10 @@ class RecordedLog(ReadLog):
     async def _tracked(self, application_name: str) -> int | None:
         await self._read_up()
         return self._tracked_at.get(application_name)
+
+
+def control(kind: str, log: ShardLog) -> Entry:
+    return CONTROL_KEY, b"", [("kind", kind.encode()), ("control", b"1"), ("producer", b"%d" % log.producer_id)]
 
 
 def entries_of(waiting: Inserting) -> list[Entry]:

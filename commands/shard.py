@@ -36,7 +36,8 @@ QUEUE_LIMIT = 10_000
 THAWING_LIMIT = 1_000
 """Commands that wait for aggregates that their owner has let go."""
 TENURE_CONFIRMED_FOR_S = 1.0
-"""Within this time of an acknowledged write an answer that writes nothing may be given."""
+"""For so long after an acknowledged write was sent an answer that writes nothing may be given. When it was acknowledged
+says nothing: between the two we may have stood still, and another owner have opened."""
 
 ANSWER_WITHIN_S = 10.0
 """Nobody is kept waiting longer for the log. What was sent to it is settled all the same."""
@@ -198,7 +199,7 @@ class Shard:
 
     async def _forget(self, subject: SubjectId) -> None:
         stand = await self._append({KEYS.name: [(subject.encode(), None, self._control(DataKeyWrapped))]})
-        self._keyring.take(self.partition, stand[KEYS.name] or 0, subject, None)
+        self._keyring.take(self.partition, stand[KEYS.name], subject, None)
 
     async def account(self) -> Account:
         """What this owner knows, between two groups. Raises Unavailable."""
@@ -257,10 +258,15 @@ class Shard:
         name = catalog.BY_CLASS[cls].name
         return list(control_headers(name, self._source, now, self._log.epoch, identity))
 
-    async def _append(self, groups: Mapping[str, list[Entry]]) -> Mapping[str, int | None]:
-        stand = await self._log.append(groups)
-        self._confirmed_s = monotonic()
-        self._written_s |= dict.fromkeys(self._written_s.keys() & groups.keys(), self._confirmed_s)
+    async def _append(self, groups: Mapping[str, list[Entry]]) -> Mapping[str, int]:
+        """The offsets. Raises TenureLost, also where nothing was written since it is too large."""
+        sent_s = monotonic()
+        told = await self._log.append(groups)
+        stand = {topic: offset for topic, offset in told.items() if offset is not None}
+        if len(stand) < len(groups):
+            raise TenureLost("a batch within our bounds is too large for the topic: check max.message.bytes")
+        self._confirmed_s = sent_s
+        self._written_s |= dict.fromkeys(self._written_s.keys() & groups.keys(), sent_s)
         return stand
 
     # Checkpoints
@@ -347,18 +353,15 @@ class Shard:
             headers = self._control(DataKeyWrapped)
             entries = [key_entry(subject, wrapped, headers) for subject, wrapped in draft.keys.items()]
             first = (await self._append({KEYS.name: entries}))[KEYS.name]
-            assert first is not None, "a group's keys fit into a batch"
             for number, (subject, wrapped) in enumerate(draft.keys.items()):
                 self._keyring.take(self.partition, first + number, subject, wrapped)
             draft.keys.clear()
-        stand: Mapping[str, int | None] = {}
+        stand: Mapping[str, int] = {}
         if draft.entries:
             stand = await self._append(draft.entries)
         elif draft.outcomes and monotonic() - self._confirmed_s > TENURE_CONFIRMED_FOR_S:
             await self._heartbeat()
-        if None in stand.values():
-            raise TenureLost("a batch within our bounds is too large for the topic: check max.message.bytes")
-        self._take(draft, {topic: offset for topic, offset in stand.items() if offset is not None})
+        self._take(draft, stand)
 
     def _take(self, draft: Draft, stand: Mapping[str, int]) -> None:
         """The broker has acknowledged: the draft is true, and its callers may hear of it."""

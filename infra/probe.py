@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
+from commands.connection import KafkaConnection
 from commands.log import Entry, Fenced, OffsetUnexpected, ShardLog, TenureLost
 from commands.shard import IDLE_HEARTBEAT_S
 from infra.kafka import administering, configs, misconfigured, new_topic
@@ -107,7 +108,7 @@ def refuse_expiry(broker: str, value: str | None) -> None:
 
 async def check_fence(args: Mapping[str, Any], topic: str, identities: tuple[str, str]) -> None:
     """A second owner opens; then the first one writes. Raises NotTrusted where that is taken."""
-    first, second = (ShardLog(args, identity, 0, [topic]) for identity in identities)
+    first, second = (ShardLog(KafkaConnection(args, identity, 0, [topic])) for identity in identities)
     try:
         await opened(first, topic)
         await opened(second, topic)

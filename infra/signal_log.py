@@ -10,6 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec.structs import replace
 
+from commands.connection import KafkaConnection
 from commands.log import Entry, ShardLog
 from commands.opening import control_entries
 from commands.shard import IDLE_HEARTBEAT_S
@@ -46,7 +47,8 @@ class SignalLog:
         clock: Callable[[], datetime],
     ) -> None:
         self._client_args = client_args
-        self._log = ShardLog(client_args, f"logistics.{cluster}.stream.{partition}", partition, [SIGNALS.name])
+        identity = f"logistics.{cluster}.stream.{partition}"
+        self._log = ShardLog(KafkaConnection(client_args, identity, partition, [SIGNALS.name]))
         self._source = f"/logistics/{cluster}/stream/{partition}"
         self._keyring = keyring
         self._clock = clock
@@ -72,8 +74,9 @@ class SignalLog:
         await self._log.connect()
         await self._log.take_epoch()
         stands = await self._looked_back(since)
-        if stands.producer_id is not None and stands.producer_id != self._log.producer_id:
-            await self._log.retire({SIGNALS.name: stands.producer_id}, self._control(Heartbeat, owner))
+        if stands.producer_id is not None:
+            replaced = await self._log.replaced({SIGNALS.name: stands.producer_id})
+            await self._log.retire(replaced, self._control(Heartbeat, owner))
         await self._log.barriers(self._control(ShardOpened, owner))
         await self._read(stands)
         self._chain, self._stands = stands.chain, stands

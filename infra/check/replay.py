@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from commands.connection import KafkaConnection
 from commands.context import Secrets
 from commands.log import Entry, ShardLog
 from commands.order import Answer, Order
@@ -43,7 +44,7 @@ class NowhereLog(ShardLog):
     """Acknowledges what it is given and keeps it nowhere."""
 
     def __init__(self, partition: int) -> None:
-        super().__init__({}, "", partition, [])
+        super().__init__(KafkaConnection({}, "", partition, []))
 
     async def append(self, groups: Mapping[str, Sequence[Entry]]) -> Mapping[str, int | None]:
         stand = {topic: self.next_offset.get(topic, 0) for topic in groups}

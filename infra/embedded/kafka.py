@@ -5,6 +5,7 @@ import base64
 import hashlib
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -50,12 +51,22 @@ class KafkaDidNotStart(RuntimeError):
 class EmbeddedKafka:
     """One broker on `data`, alone or as a node of a cluster. Started again it keeps its ports.
 
-    In a cluster it answers only once a majority of the nodes runs: they are started together.
+    In a cluster it answers only once a majority of the nodes runs: they are started together. What `extra` sets goes
+    before what we set.
     """
 
-    def __init__(self, data: Path, jars: Path, plan: Plan | None = None, node: int = 1) -> None:
+    def __init__(
+        self,
+        data: Path,
+        jars: Path,
+        plan: Plan | None = None,
+        node: int = 1,
+        *,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
         self._data, self._jars = data.resolve(), jars.resolve()
         self._plan = plan or Plan(1, cluster_id(uuid4()))
+        self._extra = extra or {}
         self._child: Child | None = None
         self.node = node
 
@@ -81,6 +92,8 @@ class EmbeddedKafka:
         self._data.mkdir(parents=True, exist_ok=True)
         told = self._data / "server.properties"
         told.write_text(properties(self._plan, self.node, self._data / "log"))
+        with told.open("a") as more:  # the last one counts
+            more.writelines(f"\n{name}={value}" for name, value in self._extra.items())
         (self._data / "log4j2.properties").write_text(LOG4J)
         if not formatted(self._data):
             await self._format(told)

@@ -15,7 +15,8 @@ from eventsourcing.tests import application, persistence
 from eventsourcing.utils import Environment
 from fresh import fresh_name
 
-from commands import read_log
+from commands import read_log, recorded
+from commands.connection import KafkaConnection
 from commands.recorded import RecordedLog
 from commands.recorder import (
     KafkaAggregateRecorder,
@@ -153,6 +154,27 @@ def test_two_processes_on_one_topic_see_each_other_and_record_each_version_once(
     assert one.insert([stored(3)]) == [3], "the first was fenced, has read what the other wrote, and goes on"
     for log in (one, two):
         assert log.select("parcel-1", None, None, False, None) == [stored(1), stored(2), stored(3)]
+        log.close()
+
+
+def test_a_process_whose_producer_id_was_replaced_meanwhile_records_nothing_twice(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The broker forgets a transactional id that is not used for a week, and with it the id of who still writes."""
+    topic = fresh_name("recorder")
+    idle = RecordedLog(kafka, topic)
+    idle.insert([stored(1)])
+
+    def expired(args: Any, identity: str, partition: int, topics: list[str]) -> KafkaConnection:
+        return KafkaConnection(args, f"{identity}.expired", partition, topics)
+
+    monkeypatch.setattr(recorded, "KafkaConnection", expired)
+    other = RecordedLog(kafka, topic)
+    other.insert([stored(2)])
+    with pytest.raises(IntegrityError):
+        idle.insert([stored(2)])
+    assert other.newest() == 2
+    for log in (idle, other):
         log.close()
 
 

@@ -1,14 +1,19 @@
 """A shard on a real log: what was acknowledged stands, once, and whoever comes next knows it."""
 
 import asyncio
+from pathlib import Path
 
 import msgspec
 import pytest
-from world import HOME, PARTITIONS, World, delivery, records, verify_chain
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from fresh import fresh_name
+from log_topic import lone_broker
+from world import HOME, PARTITIONS, World, delivery, make_topics, records, verify_chain
 
 from commands.context import UnknownTenant
 from commands.memory import Live
 from commands.order import AlreadyExists, IdempotencyKeyReused, Unavailable, VersionConflict
+from infra.kafka import administering
 from schemas import ids
 from schemas.directory import CreateTenant
 from schemas.message import StopId, TenantSlug, UnknownAggregate
@@ -176,6 +181,28 @@ async def test_a_tenure_whose_batch_stands_elsewhere_stops_and_opens_again(world
     assert len(mine) == 2, "it was written once, and found"
 
 
+async def test_a_shard_whose_broker_is_gone_while_it_opens_again_tries_until_it_is_back(tmp_path: Path, jars: Path):
+    async with lone_broker(tmp_path, jars) as broker:
+        await make_topics(broker.bootstrap)
+        world = World(broker.bootstrap, fresh_name("cluster"), TenantSlug(fresh_name("acme")))
+        shards = await world.owner()
+        await world.settle(shards)
+        for shard in shards.shards().values():
+            shard._log.next_offset[TASK.name] += 7
+        with pytest.raises(Unavailable):
+            await world.create(shards, "order-1")
+        await broker.stop()
+        async with asyncio.timeout(30):
+            while not any("Unable to bootstrap" in why for why in shards.closed().values()):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await broker.start()
+        async with asyncio.timeout(60):
+            while shards.closed():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        assert (await world.create(shards, "order-1")).version == 2
+        await shards.stop()
+
+
 async def test_the_chain_verifies_from_the_first_record(world: World):
     shards = await world.owner()
     await world.settle(shards)
@@ -217,6 +244,18 @@ async def test_a_forgotten_contact_is_nowhere_to_be_found(world: World):
     tombstones = [r for r in await records(world.kafka, KEYS.name) if r.key == subject.encode() and r.value is None]
     assert len(tombstones) == 1
     verify_chain(await records(world.kafka, TASK.name))
+
+
+async def test_a_key_that_does_not_fit_into_its_topic_seals_nothing(lone_world: World):
+    """The topic is misconfigured: what would be sealed under such a key could never be read."""
+    shards = await lone_world.owner()
+    await lone_world.settle(shards)
+    async with administering({"bootstrap_servers": lone_world.kafka}) as admin:
+        config = {"max.message.bytes": "100"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, KEYS.name, config)])
+    with pytest.raises(Unavailable, match=r"max\.message\.bytes"):
+        await lone_world.create(shards, "order-1")
+    assert all(record.is_control for record in await records(lone_world.kafka, TASK.name))
 
 
 async def test_a_tenant_that_is_not_there_is_refused(world: World):

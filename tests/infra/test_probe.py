@@ -12,7 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from fresh import fresh_name
 from world import World
 
-from commands.log import ShardLog
+from commands.log import SILENT_LIMIT_S, ShardLog
+from commands.shard import IDLE_HEARTBEAT_S
 from infra import probe
 from infra.endpoints import NotRunning
 from infra.kafka import WrongTopic, administering, client_args
@@ -157,6 +158,10 @@ def test_a_broker_that_forgets_owners_too_soon_is_refused(value: str | None, ref
             probe.refuse_expiry("2", value)
     else:
         probe.refuse_expiry("2", value)
+
+
+def test_an_owner_beats_before_he_falls_silent_and_falls_silent_before_a_broker_forgets_him():
+    assert 1.5 * IDLE_HEARTBEAT_S < SILENT_LIMIT_S < 0.95 * probe.LEAST_EXPIRY_MS / 1_000
 
 
 class TwoBrokers:
