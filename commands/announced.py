@@ -16,11 +16,11 @@ class Announced:
 
     def take(self, stored: Stored) -> None:
         """One record of `logistics.shards`, in its partition's order. Raises Unreadable."""
-        if stored.is_control:
-            self.barriers.take(stored)
-        if self.barriers.fenced(stored):
+        headers = stored.named()
+        self.barriers.take(stored, headers)
+        if self.barriers.fenced(stored, headers):
             return
-        said = stored.header("ce_type")
+        said = headers.get("ce_type")
         if said in (ANNOUNCED, PINNED):
             match event_of(stored, None):
                 case ShardAnnounced() as owner:
@@ -41,5 +41,5 @@ class Announced:
         return {owner.address for owner in self._owners.values() if owner.address}
 
 
-ANNOUNCED = catalog.BY_CLASS[ShardAnnounced].name
-PINNED = catalog.BY_CLASS[ShardPinned].name
+ANNOUNCED = catalog.BY_CLASS[ShardAnnounced].name.encode()
+PINNED = catalog.BY_CLASS[ShardPinned].name.encode()

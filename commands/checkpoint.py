@@ -21,7 +21,7 @@ from schemas import catalog
 from schemas.catalog import nothing_personal
 from schemas.control import AggregateSnapshot, Checkpoint, CheckpointPlace, EvictedIds
 from schemas.message import Event
-from schemas.record import Headers
+from schemas.record import Headers, stamp
 
 EVERY_S = 60.0
 EVERY_RECORDS = 20_000
@@ -29,6 +29,7 @@ EVERY_RECORDS = 20_000
 SLICE = 250
 SLICE_BYTES = 512 << 10
 EVICTED_AT_ONCE = 2_000
+FRAMING_BYTES = 5
 EVICTED_AFTER = REMEMBERED_FOR
 MOST_OVER = 100_000
 """Aggregates kept though nothing more can happen to them: those that are over for the longest go first."""
@@ -98,9 +99,9 @@ class Snapshots:
             while ids and len(entries) < SLICE and size < SLICE_BYTES:
                 live = self._memory.peek(aggregate_id := ids.popleft())
                 if live is not None:
-                    value = catalog.write(snapshot_of(live), nothing_personal)
-                    size += len(value)
-                    entries.append((aggregate_id.encode(), value, headers))
+                    entry = snapshot_entry(aggregate_id, live, headers)
+                    size += len(entry[1] or b"")
+                    entries.append(entry)
             if entries:
                 yield entries
 
@@ -137,13 +138,23 @@ class Snapshots:
         return due
 
 
-def snapshot_of(live: Live[Any]) -> AggregateSnapshot:
-    return AggregateSnapshot(
-        kind=live.kind,
-        state_version=STATE_VERSIONS[live.kind],
-        over_at=live.recorded_at if AGGREGATES[live.kind].over(live.state) else None,
-        live=encode(live),
-    )
+def snapshot_entry(aggregate_id: str, live: Live[Any], headers: Headers) -> Entry:
+    told = [*headers, ("state", STATE_VERSIONS[live.kind].encode())]
+    if AGGREGATES[live.kind].over(live.state):
+        told.append(("over_at", stamp(live.recorded_at)))
+    value = catalog.write(AggregateSnapshot(live=encode(live)), nothing_personal)
+    return aggregate_id.encode(), value, told
+
+
+def encoded_in(value: bytes) -> bytes:
+    """The `live` of an `AggregateSnapshot`: what follows the framing and the length, a varint, of its one field.
+
+    By the Avro library a takeover of 100,000 aggregates takes a second more.
+    """
+    at = FRAMING_BYTES
+    while value[at] & 0x80:
+        at += 1
+    return value[at + 1 :]
 
 
 def checkpoint_entry(shard: int, epoch: int, places: Mapping[str, Place], evicted: int, headed: Headed) -> Entry:

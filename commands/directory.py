@@ -56,21 +56,21 @@ class InvalidShape(Refused):
         self.problem = problem
 
 
-class NotThere(msgspec.Struct, frozen=True, tag=True):
+class NotThere(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Before the first event."""
 
 
-class TenantState(msgspec.Struct, frozen=True, tag=True):
+class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True):
     mode: TenantMode
     rules: TenantRules
 
 
-class OutletState(msgspec.Struct, frozen=True, tag=True):
+class OutletState(msgspec.Struct, frozen=True, tag=True, array_like=True):
     location: Location
     address: str | None
 
 
-class FenceState(msgspec.Struct, frozen=True, tag=True):
+class FenceState(msgspec.Struct, frozen=True, tag=True, array_like=True):
     shape: Circle | Polygon
     valid_from: datetime
     removed: bool = False

@@ -1,5 +1,7 @@
 """What every process that decides or answers must know of the whole log: the directory and the data keys."""
 
+from collections.abc import Mapping
+
 import structlog
 
 from commands.policy import Policy
@@ -21,9 +23,9 @@ class Barriers:
     def __init__(self) -> None:
         self._standing: dict[tuple[str, int], ShardOpened] = {}
 
-    def take(self, stored: Stored) -> None:
-        """A control record."""
-        if stored.header("ce_type") == OPENED:
+    def take(self, stored: Stored, headers: Mapping[str, bytes]) -> None:
+        """A control record, with its headers by name."""
+        if headers.get("ce_type") == OPENED:
             opened = event_of(stored, None)
             assert isinstance(opened, ShardOpened), "the type says so"
             self.stands(stored.topic, stored.partition, opened)
@@ -34,13 +36,13 @@ class Barriers:
     def latest(self, topic: str, partition: int) -> ShardOpened | None:
         return self._standing.get((topic, partition))
 
-    def fenced(self, stored: Stored) -> bool:
+    def fenced(self, stored: Stored, headers: Mapping[str, bytes]) -> bool:
         """Whether it was let in where no fence stood: a record of an owner that was none any more."""
         barrier = self._standing.get((stored.topic, stored.partition))
-        if stored.header("ce_type") == HEARTBEAT:
-            return False  # the one that fences an earlier producer id stands before the barrier
-        if barrier is None or stored.header("epoch") == str(barrier.epoch):
+        if barrier is None or headers.get("epoch") == b"%d" % barrier.epoch:
             return False
+        if headers.get("ce_type") == HEARTBEAT:
+            return False  # the one that fences an earlier producer id stands before the barrier
         logger.warning("record of a fenced owner passed over", topic=stored.topic, offset=stored.offset)
         return True
 
@@ -53,18 +55,18 @@ class Learning:
 
     def take(self, stored: Stored) -> None:
         """One record of these topics or of `logistics.shards`, in its partition's order. Raises Unreadable."""
-        if stored.is_control:
-            self.barriers.take(stored)
-        if self.barriers.fenced(stored):
+        headers = stored.named()
+        if "control" in headers:
+            self.barriers.take(stored, headers)
+        if self.barriers.fenced(stored, headers):
             return
         if stored.topic == KEYS.name:
-            self._key(stored)
+            if headers.get("ce_type") == WRAPPED:
+                self._key(stored)
         elif stored.topic == DIRECTORY.name:
             self._directory(stored)
 
     def _key(self, stored: Stored) -> None:
-        if stored.header("ce_type") != WRAPPED:
-            return
         subject, wrapped = SubjectId((stored.key or b"").decode()), None
         if stored.value is not None:
             key = event_of(stored, None)
@@ -79,6 +81,6 @@ class Learning:
         self._policy.take(event, source, stored.partition, stored.offset)
 
 
-HEARTBEAT = catalog.BY_CLASS[Heartbeat].name
-OPENED = catalog.BY_CLASS[ShardOpened].name
-WRAPPED = catalog.BY_CLASS[DataKeyWrapped].name
+HEARTBEAT = catalog.BY_CLASS[Heartbeat].name.encode()
+OPENED = catalog.BY_CLASS[ShardOpened].name.encode()
+WRAPPED = catalog.BY_CLASS[DataKeyWrapped].name.encode()

@@ -36,7 +36,7 @@ class LogCorrupt(RuntimeError):
     """The log holds what no owner can have written; a shard that meets it does not open."""
 
 
-class Given(msgspec.Struct, frozen=True):
+class Given(msgspec.Struct, frozen=True, array_like=True):
     """What a command was answered: enough to answer its repeat alike."""
 
     request_hash: str
@@ -47,7 +47,7 @@ class Given(msgspec.Struct, frozen=True):
     events: tuple[str, ...]
 
 
-class Live[S](msgspec.Struct):
+class Live[S](msgspec.Struct, array_like=True):
     """`state` holds personal data sealed only, as the log does."""
 
     kind: str
@@ -67,7 +67,7 @@ class Live[S](msgspec.Struct):
         return self.given[next(reversed(self.given))] if self.given else self.created
 
 
-class Kind(msgspec.Struct):
+class Kind(msgspec.Struct, array_like=True):
     """The part of an encoded `Live` that tells how to decode the rest."""
 
     kind: str

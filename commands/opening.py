@@ -8,7 +8,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from commands.aggregates import AGGREGATES
-from commands.checkpoint import STATE_VERSIONS, Snapshots
+from commands.checkpoint import STATE_VERSIONS, Snapshots, encoded_in
 from commands.evicted import Evicted, Part
 from commands.learning import Barriers
 from commands.log import Entry, ShardLog
@@ -32,8 +32,8 @@ FETCH_RECORDS = 5_000
 CHAINED = frozenset(topic.name for topic in HISTORY)
 LEARNED = frozenset({KEYS.name, SHARDS.name, DIRECTORY.name})
 """Followed by each process for all shards; the directory is read here too, for its aggregates."""
-TOMBSTONE_OF = catalog.BY_CLASS[AggregateSnapshot].name
-EVICTED = catalog.BY_CLASS[EvictedIds].name
+SNAPSHOT = catalog.BY_CLASS[AggregateSnapshot].name.encode()
+EVICTED = catalog.BY_CLASS[EvictedIds].name.encode()
 
 logger = structlog.get_logger()
 
@@ -67,15 +67,16 @@ class Opening:
 
     def take(self, stored: Stored) -> None:
         """One record of history, in its partition's order. Raises LogCorrupt or Unreadable."""
-        if stored.is_control:
-            self.barriers.take(stored)
-        elif not self.barriers.fenced(stored) and stored.topic in CHAINED:
+        headers = stored.named()
+        if "control" in headers:
+            self.barriers.take(stored, headers)
+        elif not self.barriers.fenced(stored, headers) and stored.topic in CHAINED:
             self._fact(stored)
         if stored.topic in CHAINED:
-            claimed = stored.header("hash")
+            claimed = headers.get("hash")
             before = self.chain[stored.topic]
             self.chain[stored.topic] = (
-                bytes.fromhex(claimed)
+                bytes.fromhex(claimed.decode())
                 if claimed is not None
                 else chained(before, stored.key, stored.value, stored.headers)
             )
@@ -98,18 +99,20 @@ class Opening:
 
     def take_snapshot(self, stored: Stored) -> None:
         """One record of `logistics.snapshots`. Raises Unreadable."""
-        self.barriers.take(stored)
-        if self.barriers.fenced(stored):
+        headers = stored.named()
+        self.barriers.take(stored, headers)
+        if self.barriers.fenced(stored, headers):
             return
         if stored.value is None:
-            if stored.header("ce_type") == TOMBSTONE_OF:
+            if headers.get("ce_type") == SNAPSHOT:
                 self.memory.drop(key_of(stored))
                 self._unknown.pop(key_of(stored), None)
                 self._over.pop(key_of(stored), None)
             return
+        if headers.get("ce_type") == SNAPSHOT:
+            self._snapshot(key_of(stored), headers, encoded_in(stored.value))
+            return
         match event_of(stored, None):
-            case AggregateSnapshot() as snapshot:
-                self._snapshot(key_of(stored), snapshot)
             case EvictedIds() as evicted:
                 self.evicted.restore(evicted.part, Part(evicted.bits, evicted.count))
             case Checkpoint() as checkpoint:
@@ -119,20 +122,22 @@ class Opening:
 
     def take_late_snapshot(self, stored: Stored) -> None:
         """One that was written after the tail had been read: what it says of an aggregate is known from there."""
-        self.barriers.take(stored)
-        if not self.barriers.fenced(stored) and stored.header("ce_type") == EVICTED:
+        headers = stored.named()
+        self.barriers.take(stored, headers)
+        if headers.get("ce_type") == EVICTED:
             self.take_snapshot(stored)
 
-    def _snapshot(self, aggregate_id: str, snapshot: AggregateSnapshot) -> None:
-        if snapshot.state_version != STATE_VERSIONS.get(snapshot.kind):
-            self._unknown[aggregate_id] = snapshot.state_version
+    def _snapshot(self, aggregate_id: str, headers: Mapping[str, bytes], encoded: bytes) -> None:
+        state = headers["state"].decode()
+        if state not in STATE_VERSIONS.values():
+            self._unknown[aggregate_id] = state
             return
         self._unknown.pop(aggregate_id, None)
-        self.memory.restore(aggregate_id, snapshot.live)
-        if snapshot.over_at is None:
-            self._over.pop(aggregate_id, None)
+        self.memory.restore(aggregate_id, encoded)
+        if "over_at" in headers:
+            self._over[aggregate_id] = datetime.fromisoformat(headers["over_at"].decode())
         else:
-            self._over[aggregate_id] = snapshot.over_at
+            self._over.pop(aggregate_id, None)
 
     def begin(self) -> Mapping[str, int]:
         """Where the tail begins in each topic of history, once the snapshots have been taken: at 0 if none will do."""

@@ -27,7 +27,7 @@ from schemas.control import DataKeyWrapped, Heartbeat, ShardAnnounced, ShardPinn
 from schemas.ids import derived
 from schemas.keyring import Keyring
 from schemas.message import Event, Refused, SubjectId
-from schemas.record import Headers, chained, control_headers
+from schemas.record import Headers, chained, control_headers, state_headers
 from schemas.topics import DIRECTORY, HISTORY, KEYS, OWNED, SHARDS, SNAPSHOTS
 
 GROUP_LIMIT = 500
@@ -258,6 +258,9 @@ class Shard:
         name = catalog.BY_CLASS[cls].name
         return list(control_headers(name, self._source, now, self._log.epoch, identity))
 
+    def _of_state(self, cls: type[Event]) -> Headers:
+        return state_headers(catalog.BY_CLASS[cls].name, self._log.epoch)
+
     async def _append(self, groups: Mapping[str, list[Entry]]) -> Mapping[str, int]:
         """The offsets. Raises TenureLost, also where nothing was written since it is too large."""
         sent_s = monotonic()
@@ -305,11 +308,11 @@ class Shard:
             }
             self._checkpointed_s, self._records = monotonic(), 0
             changed = self._snapshots.take_changed()
-            for entries in self._snapshots.slices(changed, self._control):
+            for entries in self._snapshots.slices(changed, self._of_state):
                 await self._append({SNAPSHOTS.name: entries})
                 yield
             if self._cold is not None:
-                for entries, over in self._snapshots.evictions(self._clock(), self._control):
+                for entries, over in self._snapshots.evictions(self._clock(), self._of_state):
                     await self._append({SNAPSHOTS.name: entries})
                     for aggregate_id in over:
                         self.memory.drop(aggregate_id)

@@ -29,7 +29,7 @@ type TaskState = Literal[
 OVER: frozenset[StopStatus] = frozenset({"completed", "failed", "skipped"})
 
 
-class StopState(msgspec.Struct, frozen=True, kw_only=True):
+class StopState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     stop: Stop
     status: StopStatus = "pending"
     attempts: int = 0
@@ -40,18 +40,18 @@ class StopState(msgspec.Struct, frozen=True, kw_only=True):
     """The parcels have changed hands; what may be missing is the proof."""
 
 
-class ParcelState(msgspec.Struct, frozen=True, kw_only=True):
+class ParcelState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     parcel: Parcel
     party: Party
     status: ParcelStatus = "expected"
     short: bool = False
 
 
-class Uncreated(msgspec.Struct, frozen=True, tag=True):
+class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True):
     pass
 
 
-class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
     outlet: OutletSlug
     stops: Mapping[StopId, StopState]
     parcels: Mapping[ParcelId, ParcelState]

@@ -39,18 +39,18 @@ from schemas.tender import (
 )
 
 
-class Offer(msgspec.Struct, frozen=True):
+class Offer(msgspec.Struct, frozen=True, array_like=True):
     rider_id: RiderId
     expires_at: datetime
     viewed: bool = False
     claimed: bool = False
 
 
-class Unopened(msgspec.Struct, frozen=True, tag=True):
+class Unopened(msgspec.Struct, frozen=True, tag=True, array_like=True):
     pass
 
 
-class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
     """`pending` holds the offers that may still win, claimed ones last and in the order of their claims."""
 
     task_id: TaskId
@@ -60,7 +60,7 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hold_until: datetime | None = None
 
 
-class Over(msgspec.Struct, frozen=True, tag=True):
+class Over(msgspec.Struct, frozen=True, tag=True, array_like=True):
     how: Literal["awarded", "exhausted", "withdrawn"]
     winner: OfferId | None = None
 

@@ -50,13 +50,12 @@ class DataKeyWrapped(Event, frozen=True, kw_only=True):
 
 
 class AggregateSnapshot(Event, frozen=True, kw_only=True):
-    """An aggregate as its owner knew it, keyed by its id. Of one that was let go a tombstone is left."""
+    """An aggregate as its owner knew it, keyed by its id. Of one that was let go a tombstone is left.
 
-    kind: str
-    state_version: str
-    """Whoever reads another one must fold the log instead."""
-    over_at: datetime | None
-    """Since when nothing more can happen to it."""
+    Its headers tell the version of its state (`state`: whoever does not know it must fold the log instead) and, where
+    nothing more can happen to it, since when (`over_at`).
+    """
+
     live: bytes
     """MessagePack; personal data sealed as on the log."""
 

@@ -37,7 +37,7 @@ class Keyring:
         if len(key_encryption_key) != KEY_BYTES:
             raise ValueError(f"the key-encryption key must have {KEY_BYTES} bytes, not {len(key_encryption_key)}")
         self._wrapping = AESGCM(key_encryption_key)
-        self._wrapped: dict[tuple[int, SubjectId], bytes] = {}
+        self._wrapped: dict[int, dict[SubjectId, bytes]] = {}
         self._ready: OrderedDict[tuple[int, SubjectId], DataKey] = OrderedDict()
         self._next: dict[int, int] = {}
 
@@ -51,15 +51,15 @@ class Keyring:
         """Know this key from now on; None forgets the subject."""
         self._ready.pop((partition, subject), None)
         if wrapped is None:
-            self._wrapped.pop((partition, subject), None)
+            self._wrapped.get(partition, {}).pop(subject, None)
         else:
-            self._wrapped[partition, subject] = wrapped
+            self._wrapped.setdefault(partition, {})[subject] = wrapped
 
     def knows(self, partition: int, subject: SubjectId) -> bool:
-        return (partition, subject) in self._wrapped
+        return subject in self._wrapped.get(partition, ())
 
     def partitions_of(self, subject: SubjectId) -> list[int]:
-        return sorted(partition for partition, known in self._wrapped if known == subject)
+        return sorted(partition for partition, known in self._wrapped.items() if subject in known)
 
     def new_wrapped_key(self, subject: SubjectId) -> bytes:
         """A fresh key as it will stand on the log. It is used once `apply` has been told of it."""
@@ -96,7 +96,7 @@ class Keyring:
         """Raises KeyError for a subject without a key."""
         at = partition, subject
         if at not in self._ready:
-            wrapped = self._wrapped[at]
+            wrapped = self._wrapped[partition][subject]
             plain = self._wrapping.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.encode())
             self._ready[at] = DataKey(plain[:KEY_ID_BYTES], AESGCM(plain[KEY_ID_BYTES:]))
             if len(self._ready) > MAX_UNWRAPPED:

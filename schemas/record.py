@@ -86,6 +86,10 @@ class Stored(msgspec.Struct, frozen=True):
     value: bytes | None
     headers: Headers
 
+    def named(self) -> dict[str, bytes]:
+        """The headers, for who looks at several."""
+        return dict(self.headers)
+
     def header(self, name: str) -> str | None:
         """What is no UTF-8 is replaced, so that it is like nothing of ours."""
         return next((value.decode(errors="replace") for header, value in self.headers if header == name), None)
@@ -121,6 +125,11 @@ def control_headers(type_name: str, source: str, at: datetime, epoch: int, event
         ("epoch", b"%d" % epoch),
         ("control", b"1"),
     ]
+
+
+def state_headers(type_name: str, epoch: int) -> Headers:
+    """Of a record of `logistics.snapshots`: a hundred thousand of them are read before a shard opens."""
+    return [("ce_type", type_name.encode()), ("epoch", b"%d" % epoch), ("control", b"1")]
 
 
 def derived_headers(
