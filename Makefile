@@ -5,7 +5,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.13 \
 	--custom-compile-command "make lock"
 
-.PHONY: run demo test check bench setup lock clean
+.PHONY: run demo test check bench bench-commands setup lock clean
 .DEFAULT_GOAL := run
 
 run: setup        ## everything embedded, with deliveries played in the demo city, until Ctrl-C
@@ -23,6 +23,9 @@ check: .venv/.tests   ## lint, format, types, import directions
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
+
+bench-commands: .venv/.tests   ## commands acknowledged, by hand: the bare log, a shard, through HTTP, beside a peer
+	@$(BIN)/python -m pytest tests/benchmarks/bench_commands.py tests/benchmarks/bench_takeover.py -s -o python_files="bench_*.py" -o timeout=1800
 
 bench: .venv/.tests   ## figures, by hand
 	@$(BIN)/python -m pytest tests/benchmarks -s -o python_files="bench_*.py" -o timeout=1800

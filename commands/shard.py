@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from time import monotonic
+from typing import Any
 
 import structlog
 
@@ -337,7 +338,7 @@ class Shard:
         try:
             while self._waiting and len(group) < GROUP_LIMIT and draft.size_bytes < GROUP_LIMIT_BYTES:
                 pending = self._waiting.popleft()
-                if pending.answer.cancelled():
+                if pending.answer.done():
                     continue  # nobody waits for it any more: its repeats would be decided, too
                 if self._is_cold(pending, draft):
                     self._thaw(pending)
@@ -485,12 +486,14 @@ def key_entry(subject: SubjectId, wrapped: bytes, headers: Headers) -> Entry:
 
 async def in_time[Told](answer: asyncio.Future[Told], partition: int) -> Told:
     """Raises Unavailable where the log does not acknowledge: a repeat of the command meets its first answer."""
+    timer = asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, too_late, answer, partition)
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            return await answer
-    except TimeoutError as late:
-        raise Unavailable(
-            "log-unavailable",
-            f"the log acknowledged nothing of shard {partition} within {ANSWER_WITHIN_S:g} s; the command may have "
-            "taken effect all the same",
-        ) from late
+        return await answer
+    finally:
+        timer.cancel()
+
+
+def too_late(answer: asyncio.Future[Any], partition: int) -> None:
+    if not answer.done():
+        said = f"the log acknowledged nothing of shard {partition} within {ANSWER_WITHIN_S:g} s"
+        answer.set_exception(Unavailable("log-unavailable", f"{said}; the command may have taken effect all the same"))

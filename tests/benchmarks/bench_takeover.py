@@ -5,14 +5,11 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from io import StringIO
 from pathlib import Path
 from uuid import uuid4
 
 import psutil
-from benchmarks.running import held_mib, table
-from psycopg import AsyncConnection
-from rich.console import Console
+from benchmarks.running import TENANT, engines, held_mib, order_of, settled, table
 
 from commands.context import Secrets
 from commands.order import Answer, Order, Unavailable
@@ -20,28 +17,18 @@ from commands.owners import Following
 from commands.policy import Policy
 from commands.router import Router
 from infra.embedded.child import Child
-from infra.engines import started_engines
 from infra.kafka import client_args
-from infra.log_setup import set_up_log
-from infra.observability import quiet
 from infra.role_process import environment
 from infra.secrets import internal_key, secret, server_secrets
-from infra.settings import Settings, load_settings, with_secrets
-from infra.stages import Stages
-from infra.supervisor import Supervisor
-from projections.models import MODELS
-from projections.tables import migrate
+from infra.settings import Settings
 from schemas import ids
-from schemas.directory import CreateOutlet, CreateTenant
 from schemas.geo import Location
 from schemas.keyring import Keyring
-from schemas.message import Command, TenantSlug
 from schemas.task import CancelTask, CreateTask, NewContact, NewParcel, NewStop
 
 TASKS = 100_000
 CALLERS = 256
 ROUNDS = 3
-TENANT = TenantSlug("bench")
 HOME = Location(lat=60.161, lon=24.942)
 
 
@@ -65,22 +52,6 @@ class Owner:
 
 
 @asynccontextmanager
-async def engines(data: Path, brokers: int) -> AsyncIterator[Settings]:
-    quiet()
-    data.mkdir(parents=True, exist_ok=True)
-    supervisor = Supervisor(print)
-    try:
-        settings = with_secrets(load_settings(data=data, brokers=brokers, partitions=1))
-        settings = await started_engines(settings, supervisor, Stages(Console(file=StringIO())))
-        await set_up_log(settings, client_args(settings))
-        async with await AsyncConnection.connect(settings.postgres.get_secret_value()) as connection:
-            await migrate(connection, MODELS.values())
-        yield settings
-    finally:
-        await supervisor.stop()
-
-
-@asynccontextmanager
 async def routed(settings: Settings) -> AsyncIterator[Router]:
     keyring = Keyring(secret(settings, "key_encryption_key"))
     following = Following(client_args(settings), keyring, Policy())
@@ -91,22 +62,6 @@ async def routed(settings: Settings) -> AsyncIterator[Router]:
     finally:
         await router.stop()
         await following.stop()
-
-
-def order(secrets: Secrets, kind: str, aggregate_id: str, command: Command, key: str = "k") -> Order:
-    command_id = ids.command_id(aggregate_id, key)
-    return Order(
-        tenant=TENANT,
-        kind=kind,
-        aggregate_id=aggregate_id,
-        command=command,
-        command_id=command_id,
-        request_hash=secrets.keyed_hash(repr(command)),
-        actor="shop",
-        role="integrator",
-        natural=True,
-        correlation_id=command_id,
-    )
 
 
 def new_task() -> CreateTask:
@@ -122,20 +77,13 @@ async def insisting(router: Router, asked: Order) -> Answer:
         await asyncio.sleep(0.02)
 
 
-async def settle(router: Router, secrets: Secrets) -> None:
-    tenant = CreateTenant(tenant=TENANT, name="Bench", mode="test")
-    await insisting(router, order(secrets, "tenant", ids.tenant_id(TENANT), tenant))
-    outlet = CreateOutlet(outlet="kamppi", name="Kamppi", location=HOME, zone="Europe/Helsinki")
-    await insisting(router, order(secrets, "outlet", ids.outlet_id(TENANT, "kamppi"), outlet))
-
-
 async def filled(router: Router, secrets: Secrets, count: int, run: str) -> None:
     numbers = iter(range(count))
 
     async def caller() -> None:
         for number in numbers:
             task = ids.aggregate_id("task", TENANT, "shop", f"{run}-{number}")
-            await insisting(router, order(secrets, "task", task, new_task()))
+            await insisting(router, order_of("task", task, new_task()))
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
 
@@ -145,17 +93,17 @@ async def killed(router: Router, secrets: Secrets, run: str, owner: Owner, numbe
     task = ids.aggregate_id("task", TENANT, "shop", f"{run}-{number}")
     began = time.perf_counter()
     owner.child.kill()
-    await insisting(router, order(secrets, "task", task, CancelTask(reason_code="changed_mind"), "cancel"))
+    await insisting(router, order_of("task", task, CancelTask(reason_code="changed_mind"), "cancel"))
     return time.perf_counter() - began
 
 
 async def test_takeover_of_a_shard_with_live_tasks(tmp_path: Path):
     tmp_path.chmod(0o755)
-    async with engines(tmp_path / "run", 1) as settings, routed(settings) as router:
+    async with engines(tmp_path / "run", partitions=1) as settings, routed(settings) as router:
         secrets, run = server_secrets(settings), str(uuid4())
         owners = [Owner("owner-0", settings)]
         await owners[0].child.start()
-        await settle(router, secrets)
+        await settled(lambda asked: insisting(router, asked))
         await filled(router, secrets, 500, "warm")
         before = owners[0].mib()
         began = time.perf_counter()

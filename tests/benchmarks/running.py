@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from io import StringIO
@@ -12,9 +12,11 @@ from typing import Any
 
 import aiohttp
 import psutil
+import uvloop
 from psycopg import AsyncConnection
 from rich.console import Console
 
+from commands.order import Order
 from gateway.tokens import EVERY_TENANT, Tokens
 from infra.embedded.ports import free_port
 from infra.engines import started_engines
@@ -22,14 +24,17 @@ from infra.kafka import client_args
 from infra.log_setup import set_up_log
 from infra.observability import quiet
 from infra.role_process import RoleProcess
-from infra.settings import load_settings, with_secrets
+from infra.settings import Settings, load_settings, with_secrets
 from infra.stages import Stages
 from infra.supervisor import Supervisor
 from projections.models import MODELS
 from projections.tables import migrate
-from schemas.message import Role
+from schemas import ids
+from schemas.directory import CreateOutlet, CreateTenant
+from schemas.geo import Location
+from schemas.message import Command, Role, TenantSlug
 
-TENANT = "bench"
+TENANT = TenantSlug("bench")
 NO_LIMIT = 10_000_000
 
 type Json = dict[str, Any]
@@ -58,25 +63,61 @@ def held_mib(process: psutil.Process) -> float:
     return held
 
 
+async def on_uvloop[Told](work: Callable[[], Coroutine[Any, Any, Told]]) -> Told:
+    """As the roles run. The engines' own loop cannot be one: uvloop starts no process for another user."""
+
+    def run() -> Told:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work())
+
+    return await asyncio.to_thread(run)
+
+
 @asynccontextmanager
-async def started(data: Path, *roles: str) -> AsyncIterator[System]:
-    """The engines and these roles on `data`, with the tenant `bench` and its outlet."""
+async def engines(data: Path, **given: Any) -> AsyncIterator[Settings]:
+    """Kafka, PostgreSQL and OSRM on `data`, with topics and tables; `given` settings beside the defaults."""
     quiet()
-    settings = load_settings(data=data, http_port=free_port(), rate_per_s=NO_LIMIT, rate_burst=NO_LIMIT)
+    data.mkdir(parents=True, exist_ok=True)
+    supervisor = Supervisor(print)
+    try:
+        yield await prepared(load_settings(data=data, **given), supervisor)
+    finally:
+        await supervisor.stop()
+
+
+async def prepared(settings: Settings, supervisor: Supervisor) -> Settings:
+    settings = with_secrets(settings)
+    settings = await started_engines(settings, supervisor, Stages(Console(file=StringIO())))
+    await set_up_log(settings, client_args(settings))
+    async with await AsyncConnection.connect(settings.postgres.get_secret_value()) as connection:
+        await migrate(connection, MODELS.values())
+    return settings
+
+
+@asynccontextmanager
+async def started(data: Path, *roles: str, brokers: int = 1, partitions: int = 8) -> AsyncIterator[System]:
+    """The engines and these roles on `data`, with the tenant `bench` and its outlet. fsync on each batch."""
+    quiet()
+    settings = load_settings(
+        data=data,
+        http_port=free_port(),
+        rate_per_s=NO_LIMIT,
+        rate_burst=NO_LIMIT,
+        brokers=brokers,
+        partitions=partitions,
+        fsync="on",
+    )
     os.environ |= {
         "LOGISTICS_HTTP_PORT": str(settings.http_port),
         "LOGISTICS_RATE_PER_S": str(NO_LIMIT),
         "LOGISTICS_RATE_BURST": str(NO_LIMIT),
         "LOGISTICS_LOG_LEVEL": "warning",
+        "LOGISTICS_PARTITIONS": str(partitions),
     }
     data.mkdir(parents=True, exist_ok=True)
     supervisor = Supervisor(print)
     try:
-        settings = with_secrets(settings)
-        settings = await started_engines(settings, supervisor, Stages(Console(file=StringIO())))
-        await set_up_log(settings, client_args(settings))
-        async with await AsyncConnection.connect(settings.postgres.get_secret_value()) as connection:
-            await migrate(connection, MODELS.values())
+        settings = await prepared(settings, supervisor)
         await supervisor.start(**{role: RoleProcess(role, settings, data / "logs") for role in roles})
         url = f"http://127.0.0.1:{settings.http_port}"
         await until_ready(url)
@@ -86,6 +127,38 @@ async def started(data: Path, *roles: str) -> AsyncIterator[System]:
         yield system
     finally:
         await supervisor.stop()
+
+
+def order_of(
+    kind: str,
+    aggregate_id: str,
+    command: Command,
+    key: str = "k",
+    actor: str = "shop",
+    role: str = "integrator",
+) -> Order:
+    command_id = ids.command_id(aggregate_id, f"{key}-{getattr(command, 'stop_id', '')}")
+    return Order(
+        tenant=TENANT,
+        kind=kind,
+        aggregate_id=aggregate_id,
+        command=command,
+        command_id=command_id,
+        request_hash=command_id,
+        actor=actor,
+        role=role,  # type: ignore[arg-type]
+        natural=True,
+        correlation_id=command_id,
+    )
+
+
+async def settled(submit: Callable[[Order], Awaitable[Any]]) -> None:
+    """The tenant `bench` and its outlet, by the shards themselves."""
+    tenant = CreateTenant(tenant=TENANT, name="Bench", mode="test")
+    await submit(order_of("tenant", ids.tenant_id(TENANT), tenant))
+    place = Location(lat=60.1688, lon=24.9404)
+    outlet = CreateOutlet(outlet="kamppi", name="Kamppi", location=place, zone="Europe/Helsinki")
+    await submit(order_of("outlet", ids.outlet_id(TENANT, "kamppi"), outlet))
 
 
 async def until_ready(url: str) -> None:
