@@ -15,9 +15,9 @@ from commands.opening import Opening
 from commands.order import AlreadyExists, Unavailable
 from commands.owners import Shards
 from schemas.control import AggregateSnapshot
-from schemas.message import StopId, UnknownAggregate
+from schemas.message import RiderId, StopId, UnknownAggregate
 from schemas.record import Stored, event_of
-from schemas.task import CancelTask, LocateStop
+from schemas.task import AssignTask, CancelTask, LocateStop, ReportEnRoute
 from schemas.topics import HISTORY, SNAPSHOTS, TASK
 
 CANCEL = CancelTask(reason_code="changed_mind")
@@ -93,6 +93,18 @@ async def test_a_successor_takes_up_the_snapshots_and_the_tail(world: World):
         assert begins[TASK.name] > 0, "the tail does not begin with the log"
     again = await second.submit(world.order("task", world.task("order-1"), CANCEL, "cancel"))
     assert (again.repeated, again.version) == (True, 3)
+
+
+async def test_what_a_successor_folded_from_the_tail_is_in_its_own_checkpoint(world: World):
+    first = await world.owner()
+    await world.settle(first)
+    for number in range(6):
+        await world.create(first, f"order-{number}")
+    second = await world.owner()
+    await checkpointed(second)
+    third = await world.owner()
+    assert digests(third) == await folded(world)
+    assert {world.task(f"order-{n}") for n in range(6)} <= held(third)
 
 
 async def test_what_changes_while_a_checkpoint_is_written_is_in_its_snapshot_or_in_the_tail(
@@ -253,6 +265,27 @@ async def test_what_was_loaded_again_and_changed_is_whole_for_a_successor(world:
     successor = await world.owner(cold)
     again = await successor.submit(world.order("task", task, CANCEL, "cancel"))
     assert (again.repeated, again.version) == (True, 3)
+
+
+async def test_the_tail_of_what_was_loaded_again_waits_for_its_beginning(world: World):
+    cold, watch = OnTheLog(world.kafka), Watch()
+    world.clock = watch
+    shards = await world.owner(cold)
+    await world.settle(shards)
+    task = (await world.create(shards, "order-1")).aggregate_id
+    assign = AssignTask(rider_id=RiderId("ann"))
+    await shards.submit(world.order("task", task, assign, "assign", actor="dora", role="dispatcher"))
+    await shards.submit(world.order("task", task, CANCEL, "cancel"))
+    watch.ahead = EVICTED_AFTER + timedelta(minutes=1)
+    await checkpointed(shards)
+    assert task not in held(shards)
+    late = ReportEnRoute(stop_id=StopId("stop-1"), observed_at=now())
+    told = await shards.submit(world.order("task", task, late, "late", actor="ann", role="rider"))
+    assert told.events == ("FieldReportConflicted",)
+    successor = await world.owner(cold)
+    assert task not in held(successor), "of its last version alone nothing can be folded"
+    again = await successor.submit(world.order("task", task, late, "late", actor="ann", role="rider"))
+    assert (again.repeated, again.version) == (True, told.version)
 
 
 async def test_where_nothing_can_be_loaded_only_cold_commands_fail(world: World):
