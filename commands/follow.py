@@ -13,6 +13,14 @@ from schemas.record import Stored, Unreadable, stored_of
 logger = structlog.get_logger()
 
 
+BEHIND_LIMIT_S = 12 * 3600.0
+"""Tombstones of compacted topics are kept for a day: who stood still for longer might never hear of one."""
+
+
+class TooFarBehind(RuntimeError):
+    """What was forgotten meanwhile might be known here for ever: start again."""
+
+
 class Follower:
     """From the first record on, each record once and in its partition's order; no group, no stored place."""
 
@@ -78,19 +86,25 @@ class Follower:
         return found
 
     async def _run(self) -> None:
+        """Raises TooFarBehind."""
         while True:
+            if self.behind_s > BEHIND_LIMIT_S:
+                raise TooFarBehind(f"nothing was heard of {', '.join(self._topics)} for {self.behind_s / 3600:.0f} h")
             fetched = await self._consumer.getmany(timeout_ms=500)
             for place, records in fetched.items():
                 for r in records:
                     self._took(stored_of(r))
                 self._taken[place] = await self._consumer.position(place)
-            if all(self._taken[place] >= (self._consumer.highwater(place) or 0) for place in self._places):
-                self._knew_all_s = monotonic() - self._heard_ago_s()
+            self._judge_distance()
 
-    def _heard_ago_s(self) -> float:
-        """Since the brokers told of the place that they have been silent about for the longest."""
-        heard_ms = min(self._consumer.last_poll_timestamp(place) or 0 for place in self._places)
-        return max(0.0, time() - heard_ms / 1_000)
+    def _judge_distance(self) -> None:
+        """All is known as of when the brokers told of the place that they have been silent about for the longest."""
+        heard_ms = [self._consumer.last_poll_timestamp(place) for place in self._places]
+        ends = [self._consumer.highwater(place) for place in self._places]
+        if None in heard_ms or None in ends:
+            return
+        if all(self._taken[place] >= end for place, end in zip(self._places, ends, strict=True)):
+            self._knew_all_s = monotonic() - max(0.0, time() - min(heard_ms) / 1_000)
 
     def _took(self, stored: Stored) -> None:
         """What cannot be read, or is of a type that only a newer release knows, is passed over: the projector buries

@@ -27,12 +27,14 @@ from schemas.codec import Seal
 from schemas.ids import event_id
 from schemas.keyring import Keyring
 from schemas.message import Event, OutletSlug, Refused, Source, SubjectId, UnknownAggregate
-from schemas.record import Envelope, chained
+from schemas.record import Envelope, Headers, chained
 from schemas.topics import DIRECTORY
 
 COMMAND_LIMIT_BYTES = 1 << 20
-HEADERS_BYTES = 1_000
-"""About what a record's headers take."""
+HASH_BYTES = 80
+"""The header that is put to the others."""
+HEADER_BYTES = 6
+"""Beside its name and its content."""
 
 type Clock = Callable[[], datetime]
 
@@ -42,8 +44,8 @@ logger = structlog.get_logger()
 class Pending(msgspec.Struct):
     order: Order
     answer: asyncio.Future[Answer]
-    looked_up: bool = False
-    """Its aggregate was asked for where those are kept that the owner has let go."""
+    looked_up: int = -1
+    """When its aggregate was asked for where those are kept that the owner has let go: so often had it let go some."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -59,6 +61,8 @@ class Repeated(msgspec.Struct, frozen=True):
 
     aggregate_id: str
     command_id: str
+    given: Given
+    """As it was remembered then: what follows in the group may have it forgotten."""
 
 
 class Quiet(msgspec.Struct, frozen=True):
@@ -172,7 +176,7 @@ class Judge:
             chain = chained(chain, key, value, headers)
             batch.append((key, value, [*headers, ("hash", chain.hex().encode())]))
         draft.chain[topic] = chain
-        draft.size_bytes += size + HEADERS_BYTES * len(entries)
+        draft.size_bytes += size + len(entries) * (headers_bytes(entries[0][2]) + HASH_BYTES)
         last = len(batch) - 1
         draft.live[order.aggregate_id] = after(order, live, events, now, last)
         if topic == DIRECTORY.name:
@@ -220,7 +224,7 @@ class Judge:
         def sealed(subject: SubjectId, field: str, plain: bytes) -> bytes:
             if not self._keyring.knows(self._partition, subject):
                 draft.keys[subject] = self._keyring.new_wrapped_key(subject)
-                self._keyring.apply(self._partition, subject, draft.keys[subject])
+                self._keyring.draft(self._partition, subject, draft.keys[subject])
             return seal(subject, field, plain)
 
         return sealed
@@ -256,7 +260,7 @@ def repeated(order: Order, live: Live[Any], *, creating: bool) -> Repeated | Non
         return None
     if given.request_hash != order.request_hash:
         raise reused(order, creating=creating)
-    return Repeated(order.aggregate_id, first)
+    return Repeated(order.aggregate_id, first, given)
 
 
 def reused(order: Order, *, creating: bool) -> Refused:
@@ -304,6 +308,10 @@ def placed(given: Given, base_offset: int | None) -> Given:
         return given
     assert base_offset is not None, "what was drafted was written"
     return msgspec.structs.replace(given, offset=base_offset - 1 - given.offset)
+
+
+def headers_bytes(headers: Headers) -> int:
+    return sum(len(name) + len(content) + HEADER_BYTES for name, content in headers)
 
 
 def outlet_of(of: object) -> OutletSlug | None:

@@ -33,7 +33,8 @@ from commands.wire import (
 from schemas.message import Refused, SubjectId
 from schemas.partition import partition_of
 
-BODY_LIMIT_BYTES = 16 << 20
+BODY_LIMIT_BYTES = 64 << 20
+"""As many of the largest commands as are sent together."""
 
 logger = structlog.get_logger()
 

@@ -24,13 +24,14 @@ from commands.shard import Released, Shard, in_time
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
 from schemas.partition import partition_of
-from schemas.record import Stored
+from schemas.record import Stored, Unreadable
 from schemas.topics import OWNED, SHARDS
 
 REOPEN_AFTER_S = 1.0
 LEARN_EVERY_S = 0.01
 NEW_WITHIN_S = 5.0
-RELEASED_WITHIN_S = 10.0
+RELEASED_WITHIN_S = 25.0
+"""It is served until the end of it: only then does its next owner wait."""
 ASKED_WITHIN_S = 5.0
 """A shard that is given to somebody else is served until that one asks for it, but not for longer."""
 
@@ -109,8 +110,11 @@ class Shards:
         self._open: dict[int, Shard] = {}
         self._closed: dict[int, str] = {}
         self._tenures: dict[int, asyncio.Task[None]] = {}
-        self._releasing: set[asyncio.Task[None]] = set()
+        self._releasing: dict[int, asyncio.Task[None]] = {}
         self._wanted: set[int] = set()
+        self._handing_over: dict[int, asyncio.Task[None]] = {}
+        self._again: set[int] = set()
+        """Given back to us while they were being handed over."""
         self.partitions = partitions
         self.owner = owner
         self.address = address
@@ -134,7 +138,8 @@ class Shards:
 
     async def stop(self) -> None:
         """At once; nothing is handed over. See `own` for that."""
-        tenures = [*self._tenures.values(), *self._releasing]
+        self._again.clear()
+        tenures = [*self._tenures.values(), *self._releasing.values(), *self._handing_over.values()]
         for tenure in tenures:
             tenure.cancel()
         await asyncio.gather(*tenures, return_exceptions=True)
@@ -145,6 +150,9 @@ class Shards:
     def own(self, partitions: Iterable[int]) -> None:
         """These, and no others, from now on: what is new is opened, what is not among them is handed over."""
         self._wanted = set(partitions)
+        self._again = self._wanted & self._handing_over.keys()
+        for partition in self._releasing.keys() & self._wanted - self._handing_over.keys():
+            self._releasing[partition].cancel()
         for partition in self._wanted - self.held():
             self._tenures[partition] = asyncio.create_task(self._tenure(partition))
         for partition in self.held() - self._wanted:
@@ -158,16 +166,31 @@ class Shards:
         """Its next owner will ask for it when it is ready; if it does not, it is given up all the same."""
 
         async def later() -> None:
-            await asyncio.sleep(ASKED_WITHIN_S)
+            if partition in self._open:
+                await asyncio.sleep(ASKED_WITHIN_S)
             if partition not in self._wanted:
                 await self.release(partition)
 
-        task = asyncio.create_task(later())
-        self._releasing.add(task)
-        task.add_done_callback(self._releasing.discard)
+        if partition not in self._releasing:
+            task = self._releasing[partition] = asyncio.create_task(later())
+            task.add_done_callback(lambda _: self._releasing.pop(partition, None))
 
     async def release(self, partition: int) -> None:
         """Hand it over: serve what waits, write down what is known. Returns when it is no longer served here."""
+        under_way = self._handing_over.get(partition)
+        if under_way is None:
+            under_way = asyncio.create_task(self._hand_over(partition))
+            self._handing_over[partition] = under_way
+            under_way.add_done_callback(lambda _: self._handed_over(partition))
+        await asyncio.shield(under_way)
+
+    def _handed_over(self, partition: int) -> None:
+        del self._handing_over[partition]
+        if partition in self._again:
+            self._again.discard(partition)
+            self._tenures[partition] = asyncio.create_task(self._tenure(partition))
+
+    async def _hand_over(self, partition: int) -> None:
         tenure, shard = self._tenures.get(partition), self._open.get(partition)
         if tenure is None or tenure.done():
             return
@@ -199,7 +222,7 @@ class Shards:
             return await in_time(self._shard(partition).submit(order), partition)
 
     async def _directory_is_new(self) -> None:
-        """What is not known here may have been written by another owner just now. Raises Unavailable."""
+        """And the keys: what is not known here may have been written by another owner just now. Raises Unavailable."""
         try:
             async with asyncio.timeout(NEW_WITHIN_S):
                 await self.following.up_to_now()
@@ -212,6 +235,7 @@ class Shards:
 
     async def forget(self, subject: SubjectId) -> int:
         """Throw away the subject's keys everywhere; how many there were. Raises Unavailable."""
+        await self._directory_is_new()
         partitions = self._keyring.partitions_of(subject)
         await asyncio.gather(*(self.forget_in(p, subject) for p in partitions))
         return len(partitions)
@@ -256,11 +280,14 @@ class Shards:
                 self._close(partition, f"fenced by another owner ({fenced})")
                 self.fenced(partition)
                 return
-            except LogCorrupt as corrupt:
+            except (LogCorrupt, Unreadable) as corrupt:
                 self._close(partition, str(corrupt))
                 return
             except (TenureLost, KafkaError, OSError) as lost:
                 self._close(partition, f"opening again ({lost})")
+            except Exception as broken:
+                logger.exception("tenure broken", shard=partition)
+                self._close(partition, f"opening again ({broken!r})")
             shard = None
             await asyncio.sleep(REOPEN_AFTER_S)
             if partition not in self._wanted:

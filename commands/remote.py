@@ -61,7 +61,12 @@ class Peer:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((order, answer))
         self._wake.set()
-        return await answer
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await answer
+        except TimeoutError as late:
+            said = f"the shard's owner did not answer within {ANSWER_WITHIN_S:g} s; the command may have taken effect"
+            raise Unavailable("shards-unreachable", said) from late
 
     async def accounts(self) -> list[Account]:
         """What it knows of each shard that is open there. Raises Unavailable."""
@@ -87,7 +92,10 @@ class Peer:
     async def _send(self) -> None:
         while True:
             await self._wake.wait()
-            group = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
+            group: list[tuple[Order, asyncio.Future[Answer]]] = []
+            while self._waiting and len(group) < TOGETHER:
+                if not (each := self._waiting.popleft())[1].done():
+                    group.append(each)
             if not self._waiting:
                 self._wake.clear()
             if group:
@@ -99,7 +107,7 @@ class Peer:
         except asyncio.CancelledError:
             self._unanswered(group, "it is not asked any more")
             raise
-        except (Unavailable, msgspec.MsgspecError, ValueError) as failed:
+        except Exception as failed:  # whatever it is, the next ones are to be sent
             self._unanswered(group, str(failed))
             return
         for (_, answer), outcome in zip(group, told, strict=True):

@@ -18,6 +18,8 @@ from schemas.partition import partition_of
 LEARN_WITHIN_S = 1.0
 """For the announcement of an owner that somebody else knows already."""
 LEARN_EVERY_S = 0.02
+ALIVE_WITHIN_S = 2.0
+"""A former owner that says nothing for so long is not waited for."""
 
 logger = structlog.get_logger()
 
@@ -78,8 +80,11 @@ class Router:
             return
         began = monotonic()
         try:
-            released = await self._peer(owner.address).release(shard, owner.epoch)
-        except Unavailable as silent:
+            peer = self._peer(owner.address)
+            async with asyncio.timeout(ALIVE_WITHIN_S):  # one that stands still takes connections, and answers nothing
+                await peer.serving()
+            released = await peer.release(shard, owner.epoch)
+        except (Unavailable, TimeoutError) as silent:
             logger.info("former owner does not answer", shard=shard, owner=owner.owner, why=str(silent))
         else:
             took_s = round(monotonic() - began, 3)

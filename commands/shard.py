@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from time import monotonic
+from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 from typing import Any
 
 import structlog
@@ -79,16 +79,20 @@ class Shard:
         self._snapshots = Snapshots(memory, Evicted(), {}, {}) if snapshots is None else snapshots
         self._cold = cold
         self._waiting: deque[Pending] = deque()
-        self._thawing: dict[tuple[str, str], list[Pending]] = {}
-        """By tenant and aggregate: an id tells nobody whose it is."""
+        self._thawing: dict[tuple[str, str, str], list[Pending]] = {}
+        """By topic, tenant and aggregate: an id tells nobody whose it is, nor of what kind."""
+        self._let_go = 0
+        """How often aggregates were let go: what was loaded before may be gone again."""
         self._thaws: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._chores: deque[tuple[Chore, asyncio.Future[None]]] = deque()
-        self._confirmed_s = monotonic()
+        self._confirmed_s = standing_s()
         self._written_s = dict.fromkeys((topic.name for topic in OWNED), monotonic())
         self._source = f"/logistics/{cluster}/shard/{log.partition}"
         self._lost: TenureLost | None = None
         self._writing: AsyncIterator[None] | None = None
+        self._awaited: list[asyncio.Future[None]] = []
+        """By whom the checkpoint that is being written was asked for."""
         self._checkpointed_s = monotonic()
         self._records = 0
         """Written since the last checkpoint began."""
@@ -182,6 +186,10 @@ class Shard:
             if not done.done():
                 done.set_exception(Unavailable("shard-not-open", str(lost)))
             raise
+        except BaseException as broken:
+            if not done.done():
+                done.set_exception(Unavailable("shard-not-open", f"the shard opens again: {broken!r}"))
+            raise
         if not done.done():
             done.set_result(None)
 
@@ -207,6 +215,7 @@ class Shard:
         told: list[Account] = []
 
         async def tell() -> None:
+            await self._confirm()
             held = sorted(self.memory.ids()) if self._snapshots.evicted else None
             offsets = dict(self._log.next_offset)
             told.append(Account(self.partition, len(self.memory), self.memory.digest(), offsets, held))
@@ -233,8 +242,10 @@ class Shard:
 
     # Heartbeats and other records of our own
 
-    async def _heartbeat(self) -> None:
-        """A write that says nothing but that the tenure holds: raises TenureLost where it does not."""
+    async def _confirm(self) -> None:
+        """By a write that says nothing, where none was made just now. Raises TenureLost where we are fenced."""
+        if standing_s() - self._confirmed_s <= TENURE_CONFIRMED_FOR_S:
+            return
         await self._append({SHARDS.name: [self._beat(SHARDS.name)]})
 
     async def _idle_heartbeats(self) -> None:
@@ -264,12 +275,12 @@ class Shard:
 
     async def _append(self, groups: Mapping[str, list[Entry]]) -> Mapping[str, int]:
         """The offsets. Raises TenureLost, also where nothing was written since it is too large."""
-        sent_s = monotonic()
+        confirmed_s, sent_s = standing_s(), monotonic()
         told = await self._log.append(groups)
         stand = {topic: offset for topic, offset in told.items() if offset is not None}
         if len(stand) < len(groups):
             raise TenureLost("a batch within our bounds is too large for the topic: check max.message.bytes")
-        self._confirmed_s = sent_s
+        self._confirmed_s = confirmed_s
         self._written_s |= dict.fromkeys(self._written_s.keys() & groups.keys(), sent_s)
         return stand
 
@@ -292,8 +303,8 @@ class Shard:
     async def _checkpoint_on(self) -> None:
         """One slice of it."""
         if self._writing is None:
-            self._writing = self._checkpoint(self._asked_for)
-            self._asked_for = []
+            self._awaited, self._asked_for = self._asked_for, []
+            self._writing = self._checkpoint(self._awaited)
         try:
             await anext(self._writing)
         except StopAsyncIteration:
@@ -315,6 +326,7 @@ class Shard:
             if self._cold is not None:
                 for entries, over in self._snapshots.evictions(self._clock(), self._of_state):
                     await self._append({SNAPSHOTS.name: entries})
+                    self._let_go += 1
                     for aggregate_id in over:
                         self.memory.drop(aggregate_id)
                     yield
@@ -348,7 +360,7 @@ class Shard:
             await self._write(draft)
         except BaseException:
             for subject in draft.keys:
-                self._keyring.apply(self._log.partition, subject, None)
+                self._keyring.withdraw(self._log.partition, subject)
             self._waiting.extendleft(reversed(group))
             raise
 
@@ -363,8 +375,8 @@ class Shard:
         stand: Mapping[str, int] = {}
         if draft.entries:
             stand = await self._append(draft.entries)
-        elif draft.outcomes and monotonic() - self._confirmed_s > TENURE_CONFIRMED_FOR_S:
-            await self._heartbeat()
+        elif draft.outcomes:
+            await self._confirm()
         self._take(draft, stand)
 
     def _take(self, draft: Draft, stand: Mapping[str, int]) -> None:
@@ -392,6 +404,8 @@ class Shard:
         topic = AGGREGATES[live.kind].topic
         first = outcome.command_id if isinstance(outcome, Repeated) else order.command_id
         given = live.latest() if isinstance(outcome, Quiet) else live.answer(first)
+        if given is None and isinstance(outcome, Repeated):
+            given = outcome.given
         assert given is not None, "what was answered is remembered"
         return Answer(
             aggregate_id=outcome.aggregate_id,
@@ -407,12 +421,17 @@ class Shard:
 
     def _is_cold(self, pending: Pending, draft: Draft) -> bool:
         aggregate_id = pending.order.aggregate_id
-        if self._cold is None or pending.looked_up or aggregate_id in draft.live or aggregate_id in self.memory:
+        if (
+            self._cold is None
+            or pending.looked_up == self._let_go
+            or aggregate_id in draft.live
+            or aggregate_id in self.memory
+        ):
             return False
         return aggregate_id in self._snapshots.evicted
 
     def _thaw(self, pending: Pending) -> None:
-        wanted = pending.order.tenant, pending.order.aggregate_id
+        wanted = AGGREGATES[pending.order.kind].topic, pending.order.tenant, pending.order.aggregate_id
         if sum(map(len, self._thawing.values())) >= THAWING_LIMIT:
             if not pending.answer.done():
                 said = f"{THAWING_LIMIT} commands wait for aggregates that are loaded again"
@@ -421,7 +440,7 @@ class Shard:
             self._thawing[wanted].append(pending)
         else:
             self._thawing[wanted] = [pending]
-            thaw = asyncio.create_task(self._thawed(AGGREGATES[pending.order.kind].topic, *wanted))
+            thaw = asyncio.create_task(self._thawed(*wanted))
             self._thaws.add(thaw)
             thaw.add_done_callback(self._thaws.discard)
 
@@ -429,18 +448,20 @@ class Shard:
         """Load it; then those who wait for it stand first again. Where it cannot be loaded, they are told."""
         assert self._cold is not None, "what is cold can be loaded"
         try:
-            up_to = self._snapshots.evicted_to.get(topic, 0)
-            live = thawed(await self._cold.load(topic, self.partition, tenant, aggregate_id, up_to))
+            let_go = -1
+            while let_go != self._let_go:
+                let_go, up_to = self._let_go, self._snapshots.evicted_to.get(topic, 0)
+                live = thawed(await self._cold.load(topic, self.partition, tenant, aggregate_id, up_to))
         except Exception as failed:
             told = failed
             if not isinstance(failed, Unavailable):
                 logger.exception("aggregate not loaded", shard=self.partition, aggregate=aggregate_id)
                 told = Unavailable("aggregate-cold", f"{aggregate_id} cannot be loaded now")
-            for pending in self._thawing.pop((tenant, aggregate_id)):
+            for pending in self._thawing.pop((topic, tenant, aggregate_id)):
                 if not pending.answer.done():
                     pending.answer.set_exception(told)
             return
-        waited = self._thawing.pop((tenant, aggregate_id), [])
+        waited = self._thawing.pop((topic, tenant, aggregate_id), [])
         if self._lost is not None:
             for pending in waited:
                 if not pending.answer.done():
@@ -450,7 +471,7 @@ class Shard:
             self.memory.put(aggregate_id, live)
             self._snapshots.changed(aggregate_id, live)
         for pending in reversed(waited):
-            pending.looked_up = True
+            pending.looked_up = let_go
             self._waiting.appendleft(pending)
         self._wake.set()
 
@@ -465,7 +486,7 @@ class Shard:
         for pending in self._waiting:
             if not pending.answer.done():
                 pending.answer.set_exception(told)
-        for done in [*(done for _, done in self._chores), *self._asked_for]:
+        for done in [*(done for _, done in self._chores), *self._asked_for, *self._awaited]:
             if not done.done():
                 done.set_exception(told)
         for thaw in self._thaws:
@@ -482,6 +503,11 @@ class Shard:
 def key_entry(subject: SubjectId, wrapped: bytes, headers: Headers) -> Entry:
     value = catalog.write(DataKeyWrapped(subject=subject, wrapped=wrapped), nothing_personal)
     return subject.encode(), value, headers
+
+
+def standing_s() -> float:
+    """Seconds that go on while the machine is suspended: another may have taken over in its sleep."""
+    return clock_gettime(CLOCK_BOOTTIME)
 
 
 async def in_time[Told](answer: asyncio.Future[Told], partition: int) -> Told:

@@ -11,7 +11,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from commands.order import Unavailable
 from projections.history import HISTORY, places_of_one
-from projections.tables import folded_to, is_parked
+from projections.tables import folded_to, is_parked, live_version
 from schemas.record import Stored, stored_of
 
 WITHIN_S = 3.0
@@ -53,10 +53,12 @@ class HistoryCold:
         while True:
             async with self._pool.connection() as connection:
                 passed = await folded_to(connection, HISTORY, topic, partition) >= up_to
-                if passed and await is_parked(connection, HISTORY, aggregate_id):
+                if passed and await is_parked(connection, HISTORY, topic, partition, aggregate_id):
                     raise Unavailable("aggregate-cold", f"the history of {aggregate_id} is parked")
+                if passed and await live_version(connection, HISTORY) != HISTORY.version:
+                    raise Unavailable("aggregate-cold", "the history is another release's")
                 if passed:
-                    return await places_of_one(connection, tenant, aggregate_id)
+                    return await places_of_one(connection, topic, partition, tenant, aggregate_id)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _records(self, place: TopicPartition, offsets: Sequence[int]) -> list[Stored]:

@@ -125,7 +125,7 @@ LIMIT %(limit)s
 
 PLACES_OF_ONE = """
 SELECT "offset" FROM history
-WHERE tenant = %s AND aggregate_id = %s
+WHERE topic = %s AND partition = %s AND tenant = %s AND aggregate_id = %s
 ORDER BY version
 """
 
@@ -153,9 +153,11 @@ async def of_one(
         return await cursor.fetchall()
 
 
-async def places_of_one(connection: AsyncConnection, tenant: str, aggregate_id: str) -> list[int]:
-    """The offsets of all its records, in their order; they are in its own partition of its own topic."""
-    cursor = await connection.execute(PLACES_OF_ONE, (tenant, aggregate_id))
+async def places_of_one(
+    connection: AsyncConnection, topic: str, partition: int, tenant: str, aggregate_id: str
+) -> list[int]:
+    """The offsets of all its records in this topic, in their order."""
+    cursor = await connection.execute(PLACES_OF_ONE, (topic, partition, tenant, aggregate_id))
     return [offset for (offset,) in await cursor.fetchall()]
 
 

@@ -7,6 +7,7 @@ from psycopg import AsyncConnection
 from psycopg.errors import LockNotAvailable
 
 from projections import live_map, quarantine
+from projections.folding import PARKED_AT_MOST
 from projections.model import ReadModel
 
 OURS = (
@@ -163,13 +164,17 @@ async def folded_to(connection: AsyncConnection, model: ReadModel, topic: str, p
     return 0 if row is None else int(row[0])
 
 
-async def is_parked(connection: AsyncConnection, model: ReadModel, aggregate_id: str) -> bool:
-    """Whether a record of the aggregate could not be folded, and so none after it."""
+async def is_parked(
+    connection: AsyncConnection, model: ReadModel, topic: str, partition: int, aggregate_id: str
+) -> bool:
+    """Whether a record of the aggregate could not be folded, and so none after it; or its whole partition is parked."""
     cursor = await connection.execute(
-        "SELECT 1 FROM projection_parked WHERE model = %s AND version = %s AND aggregate_id = %s",
-        (model.name, model.version, aggregate_id),
+        "SELECT coalesce(bool_or(aggregate_id = %s), false) OR count(*) > %s FROM projection_parked "
+        "WHERE model = %s AND version = %s AND topic = %s AND partition = %s",
+        (aggregate_id, PARKED_AT_MOST, model.name, model.version, topic, partition),
     )
-    return await cursor.fetchone() is not None
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
 
 
 async def rebuilds(connection: AsyncConnection) -> dict[tuple[str, int], int]:

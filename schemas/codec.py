@@ -110,7 +110,7 @@ class Compiler:
         def sealing(person: Personal[Any], seal: Seal) -> Any:
             if person.value is None:
                 assert person.field in (field, ""), f"{person.field} is sealed, and would not open as {field}"
-                return person
+                return Personal(person.subject, None, person.sealed, field)
             return Personal(person.subject, None, seal(person.subject, field, encode(person.value)), field)
 
         return Codec(self.once("Sealed", SEALED), write, read, sealing)

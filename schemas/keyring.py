@@ -38,6 +38,8 @@ class Keyring:
             raise ValueError(f"the key-encryption key must have {KEY_BYTES} bytes, not {len(key_encryption_key)}")
         self._wrapping = AESGCM(key_encryption_key)
         self._wrapped: dict[int, dict[SubjectId, bytes]] = {}
+        self._drafted: dict[tuple[int, SubjectId], bytes] = {}
+        """Not acknowledged yet."""
         self._ready: OrderedDict[tuple[int, SubjectId], DataKey] = OrderedDict()
         self._next: dict[int, int] = {}
 
@@ -49,14 +51,24 @@ class Keyring:
 
     def apply(self, partition: int, subject: SubjectId, wrapped: bytes | None) -> None:
         """Know this key from now on; None forgets the subject."""
+        self.withdraw(partition, subject)
         self._ready.pop((partition, subject), None)
         if wrapped is None:
             self._wrapped.get(partition, {}).pop(subject, None)
         else:
             self._wrapped.setdefault(partition, {})[subject] = wrapped
 
+    def draft(self, partition: int, subject: SubjectId, wrapped: bytes) -> None:
+        """Seal under this key until the log tells of one, this or another, or it is withdrawn."""
+        self._drafted[partition, subject] = wrapped
+
+    def withdraw(self, partition: int, subject: SubjectId) -> None:
+        """What the log has told meanwhile stays."""
+        if self._drafted.pop((partition, subject), None) is not None:
+            self._ready.pop((partition, subject), None)
+
     def knows(self, partition: int, subject: SubjectId) -> bool:
-        return subject in self._wrapped.get(partition, ())
+        return subject in self._wrapped.get(partition, ()) or (partition, subject) in self._drafted
 
     def partitions_of(self, subject: SubjectId) -> list[int]:
         return sorted(partition for partition, known in self._wrapped.items() if subject in known)
@@ -96,7 +108,7 @@ class Keyring:
         """Raises KeyError for a subject without a key."""
         at = partition, subject
         if at not in self._ready:
-            wrapped = self._wrapped[partition][subject]
+            wrapped = self._drafted[at] if at in self._drafted else self._wrapped[partition][subject]
             plain = self._wrapping.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.encode())
             self._ready[at] = DataKey(plain[:KEY_ID_BYTES], AESGCM(plain[KEY_ID_BYTES:]))
             if len(self._ready) > MAX_UNWRAPPED:
