@@ -99,12 +99,14 @@ class Follower:
 
     def _judge_distance(self) -> None:
         """All is known as of when the brokers told of the place that they have been silent about for the longest."""
-        heard_ms = [self._consumer.last_poll_timestamp(place) for place in self._places]
-        ends = [self._consumer.highwater(place) for place in self._places]
-        if None in heard_ms or None in ends:
-            return
-        if all(self._taken[place] >= end for place, end in zip(self._places, ends, strict=True)):
-            self._knew_all_s = monotonic() - max(0.0, time() - min(heard_ms) / 1_000)
+        heard_ms: list[int] = []
+        for place in self._places:
+            end: int | None = self._consumer.highwater(place)
+            told_ms: int | None = self._consumer.last_poll_timestamp(place)
+            if end is None or told_ms is None or self._taken[place] < end:
+                return
+            heard_ms.append(told_ms)
+        self._knew_all_s = monotonic() - max(0.0, time() - min(heard_ms) / 1_000)
 
     def _took(self, stored: Stored) -> None:
         """What cannot be read, or is of a type that only a newer release knows, is passed over: the projector buries

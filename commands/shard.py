@@ -448,8 +448,8 @@ class Shard:
         """Load it; then those who wait for it stand first again. Where it cannot be loaded, they are told."""
         assert self._cold is not None, "what is cold can be loaded"
         try:
-            let_go = -1
-            while let_go != self._let_go:
+            live, let_go = None, -1
+            while let_go != self._let_go:  # what was let go meanwhile may be more of it
                 let_go, up_to = self._let_go, self._snapshots.evicted_to.get(topic, 0)
                 live = thawed(await self._cold.load(topic, self.partition, tenant, aggregate_id, up_to))
         except Exception as failed:
