@@ -231,6 +231,10 @@ class Shard:
 
     # Heartbeats and other records of our own
 
+    async def confirm(self) -> None:
+        """Write something, so that a tenure that another owner has ended ends here, too. Raises Unavailable."""
+        await self.between_groups(self._heartbeat)
+
     async def _heartbeat(self) -> None:
         """A write that says nothing but that the tenure holds: raises TenureLost where it does not."""
         await self._append({SHARDS.name: [self._beat(SHARDS.name)]})
