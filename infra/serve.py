@@ -7,6 +7,7 @@ import signal
 import structlog
 import uvloop
 
+from infra import broken_connections
 from infra.endpoints import reached
 from infra.observability import configure
 from infra.roles import ROLES, Role
@@ -24,6 +25,7 @@ def serve(role: str) -> None:
         raise WrongSetting(f"there is no role {role!r}: choose one of {', '.join(ROLES)}")
     settings = with_secrets(reached(load_settings()))
     configure(settings)
+    broken_connections.told_as_such()
     gc.freeze()
     gc.set_threshold(*SELDOM)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
