@@ -284,6 +284,9 @@ class Shards:
                 return
             except (TenureLost, KafkaError, OSError) as lost:
                 self._close(partition, f"opening again ({lost})")
+            except Exception as failed:
+                logger.exception("tenure failed", shard=partition)
+                self._close(partition, f"opening again ({failed!r})")
             shard = None
             await asyncio.sleep(REOPEN_AFTER_S)
 
