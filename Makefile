@@ -5,7 +5,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.13 \
 	--custom-compile-command "make lock"
 
-.PHONY: run demo test check bench setup lock clean
+.PHONY: run demo test check bench faults setup lock clean
 .DEFAULT_GOAL := run
 
 run: setup        ## everything embedded, with deliveries played in the demo city, until Ctrl-C
@@ -26,6 +26,9 @@ check: .venv/.tests   ## lint, format, types, import directions
 
 bench: .venv/.tests   ## figures, by hand
 	@$(BIN)/python -m pytest tests/benchmarks -s -o python_files="bench_*.py" -o timeout=1800
+
+faults: .venv/.tests  ## five minutes in which everything fails, then the log is judged; `make faults MORE="--hours 1"`
+	@$(BIN)/python -m tests.faults.run $(MORE)
 
 setup: .venv/.runtime
 
