@@ -73,9 +73,14 @@ class Following:
             await asyncio.sleep(LEARN_EVERY_S)
 
     async def up_to_now(self) -> None:
-        """Returns once everything is known that stands on the log now."""
-        while not await self._follower.caught_up():  # noqa: ASYNC110 - the brokers' own
-            await asyncio.sleep(LEARN_EVERY_S)
+        """Returns once everything is known that stands on the log now: what is not known here may have been written by
+        another owner just now. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(NEW_WITHIN_S):
+                while not await self._follower.caught_up():  # noqa: ASYNC110 - the brokers' own
+                    await asyncio.sleep(LEARN_EVERY_S)
+        except (TimeoutError, KafkaError) as failed:
+            raise Unavailable("directory-lagging", f"the directory cannot be read: {failed!r}") from failed
 
     @property
     def behind_s(self) -> float:
@@ -208,16 +213,8 @@ class Shards:
         try:
             return await in_time(self._shard(partition).submit(order), partition)
         except (UnknownTenant, UnknownOutlet):
-            await self._directory_is_new()
+            await self.following.up_to_now()
             return await in_time(self._shard(partition).submit(order), partition)
-
-    async def _directory_is_new(self) -> None:
-        """What is not known here may have been written by another owner just now. Raises Unavailable."""
-        try:
-            async with asyncio.timeout(NEW_WITHIN_S):
-                await self.following.up_to_now()
-        except (TimeoutError, KafkaError) as failed:
-            raise Unavailable("directory-lagging", f"the directory cannot be read: {failed!r}") from failed
 
     async def forget_in(self, partition: int, subject: SubjectId) -> None:
         """Throw away the subject's key of one shard. Raises Unavailable where it is not open here."""
