@@ -41,10 +41,13 @@ OUTLET = "kamppi"
 PATIENCE_S = 5.0
 """Without an answer for so long the same is asked elsewhere."""
 AGAIN_AFTER_S = (0.05, 0.4)
-THINKS_S = (0.2, 0.8)
+THINKS_S = (0.1, 0.5)
 TWICE, REPEATS, OTHERWISE, CALLED_OFF, AGAIN, ANEW, READS = 0.15, 0.25, 0.08, 0.5, 0.4, 0.3, 0.5
 """Of what is ordered so much is asked for at two gateways at once, asked for again later, asked for with another body;
 called off; that asked for again, and under another key; of what is told so much is read."""
+
+PLACED = 0.1
+"""Of all orders so many have a place, so that they are dispatched, in vain; more would keep the town's own waiting."""
 
 INTERNAL_ERROR = 500
 
@@ -154,9 +157,10 @@ class Integrator:
     def _new(self, number: int) -> Task:
         reference = f"{self.name}-{number:05}"
         lat, lon = 60.165 + self._chance.random() / 100, 24.936 + self._chance.random() / 100
-        dropoff = {
+        place: Json = {"location": {"lat": lat, "lon": lon}} if self._chance.random() < PLACED else {}
+        dropoff = place | {
             "kind": "dropoff",
-            "location": {"lat": lat, "lon": lon},
+            "address": f"Street {number}",
             "contact": {"name": f"Recipient {number}", "phone": f"+35840{number:07}"},
             "required_proof": [["pin", "photo"]],
         }
