@@ -5,7 +5,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.13 \
 	--custom-compile-command "make lock"
 
-.PHONY: run demo test check bench bench-commands setup lock clean
+.PHONY: run demo test check bench bench-commands faults setup lock clean
 .DEFAULT_GOAL := run
 
 run: setup        ## everything embedded, with deliveries played in the demo city, until Ctrl-C
@@ -29,6 +29,9 @@ bench-commands: .venv/.tests   ## commands acknowledged, by hand: the bare log, 
 
 bench: .venv/.tests   ## figures, by hand
 	@$(BIN)/python -m pytest tests/benchmarks -s -o python_files="bench_*.py" -o timeout=1800
+
+faults: .venv/.tests  ## five minutes in which everything fails, then the log is judged; `make faults MORE="--hours 1"`
+	@$(BIN)/python -m tests.faults.run $(MORE)
 
 setup: .venv/.runtime
 

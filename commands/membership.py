@@ -57,7 +57,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # it is not 
         self._assigned_once = asyncio.Event()
 
     async def start(self) -> None:
-        self._shards.fenced = self._fenced
+        self._shards.taken = self._taken
         self._claim()
         await self._consumer.start()
         self._consumer.subscribe([SHARDS.name], listener=self)
@@ -79,6 +79,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # it is not 
 
     async def leave(self) -> None:
         """The others get what was ours, and ask us for it; what nobody asks for is written down and given up."""
+        self._shards.taken = lambda shard: None
         for task in [*self._rejoins, *([self._polling] if self._polling else [])]:
             task.cancel()
         await self._consumer.stop()
@@ -114,7 +115,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # it is not 
             pins={shard: Pin(pin.pinned_at, pin.owner) for shard, pin in pins.items()},
         )
 
-    def _fenced(self, shard: int) -> None:
+    def _taken(self, shard: int) -> None:
         task = asyncio.create_task(self._assigned_again(shard))
         self._rejoins.add(task)
         task.add_done_callback(self._rejoins.discard)

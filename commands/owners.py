@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from commands.announced import Announced
+from commands.announced import ANNOUNCED, Announced
 from commands.cold import Cold
 from commands.connection import KafkaConnection
 from commands.context import Secrets, UnknownOutlet, UnknownTenant
@@ -44,7 +45,15 @@ logger = structlog.get_logger()
 class Following:
     """What this process reads of all shards: keys, directory, owners."""
 
-    def __init__(self, client_args: Mapping[str, Any], keyring: Keyring, policy: Policy) -> None:
+    def __init__(
+        self,
+        client_args: Mapping[str, Any],
+        keyring: Keyring,
+        policy: Policy,
+        opened: Callable[[int], None] = lambda shard: None,
+    ) -> None:
+        """`opened` hears of each shard that somebody has opened."""
+        self._opened = opened
         self._learning = Learning(keyring, policy)
         self.announced = Announced()
         self.barriers = self._learning.barriers
@@ -66,9 +75,14 @@ class Following:
             await asyncio.sleep(LEARN_EVERY_S)
 
     async def up_to_now(self) -> None:
-        """Returns once everything is known that stands on the log now."""
-        while not await self._follower.caught_up():  # noqa: ASYNC110 - the brokers' own
-            await asyncio.sleep(LEARN_EVERY_S)
+        """Returns once everything is known that stands on the log now: what is not known here may have been written by
+        another owner just now. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(NEW_WITHIN_S):
+                while not await self._follower.caught_up():  # noqa: ASYNC110 - the brokers' own
+                    await asyncio.sleep(LEARN_EVERY_S)
+        except (TimeoutError, KafkaError) as failed:
+            raise Unavailable("directory-lagging", f"the directory cannot be read: {failed!r}") from failed
 
     @property
     def behind_s(self) -> float:
@@ -78,6 +92,8 @@ class Following:
     def _take(self, stored: Stored) -> None:
         if stored.topic == SHARDS.name:
             self.announced.take(stored)
+            if stored.named().get("ce_type") == ANNOUNCED:
+                self._opened(stored.partition)
         self._learning.take(stored)
 
 
@@ -118,9 +134,10 @@ class Shards:
         self.partitions = partitions
         self.owner = owner
         self.address = address
-        self.following = Following(client_args, keyring, policy)
-        self.fenced: Callable[[int], None] = lambda partition: None
-        """Told of a shard that another owner has taken."""
+        self._confirming: set[asyncio.Task[None]] = set()
+        self.following = Following(client_args, keyring, policy, self._opened_somewhere)
+        self.taken: Callable[[int], None] = lambda partition: None
+        """Told of a shard that another owner has, by a fence or because it asked, though it is to be owned here."""
 
     async def start(self) -> None:
         """All shards open, and every decision sees the whole directory. Raises LogCorrupt, TenureLost."""
@@ -139,7 +156,12 @@ class Shards:
     async def stop(self) -> None:
         """At once; nothing is handed over. See `own` for that."""
         self._again.clear()
-        tenures = [*self._tenures.values(), *self._releasing.values(), *self._handing_over.values()]
+        tenures = [
+            *self._tenures.values(),
+            *self._releasing.values(),
+            *self._handing_over.values(),
+            *self._confirming,
+        ]
         for tenure in tenures:
             tenure.cancel()
         await asyncio.gather(*tenures, return_exceptions=True)
@@ -206,6 +228,8 @@ class Shards:
             await asyncio.wait([tenure])
             if partition in self._open:
                 self._close(partition, "it is handed over")
+            if partition in self._wanted:
+                self.taken(partition)
 
     # What is asked of them
 
@@ -218,16 +242,8 @@ class Shards:
         try:
             return await in_time(self._shard(partition).submit(order), partition)
         except (UnknownTenant, UnknownOutlet):
-            await self._directory_is_new()
+            await self.following.up_to_now()
             return await in_time(self._shard(partition).submit(order), partition)
-
-    async def _directory_is_new(self) -> None:
-        """And the keys: what is not known here may have been written by another owner just now. Raises Unavailable."""
-        try:
-            async with asyncio.timeout(NEW_WITHIN_S):
-                await self.following.up_to_now()
-        except (TimeoutError, KafkaError) as failed:
-            raise Unavailable("directory-lagging", f"the directory cannot be read: {failed!r}") from failed
 
     async def forget_in(self, partition: int, subject: SubjectId) -> None:
         """Throw away the subject's key of one shard. Raises Unavailable where it is not open here."""
@@ -235,7 +251,7 @@ class Shards:
 
     async def forget(self, subject: SubjectId) -> int:
         """Throw away the subject's keys everywhere; how many there were. Raises Unavailable."""
-        await self._directory_is_new()
+        await self.following.up_to_now()
         partitions = self._keyring.partitions_of(subject)
         await asyncio.gather(*(self.forget_in(p, subject) for p in partitions))
         return len(partitions)
@@ -264,6 +280,16 @@ class Shards:
 
     # A tenure
 
+    def _opened_somewhere(self, partition: int) -> None:
+        """Where another owner has opened what is open here, a write tells that this tenure is over. Without one it
+        would not be known: orders go to who has announced, and that one may have given the shard up again."""
+        shard, said = self._open.get(partition), self.following.announced.owner(partition)
+        if shard is None or said is None or (said.owner, said.epoch) == (self.owner, shard.epoch):
+            return
+        task = asyncio.create_task(confirmed(shard))
+        self._confirming.add(task)
+        task.add_done_callback(self._confirming.discard)
+
     async def _tenure(self, partition: int, shard: Shard | None = None) -> None:
         """Serve; open again after a broken tenure. Who was fenced stays closed: the other owner has it."""
         while True:
@@ -278,7 +304,7 @@ class Shards:
                 return
             except Fenced as fenced:
                 self._close(partition, f"fenced by another owner ({fenced})")
-                self.fenced(partition)
+                self.taken(partition)
                 return
             except (LogCorrupt, Unreadable) as corrupt:
                 self._close(partition, str(corrupt))
@@ -338,6 +364,11 @@ class Shards:
         logger.warning("shard closed", shard=partition, why=why)
         self._open.pop(partition, None)
         self._closed[partition] = why
+
+
+async def confirmed(shard: Shard) -> None:
+    with suppress(Unavailable):
+        await shard.confirm()
 
 
 LAG_LIMIT_S = 10.0

@@ -242,10 +242,17 @@ class Shard:
 
     # Heartbeats and other records of our own
 
+    async def confirm(self) -> None:
+        """Write something, so that a tenure that another owner has ended ends here, too. Raises Unavailable."""
+        await self.between_groups(self._heartbeat)
+
     async def _confirm(self) -> None:
         """By a write that says nothing, where none was made just now. Raises TenureLost where we are fenced."""
-        if standing_s() - self._confirmed_s <= TENURE_CONFIRMED_FOR_S:
-            return
+        if standing_s() - self._confirmed_s > TENURE_CONFIRMED_FOR_S:
+            await self._heartbeat()
+
+    async def _heartbeat(self) -> None:
+        """A write that says nothing but that the tenure holds: raises TenureLost where it does not."""
         await self._append({SHARDS.name: [self._beat(SHARDS.name)]})
 
     async def _idle_heartbeats(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -55,7 +55,7 @@ def app(door: Door) -> Starlette:
         console_paths(Console(door, entry)),
     )
     starlette = Starlette(
-        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes)), *routes_of(paths)],
+        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes)), *routes_of(paths, door.learn)],
         middleware=[Middleware(Edge)],
         exception_handlers={HTTPException: as_problem},
         lifespan=listening(positions),
@@ -139,12 +139,12 @@ async def problem_page(call: Call) -> Reply:
     return problems.page(call.param("code"))
 
 
-def routes_of(paths: Paths) -> list[BaseRoute]:
+def routes_of(paths: Paths, learn: Callable[[], Awaitable[None]]) -> list[BaseRoute]:
     """Few patterns for many paths, the commands' first: Starlette tries one after the other."""
     on_one, on_all, of_one = Branch(("kind", "word")), Branch(("kind",)), Branch(("kind",))
     others: list[BaseRoute] = []
     for path, endpoints in paths.items():
-        answering = Answering(path, endpoints)
+        answering = Answering(path, endpoints, learn)
         for shape, branch in ((ON_ONE, on_one), (ON_ALL, on_all), (OF_ONE, of_one)):
             if words := shape.fullmatch(path):
                 branch.add(words.groups(), answering)

@@ -91,6 +91,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str
     readiness: Callable[[], Awaitable[Mapping[str, str]]]
     """Of each part `ok`, or what is wrong with it."""
+    learn: Callable[[], Awaitable[None]]
+    """Returns once the policy knows the directory as it stands on the log now. Raises Unavailable."""
     registry: Registry = msgspec.field(default_factory=Registry)
     limits: Limits = Limits()
     streets: Streets | None = None

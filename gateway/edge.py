@@ -7,9 +7,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from commands.order import Unavailable
 from gateway import log
 from gateway.call import Call
-from gateway.problems import Problem, answered, not_found
+from gateway.problems import Problem, TenantNotKnown, answered, not_found, unavailable
 from gateway.reply import Reply
 
 CLIENT_GONE = 499
@@ -77,10 +78,10 @@ async def reply_with(reply: Reply, send: Send) -> None:
 
 
 class Answering:
-    """An endpoint for each method of one path."""
+    """An endpoint for each method of one path. `learn`: see `Door`."""
 
-    def __init__(self, route: str, endpoints: dict[str, Endpoint]) -> None:
-        self._route = route
+    def __init__(self, route: str, endpoints: dict[str, Endpoint], learn: Callable[[], Awaitable[None]]) -> None:
+        self._route, self._learn = route, learn
         self._endpoints = endpoints | ({"HEAD": endpoints["GET"]} if "GET" in endpoints else {})
         self._allow = ", ".join(sorted(self._endpoints)).encode()
 
@@ -94,11 +95,22 @@ class Answering:
                 f"{self._allow.decode()} are allowed here",
                 headers=[(b"allow", self._allow)],
             )
-        answer = await endpoint(call)
+        try:
+            answer = await endpoint(call)
+        except TenantNotKnown:
+            await self._directory_is_new()
+            answer = await endpoint(call)
         if isinstance(answer, Reply):
             await reply_with(answer, send)
         else:
             await answer(scope, receive, send)
+
+    async def _directory_is_new(self) -> None:
+        """Nobody is told that a tenant is not there by who has not heard of it yet. Raises Problem."""
+        try:
+            await self._learn()
+        except Unavailable as nobody:
+            raise unavailable(nobody) from nobody
 
 
 class Branch:

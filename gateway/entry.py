@@ -5,7 +5,7 @@ from time import monotonic, time
 from gateway.allowed import Roles
 from gateway.call import Call
 from gateway.door import Door
-from gateway.problems import Problem, not_found
+from gateway.problems import Problem, TenantNotKnown, not_found
 from gateway.rates import Rates
 from gateway.tokens import BadToken, Caller
 
@@ -51,7 +51,7 @@ class Entry:
         if not caller.is_platform and caller.tenant != tenant:
             raise not_found()
         if self._door.policy.tenant(tenant) is None:
-            raise not_found() if caller.is_platform else unknown_tenant(tenant)
+            raise TenantNotKnown(tenant, platform=caller.is_platform)
         call.tenant = tenant
         permit(caller, roles, what)
         return caller
@@ -76,7 +76,3 @@ def permit(caller: Caller, roles: Roles, what: str) -> None:
             f"a token of role {caller.role} may not {what}",
             values={"role": caller.role, "allowed": sorted(roles)},
         )
-
-
-def unknown_tenant(tenant: str) -> Problem:
-    return Problem("unknown-tenant", f"there is no tenant {tenant}", values={"tenant": tenant})

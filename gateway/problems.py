@@ -24,6 +24,9 @@ class FieldError(msgspec.Struct, frozen=True):
     detail: str
 
 
+NOTHING_HERE = "there is nothing at this path"
+
+
 class ProblemBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An RFC 9457 problem. `type` is a page of this server."""
 
@@ -66,7 +69,18 @@ class Problem(Exception):
         self.state = state
 
 
-def not_found(what: str = "there is nothing at this path") -> Problem:
+class TenantNotKnown(Problem):
+    """The directory as this door knows it has no such tenant. One that was created at another door just now it may
+    not have heard of: see `edge.Answering`."""
+
+    def __init__(self, tenant: str, *, platform: bool) -> None:
+        if platform:
+            super().__init__("not-found", NOTHING_HERE)
+        else:
+            super().__init__("unknown-tenant", f"there is no tenant {tenant}", values={"tenant": tenant})
+
+
+def not_found(what: str = NOTHING_HERE) -> Problem:
     return Problem("not-found", what)
 
 

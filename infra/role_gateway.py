@@ -106,6 +106,7 @@ class Gateway:
             partitions=settings.partitions,
             cluster=settings.cluster,
             readiness=lambda: readiness(self.desk, self._pool),
+            learn=self._following.up_to_now,
             registry=registry,
             limits=Limits(rate_per_s=settings.rate_per_s, burst=settings.rate_burst),
             streets=self._streets,

@@ -9,11 +9,23 @@ from infra.settings import PREFIX, Settings
 
 
 class RoleProcess:
-    """`logistics serve ROLE` with `settings`; what it says goes to `folder`/ROLE.log."""
+    """`logistics serve ROLE` with `settings`; what it says goes to `folder`/NAME.log.
 
-    def __init__(self, role: str, settings: Settings, folder: Path) -> None:
+    `name` tells several of one role apart; `more` are variables for this process alone.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        settings: Settings,
+        folder: Path,
+        name: str | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         self._child = Child(
-            [sys.executable, "-m", "infra.cli", "serve", role], folder / f"{role}.log", env=environment(settings)
+            [sys.executable, "-m", "infra.cli", "serve", role],
+            folder / f"{name or role}.log",
+            env={**environment(settings), **(more or {})},
         )
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, OperationalError
 from psycopg_pool import AsyncConnectionPool
 
 from commands.order import Desk
@@ -22,6 +22,7 @@ from infra.secrets import internal_key, secret, server_secrets
 from infra.sending import Sending
 from infra.settings import Settings
 from projections.deadlines import due
+from projections.tables import MIGRATION_LOCK
 from schemas.keyring import Keyring
 from schemas.record import Stored, stored_of
 from schemas.topics import DISPATCH, FLEET, TASK
@@ -37,6 +38,7 @@ FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name)
 FETCH_RECORDS = 200
 DEADLINES_AT_ONCE = 100
 DEADLINES_EVERY_S = 0.5
+POSTGRES_AGAIN_S = 0.5
 FOLDED_WITHIN_S = 0.05
 """What was fired is gone from the read model after this."""
 PLACES = """
@@ -139,7 +141,9 @@ class Processes:
 
     async def _seek(self) -> None:
         async with self._pool.connection() as connection:
-            await connection.execute(PLACES)
+            async with connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+                await connection.execute(PLACES)
             cursor = await connection.execute("SELECT topic, partition, next_offset FROM process_positions")
             stored = {TopicPartition(topic, p): offset for topic, p, offset in await cursor.fetchall()}
         self._consumer.assign(self._places)
@@ -158,8 +162,19 @@ class Processes:
         while True:
             fetched = await self._consumer.getmany(timeout_ms=200)
             if fetched:
+                await self._through(runner, fetched)
+
+    async def _through(self, runner: Runner, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        """However long Postgres does not answer: a step that was sent before is a quiet repeat."""
+        through = False
+        while not through:
+            try:
                 await runner.take({(p.topic, p.partition): records(fetched[p]) for p in fetched})
                 await self._advance({place: batch[-1].offset + 1 for place, batch in fetched.items()})
+                through = True
+            except* OperationalError as lost:
+                logger.warning("facts wait", error=lost.exceptions[0])
+                await asyncio.sleep(POSTGRES_AGAIN_S)
 
     async def _advance(self, after: Mapping[TopicPartition, int]) -> None:
         async with self._pool.connection() as connection, connection.cursor() as cursor:
@@ -173,6 +188,9 @@ class Processes:
                 fired = await self.fire_due()
             except NotNow as later:
                 logger.info("deadlines wait", why=str(later))
+                fired = 0
+            except OperationalError as lost:
+                logger.warning("deadlines wait", error=lost)
                 fired = 0
             await asyncio.sleep(FOLDED_WITHIN_S if fired else DEADLINES_EVERY_S)
 

@@ -28,7 +28,7 @@ async def serve_projector(settings: Settings) -> None:
         projector = Projector(
             client_args=args,
             group=f"logistics.projector.{settings.cluster}",
-            instance="projector-1",
+            instance=settings.projector,
             pool=pool,
             models=list(MODELS.values()),
             dead=DeadLetters(producer, "projector"),

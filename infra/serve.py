@@ -7,6 +7,7 @@ import signal
 import structlog
 import uvloop
 
+from infra import broken_connections
 from infra.endpoints import reached
 from infra.observability import configure
 from infra.roles import ROLES, Role
@@ -18,12 +19,17 @@ SELDOM = (50_000, 20, 20)
 logger = structlog.get_logger()
 
 
+class CancelledFromWithin(RuntimeError):
+    """A library's own cancellation came out of the role: it has failed, and whoever keeps it is to know."""
+
+
 def serve(role: str) -> None:
     """Raises WrongSetting, NotRunning and what the role raises."""
     if role not in ROLES:
         raise WrongSetting(f"there is no role {role!r}: choose one of {', '.join(ROLES)}")
     settings = with_secrets(reached(load_settings()))
     configure(settings)
+    broken_connections.told_as_such()
     gc.freeze()
     gc.set_threshold(*SELDOM)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -31,12 +37,20 @@ def serve(role: str) -> None:
 
 
 async def until_told(serving: Role, name: str, settings: Settings) -> None:
-    """Cancels the role on SIGTERM or SIGINT and lets it finish."""
+    """Cancels the role on SIGTERM or SIGINT and lets it finish. Raises CancelledFromWithin."""
     task = asyncio.ensure_future(serving(settings))
+    told = asyncio.Event()
+
+    def stop() -> None:
+        told.set()
+        task.cancel()
+
     for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(sign, stop)
     logger.info("role starts", role=name)
     try:
         await task
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
+        if not told.is_set():
+            raise CancelledFromWithin(f"{name} was cancelled, and nobody had asked for that") from cancelled
         logger.info("role stopped", role=name)

@@ -66,6 +66,12 @@ class Settings(BaseSettings):
         "more unless group.min.session.timeout.ms says otherwise",
     )
     with_shards: bool = Field(True, description="Whether a gateway owns shards, too")
+    projector: str = Field(
+        "projector-1",
+        pattern=r"^[A-Za-z0-9._-]{1,80}$",
+        description="What a projector is called in its group: a name of its own, which it keeps, so that it gets its "
+        "partitions back at once when it is started again",
+    )
 
     cluster: str = Field("local", pattern=r"^[a-z0-9-]{1,40}$", description="The log's name, in its records' source")
     partitions: int = Field(8, ge=1, le=1_024, description="The log's partition count, fixed for its generation")

@@ -1,6 +1,6 @@
 """A door for tests: the real app over a desk in memory, with a tenant, an outlet, and somebody to come in."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
 from story import NOON, SECRETS
 
-from commands.order import Answer, Order
+from commands.order import Answer, Order, Unavailable
 from commands.policy import Policy
 from gateway.app import app
 from gateway.bindings import Bindings
@@ -74,6 +74,10 @@ class House:
         self.policy = Policy()
         self.keyring = Keyring(KEK)
         self.desk = MemoryDesk(self.policy, SECRETS, self.keyring, lambda: self.now)
+        self.silent: Unavailable | None = None
+        """Raised while the directory cannot be read."""
+        self.unheard: Callable[[], None] = lambda: None
+        """What the directory holds, and the policy does not yet."""
         self.ready: dict[str, str] = {"kafka": "ok", "postgres": "ok"}
         self.door = Door(
             desk=self.desk,
@@ -89,6 +93,7 @@ class House:
             partitions=PARTITIONS,
             cluster="test",
             readiness=self.readiness,
+            learn=self.learn,
             limits=limits or Limits(),
         )
         self.app: Starlette = app(self.door)
@@ -96,6 +101,11 @@ class House:
 
     async def readiness(self) -> Mapping[str, str]:
         return self.ready
+
+    async def learn(self) -> None:
+        if self.silent is not None:
+            raise self.silent
+        self.unheard()
 
     def follow(self, stored: Stored) -> None:
         """As the follower of the fleet does."""

@@ -1,172 +1,182 @@
 """A network that can be broken, in front of one address: connections pass through it, and so do its faults.
 
-Kafka tells its clients where to connect. So that they come through here, the broker advertises the proxy's address:
-`advertised.listeners=PLAINTEXT://<proxy.address>`.
-
     cut()               every connection breaks now; new ones are taken
     refuse()            every connection breaks, and new ones break at once
     delay(seconds)      each piece of data arrives so much later, in both directions
-    hold()              requests arrive, answers are kept back; release() lets them go, in their order
-    hold_requests()     requests are kept back; release() lets them arrive, even those of clients that are gone
-    drop_answers()      requests arrive, answers are thrown away
-    heal()              all is well again; a connection that answers are missing on breaks
+    hold()              nothing arrives, in either direction; when that is over all of it does, in its order, even what
+                        clients sent that are gone by then
+    drop_answers()      requests arrive, answers are thrown away; when that is over these connections break
 
-The last four are for the connections that there are and those that come; with `new=False` for those that there are.
+All but the first last until the fault that is given is healed. Each may be for the connections of one client alone:
+`of` is its name, as `who` tells it by the port it comes from.
 """
 
 import asyncio
+import socket
+import struct
+from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from infra.embedded.ports import HOST, free_port
 
 PIECE_BYTES = 1 << 16
-BROKEN = (OSError, asyncio.IncompleteReadError)
+PIECES_WAITING = 256
+"""Of one direction of a connection; then its sender is not read any more."""
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER by which a close is a reset."""
+
+type Who = Callable[[int], str]
+"""The name of who comes from this port."""
+type Piece = tuple[float, bytes]
+"""When it is due, by the loop's clock; empty where the sender has ended."""
+
+
+class Fault(NamedTuple):
+    kind: Literal["refuse", "delay", "hold", "drop answers"]
+    of: str | None
+    seconds: float = 0.0
 
 
 class Link:
     """One client's connection, with ours to the target."""
 
-    def __init__(self, client: asyncio.StreamWriter, target: asyncio.StreamWriter) -> None:
-        self._writers = (client, target)
-        self.requests_pass, self.answers_pass = asyncio.Event(), asyncio.Event()
-        self.dropping = False
+    def __init__(self, of: str, client: asyncio.StreamWriter) -> None:
+        self.of = of
+        self.writers = [client]
         self.torn = False
-        """Something is missing on it: it cannot go on."""
-
-    def as_told(self, told: "Faults") -> None:
-        for passing, held in ((self.requests_pass, told.requests_held), (self.answers_pass, told.answers_held)):
-            if held:
-                passing.clear()
-            else:
-                passing.set()
-        self.dropping = told.answers_dropped
+        """An answer is missing on it: it cannot go on."""
 
     def abort(self) -> None:
-        for writer in self._writers:
+        for writer in self.writers:
+            with suppress(OSError, AttributeError):
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
 
-class Faults(NamedTuple):
-    requests_held: bool = False
-    answers_held: bool = False
-    answers_dropped: bool = False
-
-
 class TcpProxy:
-    def __init__(self) -> None:
-        self._port = free_port()
+    def __init__(self, who: Who = lambda port: "") -> None:
+        self.port = free_port()
+        """Known before it starts."""
+        self._who = who
         self._target: tuple[str, int] = (HOST, 0)
         self._server: asyncio.Server | None = None
         self._links: set[Link] = set()
-        self._faults = Faults()
-        self._delay_s = 0.0
-        self._refusing = False
-        self.requests_held = self.answers_held = self.answers_dropped = 0
-        """Pieces, since the fault began."""
+        self._faults: list[Fault] = []
+        self._changed = asyncio.Event()
 
     @property
     def address(self) -> str:
-        """Known before it starts."""
-        return f"{HOST}:{self._port}"
+        return f"{HOST}:{self.port}"
 
-    async def start(self, target: str) -> None:
-        """`target` is host:port."""
-        host, port = target.split(":")
-        self._target = host, int(port)
-        self._server = await asyncio.start_server(self._connected, HOST, self._port)
+    async def start(self, target_port: int) -> None:
+        self._target = HOST, target_port
+        self._server = await asyncio.start_server(self._connected, HOST, self.port)
 
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-            self.cut()
+        self.cut()
 
     # Faults
 
-    def cut(self) -> None:
-        for link in list(self._links):
+    def cut(self, of: str | None = None) -> int:
+        """How many connections that were."""
+        cut = [link for link in self._links if of in (None, link.of)]
+        for link in cut:
             link.abort()
+        return len(cut)
 
-    def refuse(self) -> None:
-        self._refusing = True
-        self.cut()
+    def refuse(self, of: str | None = None) -> Fault:
+        fault = self._begin(Fault("refuse", of))
+        self.cut(of)
+        return fault
 
-    def delay(self, seconds: float) -> None:
-        self._delay_s = seconds
+    def delay(self, seconds: float, of: str | None = None) -> Fault:
+        return self._begin(Fault("delay", of, seconds))
 
-    def hold(self, new: bool = True) -> None:
-        self.answers_held = 0
-        self._fault(Faults(answers_held=True), new)
+    def hold(self, of: str | None = None) -> Fault:
+        return self._begin(Fault("hold", of))
 
-    def hold_requests(self, new: bool = True) -> None:
-        self.requests_held = 0
-        self._fault(Faults(requests_held=True), new)
+    def drop_answers(self, of: str | None = None) -> Fault:
+        return self._begin(Fault("drop answers", of))
 
-    def release(self) -> None:
-        self._fault(Faults(), True)
-
-    def drop_answers(self, new: bool = True) -> None:
-        self.answers_dropped = 0
-        self._fault(Faults(answers_dropped=True), new)
-
-    def heal(self) -> None:
-        self._refusing = False
-        self._delay_s = 0.0
-        for link in list(self._links):
-            if link.torn:
-                link.abort()
-        self.release()
-
-    def _fault(self, faults: Faults, new: bool) -> None:
-        self._faults = faults if new else Faults()
+    def heal(self, fault: Fault) -> None:
+        self._faults.remove(fault)
         for link in self._links:
-            link.as_told(faults)
+            if link.torn and not self._suffers(link, "drop answers"):
+                link.abort()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
-    # Passing on
+    def _begin(self, fault: Fault) -> Fault:
+        self._faults.append(fault)
+        return fault
 
-    async def _connected(self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
-        if self._refusing:
-            client_out.transport.abort()
-            return
-        try:
-            target_in, target_out = await asyncio.open_connection(*self._target)
-        except OSError:
-            client_out.transport.abort()
-            return
-        link = Link(client_out, target_out)
-        link.as_told(self._faults)
+    def _suffers(self, link: Link, kind: str) -> bool:
+        return any(fault.kind == kind and fault.of in (None, link.of) for fault in self._faults)
+
+    def _delay_s(self, link: Link) -> float:
+        return max((f.seconds for f in self._faults if f.of in (None, link.of)), default=0.0)
+
+    # Connections
+
+    async def _connected(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        link = Link(self._who(client.get_extra_info("peername")[1]), client)
         self._links.add(link)
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._pass_requests(client_in, target_out, link))
-                both.create_task(self._pass_answers(target_in, client_out, link))
+            if self._suffers(link, "refuse"):
+                return
+            target_reader, target = await asyncio.open_connection(*self._target)
+            link.writers.append(target)
+            await asyncio.gather(
+                self._direction(link, reader, target, answers=False),
+                self._direction(link, target_reader, client, answers=True),
+            )
+        except OSError:
+            pass  # nobody listens there: the client's connection breaks
         finally:
             self._links.discard(link)
             link.abort()
 
-    async def _pass_requests(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: Link) -> None:
-        """What a client has sent arrives, even if it is gone by then."""
-        with suppress(*BROKEN):
-            while piece := await source.read(PIECE_BYTES):
-                await asyncio.sleep(self._delay_s)
-                self.requests_held += not link.requests_pass.is_set()
-                await link.requests_pass.wait()
-                sink.write(piece)
-                await sink.drain()
-        with suppress(*BROKEN):
-            sink.write_eof()
+    async def _direction(
+        self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool
+    ) -> None:
+        waiting: asyncio.Queue[Piece] = asyncio.Queue(PIECES_WAITING)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._read(link, reader, waiting))
+            both.create_task(self._write(link, waiting, writer, answers=answers))
 
-    async def _pass_answers(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: Link) -> None:
-        with suppress(*BROKEN):
-            while piece := await source.read(PIECE_BYTES):
-                await asyncio.sleep(self._delay_s)
-                self.answers_held += not link.answers_pass.is_set()
-                await link.answers_pass.wait()
-                if link.dropping:
-                    link.torn = True
-                    self.answers_dropped += 1
-                    continue
-                sink.write(piece)
-                with suppress(*BROKEN):
-                    await sink.drain()
-        sink.close()
+    async def _read(self, link: Link, reader: asyncio.StreamReader, waiting: asyncio.Queue[Piece]) -> None:
+        loop, piece = asyncio.get_running_loop(), b"-"
+        while piece:
+            try:
+                piece = await reader.read(PIECE_BYTES)
+            except OSError:
+                piece = b""
+            await waiting.put((loop.time() + self._delay_s(link), piece))
+
+    async def _write(
+        self, link: Link, waiting: asyncio.Queue[Piece], writer: asyncio.StreamWriter, *, answers: bool
+    ) -> None:
+        """Whether or not the other side is still there: what it sent arrives."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due, piece = await waiting.get()
+            if (early_s := due - loop.time()) > 0:
+                await asyncio.sleep(early_s)
+            while self._suffers(link, "hold") and not writer.is_closing():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await self._changed.wait()
+            if not piece:
+                writer.close()
+                return
+            if answers and self._suffers(link, "drop answers"):
+                link.torn = True
+                continue
+            if writer.is_closing():
+                continue
+            with suppress(OSError):
+                writer.write(piece)
+                await writer.drain()

@@ -35,13 +35,24 @@ type Settle = Callable[[], Awaitable[None]]
 
 
 class Play:
-    """`shops` are where idle riders wait. `counts` tell what the phones were answered."""
+    """`shops` are where idle riders wait. `counts` tell what the phones were answered.
+
+    `pace`: how many times faster than people the riders ride and hand over.
+    """
 
     def __init__(
-        self, seed: str, api: Api, router: OsrmRouter, shops: list[Location], began_at: datetime, settle: Settle
+        self,
+        seed: str,
+        api: Api,
+        router: OsrmRouter,
+        shops: list[Location],
+        began_at: datetime,
+        settle: Settle,
+        *,
+        pace: float = 1.0,
     ) -> None:
         self._seed, self._api, self._router, self._shops = seed, api, router, shops
-        self._began_at, self._settle = began_at, settle
+        self._began_at, self._settle, self._pace = began_at, settle, pace
         self._riders: dict[str, Rider] = {}
         self._orders: list[tuple[datetime, int, PlannedOrder]] = []
         self._calls_off: list[tuple[datetime, str]] = []
@@ -191,7 +202,7 @@ class Play:
 
     async def _drive(self, rider: Rider, goal: Location, now: datetime, words: str) -> Drive:
         way = await self._router.way([rider.place, goal])
-        return Drive(way, now, slower(chance(self._seed, "drive", rider.persona.reference, words)))
+        return Drive(way, now, slower(chance(self._seed, "drive", rider.persona.reference, words)) / self._pace)
 
     def _visit(self, rider: Rider, visit: Visit, now: datetime) -> None:
         """Everything at this stop that is due by now."""
@@ -202,10 +213,10 @@ class Play:
                 rider.place, visit.drive = visit.goal, None
                 fix = {"lat": visit.goal.lat, "lon": visit.goal.lon, "accuracy_m": 8.0, "observed_at": at.isoformat()}
                 self._report(rider, visit, "report-arrived", at, fix=fix)
-                visit.due_at = at + timedelta(seconds=of.uniform(*stays_s(visit.kind)))
+                visit.due_at = at + timedelta(seconds=of.uniform(*stays_s(visit.kind)) / self._pace)
             elif visit.kind == "dropoff" and self._nobody_home(visit.task_id):
                 self._report(rider, visit, "report-attempt-failed", at, reason_code="customer_unavailable")
-                visit.due_at = at + timedelta(seconds=of.uniform(*TRIES_AGAIN_S))
+                visit.due_at = at + timedelta(seconds=of.uniform(*TRIES_AGAIN_S) / self._pace)
             else:
                 self._hand_over(rider, visit, at)
                 visit.due_at = now + TELLS_AGAIN

@@ -14,27 +14,30 @@ ALLOWED = (1, 3)
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a node listens on 127.0.0.1: for everybody, and as one of the quorum."""
+    """Where a node listens on 127.0.0.1: for everybody, as one of the quorum, and for the other nodes alone."""
 
     port: int
     controller_port: int
+    between_port: int
+    """Used where clients are told of another port than the node's own."""
 
 
 class Plan:
     """A cluster of nodes numbered from 1, each of them broker and controller.
 
     Ports are drawn at first use and kept. The voters' ports stand in the properties alone, not in what is formatted,
-    so they may be drawn anew while all nodes are down.
+    so they may be drawn anew while all nodes are down. `advertised` are the ports of which clients are told instead of
+    the nodes' own, such as a proxy's; the nodes then reach each other past it.
     """
 
-    def __init__(self, nodes: int, cluster_id: str) -> None:
-        self.nodes, self.cluster_id = nodes, cluster_id
+    def __init__(self, nodes: int, cluster_id: str, advertised: Mapping[int, int] | None = None) -> None:
+        self.nodes, self.cluster_id, self.advertised = nodes, cluster_id, advertised
 
     @cached_property
     def places(self) -> Mapping[int, Place]:
         """Raises NoFreePort."""
-        ports = free_ports(2 * self.nodes)
-        return {node: Place(ports[2 * node - 2], ports[2 * node - 1]) for node in range(1, self.nodes + 1)}
+        ports = free_ports(3 * self.nodes)
+        return {node: Place(*ports[3 * node - 3 : 3 * node]) for node in range(1, self.nodes + 1)}
 
 
 def properties(plan: Plan, node: int, log: Path) -> str:
@@ -62,8 +65,22 @@ def properties(plan: Plan, node: int, log: Path) -> str:
         "log.segment.bytes": 64 << 20,
         "log.index.size.max.bytes": 1 << 20,
     }
+    if plan.advertised is not None:
+        told |= advertised(place, plan.advertised[node])
     told |= replicated(plan.nodes) | (ALONE if plan.nodes == 1 else TOGETHER)
     return "\n".join(f"{name}={value}" for name, value in told.items())
+
+
+def advertised(place: Place, port: int) -> dict[str, str]:
+    """Clients come by `port`, the other nodes by a listener of their own."""
+    own = f"PLAINTEXT://127.0.0.1:{place.port},CONTROLLER://127.0.0.1:{place.controller_port}"
+    between = f"BETWEEN://127.0.0.1:{place.between_port}"
+    return {
+        "listeners": f"{own},{between}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},{between}",
+        "inter.broker.listener.name": "BETWEEN",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,BETWEEN:PLAINTEXT",
+    }
 
 
 def replicated(nodes: int) -> dict[str, int]:

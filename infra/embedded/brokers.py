@@ -10,10 +10,13 @@ from infra.embedded.kafka import EmbeddedKafka, cluster_id, formatted
 
 
 class Brokers:
-    """The nodes of one cluster under `data`, to be started together; each may then be kept running on its own."""
+    """The nodes of one cluster under `data`, to be started together; each may then be kept running on its own.
 
-    def __init__(self, data: Path, jars: Path, count: int) -> None:
-        plan = Plan(count, former_cluster(data, count) or cluster_id(uuid4()))
+    `advertised`: by node, the port of which clients are told instead of its own.
+    """
+
+    def __init__(self, data: Path, jars: Path, count: int, advertised: Mapping[int, int] | None = None) -> None:
+        plan = Plan(count, former_cluster(data, count) or cluster_id(uuid4()), advertised)
         self.nodes: Mapping[str, EmbeddedKafka] = {
             folder.name: EmbeddedKafka(folder, jars, plan, node)
             for node, folder in enumerate(folders(data, count), start=1)

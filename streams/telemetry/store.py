@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS stream_riders (
 ) WITH (fillfactor = 70)
 """
 """What the stream alone reads; its place and what others read are made with the read models."""
+TABLES_LOCK = 4_103_010
 
 BEGIN = """
 INSERT INTO stream_places SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
@@ -78,7 +79,9 @@ class Store:
         self._pool = pool
 
     async def make(self) -> None:
-        async with self._pool.connection() as connection:
+        """Safe beside others that do the same."""
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", (TABLES_LOCK,))
             await connection.execute(TABLES.encode())
 
     async def places(self, beginnings: Mapping[Place, int]) -> Mapping[Place, int]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from broker_proxy import TcpProxy
 from fresh import fresh_name
 from log_topic import contents, entry, lone_broker, make_topics, opened, sent_naively
-from tcp_proxy import TcpProxy
 
 from commands.log import FateUnknown, Fenced, ShardLog
 from infra.kafka import administering

@@ -209,6 +209,20 @@ async def test_a_foreign_tenants_anything_is_not_found(house):
         assert (refused.status_code, refused.json()["code"]) == (404, "not-found")
 
 
+async def test_a_tenant_that_another_door_has_created_just_now_is_known_here(house):
+    made = house.policy._tenants.pop("acme")
+    house.unheard = lambda: house.policy._tenants.update(acme=made)
+    answer = await house.caller().post("/v1/acme/tasks", json=delivery(), headers=key("k"))
+    assert answer.status_code == 201, answer.text
+
+
+async def test_nobody_is_told_that_a_tenant_is_not_there_while_the_directory_cannot_be_read(house):
+    del house.policy._tenants["acme"]
+    house.silent = Unavailable("directory-lagging", "the directory cannot be read")
+    told = await house.caller().post("/v1/acme/tasks", json=delivery(), headers=key("k"))
+    assert (told.status_code, told.json()["retryable"]) == (503, True)
+
+
 async def test_a_tenant_that_was_never_created_is_told_to_its_own_token(house):
     refused = await house.caller(tenant="nowhere").post("/v1/nowhere/tasks", json=delivery(), headers=key("k"))
     assert (refused.status_code, refused.json()["code"]) == (404, "unknown-tenant")

@@ -45,6 +45,17 @@ def test_three_nodes_are_each_told_of_all_and_of_their_own_place():
     assert len({address for one in each for address in one["listeners"].split(",")}) == 6
 
 
+def test_clients_are_told_of_the_ports_that_are_given_and_the_nodes_reach_each_other_past_them():
+    plan = Plan(3, "the-cluster", {1: 1111, 2: 2222, 3: 3333})
+    each = [told(plan, node) for node in (1, 2, 3)]
+    for one, port in zip(each, (1111, 2222, 3333), strict=True):
+        clients, nodes = one["advertised.listeners"].split(",")
+        assert clients == f"PLAINTEXT://127.0.0.1:{port}"
+        assert clients not in one["listeners"]
+        assert nodes in one["listeners"]
+        assert nodes.startswith(f"{one['inter.broker.listener.name']}://")
+
+
 def test_three_nodes_keep_everything_three_times_and_acknowledge_by_two():
     three = told(Plan(3, "the-cluster"), 1)
     for name in ("default.replication.factor", "offsets.topic.replication.factor"):

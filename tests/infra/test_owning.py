@@ -119,6 +119,32 @@ async def test_a_second_owner_takes_its_half_in_good_order_and_both_serve_all(ow
             assert again.version == 3, f"order {number} is served, wherever it is asked for"
 
 
+async def test_a_shard_is_opened_again_where_it_is_to_be_though_who_was_to_have_it_before_has_asked_for_it(
+    owner: Owner,
+):
+    """The group gave a shard back before the other one, late, asked its former owner for it."""
+    first = await owner("first")
+    await all_open(first)
+    await first.shards.release(0)
+    assert 0 not in first.shards.shards()
+    await all_open(first)
+
+
+async def test_an_owner_that_nobody_asks_learns_that_another_had_its_shards_and_opens_them_again(
+    owner: Owner, world: World
+):
+    """The other one was still opening them when the group gave them back, and then gave them up."""
+    first = await owner("first")
+    await all_open(first)
+    before = {number: shard.epoch for number, shard in first.shards.shards().items()}
+    other = await world.owner()
+    await other.stop()
+    async with asyncio.timeout(20):
+        while not all(shard.epoch > before[n] + 1 for n, shard in first.shards.shards().items()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await all_open(first)
+
+
 async def test_no_command_is_lost_or_doubled_while_shards_change_hands(owner: Owner, world: World):
     first = await owner("first")
     await all_open(first)
