@@ -5,7 +5,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.13 \
 	--custom-compile-command "make lock"
 
-.PHONY: run demo test check bench bench-commands faults setup lock clean
+.PHONY: run demo test test-faults check bench bench-commands faults setup lock clean
 .DEFAULT_GOAL := run
 
 run: setup        ## everything embedded, with deliveries played in the demo city, until Ctrl-C
@@ -15,7 +15,10 @@ demo: setup       ## one simulated hour on fresh data, checked; exits 0 only if 
 	@$(BIN)/logistics demo --data .logistics/demo
 
 test: check       ## the whole suite on real engines
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --ignore=tests/brokers --ignore=tests/faults
+
+test-faults: .venv/.tests   ## brokers lost, disks full, and short runs of everything failing under load
+	@$(BIN)/python -m pytest tests/brokers tests/faults
 
 check: .venv/.tests   ## lint, format, types, import directions
 	@$(BIN)/ruff check .

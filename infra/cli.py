@@ -56,11 +56,14 @@ def up(
         int | None,
         typer.Option(help="Kafka brokers, 1 or 3, fixed by the first start on this data (LOGISTICS_BROKERS)"),
     ] = None,
+    owners: Annotated[
+        int | None, typer.Option(help="Processes that own shards, the gateway among them (LOGISTICS_OWNERS)")
+    ] = None,
 ) -> None:
     """Start everything on this machine, until Ctrl-C."""
     from infra.up import up
 
-    up(demo, data, brokers)
+    up(demo, data, brokers, owners)
 
 
 @app.command()

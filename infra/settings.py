@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         description="An owner of shards that is silent for so long loses them to the others; brokers allow 6000 and "
         "more unless group.min.session.timeout.ms says otherwise",
     )
+    owners: int = Field(
+        1, ge=1, le=16, description="How many processes own shards under `logistics up`, the gateway among them"
+    )
     with_shards: bool = Field(True, description="Whether a gateway owns shards, too")
     projector: str = Field(
         "projector-1",

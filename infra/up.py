@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from infra.observability import quiet
 from infra.ready import Pulse, welcome
 from infra.role_process import RoleProcess
 from infra.roles import STARTED_BY_UP, STARTED_WITH_DEMO
-from infra.settings import Settings, WrongSetting, load_settings, with_secrets
+from infra.settings import PREFIX, Settings, WrongSetting, load_settings, with_secrets
 from infra.stages import Stages
 from infra.supervisor import Supervisor
 
@@ -34,9 +34,9 @@ class NotReady(RuntimeError):
     """The roles run and yet the door does not say that all is well."""
 
 
-def up(demo: bool, data: Path | None, brokers: int | None) -> None:
+def up(demo: bool, data: Path | None, brokers: int | None, owners: int | None) -> None:
     """Raises WrongSetting, AlreadyRunning, StageFailed, GaveUp."""
-    settings = load_settings(data=data, brokers=brokers)
+    settings = load_settings(data=data, brokers=brokers, owners=owners)
     quiet()
     with only_one(settings.data):
         asyncio.run(run(with_secrets(settings), demo))
@@ -81,7 +81,7 @@ async def started(
     roles = (*STARTED_BY_UP, *(STARTED_WITH_DEMO if demo else ()))
     async with pulse_of(settings, stages) if demo else nullcontext() as beat:
         with stages.stage("Ready"):
-            await supervisor.start(**{role: RoleProcess(role, settings, logs) for role in roles})
+            await supervisor.start(**processes(settings, roles))
             publish(settings.data, endpoints(settings))
             await ready(supervisor, address(settings))
         for said in welcome(settings, address(settings), demo):
@@ -89,6 +89,16 @@ async def started(
         if beat is not None:
             beat()
         await supervisor.watch(stopped)
+
+
+def processes(settings: Settings, roles: Iterable[str]) -> dict[str, RoleProcess]:
+    """By the names that they are supervised under, and that owners of shards announce."""
+    named = {role: role for role in roles} | {f"shards-{n}": "shards" for n in range(2, settings.owners + 1)}
+    before = f"{settings.owner}-" if settings.owner else ""
+    return {
+        name: RoleProcess(role, settings, settings.data / "logs", name, {f"{PREFIX}OWNER": f"{before}{name}"})
+        for name, role in named.items()
+    }
 
 
 @asynccontextmanager

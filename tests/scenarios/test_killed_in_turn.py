@@ -16,7 +16,7 @@ import pytest
 
 from infra.embedded.ports import free_port
 
-PARTS = ("gateway", "projector", "processes", "streams", "demo", "osrm", "kafka", "postgres")
+PARTS = ("gateway", "shards-2", "projector", "processes", "streams", "demo", "osrm", "kafka", "postgres")
 READY_WITHIN_S = 120
 BACK_WITHIN_S = 60
 
@@ -29,7 +29,9 @@ class Played:
         self.env = os.environ | {"LOGISTICS_HTTP_PORT": str(port), "LOGISTICS_DATA": str(data)}
 
     async def start(self) -> Process:
-        return await asyncio.create_subprocess_exec(*self._program("up", "--demo"), env=self.env, stdout=PIPE)
+        return await asyncio.create_subprocess_exec(
+            *self._program("up", "--demo", "--owners", "2"), env=self.env, stdout=PIPE
+        )
 
     async def told(self, *words: str) -> tuple[int, Any]:
         process = await asyncio.create_subprocess_exec(*self._program(*words, "--json"), env=self.env, stdout=PIPE)
