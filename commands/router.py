@@ -43,7 +43,7 @@ class Router:
     async def submit(self, order: Order) -> Answer:
         """Raises Refused by a rule, Unavailable where nobody can judge now."""
         shard = partition_of(order.aggregate_id, self._partitions)
-        if self._shards is not None and shard in self._shards.shards():
+        if self._shards is not None and self._is_here(shard):
             return await self._shards.submit(order)
         try:
             return await self._owner(shard).submit(order)
@@ -61,7 +61,7 @@ class Router:
         return len(shards)
 
     async def _forget_in(self, shard: int, subject: SubjectId) -> None:
-        if self._shards is not None and shard in self._shards.shards():
+        if self._shards is not None and self._is_here(shard):
             await self._shards.forget_in(shard, subject)
         else:
             await self._owner(shard).forget(shard, subject)
@@ -109,12 +109,32 @@ class Router:
         """The shards that nobody is known to serve, and why."""
         found = {}
         for shard in range(self._partitions):
-            if self._shards is None or shard not in self._shards.shards():
+            if not self._is_here(shard):
                 try:
                     self._owner(shard)
                 except Unavailable as why:
                     found[shard] = str(why)
         return found
+
+    async def not_served(self) -> dict[int, str]:
+        """The shards that nobody serves, and why: those who are announced to are asked."""
+        found = self.closed()
+        asked = [shard for shard in range(self._partitions) if shard not in found and not self._is_here(shard)]
+        serving: dict[str, dict[int, int]] = {}
+        for address in {owner.address for shard in asked if (owner := self.announced.owner(shard))}:
+            try:
+                async with asyncio.timeout(ALIVE_WITHIN_S):
+                    serving[address] = await self._peer(address).serving()
+            except (Unavailable, TimeoutError):
+                serving[address] = {}
+        for shard in asked:
+            owner = self.announced.owner(shard)
+            if owner is not None and serving.get(owner.address, {}).get(shard, -1) < owner.epoch:
+                found[shard] = f"{owner.owner} does not serve it"
+        return found
+
+    def _is_here(self, shard: int) -> bool:
+        return self._shards is not None and shard in self._shards.shards()
 
     def _all_here(self) -> bool:
         return self._shards is not None and len(self._shards.shards()) == self._partitions

@@ -21,6 +21,7 @@ from infra.history_cold import HistoryCold
 from infra.secrets import internal_key
 from infra.serving import server
 from infra.settings import Settings
+from infra.side_by_side import side_by_side
 from schemas.keyring import Keyring
 
 ANY_HOST = "0.0.0.0"
@@ -82,19 +83,11 @@ class Owning:
 
     async def run(self) -> None:
         """Until it is cancelled. Raises what it cannot go on after."""
+        await side_by_side(self._served(), self._membership.run(), self.shards.following.run())
+
+    async def _served(self) -> None:
         assert self._serving is not None, "start first"
-        working = [
-            self._serving,
-            asyncio.create_task(self._membership.run()),
-            asyncio.create_task(self.shards.following.run()),
-        ]
-        try:
-            done, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in working[1:]:
-                task.cancel()
+        await asyncio.shield(self._serving)
 
     async def stop(self) -> None:
         """What is owned here is handed over first."""

@@ -29,6 +29,7 @@ from infra.owning import Owning
 from infra.secrets import internal_key, secret, server_secrets
 from infra.serving import server
 from infra.settings import Settings
+from infra.side_by_side import side_by_side
 from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
 from schemas.topics import FLEET, SCHEMAS
@@ -132,12 +133,12 @@ class Gateway:
 
     async def run(self) -> None:
         """Until it is cancelled. Raises what it follows the fleet by ended with: fixes would go to nobody."""
-        async with asyncio.TaskGroup() as working:
-            working.create_task(self._fleet.run())
-            if self.owning is None:
-                working.create_task(self._following.run())
-            elif not self._alone:
-                working.create_task(self.owning.run())
+        if self.owning is None:
+            await side_by_side(self._fleet.run(), self._following.run())
+        elif self._alone:
+            await self._fleet.run()
+        else:
+            await side_by_side(self._fleet.run(), self.owning.run())
 
     async def stop(self) -> None:
         await self._fleet.stop()
@@ -176,7 +177,7 @@ def learn_schema(registry: Registry, stored: Stored) -> None:
 
 
 async def readiness(desk: Router, pool: AsyncConnectionPool[Any]) -> Mapping[str, str]:
-    closed = desk.closed()
+    closed = await desk.not_served()
     parts = {"shards": "ok" if not closed else "; ".join(f"{p}: {why}" for p, why in sorted(closed.items()))}
     try:
         async with asyncio.timeout(2), pool.connection() as connection:

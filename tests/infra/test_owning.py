@@ -234,3 +234,18 @@ async def test_whoever_does_not_sign_with_our_key_is_not_listened_to(owner: Owne
     async with routed(strange) as router:
         with pytest.raises(Unavailable, match="401"):
             await router.accounts()
+
+
+async def test_a_shard_whose_owner_is_gone_is_told_as_not_served(owner: Owner, settings: Settings):
+    first, second = await owner("ann"), await owner("bob")
+    await shared(first, second)
+    assert await first.router.not_served() == {}
+    async with routed(settings) as router:
+        assert await router.not_served() == {}
+        theirs = next(iter(second.shards.shards()))
+        second.shards._tenures[theirs].cancel()
+        async with asyncio.timeout(10):
+            while theirs in second.shards.shards():  # noqa: ASYNC110 - it ends by itself
+                second.shards._close(theirs, "by the test")
+                await asyncio.sleep(0.02)
+        assert await router.not_served() == {theirs: "bob does not serve it"}
