@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+from zlib import crc32
 
 from psycopg import AsyncCursor
 
@@ -19,14 +20,32 @@ from projections.model import (
     upsert_sql,
 )
 
+BUCKETS = 64
+ALONE = "SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int[]) AS bucket"
+
 
 async def fold_into(
     cursor: AsyncCursor[Any], model: ReadModel, table: str, facts: Collection[Fact], parked: Parked
 ) -> None:
     """Within the cursor's transaction. What cannot be folded is parked: it then stands in `parked.fresh`."""
-    rows = await load(cursor, model, table, touched(model, facts, parked))
+    keys = touched(model, facts, parked)
+    await alone_with(cursor, model, keys)
+    rows = await load(cursor, model, table, keys)
     kept, gone = folded(model, facts, rows, parked)
     await write(cursor, model, table, kept.values(), gone)
+
+
+async def alone_with(cursor: AsyncCursor[Any], model: ReadModel, keys: Collection[Key]) -> None:
+    """Until the transaction's end nobody else folds into these rows, be they there or not.
+
+    A row that several topics tell of has facts in several partitions, which two projectors may have: each would write
+    the row as it was without the other's. Locks are taken in their order, of at most BUCKETS, so that nobody waits in
+    a circle and the server's lock table holds them.
+    """
+    if len(model.topics) < 2 or not keys:
+        return
+    buckets = sorted({crc32(repr(key).encode()) % BUCKETS for key in keys})
+    await cursor.execute(ALONE, (crc32(model.physical.encode()) - (1 << 31), buckets))
 
 
 async def load(cursor: AsyncCursor[Any], model: ReadModel, table: str, keys: Collection[Key]) -> Mapping[Key, Any]:

@@ -245,7 +245,7 @@ async def test_a_shard_whose_owner_is_gone_is_told_as_not_served(owner: Owner, s
         theirs = next(iter(second.shards.shards()))
         second.shards._tenures[theirs].cancel()
         async with asyncio.timeout(10):
-            while theirs in second.shards.shards():  # noqa: ASYNC110 - it ends by itself
+            while theirs in second.shards.shards():
                 second.shards._close(theirs, "by the test")
                 await asyncio.sleep(0.02)
         assert await router.not_served() == {theirs: "bob does not serve it"}

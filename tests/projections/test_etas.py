@@ -1,16 +1,20 @@
 """A stop's forecast and its fate come from two topics: in whatever order they come, the row is the same."""
 
+import asyncio
 import itertools
 from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg_pool import AsyncConnectionPool
 from story import NOON, minutes
 
 from projections.etas import ETAS, EtaRow
 from projections.fence_alerts import FENCE_ALERTS, FenceAlertRow
 from projections.folding import Parked, folded
 from projections.model import Fact, ReadModel
+from projections.rows import fold_into, load
+from projections.tables import migrate
 from schemas import catalog
 from schemas.geo import Window
 from schemas.message import Event, GeofenceId, OutletSlug, RiderId, StopId, TaskId, TenantSlug
@@ -133,3 +137,47 @@ def test_a_correction_moves_the_transition_that_was_told_first():
 
 def test_tenants_do_not_share_rows():
     assert {TenantSlug(str(key[0])) for key in rows(ETAS, [eta(1)])} == {"acme"}
+
+
+async def test_two_projectors_that_fold_into_one_row_take_turns(postgres: str):
+    """One has the task's partition, the other the rider's; each would write the row as it was without the other's."""
+    async with AsyncConnectionPool(postgres, min_size=2, max_size=2, open=False) as pool:
+        async with pool.connection() as connection:
+            await migrate(connection, [ETAS])
+        slow_has_loaded, other_waits = asyncio.Event(), asyncio.Event()
+
+        async def fold(facts: list[Fact], before_commit: asyncio.Event | None = None) -> None:
+            async with pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
+                await fold_into(cursor, ETAS, ETAS.physical, facts, Parked())
+                if before_commit is not None:
+                    slow_has_loaded.set()
+                    await before_commit.wait()
+
+        await fold([created()])
+        slow = asyncio.create_task(fold([eta(1)], other_waits))
+        await slow_has_loaded.wait()
+        other = asyncio.create_task(fold([completed()]))
+        await asyncio.sleep(0.2)
+        assert not other.done()
+        other_waits.set()
+        await asyncio.gather(slow, other)
+        async with pool.connection() as connection, connection.cursor() as cursor:
+            [row] = (await load(cursor, ETAS, ETAS.physical, ETAS.keys(created()))).values()
+    assert (row.p50, row.ended) == (minutes(11), "completed")
+
+
+async def test_nor_do_two_make_the_same_row_at_once(postgres: str):
+    async with AsyncConnectionPool(postgres, min_size=2, max_size=2, open=False) as pool:
+        async with pool.connection() as connection:
+            await migrate(connection, [ETAS])
+        both = asyncio.Barrier(2)
+
+        async def fold(facts: list[Fact]) -> None:
+            async with pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
+                await both.wait()
+                await fold_into(cursor, ETAS, ETAS.physical, facts, Parked())
+
+        await asyncio.gather(fold([created()]), fold([eta(1)]))
+        async with pool.connection() as connection, connection.cursor() as cursor:
+            [row] = (await load(cursor, ETAS, ETAS.physical, ETAS.keys(created()))).values()
+    assert (row.p50, row.window_end) == (minutes(11), minutes(30))
