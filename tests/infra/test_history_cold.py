@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fresh import fresh_name
+from letting_go import CANCEL, let_go
 from psycopg_pool import AsyncConnectionPool
-from world import World, now
+from world import World
 
-from commands.checkpoint import EVICTED_AFTER
 from commands.order import AlreadyExists, Unavailable
-from commands.owners import Shards
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.history_cold import HistoryCold
 from projections.history import HISTORY
@@ -21,23 +19,12 @@ from projections.projector import Projector, until_caught_up
 from projections.tables import migrate
 from schemas.message import TenantSlug, UnknownAggregate
 from schemas.record import Stored
-from schemas.task import CancelTask
-
-CANCEL = CancelTask(reason_code="changed_mind")
 
 type Pool = AsyncConnectionPool[Any]
 
 
 async def nowhere(stored: Stored, reason: str) -> None:
     raise AssertionError(reason)
-
-
-class Watch:
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return now() + self.ahead
 
 
 @pytest.fixture
@@ -80,37 +67,20 @@ async def projector(world: World, pool: Pool) -> AsyncIterator[Projector]:
     await projector.stop()
 
 
-async def let_go(world: World, cold: HistoryCold) -> Shards:
-    """A task cancelled a day ago; one that is not over; the owner knows only the latter."""
-    watch = Watch()
-    world.clock = watch
-    shards = await world.owner(cold)
-    await world.settle(shards)
-    for reference in ("over", "live"):
-        await world.create(shards, reference)
-    await shards.submit(world.order("task", world.task("over"), CANCEL, "cancel"))
-    watch.ahead = EVICTED_AFTER + timedelta(minutes=1)
-    await asyncio.gather(*(shard.checkpoint() for shard in shards.shards().values()))
-    held = {aggregate_id for shard in shards.shards().values() for aggregate_id in shard.memory.ids()}
-    assert world.task("live") in held
-    assert world.task("over") not in held
-    return shards
-
-
 async def test_what_was_let_go_is_loaded_and_answers_as_ever(world: World, cold: HistoryCold, projector: Projector):
     shards = await let_go(world, cold)
     await until_caught_up(projector, 30)
-    again = await world.create(shards, "over")
+    again = await world.create(shards, "order-1")
     assert (again.repeated, again.version) == (True, 2)
-    cancelled = await shards.submit(world.order("task", world.task("over"), CANCEL, "cancel"))
+    cancelled = await shards.submit(world.order("task", world.task("order-1"), CANCEL, "cancel"))
     assert (cancelled.repeated, cancelled.version) == (True, 3)
     with pytest.raises(AlreadyExists):
-        await world.create(shards, "over", name="Dora")
+        await world.create(shards, "order-1", name="Dora")
 
 
 async def test_it_waits_until_the_history_has_passed_what_was_let_go(world: World, cold: HistoryCold, pool: Pool):
     shards = await let_go(world, cold)
-    asked = asyncio.create_task(world.create(shards, "over"))
+    asked = asyncio.create_task(world.create(shards, "order-1"))
     await asyncio.sleep(0.3)
     assert not asked.done(), "the history knows nothing of it yet, which is not to say that it never was"
     late = Projector(
@@ -132,8 +102,8 @@ async def test_of_another_tenant_it_is_not_there(world: World, cold: HistoryCold
     shards = await let_go(world, cold)
     await until_caught_up(projector, 30)
     with pytest.raises(UnknownAggregate):
-        await shards.submit(world.order("task", world.task("over"), CANCEL, tenant=TenantSlug("other")))
-    assert (await world.create(shards, "over")).repeated
+        await shards.submit(world.order("task", world.task("order-1"), CANCEL, tenant=TenantSlug("other")))
+    assert (await world.create(shards, "order-1")).repeated
 
 
 async def test_with_postgres_stopped_only_cold_commands_fail(
@@ -143,15 +113,15 @@ async def test_with_postgres_stopped_only_cold_commands_fail(
     await until_caught_up(projector, 30)
     await postgres_of_its_own.stop()
     with pytest.raises(Unavailable) as told:
-        await world.create(shards, "over")
+        await world.create(shards, "order-1")
     assert told.value.code == "aggregate-cold"
-    assert (await shards.submit(world.order("task", world.task("live"), CANCEL, "cancel"))).version == 3
+    assert (await shards.submit(world.order("task", world.task("still live"), CANCEL, "cancel"))).version == 3
     assert (await world.create(shards, "new")).version == 2
     await postgres_of_its_own.start()
     async with asyncio.timeout(30):
         while True:
             try:
-                assert (await world.create(shards, "over")).repeated
+                assert (await world.create(shards, "order-1")).repeated
                 break
             except Unavailable:
                 await asyncio.sleep(0.2)
