@@ -8,7 +8,7 @@ from world import HOME, World, now, records
 
 from commands import checkpoint, shard
 from commands.checkpoint import encoded_in
-from commands.evicted import PART_CAPACITY, Evicted
+from commands.evicted import PART_CAPACITY, Evicted, Part, probes_of
 from commands.memory import Memory
 from commands.opening import Opening
 from commands.order import AlreadyExists, Unavailable
@@ -282,6 +282,16 @@ def test_the_filter_knows_every_id_and_few_others():
     wrong = sum(f"other-{number}" in evicted for number in range(10_000))
     assert wrong < 300
     assert len(evicted.changed()) == 2
+
+
+def test_of_a_million_ids_the_filter_takes_less_than_one_in_a_hundred_others_for_one():
+    """Who is asked for is asked of every part: one is filled here, and all are as full."""
+    full = Part()
+    for number in range(PART_CAPACITY):
+        full.add(probes_of(f"id-{number}"))
+    asked = 50_000
+    wrong = sum(full.has(probes_of(f"other-{number}")) for number in range(asked))
+    assert wrong / asked * 1_000_000 / PART_CAPACITY < 0.01
 
 
 def test_its_parts_come_back():
