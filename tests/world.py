@@ -10,7 +10,7 @@ from fresh import fresh_name
 
 from commands.cold import Cold
 from commands.context import Secrets
-from commands.order import Answer, Order
+from commands.order import Answer, Desk, Order
 from commands.owners import Shards
 from commands.policy import Policy
 from schemas import ids
@@ -43,7 +43,21 @@ class World:
     clock: Callable[[], datetime] = now
 
     async def owner(self, cold: Cold | None = None, address: str = "") -> Shards:
-        shards = Shards(
+        """Of all shards, which are open."""
+        shards = self._shards(cold, address)
+        await shards.start()
+        self.owned.append(shards)
+        return shards
+
+    async def joined(self) -> Shards:
+        """Owns nothing until it is told what."""
+        shards = self._shards(None, "")
+        await shards.join()
+        self.owned.append(shards)
+        return shards
+
+    def _shards(self, cold: Cold | None, address: str) -> Shards:
+        return Shards(
             client_args={"bootstrap_servers": self.kafka},
             cluster=self.cluster,
             partitions=PARTITIONS,
@@ -55,9 +69,6 @@ class World:
             cold=cold,
             address=address,
         )
-        await shards.start()
-        self.owned.append(shards)
-        return shards
 
     def order(self, kind: str, aggregate_id: str, command: Command, key: str = "k", **more: object) -> Order:
         command_id = ids.command_id(aggregate_id, key)
@@ -76,17 +87,17 @@ class World:
             | more  # type: ignore[arg-type]
         )
 
-    async def settle(self, shards: Shards) -> None:
+    async def settle(self, desk: Desk) -> None:
         tenant = CreateTenant(tenant=self.tenant, name="Acme", mode="test")
-        await shards.submit(self.order("tenant", ids.tenant_id(self.tenant), tenant))
+        await desk.submit(self.order("tenant", ids.tenant_id(self.tenant), tenant))
         outlet = CreateOutlet(outlet="kamppi", name="Kamppi", location=HOME, zone="Europe/Helsinki")
-        await shards.submit(self.order("outlet", ids.outlet_id(self.tenant, "kamppi"), outlet))
+        await desk.submit(self.order("outlet", ids.outlet_id(self.tenant, "kamppi"), outlet))
 
     def task(self, reference: str) -> str:
         return ids.aggregate_id("task", self.tenant, "shop", reference)
 
-    async def create(self, shards: Shards, reference: str, name: str = "Cleo", key: str = "k") -> Answer:
-        return await shards.submit(self.order("task", self.task(reference), delivery(name), key, natural=True))
+    async def create(self, desk: Desk, reference: str, name: str = "Cleo", key: str = "k") -> Answer:
+        return await desk.submit(self.order("task", self.task(reference), delivery(name), key, natural=True))
 
 
 def delivery(name: str = "Cleo", contact: str | None = None) -> CreateTask:

@@ -109,8 +109,8 @@ async def kill(owning: Owning) -> None:
 async def test_a_second_owner_takes_its_half_in_good_order_and_both_serve_all(owner: Owner, world: World):
     first = await owner("first")
     await all_open(first)
-    await world.settle(first.router)  # type: ignore[arg-type]
-    before = [await world.create(first.router, f"order-{n}") for n in range(10)]  # type: ignore[arg-type]
+    await world.settle(first.router)
+    before = [await world.create(first.router, f"order-{n}") for n in range(10)]
     second = await owner("second")
     await shared(first, second)
     for desk in (first.router, second.router):
@@ -148,7 +148,7 @@ async def test_an_owner_that_nobody_asks_learns_that_another_had_its_shards_and_
 async def test_no_command_is_lost_or_doubled_while_shards_change_hands(owner: Owner, world: World):
     first = await owner("first")
     await all_open(first)
-    await world.settle(first.router)  # type: ignore[arg-type]
+    await world.settle(first.router)
     done, answers = asyncio.Event(), {}
 
     async def client(number: int) -> None:
@@ -177,12 +177,12 @@ async def test_no_command_is_lost_or_doubled_while_shards_change_hands(owner: Ow
 async def test_when_an_owner_dies_the_other_takes_all(owner: Owner, world: World):
     first, second = await owner("first"), await owner("second")
     await shared(first, second)
-    await world.settle(first.router)  # type: ignore[arg-type]
-    answers = [await world.create(first.router, f"order-{n}") for n in range(6)]  # type: ignore[arg-type]
+    await world.settle(first.router)
+    answers = [await world.create(first.router, f"order-{n}") for n in range(6)]
     await kill(second)
     await all_open(first)
     for number, answer in enumerate(answers):
-        again = await world.create(first.router, f"order-{number}")  # type: ignore[arg-type]
+        again = await world.create(first.router, f"order-{number}")
         assert (again.repeated, again.position) == (True, answer.position)
 
 
@@ -194,7 +194,7 @@ async def test_two_owners_that_take_the_same_shard_from_each_other_come_to_rest(
     async with asyncio.timeout(10):
         while theirs not in first.shards.shards():  # noqa: ASYNC110 - it fences the other
             await asyncio.sleep(0.02)
-    await world.settle(first.router)  # type: ignore[arg-type]
+    await world.settle(first.router)
     async with asyncio.timeout(30):
         while True:
             await all_open(first, second)
