@@ -3,12 +3,15 @@
     cut()               every connection breaks now; new ones are taken
     refuse()            every connection breaks, and new ones break at once
     delay(seconds)      each piece of data arrives so much later, in both directions
-    hold()              nothing arrives, in either direction; when that is over all of it does, in its order, even what
-                        clients sent that are gone by then
+    hold()              nothing arrives, in either direction or in one; when that is over all of it does, in its order,
+                        even what clients sent that are gone by then
     drop_answers()      requests arrive, answers are thrown away; when that is over these connections break
 
-All but the first last until the fault that is given is healed. Each may be for the connections of one client alone:
-`of` is its name, as `who` tells it by the port it comes from.
+All but the first last until the fault that is given, or every one, is healed. Each may be for the connections of one
+client alone: `of` is its name, as `who` tells it by the port it comes from. With `new=False` a hold is for the connections
+that there are.
+
+Kafka tells its clients where to connect. So that they come through here, the broker advertises the proxy's address.
 """
 
 import asyncio
@@ -32,10 +35,24 @@ type Piece = tuple[float, bytes]
 """When it is due, by the loop's clock; empty where the sender has ended."""
 
 
+type Way = Literal["requests", "answers"]
+
+
 class Fault(NamedTuple):
     kind: Literal["refuse", "delay", "hold", "drop answers"]
     of: str | None
     seconds: float = 0.0
+    way: Way | None = None
+    """None: both."""
+    links: "frozenset[Link] | None" = None
+    """None: those that come, too."""
+
+    def strikes(self, link: "Link", way: Way | None) -> bool:
+        return (
+            self.of in (None, link.of)
+            and (self.way is None or way in (None, self.way))
+            and (self.links is None or link in self.links)
+        )
 
 
 class Link:
@@ -64,6 +81,8 @@ class TcpProxy:
         self._links: set[Link] = set()
         self._faults: list[Fault] = []
         self._changed = asyncio.Event()
+        self.held = self.dropped = 0
+        """Pieces, since the last fault of the kind began."""
 
     @property
     def address(self) -> str:
@@ -95,14 +114,20 @@ class TcpProxy:
     def delay(self, seconds: float, of: str | None = None) -> Fault:
         return self._begin(Fault("delay", of, seconds))
 
-    def hold(self, of: str | None = None) -> Fault:
-        return self._begin(Fault("hold", of))
+    def hold(self, of: str | None = None, way: Way | None = None, *, new: bool = True) -> Fault:
+        self.held = 0
+        return self._begin(Fault("hold", of, way=way, links=None if new else frozenset(self._links)))
 
     def drop_answers(self, of: str | None = None) -> Fault:
+        self.dropped = 0
         return self._begin(Fault("drop answers", of))
 
-    def heal(self, fault: Fault) -> None:
-        self._faults.remove(fault)
+    def heal(self, fault: Fault | None = None) -> None:
+        """None: all of them."""
+        if fault is None:
+            self._faults.clear()
+        else:
+            self._faults.remove(fault)
         for link in self._links:
             if link.torn and not self._suffers(link, "drop answers"):
                 link.abort()
@@ -113,8 +138,8 @@ class TcpProxy:
         self._faults.append(fault)
         return fault
 
-    def _suffers(self, link: Link, kind: str) -> bool:
-        return any(fault.kind == kind and fault.of in (None, link.of) for fault in self._faults)
+    def _suffers(self, link: Link, kind: str, way: Way | None = None) -> bool:
+        return any(fault.kind == kind and fault.strikes(link, way) for fault in self._faults)
 
     def _delay_s(self, link: Link) -> float:
         return max((f.seconds for f in self._faults if f.of in (None, link.of)), default=0.0)
@@ -165,7 +190,9 @@ class TcpProxy:
             due, piece = await waiting.get()
             if (early_s := due - loop.time()) > 0:
                 await asyncio.sleep(early_s)
-            while self._suffers(link, "hold") and not writer.is_closing():
+            way: Way = "answers" if answers else "requests"
+            self.held += self._suffers(link, "hold", way)
+            while self._suffers(link, "hold", way) and not writer.is_closing():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(1.0):
                         await self._changed.wait()
@@ -174,6 +201,7 @@ class TcpProxy:
                 return
             if answers and self._suffers(link, "drop answers"):
                 link.torn = True
+                self.dropped += 1
                 continue
             if writer.is_closing():
                 continue

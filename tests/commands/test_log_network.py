@@ -4,15 +4,15 @@ Owners give up an answer after half a second here; the broker is behind a proxy 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from broker_proxy import TcpProxy
 from fresh import fresh_name
 from log_topic import contents, entry, lone_broker, make_topics, opened, sent_naively
+from tcp_proxy import Fault, TcpProxy
 
 from commands.log import FateUnknown, Fenced, ShardLog
 from infra.kafka import administering
@@ -26,7 +26,7 @@ async def proxied(tmp_path_factory: pytest.TempPathFactory, jars: Path) -> Async
     proxy = TcpProxy()
     advertised = {"advertised_listeners": f"PLAINTEXT://{proxy.address}"}
     async with lone_broker(tmp_path_factory.mktemp("proxied"), jars, **advertised) as broker:
-        await proxy.start(broker.bootstrap)
+        await proxy.start(int(broker.bootstrap.rpartition(":")[2]))
         yield proxy
         await proxy.stop()
 
@@ -74,10 +74,22 @@ async def test_a_missing_answer_taken_for_a_success_writes_nothing(proxy: TcpPro
     await log.close()
 
 
-@pytest.mark.parametrize("fault", ["drop_answers", "hold", "hold_requests", "refuse"])
-async def test_what_was_not_told_is_sent_again_until_it_is_and_stands_once(proxy: TcpProxy, topic: str, fault: str):
+@pytest.mark.parametrize(
+    "begin",
+    [
+        TcpProxy.drop_answers,
+        TcpProxy.refuse,
+        TcpProxy.hold,
+        lambda proxy: proxy.hold(way="answers"),
+        lambda proxy: proxy.hold(way="requests"),
+    ],
+    ids=["answers dropped", "refused", "held", "answers held", "requests held"],
+)
+async def test_what_was_not_told_is_sent_again_until_it_is_and_stands_once(
+    proxy: TcpProxy, topic: str, begin: Callable[[TcpProxy], Fault]
+):
     log = await owner(proxy, topic)
-    getattr(proxy, fault)()
+    begin(proxy)
     appending = asyncio.create_task(log.append({topic: [entry("a"), entry("b")]}))
     await asyncio.sleep(3 * TIMEOUT_MS / 1000)
     assert not appending.done()
@@ -107,11 +119,11 @@ async def cut_often(proxy: TcpProxy) -> None:
 
 async def test_a_late_copy_of_what_was_sent_again_writes_nothing(proxy: TcpProxy, topic: str):
     log = await owner(proxy, topic)
-    proxy.hold_requests(new=False)
+    proxy.hold(way="requests", new=False)
     assert await log.append({topic: [entry("a")]}) == {topic: 1}, "over a new connection"
-    assert proxy.requests_held, "the first one is still under way"
+    assert proxy.held, "the first one is still under way"
     assert await log.append({topic: [entry("b")]}) == {topic: 2}
-    proxy.release()
+    proxy.heal()
     assert await log.append({topic: [entry("c")]}) == {topic: 3}
     assert await contents(proxy.address, topic) == ["barrier", "a", "b", "c"]
     await log.close()
@@ -121,12 +133,13 @@ async def test_a_request_of_the_old_owner_that_arrives_after_the_new_ones_barrie
     proxy: TcpProxy, topic: str
 ):
     old = await owner(proxy, topic)
-    proxy.hold_requests()
+    every = proxy.hold(way="requests")
     zombie = asyncio.create_task(old.append({topic: [entry("zombie")]}))
-    await until(proxy, "requests_held")
-    proxy.hold_requests(new=False)
+    await until(proxy, "held")
+    proxy.hold(way="requests", new=False)
+    proxy.heal(every)
     new = await owner(proxy, topic, "barrier 2")
-    proxy.release()
+    proxy.heal()
     with pytest.raises(Fenced):
         await zombie
     assert await new.append({topic: [entry("mine")]}) == {topic: 2}
@@ -149,7 +162,7 @@ async def test_who_leaves_a_batch_before_its_fate_is_known_writes_no_other(proxy
     log = await owner(proxy, topic)
     proxy.drop_answers()
     appending = asyncio.create_task(log.append({topic: [entry("a")]}))
-    await until(proxy, "answers_dropped")
+    await until(proxy, "dropped")
     appending.cancel()
     await asyncio.gather(appending, return_exceptions=True)
     proxy.heal()
@@ -169,7 +182,7 @@ async def test_what_is_too_large_when_it_is_sent_again_may_stand(proxy: TcpProxy
         await admin.alter_configs([takes(topic, 8 << 20)])  # connects
         proxy.drop_answers()
         appending = asyncio.create_task(log.append({topic: [entry("x" * 5_000)]}))
-        await until(proxy, "answers_dropped")
+        await until(proxy, "dropped")
         with suppress(TimeoutError):
             await asyncio.wait_for(admin.alter_configs([takes(topic, 1_000)]), 2.0)  # its answer is dropped too
     proxy.heal()
@@ -188,7 +201,7 @@ async def test_an_epoch_whose_answer_was_lost_is_asked_for_again(proxy: TcpProxy
     before = log.epoch
     proxy.drop_answers()
     taking = asyncio.create_task(log.take_epoch())
-    await until(proxy, "answers_dropped")
+    await until(proxy, "dropped")
     await asyncio.sleep(2 * TIMEOUT_MS / 1000)
     proxy.heal()
     await taking
@@ -200,9 +213,9 @@ async def test_an_epoch_whose_answer_was_lost_is_asked_for_again(proxy: TcpProxy
 
 async def test_an_owner_whose_broker_reads_nothing_any_more_still_closes(proxy: TcpProxy, topic: str):
     log = await owner(proxy, topic)
-    proxy.hold_requests()
+    proxy.hold(way="requests")
     appending = asyncio.create_task(log.append({topic: [(b"key", b"x" * (7 << 20), [])]}))
-    await until(proxy, "requests_held")
+    await until(proxy, "held")
     async with asyncio.timeout(20):
         await log.close()
     appending.cancel()
