@@ -57,7 +57,7 @@ class Peer:
     async def submit(self, order: Order) -> Answer:
         """Raises Refused by a rule, Misdirected where it does not own the shard, Unavailable."""
         if len(self._waiting) >= QUEUE_LIMIT:
-            raise Unavailable("desk-busy", f"{QUEUE_LIMIT} orders wait to be sent")
+            raise Unavailable("shard-busy", f"{QUEUE_LIMIT} orders wait to be sent")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((order, answer))
         self._wake.set()

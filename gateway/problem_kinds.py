@@ -3,6 +3,7 @@
 import msgspec
 
 AGAIN = "Repeat the same request after `Retry-After` seconds."
+MAY_HAVE = "It may have taken effect: repeat it with the same key after `Retry-After` seconds, and you get its answer."
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -87,13 +88,11 @@ KINDS: dict[str, Kind] = {
     "unavailable": Kind(503, "Nobody can judge now", AGAIN, True),
     "shard-not-open": Kind(503, "The shard is not open", AGAIN, True),
     "shard-busy": Kind(503, "The shard is busy", AGAIN, True),
-    "log-unavailable": Kind(503, "The log does not answer", AGAIN, True),
-    "answer-unknown": Kind(
-        503,
-        "The answer did not come in time",
-        "It may have taken effect: repeat it with the same key, and you get its answer.",
-        True,
-    ),
+    "shards-unreachable": Kind(503, "The shard's owner did not answer", MAY_HAVE, True),
+    "log-unavailable": Kind(503, "The log did not acknowledge in time", MAY_HAVE, True),
+    "directory-lagging": Kind(503, "The directory is not up to date", AGAIN, True),
+    "aggregate-cold": Kind(503, "What was let go cannot be loaded now", AGAIN, True),
+    "answer-unknown": Kind(503, "The answer did not come in time", MAY_HAVE, True),
     "projection-lagging": Kind(
         503, "The read model is behind", "Repeat the request after `Retry-After` seconds.", True
     ),

@@ -201,7 +201,7 @@ async def test_more_orders_than_can_wait_to_be_sent_are_turned_away(silent: str,
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match="3 orders wait") as told:
             await peer.submit(a_task(NOBODYS))
-        assert told.value.code == "desk-busy"
+        assert told.value.code == "shard-busy"
     left = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(each, Unavailable) for each in left), "who still waits is told when it stops"
 

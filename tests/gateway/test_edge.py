@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+from pathlib import Path
 
 import pytest
 import reception
@@ -75,7 +77,7 @@ async def test_an_answer_that_does_not_come_is_unknown_and_may_be_asked_again():
 
 
 async def test_an_unavailability_without_a_page_of_its_own_is_told_as_such(house):
-    house.desk.fails = Unavailable("aggregate-cold", "history is behind")
+    house.desk.fails = Unavailable("of-a-newer-release", "nobody knows")
     answer = await house.caller().post("/v1/acme/tasks", json=delivery(), headers=key("k"))
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
@@ -87,6 +89,14 @@ def rules(cls: type[Refused] = Refused) -> set[str]:
 def test_every_rule_has_its_problem():
     assert commands.aggregates.AGGREGATES
     assert rules() - KINDS.keys() == set()
+
+
+def test_every_way_to_be_unavailable_has_its_problem():
+    root = Path(commands.aggregates.__file__).parents[1]
+    sources = [*root.glob("commands/*.py"), *root.glob("infra/*.py"), *root.glob("gateway/*.py")]
+    codes = {code for source in sources for code in re.findall(r'Unavailable\(\s*"([a-z-]+)"', source.read_text())}
+    assert {"aggregate-cold", "shards-unreachable", "directory-lagging"} <= codes
+    assert codes - KINDS.keys() == set()
 
 
 @pytest.mark.parametrize("code", KINDS)
