@@ -39,9 +39,11 @@ async def listening(shards: Shards, address: str) -> AsyncIterator[None]:
     async with asyncio.timeout(10):
         while not serving.started:  # noqa: ASYNC110 - the server's own
             await asyncio.sleep(0.01)
-    yield
-    serving.should_exit = True
-    await task
+    try:
+        yield
+    finally:
+        serving.should_exit = True
+        await task
 
 
 @asynccontextmanager
@@ -50,16 +52,20 @@ async def routing(*addresses: str) -> AsyncIterator[Router]:
     routing = Router(Announced(), PARTITIONS, KEY, Keyring(KEK))
     for shard, address in enumerate(addresses):
         routing.announced.take(announcement(shard, address))
-    yield routing
-    await routing.stop()
+    try:
+        yield routing
+    finally:
+        await routing.stop()
 
 
 @asynccontextmanager
 async def peer_at(address: str) -> AsyncIterator[Peer]:
     peer = Peer(address, KEY)
     peer.start()
-    yield peer
-    await peer.stop()
+    try:
+        yield peer
+    finally:
+        await peer.stop()
 
 
 @pytest.fixture

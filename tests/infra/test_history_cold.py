@@ -46,11 +46,17 @@ async def postgres_of_its_own(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]
     await server.stop()
 
 
-@pytest.fixture
-async def pool(postgres_of_its_own: EmbeddedPostgres) -> AsyncIterator[Pool]:
-    async with AsyncConnectionPool(postgres_of_its_own.dsn(), min_size=1, max_size=3, timeout=2, open=False) as pool:
+@asynccontextmanager
+async def history_in(dsn: str) -> AsyncIterator[Pool]:
+    async with AsyncConnectionPool(dsn, min_size=1, max_size=3, timeout=2, open=False) as pool:
         async with pool.connection() as connection:
             await migrate(connection, [HISTORY])
+        yield pool
+
+
+@pytest.fixture
+async def pool(postgres: str) -> AsyncIterator[Pool]:
+    async with history_in(postgres) as pool:
         yield pool
 
 
@@ -58,8 +64,10 @@ async def pool(postgres_of_its_own: EmbeddedPostgres) -> AsyncIterator[Pool]:
 async def loading(world: World, pool: Pool) -> AsyncIterator[HistoryCold]:
     cold = HistoryCold({"bootstrap_servers": world.kafka}, pool)
     await cold.start()
-    yield cold
-    await cold.stop()
+    try:
+        yield cold
+    finally:
+        await cold.stop()
 
 
 @asynccontextmanager
@@ -73,8 +81,10 @@ async def projecting(world: World, pool: Pool) -> AsyncIterator[Projector]:
         dead=nowhere,
     )
     await projector.start()
-    yield projector
-    await projector.stop()
+    try:
+        yield projector
+    finally:
+        await projector.stop()
 
 
 @pytest.fixture
@@ -117,25 +127,28 @@ async def test_of_another_tenant_it_is_not_there(world: World, cold: HistoryCold
     assert (await world.create(shards, "order-1")).repeated
 
 
-async def test_with_postgres_stopped_only_cold_commands_fail(
-    world: World, cold: HistoryCold, projector: Projector, postgres_of_its_own: EmbeddedPostgres
-):
-    shards = await let_go(world, cold)
-    await until_caught_up(projector, 30)
-    await postgres_of_its_own.stop()
-    with pytest.raises(Unavailable) as told:
-        await world.create(shards, "order-1")
-    assert told.value.code == "aggregate-cold"
-    assert (await shards.submit(world.order("task", world.task("still live"), CANCEL, "cancel"))).version == 3
-    assert (await world.create(shards, "new")).version == 2
-    await postgres_of_its_own.start()
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                assert (await world.create(shards, "order-1")).repeated
-                break
-            except Unavailable:
-                await asyncio.sleep(0.2)
+async def test_with_postgres_stopped_only_cold_commands_fail(world: World, postgres_of_its_own: EmbeddedPostgres):
+    async with (
+        history_in(postgres_of_its_own.dsn()) as pool,
+        loading(world, pool) as cold,
+        projecting(world, pool) as projector,
+    ):
+        shards = await let_go(world, cold)
+        await until_caught_up(projector, 30)
+        await postgres_of_its_own.stop()
+        with pytest.raises(Unavailable) as told:
+            await world.create(shards, "order-1")
+        assert told.value.code == "aggregate-cold"
+        assert (await shards.submit(world.order("task", world.task("still live"), CANCEL, "cancel"))).version == 3
+        assert (await world.create(shards, "new")).version == 2
+        await postgres_of_its_own.start()
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    assert (await world.create(shards, "order-1")).repeated
+                    break
+                except Unavailable:
+                    await asyncio.sleep(0.2)
 
 
 async def test_a_command_of_another_kind_is_not_answered_from_records_of_another_topic(lone_world: World, pool: Pool):
