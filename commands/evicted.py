@@ -1,8 +1,8 @@
 """Which aggregates were let go: a Bloom filter per shard, so that what never existed costs no question.
 
-Parts of 64 KiB with 26,000 ids each: 20 bits an id and 14 probes, since what is asked is asked of every part (1.6 in a
-thousand false answers at a million ids; with half the bits it would be one in seven). A full part never changes again,
-so a checkpoint writes the last one only. Bloom 1970; the probes are words of one BLAKE2 hash.
+Parts of 64 KiB with 26,000 ids each: 20 bits an id and 14 probes, since what is asked is asked of every part (some 2
+in a thousand false answers at a million ids; with half the bits it would be one in seven). A full part never changes
+again, so a checkpoint writes the last one only. Bloom 1970; the probes are words of one BLAKE2 hash.
 """
 
 from hashlib import blake2b

@@ -64,7 +64,8 @@ class Follower:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._consumer.stop()
+        # While its broker is away aiokafka 0.14 lets a cancellation of its own out of here (consumer/fetcher.py).
+        await asyncio.gather(self._consumer.stop(), return_exceptions=True)
 
     @property
     def behind_s(self) -> float:

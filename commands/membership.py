@@ -82,7 +82,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # it is not 
         self._shards.taken = lambda shard: None
         for task in [*self._rejoins, *([self._polling] if self._polling else [])]:
             task.cancel()
-        await self._consumer.stop()
+        await asyncio.gather(self._consumer.stop(), return_exceptions=True)
         if self._assignor.members > 1:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LEAVE_WITHIN_S):
