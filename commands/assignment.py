@@ -3,16 +3,20 @@
 The group's leader runs it at each rebalance on what every member says of itself (Kafka's consumer protocol, version 0).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
+import structlog
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
 from schemas.topics import SHARDS
 
 PROTOCOL_VERSION = 0
+
+logger = structlog.get_logger()
 
 
 class Pin(msgspec.Struct, frozen=True, array_like=True):
@@ -107,10 +111,13 @@ class ShardAssignor:
 
     def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, Any]:
         claims = {name: msgspec.msgpack.decode(told.user_data, type=Claim) for name, told in members.items()}
+        for owner, count in Counter(claim.owner for claim in claims.values()).items():
+            if count > 1:  # one may be gone, and not missed yet
+                logger.warning("owners of the same name", owner=owner, members=count)
         shards = cluster.partitions_for_topic(SHARDS.name) or ()
-        count = msgspec.msgpack.encode(len(claims))
+        everyone = msgspec.msgpack.encode(len(claims))
         return {
-            member: ConsumerProtocolMemberAssignment(PROTOCOL_VERSION, [(SHARDS.name, mine)], count)
+            member: ConsumerProtocolMemberAssignment(PROTOCOL_VERSION, [(SHARDS.name, mine)], everyone)
             for member, mine in spread(shards, claims).items()
         }
 

@@ -22,7 +22,8 @@ REBALANCE_TIMEOUT_MS = 10_000
 POLL_MS = 500
 REJOIN_AFTER_S = 3.0
 """A shard that was taken from us though the group gave it to us: the group is asked again."""
-LEAVE_WITHIN_S = 10.0
+LEAVE_WITHIN_S = 4.0
+"""For the others to ask for what was ours: they hear of it within a heartbeat."""
 LOOK_EVERY_S = 0.05
 
 logger = structlog.get_logger()

@@ -36,6 +36,8 @@ RELEASED_WITHIN_S = 25.0
 ASKED_WITHIN_S = 5.0
 """A shard that is given to somebody else is served until that one asks for it, but not for longer."""
 
+HANDED_OVER = "it is handed over"
+
 type Asking = Callable[[int], Awaitable[None]]
 """Asks the former owner of a shard to give it up; returns once it has, or where nobody answers."""
 
@@ -227,7 +229,7 @@ class Shards:
             tenure.cancel()
             await asyncio.wait([tenure])
             if partition in self._open:
-                self._close(partition, "it is handed over")
+                self._close(partition, HANDED_OVER)
             if partition in self._wanted:
                 self.taken(partition)
 
@@ -300,7 +302,7 @@ class Shards:
                 finally:
                     await shard.close()
             except Released:
-                self._close(partition, "it is handed over")
+                self._close(partition, HANDED_OVER)
                 return
             except Fenced as fenced:
                 self._close(partition, f"fenced by another owner ({fenced})")
@@ -361,7 +363,8 @@ class Shards:
         return shard
 
     def _close(self, partition: int, why: str) -> None:
-        logger.warning("shard closed", shard=partition, why=why)
+        in_order = why == HANDED_OVER
+        (logger.info if in_order else logger.warning)("shard closed", shard=partition, why=why)
         self._open.pop(partition, None)
         self._closed[partition] = why
 

@@ -6,6 +6,7 @@ from collections import deque
 
 import httpx
 import msgspec
+import structlog
 
 from commands.memory import Account
 from commands.order import Answer, Order, Unavailable
@@ -29,6 +30,8 @@ UNDER_WAY = 4
 QUEUE_LIMIT = 10_000
 CONNECT_WITHIN_S = 1.0
 ANSWER_WITHIN_S = 30.0
+
+logger = structlog.get_logger()
 
 
 class Peer:
@@ -114,9 +117,12 @@ class Peer:
             settle(answer, outcome)
 
     def _unanswered(self, group: list[tuple[Order, asyncio.Future[Answer]]], why: str) -> None:
+        """Where and why is for our log: who asked is told by everybody's door."""
+        logger.info("owner did not answer", address=self._address, orders=len(group), why=why)
         for _, answer in group:
             if not answer.done():
-                answer.set_exception(Unavailable("shards-unreachable", f"the shard's owner did not answer: {why}"))
+                said = "the shard's owner did not answer; the command may have taken effect"
+                answer.set_exception(Unavailable("shards-unreachable", said))
 
     async def _ask(self, asked: list[Order]) -> list[Outcome]:
         told = outcomes.decode(await self._call("/orders", encode([sent(order) for order in asked])))

@@ -179,6 +179,14 @@ def shards_move(
     raise typer.Exit(move_shard(shard, to, data, json))
 
 
+@shards_app.command("unpin")
+def shards_unpin(shard: Annotated[int, typer.Argument(help="Its number")], data: Data = None) -> None:
+    """Let the group say again who is to have a shard that was moved."""
+    from infra.shards import unpin_shard
+
+    unpin_shard(shard, data)
+
+
 @app.command()
 def tail(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's records")] = None,

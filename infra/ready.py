@@ -38,7 +38,7 @@ def welcome(settings: Settings, url: str, demo: bool) -> list[str]:
             "",
             f"Logistics runs on {url} until Ctrl-C; its data stay in {settings.data}",
             f"  API    {url}/docs",
-            "  Token  logistics token --tenant TENANT --role ROLE",
+            f"  Token  .venv/bin/logistics token --data {settings.data} --tenant TENANT --role ROLE",
             f"  Try    curl -s {url}/v1/tenants -H 'Authorization: Bearer {token}' "
             '-H \'Content-Type: application/json\' -d \'{"tenant": "acme", "name": "Acme", "mode": "test"}\'',
             "",

@@ -22,7 +22,8 @@ from infra.secrets import internal_key, secret, server_secrets
 from infra.sending import Sending
 from infra.settings import Settings
 from projections.deadlines import due
-from projections.tables import MIGRATION_LOCK
+from projections.models import MODELS
+from projections.tables import MIGRATION_LOCK, migrate
 from schemas.keyring import Keyring
 from schemas.record import Stored, stored_of
 from schemas.topics import DISPATCH, FLEET, TASK
@@ -68,6 +69,8 @@ async def serve_processes(settings: Settings) -> None:
     async with AsyncConnectionPool[AsyncConnection[Any]](
         settings.postgres.get_secret_value(), min_size=2, max_size=8, open=False
     ) as pool:
+        async with pool.connection() as connection:
+            await migrate(connection, MODELS.values())
         processes = Processes(settings, desk, pool, real_time, keyring=keyring, policy=policy)
         await processes.start()
         try:

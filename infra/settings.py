@@ -151,7 +151,8 @@ def explained(error: object) -> str:
     field = Settings.model_fields.get(name)
     secret = field is not None and is_secret(field.annotation)
     value = "(secret)" if secret else repr(error["input"])
-    return f"{variable}={value}: {error['msg']}. {field.description if field else ''}".strip()
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{variable}={value}: {said}. {field.description if field else ''}".strip()
 
 
 def with_secrets(settings: Settings) -> Settings:

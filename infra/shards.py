@@ -83,24 +83,46 @@ async def listed(settings: Settings) -> Told:
 
 async def moved(settings: Settings, shard: int, owner: str) -> tuple[ShardState, float]:
     """Returns when it is owned there, or after a while. Raises WrongSetting, NotRunning."""
-    if shard not in every(settings):
-        raise WrongSetting(f"there is no shard {shard}: they are 0 to {settings.partitions - 1}")
+    known(settings, shard)
     owners = await members(settings)
     if owner not in owners:
         there = ", ".join(sorted(owners)) or "none"
         raise WrongSetting(f"--to {owner}: there is no such owner; those that are there: {there}")
     began = monotonic()
     async with routed(settings) as router:
-        try:
-            await router.pin(shard, owner)
-        except Unavailable as failed:
-            raise NotRunning(f"shard {shard} cannot be moved now: {failed}") from failed
+        await pinned(router, shard, owner)
         while True:
-            state = await state_of(router, shard, owners)
+            state = await state_of(router, shard, await members(settings))
             took_s = monotonic() - began
             if (state.owner == owner and state.open) or took_s > MOVED_WITHIN_S:
                 return state, took_s
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def unpin_shard(shard: int, data: Path | None) -> None:
+    """Raises WrongSetting, NotRunning."""
+    quiet()
+    asyncio.run(unpinned(with_secrets(reached(load_settings(data=data))), shard))
+    print(f"shard {shard} is pinned to nobody")
+
+
+async def unpinned(settings: Settings, shard: int) -> None:
+    known(settings, shard)
+    async with routed(settings) as router:
+        await pinned(router, shard, "")
+
+
+def known(settings: Settings, shard: int) -> None:
+    """Raises WrongSetting."""
+    if shard not in every(settings):
+        raise WrongSetting(f"there is no shard {shard}: they are 0 to {settings.partitions - 1}")
+
+
+async def pinned(router: Router, shard: int, owner: str) -> None:
+    try:
+        await router.pin(shard, owner)
+    except Unavailable as failed:
+        raise NotRunning(f"shard {shard} cannot be moved now: {failed}") from failed
 
 
 def every(settings: Settings) -> range:
@@ -134,7 +156,7 @@ async def state_of(router: Router, shard: int, assigned: Mapping[str, set[int]])
         since=announced.opened_at if announced else None,
         open=announced is not None and await router.is_open(shard),
         assigned_to=next((owner for owner, shards in assigned.items() if shard in shards), None),
-        pinned_to=pin.owner if pin else None,
+        pinned_to=(pin.owner or None) if pin else None,
     )
 
 

@@ -158,7 +158,7 @@ async def test_a_shard_that_nobody_has_announced_is_not_open():
 
 async def test_an_owner_at_an_address_that_is_none_cannot_be_reached():
     async with routing("nowhere.invalid:1", "nowhere.invalid:1") as routed:
-        with pytest.raises(Unavailable, match=r"nowhere\.invalid") as told:
+        with pytest.raises(Unavailable, match="did not answer") as told:
             await routed.submit(a_task(NOBODYS))
         assert told.value.code == "shards-unreachable"
         assert not await routed.is_open(0)
@@ -168,7 +168,7 @@ async def test_an_owner_at_an_address_that_is_none_cannot_be_reached():
 async def test_an_owner_that_refuses_connections_cannot_be_reached():
     gone = an_address()
     async with routing(gone, gone) as routed:
-        with pytest.raises(Unavailable, match=gone) as told:
+        with pytest.raises(Unavailable, match="did not answer") as told:
             await routed.submit(a_task(NOBODYS))
         assert told.value.code == "shards-unreachable"
         assert not await routed.is_open(0)

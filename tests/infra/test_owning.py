@@ -17,7 +17,7 @@ from commands.router import Router
 from infra.owning import Owning
 from infra.routing import routed
 from infra.settings import Settings, WrongSetting, load_settings
-from infra.shards import listed, moved
+from infra.shards import listed, moved, unpinned
 from schemas.keyring import Keyring
 from schemas.task import CancelTask
 
@@ -216,6 +216,10 @@ async def test_an_operator_moves_a_shard_and_it_stays_there(owner: Owner, world:
     assert {each.shard for each in told.shards if each.open} == set(range(PARTITIONS))
     back, _ = await moved(settings, mine, "first")
     assert (back.owner, back.open) == ("first", True)
+    await unpinned(settings, mine)
+    async with asyncio.timeout(10):
+        while (await listed(settings)).shards[mine].pinned_to is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 async def test_a_shard_is_not_moved_to_nobody(owner: Owner, settings: Settings):
