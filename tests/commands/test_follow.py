@@ -16,7 +16,7 @@ async def test_who_has_heard_nothing_for_too_long_ends(tmp_path: Path, jars: Pat
     """Tombstones may have come and gone: what was forgotten meanwhile would be known here for ever."""
     proxy, taken = TcpProxy(), list[Stored]()
     async with lone_broker(tmp_path, jars, advertised_listeners=f"PLAINTEXT://{proxy.address}") as broker:
-        await proxy.start(broker.bootstrap)
+        await proxy.start(int(broker.bootstrap.rpartition(":")[2]))
         await make_topics(proxy.address, ["followed"])
         log = await opened(proxy.address, "followed")
         follower = Follower({"bootstrap_servers": proxy.address}, ["followed"], taken.append)
