@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from fresh import fresh_name
 
+from commands.connection import KafkaConnection
 from commands.log import Entry, ShardLog
 from infra.embedded.brokers import Brokers
 from infra.embedded.kafka import EmbeddedKafka
@@ -122,7 +123,8 @@ class Writer:
     """Appends numbered commands to a log of its own, a few at a time, and journals what was acknowledged."""
 
     def __init__(self, brokers: ThreeBrokers, topic: str) -> None:
-        self._log = ShardLog({"bootstrap_servers": brokers.kafka}, f"logistics.{topic}", PARTITION, [topic])
+        connection = KafkaConnection({"bootstrap_servers": brokers.kafka}, f"logistics.{topic}", PARTITION, [topic])
+        self._log = ShardLog(connection)
         self._brokers, self._topic = brokers, topic
         self._writing: asyncio.Task[None] | None = None
         self._stopping = False
