@@ -7,6 +7,7 @@ handed over at both stops.
 """
 
 import asyncio
+import gc
 import os
 import time
 from collections import deque
@@ -35,6 +36,7 @@ from commands.policy import Policy
 from infra.clock import real_time
 from infra.kafka import client_args
 from infra.secrets import secret, server_secrets
+from infra.serve import SELDOM
 from infra.settings import Settings
 from schemas import ids
 from schemas.geo import Location
@@ -204,6 +206,8 @@ async def shard(settings: Settings) -> Rows:
             task = ids.aggregate_id("task", TENANT, "shop", str(uuid4()))
             steps = life(RIDER)
             made.append([order_of("task", task, s.command, s.word or "k", s.actor, s.role) for s in steps])
+        gc.freeze()  # and what the roles do: see infra/serve.py
+        gc.set_threshold(*SELDOM)
         return made
 
     ready = lives(LIVES)
