@@ -14,21 +14,23 @@ class Announced:
         self._pins: dict[int, ShardPinned] = {}
         self.barriers = Barriers()
 
-    def take(self, stored: Stored) -> None:
-        """One record of `logistics.shards`, in its partition's order. Raises Unreadable."""
+    def take(self, stored: Stored) -> ShardAnnounced | None:
+        """One record of `logistics.shards`, in its partition's order; what it announces. Raises Unreadable."""
         headers = stored.named()
         self.barriers.take(stored, headers)
         if self.barriers.fenced(stored, headers):
-            return
+            return None
         said = headers.get("ce_type")
         if said in (ANNOUNCED, PINNED):
             match event_of(stored, None):
                 case ShardAnnounced() as owner:
                     self._owners[stored.partition] = owner
+                    return owner
                 case ShardPinned() as pin:
                     self._pins[stored.partition] = pin
                 case _:
                     pass
+        return None
 
     def owner(self, shard: int) -> ShardAnnounced | None:
         """None while nobody has opened it yet."""

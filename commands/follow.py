@@ -24,7 +24,7 @@ class TooFarBehind(RuntimeError):
 class Follower:
     """From the first record on, each record once and in its partition's order; no group, no stored place."""
 
-    def __init__(self, client_args: Mapping[str, Any], topics: Sequence[str], take: Callable[[Stored], None]) -> None:
+    def __init__(self, client_args: Mapping[str, Any], topics: Sequence[str], take: Callable[[Stored], object]) -> None:
         self._consumer = AIOKafkaConsumer(
             **client_args,
             enable_auto_commit=False,

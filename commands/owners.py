@@ -10,7 +10,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from commands.announced import ANNOUNCED, Announced
+from commands.announced import Announced
 from commands.cold import Cold
 from commands.connection import KafkaConnection
 from commands.context import Secrets, UnknownOutlet, UnknownTenant
@@ -31,6 +31,8 @@ from schemas.topics import OWNED, SHARDS
 REOPEN_AFTER_S = 1.0
 LEARN_EVERY_S = 0.01
 NEW_WITHIN_S = 5.0
+LAG_LIMIT_S = 10.0
+"""Decisions by an older directory are not given."""
 RELEASED_WITHIN_S = 25.0
 """It is served until the end of it: only then does its next owner wait."""
 ASKED_WITHIN_S = 5.0
@@ -92,10 +94,8 @@ class Following:
         return self._follower.behind_s
 
     def _take(self, stored: Stored) -> None:
-        if stored.topic == SHARDS.name:
-            self.announced.take(stored)
-            if stored.named().get("ce_type") == ANNOUNCED:
-                self._opened(stored.partition)
+        if stored.topic == SHARDS.name and self.announced.take(stored):
+            self._opened(stored.partition)
         self._learning.take(stored)
 
 
@@ -372,7 +372,3 @@ class Shards:
 async def confirmed(shard: Shard) -> None:
     with suppress(Unavailable):
         await shard.confirm()
-
-
-LAG_LIMIT_S = 10.0
-"""Decisions by an older directory are not given."""

@@ -92,18 +92,11 @@ class Router:
 
     async def pin(self, shard: int, owner: str) -> None:
         """Raises Unavailable."""
-        announced = self.announced.owner(shard)
-        if announced is None or not announced.address:
-            raise Unavailable("shard-not-open", f"nobody has announced to own shard {shard}")
-        await self._peer(announced.address).pin(shard, owner)
+        await self._owner(shard).pin(shard, owner)
 
     async def is_open(self, shard: int) -> bool:
         """Whether its owner says that it serves it, under the epoch that is announced."""
-        owner = self.announced.owner(shard)
-        try:
-            return owner is not None and (await self._owner(shard).serving()).get(shard) == owner.epoch
-        except Unavailable:
-            return False
+        return shard not in await self.not_served()
 
     def closed(self) -> dict[int, str]:
         """The shards that nobody is known to serve, and why."""

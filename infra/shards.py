@@ -76,7 +76,8 @@ async def listed(settings: Settings) -> Told:
     try:
         assigned = await members(settings)
         async with routed(settings) as router:
-            return Told(sorted(set(assigned)), [await state_of(router, shard, assigned) for shard in every(settings)])
+            closed = await router.not_served()
+            return Told(sorted(assigned), [state_of(router, shard, assigned, closed) for shard in every(settings)])
     except (KafkaError, OSError) as failed:
         raise NotRunning(f"Kafka at {settings.kafka} does not answer: {failed}") from failed
 
@@ -92,7 +93,7 @@ async def moved(settings: Settings, shard: int, owner: str) -> tuple[ShardState,
     async with routed(settings) as router:
         await pinned(router, shard, owner)
         while True:
-            state = await state_of(router, shard, await members(settings))
+            state = state_of(router, shard, await members(settings), await router.not_served())
             took_s = monotonic() - began
             if (state.owner == owner and state.open) or took_s > MOVED_WITHIN_S:
                 return state, took_s
@@ -146,7 +147,7 @@ async def members(settings: Settings) -> Mapping[str, set[int]]:
     return found
 
 
-async def state_of(router: Router, shard: int, assigned: Mapping[str, set[int]]) -> ShardState:
+def state_of(router: Router, shard: int, assigned: Mapping[str, set[int]], closed: Mapping[int, str]) -> ShardState:
     announced, pin = router.announced.owner(shard), router.announced.pins().get(shard)
     return ShardState(
         shard=shard,
@@ -154,7 +155,7 @@ async def state_of(router: Router, shard: int, assigned: Mapping[str, set[int]])
         epoch=announced.epoch if announced else None,
         address=announced.address if announced else None,
         since=announced.opened_at if announced else None,
-        open=announced is not None and await router.is_open(shard),
+        open=shard not in closed,
         assigned_to=next((owner for owner, shards in assigned.items() if shard in shards), None),
         pinned_to=(pin.owner or None) if pin else None,
     )

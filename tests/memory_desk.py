@@ -8,19 +8,14 @@ import msgspec
 
 from commands.aggregates import AGGREGATES, Aggregate
 from commands.context import Context, Secrets
-from commands.order import (
-    AlreadyExists,
-    Answer,
-    IdempotencyKeyReused,
-    Order,
-    VersionConflict,
-)
+from commands.judging import reused
+from commands.order import Answer, Order, VersionConflict
 from commands.policy import Policy
 from schemas import catalog
 from schemas.codec import Seal
 from schemas.ids import event_id
 from schemas.keyring import Keyring
-from schemas.message import Event, Refused, SubjectId, UnknownAggregate
+from schemas.message import Event, SubjectId, UnknownAggregate
 from schemas.partition import partition_of
 from schemas.record import Envelope, Stored, source_of
 from schemas.topics import DIRECTORY
@@ -158,9 +153,3 @@ class MemoryDesk:
             return seal(subject, field, plain)
 
         return sealed
-
-
-def reused(order: Order, *, creating: bool) -> Refused:
-    if creating and order.natural:
-        return AlreadyExists(order.aggregate_id)
-    return IdempotencyKeyReused(order.aggregate_id)
