@@ -13,6 +13,7 @@ from schemas.record import Stored, Unreadable, stored_of
 logger = structlog.get_logger()
 
 
+LOOK_EVERY_S = 0.01
 BEHIND_LIMIT_S = 12 * 3600.0
 """Tombstones of compacted topics are kept for a day: who stood still for longer might never hear of one."""
 
@@ -50,10 +51,15 @@ class Follower:
         await self._consumer.seek_to_beginning(*self._places)
         self._taken = {place: await self._consumer.position(place) for place in self._places}
         self._task = asyncio.create_task(self._run())
-        while not await self.caught_up():
+        await self.up_to()
+
+    async def up_to(self, ends: Mapping[TopicPartition, int] | None = None) -> None:
+        """Returns once it has caught up (see there). Raises what its following ended with: it never would."""
+        assert self._task is not None, "start first"
+        while not await self.caught_up(ends):
             if self._task.done():
                 await self._task
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def run(self) -> None:
         """Until it is cancelled. Raises what it cannot go on after: whoever rests on what it knows must end, too."""

@@ -14,7 +14,7 @@ from commands.announced import Announced
 from commands.cold import Cold
 from commands.connection import KafkaConnection
 from commands.context import Secrets, UnknownOutlet, UnknownTenant
-from commands.follow import Follower
+from commands.follow import Follower, TooFarBehind
 from commands.learning import LEARNED_FROM, Learning
 from commands.log import Fenced, ShardLog, TenureLost
 from commands.memory import Account, LogCorrupt
@@ -29,7 +29,6 @@ from schemas.record import Stored, Unreadable
 from schemas.topics import OWNED, SHARDS
 
 REOPEN_AFTER_S = 1.0
-LEARN_EVERY_S = 0.01
 NEW_WITHIN_S = 5.0
 LAG_LIMIT_S = 10.0
 """Decisions by an older directory are not given."""
@@ -75,17 +74,15 @@ class Following:
         await self._follower.run()
 
     async def up_to(self, ends: Mapping[TopicPartition, int]) -> None:
-        while not await self._follower.caught_up(ends):  # noqa: ASYNC110 - the brokers' own
-            await asyncio.sleep(LEARN_EVERY_S)
+        await self._follower.up_to(ends)
 
     async def up_to_now(self) -> None:
         """Returns once everything is known that stands on the log now: what is not known here may have been written by
         another owner just now. Raises Unavailable."""
         try:
             async with asyncio.timeout(NEW_WITHIN_S):
-                while not await self._follower.caught_up():  # noqa: ASYNC110 - the brokers' own
-                    await asyncio.sleep(LEARN_EVERY_S)
-        except (TimeoutError, KafkaError) as failed:
+                await self._follower.up_to()
+        except (TimeoutError, KafkaError, TooFarBehind) as failed:
             raise Unavailable("directory-lagging", f"the directory cannot be read: {failed!r}") from failed
 
     @property

@@ -148,7 +148,7 @@ async def ready(supervisor: Supervisor, url: str) -> None:
     """Until the door says that every part is well. Raises NotReady, GaveUp."""
     never = asyncio.Event()
     keeping = asyncio.create_task(supervisor.watch(never))
-    asking = asyncio.create_task(_asked(url))
+    asking = asyncio.create_task(well(url, READY_WITHIN_S))
     try:
         done, _ = await asyncio.wait([keeping, asking], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -158,9 +158,10 @@ async def ready(supervisor: Supervisor, url: str) -> None:
         asking.cancel()
 
 
-async def _asked(url: str) -> None:
+async def well(url: str, within_s: float) -> None:
+    """Raises NotReady."""
     loop = asyncio.get_running_loop()
-    end, said = loop.time() + READY_WITHIN_S, "it did not answer"
+    end, said = loop.time() + within_s, "it did not answer"
     async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
         while loop.time() < end:
             try:
@@ -172,7 +173,7 @@ async def _asked(url: str) -> None:
                     return
                 said = answer.text
             await asyncio.sleep(0.1)
-    raise NotReady(f"{url}/readyz was not well within {READY_WITHIN_S:.0f} s: {said}")
+    raise NotReady(f"{url}/readyz was not well within {within_s:.0f} s: {said}")
 
 
 def stop_signals() -> asyncio.Event:

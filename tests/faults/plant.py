@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import httpx
 from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection
 from pydantic import SecretStr
@@ -31,6 +30,7 @@ from infra.role_process import RoleProcess
 from infra.settings import Settings, load_settings, with_secrets
 from infra.shards import listed
 from infra.supervisor import WRONG_SETTING, Part
+from infra.up import NotReady, well
 from projections.models import MODELS
 from projections.tables import migrate
 from tests.tcp_proxy import TcpProxy
@@ -294,21 +294,10 @@ def socket_of(port: int) -> str:
 
 
 async def ready(url: str) -> None:
-    said = "it did not answer"
     try:
-        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client, asyncio.timeout(READY_WITHIN_S):
-            while True:
-                try:
-                    answer = await client.get(f"{url}/readyz?verbose")
-                except httpx.TransportError as failed:
-                    said = repr(failed)
-                else:
-                    if answer.is_success:
-                        return
-                    said = answer.text
-                await asyncio.sleep(0.2)
-    except TimeoutError as late:
-        raise NotWell(f"{url} was not well within {READY_WITHIN_S:.0f} s: {said}") from late
+        await well(url, READY_WITHIN_S)
+    except NotReady as late:
+        raise NotWell(str(late)) from late
 
 
 @asynccontextmanager
