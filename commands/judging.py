@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -27,14 +28,12 @@ from schemas.codec import Seal
 from schemas.ids import event_id
 from schemas.keyring import Keyring
 from schemas.message import Event, OutletSlug, Refused, Source, SubjectId, UnknownAggregate
-from schemas.record import Envelope, Headers, chained
+from schemas.record import Envelope, covered
 from schemas.topics import DIRECTORY
 
 COMMAND_LIMIT_BYTES = 1 << 20
 HASH_BYTES = 80
 """The header that is put to the others."""
-HEADER_BYTES = 6
-"""Beside its name and its content."""
 
 type Clock = Callable[[], datetime]
 
@@ -75,9 +74,10 @@ type Outcome = Written | Repeated | Quiet | Refused
 
 
 class Draft:
-    """A group as it will stand: nothing of it is true until the broker has acknowledged it."""
+    """A group as it will stand: nothing of it is true until the broker has acknowledged it. It is decided at `now`."""
 
-    def __init__(self, chain: Mapping[str, bytes]) -> None:
+    def __init__(self, chain: Mapping[str, bytes], now: datetime) -> None:
+        self.now = now
         self.live: dict[str, Live[Any]] = {}
         self.entries: dict[str, list[Entry]] = {}
         self.chain = dict(chain)
@@ -100,7 +100,6 @@ class Judge:
         keyring: Keyring,
         policy: Policy,
         secrets: Secrets,
-        clock: Clock,
     ) -> None:
         self._partition = partition
         self._epoch = epoch
@@ -109,7 +108,6 @@ class Judge:
         self._keyring = keyring
         self._policy = policy
         self._secrets = secrets
-        self._clock = clock
 
     def decide(self, pending: Pending, draft: Draft) -> None:
         try:
@@ -138,7 +136,7 @@ class Judge:
         version = 0 if live is None else live.version
         if order.expected_version is not None and order.expected_version != version:
             raise VersionConflict(order.expected_version, version)
-        now = self._clock() if live is None else max(self._clock(), live.recorded_at)
+        now = draft.now if live is None else max(draft.now, live.recorded_at)
         state = aggregate.initial if live is None else live.state
         events = aggregate.decide(state, order.command, self._context(order, now))
         if not events:
@@ -173,10 +171,11 @@ class Judge:
         batch = draft.entries.setdefault(topic, [])
         chain = draft.chain[topic]
         for key, value, headers in entries:
-            chain = chained(chain, key, value, headers)
+            content = covered(chain, key, value, headers)
+            chain = sha256(content).digest()
             batch.append((key, value, [*headers, ("hash", chain.hex().encode())]))
+            draft.size_bytes += len(content) + HASH_BYTES
         draft.chain[topic] = chain
-        draft.size_bytes += size + len(entries) * (headers_bytes(entries[0][2]) + HASH_BYTES)
         last = len(batch) - 1
         draft.live[order.aggregate_id] = after(order, live, events, now, last)
         if topic == DIRECTORY.name:
@@ -223,8 +222,7 @@ class Judge:
 
         def sealed(subject: SubjectId, field: str, plain: bytes) -> bytes:
             if not self._keyring.knows(self._partition, subject):
-                draft.keys[subject] = self._keyring.new_wrapped_key(subject)
-                self._keyring.draft(self._partition, subject, draft.keys[subject])
+                draft.keys[subject] = self._keyring.draft(self._partition, subject)
             return seal(subject, field, plain)
 
         return sealed
@@ -308,10 +306,6 @@ def placed(given: Given, base_offset: int | None) -> Given:
         return given
     assert base_offset is not None, "what was drafted was written"
     return msgspec.structs.replace(given, offset=base_offset - 1 - given.offset)
-
-
-def headers_bytes(headers: Headers) -> int:
-    return sum(len(name) + len(content) + HEADER_BYTES for name, content in headers)
 
 
 def outlet_of(of: object) -> OutletSlug | None:

@@ -107,7 +107,6 @@ class Shard:
             keyring=keyring,
             policy=policy,
             secrets=secrets,
-            clock=clock,
         )
 
     @property
@@ -353,7 +352,7 @@ class Shard:
 
     async def _serve_group(self) -> None:
         group: list[Pending] = []
-        draft = Draft(self._chain)
+        draft = Draft(self._chain, self._clock())
         try:
             while self._waiting and len(group) < GROUP_LIMIT and draft.size_bytes < GROUP_LIMIT_BYTES:
                 pending = self._waiting.popleft()

@@ -51,16 +51,20 @@ class Keyring:
 
     def apply(self, partition: int, subject: SubjectId, wrapped: bytes | None) -> None:
         """Know this key from now on; None forgets the subject."""
-        self.withdraw(partition, subject)
-        self._ready.pop((partition, subject), None)
+        if self._drafted.pop((partition, subject), None) != wrapped or wrapped is None:
+            self._ready.pop((partition, subject), None)
         if wrapped is None:
             self._wrapped.get(partition, {}).pop(subject, None)
         else:
             self._wrapped.setdefault(partition, {})[subject] = wrapped
 
-    def draft(self, partition: int, subject: SubjectId, wrapped: bytes) -> None:
-        """Seal under this key until the log tells of one, this or another, or it is withdrawn."""
-        self._drafted[partition, subject] = wrapped
+    def draft(self, partition: int, subject: SubjectId) -> bytes:
+        """A fresh key, wrapped as it is to stand on the log. It seals until the log tells of one, this or another, or
+        it is withdrawn."""
+        plain = new_key()
+        wrapped = self._drafted[partition, subject] = self._wrap(subject, plain)
+        self._hold((partition, subject), plain)
+        return wrapped
 
     def withdraw(self, partition: int, subject: SubjectId) -> None:
         """What the log has told meanwhile stays."""
@@ -75,8 +79,10 @@ class Keyring:
 
     def new_wrapped_key(self, subject: SubjectId) -> bytes:
         """A fresh key as it will stand on the log. It is used once `apply` has been told of it."""
+        return self._wrap(subject, new_key())
+
+    def _wrap(self, subject: SubjectId, plain: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        plain = os.urandom(KEY_ID_BYTES) + AESGCM.generate_key(bit_length=256)
         return nonce + self._wrapping.encrypt(nonce, plain, subject.encode())
 
     def sealer(self, partition: int, tenant: str, stream: str) -> Seal:
@@ -107,13 +113,22 @@ class Keyring:
     def _key(self, partition: int, subject: SubjectId) -> DataKey:
         """Raises KeyError for a subject without a key."""
         at = partition, subject
-        if at not in self._ready:
-            wrapped = self._drafted[at] if at in self._drafted else self._wrapped[partition][subject]
-            plain = self._wrapping.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.encode())
-            self._ready[at] = DataKey(plain[:KEY_ID_BYTES], AESGCM(plain[KEY_ID_BYTES:]))
-            if len(self._ready) > MAX_UNWRAPPED:
-                self._ready.popitem(last=False)
-        return self._ready[at]
+        ready = self._ready.get(at)
+        if ready is not None:
+            return ready
+        wrapped = self._drafted[at] if at in self._drafted else self._wrapped[partition][subject]
+        return self._hold(at, self._wrapping.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.encode()))
+
+    def _hold(self, at: tuple[int, SubjectId], plain: bytes) -> DataKey:
+        key = self._ready[at] = DataKey(plain[:KEY_ID_BYTES], AESGCM(plain[KEY_ID_BYTES:]))
+        if len(self._ready) > MAX_UNWRAPPED:
+            self._ready.popitem(last=False)
+        return key
+
+
+def new_key() -> bytes:
+    """Its id, which stands before what it seals, and the key."""
+    return os.urandom(KEY_ID_BYTES) + AESGCM.generate_key(bit_length=256)
 
 
 def bound_to(tenant: str, stream: str, field: str) -> bytes:
