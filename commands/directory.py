@@ -56,21 +56,21 @@ class InvalidShape(Refused):
         self.problem = problem
 
 
-class NotThere(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class NotThere(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     """Before the first event."""
 
 
-class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     mode: TenantMode
     rules: TenantRules
 
 
-class OutletState(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class OutletState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     location: Location
     address: str | None
 
 
-class FenceState(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class FenceState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     shape: Circle | Polygon
     valid_from: datetime
     removed: bool = False

@@ -47,7 +47,7 @@ class Pending(msgspec.Struct):
     """When its aggregate was asked for where those are kept that the owner has let go: so often had it let go some."""
 
 
-class Written(msgspec.Struct, frozen=True):
+class Written(msgspec.Struct, frozen=True, gc=False):
     """The last record of a command, by its place in the topic's batch."""
 
     topic: str
@@ -55,7 +55,7 @@ class Written(msgspec.Struct, frozen=True):
     aggregate_id: str
 
 
-class Repeated(msgspec.Struct, frozen=True):
+class Repeated(msgspec.Struct, frozen=True, gc=False):
     """A command that this group or an earlier one has answered."""
 
     aggregate_id: str
@@ -64,7 +64,7 @@ class Repeated(msgspec.Struct, frozen=True):
     """As it was remembered then: what follows in the group may have it forgotten."""
 
 
-class Quiet(msgspec.Struct, frozen=True):
+class Quiet(msgspec.Struct, frozen=True, gc=False):
     """An accepted command that changes nothing."""
 
     aggregate_id: str

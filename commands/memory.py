@@ -36,7 +36,7 @@ class LogCorrupt(RuntimeError):
     """The log holds what no owner can have written; a shard that meets it does not open."""
 
 
-class Given(msgspec.Struct, frozen=True, array_like=True):
+class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a command was answered: enough to answer its repeat alike."""
 
     request_hash: str
@@ -47,7 +47,7 @@ class Given(msgspec.Struct, frozen=True, array_like=True):
     events: tuple[str, ...]
 
 
-class Live[S](msgspec.Struct, array_like=True):
+class Live[S](msgspec.Struct, array_like=True, gc=False):
     """`state` holds personal data sealed only, as the log does."""
 
     kind: str

@@ -9,7 +9,7 @@ import msgspec
 from schemas.message import Command, Refused, Role, TenantSlug
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A command for one aggregate. `request_hash` tells whether a repeat asks for the same."""
 
     tenant: TenantSlug
@@ -29,7 +29,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Everything in it is on the log. `position` is the place after it; events are named by their types."""
 
     aggregate_id: str

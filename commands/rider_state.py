@@ -16,21 +16,21 @@ type RiderStatus = Literal["invited", "approved", "rejected", "suspended"]
 type DocumentStatus = Literal["submitted", "verified", "rejected"]
 
 
-class DocumentState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class DocumentState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     kind: DocumentKind
     status: DocumentStatus = "submitted"
     valid_from: datetime | None = None
     expires_at: datetime | None = None
 
 
-class Shift(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Shift(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     shift_id: ShiftId
     ends_at: datetime
     location: Personal[Location] | None
     ending: bool = False
 
 
-class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """Held until `hold_until`, then gone unless it is active; the task's stops are the rider's once it is."""
 
     round: int
@@ -42,11 +42,11 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     removed: tuple[StopId, ...] = ()
 
 
-class Unregistered(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class Unregistered(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     pass
 
 
-class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
+class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True, gc=False):
     employment: Employment
     vehicle: VehicleKind
     capacity_g: int

@@ -29,7 +29,7 @@ type TaskState = Literal[
 OVER: frozenset[StopStatus] = frozenset({"completed", "failed", "skipped"})
 
 
-class StopState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class StopState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     stop: Stop
     status: StopStatus = "pending"
     attempts: int = 0
@@ -40,18 +40,18 @@ class StopState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """The parcels have changed hands; what may be missing is the proof."""
 
 
-class ParcelState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class ParcelState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     parcel: Parcel
     party: Party
     status: ParcelStatus = "expected"
     short: bool = False
 
 
-class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     pass
 
 
-class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
+class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True, gc=False):
     outlet: OutletSlug
     stops: Mapping[StopId, StopState]
     parcels: Mapping[ParcelId, ParcelState]

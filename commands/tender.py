@@ -39,18 +39,18 @@ from schemas.tender import (
 )
 
 
-class Offer(msgspec.Struct, frozen=True, array_like=True):
+class Offer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rider_id: RiderId
     expires_at: datetime
     viewed: bool = False
     claimed: bool = False
 
 
-class Unopened(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class Unopened(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     pass
 
 
-class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True):
+class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True, gc=False):
     """`pending` holds the offers that may still win, claimed ones last and in the order of their claims."""
 
     task_id: TaskId
@@ -60,7 +60,7 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True)
     hold_until: datetime | None = None
 
 
-class Over(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class Over(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     how: Literal["awarded", "exhausted", "withdrawn"]
     winner: OfferId | None = None
 

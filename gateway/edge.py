@@ -38,6 +38,7 @@ class Edge:
             sent.status = CLIENT_GONE
         finally:
             log.access(call, sent.status)
+            del scope["call"]  # which holds the scope: collecting such cycles took 40 ms of every second
 
     async def _answer(self, call: Call, sent: "Sent") -> None:
         try:

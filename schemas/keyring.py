@@ -25,7 +25,7 @@ class Tampered(ValueError):
     """A sealed value does not open under its own key: it, or its place, was changed."""
 
 
-class DataKey(msgspec.Struct, frozen=True):
+class DataKey(msgspec.Struct, frozen=True, gc=False):
     key_id: bytes
     cipher: AESGCM
 

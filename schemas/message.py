@@ -42,23 +42,23 @@ Role = Literal["integrator", "dispatcher", "rider", "analyst", "auditor", "opera
 """`system` is our own processes; no token carries it."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A part of a message."""
 
 
-class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A part of a command."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """An order. It may be refused."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A fact. It has happened, and nothing may refuse it."""
 
 
-class Personal[T](msgspec.Struct, frozen=True, omit_defaults=True):
+class Personal[T](msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A person's data: as `value` where they are put in or have been opened, everywhere else as `sealed`.
 
     `field` names the record and the field that they were sealed in, to which the seal is bound. Once the subject's key
@@ -71,7 +71,7 @@ class Personal[T](msgspec.Struct, frozen=True, omit_defaults=True):
     field: str = ""
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class Source(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where an event came from: the part of its envelope that folds may read."""
 
     event_id: str

@@ -47,7 +47,7 @@ GENESIS = bytes(32)
 type Headers = Sequence[tuple[str, bytes]]
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All that a record says besides its event."""
 
     event_id: str
@@ -102,7 +102,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         return headers
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A record with its place in the log. `value` is None for a tombstone."""
 
     topic: str

@@ -107,6 +107,7 @@ def life(rider: str) -> Iterator[Step]:
 
 
 RIDER = ids.aggregate_id("rider", TENANT, "shop", "ann")
+STEPS = len(list(life(RIDER)))
 
 
 # The callers
@@ -255,7 +256,7 @@ async def asked(system: System) -> Rows:
 
     async def caller(number: int, measured: Measured, going: Callable[[], bool], pause_s: float = 0.0) -> None:
         connection = await connected(place.hostname or "", place.port or 0)
-        count, next_s = 0, time.perf_counter() + pause_s * number / HTTP_CONNECTIONS
+        count, next_s = 0, time.perf_counter() + pause_s * STEPS * number / HTTP_CONNECTIONS  # not all create at once
         while going():
             reference, count = f"{uuid4()}-{count}", count + 1
             task = ids.aggregate_id("task", TENANT, "shop", reference)

@@ -1,13 +1,16 @@
 """Around every request: its id, its log line, its metrics, and an answer whatever happens."""
 
 import asyncio
+import gc
 import json
 import re
+import weakref
 from pathlib import Path
 
 import pytest
 import reception
 from reception import House, delivery, key
+from starlette.types import Message
 from structlog.testing import capture_logs
 
 import commands.aggregates
@@ -153,3 +156,30 @@ async def test_a_client_that_has_gone_is_only_logged(house: House):
     with capture_logs() as logs:
         await house.app(scope, gone, sent.append)
     assert (sent, logs[0]["status"]) == ([], 499)
+
+
+class Connection:
+    """As a server holds one: it has the scope, and gives out its own methods."""
+
+    def __init__(self) -> None:
+        self.scope = {"type": "http", "method": "GET", "path": "/livez", "query_string": b"", "headers": []}
+        self.told: list[Message] = []
+
+    async def receive(self) -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(self, message: Message) -> None:
+        self.told.append(message)
+
+
+async def test_a_request_that_is_over_is_let_go_without_a_look_for_cycles(house):
+    connection = Connection()
+    gc.disable()
+    try:
+        await house.app(connection.scope, connection.receive, connection.send)
+        assert connection.told[0]["status"] == 200
+        gone = weakref.ref(connection)
+        del connection
+        assert gone() is None
+    finally:
+        gc.enable()
