@@ -17,7 +17,7 @@ from schemas.message import SubjectId
 KEY_BYTES = 32
 KEY_ID_BYTES = 8
 NONCE_BYTES = 12
-MAX_UNWRAPPED = 20_000
+MAX_UNWRAPPED = 4_096
 """Ciphers kept ready; any other is unwrapped again when it is needed."""
 
 
