@@ -24,8 +24,8 @@ from schemas.message import Event
 from schemas.record import Headers, stamp
 
 EVERY_S = 60.0
-EVERY_RECORDS = 20_000
-"""A successor folds 25,000 records of the tail in a second."""
+EVERY_RECORDS = 10_000
+"""A successor folds 10,000 to 15,000 records of the tail in a second."""
 SLICE = 250
 SLICE_BYTES = 512 << 10
 EVICTED_AT_ONCE = 2_000
