@@ -278,7 +278,8 @@ def tracking_code(context: Context) -> str:
     for _ in range(6):
         number, letter = divmod(number, len(CODE_ALPHABET))
         letters.append(CODE_ALPHABET[letter])
-    return f"CV-{context.now:%Y%m%d}-{''.join(letters)}"
+    day = context.now.date().isoformat().replace("-", "")
+    return f"CV-{day}-{''.join(letters)}"
 
 
 def tracking_token(context: Context) -> str:

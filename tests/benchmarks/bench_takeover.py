@@ -36,7 +36,11 @@ class Owner:
     """`logistics serve shards` as a process that can be killed."""
 
     def __init__(self, name: str, settings: Settings) -> None:
-        env = environment(settings) | {"LOGISTICS_OWNER": name, "LOGISTICS_PARTITIONS": "1"}
+        env = environment(settings) | {
+            "LOGISTICS_OWNER": name,
+            "LOGISTICS_PARTITIONS": "1",
+            "LOGISTICS_LOG_LEVEL": "info",
+        }
         command = [sys.executable, "-m", "infra.cli", "serve", "shards"]
         self.log = settings.data / "logs" / f"{name}.log"
         self.child = Child(command, self.log, env=env)
