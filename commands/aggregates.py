@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from commands import directory, rider, task, tender
+from commands import directory, incident, rider, task, tender
 from commands.directory import NotThere
+from commands.incident_state import Incident, Unreported
 from commands.rider_state import Rider, Unregistered
 from commands.task_state import Task, Uncreated, is_over
 from schemas.catalog import members_of
@@ -21,11 +22,12 @@ from schemas.directory import (
     TenantCommand,
     TenantEvent,
 )
+from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
 from schemas.rider import RegisterRider, RiderCommand, RiderEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
 from schemas.tender import OpenTender, TenderCommand, TenderEvent
-from schemas.topics import DIRECTORY, DISPATCH, FLEET, TASK
+from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,15 @@ AGGREGATES: dict[str, Aggregate] = {
             (tender.Tender, tender.Unopened()),
             tender.is_over,
             (tender.decide, tender.evolve),
+        ),
+        aggregate(
+            "incident",
+            INCIDENT.name,
+            ReportIncident,
+            (IncidentCommand, IncidentEvent),
+            (Incident, Unreported()),
+            never,
+            (incident.decide, incident.evolve),
         ),
         aggregate(
             "tenant",

@@ -11,6 +11,7 @@ from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
 from schemas.message import OutletSlug, Personal, Refused, Role, TenantSlug
+from schemas.registries import INCIDENT_KINDS, IncidentKind
 
 
 class UnknownTenant(Refused):
@@ -29,6 +30,15 @@ class UnknownOutlet(Refused):
         self.outlet = outlet
 
 
+class UnknownIncidentKind(Refused):
+    rule = "unknown-incident-kind"
+
+    def __init__(self, code: str, known: list[str]) -> None:
+        super().__init__(f"there is no incident kind {code}: {', '.join(known)}")
+        self.code = code
+        self.known = known
+
+
 class OutletPolicy(msgspec.Struct, frozen=True):
     location: Location
     zone: str
@@ -42,6 +52,12 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     rules: TenantRules
     outlets: Mapping[OutletSlug, OutletPolicy]
     version: int
+
+    def incident_kind(self, code: str) -> IncidentKind:
+        kinds = {kind.code: kind for kind in INCIDENT_KINDS}
+        if code not in kinds:
+            raise UnknownIncidentKind(code, sorted(kinds))
+        return kinds[code]
 
     def outlet(self, slug: str) -> OutletPolicy:
         known = self.outlets.get(OutletSlug(slug))

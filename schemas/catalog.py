@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 import fastavro
 import msgspec
 
-from schemas import control, directory, fixes, rider, signals, task, tender
+from schemas import control, directory, fixes, incident, rider, signals, task, tender
 from schemas.codec import Compiler, Read, Seal, Sealing, Unseal, Write, plain
 from schemas.message import Event, SubjectId
-from schemas.topics import DIRECTORY, DISPATCH, FIXES, FLEET, SIGNALS, TASK
+from schemas.topics import DIRECTORY, DISPATCH, FIXES, FLEET, INCIDENT, SIGNALS, TASK
 
 AVRO = Path(__file__).parent / "avro"
 MAGIC = b"\x00"
@@ -64,6 +64,7 @@ TYPES: dict[str, MessageType] = {
         (task.TaskEvent, TASK.name, "public"),
         (rider.RiderEvent, FLEET.name, "public"),
         (tender.TenderEvent, DISPATCH.name, "public"),
+        (incident.IncidentEvent, INCIDENT.name, "public"),
         (directory.DirectoryEvent, DIRECTORY.name, "public"),
         (fixes.FixFrame, FIXES.name, "public"),
         (signals.Signal, SIGNALS.name, "public"),

@@ -45,6 +45,11 @@ def rider_subject(rider: RiderId) -> SubjectId:
     return SubjectId(rider)
 
 
+def incident_subject(incident: str) -> SubjectId:
+    """What people write of an incident is sealed under the incident's own id."""
+    return SubjectId(incident)
+
+
 def tenant_id(tenant: str) -> str:
     return derived("tenant", tenant, "", tenant)
 

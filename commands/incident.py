@@ -1,0 +1,344 @@
+"""Incident: reported, assigned, resolved and perhaps reopened, and in the end sealed."""
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from commands.context import Context
+from commands.incident_state import UNDER_WAY, UNSEALED, Incident, IncidentStatus, ReportedIncident, Unreported
+from schemas.ids import incident_subject
+from schemas.incident import (
+    HIGHEST_LEVEL,
+    MAX_ACTIONS,
+    MAX_ADDENDA,
+    MAX_COMMENTS,
+    MAX_EVIDENCE,
+    MAX_LINKS,
+    AddendumFiled,
+    AssignIncident,
+    AttachEvidence,
+    ChangeIncidentSeverity,
+    CommentIncident,
+    EscalateIncident,
+    EscalateUnattended,
+    EvidenceAttached,
+    FileAddendum,
+    IncidentActionRefused,
+    IncidentActionTaken,
+    IncidentAssigned,
+    IncidentCommand,
+    IncidentCommented,
+    IncidentEscalated,
+    IncidentEvent,
+    IncidentLink,
+    IncidentLinked,
+    IncidentReopened,
+    IncidentReported,
+    IncidentResolved,
+    IncidentSealed,
+    IncidentSeverityChanged,
+    IncidentUnlinked,
+    LinkIncident,
+    NewEvidence,
+    NoteActionRefused,
+    ReopenIncident,
+    ReportIncident,
+    ResolveIncident,
+    SealIncident,
+    TakeIncidentAction,
+    UnlinkIncident,
+)
+from schemas.message import NotInThisState, Personal, Refused
+from schemas.registries import IncidentAction
+
+
+class IncidentFull(Refused):
+    rule = "incident-full"
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"an incident has at most {limit} {what}")
+        self.what = what
+        self.limit = limit
+
+
+class ActionsOutstanding(Refused):
+    rule = "actions-outstanding"
+
+    def __init__(self, actions: list[IncidentAction]) -> None:
+        super().__init__(f"its kind asks for {', '.join(actions)}: take them, or waive them")
+        self.actions = actions
+
+
+class HighestLevel(Refused):
+    rule = "highest-level"
+
+    def __init__(self, level: int) -> None:
+        super().__init__(f"it is at level {level} already, and nobody is above that")
+        self.level = level
+
+
+class InTheFuture(Refused):
+    rule = "in-the-future"
+
+    def __init__(self, what: str, at: datetime, now: datetime) -> None:
+        super().__init__(f"{what} {at.isoformat()} lies in the future: it is {now.isoformat()}")
+        self.what = what
+        self.at = at
+
+
+class TimelineMissing(Refused):
+    rule = "timeline-missing"
+
+    def __init__(self) -> None:
+        super().__init__("an incident is sealed with its timeline, which the door fills in")
+
+
+class UnknownLink(Refused):
+    rule = "unknown-link"
+
+    def __init__(self, link: IncidentLink) -> None:
+        super().__init__(f"the incident is not linked to {link.kind} {link.id}")
+        self.kind = link.kind
+        self.id = link.id
+
+
+def decide(incident: Incident, command: IncidentCommand, context: Context) -> list[IncidentEvent]:
+    match command:
+        case ReportIncident():
+            return report(incident, command, context)
+        case AssignIncident():
+            return assign(within(incident, UNDER_WAY), command)
+        case CommentIncident():
+            return comment(within(incident, UNSEALED), command, context)
+        case AttachEvidence():
+            return attached(within(incident, UNSEALED), [command.evidence], context)
+        case LinkIncident():
+            return link(within(incident, UNSEALED), command)
+        case UnlinkIncident():
+            return unlink(within(incident, UNSEALED), command)
+        case ChangeIncidentSeverity():
+            return change_severity(within(incident, UNDER_WAY), command)
+        case TakeIncidentAction():
+            return take_action(within(incident, UNSEALED), command, context)
+        case NoteActionRefused():
+            return note_refused(within(incident, UNSEALED), command)
+        case EscalateIncident():
+            return escalate(within(incident, UNDER_WAY), command.reason_code, context.now)
+        case EscalateUnattended():
+            return escalate_unattended(reported(incident), command, context.now)
+        case ResolveIncident():
+            return resolve(within(incident, UNDER_WAY - {"reported"}), command, context)
+        case ReopenIncident():
+            return reopen(within(incident, frozenset({"resolved"})), command, context)
+        case SealIncident():
+            return seal(within(incident, frozenset({"resolved", "sealed"})), command)
+        case FileAddendum():
+            return file_addendum(within(incident, frozenset({"sealed"})), command, context)
+        case _:
+            assert_never(command)
+
+
+def report(incident: Incident, command: ReportIncident, context: Context) -> list[IncidentEvent]:
+    if not isinstance(incident, Unreported):
+        raise NotInThisState(needed="new", actual=incident.status)
+    kind = context.policy.incident_kind(command.kind)
+    occurred_at = command.occurred_at or context.now
+    if occurred_at > context.now:
+        raise InTheFuture("occurred_at", occurred_at, context.now)
+    subject = incident_subject(context.aggregate_id)
+    made = IncidentReported(
+        kind=kind.code,
+        severity=command.severity or kind.severity,
+        description=Personal(subject, command.description),
+        occurred_at=occurred_at,
+        location=Personal(subject, command.location) if command.location else None,
+        links=once_each(command.links),
+        actions=list(kind.actions),
+        escalate_after_seconds=kind.escalate_after_seconds,
+        escalate_at=after(context.now, kind.escalate_after_seconds),
+        external_reference=command.external_reference,
+        source=command.source or context.actor,
+        metadata=command.metadata,
+    )
+    return [made, *attached(reported(evolve(incident, made)), command.evidence, context)]
+
+
+def assign(incident: ReportedIncident, command: AssignIncident) -> list[IncidentEvent]:
+    if incident.status == "assigned" and incident.assignee == command.assignee:
+        return []
+    return [IncidentAssigned(assignee=command.assignee)]
+
+
+def comment(incident: ReportedIncident, command: CommentIncident, context: Context) -> list[IncidentEvent]:
+    room_for(1, incident.comments, MAX_COMMENTS, "comments")
+    return [IncidentCommented(comment=sealed_words(command.comment, context))]
+
+
+def attached(incident: ReportedIncident, evidence: list[NewEvidence], context: Context) -> list[IncidentEvent]:
+    """Each artefact once, whoever attaches it again."""
+    new = {each.sha256: each for each in evidence if each.sha256 not in incident.evidence}
+    room_for(len(new), len(incident.evidence), MAX_EVIDENCE, "pieces of evidence")
+    return [EvidenceAttached(sha256=e.sha256, kind=e.kind, note=note(e.note, context)) for e in new.values()]
+
+
+def link(incident: ReportedIncident, command: LinkIncident) -> list[IncidentEvent]:
+    if command.link in incident.links:
+        return []
+    room_for(1, len(incident.links), MAX_LINKS, "links")
+    return [IncidentLinked(link=command.link, actions=list(incident.asked))]
+
+
+def unlink(incident: ReportedIncident, command: UnlinkIncident) -> list[IncidentEvent]:
+    if command.link not in incident.links:
+        raise UnknownLink(command.link)
+    return [IncidentUnlinked(link=command.link, reason_code=command.reason_code)]
+
+
+def change_severity(incident: ReportedIncident, command: ChangeIncidentSeverity) -> list[IncidentEvent]:
+    if command.severity == incident.severity:
+        return []
+    return [IncidentSeverityChanged(severity=command.severity, reason_code=command.reason_code)]
+
+
+def take_action(incident: ReportedIncident, command: TakeIncidentAction, context: Context) -> list[IncidentEvent]:
+    room_for(1, incident.actions, MAX_ACTIONS, "actions")
+    return [IncidentActionTaken(action=command.action, link=command.link, note=note(command.note, context))]
+
+
+def note_refused(incident: ReportedIncident, command: NoteActionRefused) -> list[IncidentEvent]:
+    room_for(1, incident.actions, MAX_ACTIONS, "actions")
+    return [IncidentActionRefused(action=command.action, link=command.link, rule=command.rule)]
+
+
+def escalate(incident: ReportedIncident, reason_code: str, now: datetime) -> list[IncidentEvent]:
+    """The clock runs on while nobody has taken it."""
+    if incident.level >= HIGHEST_LEVEL:
+        raise HighestLevel(incident.level)
+    level = incident.level + 1
+    waits = incident.status != "assigned" and level < HIGHEST_LEVEL
+    again_at = after(now, incident.escalate_after_seconds) if waits else None
+    return [IncidentEscalated(level=level, reason_code=reason_code, escalate_at=again_at)]
+
+
+def escalate_unattended(incident: ReportedIncident, command: EscalateUnattended, now: datetime) -> list[IncidentEvent]:
+    if incident.escalate_at is None or now < incident.escalate_at or command.level != incident.level + 1:
+        return []
+    return escalate(incident, "unattended", now)
+
+
+def resolve(incident: ReportedIncident, command: ResolveIncident, context: Context) -> list[IncidentEvent]:
+    left = [action for action in incident.outstanding if action not in command.waived]
+    if left:
+        raise ActionsOutstanding(left)
+    waived = [action for action in incident.outstanding if action in command.waived]
+    resolved = IncidentResolved(
+        resolution_code=command.resolution_code, note=note(command.note, context), waived=waived
+    )
+    return [resolved]
+
+
+def reopen(incident: ReportedIncident, command: ReopenIncident, context: Context) -> list[IncidentEvent]:
+    reopened = IncidentReopened(
+        reason_code=command.reason_code,
+        note=note(command.note, context),
+        escalate_at=after(context.now, incident.escalate_after_seconds) if incident.level < HIGHEST_LEVEL else None,
+    )
+    return [reopened]
+
+
+def seal(incident: ReportedIncident, command: SealIncident) -> list[IncidentEvent]:
+    if incident.status == "sealed":
+        return []
+    if command.timeline is None:
+        raise TimelineMissing
+    return [IncidentSealed(timeline=command.timeline)]
+
+
+def file_addendum(incident: ReportedIncident, command: FileAddendum, context: Context) -> list[IncidentEvent]:
+    room_for(1, incident.addenda, MAX_ADDENDA, "addenda")
+    filed = AddendumFiled(text=sealed_words(command.text, context))
+    return [filed, *attached(incident, command.evidence, context)]
+
+
+def reported(incident: Incident) -> ReportedIncident:
+    if isinstance(incident, Unreported):
+        raise NotInThisState(needed="reported", actual="new")
+    return incident
+
+
+def within(incident: Incident, statuses: frozenset[IncidentStatus]) -> ReportedIncident:
+    known = reported(incident)
+    if known.status not in statuses:
+        raise NotInThisState(needed=" or ".join(sorted(statuses)), actual=known.status)
+    return known
+
+
+def room_for(more: int, standing: int, limit: int, what: str) -> None:
+    if more and standing + more > limit:
+        raise IncidentFull(what, limit)
+
+
+def once_each(links: list[IncidentLink]) -> list[IncidentLink]:
+    return [link for place, link in enumerate(links) if link not in links[:place]]
+
+
+def after(now: datetime, seconds: int | None) -> datetime | None:
+    return None if seconds is None else now + timedelta(seconds=seconds)
+
+
+def sealed_words(words: str, context: Context) -> Personal[str]:
+    """People write names: what they write belongs to the incident's own subject."""
+    return Personal(incident_subject(context.aggregate_id), words)
+
+
+def note(words: str | None, context: Context) -> Personal[str] | None:
+    return None if words is None else sealed_words(words, context)
+
+
+def evolve(incident: Incident, event: IncidentEvent) -> Incident:
+    if isinstance(event, IncidentReported):
+        return born(event)
+    incident = reported(incident)
+    match event:
+        case IncidentAssigned():
+            return replace(incident, status="assigned", assignee=event.assignee, escalate_at=None)
+        case IncidentCommented():
+            return replace(incident, comments=incident.comments + 1)
+        case EvidenceAttached():
+            return replace(incident, evidence=(*incident.evidence, event.sha256))
+        case IncidentLinked():
+            return replace(incident, links=(*incident.links, event.link))
+        case IncidentUnlinked():
+            return replace(incident, links=tuple(link for link in incident.links if link != event.link))
+        case IncidentSeverityChanged():
+            return replace(incident, severity=event.severity)
+        case IncidentActionTaken():
+            outstanding = tuple(action for action in incident.outstanding if action != event.action)
+            return replace(incident, outstanding=outstanding, actions=incident.actions + 1)
+        case IncidentActionRefused():
+            return replace(incident, actions=incident.actions + 1)
+        case IncidentEscalated():
+            return replace(incident, level=event.level, escalate_at=event.escalate_at)
+        case IncidentResolved():
+            return replace(incident, status="resolved", outstanding=(), escalate_at=None)
+        case IncidentReopened():
+            return replace(incident, status="reopened", escalate_at=event.escalate_at)
+        case IncidentSealed():
+            return replace(incident, status="sealed")
+        case AddendumFiled():
+            return replace(incident, addenda=incident.addenda + 1)
+        case _:
+            assert_never(event)
+
+
+def born(event: IncidentReported) -> ReportedIncident:
+    return ReportedIncident(
+        status="reported",
+        severity=event.severity,
+        links=tuple(event.links),
+        asked=tuple(event.actions),
+        outstanding=tuple(event.actions),
+        escalate_after_seconds=event.escalate_after_seconds,
+        escalate_at=event.escalate_at,
+    )

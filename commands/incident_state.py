@@ -1,0 +1,43 @@
+"""What an incident is, folded from its events: how far it is, what is to be done, and whether it waits for somebody."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from schemas.incident import IncidentLink
+from schemas.registries import IncidentAction, Severity
+
+type IncidentStatus = Literal["reported", "assigned", "resolved", "reopened", "sealed"]
+
+UNDER_WAY: frozenset[IncidentStatus] = frozenset({"reported", "assigned", "reopened"})
+UNSEALED: frozenset[IncidentStatus] = UNDER_WAY | {"resolved"}
+
+
+class Unreported(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
+    pass
+
+
+class ReportedIncident(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True, gc=False):
+    status: IncidentStatus
+    severity: Severity
+    links: tuple[IncidentLink, ...]
+    asked: tuple[IncidentAction, ...]
+    """What its kind asks for."""
+    outstanding: tuple[IncidentAction, ...]
+    """Of these, what nobody has done yet."""
+    escalate_after_seconds: int | None
+    escalate_at: datetime | None
+    assignee: str | None = None
+    level: int = 0
+    evidence: tuple[str, ...] = ()
+    comments: int = 0
+    actions: int = 0
+    addenda: int = 0
+
+
+type Incident = Unreported | ReportedIncident
+
+
+def status_of(incident: Incident) -> str:
+    return "new" if isinstance(incident, Unreported) else incident.status

@@ -1,0 +1,247 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from story import KAMPPI, NOON, Story, minutes, nothing_yet
+
+from commands.context import UnknownIncidentKind
+from commands.incident import (
+    ActionsOutstanding,
+    HighestLevel,
+    IncidentFull,
+    InTheFuture,
+    TimelineMissing,
+    UnknownLink,
+)
+from schemas import incident as words
+from schemas.incident import (
+    AssignIncident,
+    AttachEvidence,
+    ChangeIncidentSeverity,
+    CommentIncident,
+    EscalateIncident,
+    EscalateUnattended,
+    FileAddendum,
+    IncidentLink,
+    IncidentReported,
+    LinkIncident,
+    NewEvidence,
+    NoteActionRefused,
+    ReopenIncident,
+    ReportIncident,
+    ResolveIncident,
+    SealedTimeline,
+    SealIncident,
+    TakeIncidentAction,
+    UnlinkIncident,
+)
+from schemas.message import NotInThisState
+
+ANN = IncidentLink(kind="rider", id="ann")
+PARCELS = IncidentLink(kind="task", id="task-1")
+PHOTO = NewEvidence(sha256="ab" * 32)
+TIMELINE = SealedTimeline(merkle_root="cd" * 32, records=3, since=NOON, up_to="token")
+
+
+def accident(**more: Any) -> ReportIncident:
+    return ReportIncident(kind="accident", description="Ann was hit by a tram", **more)
+
+
+def reported(**more: Any) -> Story:
+    return nothing_yet("incident").when(accident(**more)).happened()
+
+
+def loss() -> Story:
+    """A kind that does not escalate."""
+    return nothing_yet("incident").when(ReportIncident(kind="loss", description="A box is gone")).happened()
+
+
+def assigned() -> Story:
+    return reported().when(AssignIncident(assignee="dora")).happened()
+
+
+def resolved() -> Story:
+    waived: Any = ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
+    return assigned().when(ResolveIncident(resolution_code="rider_is_well", waived=waived)).happened()
+
+
+def sealed() -> Story:
+    return resolved().when(SealIncident(timeline=TIMELINE)).happened()
+
+
+# Reported
+
+
+def test_a_report_takes_severity_actions_and_its_clock_from_the_kind():
+    [event] = nothing_yet("incident").when(accident(location=KAMPPI, links=[ANN])).decided()
+    assert isinstance(event, IncidentReported)
+    assert (event.severity, event.escalate_at) == ("high", minutes(10))
+    assert event.actions == ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
+    assert event.occurred_at == NOON
+    assert event.description.subject == event.location.subject == "a-1", "it is the incident's own"
+
+
+def test_the_reporter_may_know_better_how_severe_it_is_and_when_it_was():
+    [event] = nothing_yet("incident").when(accident(severity="critical", occurred_at=minutes(-30))).decided()
+    assert (event.severity, event.occurred_at) == ("critical", minutes(-30))
+    nothing_yet("incident").when(accident(occurred_at=minutes(1))).refuses(InTheFuture)
+
+
+def test_a_kind_that_the_registry_does_not_have_is_refused_by_name():
+    refused = nothing_yet("incident").when(ReportIncident(kind="meteor", description="!")).refuses(UnknownIncidentKind)
+    assert "accident" in refused.known
+
+
+def test_what_a_report_names_twice_stands_once():
+    told = nothing_yet("incident").when(accident(links=[ANN, PARCELS, ANN], evidence=[PHOTO, PHOTO]))
+    report, *evidence = told.decided()
+    assert report.links == [ANN, PARCELS]
+    assert [type(each).__name__ for each in evidence] == ["EvidenceAttached"]
+
+
+def test_an_incident_is_reported_once():
+    reported().when(accident()).refuses(NotInThisState)
+    nothing_yet("incident").when(AssignIncident(assignee="dora")).refuses(NotInThisState)
+
+
+# Attended to
+
+
+def test_whoever_is_assigned_stops_the_clock_and_may_be_followed_by_another():
+    assigned().at(minutes(60)).when(EscalateUnattended(level=1)).tells()
+    assigned().when(AssignIncident(assignee="dora")).tells()
+    assigned().when(AssignIncident(assignee="dirk")).tells("IncidentAssigned")
+    resolved().when(AssignIncident(assignee="dirk")).refuses(NotInThisState)
+
+
+def test_comments_links_and_evidence_gather_until_it_is_sealed():
+    for command, event in (
+        (CommentIncident(comment="The tram's driver has called"), "IncidentCommented"),
+        (LinkIncident(link=PARCELS), "IncidentLinked"),
+        (AttachEvidence(evidence=PHOTO), "EvidenceAttached"),
+    ):
+        for story in (reported(), assigned(), resolved()):
+            story.when(command).tells(event)
+        sealed().when(command).refuses(NotInThisState)
+
+
+def test_a_link_says_what_the_kind_asks_for_so_that_it_can_be_done_to_the_new_one_too():
+    [event] = reported().when(LinkIncident(link=ANN)).decided()
+    assert event.actions == ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
+
+
+def test_the_same_link_and_the_same_artefact_again_are_nothing_new():
+    linked = reported().when(LinkIncident(link=ANN)).happened()
+    linked.when(LinkIncident(link=ANN)).tells()
+    linked.when(UnlinkIncident(link=ANN, reason_code="wrong_rider")).happened().when(
+        UnlinkIncident(link=ANN, reason_code="wrong_rider")
+    ).refuses(UnknownLink)
+    shown = reported().when(AttachEvidence(evidence=PHOTO)).happened()
+    shown.when(AttachEvidence(evidence=PHOTO)).tells()
+
+
+def test_severity_changes_with_a_reason():
+    reported().when(ChangeIncidentSeverity(severity="low", reason_code="a_scratch")).tells("IncidentSeverityChanged")
+    reported().when(ChangeIncidentSeverity(severity="high", reason_code="so_it_was")).tells()
+
+
+# Escalated
+
+
+def test_nobody_takes_it_so_it_escalates_level_by_level_to_the_highest():
+    story = reported()
+    for level, at in ((1, minutes(10)), (2, minutes(20)), (3, minutes(30))):
+        story.at(at - timedelta(seconds=1)).when(EscalateUnattended(level=level)).tells()
+        [event] = story.at(at).when(EscalateUnattended(level=level)).decided()
+        assert (event.level, event.reason_code) == (level, "unattended")
+        story.take([event])
+    assert event.escalate_at is None, "nobody is above that"
+    story.at(minutes(60)).when(EscalateUnattended(level=4)).tells()
+
+
+def test_a_deadline_that_fires_late_or_twice_changes_nothing():
+    story = reported().at(minutes(11)).when(EscalateUnattended(level=1)).happened()
+    story.at(minutes(12)).when(EscalateUnattended(level=1)).tells()
+    loss().at(minutes(600)).when(EscalateUnattended(level=1)).tells()
+    nothing_yet("incident").when(EscalateUnattended(level=1)).refuses(NotInThisState)
+
+
+def test_a_dispatcher_escalates_what_is_assigned_and_no_clock_runs():
+    story = assigned()
+    for level in (1, 2, 3):
+        [event] = story.when(EscalateIncident(reason_code="press_is_here")).decided()
+        assert (event.level, event.escalate_at) == (level, None)
+        story.take([event])
+    story.when(EscalateIncident(reason_code="press_is_here")).refuses(HighestLevel)
+
+
+# Acted upon, resolved, reopened
+
+
+def test_it_is_resolved_when_what_its_kind_asks_for_is_done_or_waived():
+    story = assigned()
+    resolve = ResolveIncident(resolution_code="rider_is_well")
+    refused = story.when(resolve).refuses(ActionsOutstanding)
+    assert refused.actions == ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
+    for action in ("suspend_rider", "hand_over_tasks"):
+        story = story.when(TakeIncidentAction(action=action, link=ANN)).happened()  # type: ignore[arg-type]
+    story.when(resolve).refuses(ActionsOutstanding)
+    waived = ResolveIncident(resolution_code="rider_is_well", waived=["ground_vehicle", "suspend_rider"])
+    [event] = story.when(waived).decided()
+    assert event.waived == ["ground_vehicle"], "what was done needs no waiver"
+
+
+def test_an_action_that_a_rule_refused_is_still_outstanding():
+    story = assigned().when(NoteActionRefused(action="suspend_rider", link=ANN, rule="not-in-this-state")).happened()
+    refused = story.when(ResolveIncident(resolution_code="x")).refuses(ActionsOutstanding)
+    assert "suspend_rider" in refused.actions
+
+
+def test_what_nobody_has_taken_cannot_be_resolved():
+    loss().when(ResolveIncident(resolution_code="found", waived=["write_off_parcels"])).refuses(NotInThisState)
+
+
+def test_resolved_is_reopened_and_its_clock_runs_again():
+    [event] = resolved().at(minutes(60)).when(ReopenIncident(reason_code="rider_is_worse")).decided()
+    assert event.escalate_at == minutes(70)
+    reopened = resolved().when(ReopenIncident(reason_code="rider_is_worse")).happened()
+    reopened.when(AssignIncident(assignee="dora")).tells("IncidentAssigned")
+    reopened.when(ResolveIncident(resolution_code="well_now")).tells("IncidentResolved")
+    reopened.when(SealIncident(timeline=TIMELINE)).refuses(NotInThisState)
+    assigned().when(ReopenIncident(reason_code="x")).refuses(NotInThisState)
+
+
+# Sealed
+
+
+def test_it_is_sealed_with_its_timeline_and_only_once():
+    resolved().when(SealIncident()).refuses(TimelineMissing)
+    [event] = resolved().when(SealIncident(timeline=TIMELINE)).decided()
+    assert event.timeline == TIMELINE
+    sealed().when(SealIncident(timeline=TIMELINE)).tells()
+    sealed().when(ReopenIncident(reason_code="x")).refuses(NotInThisState)
+
+
+def test_after_sealing_there_are_only_addenda():
+    resolved().when(FileAddendum(text="The tram was late")).refuses(NotInThisState)
+    filed = FileAddendum(text="The tram was late", evidence=[PHOTO])
+    sealed().when(filed).tells("AddendumFiled", "EvidenceAttached")
+
+
+@pytest.mark.parametrize(
+    ("limit", "what", "command"),
+    [
+        ("MAX_COMMENTS", "comments", CommentIncident(comment="again")),
+        ("MAX_LINKS", "links", LinkIncident(link=ANN)),
+        ("MAX_EVIDENCE", "pieces of evidence", AttachEvidence(evidence=PHOTO)),
+        ("MAX_ACTIONS", "actions", TakeIncidentAction(action="contact_customer")),
+        ("MAX_ACTIONS", "actions", NoteActionRefused(action="suspend_rider", link=ANN, rule="r")),
+        ("MAX_ADDENDA", "addenda", FileAddendum(text="again")),
+    ],
+)
+def test_each_bound_holds(monkeypatch: pytest.MonkeyPatch, limit: str, what: str, command: Any):
+    monkeypatch.setattr("commands.incident." + limit, 0)
+    assert getattr(words, limit) >= 100
+    story = sealed() if isinstance(command, FileAddendum) else reported()
+    refused = story.when(command).refuses(IncidentFull)
+    assert refused.what == what
