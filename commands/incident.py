@@ -87,6 +87,14 @@ class InTheFuture(Refused):
         self.at = at
 
 
+class NotInvolved(Refused):
+    rule = "not-involved"
+
+    def __init__(self, actor: str) -> None:
+        super().__init__(f"{actor} neither reported the incident nor is it about them")
+        self.actor = actor
+
+
 class TimelineMissing(Refused):
     rule = "timeline-missing"
 
@@ -110,9 +118,9 @@ def decide(incident: Incident, command: IncidentCommand, context: Context) -> li
         case AssignIncident():
             return assign(within(incident, UNDER_WAY), command)
         case CommentIncident():
-            return comment(within(incident, UNSEALED), command, context)
+            return comment(involved(within(incident, UNSEALED), context), command, context)
         case AttachEvidence():
-            return attached(within(incident, UNSEALED), [command.evidence], context)
+            return attached(involved(within(incident, UNSEALED), context), command.evidence, context)
         case LinkIncident():
             return link(within(incident, UNSEALED), command)
         case UnlinkIncident():
@@ -124,7 +132,7 @@ def decide(incident: Incident, command: IncidentCommand, context: Context) -> li
         case NoteActionRefused():
             return note_refused(within(incident, UNSEALED), command)
         case EscalateIncident():
-            return escalate(within(incident, UNDER_WAY), command.reason_code, context.now)
+            return escalate(involved(within(incident, UNDER_WAY), context), command.reason_code, context.now)
         case EscalateUnattended():
             return escalate_unattended(reported(incident), command, context.now)
         case ResolveIncident():
@@ -157,6 +165,7 @@ def report(incident: Incident, command: ReportIncident, context: Context) -> lis
         actions=list(kind.actions),
         escalate_after_seconds=kind.escalate_after_seconds,
         escalate_at=after(context.now, kind.escalate_after_seconds),
+        reporter=context.actor,
         external_reference=command.external_reference,
         source=command.source or context.actor,
         metadata=command.metadata,
@@ -242,6 +251,7 @@ def reopen(incident: ReportedIncident, command: ReopenIncident, context: Context
     reopened = IncidentReopened(
         reason_code=command.reason_code,
         note=note(command.note, context),
+        level=incident.level,
         escalate_at=after(context.now, incident.escalate_after_seconds) if incident.level < HIGHEST_LEVEL else None,
     )
     return [reopened]
@@ -272,6 +282,14 @@ def within(incident: Incident, statuses: frozenset[IncidentStatus]) -> ReportedI
     if known.status not in statuses:
         raise NotInThisState(needed=" or ".join(sorted(statuses)), actual=known.status)
     return known
+
+
+def involved(incident: ReportedIncident, context: Context) -> ReportedIncident:
+    """A rider has a say in what they reported, and in what is about themself."""
+    own = IncidentLink(kind="rider", id=context.actor)
+    if context.role == "rider" and incident.reporter != context.actor and own not in incident.links:
+        raise NotInvolved(context.actor)
+    return incident
 
 
 def room_for(more: int, standing: int, limit: int, what: str) -> None:
@@ -336,6 +354,7 @@ def born(event: IncidentReported) -> ReportedIncident:
     return ReportedIncident(
         status="reported",
         severity=event.severity,
+        reporter=event.reporter,
         links=tuple(event.links),
         asked=tuple(event.actions),
         outstanding=tuple(event.actions),

@@ -21,6 +21,7 @@ class Unreported(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fals
 class ReportedIncident(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True, gc=False):
     status: IncidentStatus
     severity: Severity
+    reporter: str
     links: tuple[IncidentLink, ...]
     asked: tuple[IncidentAction, ...]
     """What its kind asks for."""

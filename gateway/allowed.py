@@ -11,6 +11,21 @@ from schemas.directory import (
     MoveOutlet,
     RemoveGeofence,
 )
+from schemas.incident import (
+    AssignIncident,
+    AttachEvidence,
+    ChangeIncidentSeverity,
+    CommentIncident,
+    EscalateIncident,
+    FileAddendum,
+    LinkIncident,
+    ReopenIncident,
+    ReportIncident,
+    ResolveIncident,
+    SealIncident,
+    TakeIncidentAction,
+    UnlinkIncident,
+)
 from schemas.message import Command, Role
 from schemas.rider import (
     ApproveRider,
@@ -87,6 +102,19 @@ SENDERS: Mapping[type[Command], Roles] = {
     ViewOffer: RIDER,
     ClaimOffer: RIDER,
     DeclineOffer: RIDER,
+    ReportIncident: SETUP | RIDER,
+    AssignIncident: DISPATCH,
+    CommentIncident: SETUP | RIDER,
+    AttachEvidence: SETUP | RIDER,
+    LinkIncident: DISPATCH,
+    UnlinkIncident: DISPATCH,
+    ChangeIncidentSeverity: DISPATCH,
+    TakeIncidentAction: DISPATCH,
+    EscalateIncident: SETUP | RIDER,
+    ResolveIncident: DISPATCH,
+    ReopenIncident: SETUP,
+    SealIncident: OPERATOR,
+    FileAddendum: DISPATCH,
     CreateTenant: OPERATOR,
     ChangeTenantRules: OPERATOR,
     CreateOutlet: SETUP,
@@ -96,8 +124,12 @@ SENDERS: Mapping[type[Command], Roles] = {
     RemoveGeofence: SETUP,
 }
 
-CLOSED_FIELDS: Mapping[type[Command], tuple[str, ...]] = {AssignTask: ("tender_id", "offer_id")}
-"""Filled by our own processes alone: through the door they would win a claim that nobody is reserved for."""
+CLOSED_FIELDS: Mapping[type[Command], tuple[str, ...]] = {
+    AssignTask: ("tender_id", "offer_id"),
+    SealIncident: ("timeline",),
+}
+"""Filled on this side of the door alone: else a claim that nobody is reserved for would be won, and a timeline be what
+one likes."""
 
 FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""
@@ -121,6 +153,8 @@ READERS: Mapping[str, Roles] = {
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
+    "incident-register": STAFF,
+    "incident-timeline": STAFF,
     "outlets": EVERYONE,
     "geofences": EVERYONE,
     "tenant": EVERYONE,

@@ -27,6 +27,7 @@ from gateway.positions import Positions
 from gateway.queries import LISTINGS, SINGLES, Queries
 from gateway.reading import Reading
 from gateway.reply import Reply
+from gateway.timelines import Timelines
 
 ARTEFACT = "/v1/{tenant}/artefacts/{id}"
 
@@ -44,10 +45,12 @@ def app(door: Door) -> Starlette:
     positions = Positions(door.pool, door.limits)
     reading = Reading(door, positions)
     fixes, artefacts = FixIngest(door, entry), Artefacts(door, entry)
+    timelines = Timelines(door, entry, reading)
     paths = merged(
-        command_paths(Commands(door, entry)),
+        command_paths(Commands(door, entry, timelines)),
         query_paths(Queries(door, entry, reading)),
         feed_paths(Feed(door, entry, reading, positions)),
+        timeline_paths(timelines),
         {"/v1/{tenant}/fixes": {"POST": fixes.post}},
         {ARTEFACT: {"PUT": artefacts.put, "GET": artefacts.get}},
         service_paths(health.Readiness(door)),
@@ -99,6 +102,13 @@ def feed_paths(feed: Feed) -> Paths:
         "/v1/{tenant}/events": get(feed.events),
         "/v1/{tenant}/events/stream": get(feed.stream),
         "/v1/{tenant}/stream-tickets": {"POST": feed.ticket},
+    }
+
+
+def timeline_paths(timelines: Timelines) -> Paths:
+    return {
+        "/v1/{tenant}/incidents/{id}/timeline": get(timelines.page),
+        "/v1/{tenant}/incidents/{id}/seal": get(timelines.seal),
     }
 
 

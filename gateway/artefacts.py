@@ -87,5 +87,8 @@ def named(command: msgspec.Struct) -> Iterator[tuple[str, str]]:
     for number, proof in enumerate(getattr(command, "proofs", ())):
         if (digest := getattr(proof, "sha256", None)) is not None:
             yield f"/proofs/{number}/sha256", digest
-    for number, digest in enumerate(getattr(command, "evidence", ())):
-        yield f"/evidence/{number}", digest
+    for number, evidence in enumerate(getattr(command, "evidence", ())):
+        if isinstance(evidence, str):
+            yield f"/evidence/{number}", evidence
+        else:
+            yield f"/evidence/{number}/sha256", evidence.sha256

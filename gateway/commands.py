@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Protocol
 from uuid import uuid4
 
 import msgspec
@@ -24,6 +25,7 @@ from gateway.tokens import Caller
 from gateway.validation import decoded, invalid
 from schemas.directory import CreateOutlet, CreateTenant
 from schemas.ids import aggregate_id, command_id, outlet_id, tenant_id
+from schemas.incident import SealIncident
 from schemas.message import Command, Refused, StopId, TenantSlug
 from schemas.position import token
 from schemas.task import CreateTask
@@ -89,10 +91,17 @@ class Target(msgspec.Struct, frozen=True):
     natural: bool
 
 
+class Sealing(Protocol):
+    async def with_timeline(self, call: Call, order: Order) -> Order:
+        """The order to seal, with the timeline as it can be read now, for the version that has. Raises Problem."""
+        ...
+
+
 class Commands:
-    def __init__(self, door: Door, entry: Entry) -> None:
+    def __init__(self, door: Door, entry: Entry, sealing: Sealing) -> None:
         self._door = door
         self._entry = entry
+        self._sealing = sealing
 
     async def create_tenant(self, call: Call) -> Reply:
         caller = self._entry.caller(call)
@@ -142,7 +151,7 @@ class Commands:
         closed = CLOSED_FIELDS.get(open_command.cls, ())
         filled = [name for name in closed if getattr(wanted, name) is not None]
         if filled:
-            raise invalid([FieldError(f"/{name}", "is filled by dispatch alone") for name in filled])
+            raise invalid([FieldError(f"/{name}", "is not the caller's to fill") for name in filled])
         if call.tenant is not None and (unknown := await missing(self._door.artefacts, call.tenant, wanted)):
             raise invalid(unknown)
         return wanted
@@ -166,7 +175,18 @@ class Commands:
             correlation_id=call.request_id,
             traceparent=call.traceparent,
         )
+        if isinstance(wanted, SealIncident):
+            return await self._seal(call, order)
         return await answer_of(self._door, order)
+
+    async def _seal(self, call: Call, order: Order) -> Answer:
+        bound = await self._sealing.with_timeline(call, order)
+        try:
+            return await answer_of(self._door, bound)
+        except Problem as problem:
+            if problem.code != "version-conflict" or order.expected_version is not None:
+                raise
+            raise Problem("projection-lagging", "the incident has changed since its timeline was read") from problem
 
     def _task_answer(self, body: CommandAnswer, wanted: CreateTask, tenant: str, caller: Caller) -> TaskAnswer:
         """What the creation drew from the secret is drawn again: from its command's id and its time."""

@@ -15,6 +15,8 @@ from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
 from gateway.queries import LISTINGS, SINGLES, UNSHOWN, Listing, Single
 from gateway.registry_described import described
+from gateway.timelines import PARAMETERS as TIMELINE_PARAMETERS
+from gateway.timelines import Seal
 from schemas.directory import CreateOutlet, CreateTenant, TenantRules
 from schemas.fixes import FixBatch
 from schemas.task import CreateTask
@@ -195,6 +197,7 @@ def other_paths() -> Json:
                 more=(413,),
             )
         },
+        **timeline_paths(),
         "/v1/{tenant}/fixes": {"post": fixes_operation()},
         "/v1/{tenant}/artefacts/{id}": artefact_operations(),
         "/problems/{code}": {"get": free("readProblem", "About a kind of problem.", html, ("code",), (404,))},
@@ -320,6 +323,18 @@ def fixes_operation() -> Json:
     }
 
 
+def timeline_paths() -> Json:
+    page, seal = (json_content({"$ref": REF.format(name=name)}) for name in ("EventPage", "Seal"))
+    word, path = "incident-timeline", "/v1/{tenant}/incidents/{id}"
+    about = "What happened to the incident and to all that it links to, by event time, with the record time beside it."
+    sealed = "Whether what was sealed with the incident still stands as it stood."
+    of_page = read(
+        "readIncidentTimeline", about, word, page, TIMELINE_PARAMETERS, ("Link", "Consistency"), path=("id",)
+    )
+    of_seal = read("readIncidentSeal", sealed, word, seal, {}, ("Consistency",), path=("id",))
+    return {f"{path}/timeline": {"get": of_page}, f"{path}/seal": {"get": of_seal}}
+
+
 def history_operation(plural: str) -> Json:
     name = plural.removesuffix("s").title()
     content = json_content({"$ref": REF.format(name="EventPage")})
@@ -389,7 +404,7 @@ def components() -> Json:
     commands = [known.cls for known in OPEN]
     rows = list({read.model.row for read in (*LISTINGS, *SINGLES)})
     rows.sort(key=lambda row: str(row.__name__))
-    others = [CommandAnswer, TaskAnswer, ProblemBody, TenantRules, FixBatch, FixesAnswer, Artefact]
+    others = [CommandAnswer, TaskAnswer, ProblemBody, TenantRules, FixBatch, FixesAnswer, Artefact, Seal]
     _, schemas = msgspec.json.schema_components([*commands, *rows, *others], ref_template=REF)
     for cls, names in CLOSED_FIELDS.items():
         for name in names:

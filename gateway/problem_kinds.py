@@ -30,6 +30,7 @@ KINDS: dict[str, Kind] = {
     "forbidden": Kind(403, "The role may not do this", "Use a token of a role that `values.allowed` names."),
     "not-the-assignee": Kind(403, "Another rider has this task", "Only the rider who has the task may do this."),
     "not-your-offer": Kind(403, "The offer was made to another rider", "Only the rider who was asked may answer."),
+    "not-involved": Kind(403, "The incident is not yours", "A rider speaks of what they reported, or is about them."),
     "not-found": Kind(404, "There is nothing here", "Check the path, the tenant and the id."),
     "unknown-tenant": Kind(404, "The tenant is not known", "Create it by POST /v1/tenants, or check its slug."),
     "method-not-allowed": Kind(405, "The method is not allowed here", "Use a method that `Allow` names."),
@@ -55,6 +56,12 @@ KINDS: dict[str, Kind] = {
     "not-reserved": Kind(409, "The reservation is over", "Dispatch the task again."),
     "too-many": Kind(409, "There are too many already", "Remove one first."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
+    "incident-full": Kind(409, "The incident holds no more", "Report another one, and link the two."),
+    "actions-outstanding": Kind(
+        409, "Its kind asks for more", "Take the actions that `values.actions` names, or waive them."
+    ),
+    "highest-level": Kind(409, "Nobody is above that", "It was escalated as far as it goes."),
+    "timeline-missing": Kind(409, "It is sealed with its timeline", "Seal it through the API, which fills that in."),
     "offer-not-pending": Kind(409, "The offer is over", "It was answered, lost, withdrawn or has expired."),
     "offer-has-expired": Kind(409, "The offer has expired", "Wait for the next one."),
     "pin-attempts-exhausted": Kind(409, "The PIN was wrong too often", "Give another proof, or ask an operator."),
@@ -66,6 +73,11 @@ KINDS: dict[str, Kind] = {
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
     "unknown-document": Kind(422, "The rider has no such document", "Submit the document first."),
     "unknown-zone": Kind(422, "The time zone is not known", "Give an IANA name, such as Europe/Helsinki."),
+    "unknown-incident-kind": Kind(
+        422, "The tenant has no such kind of incident", "Give one of those that `values.known` names."
+    ),
+    "unknown-link": Kind(422, "The incident is not linked to that", "Read the incident for its links."),
+    "in-the-future": Kind(422, "It has not happened yet", "Correct the time, or the clock of who reports."),
     "parcel-mismatch": Kind(422, "The parcels do not fit the stops", "Correct the parcel that the detail names."),
     "stops-mismatch": Kind(422, "The stops do not make a delivery", "Correct what the detail says."),
     "too-far-from-stop": Kind(422, "The fix is too far from the stop", "Go nearer, or send an override_reason."),

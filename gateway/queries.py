@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from commands.incident_state import IncidentStatus
 from commands.task_state import TaskState
 from gateway import log
 from gateway.allowed import PERSONAL, READERS
@@ -41,6 +42,7 @@ from projections import (
     etas,
     fence_alerts,
     geofences,
+    incident_register,
     live_map,
     outlets,
     quarantine,
@@ -51,6 +53,7 @@ from projections import (
 )
 from projections.model import Readable, ReadModel
 from schemas.position import Vector, token
+from schemas.registries import Severity
 
 CONTACTS_AFTER_END = timedelta(hours=4)
 """How long after a task's end its rider still sees its contacts."""
@@ -144,6 +147,22 @@ LISTINGS = (
         about="Why this rider, and why nobody?",
     ),
     Listing(
+        word="incident-register",
+        model=incident_register.INCIDENT_REGISTER,
+        page=incident_register.page,
+        filters={
+            "status": choice(get_args(IncidentStatus.__value__), "The incident's status."),
+            "kind": text("A kind of the tenant's registry."),
+            "severity": choice(get_args(Severity), "How severe it is."),
+            "assignee": text("Who attends to it."),
+            "linked_to": text("The id of a task, a rider or another aggregate that it links to."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "incident_id"),
+        about="Which incidents are there, who attends to them, and what is still to be done?",
+    ),
+    Listing(
         word="deadlines",
         model=deadlines.DEADLINES,
         page=deadlines.page,
@@ -227,6 +246,12 @@ SINGLES = (
         readers="tender-board",
         model=tender_board.TENDER_BOARD,
         about="One tender: who was asked, who won. A rider sees their own offer.",
+    ),
+    Single(
+        plural="incidents",
+        readers="incident-register",
+        model=incident_register.INCIDENT_REGISTER,
+        about="One incident: what it is about, evidence, what was done and what is still to be done.",
     ),
     Single(plural="outlets", readers="outlets", model=outlets.OUTLETS, about="One outlet."),
     Single(plural="geofences", readers="geofences", model=geofences.GEOFENCES, about="One geofence."),

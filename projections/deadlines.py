@@ -9,6 +9,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from schemas.incident import (
+    IncidentAssigned,
+    IncidentEscalated,
+    IncidentReopened,
+    IncidentReported,
+    IncidentResolved,
+)
 from schemas.rider import ReservationActivated, ReservationReleased, RiderReserved
 from schemas.task import (
     TaskAssigned,
@@ -55,21 +62,23 @@ OFFER_OVER = (
     OfferWithdrawn,
 )
 CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
+UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 
 
 class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
-    """expire_offer, expire_claim, expire_reservation or retry_dispatch."""
+    """expire_offer, expire_claim, expire_reservation, retry_dispatch or escalate_incident."""
     aggregate_id: str
     subject: str
-    """The offer, the task of the reservation, or the task itself."""
+    """The offer, the task of the reservation, or the aggregate itself."""
     due_at: datetime
     set_by: str
     """The id of the event that set it."""
     partition: int
     round: int | None = None
+    """The task's; of an incident the level that it comes to."""
 
 
 def keys(fact: Fact) -> Sequence[Key]:
@@ -85,6 +94,8 @@ def keys(fact: Fact) -> Sequence[Key]:
         return (of_offer,)
     if isinstance(event, (TaskTenderClosed, *DISPATCHED)):
         return ((source.tenant, "retry_dispatch", source.aggregate_id, source.aggregate_id),)
+    if isinstance(event, UNATTENDED):
+        return ((source.tenant, "escalate_incident", source.aggregate_id, source.aggregate_id),)
     task = getattr(event, "task_id", None)
     return ((source.tenant, "expire_reservation", source.aggregate_id, task),)
 
@@ -101,6 +112,13 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round = event.hold_until, event.round
         case TaskTenderClosed(retry_at=datetime() as retry_at):
             due_at, task_round = retry_at, event.round
+        case IncidentReported(escalate_at=datetime() as escalate_at):
+            due_at, task_round = escalate_at, 1
+        case (
+            IncidentEscalated(escalate_at=datetime() as escalate_at, level=level)
+            | IncidentReopened(escalate_at=datetime() as escalate_at, level=level)
+        ):
+            due_at, task_round = escalate_at, level + 1
         case _:
             return None
     return DeadlineRow(
@@ -122,7 +140,16 @@ DEADLINES = ReadModel(
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
     events=frozenset(
-        {OfferSent, ReservationRequested, RiderReserved, TaskTenderClosed, *OFFER_OVER, *HOLD_OVER, *DISPATCHED}
+        {
+            OfferSent,
+            ReservationRequested,
+            RiderReserved,
+            TaskTenderClosed,
+            *OFFER_OVER,
+            *HOLD_OVER,
+            *DISPATCHED,
+            *UNATTENDED,
+        }
     ),
     keys=keys,
     apply=apply,

@@ -123,6 +123,8 @@ ORDER BY version
 LIMIT %(limit)s
 """
 
+VERSION_OF = "SELECT coalesce(max(version), 0) FROM history WHERE tenant = %s AND aggregate_id = %s"
+
 PLACES_OF_ONE = """
 SELECT "offset" FROM history
 WHERE topic = %s AND partition = %s AND tenant = %s AND aggregate_id = %s
@@ -151,6 +153,15 @@ async def of_one(
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(OF_ONE, {"tenant": tenant, "aggregate_id": aggregate_id, "after": after, "limit": limit})
         return await cursor.fetchall()
+
+
+async def version_of(connection: AsyncConnection, tenant: str, aggregate_id: str) -> int:
+    """To which version its events stand here."""
+    cursor = await connection.execute(VERSION_OF, (tenant, aggregate_id))
+    told = await cursor.fetchone()
+    assert told is not None, "an aggregation has one row"
+    version: int = told[0]
+    return version
 
 
 async def places_of_one(

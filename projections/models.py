@@ -6,6 +6,7 @@ from projections.etas import ETAS
 from projections.fence_alerts import FENCE_ALERTS
 from projections.geofences import GEOFENCES
 from projections.history import HISTORY
+from projections.incident_register import INCIDENT_REGISTER
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.rider_roster import RIDER_ROSTER
@@ -22,6 +23,7 @@ MODELS: dict[str, ReadModel] = {
         RIDER_ROSTER,
         TENDER_BOARD,
         DISPATCH_DECISIONS,
+        INCIDENT_REGISTER,
         DEADLINES,
         OUTLETS,
         GEOFENCES,

@@ -67,7 +67,7 @@ class CommentIncident(Command, frozen=True, kw_only=True):
 
 
 class AttachEvidence(Command, frozen=True, kw_only=True):
-    evidence: NewEvidence
+    evidence: Annotated[list[NewEvidence], msgspec.Meta(min_length=1, max_length=20)]
 
 
 class LinkIncident(Command, frozen=True, kw_only=True):
@@ -124,9 +124,10 @@ class ReopenIncident(Command, frozen=True, kw_only=True):
 
 
 class SealedTimeline(Input, frozen=True, kw_only=True):
-    """The records of the timeline since a moment of event time, in the log before the positions of `up_to`.
+    """The records of the timeline that stand in the log before the positions of `up_to`; of riders and of vehicles
+    those since a moment of event time.
 
-    `merkle_root` is over their hashes in the timeline's order (RFC 9162, section 2.1.1).
+    `merkle_root` is over their hashes (RFC 9162, section 2.1.1) by event time, then topic, partition, offset.
     """
 
     merkle_root: Sha256
@@ -180,6 +181,7 @@ class IncidentReported(Event, frozen=True, kw_only=True):
     actions: list[IncidentAction]
     escalate_after_seconds: int | None
     escalate_at: datetime | None
+    reporter: str
     external_reference: str | None
     source: str
     metadata: dict[str, str]
@@ -241,8 +243,11 @@ class IncidentResolved(Event, frozen=True, kw_only=True):
 
 
 class IncidentReopened(Event, frozen=True, kw_only=True):
+    """`level` is to which it was escalated before."""
+
     reason_code: str
     note: Personal[str] | None
+    level: int
     escalate_at: datetime | None
 
 

@@ -17,7 +17,7 @@ from schemas.ids import event_id
 from schemas.keyring import Keyring
 from schemas.message import Event, SubjectId, UnknownAggregate
 from schemas.partition import partition_of
-from schemas.record import Envelope, Stored, source_of
+from schemas.record import GENESIS, Envelope, Stored, chained, source_of
 from schemas.topics import DIRECTORY
 
 PARTITIONS = 8
@@ -40,6 +40,7 @@ class MemoryDesk:
         self._secrets = secrets
         self._clock = clock
         self._ends: dict[tuple[str, int], int] = {}
+        self._chain: dict[tuple[str, int], bytes] = {}
         self.kept: dict[str, Kept] = {}
         self.orders: list[Order] = []
         self.log: list[Stored] = []
@@ -101,8 +102,10 @@ class MemoryDesk:
             kept.version += 1
             envelope = self._envelope(order, kept, events, index)
             value = catalog.write(event, self._sealer(order, partition))
-            headers = [*envelope.headers(), ("hash", bytes(32).hex().encode())]
-            stored = Stored(topic, partition, first + index, order.aggregate_id.encode(), value, headers)
+            named, id_bytes = envelope.headers(), order.aggregate_id.encode()
+            self._chain[place] = chained(self._chain.get(place, GENESIS), id_bytes, value, named)
+            headers = [*named, ("hash", self._chain[place].hex().encode())]
+            stored = Stored(topic, partition, first + index, id_bytes, value, headers)
             self.log.append(stored)
             self.heard(stored)
             if topic == DIRECTORY.name:

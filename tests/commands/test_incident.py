@@ -10,6 +10,7 @@ from commands.incident import (
     HighestLevel,
     IncidentFull,
     InTheFuture,
+    NotInvolved,
     TimelineMissing,
     UnknownLink,
 )
@@ -118,11 +119,20 @@ def test_comments_links_and_evidence_gather_until_it_is_sealed():
     for command, event in (
         (CommentIncident(comment="The tram's driver has called"), "IncidentCommented"),
         (LinkIncident(link=PARCELS), "IncidentLinked"),
-        (AttachEvidence(evidence=PHOTO), "EvidenceAttached"),
+        (AttachEvidence(evidence=[PHOTO]), "EvidenceAttached"),
     ):
         for story in (reported(), assigned(), resolved()):
             story.when(command).tells(event)
         sealed().when(command).refuses(NotInThisState)
+
+
+def test_a_rider_speaks_of_what_they_reported_or_is_about_them_and_of_nothing_else():
+    bell = nothing_yet("incident").by("bell").when(accident(links=[ANN])).happened()
+    for command in (CommentIncident(comment="!"), AttachEvidence(evidence=[PHOTO]), EscalateIncident(reason_code="x")):
+        for rider in ("bell", "ann"):
+            assert bell.by(rider).when(command).decided()
+        bell.by("cleo").when(command).refuses(NotInvolved)
+        assert bell.by("cleo", "dispatcher").when(command).decided()
 
 
 def test_a_link_says_what_the_kind_asks_for_so_that_it_can_be_done_to_the_new_one_too():
@@ -136,8 +146,8 @@ def test_the_same_link_and_the_same_artefact_again_are_nothing_new():
     linked.when(UnlinkIncident(link=ANN, reason_code="wrong_rider")).happened().when(
         UnlinkIncident(link=ANN, reason_code="wrong_rider")
     ).refuses(UnknownLink)
-    shown = reported().when(AttachEvidence(evidence=PHOTO)).happened()
-    shown.when(AttachEvidence(evidence=PHOTO)).tells()
+    shown = reported().when(AttachEvidence(evidence=[PHOTO])).happened()
+    shown.when(AttachEvidence(evidence=[PHOTO])).tells()
 
 
 def test_severity_changes_with_a_reason():
@@ -233,7 +243,7 @@ def test_after_sealing_there_are_only_addenda():
     [
         ("MAX_COMMENTS", "comments", CommentIncident(comment="again")),
         ("MAX_LINKS", "links", LinkIncident(link=ANN)),
-        ("MAX_EVIDENCE", "pieces of evidence", AttachEvidence(evidence=PHOTO)),
+        ("MAX_EVIDENCE", "pieces of evidence", AttachEvidence(evidence=[PHOTO])),
         ("MAX_ACTIONS", "actions", TakeIncidentAction(action="contact_customer")),
         ("MAX_ACTIONS", "actions", NoteActionRefused(action="suspend_rider", link=ANN, rule="r")),
         ("MAX_ADDENDA", "addenda", FileAddendum(text="again")),

@@ -1,0 +1,233 @@
+"""Which incidents are there, how severe are they, who attends to them, and what is still to be done?"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.sealed import Sealed, sealed
+from schemas.catalog import members_of
+from schemas.incident import (
+    AddendumFiled,
+    EvidenceAttached,
+    IncidentActionRefused,
+    IncidentActionTaken,
+    IncidentAssigned,
+    IncidentCommented,
+    IncidentEscalated,
+    IncidentEvent,
+    IncidentLink,
+    IncidentLinked,
+    IncidentReopened,
+    IncidentReported,
+    IncidentResolved,
+    IncidentSealed,
+    IncidentSeverityChanged,
+    IncidentUnlinked,
+    SealedTimeline,
+)
+
+TABLE = """
+CREATE TABLE {table} (
+    tenant             text        NOT NULL,
+    incident_id        text        NOT NULL,
+    kind               text        NOT NULL,
+    status             text        NOT NULL,
+    severity           text        NOT NULL,
+    description        jsonb       NOT NULL,
+    occurred_at        timestamptz NOT NULL,
+    location           jsonb,
+    reporter           text        NOT NULL,
+    assignee           text,
+    level              bigint      NOT NULL,
+    escalate_at        timestamptz,
+    links              jsonb       NOT NULL,
+    actions            jsonb       NOT NULL,
+    outstanding        jsonb       NOT NULL,
+    evidence           jsonb       NOT NULL,
+    comments           bigint      NOT NULL,
+    addenda            bigint      NOT NULL,
+    resolution_code    text,
+    sealed_timeline    jsonb,
+    external_reference text,
+    metadata           jsonb       NOT NULL,
+    created_at         timestamptz NOT NULL,
+    updated_at         timestamptz NOT NULL,
+    version            bigint      NOT NULL,
+    PRIMARY KEY (tenant, incident_id)
+);
+CREATE INDEX ON {table} (tenant, created_at, incident_id);
+CREATE INDEX ON {table} USING gin (links jsonb_path_ops)
+"""
+
+
+class ActionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """`refused_by` names the rule that did not let our own process do it."""
+
+    action: str
+    at: datetime
+    by: str
+    link: IncidentLink | None = None
+    refused_by: str | None = None
+    note: Sealed | None = None
+
+
+class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
+    sha256: str
+    kind: str
+    at: datetime
+    by: str
+    note: Sealed | None = None
+
+
+class IncidentRow(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    incident_id: str
+    kind: str
+    status: str
+    severity: str
+    description: Sealed | None
+    occurred_at: datetime
+    location: Sealed | None
+    reporter: str
+    assignee: str | None = None
+    level: int = 0
+    escalate_at: datetime | None
+    links: list[IncidentLink]
+    actions: list[ActionRow] = []
+    outstanding: list[str]
+    evidence: list[EvidenceRow] = []
+    comments: int = 0
+    addenda: int = 0
+    resolution_code: str | None = None
+    sealed_timeline: SealedTimeline | None = None
+    external_reference: str | None
+    metadata: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+def apply(row: IncidentRow | None, fact: Fact, key: Key) -> IncidentRow:
+    if isinstance(fact.event, IncidentReported):
+        return reported(fact.event, fact)
+    assert row is not None, "an incident's first event reports it"
+    return replace(changed(row, fact), updated_at=fact.source.recorded_at, version=fact.source.version)
+
+
+def reported(event: IncidentReported, fact: Fact) -> IncidentRow:
+    return IncidentRow(
+        tenant=fact.source.tenant,
+        incident_id=fact.source.aggregate_id,
+        kind=event.kind,
+        status="reported",
+        severity=event.severity,
+        description=sealed(event.description, "IncidentReported.description"),
+        occurred_at=event.occurred_at,
+        location=sealed(event.location, "IncidentReported.location"),
+        reporter=event.reporter,
+        escalate_at=event.escalate_at,
+        links=event.links,
+        outstanding=list(event.actions),
+        external_reference=event.external_reference,
+        metadata=event.metadata,
+        created_at=fact.source.recorded_at,
+        updated_at=fact.source.recorded_at,
+        version=fact.source.version,
+    )
+
+
+def changed(row: IncidentRow, fact: Fact) -> IncidentRow:
+    match fact.event:
+        case IncidentAssigned(assignee=assignee):
+            return replace(row, status="assigned", assignee=assignee, escalate_at=None)
+        case IncidentCommented():
+            return replace(row, comments=row.comments + 1)
+        case EvidenceAttached() as event:
+            return replace(row, evidence=[*row.evidence, evidence_of(event, fact)])
+        case IncidentLinked(link=link):
+            return replace(row, links=[*row.links, link])
+        case IncidentUnlinked(link=gone):
+            return replace(row, links=[link for link in row.links if link != gone])
+        case IncidentSeverityChanged(severity=severity):
+            return replace(row, severity=severity)
+        case IncidentActionTaken() | IncidentActionRefused() as event:
+            return acted(row, event, fact)
+        case IncidentEscalated() as event:
+            return replace(row, level=event.level, escalate_at=event.escalate_at)
+        case IncidentResolved() as event:
+            return replace(
+                row, status="resolved", resolution_code=event.resolution_code, outstanding=[], escalate_at=None
+            )
+        case IncidentReopened(escalate_at=escalate_at):
+            return replace(row, status="reopened", resolution_code=None, escalate_at=escalate_at)
+        case IncidentSealed(timeline=timeline):
+            return replace(row, status="sealed", sealed_timeline=timeline)
+        case AddendumFiled():
+            return replace(row, addenda=row.addenda + 1)
+        case _:
+            raise AssertionError(f"{type(fact.event).__name__} is no event of an incident")
+
+
+def evidence_of(event: EvidenceAttached, fact: Fact) -> EvidenceRow:
+    return EvidenceRow(
+        sha256=event.sha256,
+        kind=event.kind,
+        at=fact.source.recorded_at,
+        by=fact.source.actor,
+        note=sealed(event.note, "EvidenceAttached.note"),
+    )
+
+
+def acted(row: IncidentRow, event: IncidentActionTaken | IncidentActionRefused, fact: Fact) -> IncidentRow:
+    """What a rule refused is still to be done."""
+    taken = isinstance(event, IncidentActionTaken)
+    action = ActionRow(
+        action=event.action,
+        at=fact.source.recorded_at,
+        by=fact.source.actor,
+        link=event.link,
+        refused_by=None if isinstance(event, IncidentActionTaken) else event.rule,
+        note=sealed(event.note, "IncidentActionTaken.note") if isinstance(event, IncidentActionTaken) else None,
+    )
+    left = [each for each in row.outstanding if not (taken and each == event.action)]
+    return replace(row, actions=[*row.actions, action], outstanding=left)
+
+
+INCIDENT_REGISTER = ReadModel(
+    name="incident_register",
+    version=1,
+    table=TABLE,
+    row=IncidentRow,
+    key=("tenant", "incident_id"),
+    events=frozenset(members_of(IncidentEvent)),
+    keys=by_aggregate,
+    apply=apply,
+)
+
+PAGE = """
+SELECT * FROM incident_register
+WHERE tenant = %(tenant)s
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(severity)s::text IS NULL OR severity = %(severity)s)
+  AND (%(assignee)s::text IS NULL OR assignee = %(assignee)s)
+  AND (%(linked_to)s::text IS NULL OR links @> jsonb_build_array(jsonb_build_object('id', %(linked_to)s::text)))
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, incident_id) > (%(at)s, %(id)s))
+ORDER BY created_at, incident_id
+LIMIT %(limit)s
+"""
+FILTERS = ("status", "kind", "severity", "assignee", "linked_to", "reference", "updated_since", "at", "id")
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Incidents, oldest first. Filters: see FILTERS; after (at, id); limit."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
+        return await cursor.fetchall()
