@@ -1,5 +1,6 @@
 """Incident: reported, assigned, resolved and perhaps reopened, and in the end sealed."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -9,6 +10,7 @@ from commands.context import Context
 from commands.incident_state import UNDER_WAY, UNSEALED, Incident, IncidentStatus, ReportedIncident, Unreported
 from schemas.ids import incident_subject
 from schemas.incident import (
+    ACTION_ANSWERED,
     HIGHEST_LEVEL,
     MAX_ACTIONS,
     MAX_ADDENDA,
@@ -20,11 +22,13 @@ from schemas.incident import (
     AttachEvidence,
     ChangeIncidentSeverity,
     CommentIncident,
+    ConfirmActionRequested,
     EscalateIncident,
     EscalateUnattended,
     EvidenceAttached,
     FileAddendum,
     IncidentActionRefused,
+    IncidentActionRequested,
     IncidentActionTaken,
     IncidentAssigned,
     IncidentCommand,
@@ -40,6 +44,7 @@ from schemas.incident import (
     IncidentSeverityChanged,
     IncidentUnlinked,
     LinkIncident,
+    LinkKind,
     NewEvidence,
     NoteActionRefused,
     ReopenIncident,
@@ -51,6 +56,13 @@ from schemas.incident import (
 )
 from schemas.message import NotInThisState, Personal, Refused
 from schemas.registries import IncidentAction
+
+OURS: Mapping[IncidentAction, LinkKind] = {
+    "suspend_rider": "rider",
+    "ground_vehicle": "vehicle",
+    "hand_over_tasks": "task",
+}
+"""What our own process does, and to what; the rest is for people."""
 
 
 class IncidentFull(Refused):
@@ -68,6 +80,14 @@ class ActionsOutstanding(Refused):
     def __init__(self, actions: list[IncidentAction]) -> None:
         super().__init__(f"its kind asks for {', '.join(actions)}: take them, or waive them")
         self.actions = actions
+
+
+class ActionAnswered(Refused):
+    rule = ACTION_ANSWERED
+
+    def __init__(self, action: IncidentAction) -> None:
+        super().__init__(f"whether {action} could be done is known already")
+        self.action = action
 
 
 class HighestLevel(Refused):
@@ -129,6 +149,8 @@ def decide(incident: Incident, command: IncidentCommand, context: Context) -> li
             return change_severity(within(incident, UNDER_WAY), command)
         case TakeIncidentAction():
             return take_action(within(incident, UNSEALED), command, context)
+        case ConfirmActionRequested():
+            return confirm_requested(reported(incident), command)
         case NoteActionRefused():
             return note_refused(within(incident, UNSEALED), command)
         case EscalateIncident():
@@ -170,7 +192,13 @@ def report(incident: Incident, command: ReportIncident, context: Context) -> lis
         source=command.source or context.actor,
         metadata=command.metadata,
     )
-    return [made, *attached(reported(evolve(incident, made)), command.evidence, context)]
+    evidence = attached(reported(evolve(incident, made)), command.evidence, context)
+    return [made, *evidence, *(request for link in made.links for request in requested(kind.actions, link))]
+
+
+def requested(actions: Iterable[IncidentAction], link: IncidentLink) -> list[IncidentEvent]:
+    """What our own process is to do about what the incident links to."""
+    return [IncidentActionRequested(action=action, link=link) for action in actions if OURS.get(action) == link.kind]
 
 
 def assign(incident: ReportedIncident, command: AssignIncident) -> list[IncidentEvent]:
@@ -195,7 +223,7 @@ def link(incident: ReportedIncident, command: LinkIncident) -> list[IncidentEven
     if command.link in incident.links:
         return []
     room_for(1, len(incident.links), MAX_LINKS, "links")
-    return [IncidentLinked(link=command.link, actions=list(incident.asked))]
+    return [IncidentLinked(link=command.link), *requested(incident.asked, command.link)]
 
 
 def unlink(incident: ReportedIncident, command: UnlinkIncident) -> list[IncidentEvent]:
@@ -213,6 +241,12 @@ def change_severity(incident: ReportedIncident, command: ChangeIncidentSeverity)
 def take_action(incident: ReportedIncident, command: TakeIncidentAction, context: Context) -> list[IncidentEvent]:
     room_for(1, incident.actions, MAX_ACTIONS, "actions")
     return [IncidentActionTaken(action=command.action, link=command.link, note=note(command.note, context))]
+
+
+def confirm_requested(incident: ReportedIncident, command: ConfirmActionRequested) -> list[IncidentEvent]:
+    if (command.action, command.link) not in incident.requested:
+        raise ActionAnswered(command.action)
+    return []
 
 
 def note_refused(incident: ReportedIncident, command: NoteActionRefused) -> list[IncidentEvent]:
@@ -331,11 +365,13 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             return replace(incident, links=tuple(link for link in incident.links if link != event.link))
         case IncidentSeverityChanged():
             return replace(incident, severity=event.severity)
+        case IncidentActionRequested():
+            return replace(incident, requested=(*incident.requested, (event.action, event.link)))
         case IncidentActionTaken():
             outstanding = tuple(action for action in incident.outstanding if action != event.action)
-            return replace(incident, outstanding=outstanding, actions=incident.actions + 1)
+            return replace(answered(incident, event), outstanding=outstanding)
         case IncidentActionRefused():
-            return replace(incident, actions=incident.actions + 1)
+            return answered(incident, event)
         case IncidentEscalated():
             return replace(incident, level=event.level, escalate_at=event.escalate_at)
         case IncidentResolved():
@@ -348,6 +384,11 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             return replace(incident, addenda=incident.addenda + 1)
         case _:
             assert_never(event)
+
+
+def answered(incident: ReportedIncident, event: IncidentActionTaken | IncidentActionRefused) -> ReportedIncident:
+    still = tuple(request for request in incident.requested if request != (event.action, event.link))
+    return replace(incident, requested=still, actions=incident.actions + 1)
 
 
 def born(event: IncidentReported) -> ReportedIncident:

@@ -27,6 +27,8 @@ class ReportedIncident(msgspec.Struct, frozen=True, kw_only=True, tag=True, arra
     """What its kind asks for."""
     outstanding: tuple[IncidentAction, ...]
     """Of these, what nobody has done yet."""
+    requested: tuple[tuple[IncidentAction, IncidentLink], ...] = ()
+    """Of our own process, which has not answered yet."""
     escalate_after_seconds: int | None
     escalate_at: datetime | None
     assignee: str | None = None

@@ -60,6 +60,7 @@ KINDS: dict[str, Kind] = {
     "actions-outstanding": Kind(
         409, "Its kind asks for more", "Take the actions that `values.actions` names, or waive them."
     ),
+    "action-answered": Kind(409, "The action was answered already", "Read the incident for what was done."),
     "highest-level": Kind(409, "Nobody is above that", "It was escalated as far as it goes."),
     "timeline-missing": Kind(409, "It is sealed with its timeline", "Seal it through the API, which fills that in."),
     "offer-not-pending": Kind(409, "The offer is over", "It was answered, lost, withdrawn or has expired."),

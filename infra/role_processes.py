@@ -26,16 +26,17 @@ from projections.models import MODELS
 from projections.tables import MIGRATION_LOCK, migrate
 from schemas.keyring import Keyring
 from schemas.record import Stored, stored_of
-from schemas.topics import DISPATCH, FLEET, TASK
+from schemas.topics import DISPATCH, FLEET, INCIDENT, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
 from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import tendering
+from streams.incident_response import RESPONSE
 from streams.process import NotNow, Process
 from streams.routing.osrm import OsrmRouter
 from streams.runner import Runner
 
-FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name)
+FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name)
 FETCH_RECORDS = 200
 DEADLINES_AT_ONCE = 100
 DEADLINES_EVERY_S = 0.5
@@ -157,8 +158,9 @@ class Processes:
     async def _facts(self) -> None:
         decide = Decision(self._lookups, self._lookups, self._router, self._clock)
         process = Process("dispatch", [*tendering(self._lookups, decide), *itinerary(self._lookups)], self._send)
+        response = Process("incident-response", RESPONSE, self._send)
         runner = Runner(
-            [process],
+            [process, response],
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )

@@ -15,6 +15,7 @@ from schemas.incident import (
     AddendumFiled,
     EvidenceAttached,
     IncidentActionRefused,
+    IncidentActionRequested,
     IncidentActionTaken,
     IncidentAssigned,
     IncidentCommented,
@@ -155,6 +156,8 @@ def changed(row: IncidentRow, fact: Fact) -> IncidentRow:
             return replace(row, links=[link for link in row.links if link != gone])
         case IncidentSeverityChanged(severity=severity):
             return replace(row, severity=severity)
+        case IncidentActionRequested():
+            return row
         case IncidentActionTaken() | IncidentActionRefused() as event:
             return acted(row, event, fact)
         case IncidentEscalated() as event:

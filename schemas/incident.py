@@ -17,6 +17,9 @@ MAX_ACTIONS = 200
 HIGHEST_LEVEL = 3
 """Of escalation: nobody is above it."""
 
+ACTION_ANSWERED = "action-answered"
+"""The rule that says so."""
+
 LinkKind = Literal["task", "rider", "vehicle", "tender", "incident"]
 EvidenceKind = Literal["photo", "document", "statement", "recording"]
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=4_000)]
@@ -92,6 +95,13 @@ class TakeIncidentAction(Command, frozen=True, kw_only=True):
     note: Text | None = None
 
 
+class ConfirmActionRequested(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where the request was answered before: who comes back to it later has nothing to do."""
+
+    action: IncidentAction
+    link: IncidentLink
+
+
 class NoteActionRefused(Command, frozen=True, kw_only=True):
     """What our own process tried for the incident, and which rule said no: somebody must act."""
 
@@ -156,6 +166,7 @@ type IncidentCommand = (
     | UnlinkIncident
     | ChangeIncidentSeverity
     | TakeIncidentAction
+    | ConfirmActionRequested
     | NoteActionRefused
     | EscalateIncident
     | EscalateUnattended
@@ -202,10 +213,7 @@ class EvidenceAttached(Event, frozen=True, kw_only=True):
 
 
 class IncidentLinked(Event, frozen=True, kw_only=True):
-    """`actions` are what the incident's kind asks for."""
-
     link: IncidentLink
-    actions: list[IncidentAction]
 
 
 class IncidentUnlinked(Event, frozen=True, kw_only=True):
@@ -216,6 +224,13 @@ class IncidentUnlinked(Event, frozen=True, kw_only=True):
 class IncidentSeverityChanged(Event, frozen=True, kw_only=True):
     severity: Severity
     reason_code: str
+
+
+class IncidentActionRequested(Event, frozen=True, kw_only=True):
+    """Its kind asks for it, and our own process does it."""
+
+    action: IncidentAction
+    link: IncidentLink
 
 
 class IncidentActionTaken(Event, frozen=True, kw_only=True):
@@ -267,6 +282,7 @@ type IncidentEvent = (
     | IncidentLinked
     | IncidentUnlinked
     | IncidentSeverityChanged
+    | IncidentActionRequested
     | IncidentActionTaken
     | IncidentActionRefused
     | IncidentEscalated

@@ -6,6 +6,7 @@ from story import KAMPPI, NOON, Story, minutes, nothing_yet
 
 from commands.context import UnknownIncidentKind
 from commands.incident import (
+    ActionAnswered,
     ActionsOutstanding,
     HighestLevel,
     IncidentFull,
@@ -20,6 +21,7 @@ from schemas.incident import (
     AttachEvidence,
     ChangeIncidentSeverity,
     CommentIncident,
+    ConfirmActionRequested,
     EscalateIncident,
     EscalateUnattended,
     FileAddendum,
@@ -74,7 +76,7 @@ def sealed() -> Story:
 
 
 def test_a_report_takes_severity_actions_and_its_clock_from_the_kind():
-    [event] = nothing_yet("incident").when(accident(location=KAMPPI, links=[ANN])).decided()
+    [event] = nothing_yet("incident").when(accident(location=KAMPPI)).decided()
     assert isinstance(event, IncidentReported)
     assert (event.severity, event.escalate_at) == ("high", minutes(10))
     assert event.actions == ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
@@ -95,9 +97,9 @@ def test_a_kind_that_the_registry_does_not_have_is_refused_by_name():
 
 def test_what_a_report_names_twice_stands_once():
     told = nothing_yet("incident").when(accident(links=[ANN, PARCELS, ANN], evidence=[PHOTO, PHOTO]))
-    report, *evidence = told.decided()
+    report = told.decided()[0]
     assert report.links == [ANN, PARCELS]
-    assert [type(each).__name__ for each in evidence] == ["EvidenceAttached"]
+    told.tells("IncidentReported", "EvidenceAttached", "IncidentActionRequested", "IncidentActionRequested")
 
 
 def test_an_incident_is_reported_once():
@@ -118,7 +120,7 @@ def test_whoever_is_assigned_stops_the_clock_and_may_be_followed_by_another():
 def test_comments_links_and_evidence_gather_until_it_is_sealed():
     for command, event in (
         (CommentIncident(comment="The tram's driver has called"), "IncidentCommented"),
-        (LinkIncident(link=PARCELS), "IncidentLinked"),
+        (LinkIncident(link=IncidentLink(kind="tender", id="t")), "IncidentLinked"),
         (AttachEvidence(evidence=[PHOTO]), "EvidenceAttached"),
     ):
         for story in (reported(), assigned(), resolved()):
@@ -135,9 +137,13 @@ def test_a_rider_speaks_of_what_they_reported_or_is_about_them_and_of_nothing_el
         assert bell.by("cleo", "dispatcher").when(command).decided()
 
 
-def test_a_link_says_what_the_kind_asks_for_so_that_it_can_be_done_to_the_new_one_too():
-    [event] = reported().when(LinkIncident(link=ANN)).decided()
-    assert event.actions == ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
+def test_what_our_process_is_to_do_is_asked_for_link_by_link():
+    _report, *requests = nothing_yet("incident").when(accident(links=[ANN, PARCELS])).decided()
+    assert [(each.action, each.link) for each in requests] == [("suspend_rider", ANN), ("hand_over_tasks", PARCELS)]
+    later = reported().when(TakeIncidentAction(action="suspend_rider")).happened()
+    later.when(LinkIncident(link=ANN)).tells("IncidentLinked", "IncidentActionRequested")
+    later.when(LinkIncident(link=IncidentLink(kind="tender", id="t"))).tells("IncidentLinked")
+    loss().when(LinkIncident(link=ANN)).tells("IncidentLinked")
 
 
 def test_the_same_link_and_the_same_artefact_again_are_nothing_new():
@@ -199,6 +205,18 @@ def test_it_is_resolved_when_what_its_kind_asks_for_is_done_or_waived():
     waived = ResolveIncident(resolution_code="rider_is_well", waived=["ground_vehicle", "suspend_rider"])
     [event] = story.when(waived).decided()
     assert event.waived == ["ground_vehicle"], "what was done needs no waiver"
+
+
+def test_a_request_stands_until_it_is_answered_either_way():
+    asked = ConfirmActionRequested(action="suspend_rider", link=ANN)
+    story = reported(links=[ANN]).when(asked).tells()
+    for answer in (
+        TakeIncidentAction(action="suspend_rider", link=ANN),
+        NoteActionRefused(action="suspend_rider", link=ANN, rule="not-in-this-state"),
+    ):
+        reported(links=[ANN]).when(answer).happened().when(asked).refuses(ActionAnswered)
+    story.when(TakeIncidentAction(action="suspend_rider")).happened().when(asked).tells()
+    loss().when(asked).refuses(ActionAnswered)
 
 
 def test_an_action_that_a_rule_refused_is_still_outstanding():
