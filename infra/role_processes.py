@@ -29,10 +29,8 @@ from schemas.record import Stored, stored_of
 from schemas.topics import DISPATCH, FLEET, INCIDENT, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
-from streams.dispatch.itinerary import itinerary
-from streams.dispatch.tendering import tendering
-from streams.incident_response import RESPONSE
-from streams.process import NotNow, Process
+from streams.process import NotNow
+from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
 from streams.runner import Runner
 
@@ -157,10 +155,8 @@ class Processes:
 
     async def _facts(self) -> None:
         decide = Decision(self._lookups, self._lookups, self._router, self._clock)
-        process = Process("dispatch", [*tendering(self._lookups, decide), *itinerary(self._lookups)], self._send)
-        response = Process("incident-response", RESPONSE, self._send)
         runner = Runner(
-            [process, response],
+            every_process(self._lookups, decide, self._send),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )

@@ -26,9 +26,7 @@ from infra.sending import Sending
 from schemas.partition import partition_of
 from schemas.record import Stored
 from streams.dispatch.decision import Decision, Router
-from streams.dispatch.itinerary import itinerary
-from streams.dispatch.tendering import tendering
-from streams.process import Process
+from streams.processes import every_process
 from streams.runner import Runner
 
 WAIT_S = 30.0
@@ -123,9 +121,10 @@ async def check_replay(
     lookups = Lookups(pool, folded.policy, folded.keyring, len(folded.openings), clock)
     send = Sending(rehearsal, "dispatch", lambda position: None)
     decide = Decision(lookups, lookups, router, clock)
-    process = Process("dispatch", [*tendering(lookups, decide), *itinerary(lookups)], send)
     keyring = folded.keyring
-    runner = Runner([process], lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id), passed_over)
+    runner = Runner(
+        every_process(lookups, decide, send), lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id), passed_over
+    )
     lanes = asyncio.Semaphore(LANES)
 
     async def lane(place: Place, end: int) -> None:

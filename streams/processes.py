@@ -1,0 +1,13 @@
+"""All processes: what runs, and what is rehearsed when the log is checked (I9)."""
+
+from streams.dispatch.itinerary import itinerary
+from streams.dispatch.tendering import Decide, Lookup, tendering
+from streams.incident_response import RESPONSE
+from streams.process import Process, Send
+
+
+def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
+    return [
+        Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup)], send),
+        Process("incident-response", RESPONSE, send),
+    ]
