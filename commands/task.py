@@ -384,6 +384,8 @@ def decline_assignment(task: CreatedTask, command: DeclineAssignment, context: C
     rider = assignee(task, context)
     if task.accepted:
         raise NotInThisState(needed="assigned", actual=state_of(task))
+    if carried(task):
+        raise GoodsInCustody(len(carried(task)))
     return unassigned(task, rider, command.reason_code)
 
 

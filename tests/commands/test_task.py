@@ -166,6 +166,13 @@ def test_goods_in_custody_are_not_unassigned():
     picked_up().by("dis", "dispatcher").when(UnassignTask(reason_code="late")).refuses(GoodsInCustody)
 
 
+def test_nor_does_who_has_taken_them_decline_though_they_never_said_yes():
+    ordered = told(created().by("dis", "dispatcher").when(AssignTask(rider_id=ANN))).by(ANN)
+    taken = told(ordered.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)))
+    taken.when(DeclineAssignment(reason_code="too_far")).refuses(GoodsInCustody)
+    taken.by("shop", "integrator").when(CancelTask(reason_code="changed_mind")).tells("ReturnStarted")
+
+
 def test_the_delivery_is_told_from_stop_to_stop():
     story = assigned_to(ANN).by(ANN)
     here = ObservedFix(lat=60.1688, lon=24.9316, observed_at=NOON)

@@ -1,0 +1,44 @@
+"""The life of an aggregate: its states by name, and which event leads from which to which."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from schemas.message import Event
+
+NEW = "new"
+"""Before the first event."""
+
+type Move = tuple[str, str]
+"""From one state to another, or to itself."""
+
+
+class Life(msgspec.Struct, frozen=True):
+    """`moves` are all there are: a test lives every life and finds each of them, and no other."""
+
+    status: Callable[[Any], str]
+    moves: Mapping[type[Event], frozenset[Move]]
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """In the order in which the moves lead to them."""
+        found = dict.fromkeys([NEW])
+        for moves in self.moves.values():
+            found |= dict.fromkeys(after for _, after in sorted(moves))
+        return tuple(found)
+
+    @property
+    def ends(self) -> frozenset[str]:
+        """The states that nothing leads out of."""
+        left = {before for moves in self.moves.values() for before, after in moves if before != after}
+        return frozenset(self.statuses) - left
+
+
+def to(after: str, *before: str) -> frozenset[Move]:
+    return frozenset((each, after) for each in before)
+
+
+def within(*statuses: str) -> frozenset[Move]:
+    """It happens there and leads nowhere else."""
+    return frozenset((each, each) for each in statuses)

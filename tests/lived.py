@@ -1,0 +1,313 @@
+"""Lives lived at random: what may be asked of each kind of aggregate, asked in any order, again and again."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from story import KAMPPI, NOON, context
+
+from commands.aggregates import AGGREGATES, Aggregate
+from commands.life import Move
+from schemas import directory as d
+from schemas import incident as i
+from schemas import rider as r
+from schemas import task as t
+from schemas import tender as o
+from schemas.geo import Location
+from schemas.message import (
+    Command,
+    DeviceId,
+    DocumentId,
+    Event,
+    OfferId,
+    ParcelId,
+    Refused,
+    RiderId,
+    Role,
+    StopId,
+    TaskId,
+    TenderId,
+)
+
+LIVES = 1_500
+STEPS = 60
+HOME = Location(lat=60.161, lon=24.942)
+STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("return-1")]
+PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
+TENDERS = [TenderId("tender-1"), TenderId("tender-2")]
+ACTIONS: Any = ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
+
+type Draws = Callable[[Random, Any], Command]
+"""Draws a command, the time at hand."""
+type Repertoire = list[tuple[Draws, str, Role]]
+"""With who sends it."""
+
+
+def lived(kind: str, seed: int = 1) -> Iterator[tuple[type[Event], Move]]:
+    """Each move that happens in many lives of this kind."""
+    aggregate, draw = AGGREGATES[kind], Random(seed)
+    for _ in range(LIVES):
+        yield from one_life(aggregate, draw)
+
+
+def one_life(aggregate: Aggregate, draw: Random) -> Iterator[tuple[type[Event], Move]]:
+    """Of each life only some of it may be asked, so that what ends it does not come first in every one (swarm testing:
+    Groce et al., ISSTA 2012)."""
+    state, now = aggregate.initial, NOON
+    creating, *others = REPERTOIRES[aggregate.kind]
+    asked = [creating, *draw.sample(others, draw.randint(1, len(others)))]
+    for _ in range(STEPS):
+        now += timedelta(minutes=draw.choice((0, 1, 5, 30)))
+        draws, actor, role = draw.choice(asked)
+        try:
+            events = aggregate.decide(state, draws(draw, now), context(now=now, actor=actor, role=role))
+        except Refused:
+            continue
+        for event in events:
+            before = aggregate.life.status(state)
+            state = aggregate.evolve(state, event)
+            yield type(event), (before, aggregate.life.status(state))
+
+
+# What may be asked
+
+
+def some[T](draw: Random, of: list[T]) -> list[T]:
+    return draw.sample(of, draw.randint(0, len(of)))
+
+
+def new_task(draw: Random, now: Any) -> t.CreateTask:
+    where = draw.choice((HOME, None))
+    stops = [t.NewStop(kind="pickup"), t.NewStop(kind="dropoff", location=where)]
+    parcels = [t.NewParcel(), t.NewParcel()] if draw.random() < 0.8 else []
+    return t.CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=parcels)
+
+
+def report(cls: Any, **fields: Any) -> Draws:
+    def draws(draw: Random, now: Any) -> Command:
+        drawn = {name: value(draw, now) if callable(value) else value for name, value in fields.items()}
+        return cls(stop_id=draw.choice(STOPS), observed_at=now, **drawn)
+
+    return draws
+
+
+def fix(draw: Random, now: Any) -> t.ObservedFix:
+    place = draw.choice((KAMPPI, HOME))
+    return t.ObservedFix(lat=place.lat, lon=place.lon, accuracy_m=10.0, observed_at=now)
+
+
+def always(command: Command) -> Draws:
+    return lambda draw, now: command
+
+
+TASK: Repertoire = [
+    (new_task, "shop", "integrator"),
+    (lambda draw, now: t.LocateStop(stop_id=STOPS[1], location=HOME), "shop", "integrator"),
+    *(
+        (lambda draw, now, n=n: t.RecordTender(tender_id=TENDERS[n], round=draw.randint(1, 3)), "dispatch", "system")
+        for n in (0, 1)
+    ),
+    (
+        lambda draw, now: t.CloseTender(
+            tender_id=draw.choice(TENDERS), round=draw.randint(1, 3), outcome=draw.choice(("exhausted", "withdrawn"))
+        ),
+        "dispatch",
+        "system",
+    ),
+    (lambda draw, now: t.RetryDispatch(round=draw.randint(1, 3)), "deadlines", "system"),
+    (lambda draw, now: t.AssignTask(rider_id=RiderId("ann")), "dora", "dispatcher"),
+    (
+        lambda draw, now: t.AssignTask(rider_id=RiderId("ann"), tender_id=TENDERS[0], offer_id=OfferId("o")),
+        "dispatch",
+        "system",
+    ),
+    (always(t.AcceptAssignment()), "ann", "rider"),
+    (always(t.DeclineAssignment(reason_code="too_far")), "ann", "rider"),
+    (always(t.UnassignTask(reason_code="late")), "dora", "dispatcher"),
+    (always(t.CancelTask(reason_code="changed_mind")), "shop", "integrator"),
+    (always(t.ForceCompleteTask(disposition="lost", reason_code="stuck")), "olga", "operator"),
+    (report(t.ReportEnRoute), "ann", "rider"),
+    (report(t.ReportArrived, fix=fix), "ann", "rider"),
+    *[(report(t.ReportPickedUp, short=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
+    *[(report(t.ReportDelivered, refused=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
+    (report(t.ReportPickedUp), "ann", "rider"),
+    (report(t.ReportDelivered), "ann", "rider"),
+    (report(t.ReportAttemptFailed, reason_code="customer_unavailable"), "ann", "rider"),
+    (report(t.ReportReturned), "ann", "rider"),
+    (report(t.CaptureProof, proofs=[t.PhotoEntry(sha256="ab" * 32)]), "ann", "rider"),
+]
+INCIDENT: Repertoire = [
+    (
+        lambda draw, now: i.ReportIncident(
+            kind=draw.choice(("accident", "loss")), description="!", links=some(draw, [LINK]), evidence=some(draw, [SHOT])
+        ),
+        "ann",
+        "rider",
+    ),
+    (lambda draw, now: i.AssignIncident(assignee=draw.choice(("dora", "dirk"))), "dora", "dispatcher"),
+    (always(i.CommentIncident(comment="…")), "dora", "dispatcher"),
+    (
+        lambda draw, now: i.AttachEvidence(evidence=[i.NewEvidence(sha256=f"{draw.randrange(9)}" * 64)]),
+        "dora",
+        "dispatcher",
+    ),
+    (lambda draw, now: i.LinkIncident(link=LINK), "dora", "dispatcher"),
+    (lambda draw, now: i.UnlinkIncident(link=LINK, reason_code="wrong"), "dora", "dispatcher"),
+    (
+        lambda draw, now: i.ChangeIncidentSeverity(severity=draw.choice(("low", "high")), reason_code="x"),
+        "dora",
+        "dispatcher",
+    ),
+    (lambda draw, now: i.TakeIncidentAction(action=draw.choice(ACTIONS)), "dora", "dispatcher"),
+    (lambda draw, now: i.NoteActionRefused(action="suspend_rider", link=LINK, rule="x"), "dispatch", "system"),
+    (always(i.EscalateIncident(reason_code="press")), "dora", "dispatcher"),
+    (lambda draw, now: i.EscalateUnattended(level=draw.randint(1, 3)), "deadlines", "system"),
+    (always(i.ResolveIncident(resolution_code="well", waived=[*ACTIONS, "write_off_parcels"])), "dora", "dispatcher"),
+    (always(i.ReopenIncident(reason_code="worse")), "dora", "dispatcher"),
+    (
+        always(
+            i.SealIncident(timeline=i.SealedTimeline(merkle_root="ab" * 32, records=1, since=NOON, up_to="x"))
+        ),
+        "olga",
+        "operator",
+    ),
+    (
+        lambda draw, now: i.FileAddendum(text="…", evidence=[i.NewEvidence(sha256=f"{draw.randrange(9)}" * 64)]),
+        "dora",
+        "dispatcher",
+    ),
+]
+LINK = i.IncidentLink(kind="rider", id="ann")
+SHOT = i.NewEvidence(sha256="0" * 64)
+TASKS = [TaskId("task-1"), TaskId("task-2")]
+
+
+def planned(draw: Random, task: TaskId) -> list[r.NewPlannedStop]:
+    return [
+        r.NewPlannedStop(stop_id=STOPS[0], kind="pickup", subject="s", location=KAMPPI),
+        r.NewPlannedStop(stop_id=STOPS[1], kind="dropoff", subject="s", location=HOME),
+    ]
+
+
+RIDER: Repertoire = [
+    (always(r.RegisterRider(name="Ann")), "shop", "integrator"),
+    *[(always(r.ApproveRider()), "dora", "dispatcher")] * 2,
+    (lambda draw, now: r.RejectRider(reason_code="no") if draw.random() < 0.2 else r.ApproveRider(), "dora", "dispatcher"),
+    (always(r.SuspendRider(reason_code="complaint")), "dora", "dispatcher"),
+    *[(always(r.ReinstateRider()), "dora", "dispatcher")] * 2,
+    (always(r.SubmitDocument(document_id="d1", kind="licence")), "ann", "rider"),
+    (
+        lambda draw, now: r.VerifyDocument(
+            document_id=DocumentId("d1"), valid_from=now, expires_at=now + timedelta(days=1)
+        ),
+        "dora",
+        "dispatcher",
+    ),
+    (always(r.RejectDocument(document_id=DocumentId("d1"), reason_code="blurred")), "dora", "dispatcher"),
+    (lambda draw, now: r.StartShift(ends_at=now + timedelta(hours=8)), "ann", "rider"),
+    (always(r.EndShift()), "ann", "rider"),
+    (always(r.BindDevice(device_id="phone")), "ann", "rider"),
+    (always(r.UnbindDevice(device_id=DeviceId("phone"))), "ann", "rider"),
+    *[
+        (
+            lambda draw, now, task=task: r.ReserveRider(
+                task_id=task, round=1, hold_until=now + timedelta(minutes=5), stops=planned(draw, task)
+            ),
+            "dispatch",
+            "system",
+        )
+        for task in TASKS
+    ],
+    (lambda draw, now: r.ActivateReservation(task_id=draw.choice(TASKS), round=1), "dispatch", "system"),
+    (
+        lambda draw, now: r.ReleaseReservation(task_id=draw.choice(TASKS), round=1, reason_code="x"),
+        "dispatch",
+        "system",
+    ),
+    (lambda draw, now: r.ExpireReservation(task_id=draw.choice(TASKS), round=1), "deadlines", "system"),
+    (
+        lambda draw, now: r.InsertStops(
+            task_id=(task := draw.choice(TASKS)), round=1, stops=planned(draw, task)[1:]
+        ),
+        "dispatch",
+        "system",
+    ),
+    (
+        lambda draw, now: r.RemoveStops(
+            task_id=draw.choice(TASKS), round=1, reason_code="x", stop_ids=draw.choice((None, STOPS[:1]))
+        ),
+        "dispatch",
+        "system",
+    ),
+]
+OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
+
+
+def opening(draw: Random, now: Any) -> o.OpenTender:
+    offers = [
+        o.PlannedOffer(offer_id=offer, rider_id=RiderId(rider), expires_at=now + timedelta(minutes=10))
+        for offer, rider in zip(OFFERS, ("ann", "bob"), strict=True)
+    ]
+    return o.OpenTender(
+        task_id=TASKS[0],
+        round=1,
+        mode="broadcast",
+        candidates=[],
+        excluded=[],
+        offers=some(draw, offers),
+        policy_version=1,
+        input_hash="x",
+        solver="x",
+    )
+
+
+def of_offer(cls: Any, **more: Any) -> Draws:
+    return lambda draw, now: cls(offer_id=draw.choice(OFFERS), **more)
+
+
+TENDER: Repertoire = [
+    (opening, "dispatch", "system"),
+    *((of_offer(o.ViewOffer), who, "rider") for who in ("ann", "bob")),
+    *((of_offer(o.ClaimOffer), who, "rider") for who in ("ann", "bob")),
+    *((of_offer(o.DeclineOffer, reason_code="far"), who, "rider") for who in ("ann", "bob")),
+    (of_offer(o.AwardTender), "dispatch", "system"),
+    (of_offer(o.RejectClaim, reason_code="busy"), "dispatch", "system"),
+    (of_offer(o.ExpireClaim), "deadlines", "system"),
+    (of_offer(o.ExpireOffer), "deadlines", "system"),
+    (always(o.WithdrawTender(reason_code="cancelled")), "dispatch", "system"),
+]
+TENANT: Repertoire = [
+    (always(d.CreateTenant(tenant="acme", name="Acme")), "root", "operator"),
+    (
+        lambda draw, now: d.ChangeTenantRules(rules=d.TenantRules(max_attempts=draw.randint(1, 3))),
+        "root",
+        "operator",
+    ),
+]
+OUTLET: Repertoire = [
+    (
+        always(d.CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")),
+        "shop",
+        "integrator",
+    ),
+    (lambda draw, now: d.MoveOutlet(location=draw.choice((KAMPPI, HOME))), "shop", "integrator"),
+]
+GEOFENCE: Repertoire = [
+    (always(d.CreateGeofence(name="Yard", shape=d.Circle(center=KAMPPI, radius_m=100))), "shop", "integrator"),
+    (
+        lambda draw, now: d.ChangeGeofence(shape=d.Circle(center=KAMPPI, radius_m=draw.randint(10, 99))),
+        "shop",
+        "integrator",
+    ),
+    (always(d.RemoveGeofence()), "shop", "integrator"),
+]
+REPERTOIRES: dict[str, Repertoire] = {
+    "task": TASK,
+    "incident": INCIDENT,
+    "rider": RIDER,
+    "tender": TENDER,
+    "tenant": TENANT,
+    "outlet": OUTLET,
+    "geofence": GEOFENCE,
+}
