@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from commands import directory, rider, task, tender
+from commands import geofence, outlet, rider, task, tenant, tender
 from commands.directory import NotThere
 from commands.rider_state import Rider, Unregistered
 from commands.task_state import Task, Uncreated, is_over
@@ -112,27 +112,27 @@ AGGREGATES: dict[str, Aggregate] = {
             DIRECTORY.name,
             CreateTenant,
             (TenantCommand, TenantEvent),
-            (directory.Tenant, NotThere()),
+            (tenant.Tenant, NotThere()),
             never,
-            (directory.decide_tenant, directory.evolve_tenant),
+            (tenant.decide, tenant.evolve),
         ),
         aggregate(
             "outlet",
             DIRECTORY.name,
             CreateOutlet,
             (OutletCommand, OutletEvent),
-            (directory.Outlet, NotThere()),
+            (outlet.Outlet, NotThere()),
             never,
-            (directory.decide_outlet, directory.evolve_outlet),
+            (outlet.decide, outlet.evolve),
         ),
         aggregate(
             "geofence",
             DIRECTORY.name,
             CreateGeofence,
             (GeofenceCommand, GeofenceEvent),
-            (directory.Geofence, NotThere()),
+            (geofence.Geofence, NotThere()),
             never,
-            (directory.decide_geofence, directory.evolve_geofence),
+            (geofence.decide, geofence.evolve),
         ),
     )
 }
