@@ -7,13 +7,21 @@ from hashlib import sha256
 
 import msgspec
 
+from commands.registries import (
+    Registries,
+    UnknownDocumentKind,
+    UnknownFailureReason,
+    UnknownIncidentKind,
+    entry_of,
+)
 from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
-from schemas.message import OutletSlug, Personal, Refused, Role, TenantSlug
+from schemas.message import NotInDirectory, OutletSlug, Personal, Role, TenantSlug
+from schemas.registries import DocumentKind, FailureReason, IncidentKind
 
 
-class UnknownTenant(Refused):
+class UnknownTenant(NotInDirectory):
     rule = "unknown-tenant"
 
     def __init__(self, tenant: str) -> None:
@@ -21,7 +29,7 @@ class UnknownTenant(Refused):
         self.tenant = tenant
 
 
-class UnknownOutlet(Refused):
+class UnknownOutlet(NotInDirectory):
     rule = "unknown-outlet"
 
     def __init__(self, outlet: str) -> None:
@@ -41,6 +49,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     mode: TenantMode
     rules: TenantRules
     outlets: Mapping[OutletSlug, OutletPolicy]
+    registries: Registries = Registries()
     version: int
 
     def outlet(self, slug: str) -> OutletPolicy:
@@ -48,6 +57,18 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if known is None:
             raise UnknownOutlet(slug)
         return known
+
+    def failure_reason(self, code: str) -> FailureReason:
+        """Raises UnknownFailureReason."""
+        return entry_of(code, self.registries.failure_reasons, UnknownFailureReason)
+
+    def incident_kind(self, code: str) -> IncidentKind:
+        """Raises UnknownIncidentKind."""
+        return entry_of(code, self.registries.incident_kinds, UnknownIncidentKind)
+
+    def document_kind(self, code: str) -> DocumentKind:
+        """Raises UnknownDocumentKind."""
+        return entry_of(code, self.registries.document_kinds, UnknownDocumentKind)
 
 
 class Secrets:

@@ -1,8 +1,11 @@
-"""The directory as decisions see it: every tenant's rules and outlets, folded from `logistics.directory`."""
+"""The directory as decisions see it: tenants, with what they have set and where they are."""
+
+from typing import Any
 
 from msgspec.structs import replace
 
 from commands.context import OutletPolicy, TenantPolicy
+from commands.registries import with_registry
 from schemas.directory import (
     OutletCreated,
     OutletMoved,
@@ -12,6 +15,7 @@ from schemas.directory import (
 from schemas.ids import outlet_id
 from schemas.message import Event, OutletSlug, Source, TenantSlug
 from schemas.position import Vector, token
+from schemas.registries import DocumentKindsSet, FailureReasonsSet, IncidentKindsSet
 from schemas.topics import DIRECTORY
 
 
@@ -61,8 +65,10 @@ class Policy:
                     version=source.version,
                 )
             case TenantRulesChanged():
+                self._changed(source, rules=event.rules)
+            case FailureReasonsSet() | IncidentKindsSet() | DocumentKindsSet():
                 known = self._tenants[source.tenant]
-                self._tenants[source.tenant] = replace(known, rules=event.rules, version=source.version)
+                self._changed(source, registries=with_registry(known.registries, event))
             case OutletCreated():
                 self._slugs[source.aggregate_id] = event.outlet
                 self._outlet(source, OutletPolicy(event.location, event.zone))
@@ -72,6 +78,9 @@ class Policy:
                 self._outlet(source, OutletPolicy(event.location, zone))
             case _:
                 pass  # geofences are the streams' concern
+
+    def _changed(self, source: Source, **fields: Any) -> None:
+        self._tenants[source.tenant] = replace(self._tenants[source.tenant], version=source.version, **fields)
 
     def _outlet(self, source: Source, outlet: OutletPolicy) -> None:
         slug = self._slugs[source.aggregate_id]

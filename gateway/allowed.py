@@ -12,6 +12,7 @@ from schemas.directory import (
     RemoveGeofence,
 )
 from schemas.message import Command, Role
+from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentKinds
 from schemas.rider import (
     ApproveRider,
     BindDevice,
@@ -89,6 +90,9 @@ SENDERS: Mapping[type[Command], Roles] = {
     DeclineOffer: RIDER,
     CreateTenant: OPERATOR,
     ChangeTenantRules: OPERATOR,
+    SetFailureReasons: OPERATOR,
+    SetIncidentKinds: OPERATOR,
+    SetDocumentKinds: OPERATOR,
     CreateOutlet: SETUP,
     MoveOutlet: SETUP,
     CreateGeofence: SETUP,

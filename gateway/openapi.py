@@ -15,7 +15,8 @@ from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
 from gateway.queries import LISTINGS, SINGLES, UNSHOWN, Listing, Single
 from gateway.registry_described import described
-from schemas.directory import CreateOutlet, CreateTenant, TenantRules
+from gateway.tenant_read import Tenant
+from schemas.directory import CreateOutlet, CreateTenant
 from schemas.fixes import FixBatch
 from schemas.task import CreateTask
 
@@ -389,7 +390,7 @@ def components() -> Json:
     commands = [known.cls for known in OPEN]
     rows = list({read.model.row for read in (*LISTINGS, *SINGLES)})
     rows.sort(key=lambda row: str(row.__name__))
-    others = [CommandAnswer, TaskAnswer, ProblemBody, TenantRules, FixBatch, FixesAnswer, Artefact]
+    others = [CommandAnswer, TaskAnswer, ProblemBody, Tenant, FixBatch, FixesAnswer, Artefact]
     _, schemas = msgspec.json.schema_components([*commands, *rows, *others], ref_template=REF)
     for cls, names in CLOSED_FIELDS.items():
         for name in names:
@@ -418,18 +419,6 @@ def components() -> Json:
             "type": "object",
             "required": ["ticket", "expires_in_s"],
             "properties": {"ticket": {"type": "string"}, "expires_in_s": {"type": "integer"}},
-        },
-        "Tenant": {
-            "type": "object",
-            "required": ["tenant", "mode", "live", "rules", "outlets", "version"],
-            "properties": {
-                "tenant": {"type": "string"},
-                "mode": {"enum": ["live", "test"]},
-                "live": {"type": "boolean"},
-                "rules": {"$ref": REF.format(name="TenantRules")},
-                "outlets": {"type": "array", "items": {"type": "string"}},
-                "version": {"type": "integer"},
-            },
         },
         "TaskCounts": {
             "type": "object",

@@ -34,6 +34,7 @@ from gateway.personal import Opener, opener, shown
 from gateway.problems import not_found
 from gateway.reading import Connection, Reading, Row, parked_of
 from gateway.reply import Reply, json_reply
+from gateway.tenant_read import as_read
 from gateway.tokens import Caller
 from projections import (
     deadlines,
@@ -294,15 +295,7 @@ class Queries:
         parameters_of(call, {})
         known = self._door.policy.tenant(tenant_of(call))
         assert known is not None, "the caller was admitted to it"
-        body = {
-            "tenant": known.tenant,
-            "mode": known.mode,
-            "live": known.mode == "live",
-            "rules": known.rules,
-            "outlets": sorted(known.outlets),
-            "version": known.version,
-        }
-        return json_reply(body, headers=[(b"etag", b'"v%d"' % known.version)])
+        return json_reply(as_read(known), headers=[(b"etag", b'"v%d"' % known.version)])
 
     def _items(self, call: Call, listing: Listing, rows: list[Row], caller: Caller) -> list[Row]:
         key = listing.model.key[1]

@@ -19,6 +19,7 @@ from schemas.message import (
     TenantSlug,
     Text,
 )
+from schemas.registries import RegistryCommand, RegistryEvent
 from schemas.rider import DocumentKind
 
 MAX_VERTICES = 10_000
@@ -58,7 +59,7 @@ class ChangeTenantRules(Command, frozen=True, kw_only=True):
     rules: TenantRules
 
 
-type TenantCommand = CreateTenant | ChangeTenantRules
+type TenantCommand = CreateTenant | ChangeTenantRules | RegistryCommand
 
 
 class TenantCreated(Event, frozen=True, kw_only=True):
@@ -72,7 +73,7 @@ class TenantRulesChanged(Event, frozen=True, kw_only=True):
     rules: TenantRules
 
 
-type TenantEvent = TenantCreated | TenantRulesChanged
+type TenantEvent = TenantCreated | TenantRulesChanged | RegistryEvent
 
 
 class CreateOutlet(Command, frozen=True, kw_only=True):

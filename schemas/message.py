@@ -108,6 +108,10 @@ class NotInThisState(Refused):
         self.actual = actual
 
 
+class NotInDirectory(Refused):
+    """The directory as decisions see it does not have it; it may have been written there a moment ago."""
+
+
 class UnknownAggregate(Refused):
     rule = "not-found"
 
