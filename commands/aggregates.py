@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from commands import geofence, outlet, rider, task, tenant, tender
+from commands import geofence, hub, outlet, rider, task, tenant, tender
 from commands.directory import NotThere
 from commands.rider_state import Rider, Unregistered
 from commands.task_state import Task, Uncreated, is_over
@@ -21,6 +21,7 @@ from schemas.directory import (
     TenantCommand,
     TenantEvent,
 )
+from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.message import Command, Event
 from schemas.rider import RegisterRider, RiderCommand, RiderEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
@@ -124,6 +125,15 @@ AGGREGATES: dict[str, Aggregate] = {
             (outlet.Outlet, NotThere()),
             never,
             (outlet.decide, outlet.evolve),
+        ),
+        aggregate(
+            "hub",
+            DIRECTORY.name,
+            CreateHub,
+            (HubCommand, HubEvent),
+            (hub.Hub, NotThere()),
+            never,
+            (hub.decide, hub.evolve),
         ),
         aggregate(
             "geofence",

@@ -17,7 +17,7 @@ from commands.registries import (
 from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
-from schemas.message import NotInDirectory, OutletSlug, Personal, Role, TenantSlug
+from schemas.message import HubSlug, NotInDirectory, OutletSlug, Personal, Role, TenantSlug
 from schemas.registries import DocumentKind, FailureReason, IncidentKind
 
 
@@ -37,9 +37,23 @@ class UnknownOutlet(NotInDirectory):
         self.outlet = outlet
 
 
+class UnknownHub(NotInDirectory):
+    rule = "unknown-hub"
+
+    def __init__(self, hub: str) -> None:
+        super().__init__(f"the tenant has no hub {hub}")
+        self.hub = hub
+
+
 class OutletPolicy(msgspec.Struct, frozen=True):
     location: Location
     zone: str
+
+
+class HubPolicy(msgspec.Struct, frozen=True):
+    location: Location
+    zone: str
+    closed: bool = False
 
 
 class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +63,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     mode: TenantMode
     rules: TenantRules
     outlets: Mapping[OutletSlug, OutletPolicy]
+    hubs: Mapping[HubSlug, HubPolicy] = {}
     registries: Registries = Registries()
     version: int
 
@@ -56,6 +71,13 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         known = self.outlets.get(OutletSlug(slug))
         if known is None:
             raise UnknownOutlet(slug)
+        return known
+
+    def hub(self, slug: str) -> HubPolicy:
+        """A closed one too. Raises UnknownHub."""
+        known = self.hubs.get(HubSlug(slug))
+        if known is None:
+            raise UnknownHub(slug)
         return known
 
     def failure_reason(self, code: str) -> FailureReason:

@@ -11,6 +11,7 @@ from schemas.directory import (
     MoveOutlet,
     RemoveGeofence,
 )
+from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
 from schemas.message import Command, Role
 from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentKinds
 from schemas.rider import (
@@ -95,6 +96,10 @@ SENDERS: Mapping[type[Command], Roles] = {
     SetDocumentKinds: OPERATOR,
     CreateOutlet: SETUP,
     MoveOutlet: SETUP,
+    CreateHub: SETUP,
+    MoveHub: SETUP,
+    CloseHub: SETUP,
+    ReopenHub: SETUP,
     CreateGeofence: SETUP,
     ChangeGeofence: SETUP,
     RemoveGeofence: SETUP,
@@ -126,6 +131,7 @@ READERS: Mapping[str, Roles] = {
     "dispatch-decisions": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
     "outlets": EVERYONE,
+    "hubs": EVERYONE,
     "geofences": EVERYONE,
     "tenant": EVERYONE,
     "events": STAFF,

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
 from gateway.artefacts import MEDIA_TYPES, Artefact
-from gateway.commands import OPEN, CommandAnswer, OpenCommand, TaskAnswer
+from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
 from gateway.parameters import MIN_VERSION, Parameter
@@ -16,7 +16,6 @@ from gateway.problems import ProblemBody
 from gateway.queries import LISTINGS, SINGLES, UNSHOWN, Listing, Single
 from gateway.registry_described import described
 from gateway.tenant_read import Tenant
-from schemas.directory import CreateOutlet, CreateTenant
 from schemas.fixes import FixBatch
 from schemas.task import CreateTask
 
@@ -236,7 +235,7 @@ def command_operation(known: OpenCommand) -> Json:
 
 
 def command_headers(known: OpenCommand) -> list[Json]:
-    natural = known.cls in (CreateTenant, CreateOutlet) or "external_reference" in known.cls.__struct_fields__
+    natural = known.cls in BY_SLUG or "external_reference" in known.cls.__struct_fields__
     key = OPTIONAL_KEY if known.creating and natural else "IdempotencyKey"
     return [parameter_ref(key), parameter_ref("IfMatch"), parameter_ref("RequestId")]
 

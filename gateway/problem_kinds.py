@@ -62,6 +62,7 @@ KINDS: dict[str, Kind] = {
         422, "The key was used for another request", "Use a new Idempotency-Key for each new request."
     ),
     "unknown-outlet": Kind(422, "The tenant has no such outlet", "Create the outlet first, or correct its slug."),
+    "unknown-hub": Kind(422, "The tenant has no such hub", "Create the hub first, or correct its slug."),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
     "unknown-document": Kind(422, "The rider has no such document", "Submit the document first."),

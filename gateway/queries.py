@@ -42,6 +42,7 @@ from projections import (
     etas,
     fence_alerts,
     geofences,
+    hubs,
     live_map,
     outlets,
     quarantine,
@@ -161,6 +162,14 @@ LISTINGS = (
         about="Which outlets has the tenant, and where are they?",
     ),
     Listing(
+        word="hubs",
+        model=hubs.HUBS,
+        page=hubs.page,
+        filters={},
+        order=("created_at", "hub_id"),
+        about="Which hubs has the tenant, where are they, and which are closed?",
+    ),
+    Listing(
         word="geofences",
         model=geofences.GEOFENCES,
         page=geofences.page,
@@ -230,6 +239,7 @@ SINGLES = (
         about="One tender: who was asked, who won. A rider sees their own offer.",
     ),
     Single(plural="outlets", readers="outlets", model=outlets.OUTLETS, about="One outlet."),
+    Single(plural="hubs", readers="hubs", model=hubs.HUBS, about="One hub."),
     Single(plural="geofences", readers="geofences", model=geofences.GEOFENCES, about="One geofence."),
 )
 OWN_FILTER = {"external_reference": "reference"}

@@ -22,6 +22,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     incident_kinds: Sequence[IncidentKind]
     document_kinds: Sequence[DocumentKind]
     outlets: list[str]
+    hubs: list[str]
     version: int
 
 
@@ -36,5 +37,6 @@ def as_read(known: TenantPolicy) -> Tenant:
         incident_kinds=known.registries.incident_kinds,
         document_kinds=known.registries.document_kinds,
         outlets=sorted(known.outlets),
+        hubs=sorted(known.hubs),
         version=known.version,
     )

@@ -6,6 +6,7 @@ from projections.etas import ETAS
 from projections.fence_alerts import FENCE_ALERTS
 from projections.geofences import GEOFENCES
 from projections.history import HISTORY
+from projections.hubs import HUBS
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.rider_roster import RIDER_ROSTER
@@ -24,6 +25,7 @@ MODELS: dict[str, ReadModel] = {
         DISPATCH_DECISIONS,
         DEADLINES,
         OUTLETS,
+        HUBS,
         GEOFENCES,
         FENCE_ALERTS,
         ETAS,

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.geo import Lat, Location, Lon
+from schemas.geo import Lat, Location, Lon, Zone
+from schemas.hub import HubEvent
 from schemas.message import (
     Command,
     Event,
@@ -82,7 +83,7 @@ class CreateOutlet(Command, frozen=True, kw_only=True):
     outlet: Slug
     name: Name
     location: Location
-    zone: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    zone: Zone
     address: Text | None = None
     metadata: Metadata = {}
 
@@ -175,4 +176,4 @@ class GeofenceRemoved(Event, frozen=True, kw_only=True):
 
 type GeofenceEvent = GeofenceCreated | GeofenceChanged | GeofenceRemoved
 
-type DirectoryEvent = TenantEvent | OutletEvent | GeofenceEvent
+type DirectoryEvent = TenantEvent | OutletEvent | GeofenceEvent | HubEvent

@@ -8,6 +8,7 @@ import msgspec
 
 TenantSlug = NewType("TenantSlug", str)
 OutletSlug = NewType("OutletSlug", str)
+HubSlug = NewType("HubSlug", str)
 TaskId = NewType("TaskId", str)
 StopId = NewType("StopId", str)
 ParcelId = NewType("ParcelId", str)
