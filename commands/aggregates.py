@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from commands import geofence, hub, outlet, rider, task, tenant, tender
+from commands import geofence, hub, outlet, rider, sla_policy, task, tenant, tender
 from commands.directory import NotThere
 from commands.rider_state import Rider, Unregistered
 from commands.task_state import Task, Uncreated, is_over
@@ -24,6 +24,7 @@ from schemas.directory import (
 from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.message import Command, Event
 from schemas.rider import RegisterRider, RiderCommand, RiderEvent
+from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
 from schemas.tender import OpenTender, TenderCommand, TenderEvent
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, TASK
@@ -52,6 +53,12 @@ def never(state: object) -> bool:
     return False
 
 
+def plural_of(kind: str) -> str:
+    """`sla_policy` is `sla-policies`."""
+    word = kind.replace("_", "-")
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+
+
 def aggregate(
     kind: str,
     topic: str,
@@ -65,7 +72,7 @@ def aggregate(
     commands, events = words
     return Aggregate(
         kind=kind,
-        plural=f"{kind}s",
+        plural=plural_of(kind),
         topic=topic,
         creating=creating,
         commands=tuple(members_of(commands)),
@@ -136,6 +143,15 @@ AGGREGATES: dict[str, Aggregate] = {
             (hub.decide, hub.evolve),
         ),
         aggregate(
+            "sla_policy",
+            DIRECTORY.name,
+            CreateSlaPolicy,
+            (SlaPolicyCommand, SlaPolicyEvent),
+            (sla_policy.SlaPolicy, NotThere()),
+            never,
+            (sla_policy.decide, sla_policy.evolve),
+        ),
+        aggregate(
             "geofence",
             DIRECTORY.name,
             CreateGeofence,
@@ -146,4 +162,5 @@ AGGREGATES: dict[str, Aggregate] = {
         ),
     )
 }
+BY_PLURAL: dict[str, Aggregate] = {known.plural: known for known in AGGREGATES.values()}
 BY_EVENT: dict[type[Event], Aggregate] = {cls: known for known in AGGREGATES.values() for cls in known.events}

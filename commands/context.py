@@ -14,11 +14,13 @@ from commands.registries import (
     UnknownIncidentKind,
     entry_of,
 )
+from commands.sla_choice import SlaPolicyView, chosen
 from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
-from schemas.message import HubSlug, NotInDirectory, OutletSlug, Personal, Role, TenantSlug
+from schemas.message import HubSlug, NotInDirectory, OutletSlug, Personal, Role, SlaPolicyId, TenantSlug
 from schemas.registries import DocumentKind, FailureReason, IncidentKind
+from schemas.task import Priority, TaskKind
 
 
 class UnknownTenant(NotInDirectory):
@@ -64,6 +66,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     rules: TenantRules
     outlets: Mapping[OutletSlug, OutletPolicy]
     hubs: Mapping[HubSlug, HubPolicy] = {}
+    sla_policies: Mapping[SlaPolicyId, SlaPolicyView] = {}
     registries: Registries = Registries()
     version: int
 
@@ -79,6 +82,10 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if known is None:
             raise UnknownHub(slug)
         return known
+
+    def sla_policy_for(self, task_kind: TaskKind, outlet: str, priority: Priority) -> SlaPolicyView | None:
+        """The one that says most of such a task; None where nothing is promised for it."""
+        return chosen(self.sla_policies.values(), task_kind, outlet, priority)
 
     def failure_reason(self, code: str) -> FailureReason:
         """Raises UnknownFailureReason."""

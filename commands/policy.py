@@ -7,25 +7,29 @@ from msgspec.structs import replace
 
 from commands.context import HubPolicy, OutletPolicy, TenantPolicy
 from commands.registries import with_registry
+from commands.sla_choice import SlaPolicyView
 from schemas.directory import OutletCreated, OutletEvent, OutletMoved, TenantCreated, TenantRulesChanged
 from schemas.hub import HubClosed, HubCreated, HubEvent, HubMoved, HubReopened
 from schemas.ids import hub_id, outlet_id
-from schemas.message import Event, HubSlug, OutletSlug, Source, TenantSlug
+from schemas.message import Event, HubSlug, OutletSlug, SlaPolicyId, Source, TenantSlug
 from schemas.position import Vector, token
 from schemas.registries import DocumentKindsSet, FailureReasonsSet, IncidentKindsSet
+from schemas.sla_policy import SlaPolicyChanged, SlaPolicyCreated, SlaPolicyEvent, SlaPolicyRemoved
 from schemas.topics import DIRECTORY
 
 
 class Policy:
     """Each record is taken once, in its partition's order; what comes again is passed over.
 
-    A tenant's events lie in another partition than those of its outlets and hubs, and they may come in any order.
+    A tenant's events lie in another partition than those of its outlets, hubs and SLA policies, and they may come in
+    any order.
     """
 
     def __init__(self) -> None:
         self._tenants: dict[TenantSlug, TenantPolicy] = {}
         self._outlets: defaultdict[TenantSlug, dict[OutletSlug, OutletPolicy]] = defaultdict(dict)
         self._hubs: defaultdict[TenantSlug, dict[HubSlug, HubPolicy]] = defaultdict(dict)
+        self._sla_policies: defaultdict[TenantSlug, dict[SlaPolicyId, SlaPolicyView]] = defaultdict(dict)
         self._outlet_slugs: dict[str, OutletSlug] = {}
         self._hub_slugs: dict[str, HubSlug] = {}
         self._next: Vector = {}
@@ -66,6 +70,8 @@ class Policy:
                 self._outlet(event, source)
             case HubCreated() | HubMoved() | HubClosed() | HubReopened():
                 self._hub(event, source)
+            case SlaPolicyCreated() | SlaPolicyChanged() | SlaPolicyRemoved():
+                self._sla_policy(event, source)
             case _:
                 pass  # geofences are the streams' concern
 
@@ -77,6 +83,7 @@ class Policy:
             rules=event.rules,
             outlets=self._outlets[source.tenant],
             hubs=self._hubs[source.tenant],
+            sla_policies=self._sla_policies[source.tenant],
             version=source.version,
         )
 
@@ -99,6 +106,20 @@ class Policy:
         assert source.aggregate_id == hub_id(source.tenant, slug), "a hub's id hangs on its slug"
         hubs = self._hubs[source.tenant]
         hubs[slug] = hub_after(hubs.get(slug), event)
+
+    def _sla_policy(self, event: SlaPolicyEvent, source: Source) -> None:
+        policies, policy_id = self._sla_policies[source.tenant], SlaPolicyId(source.aggregate_id)
+        if isinstance(event, SlaPolicyRemoved):
+            del policies[policy_id]
+            return
+        known = policies.get(policy_id)
+        policies[policy_id] = SlaPolicyView(
+            policy_id=policy_id,
+            version=source.version,
+            created_at=source.recorded_at if known is None else known.created_at,
+            applies_to=event.applies_to,
+            terms=event.terms,
+        )
 
 
 def hub_after(hub: HubPolicy | None, event: HubEvent) -> HubPolicy:

@@ -29,6 +29,7 @@ from schemas.rider import (
     UnbindDevice,
     VerifyDocument,
 )
+from schemas.sla_policy import ChangeSlaPolicy, CreateSlaPolicy, RemoveSlaPolicy
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
@@ -100,6 +101,9 @@ SENDERS: Mapping[type[Command], Roles] = {
     MoveHub: SETUP,
     CloseHub: SETUP,
     ReopenHub: SETUP,
+    CreateSlaPolicy: OPERATOR,
+    ChangeSlaPolicy: OPERATOR,
+    RemoveSlaPolicy: OPERATOR,
     CreateGeofence: SETUP,
     ChangeGeofence: SETUP,
     RemoveGeofence: SETUP,
@@ -132,6 +136,7 @@ READERS: Mapping[str, Roles] = {
     "deadlines": DISPATCH | OVERSIGHT,
     "outlets": EVERYONE,
     "hubs": EVERYONE,
+    "sla-policies": STAFF,
     "geofences": EVERYONE,
     "tenant": EVERYONE,
     "events": STAFF,

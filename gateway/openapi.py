@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from commands.aggregates import BY_PLURAL
 from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
 from gateway.artefacts import MEDIA_TYPES, Artefact
 from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
@@ -261,9 +262,14 @@ def listing_operation(listing: Listing) -> Json:
 
 def single_operation(single: Single) -> Json:
     content = json_content({"$ref": REF.format(name=single.model.row.__name__)})
-    name = single.plural.removesuffix("s").title()
+    name = title_of(single.plural)
     wanted = {"min_version": MIN_VERSION}
     return read(f"read{name}", single.about, single.readers, content, wanted, ("ETag", "Consistency"), path=("id",))
+
+
+def title_of(plural: str) -> str:
+    """`sla-policies` is `SlaPolicy`."""
+    return BY_PLURAL[plural].kind.title().replace("_", "")
 
 
 def artefact_operations() -> Json:
@@ -321,7 +327,7 @@ def fixes_operation() -> Json:
 
 
 def history_operation(plural: str) -> Json:
-    name = plural.removesuffix("s").title()
+    name = title_of(plural)
     content = json_content({"$ref": REF.format(name="EventPage")})
     about = "All that has happened to it."
     headers = ("Link", "Consistency")

@@ -70,6 +70,8 @@ KINDS: dict[str, Kind] = {
     "unknown-incident-kind": Kind(422, "The kind of incident is not known", "Give a code of `values.known`."),
     "unknown-document-kind": Kind(422, "The kind of document is not known", "Give a code of `values.known`."),
     "duplicate-code": Kind(422, "A code is given more than once", "Give each code once."),
+    "nothing-promised": Kind(422, "The terms promise nothing", "Give at least one of the three times."),
+    "levels-not-ascending": Kind(422, "The breach levels do not ascend", "Give each level once, the earliest first."),
     "unknown-zone": Kind(422, "The time zone is not known", "Give an IANA name, such as Europe/Helsinki."),
     "parcel-mismatch": Kind(422, "The parcels do not fit the stops", "Correct the parcel that the detail names."),
     "stops-mismatch": Kind(422, "The stops do not make a delivery", "Correct what the detail says."),

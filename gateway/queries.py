@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from commands.aggregates import BY_PLURAL
 from commands.task_state import TaskState
 from gateway import log
 from gateway.allowed import PERSONAL, READERS
@@ -47,6 +48,7 @@ from projections import (
     outlets,
     quarantine,
     rider_roster,
+    sla_policies,
     task_board,
     task_detail,
     tender_board,
@@ -170,6 +172,14 @@ LISTINGS = (
         about="Which hubs has the tenant, where are they, and which are closed?",
     ),
     Listing(
+        word="sla-policies",
+        model=sla_policies.SLA_POLICIES,
+        page=sla_policies.page,
+        filters={},
+        order=("created_at", "sla_policy_id"),
+        about="What is promised for which tasks? Removed policies too.",
+    ),
+    Listing(
         word="geofences",
         model=geofences.GEOFENCES,
         page=geofences.page,
@@ -240,6 +250,7 @@ SINGLES = (
     ),
     Single(plural="outlets", readers="outlets", model=outlets.OUTLETS, about="One outlet."),
     Single(plural="hubs", readers="hubs", model=hubs.HUBS, about="One hub."),
+    Single(plural="sla-policies", readers="sla-policies", model=sla_policies.SLA_POLICIES, about="One SLA policy."),
     Single(plural="geofences", readers="geofences", model=geofences.GEOFENCES, about="One geofence."),
 )
 OWN_FILTER = {"external_reference": "reference"}
@@ -280,7 +291,7 @@ class Queries:
         min_version = parameters_of(call, {"min_version": MIN_VERSION}).get("min_version", 0)
         row, at = await self._reading.one(call, single.model, tenant_of(call), aggregate_id, min_version)
         if row is None or not may_see(single.plural, row, caller):
-            raise not_found(f"there is no {single.plural.removesuffix('s')} {aggregate_id}")
+            raise not_found(f"there is no {BY_PLURAL[single.plural].kind} {aggregate_id}")
         async with self._reading.connection() as connection:
             parked = await parked_of(connection, single.model, [aggregate_id])
         body = self._shown(call, row, aggregate_id, self._opens(single.plural, row, caller))

@@ -10,6 +10,7 @@ from projections.hubs import HUBS
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.rider_roster import RIDER_ROSTER
+from projections.sla_policies import SLA_POLICIES
 from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
 from projections.tender_board import TENDER_BOARD
@@ -26,6 +27,7 @@ MODELS: dict[str, ReadModel] = {
         DEADLINES,
         OUTLETS,
         HUBS,
+        SLA_POLICIES,
         GEOFENCES,
         FENCE_ALERTS,
         ETAS,

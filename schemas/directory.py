@@ -22,6 +22,7 @@ from schemas.message import (
 )
 from schemas.registries import RegistryCommand, RegistryEvent
 from schemas.rider import DocumentKind
+from schemas.sla_policy import SlaPolicyEvent
 
 MAX_VERTICES = 10_000
 
@@ -176,4 +177,4 @@ class GeofenceRemoved(Event, frozen=True, kw_only=True):
 
 type GeofenceEvent = GeofenceCreated | GeofenceChanged | GeofenceRemoved
 
-type DirectoryEvent = TenantEvent | OutletEvent | GeofenceEvent | HubEvent
+type DirectoryEvent = TenantEvent | OutletEvent | GeofenceEvent | HubEvent | SlaPolicyEvent

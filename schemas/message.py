@@ -19,6 +19,7 @@ DeviceId = NewType("DeviceId", str)
 DocumentId = NewType("DocumentId", str)
 ShiftId = NewType("ShiftId", str)
 GeofenceId = NewType("GeofenceId", str)
+SlaPolicyId = NewType("SlaPolicyId", str)
 SubjectId = NewType("SubjectId", str)
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
