@@ -37,22 +37,27 @@ class DuplicateCode(Refused):
 class UnknownCode(NotInDirectory):
     """`known` are the codes of the registry in force."""
 
+    what = "code"
+
     def __init__(self, code: str, known: list[str]) -> None:
-        super().__init__(f"{code} is none of {', '.join(known)}")
+        super().__init__(f"there is no {self.what} {code}; known are {', '.join(known)}")
         self.code = code
         self.known = known
 
 
 class UnknownFailureReason(UnknownCode):
     rule = "unknown-failure-reason"
+    what = "failure reason"
 
 
 class UnknownIncidentKind(UnknownCode):
     rule = "unknown-incident-kind"
+    what = "kind of incident"
 
 
 class UnknownDocumentKind(UnknownCode):
     rule = "unknown-document-kind"
+    what = "kind of document"
 
 
 class Registries(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -89,6 +94,7 @@ def entry_of[E: Entry](code: str, entries: Sequence[E], unknown: type[UnknownCod
 
 
 def set_registry(registries: Registries, command: RegistryCommand) -> list[RegistryEvent]:
+    """Raises DuplicateCode."""
     fresh = as_set(command)
     return [] if with_registry(registries, fresh) == registries else [fresh]
 

@@ -155,3 +155,4 @@ def test_an_unknown_code_is_refused_with_those_that_are_known(
     with pytest.raises(rule) as refused:
         lookup(acme, "meteor")
     assert refused.value.values() == {"code": "meteor", "known": [known]}
+    assert str(refused.value).endswith(f"meteor; known are {known}")
