@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from commands import directory, incident, rider, task, tender
+from commands import geofence, hub, incident, outlet, rider, sla_policy, task, tenant, tender
 from commands.directory import NotThere
 from commands.incident_state import Incident, Unreported
 from commands.rider_state import Rider, Unregistered
@@ -22,9 +22,11 @@ from schemas.directory import (
     TenantCommand,
     TenantEvent,
 )
+from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
 from schemas.rider import RegisterRider, RiderCommand, RiderEvent
+from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
 from schemas.tender import OpenTender, TenderCommand, TenderEvent
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
@@ -53,6 +55,12 @@ def never(state: object) -> bool:
     return False
 
 
+def plural_of(kind: str) -> str:
+    """`sla_policy` is `sla-policies`."""
+    word = kind.replace("_", "-")
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+
+
 def aggregate(
     kind: str,
     topic: str,
@@ -66,7 +74,7 @@ def aggregate(
     commands, events = words
     return Aggregate(
         kind=kind,
-        plural=f"{kind}s",
+        plural=plural_of(kind),
         topic=topic,
         creating=creating,
         commands=tuple(members_of(commands)),
@@ -123,28 +131,47 @@ AGGREGATES: dict[str, Aggregate] = {
             DIRECTORY.name,
             CreateTenant,
             (TenantCommand, TenantEvent),
-            (directory.Tenant, NotThere()),
+            (tenant.Tenant, NotThere()),
             never,
-            (directory.decide_tenant, directory.evolve_tenant),
+            (tenant.decide, tenant.evolve),
         ),
         aggregate(
             "outlet",
             DIRECTORY.name,
             CreateOutlet,
             (OutletCommand, OutletEvent),
-            (directory.Outlet, NotThere()),
+            (outlet.Outlet, NotThere()),
             never,
-            (directory.decide_outlet, directory.evolve_outlet),
+            (outlet.decide, outlet.evolve),
+        ),
+        aggregate(
+            "hub",
+            DIRECTORY.name,
+            CreateHub,
+            (HubCommand, HubEvent),
+            (hub.Hub, NotThere()),
+            never,
+            (hub.decide, hub.evolve),
+        ),
+        aggregate(
+            "sla_policy",
+            DIRECTORY.name,
+            CreateSlaPolicy,
+            (SlaPolicyCommand, SlaPolicyEvent),
+            (sla_policy.SlaPolicy, NotThere()),
+            never,
+            (sla_policy.decide, sla_policy.evolve),
         ),
         aggregate(
             "geofence",
             DIRECTORY.name,
             CreateGeofence,
             (GeofenceCommand, GeofenceEvent),
-            (directory.Geofence, NotThere()),
+            (geofence.Geofence, NotThere()),
             never,
-            (directory.decide_geofence, directory.evolve_geofence),
+            (geofence.decide, geofence.evolve),
         ),
     )
 }
+BY_PLURAL: dict[str, Aggregate] = {known.plural: known for known in AGGREGATES.values()}
 BY_EVENT: dict[type[Event], Aggregate] = {cls: known for known in AGGREGATES.values() for cls in known.events}

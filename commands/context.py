@@ -7,14 +7,23 @@ from hashlib import sha256
 
 import msgspec
 
+from commands.registries import (
+    Registries,
+    UnknownDocumentKind,
+    UnknownFailureReason,
+    UnknownIncidentKind,
+    entry_of,
+)
+from commands.sla_choice import SlaPolicyView, chosen
 from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
-from schemas.message import OutletSlug, Personal, Refused, Role, TenantSlug
-from schemas.registries import INCIDENT_KINDS, IncidentKind
+from schemas.message import HubSlug, NotInDirectory, OutletSlug, Personal, Role, SlaPolicyId, TenantSlug
+from schemas.registries import DocumentKind, FailureReason, IncidentKind
+from schemas.task import Priority, TaskKind
 
 
-class UnknownTenant(Refused):
+class UnknownTenant(NotInDirectory):
     rule = "unknown-tenant"
 
     def __init__(self, tenant: str) -> None:
@@ -22,7 +31,7 @@ class UnknownTenant(Refused):
         self.tenant = tenant
 
 
-class UnknownOutlet(Refused):
+class UnknownOutlet(NotInDirectory):
     rule = "unknown-outlet"
 
     def __init__(self, outlet: str) -> None:
@@ -30,18 +39,23 @@ class UnknownOutlet(Refused):
         self.outlet = outlet
 
 
-class UnknownIncidentKind(Refused):
-    rule = "unknown-incident-kind"
+class UnknownHub(NotInDirectory):
+    rule = "unknown-hub"
 
-    def __init__(self, code: str, known: list[str]) -> None:
-        super().__init__(f"there is no incident kind {code}: {', '.join(known)}")
-        self.code = code
-        self.known = known
+    def __init__(self, hub: str) -> None:
+        super().__init__(f"the tenant has no hub {hub}")
+        self.hub = hub
 
 
 class OutletPolicy(msgspec.Struct, frozen=True):
     location: Location
     zone: str
+
+
+class HubPolicy(msgspec.Struct, frozen=True):
+    location: Location
+    zone: str
+    closed: bool = False
 
 
 class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,19 +65,39 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     mode: TenantMode
     rules: TenantRules
     outlets: Mapping[OutletSlug, OutletPolicy]
+    hubs: Mapping[HubSlug, HubPolicy] = {}
+    sla_policies: Mapping[SlaPolicyId, SlaPolicyView] = {}
+    registries: Registries = Registries()
     version: int
-
-    def incident_kind(self, code: str) -> IncidentKind:
-        kinds = {kind.code: kind for kind in INCIDENT_KINDS}
-        if code not in kinds:
-            raise UnknownIncidentKind(code, sorted(kinds))
-        return kinds[code]
 
     def outlet(self, slug: str) -> OutletPolicy:
         known = self.outlets.get(OutletSlug(slug))
         if known is None:
             raise UnknownOutlet(slug)
         return known
+
+    def hub(self, slug: str) -> HubPolicy:
+        """A closed one too. Raises UnknownHub."""
+        known = self.hubs.get(HubSlug(slug))
+        if known is None:
+            raise UnknownHub(slug)
+        return known
+
+    def sla_policy_for(self, task_kind: TaskKind, outlet: str, priority: Priority) -> SlaPolicyView | None:
+        """The one that says most of such a task; None where nothing is promised for it."""
+        return chosen(self.sla_policies.values(), task_kind, outlet, priority)
+
+    def failure_reason(self, code: str) -> FailureReason:
+        """Raises UnknownFailureReason."""
+        return entry_of(code, self.registries.failure_reasons, UnknownFailureReason)
+
+    def incident_kind(self, code: str) -> IncidentKind:
+        """Raises UnknownIncidentKind."""
+        return entry_of(code, self.registries.incident_kinds, UnknownIncidentKind)
+
+    def document_kind(self, code: str) -> DocumentKind:
+        """Raises UnknownDocumentKind."""
+        return entry_of(code, self.registries.document_kinds, UnknownDocumentKind)
 
 
 class Secrets:

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from commands.announced import Announced
 from commands.cold import Cold
 from commands.connection import KafkaConnection
-from commands.context import Secrets, UnknownOutlet, UnknownTenant
+from commands.context import Secrets
 from commands.follow import Follower, TooFarBehind
 from commands.learning import LEARNED_FROM, Learning
 from commands.log import Fenced, ShardLog, TenureLost
@@ -23,7 +23,7 @@ from commands.order import Answer, Order, Unavailable
 from commands.policy import Policy
 from commands.shard import Released, Shard, in_time
 from schemas.keyring import Keyring
-from schemas.message import SubjectId
+from schemas.message import NotInDirectory, SubjectId
 from schemas.partition import partition_of
 from schemas.record import Stored, Unreadable
 from schemas.topics import OWNED, SHARDS
@@ -240,7 +240,7 @@ class Shards:
             raise Unavailable("directory-lagging", said)
         try:
             return await in_time(self._shard(partition).submit(order), partition)
-        except (UnknownTenant, UnknownOutlet):
+        except NotInDirectory:
             await self.following.up_to_now()
             return await in_time(self._shard(partition).submit(order), partition)
 

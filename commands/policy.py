@@ -1,30 +1,37 @@
-"""The directory as decisions see it: every tenant's rules and outlets, folded from `logistics.directory`."""
+"""The directory as decisions see it: tenants, with what they have set and where they are."""
+
+from collections import defaultdict
+from typing import Any, assert_never
 
 from msgspec.structs import replace
 
-from commands.context import OutletPolicy, TenantPolicy
-from schemas.directory import (
-    OutletCreated,
-    OutletMoved,
-    TenantCreated,
-    TenantRulesChanged,
-)
-from schemas.ids import outlet_id
-from schemas.message import Event, OutletSlug, Source, TenantSlug
+from commands.context import HubPolicy, OutletPolicy, TenantPolicy
+from commands.registries import with_registry
+from commands.sla_choice import SlaPolicyView
+from schemas.directory import OutletCreated, OutletEvent, OutletMoved, TenantCreated, TenantRulesChanged
+from schemas.hub import HubClosed, HubCreated, HubEvent, HubMoved, HubReopened
+from schemas.ids import hub_id, outlet_id
+from schemas.message import Event, HubSlug, OutletSlug, SlaPolicyId, Source, TenantSlug
 from schemas.position import Vector, token
+from schemas.registries import DocumentKindsSet, FailureReasonsSet, IncidentKindsSet
+from schemas.sla_policy import SlaPolicyChanged, SlaPolicyCreated, SlaPolicyEvent, SlaPolicyRemoved
 from schemas.topics import DIRECTORY
 
 
 class Policy:
     """Each record is taken once, in its partition's order; what comes again is passed over.
 
-    A tenant's events and its outlets' lie in different partitions and may come in any order.
+    A tenant's events lie in another partition than those of its outlets, hubs and SLA policies, and they may come in
+    any order.
     """
 
     def __init__(self) -> None:
         self._tenants: dict[TenantSlug, TenantPolicy] = {}
-        self._outlets: dict[TenantSlug, dict[OutletSlug, OutletPolicy]] = {}
-        self._slugs: dict[str, OutletSlug] = {}
+        self._outlets: defaultdict[TenantSlug, dict[OutletSlug, OutletPolicy]] = defaultdict(dict)
+        self._hubs: defaultdict[TenantSlug, dict[HubSlug, HubPolicy]] = defaultdict(dict)
+        self._sla_policies: defaultdict[TenantSlug, dict[SlaPolicyId, SlaPolicyView]] = defaultdict(dict)
+        self._outlet_slugs: dict[str, OutletSlug] = {}
+        self._hub_slugs: dict[str, HubSlug] = {}
         self._next: Vector = {}
         self._position: str | None = None
 
@@ -53,27 +60,78 @@ class Policy:
     def _apply(self, event: Event, source: Source) -> None:
         match event:
             case TenantCreated():
-                self._tenants[source.tenant] = TenantPolicy(
-                    tenant=source.tenant,
-                    mode=event.mode,
-                    rules=event.rules,
-                    outlets=self._outlets.setdefault(source.tenant, {}),
-                    version=source.version,
-                )
+                self._tenants[source.tenant] = self._created(event, source)
             case TenantRulesChanged():
+                self._changed(source, rules=event.rules)
+            case FailureReasonsSet() | IncidentKindsSet() | DocumentKindsSet():
                 known = self._tenants[source.tenant]
-                self._tenants[source.tenant] = replace(known, rules=event.rules, version=source.version)
-            case OutletCreated():
-                self._slugs[source.aggregate_id] = event.outlet
-                self._outlet(source, OutletPolicy(event.location, event.zone))
-            case OutletMoved():
-                slug = self._slugs[source.aggregate_id]
-                zone = self._outlets[source.tenant][slug].zone
-                self._outlet(source, OutletPolicy(event.location, zone))
+                self._changed(source, registries=with_registry(known.registries, event))
+            case OutletCreated() | OutletMoved():
+                self._outlet(event, source)
+            case HubCreated() | HubMoved() | HubClosed() | HubReopened():
+                self._hub(event, source)
+            case SlaPolicyCreated() | SlaPolicyChanged() | SlaPolicyRemoved():
+                self._sla_policy(event, source)
             case _:
                 pass  # geofences are the streams' concern
 
-    def _outlet(self, source: Source, outlet: OutletPolicy) -> None:
-        slug = self._slugs[source.aggregate_id]
+    def _created(self, event: TenantCreated, source: Source) -> TenantPolicy:
+        """Where it is may have come before, and goes on coming: the maps are those that are filled here."""
+        return TenantPolicy(
+            tenant=source.tenant,
+            mode=event.mode,
+            rules=event.rules,
+            outlets=self._outlets[source.tenant],
+            hubs=self._hubs[source.tenant],
+            sla_policies=self._sla_policies[source.tenant],
+            version=source.version,
+        )
+
+    def _changed(self, source: Source, **fields: Any) -> None:
+        self._tenants[source.tenant] = replace(self._tenants[source.tenant], version=source.version, **fields)
+
+    def _outlet(self, event: OutletEvent, source: Source) -> None:
+        if isinstance(event, OutletCreated):
+            self._outlet_slugs[source.aggregate_id] = event.outlet
+        slug = self._outlet_slugs[source.aggregate_id]
         assert source.aggregate_id == outlet_id(source.tenant, slug), "an outlet's id hangs on its slug"
-        self._outlets.setdefault(source.tenant, {})[slug] = outlet
+        outlets = self._outlets[source.tenant]
+        zone = event.zone if isinstance(event, OutletCreated) else outlets[slug].zone
+        outlets[slug] = OutletPolicy(event.location, zone)
+
+    def _hub(self, event: HubEvent, source: Source) -> None:
+        if isinstance(event, HubCreated):
+            self._hub_slugs[source.aggregate_id] = event.hub
+        slug = self._hub_slugs[source.aggregate_id]
+        assert source.aggregate_id == hub_id(source.tenant, slug), "a hub's id hangs on its slug"
+        hubs = self._hubs[source.tenant]
+        hubs[slug] = hub_after(hubs.get(slug), event)
+
+    def _sla_policy(self, event: SlaPolicyEvent, source: Source) -> None:
+        policies, policy_id = self._sla_policies[source.tenant], SlaPolicyId(source.aggregate_id)
+        if isinstance(event, SlaPolicyRemoved):
+            del policies[policy_id]
+            return
+        known = policies.get(policy_id)
+        policies[policy_id] = SlaPolicyView(
+            policy_id=policy_id,
+            version=source.version,
+            created_at=source.recorded_at if known is None else known.created_at,
+            applies_to=event.applies_to,
+            terms=event.terms,
+        )
+
+
+def hub_after(hub: HubPolicy | None, event: HubEvent) -> HubPolicy:
+    if isinstance(event, HubCreated):
+        return HubPolicy(event.location, event.zone)
+    assert hub is not None, "a hub's first event creates it"
+    match event:
+        case HubMoved():
+            return replace(hub, location=event.location)
+        case HubClosed():
+            return replace(hub, closed=True)
+        case HubReopened():
+            return replace(hub, closed=False)
+        case _:
+            assert_never(event)

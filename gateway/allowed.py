@@ -11,6 +11,7 @@ from schemas.directory import (
     MoveOutlet,
     RemoveGeofence,
 )
+from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
 from schemas.incident import (
     AssignIncident,
     AttachEvidence,
@@ -27,6 +28,7 @@ from schemas.incident import (
     UnlinkIncident,
 )
 from schemas.message import Command, Role
+from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentKinds
 from schemas.rider import (
     ApproveRider,
     BindDevice,
@@ -42,6 +44,7 @@ from schemas.rider import (
     UnbindDevice,
     VerifyDocument,
 )
+from schemas.sla_policy import ChangeSlaPolicy, CreateSlaPolicy, RemoveSlaPolicy
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
@@ -117,8 +120,18 @@ SENDERS: Mapping[type[Command], Roles] = {
     FileAddendum: DISPATCH,
     CreateTenant: OPERATOR,
     ChangeTenantRules: OPERATOR,
+    SetFailureReasons: OPERATOR,
+    SetIncidentKinds: OPERATOR,
+    SetDocumentKinds: OPERATOR,
     CreateOutlet: SETUP,
     MoveOutlet: SETUP,
+    CreateHub: SETUP,
+    MoveHub: SETUP,
+    CloseHub: SETUP,
+    ReopenHub: SETUP,
+    CreateSlaPolicy: OPERATOR,
+    ChangeSlaPolicy: OPERATOR,
+    RemoveSlaPolicy: OPERATOR,
     CreateGeofence: SETUP,
     ChangeGeofence: SETUP,
     RemoveGeofence: SETUP,
@@ -156,6 +169,8 @@ READERS: Mapping[str, Roles] = {
     "incident-register": STAFF,
     "incident-timeline": STAFF,
     "outlets": EVERYONE,
+    "hubs": EVERYONE,
+    "sla-policies": STAFF,
     "geofences": EVERYONE,
     "tenant": EVERYONE,
     "events": STAFF,

@@ -24,7 +24,8 @@ from gateway.reply import Reply, json_reply
 from gateway.tokens import Caller
 from gateway.validation import decoded, invalid
 from schemas.directory import CreateOutlet, CreateTenant
-from schemas.ids import aggregate_id, command_id, outlet_id, tenant_id
+from schemas.hub import CreateHub
+from schemas.ids import aggregate_id, command_id, hub_id, outlet_id, tenant_id
 from schemas.incident import SealIncident
 from schemas.message import Command, Refused, StopId, TenantSlug
 from schemas.position import token
@@ -227,6 +228,9 @@ def kebab(name: str) -> str:
 
 
 OPEN = tuple(command for aggregate in AGGREGATES.values() for command in open_commands(aggregate))
+BY_SLUG = frozenset({CreateTenant, CreateOutlet, CreateHub})
+"""What they create has its id from the slug that the caller gives it."""
+
 TENANT = next(command for command in OPEN if command.cls is CreateTenant)
 
 
@@ -258,6 +262,8 @@ def target_of(kind: str, wanted: Command, tenant: str, caller: Caller, key: str 
             return Target(tenant_id(tenant), key or f"create:{tenant}", natural=True)
         case CreateOutlet():
             return Target(outlet_id(tenant, wanted.outlet), key or f"create:{wanted.outlet}", natural=True)
+        case CreateHub():
+            return Target(hub_id(tenant, wanted.hub), key or f"create:{wanted.hub}", natural=True)
     reference: str | None = getattr(wanted, "external_reference", None)
     if reference is not None:
         source: str = getattr(wanted, "source", None) or caller.subject

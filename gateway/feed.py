@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from commands.aggregates import AGGREGATES
+from commands.aggregates import BY_PLURAL
 from gateway import metrics
 from gateway.allowed import FIX_SENDERS, READERS
 from gateway.call import Call
@@ -89,9 +89,9 @@ class Feed:
             return await history.of_one(connection, tenant, aggregate_id, first, limit)
 
         rows, at = await self._reading.fresh(call, history.HISTORY, query)
-        topic = AGGREGATES[plural.removesuffix("s")].topic
-        if (not rows and not first) or any(row["topic"] != topic for row in rows):
-            raise not_found(f"there is no {plural.removesuffix('s')} {aggregate_id}")
+        known = BY_PLURAL[plural]
+        if (not rows and not first) or any(row["topic"] != known.topic for row in rows):
+            raise not_found(f"there is no {known.kind} {aggregate_id}")
         body: dict[str, Any] = {"items": [cloud_event(row, self._door.cluster) for row in rows]}
         headers = [(b"logistics-consistency", token(at).encode())]
         if len(rows) == limit:

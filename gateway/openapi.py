@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from commands.aggregates import BY_PLURAL
 from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
 from gateway.artefacts import MEDIA_TYPES, Artefact
-from gateway.commands import OPEN, CommandAnswer, OpenCommand, TaskAnswer
+from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
 from gateway.parameters import MIN_VERSION, Parameter
@@ -15,9 +16,9 @@ from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
 from gateway.queries import LISTINGS, SINGLES, UNSHOWN, Listing, Single
 from gateway.registry_described import described
+from gateway.tenant_read import Tenant
 from gateway.timelines import PARAMETERS as TIMELINE_PARAMETERS
 from gateway.timelines import Seal
-from schemas.directory import CreateOutlet, CreateTenant, TenantRules
 from schemas.fixes import FixBatch
 from schemas.task import CreateTask
 
@@ -238,7 +239,7 @@ def command_operation(known: OpenCommand) -> Json:
 
 
 def command_headers(known: OpenCommand) -> list[Json]:
-    natural = known.cls in (CreateTenant, CreateOutlet) or "external_reference" in known.cls.__struct_fields__
+    natural = known.cls in BY_SLUG or "external_reference" in known.cls.__struct_fields__
     key = OPTIONAL_KEY if known.creating and natural else "IdempotencyKey"
     return [parameter_ref(key), parameter_ref("IfMatch"), parameter_ref("RequestId")]
 
@@ -264,9 +265,14 @@ def listing_operation(listing: Listing) -> Json:
 
 def single_operation(single: Single) -> Json:
     content = json_content({"$ref": REF.format(name=single.model.row.__name__)})
-    name = single.plural.removesuffix("s").title()
+    name = title_of(single.plural)
     wanted = {"min_version": MIN_VERSION}
     return read(f"read{name}", single.about, single.readers, content, wanted, ("ETag", "Consistency"), path=("id",))
+
+
+def title_of(plural: str) -> str:
+    """`sla-policies` is `SlaPolicy`."""
+    return BY_PLURAL[plural].kind.title().replace("_", "")
 
 
 def artefact_operations() -> Json:
@@ -336,7 +342,7 @@ def timeline_paths() -> Json:
 
 
 def history_operation(plural: str) -> Json:
-    name = plural.removesuffix("s").title()
+    name = title_of(plural)
     content = json_content({"$ref": REF.format(name="EventPage")})
     about = "All that has happened to it."
     headers = ("Link", "Consistency")
@@ -404,7 +410,7 @@ def components() -> Json:
     commands = [known.cls for known in OPEN]
     rows = list({read.model.row for read in (*LISTINGS, *SINGLES)})
     rows.sort(key=lambda row: str(row.__name__))
-    others = [CommandAnswer, TaskAnswer, ProblemBody, TenantRules, FixBatch, FixesAnswer, Artefact, Seal]
+    others = [CommandAnswer, TaskAnswer, ProblemBody, Tenant, FixBatch, FixesAnswer, Artefact, Seal]
     _, schemas = msgspec.json.schema_components([*commands, *rows, *others], ref_template=REF)
     for cls, names in CLOSED_FIELDS.items():
         for name in names:
@@ -433,18 +439,6 @@ def components() -> Json:
             "type": "object",
             "required": ["ticket", "expires_in_s"],
             "properties": {"ticket": {"type": "string"}, "expires_in_s": {"type": "integer"}},
-        },
-        "Tenant": {
-            "type": "object",
-            "required": ["tenant", "mode", "live", "rules", "outlets", "version"],
-            "properties": {
-                "tenant": {"type": "string"},
-                "mode": {"enum": ["live", "test"]},
-                "live": {"type": "boolean"},
-                "rules": {"$ref": REF.format(name="TenantRules")},
-                "outlets": {"type": "array", "items": {"type": "string"}},
-                "version": {"type": "integer"},
-            },
         },
         "TaskCounts": {
             "type": "object",

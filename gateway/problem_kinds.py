@@ -70,13 +70,17 @@ KINDS: dict[str, Kind] = {
         422, "The key was used for another request", "Use a new Idempotency-Key for each new request."
     ),
     "unknown-outlet": Kind(422, "The tenant has no such outlet", "Create the outlet first, or correct its slug."),
+    "unknown-hub": Kind(422, "The tenant has no such hub", "Create the hub first, or correct its slug."),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
     "unknown-document": Kind(422, "The rider has no such document", "Submit the document first."),
+    "unknown-failure-reason": Kind(422, "The failure reason is not known", "Give a code of `values.known`."),
+    "unknown-incident-kind": Kind(422, "The kind of incident is not known", "Give a code of `values.known`."),
+    "unknown-document-kind": Kind(422, "The kind of document is not known", "Give a code of `values.known`."),
+    "duplicate-code": Kind(422, "A code is given more than once", "Give each code once."),
+    "nothing-promised": Kind(422, "The terms promise nothing", "Give at least one of the three times."),
+    "levels-not-ascending": Kind(422, "The breach levels do not ascend", "Give each level once, the earliest first."),
     "unknown-zone": Kind(422, "The time zone is not known", "Give an IANA name, such as Europe/Helsinki."),
-    "unknown-incident-kind": Kind(
-        422, "The tenant has no such kind of incident", "Give one of those that `values.known` names."
-    ),
     "unknown-link": Kind(422, "The incident is not linked to that", "Read the incident for its links."),
     "in-the-future": Kind(422, "It has not happened yet", "Correct the time, or the clock of who reports."),
     "parcel-mismatch": Kind(422, "The parcels do not fit the stops", "Correct the parcel that the detail names."),

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from commands.aggregates import BY_PLURAL
 from commands.incident_state import IncidentStatus
 from commands.task_state import TaskState
 from gateway import log
@@ -35,6 +36,7 @@ from gateway.personal import Opener, opener, shown
 from gateway.problems import not_found
 from gateway.reading import Connection, Reading, Row, parked_of
 from gateway.reply import Reply, json_reply
+from gateway.tenant_read import as_read
 from gateway.tokens import Caller
 from projections import (
     deadlines,
@@ -42,11 +44,13 @@ from projections import (
     etas,
     fence_alerts,
     geofences,
+    hubs,
     incident_register,
     live_map,
     outlets,
     quarantine,
     rider_roster,
+    sla_policies,
     task_board,
     task_detail,
     tender_board,
@@ -179,6 +183,22 @@ LISTINGS = (
         about="Which outlets has the tenant, and where are they?",
     ),
     Listing(
+        word="hubs",
+        model=hubs.HUBS,
+        page=hubs.page,
+        filters={},
+        order=("created_at", "hub_id"),
+        about="Which hubs has the tenant, where are they, and which are closed?",
+    ),
+    Listing(
+        word="sla-policies",
+        model=sla_policies.SLA_POLICIES,
+        page=sla_policies.page,
+        filters={},
+        order=("created_at", "sla_policy_id"),
+        about="What is promised for which tasks? Removed policies too.",
+    ),
+    Listing(
         word="geofences",
         model=geofences.GEOFENCES,
         page=geofences.page,
@@ -254,6 +274,8 @@ SINGLES = (
         about="One incident: what it is about, evidence, what was done and what is still to be done.",
     ),
     Single(plural="outlets", readers="outlets", model=outlets.OUTLETS, about="One outlet."),
+    Single(plural="hubs", readers="hubs", model=hubs.HUBS, about="One hub."),
+    Single(plural="sla-policies", readers="sla-policies", model=sla_policies.SLA_POLICIES, about="One SLA policy."),
     Single(plural="geofences", readers="geofences", model=geofences.GEOFENCES, about="One geofence."),
 )
 OWN_FILTER = {"external_reference": "reference"}
@@ -294,7 +316,7 @@ class Queries:
         min_version = parameters_of(call, {"min_version": MIN_VERSION}).get("min_version", 0)
         row, at = await self._reading.one(call, single.model, tenant_of(call), aggregate_id, min_version)
         if row is None or not may_see(single.plural, row, caller):
-            raise not_found(f"there is no {single.plural.removesuffix('s')} {aggregate_id}")
+            raise not_found(f"there is no {BY_PLURAL[single.plural].kind} {aggregate_id}")
         async with self._reading.connection() as connection:
             parked = await parked_of(connection, single.model, [aggregate_id])
         body = self._shown(call, row, aggregate_id, self._opens(single.plural, row, caller))
@@ -319,15 +341,7 @@ class Queries:
         parameters_of(call, {})
         known = self._door.policy.tenant(tenant_of(call))
         assert known is not None, "the caller was admitted to it"
-        body = {
-            "tenant": known.tenant,
-            "mode": known.mode,
-            "live": known.mode == "live",
-            "rules": known.rules,
-            "outlets": sorted(known.outlets),
-            "version": known.version,
-        }
-        return json_reply(body, headers=[(b"etag", b'"v%d"' % known.version)])
+        return json_reply(as_read(known), headers=[(b"etag", b'"v%d"' % known.version)])
 
     def _items(self, call: Call, listing: Listing, rows: list[Row], caller: Caller) -> list[Row]:
         key = listing.model.key[1]

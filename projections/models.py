@@ -6,10 +6,12 @@ from projections.etas import ETAS
 from projections.fence_alerts import FENCE_ALERTS
 from projections.geofences import GEOFENCES
 from projections.history import HISTORY
+from projections.hubs import HUBS
 from projections.incident_register import INCIDENT_REGISTER
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.rider_roster import RIDER_ROSTER
+from projections.sla_policies import SLA_POLICIES
 from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
 from projections.tender_board import TENDER_BOARD
@@ -26,6 +28,8 @@ MODELS: dict[str, ReadModel] = {
         INCIDENT_REGISTER,
         DEADLINES,
         OUTLETS,
+        HUBS,
+        SLA_POLICIES,
         GEOFENCES,
         FENCE_ALERTS,
         ETAS,

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.geo import Lat, Location, Lon
+from schemas.geo import Lat, Location, Lon, Zone
+from schemas.hub import HubEvent
 from schemas.message import (
     Command,
     Event,
@@ -19,7 +20,9 @@ from schemas.message import (
     TenantSlug,
     Text,
 )
+from schemas.registries import RegistryCommand, RegistryEvent
 from schemas.rider import DocumentKind
+from schemas.sla_policy import SlaPolicyEvent
 
 MAX_VERTICES = 10_000
 
@@ -58,7 +61,7 @@ class ChangeTenantRules(Command, frozen=True, kw_only=True):
     rules: TenantRules
 
 
-type TenantCommand = CreateTenant | ChangeTenantRules
+type TenantCommand = CreateTenant | ChangeTenantRules | RegistryCommand
 
 
 class TenantCreated(Event, frozen=True, kw_only=True):
@@ -72,7 +75,7 @@ class TenantRulesChanged(Event, frozen=True, kw_only=True):
     rules: TenantRules
 
 
-type TenantEvent = TenantCreated | TenantRulesChanged
+type TenantEvent = TenantCreated | TenantRulesChanged | RegistryEvent
 
 
 class CreateOutlet(Command, frozen=True, kw_only=True):
@@ -81,7 +84,7 @@ class CreateOutlet(Command, frozen=True, kw_only=True):
     outlet: Slug
     name: Name
     location: Location
-    zone: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    zone: Zone
     address: Text | None = None
     metadata: Metadata = {}
 
@@ -174,4 +177,4 @@ class GeofenceRemoved(Event, frozen=True, kw_only=True):
 
 type GeofenceEvent = GeofenceCreated | GeofenceChanged | GeofenceRemoved
 
-type DirectoryEvent = TenantEvent | OutletEvent | GeofenceEvent
+type DirectoryEvent = TenantEvent | OutletEvent | GeofenceEvent | HubEvent | SlaPolicyEvent

@@ -13,6 +13,8 @@ EARTH_RADIUS_M = 6_371_008.8
 Lat = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Lon = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 
+Zone = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
 
 class Location(Input, frozen=True, kw_only=True):
     """A point, in degrees."""

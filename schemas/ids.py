@@ -58,6 +58,10 @@ def outlet_id(tenant: str, outlet: str) -> str:
     return derived("outlet", tenant, "", outlet)
 
 
+def hub_id(tenant: str, hub: str) -> str:
+    return derived("hub", tenant, "", hub)
+
+
 def tender_id(task: TaskId, tender_round: int) -> TenderId:
     return TenderId(derived("tender", task, str(tender_round)))
 

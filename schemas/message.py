@@ -8,6 +8,7 @@ import msgspec
 
 TenantSlug = NewType("TenantSlug", str)
 OutletSlug = NewType("OutletSlug", str)
+HubSlug = NewType("HubSlug", str)
 TaskId = NewType("TaskId", str)
 StopId = NewType("StopId", str)
 ParcelId = NewType("ParcelId", str)
@@ -18,6 +19,7 @@ DeviceId = NewType("DeviceId", str)
 DocumentId = NewType("DocumentId", str)
 ShiftId = NewType("ShiftId", str)
 GeofenceId = NewType("GeofenceId", str)
+SlaPolicyId = NewType("SlaPolicyId", str)
 SubjectId = NewType("SubjectId", str)
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -106,6 +108,10 @@ class NotInThisState(Refused):
         super().__init__(f"needs {needed}, is {actual}")
         self.needed = needed
         self.actual = actual
+
+
+class NotInDirectory(Refused):
+    """The directory as decisions see it does not have it; it may have been written there a moment ago."""
 
 
 class UnknownAggregate(Refused):

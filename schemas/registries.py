@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.message import Code, Count, Input, Name
+from schemas.message import Code, Command, Count, Event, Input, Name
 
 MAX_ENTRIES = 200
 
@@ -54,6 +54,47 @@ class DocumentKind(Input, frozen=True, kw_only=True):
     warn_days: Count = 14
     """So long before it expires somebody is told."""
 
+
+class SetFailureReasons(Command, frozen=True, kw_only=True):
+    """All the reasons anew; an empty list returns to the defaults."""
+
+    reasons: Annotated[list[FailureReason], msgspec.Meta(max_length=MAX_ENTRIES)]
+
+
+class SetIncidentKinds(Command, frozen=True, kw_only=True):
+    """All the kinds anew; an empty list returns to the defaults."""
+
+    kinds: Annotated[list[IncidentKind], msgspec.Meta(max_length=MAX_ENTRIES)]
+
+
+class SetDocumentKinds(Command, frozen=True, kw_only=True):
+    """All the kinds anew; an empty list returns to the defaults."""
+
+    kinds: Annotated[list[DocumentKind], msgspec.Meta(max_length=MAX_ENTRIES)]
+
+
+type RegistryCommand = SetFailureReasons | SetIncidentKinds | SetDocumentKinds
+
+
+class FailureReasonsSet(Event, frozen=True, kw_only=True):
+    """Empty: the defaults are in force again."""
+
+    reasons: list[FailureReason]
+
+
+class IncidentKindsSet(Event, frozen=True, kw_only=True):
+    """Empty: the defaults are in force again."""
+
+    kinds: list[IncidentKind]
+
+
+class DocumentKindsSet(Event, frozen=True, kw_only=True):
+    """Empty: the defaults are in force again."""
+
+    kinds: list[DocumentKind]
+
+
+type RegistryEvent = FailureReasonsSet | IncidentKindsSet | DocumentKindsSet
 
 FAILURE_REASONS = (
     FailureReason(code="customer_unavailable", title="Nobody was there", at_fault="recipient", contact_attempts=1),

@@ -35,6 +35,7 @@ MAX_PARCELS = 200
 MAX_PROOFS = 20
 
 TaskKind = Literal["delivery", "pickup", "transfer", "return", "collection"]
+Priority = Literal["low", "normal", "high", "urgent"]
 StopKind = Literal["pickup", "dropoff", "return"]
 ProofKind = Literal["pin", "photo"]
 PartyKind = Literal["outlet", "hub", "locker", "rider", "carrier", "recipient", "nobody"]

@@ -140,7 +140,10 @@ TASK: Repertoire = [
 INCIDENT: Repertoire = [
     (
         lambda draw, now: i.ReportIncident(
-            kind=draw.choice(("accident", "loss")), description="!", links=some(draw, [LINK]), evidence=some(draw, [SHOT])
+            kind=draw.choice(("accident", "loss")),
+            description="!",
+            links=some(draw, [LINK]),
+            evidence=some(draw, [SHOT]),
         ),
         "ann",
         "rider",
@@ -166,9 +169,7 @@ INCIDENT: Repertoire = [
     (always(i.ResolveIncident(resolution_code="well", waived=[*ACTIONS, "write_off_parcels"])), "dora", "dispatcher"),
     (always(i.ReopenIncident(reason_code="worse")), "dora", "dispatcher"),
     (
-        always(
-            i.SealIncident(timeline=i.SealedTimeline(merkle_root="ab" * 32, records=1, since=NOON, up_to="x"))
-        ),
+        always(i.SealIncident(timeline=i.SealedTimeline(merkle_root="ab" * 32, records=1, since=NOON, up_to="x"))),
         "olga",
         "operator",
     ),
@@ -193,7 +194,11 @@ def planned(draw: Random, task: TaskId) -> list[r.NewPlannedStop]:
 RIDER: Repertoire = [
     (always(r.RegisterRider(name="Ann")), "shop", "integrator"),
     *[(always(r.ApproveRider()), "dora", "dispatcher")] * 2,
-    (lambda draw, now: r.RejectRider(reason_code="no") if draw.random() < 0.2 else r.ApproveRider(), "dora", "dispatcher"),
+    (
+        lambda draw, now: r.RejectRider(reason_code="no") if draw.random() < 0.2 else r.ApproveRider(),
+        "dora",
+        "dispatcher",
+    ),
     (always(r.SuspendRider(reason_code="complaint")), "dora", "dispatcher"),
     *[(always(r.ReinstateRider()), "dora", "dispatcher")] * 2,
     (always(r.SubmitDocument(document_id="d1", kind="licence")), "ann", "rider"),
@@ -227,9 +232,7 @@ RIDER: Repertoire = [
     ),
     (lambda draw, now: r.ExpireReservation(task_id=draw.choice(TASKS), round=1), "deadlines", "system"),
     (
-        lambda draw, now: r.InsertStops(
-            task_id=(task := draw.choice(TASKS)), round=1, stops=planned(draw, task)[1:]
-        ),
+        lambda draw, now: r.InsertStops(task_id=(task := draw.choice(TASKS)), round=1, stops=planned(draw, task)[1:]),
         "dispatch",
         "system",
     ),

@@ -2,7 +2,8 @@ import pytest
 from story import KAMPPI, NOON, nothing_yet
 
 from commands.context import UnknownOutlet
-from commands.directory import InvalidShape, UnknownZone
+from commands.directory import UnknownZone
+from commands.geofence import InvalidShape
 from schemas.directory import (
     ChangeGeofence,
     ChangeTenantRules,

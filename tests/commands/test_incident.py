@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 from story import KAMPPI, NOON, Story, minutes, nothing_yet
 
-from commands.context import UnknownIncidentKind
 from commands.incident import (
     ActionAnswered,
     ActionsOutstanding,
@@ -15,6 +14,7 @@ from commands.incident import (
     TimelineMissing,
     UnknownLink,
 )
+from commands.registries import UnknownIncidentKind
 from schemas import incident as words
 from schemas.incident import (
     AssignIncident,

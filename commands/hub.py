@@ -1,0 +1,81 @@
+"""Hub: a place where goods change hands or wait; it closes and opens again."""
+
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from commands.context import Context
+from commands.directory import NotThere, known_zone, misplaced
+from schemas.geo import Location
+from schemas.hub import (
+    CloseHub,
+    CreateHub,
+    HubClosed,
+    HubCommand,
+    HubCreated,
+    HubEvent,
+    HubMoved,
+    HubReopened,
+    MoveHub,
+    ReopenHub,
+)
+from schemas.message import HubSlug
+
+
+class HubState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
+    location: Location
+    address: str | None
+    closed: bool = False
+
+
+type Hub = NotThere | HubState
+
+
+def decide(hub: Hub, command: HubCommand, context: Context) -> list[HubEvent]:
+    match command, hub:
+        case CreateHub(), NotThere():
+            assert context.policy, "the tenant is known"
+            return [created(command)]
+        case MoveHub(), HubState():
+            if (command.location, command.address) == (hub.location, hub.address):
+                return []
+            return [HubMoved(location=command.location, address=command.address)]
+        case CloseHub(), HubState():
+            return [] if hub.closed else [HubClosed()]
+        case ReopenHub(), HubState():
+            return [HubReopened()] if hub.closed else []
+        case _:
+            raise misplaced(hub)
+
+
+def created(command: CreateHub) -> HubCreated:
+    """Raises UnknownZone."""
+    known_zone(command.zone)
+    return HubCreated(
+        hub=HubSlug(command.hub),
+        name=command.name,
+        location=command.location,
+        zone=command.zone,
+        address=command.address,
+        metadata=command.metadata,
+    )
+
+
+def evolve(hub: Hub, event: HubEvent) -> Hub:
+    match event:
+        case HubCreated():
+            return HubState(event.location, event.address)
+        case HubMoved():
+            return replace(there(hub), location=event.location, address=event.address)
+        case HubClosed():
+            return replace(there(hub), closed=True)
+        case HubReopened():
+            return replace(there(hub), closed=False)
+        case _:
+            assert_never(event)
+
+
+def there(hub: Hub) -> HubState:
+    assert isinstance(hub, HubState), "a hub's first event creates it"
+    return hub

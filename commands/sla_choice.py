@@ -1,0 +1,40 @@
+"""Which SLA policy holds for a task: of those that fit the one that says most of it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from schemas.message import SlaPolicyId
+from schemas.sla_policy import SlaScope, SlaTerms
+from schemas.task import Priority, TaskKind
+
+
+class SlaPolicyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy as decisions see it. A task keeps its id and version, and so what was promised."""
+
+    policy_id: SlaPolicyId
+    version: int
+    created_at: datetime
+    applies_to: SlaScope
+    terms: SlaTerms
+
+
+def chosen(
+    policies: Iterable[SlaPolicyView], task_kind: TaskKind, outlet: str, priority: Priority
+) -> SlaPolicyView | None:
+    fitting = (policy for policy in policies if fits(policy.applies_to, task_kind, outlet, priority))
+    return min(fitting, key=rank, default=None)
+
+
+def fits(scope: SlaScope, task_kind: TaskKind, outlet: str, priority: Priority) -> bool:
+    return (
+        scope.task_kind in (None, task_kind) and scope.outlet in (None, outlet) and scope.priority in (None, priority)
+    )
+
+
+def rank(policy: SlaPolicyView) -> tuple[int, tuple[bool, ...], datetime, SlaPolicyId]:
+    """The least is chosen: who leaves least open; then who names the outlet, else the priority; then the oldest."""
+    scope = policy.applies_to
+    left_open = (scope.outlet is None, scope.priority is None, scope.task_kind is None)
+    return sum(left_open), left_open, policy.created_at, policy.policy_id

@@ -1,0 +1,114 @@
+"""SlaPolicy: what is promised for which tasks."""
+
+from itertools import pairwise
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from commands.context import Context
+from commands.directory import NotThere, misplaced
+from commands.registries import each_once
+from schemas.message import Refused
+from schemas.sla_policy import (
+    MAX_POLICIES,
+    ChangeSlaPolicy,
+    CreateSlaPolicy,
+    RemoveSlaPolicy,
+    SlaPolicyChanged,
+    SlaPolicyCommand,
+    SlaPolicyCreated,
+    SlaPolicyEvent,
+    SlaPolicyRemoved,
+    SlaScope,
+    SlaTerms,
+)
+
+
+class TooManyPolicies(Refused):
+    rule = "too-many"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a tenant has at most {limit} SLA policies")
+        self.limit = limit
+
+
+class NothingPromised(Refused):
+    rule = "nothing-promised"
+
+    def __init__(self) -> None:
+        super().__init__("the terms promise nothing: neither a dispatch, nor a pickup, nor a delivery")
+
+
+class LevelsNotAscending(Refused):
+    rule = "levels-not-ascending"
+
+    def __init__(self, levels_minutes: list[int]) -> None:
+        super().__init__(f"the breach levels {levels_minutes} do not ascend")
+        self.levels_minutes = levels_minutes
+
+
+class SlaPolicyState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
+    name: str
+    applies_to: SlaScope
+    terms: SlaTerms
+    removed: bool = False
+
+
+type SlaPolicy = NotThere | SlaPolicyState
+
+
+def decide(policy: SlaPolicy, command: SlaPolicyCommand, context: Context) -> list[SlaPolicyEvent]:
+    match command, policy:
+        case CreateSlaPolicy(), NotThere():
+            return [created(command, context)]
+        case ChangeSlaPolicy(), SlaPolicyState(removed=False):
+            return change(policy, command, context)
+        case RemoveSlaPolicy(), SlaPolicyState():
+            return [] if policy.removed else [SlaPolicyRemoved()]
+        case _:
+            raise misplaced(policy)
+
+
+def created(command: CreateSlaPolicy, context: Context) -> SlaPolicyCreated:
+    if len(context.policy.sla_policies) >= MAX_POLICIES:
+        raise TooManyPolicies(MAX_POLICIES)
+    check(command, context)
+    return SlaPolicyCreated(
+        name=command.name,
+        applies_to=command.applies_to,
+        terms=command.terms,
+        external_reference=command.external_reference,
+        source=command.source or context.actor,
+        metadata=command.metadata,
+    )
+
+
+def change(policy: SlaPolicyState, command: ChangeSlaPolicy, context: Context) -> list[SlaPolicyEvent]:
+    if SlaPolicyState(command.name, command.applies_to, command.terms) == policy:
+        return []
+    check(command, context)
+    return [SlaPolicyChanged(name=command.name, applies_to=command.applies_to, terms=command.terms)]
+
+
+def check(command: CreateSlaPolicy | ChangeSlaPolicy, context: Context) -> None:
+    """Raises UnknownOutlet, NothingPromised, LevelsNotAscending, DuplicateCode."""
+    if command.applies_to.outlet is not None:
+        context.policy.outlet(command.applies_to.outlet)
+    terms = command.terms
+    if (terms.dispatch_within_s, terms.pickup_within_s, terms.deliver_within_s) == (None, None, None):
+        raise NothingPromised
+    if any(later <= earlier for earlier, later in pairwise(terms.breach_levels_minutes)):
+        raise LevelsNotAscending(terms.breach_levels_minutes)
+    each_once(terms.pauses)
+
+
+def evolve(policy: SlaPolicy, event: SlaPolicyEvent) -> SlaPolicy:
+    match event:
+        case SlaPolicyCreated() | SlaPolicyChanged():
+            return SlaPolicyState(event.name, event.applies_to, event.terms)
+        case SlaPolicyRemoved():
+            assert isinstance(policy, SlaPolicyState), "only a policy is removed"
+            return replace(policy, removed=True)
+        case _:
+            assert_never(event)

@@ -1,0 +1,175 @@
+"""The directory as decisions see it, folded from partitions that come in any order."""
+
+from collections.abc import Iterable
+from itertools import count, permutations
+
+import pytest
+from msgspec.structs import replace
+from story import ACME, KAMPPI, NOON, minutes
+
+from commands.context import HubPolicy, TenantPolicy, UnknownHub
+from commands.policy import Policy
+from schemas import ids
+from schemas.directory import (
+    OutletCreated,
+    OutletMoved,
+    TenantCreated,
+    TenantRules,
+    TenantRulesChanged,
+)
+from schemas.geo import Location
+from schemas.hub import HubClosed, HubCreated, HubMoved, HubReopened
+from schemas.message import Event, HubSlug, OutletSlug, Source, TenantSlug
+from schemas.registries import (
+    FAILURE_REASONS,
+    DocumentKind,
+    DocumentKindsSet,
+    FailureReason,
+    FailureReasonsSet,
+    IncidentKind,
+    IncidentKindsSet,
+)
+from schemas.sla_policy import SlaPolicyChanged, SlaPolicyCreated, SlaPolicyRemoved, SlaScope, SlaTerms
+
+ELSEWHERE = Location(lat=60.2, lon=25)
+DOG = FailureReason(code="dog", title="A dog", at_fault="recipient")
+HOUR, HALF = SlaTerms(deliver_within_s=3600), SlaTerms(deliver_within_s=1800)
+
+TENANT = TenantCreated(tenant=ACME, name="Acme", mode="test", rules=TenantRules())
+OUTLET = OutletCreated(
+    outlet=OutletSlug("kamppi"), name="Kamppi", location=KAMPPI, zone="Europe/Helsinki", address=None, metadata={}
+)
+HUB = HubCreated(hub=HubSlug("north"), name="North", location=KAMPPI, zone="Europe/Helsinki", address=None, metadata={})
+GOLD = SlaPolicyCreated(
+    name="Gold", applies_to=SlaScope(), terms=HOUR, external_reference="gold", source="shop", metadata={}
+)
+TENANTS = ids.tenant_id("acme")
+OUTLETS = ids.outlet_id("acme", "kamppi")
+HUBS = ids.hub_id("acme", "north")
+POLICIES = "policy-1"
+
+
+class Log:
+    """Each aggregate's events in a partition of their own."""
+
+    def __init__(self) -> None:
+        self.partitions: dict[int, list[tuple[Event, Source]]] = {}
+
+    def wrote(self, aggregate_id: str, *events: Event) -> "Log":
+        records = self.partitions.setdefault(len(self.partitions), [])
+        for version, event in zip(count(1), events):
+            records.append((event, source(aggregate_id, version)))
+        return self
+
+    def tell(self, policy: Policy, order: Iterable[int]) -> None:
+        for partition in order:
+            for offset, (event, from_where) in enumerate(self.partitions[partition]):
+                policy.take(event, from_where, partition, offset)
+
+    def told(self, order: Iterable[int] | None = None) -> TenantPolicy:
+        """What is known of the tenant once all has come, in this order of the partitions."""
+        policy = Policy()
+        self.tell(policy, order or self.partitions)
+        known = policy.tenant("acme")
+        assert known is not None
+        return known
+
+
+def source(aggregate_id: str, version: int) -> Source:
+    return Source(
+        event_id=f"{aggregate_id}/{version}",
+        tenant=ACME,
+        outlet=None,
+        aggregate_id=aggregate_id,
+        version=version,
+        event_time=minutes(version - 1),
+        recorded_at=minutes(version - 1),
+        actor="shop",
+        command_id="c-1",
+        correlation_id="c-1",
+        topic="logistics.directory",
+        partition=0,
+        offset=version - 1,
+    )
+
+
+def all_of_it() -> Log:
+    return (
+        Log()
+        .wrote(TENANTS, TENANT, FailureReasonsSet(reasons=[DOG]), TenantRulesChanged(rules=TenantRules(max_attempts=3)))
+        .wrote(OUTLETS, OUTLET, OutletMoved(location=ELSEWHERE, address=None))
+        .wrote(HUBS, HUB, HubMoved(location=ELSEWHERE, address=None), HubClosed())
+        .wrote(POLICIES, GOLD, SlaPolicyChanged(name="Gold", applies_to=SlaScope(), terms=HALF))
+    )
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_in_whatever_order_the_partitions_come_the_directory_is_the_same(order: tuple[int, ...]):
+    known = all_of_it().told(order)
+    assert known == all_of_it().told()
+    assert known.outlet("kamppi").location == ELSEWHERE
+    assert known.hub("north") == HubPolicy(ELSEWHERE, "Europe/Helsinki", closed=True)
+    assert known.failure_reason("dog") == DOG
+    held = known.sla_policy_for("delivery", "kamppi", "normal")
+    assert held is not None
+    assert (held.policy_id, held.version, held.created_at, held.terms) == (POLICIES, 2, NOON, HALF)
+
+
+def test_a_decision_that_holds_the_tenant_sees_a_hub_and_a_policy_that_come_later():
+    policy, log = Policy(), all_of_it()
+    log.tell(policy, (0,))
+    known = policy.tenant("acme")
+    assert known is not None
+    log.tell(policy, (2, 3))
+    assert known.hub("north").location == ELSEWHERE
+    assert known.sla_policy_for("delivery", "kamppi", "normal") is not None
+
+
+def test_what_comes_again_is_passed_over():
+    policy, log = Policy(), all_of_it()
+    log.tell(policy, range(4))
+    log.tell(policy, range(4))
+    assert policy.tenant("acme") == log.told()
+
+
+def test_the_registries_are_set_and_emptied_each_by_itself_and_count_as_changes_of_the_tenant():
+    flood = IncidentKind(code="flood", title="Flood")
+    hygiene = DocumentKind(code="hygiene_pass", title="Hygiene pass", of="rider")
+    known = (
+        Log()
+        .wrote(
+            TENANTS,
+            TENANT,
+            FailureReasonsSet(reasons=[DOG]),
+            IncidentKindsSet(kinds=[flood]),
+            DocumentKindsSet(kinds=[hygiene]),
+            FailureReasonsSet(reasons=[]),
+        )
+        .told()
+    )
+    assert known.registries.failure_reasons == FAILURE_REASONS
+    assert known.incident_kind("flood") == flood
+    assert known.document_kind("hygiene_pass") == hygiene
+    assert known.version == 5
+
+
+def test_a_hub_that_opened_again_is_open():
+    known = Log().wrote(TENANTS, TENANT).wrote(HUBS, HUB, HubClosed(), HubReopened()).told()
+    assert known.hub("north").closed is False
+
+
+def test_a_removed_sla_policy_holds_for_no_task():
+    known = Log().wrote(TENANTS, TENANT).wrote(POLICIES, GOLD, SlaPolicyRemoved()).told()
+    assert known.sla_policy_for("delivery", "kamppi", "normal") is None
+
+
+def test_another_tenants_hubs_and_policies_are_not_this_ones():
+    policy = Policy()
+    policy.take(TENANT, source(TENANTS, 1), 0, 0)
+    policy.take(HUB, replace(source(ids.hub_id("other", "north"), 1), tenant=TenantSlug("other")), 1, 0)
+    policy.take(GOLD, replace(source(POLICIES, 1), tenant=TenantSlug("other")), 2, 0)
+    known = policy.tenant("acme")
+    assert known is not None
+    assert known.sla_policy_for("delivery", "kamppi", "normal") is None
+    with pytest.raises(UnknownHub):
+        known.hub("north")

@@ -1,0 +1,99 @@
+"""Hubs and SLA policies as they are read."""
+
+import pytest
+from read_models import ReadModels
+from reception import KAMPPI, House, Json, key
+
+HUB = {"hub": "north", "name": "North", "location": KAMPPI, "zone": "Europe/Helsinki", "metadata": {"dock": "3"}}
+TERMS = {"deliver_within_s": 3600, "breach_levels_minutes": [10, 20], "pauses": ["customer_unavailable"]}
+GOLD = {"name": "Gold", "applies_to": {"priority": "high"}, "terms": TERMS, "external_reference": "gold"}
+
+
+@pytest.fixture
+def house(library) -> House:
+    return library[0]
+
+
+@pytest.fixture
+def models(library) -> ReadModels:
+    return library[1]
+
+
+async def made(house: House, kind: str, body: Json) -> str:
+    answer = await house.caller("operator", "olga").post(f"/v1/acme/{kind}", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.headers["location"]
+
+
+async def told(house: House, url: str, body: Json | None = None) -> None:
+    answer = await house.caller("operator", "olga").post(url, json=body or {}, headers=key(url))
+    assert answer.status_code == 200, answer.text
+
+
+async def read(house: House, url: str) -> Json:
+    answer = await house.caller().get(url)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_hub_is_read_where_it_is_and_whether_it_is_closed(house, models):
+    url = await made(house, "hubs", HUB)
+    await models.fold()
+    first = await read(house, url)
+    assert HUB.items() <= first.items()
+    assert (first["closed"], first["version"]) == (False, 1)
+    here = {"location": {"lat": 60.2, "lon": 25.0}, "address": "2 Way"}
+    await told(house, f"{url}/move-hub", here)
+    await told(house, f"{url}/close-hub")
+    await models.fold()
+    [listed] = (await read(house, "/v1/acme/hubs"))["items"]
+    assert listed == await read(house, url)
+    assert (listed["location"], listed["address"]) == (here["location"], "2 Way")
+    assert (listed["closed"], listed["version"]) == (True, 3)
+    await told(house, f"{url}/reopen-hub")
+    await models.fold()
+    assert (await read(house, url))["closed"] is False
+
+
+async def test_hubs_come_page_by_page(house, models):
+    for slug in ("a", "b", "c"):
+        await made(house, "hubs", HUB | {"hub": slug})
+    await models.fold()
+    first = await house.caller().get("/v1/acme/hubs?limit=2")
+    rest = await house.caller().get(first.links["next"]["url"])
+    slugs = [row["hub"] for page in (first, rest) for row in page.json()["items"]]
+    assert sorted(slugs) == ["a", "b", "c"]
+
+
+async def test_an_sla_policy_is_read_with_its_terms_and_once_removed_says_so(house, models):
+    url = await made(house, "sla-policies", GOLD)
+    await models.fold()
+    first = await read(house, url)
+    assert first["applies_to"] == {"task_kind": None, "outlet": None, "priority": "high"}
+    assert TERMS.items() <= first["terms"].items()
+    assert (first["name"], first["external_reference"], first["removed"]) == ("Gold", "gold", False)
+    await told(house, f"{url}/change-sla-policy", {"name": "Silver", "terms": {"pickup_within_s": 600}})
+    await told(house, f"{url}/remove-sla-policy")
+    await models.fold()
+    [listed] = (await read(house, "/v1/acme/sla-policies"))["items"]
+    assert listed == await read(house, url)
+    assert (listed["name"], listed["applies_to"]["priority"], listed["terms"]["pickup_within_s"]) == (
+        "Silver",
+        None,
+        600,
+    )
+    assert (listed["removed"], listed["version"]) == (True, 3)
+
+
+async def test_riders_read_hubs_and_not_what_is_promised(house, models):
+    await models.fold()
+    ann = house.caller("rider", "ann")
+    assert (await ann.get("/v1/acme/hubs")).status_code == 200
+    assert (await ann.get("/v1/acme/sla-policies")).status_code == 403
+
+
+async def test_what_is_not_there_is_said_by_its_kind(house, models):
+    await models.fold()
+    for kind, word in (("hubs", "hub"), ("sla-policies", "sla_policy")):
+        answer = await house.caller().get(f"/v1/acme/{kind}/nobody")
+        assert (answer.status_code, answer.json()["detail"]) == (404, f"there is no {word} nobody")
