@@ -5,9 +5,23 @@ from typing import Any
 
 import msgspec
 
-from commands import geofence, hub, incident, outlet, rider, sla_policy, task, tenant, tender
+from commands import (
+    geofence,
+    hub,
+    incident,
+    incident_state,
+    outlet,
+    rider,
+    rider_life,
+    sla_policy,
+    task,
+    task_life,
+    tenant,
+    tender,
+)
 from commands.directory import NotThere
 from commands.incident_state import Incident, Unreported
+from commands.life import Life
 from commands.rider_state import Rider, Unregistered
 from commands.task_state import Task, Uncreated, is_over
 from schemas.catalog import members_of
@@ -47,6 +61,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
     """Whether nothing more can happen to it."""
     decide: Callable[..., list[Any]]
     evolve: Callable[..., Any]
+    life: Life
     evolved: int = 1
     """Grows where the same events lead to another state of the same shape: snapshots are passed over then."""
 
@@ -69,6 +84,7 @@ def aggregate(
     states: tuple[Any, Any],
     over: Callable[[Any], bool],
     functions: tuple[Callable[..., list[Any]], Callable[..., Any]],
+    life: Life,
 ) -> Aggregate:
     """`words` are the unions of its commands and of its events, `states` the union of its states and the first one."""
     commands, events = words
@@ -84,6 +100,7 @@ def aggregate(
         over=over,
         decide=functions[0],
         evolve=functions[1],
+        life=life,
     )
 
 
@@ -98,6 +115,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (Task, Uncreated()),
             is_over,
             (task.decide, task.evolve),
+            task_life.LIFE,
         ),
         aggregate(
             "rider",
@@ -107,6 +125,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (Rider, Unregistered()),
             never,
             (rider.decide, rider.evolve),
+            rider_life.LIFE,
         ),
         aggregate(
             "tender",
@@ -116,6 +135,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (tender.Tender, tender.Unopened()),
             tender.is_over,
             (tender.decide, tender.evolve),
+            tender.LIFE,
         ),
         aggregate(
             "incident",
@@ -125,6 +145,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (Incident, Unreported()),
             never,
             (incident.decide, incident.evolve),
+            incident_state.LIFE,
         ),
         aggregate(
             "tenant",
@@ -134,6 +155,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (tenant.Tenant, NotThere()),
             never,
             (tenant.decide, tenant.evolve),
+            tenant.LIFE,
         ),
         aggregate(
             "outlet",
@@ -143,6 +165,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (outlet.Outlet, NotThere()),
             never,
             (outlet.decide, outlet.evolve),
+            outlet.LIFE,
         ),
         aggregate(
             "hub",
@@ -152,6 +175,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (hub.Hub, NotThere()),
             never,
             (hub.decide, hub.evolve),
+            hub.LIFE,
         ),
         aggregate(
             "sla_policy",
@@ -161,6 +185,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (sla_policy.SlaPolicy, NotThere()),
             never,
             (sla_policy.decide, sla_policy.evolve),
+            sla_policy.LIFE,
         ),
         aggregate(
             "geofence",
@@ -170,6 +195,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (geofence.Geofence, NotThere()),
             never,
             (geofence.decide, geofence.evolve),
+            geofence.LIFE,
         ),
     )
 }

@@ -9,6 +9,7 @@ import shapely
 
 from commands.context import Context
 from commands.directory import NotThere, misplaced
+from commands.life import NEW, Life, to, within
 from schemas.directory import (
     ChangeGeofence,
     Circle,
@@ -40,6 +41,22 @@ class FenceState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fals
 
 
 type Geofence = NotThere | FenceState
+
+
+def status_of(fence: Geofence) -> str:
+    if isinstance(fence, NotThere):
+        return NEW
+    return "removed" if fence.removed else "present"
+
+
+LIFE = Life(
+    status_of,
+    {
+        GeofenceCreated: to("present", NEW),
+        GeofenceChanged: within("present"),
+        GeofenceRemoved: to("removed", "present"),
+    },
+)
 
 
 def decide(fence: Geofence, command: GeofenceCommand, context: Context) -> list[GeofenceEvent]:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.directory import NotThere, known_zone, misplaced
+from commands.life import NEW, Life, to, within
 from schemas.geo import Location
 from schemas.hub import (
     CloseHub,
@@ -30,6 +31,23 @@ class HubState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False)
 
 
 type Hub = NotThere | HubState
+
+
+def status_of(hub: Hub) -> str:
+    if isinstance(hub, NotThere):
+        return NEW
+    return "closed" if hub.closed else "open"
+
+
+LIFE = Life(
+    status_of,
+    {
+        HubCreated: to("open", NEW),
+        HubMoved: within("open", "closed"),
+        HubClosed: to("closed", "open"),
+        HubReopened: to("open", "closed"),
+    },
+)
 
 
 def decide(hub: Hub, command: HubCommand, context: Context) -> list[HubEvent]:

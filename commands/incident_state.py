@@ -5,7 +5,25 @@ from typing import Literal
 
 import msgspec
 
-from schemas.incident import IncidentLink
+from commands.life import NEW, Life, to, within
+from schemas.incident import (
+    AddendumFiled,
+    EvidenceAttached,
+    IncidentActionRefused,
+    IncidentActionRequested,
+    IncidentActionTaken,
+    IncidentAssigned,
+    IncidentCommented,
+    IncidentEscalated,
+    IncidentLink,
+    IncidentLinked,
+    IncidentReopened,
+    IncidentReported,
+    IncidentResolved,
+    IncidentSealed,
+    IncidentSeverityChanged,
+    IncidentUnlinked,
+)
 from schemas.registries import IncidentAction, Severity
 
 type IncidentStatus = Literal["reported", "assigned", "resolved", "reopened", "sealed"]
@@ -43,4 +61,26 @@ type Incident = Unreported | ReportedIncident
 
 
 def status_of(incident: Incident) -> str:
-    return "new" if isinstance(incident, Unreported) else incident.status
+    return NEW if isinstance(incident, Unreported) else incident.status
+
+
+LIFE = Life(
+    status_of,
+    {
+        IncidentReported: to("reported", NEW),
+        IncidentAssigned: to("assigned", "reported", "reopened") | within("assigned"),
+        IncidentCommented: within(*UNSEALED),
+        EvidenceAttached: within(*UNSEALED, "sealed"),
+        IncidentLinked: within(*UNSEALED),
+        IncidentUnlinked: within(*UNSEALED),
+        IncidentSeverityChanged: within(*UNDER_WAY),
+        IncidentActionRequested: within(*UNSEALED),
+        IncidentActionTaken: within(*UNSEALED),
+        IncidentActionRefused: within(*UNSEALED),
+        IncidentEscalated: within(*UNDER_WAY),
+        IncidentResolved: to("resolved", "assigned", "reopened"),
+        IncidentReopened: to("reopened", "resolved"),
+        IncidentSealed: to("sealed", "resolved"),
+        AddendumFiled: within("sealed"),
+    },
+)

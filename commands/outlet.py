@@ -6,6 +6,7 @@ import msgspec
 
 from commands.context import Context
 from commands.directory import NotThere, known_zone, misplaced
+from commands.life import NEW, Life, to, within
 from schemas.directory import CreateOutlet, MoveOutlet, OutletCommand, OutletCreated, OutletEvent, OutletMoved
 from schemas.geo import Location
 from schemas.message import OutletSlug
@@ -17,6 +18,13 @@ class OutletState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fal
 
 
 type Outlet = NotThere | OutletState
+
+
+def status_of(outlet: Outlet) -> str:
+    return NEW if isinstance(outlet, NotThere) else "created"
+
+
+LIFE = Life(status_of, {OutletCreated: to("created", NEW), OutletMoved: within("created")})
 
 
 def decide(outlet: Outlet, command: OutletCommand, context: Context) -> list[OutletEvent]:

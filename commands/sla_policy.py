@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.directory import NotThere, misplaced
+from commands.life import NEW, Life, to, within
 from commands.registries import each_once
 from schemas.message import Refused
 from schemas.sla_policy import (
@@ -56,6 +57,22 @@ class SlaPolicyState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=
 
 
 type SlaPolicy = NotThere | SlaPolicyState
+
+
+def status_of(policy: SlaPolicy) -> str:
+    if isinstance(policy, NotThere):
+        return NEW
+    return "removed" if policy.removed else "in_force"
+
+
+LIFE = Life(
+    status_of,
+    {
+        SlaPolicyCreated: to("in_force", NEW),
+        SlaPolicyChanged: within("in_force"),
+        SlaPolicyRemoved: to("removed", "in_force"),
+    },
+)
 
 
 def decide(policy: SlaPolicy, command: SlaPolicyCommand, context: Context) -> list[SlaPolicyEvent]:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.directory import NotThere, misplaced
+from commands.life import NEW, Life, to, within
 from commands.registries import Registries, set_registry, with_registry
 from schemas.directory import (
     ChangeTenantRules,
@@ -36,6 +37,22 @@ class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fal
 
 
 type Tenant = NotThere | TenantState
+
+
+def status_of(tenant: Tenant) -> str:
+    return NEW if isinstance(tenant, NotThere) else "created"
+
+
+LIFE = Life(
+    status_of,
+    {
+        TenantCreated: to("created", NEW),
+        TenantRulesChanged: within("created"),
+        FailureReasonsSet: within("created"),
+        IncidentKindsSet: within("created"),
+        DocumentKindsSet: within("created"),
+    },
+)
 
 
 def decide(tenant: Tenant, command: TenantCommand, context: Context) -> list[TenantEvent]:

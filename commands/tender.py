@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from commands.context import Context
+from commands.life import NEW, Life, to, within
 from schemas.message import NotInThisState, OfferId, Refused, RiderId, TaskId
 from schemas.tender import (
     AwardTender,
@@ -70,6 +71,38 @@ type Tender = Unopened | Open | Over
 
 def is_over(tender: Tender) -> bool:
     return isinstance(tender, Over)
+
+
+def status_of(tender: Tender) -> str:
+    match tender:
+        case Unopened():
+            return NEW
+        case Open():
+            return "open"
+        case Over():
+            return tender.how
+
+
+LIFE = Life(
+    status_of,
+    {
+        DispatchDecisionRecorded: to("open", NEW),
+        TenderOpened: within("open"),
+        OfferSent: within("open"),
+        OfferViewed: within("open"),
+        OfferClaimed: within("open"),
+        ReservationRequested: within("open"),
+        ClaimRejected: within("open"),
+        OfferDeclined: within("open"),
+        OfferExpired: within("open"),
+        OfferWithdrawn: within("open"),
+        OfferAccepted: within("open"),
+        TenderAwarded: to("awarded", "open"),
+        OfferLost: within("awarded"),
+        TenderExhausted: to("exhausted", "open"),
+        TenderWithdrawn: to("withdrawn", "open"),
+    },
+)
 
 
 class OfferNotPending(Refused):

@@ -1,17 +1,20 @@
 """Lives lived at random: what may be asked of each kind of aggregate, asked in any order, again and again."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from story import KAMPPI, NOON, context
 
-from commands.aggregates import AGGREGATES, Aggregate
-from commands.life import Move
+from commands.aggregates import AGGREGATES
+from commands.life import NEW, Move
 from schemas import directory as d
+from schemas import hub as h
 from schemas import incident as i
+from schemas import registries as g
 from schemas import rider as r
+from schemas import sla_policy as p
 from schemas import task as t
 from schemas import tender as o
 from schemas.geo import Location
@@ -30,8 +33,9 @@ from schemas.message import (
     TenderId,
 )
 
-LIVES = 1_500
-STEPS = 60
+STEPS = 40_000
+KEPT = 40
+"""States of one kind to go on from."""
 HOME = Location(lat=60.161, lon=24.942)
 STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("return-1")]
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
@@ -44,22 +48,16 @@ type Repertoire = list[tuple[Draws, str, Role]]
 """With who sends it."""
 
 
-def lived(kind: str, seed: int = 1) -> Iterator[tuple[type[Event], Move]]:
-    """Each move that happens in many lives of this kind."""
+def lived(kind: str, steps: int = STEPS, seed: int = 1) -> Iterator[tuple[type[Event], Move]]:
+    """Each move that happens where anything is asked at any time. It goes on from states of every kind alike, told apart
+    by their status and the event that led there, so that what is seldom come by is not seldom left."""
     aggregate, draw = AGGREGATES[kind], Random(seed)
-    for _ in range(LIVES):
-        yield from one_life(aggregate, draw)
-
-
-def one_life(aggregate: Aggregate, draw: Random) -> Iterator[tuple[type[Event], Move]]:
-    """Of each life only some of it may be asked, so that what ends it does not come first in every one (swarm testing:
-    Groce et al., ISSTA 2012)."""
-    state, now = aggregate.initial, NOON
-    creating, *others = REPERTOIRES[aggregate.kind]
-    asked = [creating, *draw.sample(others, draw.randint(1, len(others)))]
-    for _ in range(STEPS):
+    kept: dict[Any, list[tuple[Any, datetime]]] = {NEW: [(aggregate.initial, NOON)]}
+    kinds: list[Any] = [NEW]
+    for _ in range(steps):
+        state, now = draw.choice(kept[draw.choice(kinds)])
         now += timedelta(minutes=draw.choice((0, 1, 5, 30)))
-        draws, actor, role = draw.choice(asked)
+        draws, actor, role = draw.choice(REPERTOIRES[kind])
         try:
             events = aggregate.decide(state, draws(draw, now), context(now=now, actor=actor, role=role))
         except Refused:
@@ -68,6 +66,15 @@ def one_life(aggregate: Aggregate, draw: Random) -> Iterator[tuple[type[Event], 
             before = aggregate.life.status(state)
             state = aggregate.evolve(state, event)
             yield type(event), (before, aggregate.life.status(state))
+        if events:
+            led_to = aggregate.life.status(state), *map(type, events)
+            if led_to not in kept:
+                kinds.append(led_to)
+            among = kept.setdefault(led_to, [])
+            if len(among) < KEPT:
+                among.append((state, now))
+            else:
+                among[draw.randrange(KEPT)] = state, now
 
 
 # What may be asked
@@ -79,7 +86,8 @@ def some[T](draw: Random, of: list[T]) -> list[T]:
 
 def new_task(draw: Random, now: Any) -> t.CreateTask:
     where = draw.choice((HOME, None))
-    stops = [t.NewStop(kind="pickup"), t.NewStop(kind="dropoff", location=where)]
+    proof: Any = draw.choice(([], [], [["pin"]], [["photo"]]))
+    stops = [t.NewStop(kind="pickup"), t.NewStop(kind="dropoff", location=where, required_proof=proof)]
     parcels = [t.NewParcel(), t.NewParcel()] if draw.random() < 0.8 else []
     return t.CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=parcels)
 
@@ -103,7 +111,7 @@ def always(command: Command) -> Draws:
 
 TASK: Repertoire = [
     (new_task, "shop", "integrator"),
-    (lambda draw, now: t.LocateStop(stop_id=STOPS[1], location=HOME), "shop", "integrator"),
+    (lambda draw, now: t.LocateStop(stop_id=STOPS[1], location=draw.choice((HOME, KAMPPI))), "shop", "integrator"),
     *(
         (lambda draw, now, n=n: t.RecordTender(tender_id=TENDERS[n], round=draw.randint(1, 3)), "dispatch", "system")
         for n in (0, 1)
@@ -133,6 +141,7 @@ TASK: Repertoire = [
     *[(report(t.ReportDelivered, refused=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
     (report(t.ReportPickedUp), "ann", "rider"),
     (report(t.ReportDelivered), "ann", "rider"),
+    (report(t.ReportDelivered, proofs=[t.PinEntry(pin="0000")]), "ann", "rider"),
     (report(t.ReportAttemptFailed, reason_code="customer_unavailable"), "ann", "rider"),
     (report(t.ReportReturned), "ann", "rider"),
     (report(t.CaptureProof, proofs=[t.PhotoEntry(sha256="ab" * 32)]), "ann", "rider"),
@@ -217,7 +226,7 @@ RIDER: Repertoire = [
     *[
         (
             lambda draw, now, task=task: r.ReserveRider(
-                task_id=task, round=1, hold_until=now + timedelta(minutes=5), stops=planned(draw, task)
+                task_id=task, round=1, hold_until=now + timedelta(hours=2), stops=planned(draw, task)
             ),
             "dispatch",
             "system",
@@ -235,6 +244,14 @@ RIDER: Repertoire = [
         lambda draw, now: r.InsertStops(task_id=(task := draw.choice(TASKS)), round=1, stops=planned(draw, task)[1:]),
         "dispatch",
         "system",
+    ),
+    (
+        lambda draw, now: r.ResequenceItinerary(
+            itinerary_version=draw.randint(1, 2),
+            order=[r.StopRef(task_id=task, stop_id=stop) for task in some(draw, TASKS) for stop in STOPS[:2]],
+        ),
+        "dora",
+        "dispatcher",
     ),
     (
         lambda draw, now: r.RemoveStops(
@@ -288,6 +305,11 @@ TENANT: Repertoire = [
         "operator",
     ),
 ]
+TENANT += [
+    (lambda draw, now: g.SetFailureReasons(reasons=some(draw, list(g.FAILURE_REASONS))), "root", "operator"),
+    (lambda draw, now: g.SetIncidentKinds(kinds=some(draw, list(g.INCIDENT_KINDS))), "root", "operator"),
+    (lambda draw, now: g.SetDocumentKinds(kinds=some(draw, list(g.DOCUMENT_KINDS))), "root", "operator"),
+]
 OUTLET: Repertoire = [
     (
         always(d.CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")),
@@ -305,6 +327,23 @@ GEOFENCE: Repertoire = [
     ),
     (always(d.RemoveGeofence()), "shop", "integrator"),
 ]
+HUB: Repertoire = [
+    (always(h.CreateHub(hub="pasila", name="Pasila", location=KAMPPI, zone="Europe/Helsinki")), "shop", "integrator"),
+    (lambda draw, now: h.MoveHub(location=draw.choice((KAMPPI, HOME))), "shop", "integrator"),
+    (always(h.CloseHub()), "shop", "integrator"),
+    (always(h.ReopenHub()), "shop", "integrator"),
+]
+
+
+def terms(draw: Random) -> p.SlaTerms:
+    return p.SlaTerms(deliver_within_s=draw.randint(60, 9_000))
+
+
+SLA_POLICY: Repertoire = [
+    (lambda draw, now: p.CreateSlaPolicy(name="Quick", terms=terms(draw)), "root", "operator"),
+    (lambda draw, now: p.ChangeSlaPolicy(name="Quick", terms=terms(draw)), "root", "operator"),
+    (always(p.RemoveSlaPolicy()), "root", "operator"),
+]
 REPERTOIRES: dict[str, Repertoire] = {
     "task": TASK,
     "incident": INCIDENT,
@@ -312,5 +351,7 @@ REPERTOIRES: dict[str, Repertoire] = {
     "tender": TENDER,
     "tenant": TENANT,
     "outlet": OUTLET,
+    "hub": HUB,
+    "sla_policy": SLA_POLICY,
     "geofence": GEOFENCE,
 }
