@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from gateway import docs_page, fixes_socket, health, problems, registry
 from gateway.artefacts import Artefacts
+from gateway.batch import Batch
 from gateway.call import Call
 from gateway.commands import OPEN, TENANT, Commands
 from gateway.console_page import Console
@@ -29,13 +30,14 @@ from gateway.reading import Reading
 from gateway.reply import Reply
 from gateway.timelines import Timelines
 
+BATCH = "/v1/{tenant}/commands:batch"
 ARTEFACT = "/v1/{tenant}/artefacts/{id}"
 
 type Paths = dict[str, dict[str, Endpoint]]
 """Path template → method → endpoint."""
 
 ON_ONE = re.compile(r"/v1/\{tenant\}/([a-z-]+)/\{id\}/([a-z-]+)")
-ON_ALL = re.compile(r"/v1/\{tenant\}/([a-z-]+)")
+ON_ALL = re.compile(r"/v1/\{tenant\}/([a-z:-]+)")
 OF_ONE = re.compile(r"/v1/\{tenant\}/([a-z-]+)/\{id\}")
 
 
@@ -45,12 +47,13 @@ def app(door: Door) -> Starlette:
     positions = Positions(door.pool, door.limits)
     reading = Reading(door, positions)
     fixes, artefacts = FixIngest(door, entry), Artefacts(door, entry)
-    timelines = Timelines(door, entry, reading)
+    timelines, batch = Timelines(door, entry, reading), Batch(door, entry)
     paths = merged(
         command_paths(Commands(door, entry, timelines)),
         query_paths(Queries(door, entry, reading)),
         feed_paths(Feed(door, entry, reading, positions)),
         timeline_paths(timelines),
+        {BATCH: {"POST": batch.post}},
         {"/v1/{tenant}/fixes": {"POST": fixes.post}},
         {ARTEFACT: {"PUT": artefacts.put, "GET": artefacts.get}},
         service_paths(health.Readiness(door)),
@@ -64,6 +67,7 @@ def app(door: Door) -> Starlette:
         lifespan=listening(positions),
     )
     starlette.router.redirect_slashes = False
+    batch.app = starlette
     return starlette
 
 

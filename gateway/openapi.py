@@ -8,6 +8,7 @@ import msgspec
 from commands.aggregates import BY_PLURAL
 from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
 from gateway.artefacts import MEDIA_TYPES, Artefact
+from gateway.batch import MOST, BatchAnswer, CommandBatch
 from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
@@ -199,6 +200,7 @@ def other_paths() -> Json:
             )
         },
         **timeline_paths(),
+        "/v1/{tenant}/commands:batch": {"post": batch_operation()},
         "/v1/{tenant}/fixes": {"post": fixes_operation()},
         "/v1/{tenant}/artefacts/{id}": artefact_operations(),
         "/problems/{code}": {"get": free("readProblem", "About a kind of problem.", html, ("code",), (404,))},
@@ -329,6 +331,26 @@ def fixes_operation() -> Json:
     }
 
 
+def batch_operation() -> Json:
+    about = "None undoes another; the answer is 200 whatever they are answered. Each needs its own Idempotency-Key."
+    return {
+        "operationId": "sendCommands",
+        "tags": ["commands"],
+        "summary": f"Up to {MOST} commands, one after the other; each is answered on its own.",
+        "description": about,
+        "parameters": [path_parameter("tenant"), parameter_ref("RequestId")],
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="CommandBatch")})},
+        "responses": {
+            "200": {
+                "description": "What each was answered, in their order.",
+                "content": json_content({"$ref": REF.format(name="BatchAnswer")}),
+                "headers": named(["RequestId"]),
+            }
+        }
+        | problems(FIX_STATUSES),
+    }
+
+
 def timeline_paths() -> Json:
     page, seal = (json_content({"$ref": REF.format(name=name)}) for name in ("EventPage", "Seal"))
     word, path = "incident-timeline", "/v1/{tenant}/incidents/{id}"
@@ -410,7 +432,18 @@ def components() -> Json:
     commands = [known.cls for known in OPEN]
     rows = list({read.model.row for read in (*LISTINGS, *SINGLES)})
     rows.sort(key=lambda row: str(row.__name__))
-    others = [CommandAnswer, TaskAnswer, ProblemBody, Tenant, FixBatch, FixesAnswer, Artefact, Seal]
+    others = [
+        CommandAnswer,
+        TaskAnswer,
+        ProblemBody,
+        Tenant,
+        FixBatch,
+        FixesAnswer,
+        Artefact,
+        Seal,
+        CommandBatch,
+        BatchAnswer,
+    ]
     _, schemas = msgspec.json.schema_components([*commands, *rows, *others], ref_template=REF)
     for cls, names in CLOSED_FIELDS.items():
         for name in names:
