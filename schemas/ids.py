@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from schemas.message import OfferId, RiderId, SubjectId, TaskId, TenderId
+from schemas.message import OfferId, RiderId, SubjectId, TaskId, TenderId, VehicleId
 
 NAMESPACE = UUID("6f1ed002-ab5d-5a0e-9d2c-1f5a3c7b9e42")
 """For ever: every id on every log hangs on it."""
@@ -43,6 +43,11 @@ def contact_subject(tenant: str, reference: str) -> SubjectId:
 def rider_subject(rider: RiderId) -> SubjectId:
     """A rider's own data are sealed under the rider's id."""
     return SubjectId(rider)
+
+
+def vehicle_subject(vehicle: VehicleId) -> SubjectId:
+    """What a vehicle tells of its owner is sealed under the vehicle's id."""
+    return SubjectId(vehicle)
 
 
 def tenant_id(tenant: str) -> str:
