@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from commands import directory, rider, task, tender
+from commands import directory, rider, task, tender, vehicle, vehicle_state
 from commands.directory import NotThere
 from commands.rider_state import Rider, Unregistered
 from commands.task_state import Task, Uncreated, is_over
@@ -26,6 +26,7 @@ from schemas.rider import RegisterRider, RiderCommand, RiderEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
 from schemas.tender import OpenTender, TenderCommand, TenderEvent
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, TASK
+from schemas.vehicle import RegisterVehicle, VehicleCommand, VehicleEvent
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +98,15 @@ AGGREGATES: dict[str, Aggregate] = {
             (Rider, Unregistered()),
             never,
             (rider.decide, rider.evolve),
+        ),
+        aggregate(
+            "vehicle",
+            FLEET.name,
+            RegisterVehicle,
+            (VehicleCommand, VehicleEvent),
+            (vehicle_state.Vehicle, vehicle_state.Unregistered()),
+            vehicle_state.is_over,
+            (vehicle.decide, vehicle.evolve),
         ),
         aggregate(
             "tender",

@@ -11,6 +11,7 @@ from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
 from schemas.message import OutletSlug, Personal, Refused, Role, TenantSlug
+from schemas.registries import DOCUMENT_KINDS, DocumentKind, DocumentOf
 
 
 class UnknownTenant(Refused):
@@ -42,6 +43,13 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     rules: TenantRules
     outlets: Mapping[OutletSlug, OutletPolicy]
     version: int
+    document_kinds: tuple[DocumentKind, ...] = DOCUMENT_KINDS
+
+    def documents_of(self, of: DocumentOf) -> tuple[DocumentKind, ...]:
+        return tuple(kind for kind in self.document_kinds if kind.of == of)
+
+    def required_documents_of(self, of: DocumentOf) -> tuple[str, ...]:
+        return tuple(kind.code for kind in self.documents_of(of) if kind.required)
 
     def outlet(self, slug: str) -> OutletPolicy:
         known = self.outlets.get(OutletSlug(slug))

@@ -30,6 +30,11 @@ KINDS: dict[str, Kind] = {
     "forbidden": Kind(403, "The role may not do this", "Use a token of a role that `values.allowed` names."),
     "not-the-assignee": Kind(403, "Another rider has this task", "Only the rider who has the task may do this."),
     "not-your-offer": Kind(403, "The offer was made to another rider", "Only the rider who was asked may answer."),
+    "not-your-vehicle": Kind(
+        403,
+        "The vehicle is not assigned to you",
+        "Only the rider who has the vehicle, or a dispatcher, may report of it.",
+    ),
     "not-found": Kind(404, "There is nothing here", "Check the path, the tenant and the id."),
     "unknown-tenant": Kind(404, "The tenant is not known", "Create it by POST /v1/tenants, or check its slug."),
     "method-not-allowed": Kind(405, "The method is not allowed here", "Use a method that `Allow` names."),
@@ -54,6 +59,8 @@ KINDS: dict[str, Kind] = {
     "cannot-reserve": Kind(409, "The rider cannot take it", "`values.code` says why; choose another rider."),
     "not-reserved": Kind(409, "The reservation is over", "Dispatch the task again."),
     "too-many": Kind(409, "There are too many already", "Remove one first."),
+    "vehicle-unfit": Kind(409, "The vehicle may not drive", "`values.code` says why; choose another vehicle."),
+    "vehicle-taken": Kind(409, "Another rider has the vehicle", "Release it first, or choose another vehicle."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
     "offer-not-pending": Kind(409, "The offer is over", "It was answered, lost, withdrawn or has expired."),
     "offer-has-expired": Kind(409, "The offer has expired", "Wait for the next one."),
@@ -64,7 +71,15 @@ KINDS: dict[str, Kind] = {
     "unknown-outlet": Kind(422, "The tenant has no such outlet", "Create the outlet first, or correct its slug."),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
-    "unknown-document": Kind(422, "The rider has no such document", "Submit the document first."),
+    "unknown-document": Kind(422, "There is no such document", "Submit the document first."),
+    "unknown-document-kind": Kind(
+        422, "The tenant has no such kind of document", "Give one of the kinds that `values.known` names."
+    ),
+    "unknown-maintenance": Kind(422, "No such maintenance is planned", "Read the vehicle for what is planned."),
+    "due-missing": Kind(422, "The maintenance has no due", "Give `due_at`, `due_km` or both."),
+    "odometer-went-back": Kind(
+        422, "The odometer went back", "Read the instrument again: `values` has both readings and none is kept."
+    ),
     "unknown-zone": Kind(422, "The time zone is not known", "Give an IANA name, such as Europe/Helsinki."),
     "parcel-mismatch": Kind(422, "The parcels do not fit the stops", "Correct the parcel that the detail names."),
     "stops-mismatch": Kind(422, "The stops do not make a delivery", "Correct what the detail says."),
