@@ -30,6 +30,17 @@ class UnknownOutlet(Refused):
         self.outlet = outlet
 
 
+class UnknownDocumentKind(Refused):
+    """`known` are the codes that may stand in its place."""
+
+    rule = "unknown-document-kind"
+
+    def __init__(self, code: str, known: list[str]) -> None:
+        super().__init__(f"{code} is none of {', '.join(known) or 'the kinds of documents: there are none'}")
+        self.code = code
+        self.known = known
+
+
 class OutletPolicy(msgspec.Struct, frozen=True):
     location: Location
     zone: str

@@ -2,11 +2,11 @@
 
 from msgspec.structs import replace
 
-from commands.context import Context
+from commands.context import Context, UnknownDocumentKind
 from commands.rider import NotAnInterval, TooMany, UnknownDocument
 from commands.vehicle_state import RegisteredVehicle, VehicleDocument
 from schemas.ids import vehicle_subject
-from schemas.message import DocumentId, NotInThisState, Personal, Refused, VehicleId
+from schemas.message import DocumentId, NotInThisState, Personal, VehicleId
 from schemas.vehicle import (
     MAX_VEHICLE_DOCUMENTS,
     RejectVehicleDocument,
@@ -17,15 +17,6 @@ from schemas.vehicle import (
     VehicleEvent,
     VerifyVehicleDocument,
 )
-
-
-class UnknownDocumentKind(Refused):
-    rule = "unknown-document-kind"
-
-    def __init__(self, kind: str, known: list[str]) -> None:
-        super().__init__(f"{kind} is no kind of a vehicle's documents; those are {', '.join(known) or 'none'}")
-        self.kind = kind
-        self.known = known
 
 
 def submit_document(vehicle: RegisteredVehicle, command: SubmitVehicleDocument, context: Context) -> list[VehicleEvent]:

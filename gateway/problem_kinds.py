@@ -72,9 +72,7 @@ KINDS: dict[str, Kind] = {
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
     "unknown-document": Kind(422, "There is no such document", "Submit the document first."),
-    "unknown-document-kind": Kind(
-        422, "The tenant has no such kind of document", "Give one of the kinds that `values.known` names."
-    ),
+    "unknown-document-kind": Kind(422, "The kind of document is not known", "Give a code of `values.known`."),
     "unknown-maintenance": Kind(422, "No such maintenance is planned", "Read the vehicle for what is planned."),
     "due-missing": Kind(422, "The maintenance has no due", "Give `due_at`, `due_km` or both."),
     "odometer-went-back": Kind(

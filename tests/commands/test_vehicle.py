@@ -1,10 +1,9 @@
 import pytest
 from story import NOON, Story, given, minutes, nothing_yet
 
-from commands.context import UnknownOutlet
+from commands.context import UnknownDocumentKind, UnknownOutlet
 from commands.rider import NotAnInterval, TooMany, UnknownDocument
 from commands.vehicle import VehicleTaken, VehicleUnfit
-from commands.vehicle_documents import UnknownDocumentKind
 from commands.vehicle_state import RetiredVehicle, is_over, status_of, unfit
 from commands.vehicle_upkeep import (
     REMEMBERED,
@@ -179,7 +178,7 @@ def test_a_document_of_the_same_id_with_other_contents_is_refused():
 def test_only_kinds_that_the_registry_has_for_vehicles_are_submitted():
     refused = given(REGISTERED).when(SubmitVehicleDocument(document_id="d-1", kind="licence"))
     assert refused.refuses(UnknownDocumentKind).values() == {
-        "kind": "licence",
+        "code": "licence",
         "known": ["vehicle_insurance", "roadworthiness"],
     }
 
