@@ -28,6 +28,12 @@ from schemas.tender import (
     OfferWithdrawn,
     ReservationRequested,
 )
+from schemas.vehicle import (
+    VehicleMaintenanceCancelled,
+    VehicleMaintenanceCompleted,
+    VehicleMaintenanceFellDue,
+    VehicleMaintenancePlanned,
+)
 
 TABLE = """
 CREATE TABLE {table} (
@@ -56,15 +62,16 @@ OFFER_OVER = (
 )
 CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
+MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
 
 
 class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
-    """expire_offer, expire_claim, expire_reservation or retry_dispatch."""
+    """expire_offer, expire_claim, expire_reservation, retry_dispatch or record_maintenance_due."""
     aggregate_id: str
     subject: str
-    """The offer, the task of the reservation, or the task itself."""
+    """The offer, the task of the reservation, the task itself, or the maintenance."""
     due_at: datetime
     set_by: str
     """The id of the event that set it."""
@@ -85,6 +92,8 @@ def keys(fact: Fact) -> Sequence[Key]:
         return (of_offer,)
     if isinstance(event, (TaskTenderClosed, *DISPATCHED)):
         return ((source.tenant, "retry_dispatch", source.aggregate_id, source.aggregate_id),)
+    if isinstance(event, (VehicleMaintenancePlanned, *MAINTENANCE_OVER)):
+        return ((source.tenant, "record_maintenance_due", source.aggregate_id, event.maintenance_id),)
     task = getattr(event, "task_id", None)
     return ((source.tenant, "expire_reservation", source.aggregate_id, task),)
 
@@ -101,6 +110,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round = event.hold_until, event.round
         case TaskTenderClosed(retry_at=datetime() as retry_at):
             due_at, task_round = retry_at, event.round
+        case VehicleMaintenancePlanned(due_at=datetime() as due_at):
+            task_round = None
         case _:
             return None
     return DeadlineRow(
@@ -122,7 +133,17 @@ DEADLINES = ReadModel(
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
     events=frozenset(
-        {OfferSent, ReservationRequested, RiderReserved, TaskTenderClosed, *OFFER_OVER, *HOLD_OVER, *DISPATCHED}
+        {
+            OfferSent,
+            ReservationRequested,
+            RiderReserved,
+            TaskTenderClosed,
+            VehicleMaintenancePlanned,
+            *OFFER_OVER,
+            *HOLD_OVER,
+            *DISPATCHED,
+            *MAINTENANCE_OVER,
+        }
     ),
     keys=keys,
     apply=apply,

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from schemas import ids
-from schemas.message import Command, OfferId, Source, TaskId, TenantSlug
+from schemas.message import Command, MaintenanceId, OfferId, Source, TaskId, TenantSlug
 from schemas.rider import ExpireReservation
 from schemas.task import RetryDispatch
 from schemas.tender import ExpireClaim, ExpireOffer
+from schemas.vehicle import RecordVehicleMaintenanceDue
 from streams.process import Step
 
-KINDS = ("expire_offer", "expire_claim", "expire_reservation", "retry_dispatch")
+KINDS = ("expire_offer", "expire_claim", "expire_reservation", "retry_dispatch", "record_maintenance_due")
 
 
 def step_of(deadline: Mapping[str, Any]) -> Step:
@@ -31,6 +32,9 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             command = ExpireReservation(task_id=TaskId(deadline["subject"]), round=deadline["round"])
         case "retry_dispatch":
             aggregate, command = "task", RetryDispatch(round=deadline["round"])
+        case "record_maintenance_due":
+            aggregate = "vehicle"
+            command = RecordVehicleMaintenanceDue(maintenance_id=MaintenanceId(deadline["subject"]))
         case _:
             raise ValueError(f"{kind} is no deadline of ours: {', '.join(KINDS)}")
     return Step(kind=aggregate, aggregate_id=deadline["aggregate_id"], command=command, purpose=kind)
