@@ -336,8 +336,9 @@ class Queries:
         return items
 
     def _opens_listed(self, word: str, row: Row, caller: Caller) -> bool:
-        """A rider sees their own tasks in a list as they do one by one."""
-        return self._opens(word, row, caller) if word == "tasks" else caller.role in PERSONAL
+        """A rider sees their own tasks and vehicle in a list as they do one by one."""
+        own = word in ("tasks", "vehicle-roster")
+        return self._opens(word, row, caller) if own else caller.role in PERSONAL
 
     def _opens(self, plural: str, row: Row, caller: Caller) -> bool:
         """Whether the caller sees this row's personal data; a rider their own, and their tasks' for a while."""
