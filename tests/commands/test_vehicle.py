@@ -1,9 +1,10 @@
 import pytest
-from story import NOON, Story, given, minutes, nothing_yet
+from msgspec.structs import replace
+from story import NOON, Story, context, given, minutes, nothing_yet
 
 from commands.context import UnknownDocumentKind, UnknownOutlet
 from commands.rider import NotAnInterval, TooMany, UnknownDocument
-from commands.vehicle import VehicleTaken, VehicleUnfit
+from commands.vehicle import VehicleTaken, VehicleUnfit, decide
 from commands.vehicle_state import RetiredVehicle, is_over, status_of, unfit
 from commands.vehicle_upkeep import (
     REMEMBERED,
@@ -173,6 +174,15 @@ def test_a_document_of_the_same_id_with_other_contents_is_refused():
     other = SubmitVehicleDocument(document_id="d-1", kind="vehicle_insurance", number="P-8")
     assert story.when(other).refuses(NotInThisState).values()["actual"] == "submitted"
     story.when(SubmitVehicleDocument(document_id="d-1", kind="roadworthiness", number="P-7")).refuses(NotInThisState)
+
+
+def test_a_repeated_document_is_known_by_its_number_though_that_is_sealed():
+    number = Personal(SubjectId("a-1"), None, b"sealed", "VehicleDocumentSubmitted.number")
+    kept = VehicleDocumentSubmitted(document_id=INSURANCE, kind="vehicle_insurance", number=number)
+    vehicle = given(REGISTERED, kept).state
+    assert decide(vehicle, SUBMIT, replace(context(), unseal=lambda subject, field, sealed: b'"P-7"')) == []
+    with pytest.raises(NotInThisState):
+        decide(vehicle, SUBMIT, replace(context(), unseal=lambda subject, field, sealed: b'"P-8"'))
 
 
 def test_only_kinds_that_the_registry_has_for_vehicles_are_submitted():
@@ -372,6 +382,7 @@ def test_a_true_reading_that_comes_late_is_neither_refused_nor_news():
     story.when(read(1_100, -10)).then()
     story.when(read(1_200, -10)).then()
     story.when(read(1_201, -10)).refuses(OdometerWentBack)
+    story.when(read(1_201)).tells("VehicleOdometerReported")
     story.at(minutes(5)).when(read(1_100, 5)).refuses(OdometerWentBack)
 
 
@@ -396,6 +407,7 @@ def test_a_rider_reports_of_the_vehicle_that_they_have_and_of_no_other(command: 
 def test_maintenance_is_planned_for_a_date_for_a_distance_or_for_what_comes_first():
     given(REGISTERED).when(PLAN).then(PLANNED)
     given(REGISTERED, PLANNED).when(PLAN).then()
+    given(REGISTERED, PLANNED, BY_DATE).when(PLAN).then()
     given(REGISTERED).when(PlanVehicleMaintenance(maintenance_id="m-1", kind="oil_change")).refuses(DueMissing)
 
 

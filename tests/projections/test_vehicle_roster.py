@@ -69,7 +69,9 @@ def test_who_has_it_since_when_and_why_it_stands_still():
     assert (row(garage).status, row(garage).rider_id, row(garage).assigned_at) == ("assigned", "ann", minutes(5))
     garage.sends(GroundVehicle(reason_code="flat_tyre"))
     assert (row(garage).status, row(garage).reason_code, row(garage).rider_id) == ("grounded", "flat_tyre", "ann")
-    garage.sends(ReleaseVehicle(reason_code="shift_over"))
+    garage.sends(ReturnVehicleToService())
+    assert (row(garage).status, row(garage).reason_code, row(garage).rider_id) == ("assigned", None, "ann")
+    garage.sends(GroundVehicle(reason_code="accident"), ReleaseVehicle(reason_code="shift_over"))
     assert (row(garage).status, row(garage).rider_id, row(garage).assigned_at) == ("grounded", None, None)
     garage.sends(ReturnVehicleToService())
     assert (row(garage).status, row(garage).reason_code) == ("available", None)
@@ -87,6 +89,9 @@ def test_the_latest_inspection_stands_and_what_was_told_late_does_not():
     assert inspection is not None
     assert (inspection.inspection_id, inspection.result, inspection.defects) == ("i-2", "failed", [BRAKES])
     assert (row(garage).odometer_km, row(garage).odometer_at, row(garage).version) == (70, NOON, 4)
+    again = row(garage.sends(ReportVehicleInspection(inspection_id="i-3", observed_at=NOON))).inspection
+    assert again is not None
+    assert (again.inspection_id, again.result) == ("i-3", "passed")
 
 
 def test_maintenance_stands_there_until_it_is_done():
