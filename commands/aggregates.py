@@ -18,6 +18,9 @@ from commands import (
     task_life,
     tenant,
     tender,
+    vehicle,
+    vehicle_life,
+    vehicle_state,
 )
 from commands.directory import NotThere
 from commands.incident_state import Incident, Unreported
@@ -44,6 +47,7 @@ from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
 from schemas.tender import OpenTender, TenderCommand, TenderEvent
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
+from schemas.vehicle import RegisterVehicle, VehicleCommand, VehicleEvent
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +130,16 @@ AGGREGATES: dict[str, Aggregate] = {
             never,
             (rider.decide, rider.evolve),
             rider_life.LIFE,
+        ),
+        aggregate(
+            "vehicle",
+            FLEET.name,
+            RegisterVehicle,
+            (VehicleCommand, VehicleEvent),
+            (vehicle_state.Vehicle, vehicle_state.Unregistered()),
+            vehicle_state.is_over,
+            (vehicle.decide, vehicle.evolve),
+            vehicle_life.LIFE,
         ),
         aggregate(
             "tender",

@@ -19,7 +19,7 @@ from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
 from schemas.message import HubSlug, NotInDirectory, OutletSlug, Personal, Role, SlaPolicyId, TenantSlug
-from schemas.registries import DocumentKind, FailureReason, IncidentKind
+from schemas.registries import DocumentKind, DocumentOf, FailureReason, IncidentKind
 from schemas.task import Priority, TaskKind
 
 
@@ -69,6 +69,12 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     sla_policies: Mapping[SlaPolicyId, SlaPolicyView] = {}
     registries: Registries = Registries()
     version: int
+
+    def documents_of(self, of: DocumentOf) -> tuple[DocumentKind, ...]:
+        return tuple(kind for kind in self.registries.document_kinds if kind.of == of)
+
+    def required_documents_of(self, of: DocumentOf) -> tuple[str, ...]:
+        return tuple(kind.code for kind in self.documents_of(of) if kind.required)
 
     def outlet(self, slug: str) -> OutletPolicy:
         known = self.outlets.get(OutletSlug(slug))

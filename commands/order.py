@@ -14,7 +14,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     tenant: TenantSlug
     kind: str
-    """task, rider, tender, tenant, outlet or geofence: see `commands.aggregates`."""
+    """task, rider, vehicle, tender, tenant, outlet or geofence: see `commands.aggregates`."""
     aggregate_id: str
     command: Command
     command_id: str

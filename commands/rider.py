@@ -99,7 +99,7 @@ class UnknownDocument(Refused):
     rule = "unknown-document"
 
     def __init__(self, document_id: str) -> None:
-        super().__init__(f"the rider has submitted no document {document_id}")
+        super().__init__(f"no document {document_id} was submitted")
         self.document_id = document_id
 
 
@@ -107,7 +107,7 @@ class TooMany(Refused):
     rule = "too-many"
 
     def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"a rider has at most {limit} {what}")
+        super().__init__(f"there are at most {limit} {what}")
         self.what = what
         self.limit = limit
 

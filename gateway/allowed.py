@@ -63,6 +63,23 @@ from schemas.task import (
     UnassignTask,
 )
 from schemas.tender import ClaimOffer, DeclineOffer, ViewOffer
+from schemas.vehicle import (
+    AssignVehicle,
+    CancelVehicleMaintenance,
+    ChangeVehicleOutfit,
+    CompleteVehicleMaintenance,
+    GroundVehicle,
+    PlanVehicleMaintenance,
+    RegisterVehicle,
+    RejectVehicleDocument,
+    ReleaseVehicle,
+    ReportVehicleInspection,
+    ReportVehicleOdometer,
+    RetireVehicle,
+    ReturnVehicleToService,
+    SubmitVehicleDocument,
+    VerifyVehicleDocument,
+)
 
 type Roles = frozenset[Role]
 
@@ -71,7 +88,7 @@ DISPATCH: Roles = frozenset({"dispatcher", "operator"})
 INTEGRATOR: Roles = frozenset({"integrator"})
 SETUP: Roles = DISPATCH | INTEGRATOR
 RIDER: Roles = frozenset({"rider"})
-"""The aggregate judges whether it is the rider who has the task or was made the offer."""
+"""The aggregate judges whether it is the rider who has the task or the vehicle, or was made the offer."""
 
 SENDERS: Mapping[type[Command], Roles] = {
     CreateTask: SETUP,
@@ -102,6 +119,21 @@ SENDERS: Mapping[type[Command], Roles] = {
     BindDevice: DISPATCH | RIDER,
     UnbindDevice: DISPATCH | RIDER,
     ResequenceItinerary: DISPATCH | RIDER,
+    RegisterVehicle: SETUP,
+    ChangeVehicleOutfit: SETUP,
+    SubmitVehicleDocument: SETUP,
+    VerifyVehicleDocument: DISPATCH,
+    RejectVehicleDocument: DISPATCH,
+    AssignVehicle: DISPATCH,
+    ReleaseVehicle: DISPATCH,
+    ReportVehicleOdometer: SETUP | RIDER,
+    ReportVehicleInspection: SETUP | RIDER,
+    GroundVehicle: DISPATCH,
+    ReturnVehicleToService: DISPATCH,
+    PlanVehicleMaintenance: SETUP,
+    CompleteVehicleMaintenance: SETUP,
+    CancelVehicleMaintenance: SETUP,
+    RetireVehicle: DISPATCH,
     ViewOffer: RIDER,
     ClaimOffer: RIDER,
     DeclineOffer: RIDER,
@@ -163,6 +195,8 @@ READERS: Mapping[str, Roles] = {
     "history": STAFF,
     "rider-roster": STAFF,
     "riders": EVERYONE,
+    "vehicle-roster": EVERYONE,
+    "vehicles": EVERYONE,
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
@@ -179,7 +213,7 @@ READERS: Mapping[str, Roles] = {
     "etas": EVERYONE,
     "quarantine": DISPATCH | OVERSIGHT | INTEGRATOR,
 }
-"""By the path's word. A rider reads what is the rider's own: tasks, offers, themself."""
+"""By the path's word. A rider reads what is the rider's own: tasks, offers, vehicle, themself."""
 
 PERSONAL: Roles = SETUP
-"""Who reads personal data in the clear; besides them the rider who has the task, and riders their own."""
+"""Who reads personal data in the clear; besides them the rider who has the task or vehicle, and riders their own."""

@@ -10,6 +10,7 @@ import msgspec
 from commands.aggregates import BY_PLURAL
 from commands.incident_state import IncidentStatus
 from commands.task_state import TaskState
+from commands.vehicle_state import VehicleStatus
 from gateway import log
 from gateway.allowed import PERSONAL, READERS
 from gateway.call import Call
@@ -54,10 +55,12 @@ from projections import (
     task_board,
     task_detail,
     tender_board,
+    vehicle_roster,
 )
 from projections.model import Readable, ReadModel
 from schemas.position import Vector, token
 from schemas.registries import Severity
+from schemas.vehicle import VehicleKind
 
 CONTACTS_AFTER_END = timedelta(hours=4)
 """How long after a task's end its rider still sees its contacts."""
@@ -130,6 +133,21 @@ LISTINGS = (
         },
         order=("created_at", "rider_id"),
         about="Who drives, who may, who is on shift, and what stands on their itineraries?",
+    ),
+    Listing(
+        word="vehicle-roster",
+        model=vehicle_roster.VEHICLE_ROSTER,
+        page=vehicle_roster.page,
+        filters={
+            "kind": choice(get_args(VehicleKind), "What it is."),
+            "status": choice(get_args(VehicleStatus.__value__), "The vehicle's status."),
+            "rider_id": text("Who has it."),
+            "outlet": text("The slug of the outlet where it is at home."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "vehicle_id"),
+        about="Which vehicles are there, who has them, may they drive, what care do they need? A rider sees their own.",
     ),
     Listing(
         word="tender-board",
@@ -262,6 +280,12 @@ SINGLES = (
         about="One rider: documents, shift, reservations, itinerary. Riders read themselves.",
     ),
     Single(
+        plural="vehicles",
+        readers="vehicles",
+        model=vehicle_roster.VEHICLE_ROSTER,
+        about="One vehicle: outfit, documents, inspection, maintenance. A rider reads the one assigned to them.",
+    ),
+    Single(
         plural="tenders",
         readers="tender-board",
         model=tender_board.TENDER_BOARD,
@@ -351,8 +375,9 @@ class Queries:
         return items
 
     def _opens_listed(self, word: str, row: Row, caller: Caller) -> bool:
-        """A rider sees their own tasks in a list as they do one by one."""
-        return self._opens(word, row, caller) if word == "tasks" else caller.role in PERSONAL
+        """A rider sees their own tasks and vehicle in a list as they do one by one."""
+        own = word in ("tasks", "vehicle-roster")
+        return self._opens(word, row, caller) if own else caller.role in PERSONAL
 
     def _opens(self, plural: str, row: Row, caller: Caller) -> bool:
         """Whether the caller sees this row's personal data; a rider their own, and their tasks' for a while."""
@@ -393,7 +418,7 @@ def may_see(plural: str, row: Row, caller: Caller) -> bool:
     match plural:
         case "tasks":
             return bool(row["progress"]["rider_id"] == caller.subject)
-        case "riders":
+        case "riders" | "vehicles":
             return bool(row["rider_id"] == caller.subject)
         case "tenders":
             return has_offer(row, caller)

@@ -10,8 +10,8 @@ COLUMNS = [role for role in get_args(Role) if role != "system"]
 TITLE = """# Who may do what
 
 A token names a tenant, a role and a subject (`logistics token`). Anything of another tenant answers 404. Operators
-whose tenant is `*` act in every tenant. A rider sends only what concerns their own tasks, offers and devices, and reads
-only that. Commands that are not here are sent by the system's own processes alone.
+whose tenant is `*` act in every tenant. A rider sends only what concerns their own tasks, offers, devices and
+vehicle, and reads only that. Commands that are not here are sent by the system's own processes alone.
 
 This table is made from `gateway/allowed.py` by `python -m gateway.roles_table`.
 """

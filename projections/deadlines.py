@@ -35,6 +35,12 @@ from schemas.tender import (
     OfferWithdrawn,
     ReservationRequested,
 )
+from schemas.vehicle import (
+    VehicleMaintenanceCancelled,
+    VehicleMaintenanceCompleted,
+    VehicleMaintenanceFellDue,
+    VehicleMaintenancePlanned,
+)
 
 TABLE = """
 CREATE TABLE {table} (
@@ -64,15 +70,16 @@ OFFER_OVER = (
 CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
+MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
 
 
 class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
-    """expire_offer, expire_claim, expire_reservation, retry_dispatch or escalate_incident."""
+    """expire_offer, expire_claim, expire_reservation, retry_dispatch, escalate_incident or record_maintenance_due."""
     aggregate_id: str
     subject: str
-    """The offer, the task of the reservation, or the aggregate itself."""
+    """The offer, the task of the reservation, the maintenance, or the aggregate itself."""
     due_at: datetime
     set_by: str
     """The id of the event that set it."""
@@ -96,6 +103,8 @@ def keys(fact: Fact) -> Sequence[Key]:
         return ((source.tenant, "retry_dispatch", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, UNATTENDED):
         return ((source.tenant, "escalate_incident", source.aggregate_id, source.aggregate_id),)
+    if isinstance(event, (VehicleMaintenancePlanned, *MAINTENANCE_OVER)):
+        return ((source.tenant, "record_maintenance_due", source.aggregate_id, event.maintenance_id),)
     task = getattr(event, "task_id", None)
     return ((source.tenant, "expire_reservation", source.aggregate_id, task),)
 
@@ -119,6 +128,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             | IncidentReopened(escalate_at=datetime() as escalate_at, level=level)
         ):
             due_at, task_round = escalate_at, level + 1
+        case VehicleMaintenancePlanned(due_at=datetime() as due_at):
+            task_round = None
         case _:
             return None
     return DeadlineRow(
@@ -149,6 +160,8 @@ DEADLINES = ReadModel(
             *HOLD_OVER,
             *DISPATCHED,
             *UNATTENDED,
+            VehicleMaintenancePlanned,
+            *MAINTENANCE_OVER,
         }
     ),
     keys=keys,

@@ -15,6 +15,7 @@ from projections.sla_policies import SLA_POLICIES
 from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
 from projections.tender_board import TENDER_BOARD
+from projections.vehicle_roster import VEHICLE_ROSTER
 
 MODELS: dict[str, ReadModel] = {
     model.name: model
@@ -23,6 +24,7 @@ MODELS: dict[str, ReadModel] = {
         TASK_BOARD,
         TASK_DETAIL,
         RIDER_ROSTER,
+        VEHICLE_ROSTER,
         TENDER_BOARD,
         DISPATCH_DECISIONS,
         INCIDENT_REGISTER,

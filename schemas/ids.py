@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from schemas.message import OfferId, RiderId, SubjectId, TaskId, TenderId
+from schemas.message import OfferId, RiderId, SubjectId, TaskId, TenderId, VehicleId
 
 NAMESPACE = UUID("6f1ed002-ab5d-5a0e-9d2c-1f5a3c7b9e42")
 """For ever: every id on every log hangs on it."""
@@ -48,6 +48,11 @@ def rider_subject(rider: RiderId) -> SubjectId:
 def incident_subject(incident: str) -> SubjectId:
     """What people write of an incident is sealed under the incident's own id."""
     return SubjectId(incident)
+
+
+def vehicle_subject(vehicle: VehicleId) -> SubjectId:
+    """What a vehicle tells of its owner is sealed under the vehicle's id."""
+    return SubjectId(vehicle)
 
 
 def tenant_id(tenant: str) -> str:

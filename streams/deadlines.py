@@ -9,13 +9,21 @@ from typing import Any
 
 from schemas import ids
 from schemas.incident import EscalateUnattended
-from schemas.message import Command, OfferId, Source, TaskId, TenantSlug
+from schemas.message import Command, MaintenanceId, OfferId, Source, TaskId, TenantSlug
 from schemas.rider import ExpireReservation
 from schemas.task import RetryDispatch
 from schemas.tender import ExpireClaim, ExpireOffer
+from schemas.vehicle import RecordVehicleMaintenanceDue
 from streams.process import Step
 
-KINDS = ("expire_offer", "expire_claim", "expire_reservation", "retry_dispatch", "escalate_incident")
+KINDS = (
+    "expire_offer",
+    "expire_claim",
+    "expire_reservation",
+    "retry_dispatch",
+    "escalate_incident",
+    "record_maintenance_due",
+)
 
 
 def step_of(deadline: Mapping[str, Any]) -> Step:
@@ -34,6 +42,9 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             aggregate, command = "task", RetryDispatch(round=deadline["round"])
         case "escalate_incident":
             aggregate, command = "incident", EscalateUnattended(level=deadline["round"])
+        case "record_maintenance_due":
+            aggregate = "vehicle"
+            command = RecordVehicleMaintenanceDue(maintenance_id=MaintenanceId(deadline["subject"]))
         case _:
             raise ValueError(f"{kind} is no deadline of ours: {', '.join(KINDS)}")
     return Step(kind=aggregate, aggregate_id=deadline["aggregate_id"], command=command, purpose=kind)

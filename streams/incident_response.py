@@ -3,6 +3,7 @@
 | fact                                     | command                   | then                | refused →         |
 |------------------------------------------|---------------------------|---------------------|-------------------|
 | IncidentActionRequested, suspend_rider   | SuspendRider (Rider)      | TakeIncidentAction  | NoteActionRefused |
+| IncidentActionRequested, ground_vehicle  | GroundVehicle (Vehicle)   | TakeIncidentAction  | NoteActionRefused |
 | IncidentActionRequested, hand_over_tasks | UnassignTask (Task)       | TakeIncidentAction  | NoteActionRefused |
 
 Before anything the incident is asked whether the request still stands: a rider who was reinstated since is not
@@ -10,7 +11,7 @@ suspended again by a process that reads the log anew. What a rule refuses, such 
 custody, stands on the incident: somebody must act.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from schemas.incident import (
     ACTION_ANSWERED,
@@ -23,19 +24,19 @@ from schemas.message import Command, Source
 from schemas.registries import IncidentAction
 from schemas.rider import SuspendRider
 from schemas.task import UnassignTask
+from schemas.vehicle import GroundVehicle
 from streams.process import NotAllowed, Rule, Step
 
 REASON = "incident"
-COMMANDS: dict[IncidentAction, Command] = {
+COMMANDS: Mapping[IncidentAction, Command] = {
     "suspend_rider": SuspendRider(reason_code=REASON),
+    "ground_vehicle": GroundVehicle(reason_code=REASON),
     "hand_over_tasks": UnassignTask(reason_code=REASON),
 }
 
 
 async def act(event: IncidentActionRequested, source: Source) -> Sequence[Step]:
-    command = COMMANDS.get(event.action)
-    if command is None:
-        return []
+    command = COMMANDS[event.action]
     asked = ConfirmActionRequested(action=event.action, link=event.link)
     taken = TakeIncidentAction(action=event.action, link=event.link)
     return [

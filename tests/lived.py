@@ -17,12 +17,14 @@ from schemas import rider as r
 from schemas import sla_policy as p
 from schemas import task as t
 from schemas import tender as o
+from schemas import vehicle as v
 from schemas.geo import Location
 from schemas.message import (
     Command,
     DeviceId,
     DocumentId,
     Event,
+    MaintenanceId,
     OfferId,
     ParcelId,
     Refused,
@@ -261,6 +263,50 @@ RIDER: Repertoire = [
         "system",
     ),
 ]
+DUE = MaintenanceId("m1")
+
+
+def planning(draw: Random, now: Any) -> v.PlanVehicleMaintenance:
+    due_km = draw.choice((None, draw.randrange(300)))
+    due_at = now + timedelta(minutes=draw.randrange(90)) if due_km is None or draw.random() < 0.5 else None
+    return v.PlanVehicleMaintenance(maintenance_id=DUE, kind="service", due_at=due_at, due_km=due_km)
+
+
+def inspecting(draw: Random, now: Any) -> v.ReportVehicleInspection:
+    defects = draw.choice(([], [v.Defect(code="brake", severity="major")]))
+    return v.ReportVehicleInspection(inspection_id=f"i{draw.randrange(99)}", observed_at=now, defects=defects)
+
+
+def carrying(draw: Random) -> v.Capacity:
+    return v.Capacity(weight_g=draw.randint(1, 9), volume_cm3=1, parcels=1)
+
+
+VEHICLE: Repertoire = [
+    (lambda draw, now: v.RegisterVehicle(kind="van", capacity=carrying(draw)), "shop", "integrator"),
+    (lambda draw, now: v.ChangeVehicleOutfit(capacity=carrying(draw)), "shop", "integrator"),
+    (always(v.SubmitVehicleDocument(document_id="d1", kind="roadworthiness")), "shop", "integrator"),
+    (
+        lambda draw, now: v.VerifyVehicleDocument(document_id="d1", valid_from=now, expires_at=now + timedelta(days=1)),
+        "dora",
+        "dispatcher",
+    ),
+    (always(v.RejectVehicleDocument(document_id="d1", reason_code="blurred")), "dora", "dispatcher"),
+    (always(v.AssignVehicle(rider_id="ann")), "dora", "dispatcher"),
+    (always(v.ReleaseVehicle(reason_code="shift_over")), "dora", "dispatcher"),
+    (
+        lambda draw, now: v.ReportVehicleOdometer(odometer_km=draw.randrange(300), observed_at=now),
+        "dora",
+        "dispatcher",
+    ),
+    (inspecting, "dora", "dispatcher"),
+    (always(v.GroundVehicle(reason_code="accident")), "dora", "dispatcher"),
+    (always(v.ReturnVehicleToService()), "dora", "dispatcher"),
+    (planning, "dora", "dispatcher"),
+    (always(v.RecordVehicleMaintenanceDue(maintenance_id=DUE)), "deadlines", "system"),
+    (always(v.CompleteVehicleMaintenance(maintenance_id=DUE)), "dora", "dispatcher"),
+    (always(v.CancelVehicleMaintenance(maintenance_id=DUE, reason_code="x")), "dora", "dispatcher"),
+    (always(v.RetireVehicle(reason_code="sold")), "dora", "dispatcher"),
+]
 OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
 
 
@@ -348,6 +394,7 @@ REPERTOIRES: dict[str, Repertoire] = {
     "task": TASK,
     "incident": INCIDENT,
     "rider": RIDER,
+    "vehicle": VEHICLE,
     "tender": TENDER,
     "tenant": TENANT,
     "outlet": OUTLET,

@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from commands.aggregates import AGGREGATES, BY_EVENT
 from commands.context import Context, OutletPolicy, Secrets, TenantPolicy
+from commands.registries import Registries
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.message import Command, Event, OutletSlug, Refused, Role, TenantSlug
+from schemas.registries import DOCUMENT_KINDS, DocumentKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME = TenantSlug("acme")
@@ -23,13 +26,14 @@ def minutes(count: float) -> datetime:
     return NOON + timedelta(minutes=count)
 
 
-def policy(rules: TenantRules | None = None) -> TenantPolicy:
+def policy(rules: TenantRules | None = None, documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS) -> TenantPolicy:
     return TenantPolicy(
         tenant=ACME,
         mode="test",
         rules=rules or TenantRules(),
         outlets={OutletSlug("kamppi"): OutletPolicy(KAMPPI, "Europe/Helsinki")},
         version=1,
+        registries=Registries(own_document_kinds=list(documents)),
     )
 
 
@@ -39,6 +43,7 @@ def context(
     actor: str = "shop",
     role: Role = "integrator",
     rules: TenantRules | None = None,
+    documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS,
     aggregate_id: str = "a-1",
 ) -> Context:
     return Context(
@@ -49,7 +54,7 @@ def context(
         actor=actor,
         role=role,
         secrets=SECRETS,
-        policy_or_none=policy(rules),
+        policy_or_none=policy(rules, documents),
     )
 
 
@@ -58,6 +63,7 @@ class Story:
         self.aggregate = AGGREGATES[kind]
         self.state = self.aggregate.initial
         self.now, self.actor, self.role, self.rules = NOON, "shop", "integrator", TenantRules()
+        self.documents = DOCUMENT_KINDS
         self.take(history)
 
     def take(self, events: Sequence[Event]) -> "Story":
@@ -75,6 +81,11 @@ class Story:
 
     def where(self, **rules: Any) -> "Story":
         self.rules = TenantRules(**rules)
+        return self
+
+    def requiring(self, *kinds: str) -> "Story":
+        """Of the kinds of documents, these are required."""
+        self.documents = tuple(replace(kind, required=kind.code in kinds) for kind in DOCUMENT_KINDS)
         return self
 
     def when(self, command: Command) -> "Story":
@@ -104,7 +115,13 @@ class Story:
         return refused.value
 
     def decided(self) -> list[Event]:
-        known = context(now=self.now, actor=self.actor, role=self.role, rules=self.rules)  # type: ignore[arg-type]
+        known = context(
+            now=self.now,
+            actor=self.actor,
+            role=self.role,  # type: ignore[arg-type]
+            rules=self.rules,
+            documents=self.documents,
+        )
         return self.aggregate.decide(self.state, self.command, known)
 
 

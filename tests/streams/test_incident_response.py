@@ -110,6 +110,14 @@ async def test_one_that_cannot_be_suspended_does_not_keep_the_next_from_it():
         assert at.desk.kept[rider].state.status == "suspended"
 
 
+async def test_the_vehicle_stays_where_it_is():
+    async with house() as at:
+        capacity = {"weight_g": 1, "volume_cm3": 1, "parcels": 1}
+        vehicle = await made(at, "vehicles", {"kind": "van", "capacity": capacity})
+        await accident(at, ("vehicle", vehicle))
+        assert ("GroundVehicle", "VehicleGrounded") in await followed(at)
+
+
 async def test_the_task_goes_back_to_dispatch():
     async with house() as at:
         rider, task = await a_rider(at), await made(at, "tasks", delivery())

@@ -381,7 +381,7 @@ async def test_what_nobody_can_read_stops_nobody_who_follows(lone_world, setting
         producer = AIOKafkaProducer(bootstrap_servers=ride.world.kafka)
         await producer.start()
         other = (partition_of(ride.rider, PARTITIONS) + 1) % PARTITIONS
-        headers = [("ce_type", b"logistics.fleet.VehicleGrounded")]
+        headers = [("ce_type", b"logistics.fleet.OfANewerRelease")]
         await producer.send_and_wait(FLEET.name, b"\x00\x00\x00\x27\x10xx", partition=other, headers=headers)
         await producer.stop()
         await ride.give_a_stop()
