@@ -60,6 +60,7 @@ from schemas.task import (
     ReportEnRoute,
     ReportPickedUp,
     ReportReturned,
+    ReviewFieldReport,
     UnassignTask,
 )
 from schemas.tender import ClaimOffer, DeclineOffer, ViewOffer
@@ -97,6 +98,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     AssignTask: DISPATCH,
     UnassignTask: DISPATCH | RIDER,
     ForceCompleteTask: OPERATOR,
+    ReviewFieldReport: DISPATCH,
     AcceptAssignment: RIDER,
     DeclineAssignment: RIDER,
     ReportEnRoute: RIDER,
@@ -200,6 +202,7 @@ READERS: Mapping[str, Roles] = {
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
+    "exception-desk": STAFF,
     "incident-register": STAFF,
     "incident-timeline": STAFF,
     "outlets": EVERYONE,

@@ -43,6 +43,7 @@ from projections import (
     deadlines,
     dispatch_decisions,
     etas,
+    exception_desk,
     fence_alerts,
     geofences,
     hubs,
@@ -167,6 +168,17 @@ LISTINGS = (
         filters={"task_id": text("The task.")},
         order=("decided_at", "tender_id"),
         about="Why this rider, and why nobody?",
+    ),
+    Listing(
+        word="exception-desk",
+        model=exception_desk.EXCEPTION_DESK,
+        page=exception_desk.page,
+        filters={
+            "kind": choice(exception_desk.KINDS, "What is the matter."),
+            "aggregate_id": text("The task, incident or vehicle."),
+        },
+        order=("since", "id"),
+        about="What needs a person now, since when, and which commands would mend it?",
     ),
     Listing(
         word="incident-register",

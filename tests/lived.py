@@ -19,6 +19,7 @@ from schemas import task as t
 from schemas import tender as o
 from schemas import vehicle as v
 from schemas.geo import Location
+from schemas.ids import conflict_id
 from schemas.message import (
     Command,
     DeviceId,
@@ -146,6 +147,7 @@ TASK: Repertoire = [
     (report(t.ReportDelivered, proofs=[t.PinEntry(pin="0000")]), "ann", "rider"),
     (report(t.ReportAttemptFailed, reason_code="customer_unavailable"), "ann", "rider"),
     (report(t.ReportReturned), "ann", "rider"),
+    (always(t.ReviewFieldReport(conflict_id=conflict_id("c-1"), decision_code="as_it_was")), "dora", "dispatcher"),
     (report(t.CaptureProof, proofs=[t.PhotoEntry(sha256="ab" * 32)]), "ann", "rider"),
 ]
 INCIDENT: Repertoire = [
