@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from schemas.directory import (
+    AdvanceTenantClock,
     ChangeGeofence,
     ChangeTenantRules,
     CreateGeofence,
@@ -154,6 +155,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     FileAddendum: DISPATCH,
     CreateTenant: OPERATOR,
     ChangeTenantRules: OPERATOR,
+    AdvanceTenantClock: SETUP,
     SetFailureReasons: OPERATOR,
     SetIncidentKinds: OPERATOR,
     SetDocumentKinds: OPERATOR,

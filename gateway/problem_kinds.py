@@ -63,6 +63,8 @@ KINDS: dict[str, Kind] = {
     "vehicle-unfit": Kind(409, "The vehicle may not drive", "`values.code` says why; choose another vehicle."),
     "vehicle-taken": Kind(409, "Another rider has the vehicle", "Release it first, or choose another vehicle."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
+    "not-a-test-tenant": Kind(409, "The tenant is live", "Only a tenant of mode test has a clock to advance."),
+    "clock-too-far-ahead": Kind(409, "The clock would be too far ahead", "Create another test tenant."),
     "incident-full": Kind(409, "The incident holds no more", "Report another one, and link the two."),
     "actions-outstanding": Kind(
         409, "Its kind asks for more", "Take the actions that `values.actions` names, or waive them."

@@ -403,7 +403,7 @@ class Queries:
         """A rider sees contacts from the acceptance until some hours after the end."""
         if progress["ended"] is None:
             return bool(progress["accepted"])
-        return bool(row["updated_at"] + CONTACTS_AFTER_END > self._door.clock())
+        return bool(row["updated_at"] + CONTACTS_AFTER_END > self._door.now(row["tenant"]))
 
     def _shown(self, call: Call, row: Row, aggregate_id: str, opens: bool) -> Row:
         by: Opener | None = None

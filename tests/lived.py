@@ -346,7 +346,8 @@ TENDER: Repertoire = [
     (always(o.WithdrawTender(reason_code="cancelled")), "dispatch", "system"),
 ]
 TENANT: Repertoire = [
-    (always(d.CreateTenant(tenant="acme", name="Acme")), "root", "operator"),
+    (always(d.CreateTenant(tenant="acme", name="Acme", mode="test")), "root", "operator"),
+    (lambda draw, now: d.AdvanceTenantClock(seconds=draw.randint(1, 9)), "shop", "integrator"),
     (
         lambda draw, now: d.ChangeTenantRules(rules=d.TenantRules(max_attempts=draw.randint(1, 3))),
         "root",
