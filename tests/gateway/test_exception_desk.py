@@ -9,6 +9,7 @@ from reception import HOME, House, Json, delivery, key
 
 from commands.aggregates import AGGREGATES
 from gateway.commands import OPEN
+from projections.etas import ETAS
 from projections.exception_desk import KINDS, MENDS
 from schemas.message import TaskId, TenderId
 from schemas.task import CloseTender, RecordTender
@@ -120,7 +121,7 @@ async def test_a_stop_that_will_be_late_stands_there_while_it_is_ahead(house: Ho
     for minutes, found in ((50, []), (70, ["predicted_late"])):
         async with await AsyncConnection.connect(postgres) as connection:
             await connection.execute(
-                "UPDATE etas_v1 SET p50 = %s, forecast_at = %s WHERE task_id = %s AND stop_id = 'stop-2'",
+                f"UPDATE {ETAS.physical} SET p50 = %s, forecast_at = %s WHERE task_id = %s AND stop_id = 'stop-2'".encode(),
                 (house.now + timedelta(minutes=minutes), house.now, task),
             )
         assert await kinds(house, models) == found
