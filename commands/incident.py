@@ -54,8 +54,12 @@ from schemas.incident import (
     TakeIncidentAction,
     UnlinkIncident,
 )
-from schemas.message import NotInThisState, Personal, Refused
+from schemas.incident_actions import ActionRequest, answered, outstanding, withdrawn
+from schemas.message import NotInThisState, Personal, Refused, Role
 from schemas.registries import IncidentAction
+
+MAY_ACT: frozenset[Role] = frozenset({"dispatcher", "operator", "system"})
+"""Who may suspend riders, ground vehicles and take tasks away by a command of their own."""
 
 OURS: Mapping[IncidentAction, LinkKind] = {
     "suspend_rider": "rider",
@@ -136,13 +140,13 @@ def decide(incident: Incident, command: IncidentCommand, context: Context) -> li
         case ReportIncident():
             return report(incident, command, context)
         case AssignIncident():
-            return assign(within(incident, UNDER_WAY), command)
+            return assign(within(incident, UNDER_WAY), command, context)
         case CommentIncident():
             return comment(involved(within(incident, UNSEALED), context), command, context)
         case AttachEvidence():
             return attached(involved(within(incident, UNSEALED), context), command.evidence, context)
         case LinkIncident():
-            return link(within(incident, UNSEALED), command)
+            return link(within(incident, UNSEALED), command, context)
         case UnlinkIncident():
             return unlink(within(incident, UNSEALED), command)
         case ChangeIncidentSeverity():
@@ -193,18 +197,27 @@ def report(incident: Incident, command: ReportIncident, context: Context) -> lis
         metadata=command.metadata,
     )
     evidence = attached(reported(evolve(incident, made)), command.evidence, context)
-    return [made, *evidence, *(request for link in made.links for request in requested(kind.actions, link))]
+    return [made, *evidence, *requested(reported(evolve(incident, made)), made.links, context)]
 
 
-def requested(actions: Iterable[IncidentAction], link: IncidentLink) -> list[IncidentEvent]:
-    """What our own process is to do about what the incident links to."""
-    return [IncidentActionRequested(action=action, link=link) for action in actions if OURS.get(action) == link.kind]
+def requested(incident: ReportedIncident, links: Iterable[IncidentLink], context: Context) -> list[IncidentEvent]:
+    """What our own process is to do about these, once. It may do more than a rider or an integrator may: of what they
+    report nothing is done before somebody who may has taken it."""
+    if context.role not in MAY_ACT:
+        return []
+    before = {(each.action, each.link) for each in incident.requests}
+    return [
+        IncidentActionRequested(action=action, link=link)
+        for link in links
+        for action in incident.asked
+        if OURS.get(action) == link.kind and (action, link) not in before
+    ]
 
 
-def assign(incident: ReportedIncident, command: AssignIncident) -> list[IncidentEvent]:
+def assign(incident: ReportedIncident, command: AssignIncident, context: Context) -> list[IncidentEvent]:
     if incident.status == "assigned" and incident.assignee == command.assignee:
         return []
-    return [IncidentAssigned(assignee=command.assignee)]
+    return [IncidentAssigned(assignee=command.assignee), *requested(incident, incident.links, context)]
 
 
 def comment(incident: ReportedIncident, command: CommentIncident, context: Context) -> list[IncidentEvent]:
@@ -219,11 +232,12 @@ def attached(incident: ReportedIncident, evidence: list[NewEvidence], context: C
     return [EvidenceAttached(sha256=e.sha256, kind=e.kind, note=note(e.note, context)) for e in new.values()]
 
 
-def link(incident: ReportedIncident, command: LinkIncident) -> list[IncidentEvent]:
+def link(incident: ReportedIncident, command: LinkIncident, context: Context) -> list[IncidentEvent]:
     if command.link in incident.links:
         return []
     room_for(1, len(incident.links), MAX_LINKS, "links")
-    return [IncidentLinked(link=command.link), *requested(incident.asked, command.link)]
+    requests = requested(incident, [command.link], context) if incident.status in UNDER_WAY else []
+    return [IncidentLinked(link=command.link), *requests]
 
 
 def unlink(incident: ReportedIncident, command: UnlinkIncident) -> list[IncidentEvent]:
@@ -239,19 +253,26 @@ def change_severity(incident: ReportedIncident, command: ChangeIncidentSeverity)
 
 
 def take_action(incident: ReportedIncident, command: TakeIncidentAction, context: Context) -> list[IncidentEvent]:
-    room_for(1, incident.actions, MAX_ACTIONS, "actions")
+    if not is_requested(incident, command.action, command.link):
+        room_for(1, incident.actions, MAX_ACTIONS, "actions")
     return [IncidentActionTaken(action=command.action, link=command.link, note=note(command.note, context))]
 
 
 def confirm_requested(incident: ReportedIncident, command: ConfirmActionRequested) -> list[IncidentEvent]:
-    if (command.action, command.link) not in incident.requested:
+    if not is_requested(incident, command.action, command.link):
         raise ActionAnswered(command.action)
     return []
 
 
 def note_refused(incident: ReportedIncident, command: NoteActionRefused) -> list[IncidentEvent]:
-    room_for(1, incident.actions, MAX_ACTIONS, "actions")
+    if not is_requested(incident, command.action, command.link):
+        return []
     return [IncidentActionRefused(action=command.action, link=command.link, rule=command.rule)]
+
+
+def is_requested(incident: ReportedIncident, action: IncidentAction, link: IncidentLink | None) -> bool:
+    """And waits for our own process; there is always room for its answer."""
+    return any(r.status == "pending" and (r.action, r.link) == (action, link) for r in incident.requests)
 
 
 def escalate(incident: ReportedIncident, reason_code: str, now: datetime) -> list[IncidentEvent]:
@@ -271,10 +292,11 @@ def escalate_unattended(incident: ReportedIncident, command: EscalateUnattended,
 
 
 def resolve(incident: ReportedIncident, command: ResolveIncident, context: Context) -> list[IncidentEvent]:
-    left: list[IncidentAction] = [action for action in incident.outstanding if action not in command.waived]
+    to_do = outstanding(incident.asked, incident.requests, incident.taken)
+    left = [action for action in to_do if action not in command.waived]
     if left:
         raise ActionsOutstanding(left)
-    waived: list[IncidentAction] = [action for action in incident.outstanding if action in command.waived]
+    waived = [action for action in to_do if action in command.waived]
     resolved = IncidentResolved(
         resolution_code=command.resolution_code, note=note(command.note, context), waived=waived
     )
@@ -362,20 +384,23 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
         case IncidentLinked():
             return replace(incident, links=(*incident.links, event.link))
         case IncidentUnlinked():
-            return replace(incident, links=tuple(link for link in incident.links if link != event.link))
+            links = tuple(link for link in incident.links if link != event.link)
+            return replace(incident, links=links, requests=withdrawn(incident.requests, event.link))
         case IncidentSeverityChanged():
             return replace(incident, severity=event.severity)
         case IncidentActionRequested():
-            return replace(incident, requested=(*incident.requested, (event.action, event.link)))
+            request = ActionRequest(action=event.action, link=event.link)
+            return replace(incident, requests=(*incident.requests, request))
         case IncidentActionTaken():
-            outstanding = tuple(action for action in incident.outstanding if action != event.action)
-            return replace(answered(incident, event), outstanding=outstanding)
+            requests = answered(incident.requests, event.action, event.link, "taken")
+            taken = (*incident.taken, *({event.action} - {*incident.taken}))
+            return replace(incident, requests=requests, taken=taken, actions=incident.actions + 1)
         case IncidentActionRefused():
-            return answered(incident, event)
+            return replace(incident, requests=answered(incident.requests, event.action, event.link, "refused"))
         case IncidentEscalated():
             return replace(incident, level=event.level, escalate_at=event.escalate_at)
         case IncidentResolved():
-            return replace(incident, status="resolved", outstanding=(), escalate_at=None)
+            return resolved(incident, event)
         case IncidentReopened():
             return replace(incident, status="reopened", escalate_at=event.escalate_at)
         case IncidentSealed():
@@ -386,9 +411,10 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             assert_never(event)
 
 
-def answered(incident: ReportedIncident, event: IncidentActionTaken | IncidentActionRefused) -> ReportedIncident:
-    still = tuple(request for request in incident.requested if request != (event.action, event.link))
-    return replace(incident, requested=still, actions=incident.actions + 1)
+def resolved(incident: ReportedIncident, event: IncidentResolved) -> ReportedIncident:
+    """What was waived is not asked for again, should it be reopened."""
+    taken = (*incident.taken, *event.waived)
+    return replace(incident, status="resolved", requests=withdrawn(incident.requests), taken=taken, escalate_at=None)
 
 
 def born(event: IncidentReported) -> ReportedIncident:
@@ -398,7 +424,6 @@ def born(event: IncidentReported) -> ReportedIncident:
         reporter=event.reporter,
         links=tuple(event.links),
         asked=tuple(event.actions),
-        outstanding=tuple(event.actions),
         escalate_after_seconds=event.escalate_after_seconds,
         escalate_at=event.escalate_at,
     )

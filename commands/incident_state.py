@@ -24,6 +24,7 @@ from schemas.incident import (
     IncidentSeverityChanged,
     IncidentUnlinked,
 )
+from schemas.incident_actions import Requests
 from schemas.registries import IncidentAction, Severity
 
 type IncidentStatus = Literal["reported", "assigned", "resolved", "reopened", "sealed"]
@@ -43,10 +44,8 @@ class ReportedIncident(msgspec.Struct, frozen=True, kw_only=True, tag=True, arra
     links: tuple[IncidentLink, ...]
     asked: tuple[IncidentAction, ...]
     """What its kind asks for."""
-    outstanding: tuple[IncidentAction, ...]
-    """Of these, what nobody has done yet."""
-    requested: tuple[tuple[IncidentAction, IncidentLink], ...] = ()
-    """Of our own process, which has not answered yet."""
+    requests: Requests = ()
+    taken: tuple[IncidentAction, ...] = ()
     escalate_after_seconds: int | None
     escalate_at: datetime | None
     assignee: str | None = None
@@ -74,9 +73,9 @@ LIFE = Life(
         IncidentLinked: within(*UNSEALED),
         IncidentUnlinked: within(*UNSEALED),
         IncidentSeverityChanged: within(*UNDER_WAY),
-        IncidentActionRequested: within(*UNSEALED),
+        IncidentActionRequested: within(*UNDER_WAY),
         IncidentActionTaken: within(*UNSEALED),
-        IncidentActionRefused: within(*UNSEALED),
+        IncidentActionRefused: within(*UNDER_WAY),
         IncidentEscalated: within(*UNDER_WAY),
         IncidentResolved: to("resolved", "assigned", "reopened"),
         IncidentReopened: to("reopened", "resolved"),

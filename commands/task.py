@@ -465,10 +465,7 @@ def force_complete(task: CreatedTask, command: ForceCompleteTask) -> list[TaskEv
 def review_field_report(task: CreatedTask, command: ReviewFieldReport) -> list[TaskEvent]:
     if command.conflict_id not in task.conflicts:
         raise UnknownConflict(command.conflict_id)
-    reviewed = FieldReportReviewed(
-        conflict_id=command.conflict_id, decision_code=command.decision_code, note=command.note
-    )
-    return [reviewed]
+    return [FieldReportReviewed(conflict_id=command.conflict_id, decision_code=command.decision_code)]
 
 
 def report(

@@ -46,6 +46,8 @@ class BatchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     body: msgspec.Raw
     etag: str | None = None
     location: str | None = None
+    retry_after: int | None = None
+    """Seconds, where the same command may be sent again."""
 
 
 class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +114,14 @@ class Heard:
 
     def result(self) -> BatchResult:
         etag, location = (self._headers.get(name, b"").decode() or None for name in TOLD)
-        return BatchResult(status=self._status, body=msgspec.Raw(self._body), etag=etag, location=location)
+        later = self._headers.get(b"retry-after")
+        return BatchResult(
+            status=self._status,
+            body=msgspec.Raw(self._body),
+            etag=etag,
+            location=location,
+            retry_after=None if later is None else int(later),
+        )
 
 
 def is_command(path: str) -> bool:

@@ -151,6 +151,8 @@ class Commands:
         wanted = decoded(open_command.decoder, open_command.cls, body)
         closed = CLOSED_FIELDS.get(open_command.cls, ())
         filled = [name for name in closed if getattr(wanted, name) is not None]
+        if call.caller is not None and call.caller.role == "rider" and not may_name(call.caller, wanted):
+            raise invalid([FieldError("/source", "is the rider's own subject")])
         if filled:
             raise invalid([FieldError(f"/{name}", "is not the caller's to fill") for name in filled])
         if call.tenant is not None and (unknown := await missing(self._door.artefacts, call.tenant, wanted)):
@@ -272,6 +274,11 @@ def target_of(kind: str, wanted: Command, tenant: str, caller: Caller, key: str 
     if key is None:
         raise key_missing("or give the body an external_reference")
     return Target(aggregate_id(kind, tenant, caller.subject, key), key, natural=False)
+
+
+def may_name(caller: Caller, wanted: Command) -> bool:
+    """A rider gives out references of their own alone: by another's name they would take what that one will create."""
+    return getattr(wanted, "source", None) in (None, caller.subject)
 
 
 def given_key(call: Call) -> str | None:

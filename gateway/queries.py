@@ -81,6 +81,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     filters: Mapping[str, Parameter]
     order: tuple[str, str]
     about: str
+    also: tuple[Readable, ...] = ()
+    """Other models that its query looks at: they are to be as fresh."""
     follows: tuple[str, ...] = ()
     """The columns with the aggregates that a row is folded from, where they are not its key."""
 
@@ -178,6 +180,7 @@ LISTINGS = (
             "aggregate_id": text("The task, incident or vehicle."),
         },
         order=("since", "id"),
+        also=(etas.ETAS, task_board.TASK_BOARD),
         about="What needs a person now, since when, and which commands would mend it?",
     ),
     Listing(
@@ -335,6 +338,8 @@ class Queries:
             ids = {row[column] for row in rows for column in listing.aggregates if row[column] is not None}
             return rows, await parked_of(connection, listing.model, sorted(ids))
 
+        for other in listing.also:
+            await self._reading.fresh(call, other, nothing)
         (rows, parked), at = await self._reading.fresh(call, listing.model, query)
         page = rows[:limit]
         headers = [vector_header(at)]
@@ -413,6 +418,10 @@ class Queries:
         if by is not None and by.subjects:
             log.personal_read(call, aggregate_id, sorted(by.subjects))
         return with_progress(visible, row)
+
+
+async def nothing(connection: Connection) -> None:
+    """Nothing is asked but how far the model is."""
 
 
 def filters_of(listing: Listing, given: Mapping[str, Any], caller: Caller) -> dict[str, Any]:

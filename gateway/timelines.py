@@ -15,19 +15,21 @@ from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
 from gateway.parameters import CURSOR, DEFAULT_LIMIT, LIMIT, After, Parameter, cursor_of, id_of, moment, parameters_of
-from gateway.positions import position_of
 from gateway.problems import Problem, not_found
 from gateway.queries import next_link, vector_header
 from gateway.reading import Connection, Reading, Row, behind
 from gateway.reply import Reply, json_reply
 from projections import history
 from projections.incident_register import INCIDENT_REGISTER
-from projections.incident_timeline import About, about, hashes, page
+from projections.incident_timeline import About, about, ends, hashes, page
 from schemas.incident import IncidentLink, SealedTimeline, SealIncident
 from schemas.merkle import Tree
 from schemas.position import Vector, token, vector
 
 PLACE = re.compile(r"(\S{1,80}) (\d{1,9}) (\d{1,18})")
+LONGEST = timedelta(days=31)
+"""However long ago the incident is said to have been."""
+
 BEFORE = timedelta(hours=24)
 """Of riders and vehicles what happened since so long before the incident."""
 
@@ -40,7 +42,8 @@ PARAMETERS: dict[str, Parameter] = {
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):
-    """`holds`: the records that were sealed stand as they stood, all of them and no others, in their order."""
+    """`holds`: in the read models the records that were sealed stand as they stood, all of them and no others, in their
+    order. That the read models are those of the log, `logistics check` says."""
 
     timeline: SealedTimeline
     computed_root: str
@@ -95,10 +98,10 @@ class Timelines:
             raise behind(INCIDENT_REGISTER, version, order.expected_version)
         of = about_row(row, {})
         async with self._reading.connection() as connection:
-            places = await position_of(connection, history.HISTORY)
             known = await history.version_of(connection, of.tenant, order.aggregate_id)
             if known < version:
                 raise behind(history.HISTORY, known, version)
+            places = await ends(connection, of)
             tree = await tree_of(connection, of, places)
         root = tree.root().hex()
         timeline = SealedTimeline(merkle_root=root, records=tree.size, since=of.since, up_to=token(places))
@@ -122,7 +125,8 @@ async def tree_of(connection: Connection, of: About, places: Vector) -> Tree:
 
 def about_row(row: Row, given: dict[str, Any]) -> About:
     links = msgspec.convert(row["links"], list[IncidentLink])
-    return about(row["tenant"], row["incident_id"], links, given.get("since") or row["occurred_at"] - BEFORE)
+    occurred_at = max(row["occurred_at"], row["created_at"] - LONGEST)
+    return about(row["tenant"], row["incident_id"], links, given.get("since") or occurred_at - BEFORE)
 
 
 def from_there(after: After | None) -> dict[str, Any]:

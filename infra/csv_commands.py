@@ -4,17 +4,20 @@ Of a task `pickup.` and `dropoff.` are its two stops; `parcels` is how many ther
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from gateway.problems import Problem
+from gateway.validation import decoded
 from infra.settings import WrongSetting
 from schemas.directory import CreateOutlet
 from schemas.message import Command
 from schemas.rider import RegisterRider
-from schemas.task import CreateTask
+from schemas.task import MAX_PARCELS, CreateTask
 from schemas.vehicle import RegisterVehicle
 
 CREATES: Mapping[str, type[Command]] = {
@@ -26,6 +29,10 @@ CREATES: Mapping[str, type[Command]] = {
 LISTS = frozenset({"skills", "temperatures"})
 """Columns whose cells hold several values, with `;` between them."""
 TASK_COLUMNS = frozenset({"pickup", "dropoff", "parcel"})
+COUNT = re.compile(r"\d{1,3}", re.ASCII)
+NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?", re.ASCII)
+TIMES = re.compile(r"(.*\.)?(start|end|\w+_at)")
+"""Columns that hold a time."""
 MAX_LINES = 100_000
 MAX_CELL = 20_000
 
@@ -60,14 +67,14 @@ def lines_of(kind: str, path: Path, source: str) -> list[Line]:
 
 def read(rows: csv.DictReader[str], cls: type[Command], source: str) -> Iterator[Line]:
     check_columns(rows.fieldnames or [], cls)
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, str], int] = {}
     for count, row in enumerate(rows):
         if count >= MAX_LINES:
             raise WrongSetting(f"the file has more than {MAX_LINES:,} lines: split it")
         line = line_of(rows.line_num, row, cls, source)
-        named = None if line.body is None else name_of(line.body)
+        named = None if line.body is None else name_of(line.body, source)
         if named is not None and named in seen:
-            yield Line(number=line.number, wrong=f"{named} stands in line {seen[named]} already")
+            yield Line(number=line.number, wrong=f"{named[1]} stands in line {seen[named]} already")
             continue
         if named is not None:
             seen[named] = line.number
@@ -99,6 +106,10 @@ def line_of(number: int, row: Mapping[str | None, Any], cls: type[Command], sour
     except (msgspec.ValidationError, Misfit) as wrong:
         return Line(number=number, wrong=said(wrong))
     fit: Json = msgspec.to_builtins(command)
+    try:
+        decoded(msgspec.json.Decoder(cls), cls, msgspec.json.encode(fit))
+    except Problem as problem:
+        return Line(number=number, wrong="; ".join(f"{e.pointer}: {e.detail}" for e in problem.errors or ()))
     if cls is not CreateOutlet and not fit.get("external_reference"):
         return Line(number=number, wrong="external_reference is empty")
     return Line(number=number, body={name: value for name, value in fit.items() if value is not None})
@@ -113,6 +124,8 @@ def body_of(cells: Mapping[str, str], cls: type[Command]) -> Json:
     body: Json = {}
     for column, cell in cells.items():
         if cell.strip():
+            if TIMES.fullmatch(column) and NUMBER.fullmatch(cell.strip()):
+                raise Misfit(f"{column}: a time as in RFC 3339 is needed, such as 2030-03-01T12:00:00Z, not {cell}")
             put(body, column, [each.strip() for each in cell.split(";")] if column in LISTS else cell.strip())
     return task_of(body) if cls is CreateTask else body
 
@@ -134,16 +147,15 @@ def task_of(body: Json) -> Json:
     count, parcel = body.pop("parcels", None), body.pop("parcel", None)
     if count is not None and parcel is not None:
         raise Misfit("parcels counts them and parcel describes the one: give one of the two")
-    if count is not None and not (str(count).isdecimal() and int(count) <= 200):
-        raise Misfit(f"parcels is how many there are, up to 200, not {count}")
+    if count is not None and not (COUNT.fullmatch(str(count)) and int(count) <= MAX_PARCELS):
+        raise Misfit(f"parcels is how many there are, up to {MAX_PARCELS}, not {str(count)[:20]}")
     parcels = [parcel] if parcel is not None else [{}] * int(count or 0)
     return {"kind": "delivery"} | body | {"stops": stops, "parcels": parcels}
 
 
-def name_of(body: Json) -> str | None:
+def name_of(body: Json, source: str) -> tuple[str, str]:
     """By which the API tells it from others: lines of the same name would meet the same aggregate."""
-    name: str | None = body.get("external_reference") or body.get("outlet")
-    return name
+    return str(body.get("source", source)), str(body.get("external_reference") or body["outlet"])
 
 
 def said(wrong: Exception) -> str:

@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import batched
 from pathlib import Path
 from time import sleep
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import httpx
 import msgspec
 
-from gateway.batch import MOST
+from gateway.batch import BODY_BYTES, MOST
 from gateway.tokens import Tokens
 from infra.csv_commands import Json, Line, lines_of
 from infra.endpoints import NotRunning, running
@@ -23,6 +22,8 @@ AGAIN_AFTER_S = 1.0
 TRIES = 30
 """Of commands that nobody could judge, and of a gateway that does not answer."""
 LATER = frozenset({429, 503})
+COMMAND_BYTES = 200
+"""Around each body in a batch."""
 TOLD_AT_MOST = 100
 """Lines that something is wrong with; all of them with --json."""
 
@@ -65,9 +66,14 @@ def import_csv(
         tell(sorted([*invalid, *fits], key=lambda done: done.line), as_json, sent=False)
         return FAILED if invalid else 0
     place, word = door_of(url, token, tenant, data)
-    with httpx.Client(base_url=place, headers={"authorization": f"Bearer {word}"}, timeout=60) as client:
-        done = list(sent(client, f"/v1/{tenant}/commands:batch", kind, lines))
-    tell(done, as_json, sent=True)
+    done: list[Done] = []
+    try:
+        with httpx.Client(base_url=place, headers={"authorization": f"Bearer {word}"}, timeout=300) as client:
+            for each in sent(client, f"/v1/{tenant}/commands:batch", kind, lines):
+                done.append(each)
+    finally:
+        if done:
+            tell(done, as_json, sent=True)
     return 0 if all(each.outcome in ("created", "unchanged") for each in done) else FAILED
 
 
@@ -89,8 +95,23 @@ def door_of(url: str | None, token: str | None, tenant: str, data: Path | None) 
 
 
 def sent(client: httpx.Client, path: str, kind: str, lines: Sequence[Line]) -> Iterator[Done]:
-    for together in batched(lines, MOST, strict=False):
-        yield from batch(client, path, kind, list(together))
+    for together in batches(lines):
+        yield from batch(client, path, kind, together)
+
+
+def batches(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """As many at once as the gateway takes, by their count and by their size."""
+    together: list[Line] = []
+    size = 0
+    for line in lines:
+        own = len(msgspec.json.encode(line.body)) + COMMAND_BYTES
+        if together and (len(together) == MOST or size + own > BODY_BYTES - COMMAND_BYTES):
+            yield together
+            together, size = [], 0
+        together.append(line)
+        size += own
+    if together:
+        yield together
 
 
 def batch(client: httpx.Client, path: str, kind: str, lines: list[Line]) -> list[Done]:
@@ -127,7 +148,7 @@ def done_of(line: Line, result: Json) -> Done:
     if result["status"] in (200, 201):
         return Done(line=line.number, outcome="unchanged" if body["repeated"] else "created", id=body["id"])
     why = "; ".join([f"{body['code']}: {body['detail']}", *map(error, body.get("errors", ()))])
-    if result["status"] in LATER:
+    if result["status"] in LATER or result["status"] >= 500:
         return unanswered(line, why)
     return Done(line=line.number, outcome="refused", why=why)
 

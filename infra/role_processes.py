@@ -196,13 +196,23 @@ class Processes:
             await asyncio.sleep(FOLDED_WITHIN_S if fired else DEADLINES_EVERY_S)
 
     async def fire_due(self, most: int = DEADLINES_AT_ONCE) -> int:
-        """Fire what is due, the earliest first; how many. Firing twice changes nothing."""
+        """Fire what is due, the earliest first; how many. Firing twice changes nothing. A shard that is not open keeps
+        only its own waiting."""
         now = self._clock()
         async with self._pool.connection() as connection:
             rows = await due(connection, self._partitions, now, most, self._policy.clocks_ahead())
+        fired, waiting = 0, set[int]()
         for row in rows:
-            await self._fire(step_of(row), source_of(row, self._policy.now(row["tenant"], now)), row["tenant"])
-        return len(rows)
+            if row["partition"] in waiting:
+                continue
+            source = source_of(row, self._policy.now(row["tenant"], now))
+            try:
+                await self._fire(step_of(row), source, row["tenant"])
+                fired += 1
+            except NotNow as later:
+                logger.info("deadlines wait", partition=row["partition"], why=str(later))
+                waiting.add(row["partition"])
+        return fired
 
 
 def records(fetched: Sequence[Any]) -> list[Stored]:

@@ -1,7 +1,7 @@
 """What falls due, when, and for whom? A deadline stands here until what it waits for has happened or it has fired."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -173,6 +173,7 @@ DUE = """
 SELECT deadlines.* FROM deadlines
 LEFT JOIN unnest(%(tenants)s::text[], %(ahead_s)s::bigint[]) AS clock (tenant, ahead_s) USING (tenant)
 WHERE partition = ANY(%(partitions)s)
+  AND due_at <= %(latest)s
   AND due_at <= %(now)s::timestamptz + make_interval(secs => coalesce(clock.ahead_s, 0))
 ORDER BY due_at, aggregate_id, subject
 LIMIT %(limit)s
@@ -193,7 +194,8 @@ async def due(
     clocks_ahead: Mapping[Any, int] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """What is due by now in these partitions, the longest overdue first. `clocks_ahead`: seconds, by tenant."""
-    wanted = {"partitions": list(partitions), "now": now, "limit": limit}
+    latest = now + timedelta(seconds=max(clocks_ahead.values(), default=0))  # what an index can find
+    wanted = {"partitions": list(partitions), "now": now, "latest": latest, "limit": limit}
     clocks = {"tenants": list(clocks_ahead), "ahead_s": list(clocks_ahead.values())}
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(DUE, wanted | clocks)

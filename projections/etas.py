@@ -42,6 +42,7 @@ CREATE TABLE {table} (
     PRIMARY KEY (tenant, task_id, stop_id)
 );
 CREATE INDEX ON {table} (tenant, rider_id) WHERE ended IS NULL;
+CREATE INDEX ON {table} (tenant) WHERE ended IS NULL AND p50 > window_end;
 CREATE INDEX ON {table} (tenant, forecast_at, task_id, stop_id) WHERE forecast_at IS NOT NULL
 """
 
@@ -140,7 +141,7 @@ def forecast(row: EtaRow, event: EtaForecast, fact: Fact) -> EtaRow:
 
 ETAS = ReadModel(
     name="etas",
-    version=1,
+    version=2,
     table=TABLE,
     row=EtaRow,
     key=("tenant", "task_id", "stop_id"),

@@ -21,6 +21,7 @@ from schemas.incident import (
     IncidentReopened,
     IncidentReported,
     IncidentResolved,
+    IncidentUnlinked,
 )
 from schemas.message import Event
 from schemas.task import (
@@ -38,6 +39,7 @@ from schemas.vehicle import (
     VehicleMaintenanceCancelled,
     VehicleMaintenanceCompleted,
     VehicleMaintenanceFellDue,
+    VehicleMaintenancePlanned,
     VehicleRetired,
 )
 
@@ -48,6 +50,7 @@ CREATE TABLE {table} (
     kind         text        NOT NULL,
     since        timestamptz NOT NULL,
     items        jsonb       NOT NULL,
+    observed_at  timestamptz,
     updated_at   timestamptz NOT NULL,
     PRIMARY KEY (tenant, aggregate_id, kind)
 );
@@ -94,14 +97,18 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     IncidentAssigned: ("incident_unattended",),
     IncidentActionRefused: ("action_refused",),
     IncidentActionTaken: ("action_refused",),
+    IncidentUnlinked: ("action_refused",),
     IncidentResolved: ("incident_unattended", "action_refused"),
     VehicleMaintenanceFellDue: ("maintenance_due",),
+    VehicleMaintenancePlanned: ("maintenance_due",),
     VehicleMaintenanceCompleted: ("maintenance_due",),
     VehicleMaintenanceCancelled: ("maintenance_due",),
     VehicleInspectionFailed: ("inspection_failed",),
     VehicleInspectionPassed: ("inspection_failed",),
     VehicleRetired: ("maintenance_due", "inspection_failed"),
 }
+
+INSPECTED = (VehicleInspectionFailed, VehicleInspectionPassed)
 
 type Item = dict[str, Any]
 
@@ -114,6 +121,9 @@ class ExceptionRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     since: datetime
     items: list[Item]
+    """Empty where nothing is left to be looked at, and the row is there for what it still knows."""
+    observed_at: datetime | None = None
+    """Of a vehicle's inspections: when the latest was; one that is told later and was earlier changes nothing."""
     updated_at: datetime
 
 
@@ -123,8 +133,10 @@ def keys(fact: Fact) -> Sequence[Key]:
 
 
 def apply(row: ExceptionRow | None, fact: Fact, key: Key) -> ExceptionRow | None:
-    """Without anything left to be looked at there is no row."""
+    """Without anything left to be looked at there is no row, but of inspections."""
     tenant, aggregate_id, kind = key
+    if isinstance(fact.event, INSPECTED):
+        return inspected(row, fact, key)
     items = changed([] if row is None else row.items, fact, kind)
     if not items:
         return None
@@ -151,17 +163,45 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return [item | {"level": level} for item in items]
         case IncidentActionRefused() as event:
             told = {"action": event.action, "link": msgspec.to_builtins(event.link), "rule": event.rule}
-            return with_item(items, event.action, told, fact)
-        case IncidentActionTaken(action=action):
-            return without(items, action)
+            return with_item(items, f"{event.action} {event.link.kind} {event.link.id}", told, fact)
+        case IncidentActionTaken() as event:
+            return [item for item in items if not answers(event, item)]
+        case IncidentUnlinked(link=link):
+            return [item for item in items if item["link"] != msgspec.to_builtins(link)]
         case VehicleMaintenanceFellDue() as event:
             return with_item(items, event.maintenance_id, {"trigger": event.trigger}, fact)
-        case VehicleMaintenanceCompleted() | VehicleMaintenanceCancelled() as event:
+        case VehicleMaintenancePlanned() | VehicleMaintenanceCompleted() | VehicleMaintenanceCancelled() as event:
             return without(items, event.maintenance_id)
-        case VehicleInspectionFailed() as event:
-            return with_item([], event.inspection_id, {"defects": msgspec.to_builtins(event.defects)}, fact)
         case _:
             return []
+
+
+def inspected(row: ExceptionRow | None, fact: Fact, key: Key) -> ExceptionRow:
+    event = fact.event
+    assert isinstance(event, INSPECTED), "nothing else is an inspection"
+    if row is not None and row.observed_at is not None and event.observed_at < row.observed_at:
+        return row
+    items = []
+    if isinstance(event, VehicleInspectionFailed):
+        items = with_item([], event.inspection_id, {"defects": msgspec.to_builtins(event.defects)}, fact)
+    tenant, aggregate_id, kind = key
+    at = fact.source.recorded_at
+    return ExceptionRow(
+        tenant=tenant,
+        aggregate_id=aggregate_id,
+        kind=kind,
+        since=row.since if row is not None and row.items and items else at,
+        items=items,
+        observed_at=event.observed_at,
+        updated_at=at,
+    )
+
+
+def answers(event: IncidentActionTaken, item: Item) -> bool:
+    """Without a link it was done to all."""
+    if item["action"] != event.action:
+        return False
+    return event.link is None or item["link"] == msgspec.to_builtins(event.link)
 
 
 def with_item(items: list[Item], item_id: str, told: Item, fact: Fact) -> list[Item]:
@@ -187,9 +227,9 @@ EXCEPTION_DESK = ReadModel(
 PAGE = """
 SELECT * FROM (
     SELECT tenant, aggregate_id, kind, since, items, updated_at, kind || ' ' || aggregate_id AS id
-    FROM exception_desk
+    FROM exception_desk WHERE items <> '[]'
     UNION ALL
-    SELECT etas.tenant, etas.task_id, 'predicted_late', etas.forecast_at,
+    SELECT etas.tenant, etas.task_id, 'predicted_late', etas.first_forecast_at,
            jsonb_build_array(jsonb_build_object(
                'id', etas.stop_id, 'at', etas.forecast_at, 'rider_id', etas.rider_id,
                'window_end', etas.window_end, 'p50', etas.p50)),

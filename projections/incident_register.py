@@ -31,6 +31,8 @@ from schemas.incident import (
     IncidentUnlinked,
     SealedTimeline,
 )
+from schemas.incident_actions import ActionRequest, Requests, answered, outstanding, withdrawn
+from schemas.registries import IncidentAction
 
 TABLE = """
 CREATE TABLE {table} (
@@ -49,6 +51,9 @@ CREATE TABLE {table} (
     links              jsonb       NOT NULL,
     actions            jsonb       NOT NULL,
     outstanding        jsonb       NOT NULL,
+    asked              jsonb       NOT NULL,
+    requests           jsonb       NOT NULL,
+    taken              jsonb       NOT NULL,
     evidence           jsonb       NOT NULL,
     comments           bigint      NOT NULL,
     addenda            bigint      NOT NULL,
@@ -64,6 +69,9 @@ CREATE TABLE {table} (
 CREATE INDEX ON {table} (tenant, created_at, incident_id);
 CREATE INDEX ON {table} USING gin (links jsonb_path_ops)
 """
+
+
+OVER = frozenset({"resolved", "sealed"})
 
 
 class ActionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +109,9 @@ class IncidentRow(msgspec.Struct, frozen=True, kw_only=True):
     links: list[IncidentLink]
     actions: list[ActionRow] = []
     outstanding: list[str]
+    asked: list[IncidentAction]
+    requests: Requests = ()
+    taken: list[IncidentAction] = []
     evidence: list[EvidenceRow] = []
     comments: int = 0
     addenda: int = 0
@@ -117,7 +128,13 @@ def apply(row: IncidentRow | None, fact: Fact, key: Key) -> IncidentRow:
     if isinstance(fact.event, IncidentReported):
         return reported(fact.event, fact)
     assert row is not None, "an incident's first event reports it"
-    return replace(changed(row, fact), updated_at=fact.source.recorded_at, version=fact.source.version)
+    row = changed(row, fact)
+    return replace(
+        row,
+        outstanding=outstanding(row.asked, row.requests, row.taken) if row.status not in OVER else [],
+        updated_at=fact.source.recorded_at,
+        version=fact.source.version,
+    )
 
 
 def reported(event: IncidentReported, fact: Fact) -> IncidentRow:
@@ -134,6 +151,7 @@ def reported(event: IncidentReported, fact: Fact) -> IncidentRow:
         escalate_at=event.escalate_at,
         links=event.links,
         outstanding=list(event.actions),
+        asked=event.actions,
         external_reference=event.external_reference,
         metadata=event.metadata,
         created_at=fact.source.recorded_at,
@@ -153,18 +171,25 @@ def changed(row: IncidentRow, fact: Fact) -> IncidentRow:
         case IncidentLinked(link=link):
             return replace(row, links=[*row.links, link])
         case IncidentUnlinked(link=gone):
-            return replace(row, links=[link for link in row.links if link != gone])
+            links = [link for link in row.links if link != gone]
+            return replace(row, links=links, requests=withdrawn(row.requests, gone))
         case IncidentSeverityChanged(severity=severity):
             return replace(row, severity=severity)
-        case IncidentActionRequested():
-            return row
+        case IncidentActionRequested() as event:
+            request = ActionRequest(action=event.action, link=event.link)
+            return replace(row, requests=(*row.requests, request))
         case IncidentActionTaken() | IncidentActionRefused() as event:
             return acted(row, event, fact)
         case IncidentEscalated() as event:
             return replace(row, level=event.level, escalate_at=event.escalate_at)
         case IncidentResolved() as event:
             return replace(
-                row, status="resolved", resolution_code=event.resolution_code, outstanding=[], escalate_at=None
+                row,
+                status="resolved",
+                resolution_code=event.resolution_code,
+                requests=withdrawn(row.requests),
+                taken=[*row.taken, *event.waived],
+                escalate_at=None,
             )
         case IncidentReopened(escalate_at=escalate_at):
             return replace(row, status="reopened", resolution_code=None, escalate_at=escalate_at)
@@ -197,8 +222,12 @@ def acted(row: IncidentRow, event: IncidentActionTaken | IncidentActionRefused, 
         refused_by=None if isinstance(event, IncidentActionTaken) else event.rule,
         note=sealed(event.note, "IncidentActionTaken.note") if isinstance(event, IncidentActionTaken) else None,
     )
-    left = [each for each in row.outstanding if not (taken and each == event.action)]
-    return replace(row, actions=[*row.actions, action], outstanding=left)
+    return replace(
+        row,
+        actions=[*row.actions, action],
+        requests=answered(row.requests, event.action, event.link, "taken" if taken else "refused"),
+        taken=[*row.taken, event.action] if taken and event.action not in row.taken else row.taken,
+    )
 
 
 INCIDENT_REGISTER = ReadModel(

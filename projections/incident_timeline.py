@@ -30,6 +30,13 @@ ORDER BY event_time, topic, partition, "offset"
 LIMIT %(limit)s
 """
 
+ENDS = """
+SELECT topic, partition, max("offset") + 1 FROM history
+WHERE tenant = %(tenant)s AND aggregate_id = ANY(%(whole)s::text[] || %(roaming)s::text[])
+  AND (aggregate_id = ANY(%(whole)s::text[]) OR event_time >= %(since)s)
+GROUP BY topic, partition
+"""
+
 HASHES = """
 SELECT history.hash FROM history
 JOIN unnest(%(topics)s::text[], %(partitions)s::bigint[], %(offsets)s::bigint[])
@@ -65,6 +72,12 @@ async def page(connection: AsyncConnection, of: About, filters: dict[str, Any]) 
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(PAGE, wanted)
         return await cursor.fetchall()
+
+
+async def ends(connection: AsyncConnection, of: About) -> Vector:
+    """The places after its events: of the partitions that hold some, and of no others."""
+    cursor = await connection.execute(ENDS, of.parameters())
+    return {(topic, partition): end for topic, partition, end in await cursor.fetchall()}
 
 
 async def hashes(connection: AsyncConnection, of: About, before: Vector) -> AsyncIterator[bytes]:

@@ -134,8 +134,8 @@ class ReopenIncident(Command, frozen=True, kw_only=True):
 
 
 class SealedTimeline(Input, frozen=True, kw_only=True):
-    """The records of the timeline that stand in the log before the positions of `up_to`; of riders and of vehicles
-    those since a moment of event time.
+    """The records of the timeline that stand in the log before the positions of `up_to`, which names the partitions
+    that hold some of them; of riders and of vehicles those since a moment of event time.
 
     `merkle_root` is over their hashes (RFC 9162, section 2.1.1) by event time, then topic, partition, offset.
     """
@@ -143,7 +143,7 @@ class SealedTimeline(Input, frozen=True, kw_only=True):
     merkle_root: Sha256
     records: Count
     since: Moment
-    up_to: Annotated[str, msgspec.Meta(max_length=20_000)]
+    up_to: str
 
 
 class SealIncident(Command, frozen=True, kw_only=True):

@@ -168,7 +168,6 @@ class ReviewFieldReport(Command, frozen=True, kw_only=True):
 
     conflict_id: Id
     decision_code: Code
-    note: Text | None = None
 
 
 class PinEntry(Input, frozen=True, kw_only=True, tag_field="kind", tag="pin"):
@@ -522,7 +521,6 @@ class FieldReportReviewed(Event, frozen=True, kw_only=True):
 
     conflict_id: str
     decision_code: str
-    note: str | None
 
 
 type TaskEvent = (

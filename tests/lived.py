@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from story import KAMPPI, NOON, context
 
@@ -51,9 +51,17 @@ type Repertoire = list[tuple[Draws, str, Role]]
 """With who sends it."""
 
 
-def lived(kind: str, steps: int = STEPS, seed: int = 1) -> Iterator[tuple[type[Event], Move]]:
-    """Each move that happens where anything is asked at any time. It goes on from states of every kind alike, told apart
-    by their status and the event that led there, so that what is seldom come by is not seldom left."""
+class Lived(NamedTuple):
+    """A command that changed something, the state in which it did, and the moves that came of it."""
+
+    command: type[Command]
+    status: str
+    moves: list[tuple[type[Event], Move]]
+
+
+def lived(kind: str, steps: int = STEPS, seed: int = 1) -> Iterator[Lived]:
+    """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
+    status and the events that led there, so that what is seldom come by is not seldom left."""
     aggregate, draw = AGGREGATES[kind], Random(seed)
     kept: dict[Any, list[tuple[Any, datetime]]] = {NEW: [(aggregate.initial, NOON)]}
     kinds: list[Any] = [NEW]
@@ -61,23 +69,30 @@ def lived(kind: str, steps: int = STEPS, seed: int = 1) -> Iterator[tuple[type[E
         state, now = draw.choice(kept[draw.choice(kinds)])
         now += timedelta(minutes=draw.choice((0, 1, 5, 30)))
         draws, actor, role = draw.choice(REPERTOIRES[kind])
+        command, first, moves = draws(draw, now), aggregate.life.status(state), []
         try:
-            events = aggregate.decide(state, draws(draw, now), context(now=now, actor=actor, role=role))
+            events = aggregate.decide(state, command, context(now=now, actor=actor, role=role))
         except Refused:
             continue
         for event in events:
             before = aggregate.life.status(state)
             state = aggregate.evolve(state, event)
-            yield type(event), (before, aggregate.life.status(state))
+            moves.append((type(event), (before, aggregate.life.status(state))))
         if events:
-            led_to = aggregate.life.status(state), *map(type, events)
-            if led_to not in kept:
-                kinds.append(led_to)
-            among = kept.setdefault(led_to, [])
-            if len(among) < KEPT:
-                among.append((state, now))
-            else:
-                among[draw.randrange(KEPT)] = state, now
+            keep(kept, kinds, (aggregate.life.status(state), *map(type, events)), (state, now), draw)
+            yield Lived(type(command), first, moves)
+
+
+def keep(
+    kept: dict[Any, list[tuple[Any, datetime]]], kinds: list[Any], led_to: Any, at: tuple[Any, datetime], draw: Random
+) -> None:
+    if led_to not in kept:
+        kinds.append(led_to)
+    among = kept.setdefault(led_to, [])
+    if len(among) < KEPT:
+        among.append(at)
+    else:
+        among[draw.randrange(KEPT)] = at
 
 
 # What may be asked

@@ -54,6 +54,11 @@ def reported(**more: Any) -> Story:
     return nothing_yet("incident").when(accident(**more)).happened()
 
 
+def requested(*links: IncidentLink) -> Story:
+    """By a dispatcher, who may ask for it."""
+    return nothing_yet("incident").by("dora", "dispatcher").when(accident(links=list(links))).happened()
+
+
 def loss() -> Story:
     """A kind that does not escalate."""
     return nothing_yet("incident").when(ReportIncident(kind="loss", description="A box is gone")).happened()
@@ -99,7 +104,7 @@ def test_what_a_report_names_twice_stands_once():
     told = nothing_yet("incident").when(accident(links=[ANN, PARCELS, ANN], evidence=[PHOTO, PHOTO]))
     report = told.decided()[0]
     assert report.links == [ANN, PARCELS]
-    told.tells("IncidentReported", "EvidenceAttached", "IncidentActionRequested", "IncidentActionRequested")
+    told.tells("IncidentReported", "EvidenceAttached")
 
 
 def test_an_incident_is_reported_once():
@@ -138,12 +143,21 @@ def test_a_rider_speaks_of_what_they_reported_or_is_about_them_and_of_nothing_el
 
 
 def test_what_our_process_is_to_do_is_asked_for_link_by_link():
-    _report, *requests = nothing_yet("incident").when(accident(links=[ANN, PARCELS])).decided()
+    story = nothing_yet("incident").by("dora", "dispatcher").when(accident(links=[ANN, PARCELS]))
+    _report, *requests = story.decided()
     assert [(each.action, each.link) for each in requests] == [("suspend_rider", ANN), ("hand_over_tasks", PARCELS)]
-    later = reported().when(TakeIncidentAction(action="suspend_rider")).happened()
+    later = reported().by("dora", "dispatcher").when(TakeIncidentAction(action="suspend_rider")).happened()
     later.when(LinkIncident(link=ANN)).tells("IncidentLinked", "IncidentActionRequested")
     later.when(LinkIncident(link=IncidentLink(kind="tender", id="t"))).tells("IncidentLinked")
-    loss().when(LinkIncident(link=ANN)).tells("IncidentLinked")
+    loss().by("dora", "dispatcher").when(LinkIncident(link=ANN)).tells("IncidentLinked")
+
+
+@pytest.mark.parametrize(("actor", "role"), [("bell", "rider"), ("shop", "integrator")])
+def test_of_what_a_rider_or_a_shop_reports_nothing_is_done_before_a_dispatcher_has_taken_it(actor: str, role: Any):
+    story = nothing_yet("incident").by(actor, role).when(accident(links=[ANN, PARCELS])).tells("IncidentReported")
+    taken = story.happened().by("dora", "dispatcher").when(AssignIncident(assignee="dora"))
+    taken.tells("IncidentAssigned", "IncidentActionRequested", "IncidentActionRequested")
+    taken.happened().when(AssignIncident(assignee="dirk")).tells("IncidentAssigned")
 
 
 def test_the_same_link_and_the_same_artefact_again_are_nothing_new():
@@ -209,18 +223,48 @@ def test_it_is_resolved_when_what_its_kind_asks_for_is_done_or_waived():
 
 def test_a_request_stands_until_it_is_answered_either_way():
     asked = ConfirmActionRequested(action="suspend_rider", link=ANN)
-    story = reported(links=[ANN]).when(asked).tells()
+    story = requested(ANN).when(asked).tells()
     for answer in (
         TakeIncidentAction(action="suspend_rider", link=ANN),
         NoteActionRefused(action="suspend_rider", link=ANN, rule="not-in-this-state"),
     ):
-        reported(links=[ANN]).when(answer).happened().when(asked).refuses(ActionAnswered)
-    story.when(TakeIncidentAction(action="suspend_rider")).happened().when(asked).tells()
+        requested(ANN).when(answer).happened().when(asked).refuses(ActionAnswered)
+    story.when(TakeIncidentAction(action="suspend_rider")).happened().when(asked).refuses(ActionAnswered)
     loss().when(asked).refuses(ActionAnswered)
 
 
+def test_what_is_resolved_or_unlinked_before_it_was_done_is_not_done_any_more():
+    asked = ConfirmActionRequested(action="suspend_rider", link=ANN)
+    refusal = NoteActionRefused(action="suspend_rider", link=ANN, rule="x")
+    unlinked = requested(ANN).when(UnlinkIncident(link=ANN, reason_code="wrong")).happened()
+    waived = ResolveIncident(resolution_code="well", waived=["suspend_rider", "ground_vehicle", "hand_over_tasks"])
+    done = requested(ANN).when(AssignIncident(assignee="dora")).happened().when(waived).happened()
+    for story in (unlinked, done, done.when(SealIncident(timeline=TIMELINE)).happened()):
+        story.when(asked).refuses(ActionAnswered)
+    unlinked.when(refusal).tells()
+
+
+def test_there_is_always_room_for_the_answer_of_our_own_process(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("commands.incident.MAX_ACTIONS", 0)
+    requested(ANN).when(TakeIncidentAction(action="suspend_rider", link=ANN)).tells("IncidentActionTaken")
+    refusal = NoteActionRefused(action="suspend_rider", link=ANN, rule="x")
+    requested(ANN).when(refusal).tells("IncidentActionRefused")
+
+
+def test_an_action_is_outstanding_until_it_is_taken_of_every_link():
+    other = IncidentLink(kind="task", id="task-2")
+    both = requested(PARCELS, other).when(AssignIncident(assignee="dora")).happened()
+    refused = both.when(NoteActionRefused(action="hand_over_tasks", link=PARCELS, rule="goods-in-custody")).happened()
+    half = refused.when(TakeIncidentAction(action="hand_over_tasks", link=other)).happened()
+    resolve = ResolveIncident(resolution_code="x", waived=["suspend_rider", "ground_vehicle"])
+    assert half.when(resolve).refuses(ActionsOutstanding).actions == ["hand_over_tasks"]
+    whole = half.when(TakeIncidentAction(action="hand_over_tasks", link=PARCELS)).happened()
+    whole.when(resolve).tells("IncidentResolved")
+
+
 def test_an_action_that_a_rule_refused_is_still_outstanding():
-    story = assigned().when(NoteActionRefused(action="suspend_rider", link=ANN, rule="not-in-this-state")).happened()
+    asked = requested(ANN).when(AssignIncident(assignee="dora")).happened()
+    story = asked.when(NoteActionRefused(action="suspend_rider", link=ANN, rule="not-in-this-state")).happened()
     refused = story.when(ResolveIncident(resolution_code="x")).refuses(ActionsOutstanding)
     assert "suspend_rider" in refused.actions
 
@@ -263,7 +307,6 @@ def test_after_sealing_there_are_only_addenda():
         ("MAX_LINKS", "links", LinkIncident(link=ANN)),
         ("MAX_EVIDENCE", "pieces of evidence", AttachEvidence(evidence=[PHOTO])),
         ("MAX_ACTIONS", "actions", TakeIncidentAction(action="contact_customer")),
-        ("MAX_ACTIONS", "actions", NoteActionRefused(action="suspend_rider", link=ANN, rule="r")),
         ("MAX_ADDENDA", "addenda", FileAddendum(text="again")),
     ],
 )

@@ -5,9 +5,11 @@ from lived import REPERTOIRES, lived
 
 from commands.aggregates import AGGREGATES
 
-AT_LEAST = 15_000
+AT_LEAST = 6_000
+"""Commands that changed something."""
+
 AT_MOST = 600_000
-"""Commands asked."""
+"""Commands asked, whatever came of them."""
 
 
 def test_every_kind_is_lived():
@@ -16,12 +18,13 @@ def test_every_kind_is_lived():
 
 @pytest.mark.parametrize("kind", AGGREGATES)
 def test_every_move_that_is_declared_happens_and_no_other(kind: str):
-    aggregate = AGGREGATES[kind]
-    declared = {(event, move) for event, moves in aggregate.life.moves.items() for move in moves}
+    life = AGGREGATES[kind].life
+    declared = {(event, move) for event, moves in life.moves.items() for move in moves}
     missing = set(declared)
     for steps, happened in enumerate(lived(kind, AT_MOST)):
-        assert happened in declared, f"{happened[0].__name__} led from {' to '.join(happened[1])}"
-        missing.discard(happened)
+        for event, move in happened.moves:
+            assert (event, move) in declared, f"{event.__name__} led from {' to '.join(move)}"
+        missing.difference_update(happened.moves)
         if not missing and steps > AT_LEAST:
             break
     assert not missing, f"in {AT_MOST} commands never: {sorted((e.__name__, move) for e, move in missing)}"

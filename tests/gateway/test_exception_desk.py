@@ -11,6 +11,7 @@ from commands.aggregates import AGGREGATES
 from gateway.commands import OPEN
 from projections.etas import ETAS
 from projections.exception_desk import KINDS, MENDS
+from schemas.incident import IncidentLink, NoteActionRefused, TakeIncidentAction
 from schemas.message import TaskId, TenderId
 from schemas.task import CloseTender, RecordTender
 
@@ -113,6 +114,55 @@ async def test_what_a_vehicle_needs_waits_until_it_is_done(house: House, models:
     assert await kinds(house, models) == []
 
 
+async def test_an_inspection_that_is_told_late_changes_nothing_and_maintenance_planned_anew_is_not_due(
+    house: House, models: ReadModels
+):
+    capacity = {"weight_g": 1, "volume_cm3": 1, "parcels": 1}
+    vehicle = await made(house, "vehicles", {"kind": "van", "capacity": capacity})
+
+    async def inspected(name: str, minutes: int, *defects: Json) -> None:
+        at = house.now - timedelta(minutes=minutes)
+        body = {"inspection_id": name, "observed_at": at.isoformat(), "defects": list(defects)}
+        await done(house, f"vehicles/{vehicle}/report-vehicle-inspection", body)
+        house.now += timedelta(seconds=1)
+
+    brake = {"code": "brake", "severity": "major"}
+    await inspected("i1", 10, brake)
+    await inspected("i2", 60)
+    assert await kinds(house, models) == ["inspection_failed"], "it had passed before it failed"
+    await inspected("i3", 1)
+    await inspected("i4", 30, brake)
+    assert await kinds(house, models) == []
+    plan = {"maintenance_id": "m1", "kind": "service", "due_km": 100}
+    await done(house, f"vehicles/{vehicle}/plan-vehicle-maintenance", plan)
+    odometer = {"odometer_km": 120, "observed_at": house.now.isoformat()}
+    await done(house, f"vehicles/{vehicle}/report-vehicle-odometer", odometer)
+    assert await kinds(house, models) == ["maintenance_due"]
+    house.now += timedelta(minutes=1)
+    await done(house, f"vehicles/{vehicle}/plan-vehicle-maintenance", plan | {"due_km": 9_000})
+    assert await kinds(house, models) == []
+
+
+async def test_an_action_that_was_refused_for_one_waits_though_it_was_taken_for_another(
+    house: House, models: ReadModels
+):
+    links = [{"kind": "task", "id": "task-1"}, {"kind": "task", "id": "task-2"}]
+    incident = await made(house, "incidents", {"kind": "safety", "description": "!", "links": links})
+    for task, answer in (("task-1", "refused"), ("task-2", "taken")):
+        link = IncidentLink(kind="task", id=task)
+        said = (
+            NoteActionRefused(action="hand_over_tasks", link=link, rule="goods-in-custody")
+            if answer == "refused"
+            else TakeIncidentAction(action="hand_over_tasks", link=link)
+        )
+        await house.process("incident", incident, said)
+    rows = {row["kind"]: row["items"] for row in await desk(house, models)}
+    assert [item["link"]["id"] for item in rows["action_refused"]] == ["task-1"]
+    taken = {"action": "hand_over_tasks", "link": links[0]}
+    await done(house, f"incidents/{incident}/take-incident-action", taken)
+    assert "action_refused" not in await kinds(house, models)
+
+
 async def test_a_stop_that_will_be_late_stands_there_while_it_is_ahead(house: House, models: ReadModels, postgres: str):
     window = {"start": house.now.isoformat(), "end": (house.now + timedelta(hours=1)).isoformat()}
     stops = [{"kind": "pickup"}, {"kind": "dropoff", "location": HOME, "window": window}]
@@ -121,7 +171,7 @@ async def test_a_stop_that_will_be_late_stands_there_while_it_is_ahead(house: Ho
     for minutes, found in ((50, []), (70, ["predicted_late"])):
         async with await AsyncConnection.connect(postgres) as connection:
             await connection.execute(
-                f"UPDATE {ETAS.physical} SET p50 = %s, forecast_at = %s WHERE task_id = %s AND stop_id = 'stop-2'".encode(),
+                f"UPDATE {ETAS.physical} SET p50 = %s, first_forecast_at = %s WHERE task_id = %s AND stop_id = 'stop-2'".encode(),
                 (house.now + timedelta(minutes=minutes), house.now, task),
             )
         assert await kinds(house, models) == found

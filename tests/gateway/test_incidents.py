@@ -10,6 +10,7 @@ from reception import HOME, House, Json, delivery, key
 
 from projections.history import HISTORY
 from schemas.merkle import Tree
+from schemas.position import vector
 
 PHOTO = b"\xff\xd8\xff and then a picture"
 DIGEST = sha256(PHOTO).hexdigest()
@@ -161,8 +162,6 @@ async def test_the_timeline_gathers_what_it_links_to_by_event_time_with_the_reco
         "TaskCreated",
         "TaskDispatchable",
         "IncidentReported",
-        "IncidentActionRequested",
-        "IncidentActionRequested",
         "RiderApproved",
         "IncidentCommented",
     ]
@@ -270,3 +269,32 @@ async def test_there_is_no_seal_before_it_is_sealed_and_no_timeline_of_what_is_n
         assert (await auditor.get(f"/v1/acme/incidents/{path}")).status_code == 404, path
     rider = house.caller("rider", "ann")
     assert (await rider.get(f"/v1/acme/incidents/{incident}/timeline")).status_code == 403
+
+
+async def test_a_rider_cannot_have_done_by_a_report_what_they_may_not_do(house: House):
+    other = await made(house, "riders", {"name": "Bob", "external_reference": "bob"})
+    path = f"/v1/acme/riders/{other}/suspend-rider"
+    alone = await house.caller("rider", "ann").post(path, json={"reason_code": "x"}, headers=key("s"))
+    assert alone.status_code == 403
+    body = {"kind": "accident", "description": "!", "links": [{"kind": "rider", "id": other}]}
+    told = await house.caller("rider", "ann").post("/v1/acme/incidents", json=body, headers=key("i"))
+    assert told.json()["events"] == ["IncidentReported"]
+
+
+async def test_a_rider_gives_out_no_references_of_others(house: House):
+    body = {"kind": "loss", "description": "!", "external_reference": "claim-7", "source": "claims"}
+    refused = await house.caller("rider", "ann").post("/v1/acme/incidents", json=body)
+    assert [each["pointer"] for each in refused.json()["errors"]] == ["/source"]
+    own = await house.caller("rider", "ann").post("/v1/acme/incidents", json=body | {"source": "ann"})
+    assert own.status_code == 201
+    assert (await house.caller().post("/v1/acme/incidents", json=body)).status_code == 201, "theirs is still to be had"
+
+
+async def test_the_seal_names_only_the_partitions_that_hold_some_of_it(house: House, models: ReadModels):
+    incident = await an_accident(house)
+    await resolved(house, incident)
+    await models.fold()
+    await done(house, incident, "seal-incident", role="operator")
+    await models.fold()
+    seal = await read(house, f"incidents/{incident}/seal")
+    assert list(vector(seal["timeline"]["up_to"]).values()) == [3]

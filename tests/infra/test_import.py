@@ -98,6 +98,17 @@ def test_a_task_goes_from_its_outlet_to_its_dropoff(tmp_path: Path):
     [
         ("riders", "external_reference,name,capacity_g\na,Ann,heavy\n", (2, "capacity_g: Expected `int`, got `str`")),
         ("riders", "external_reference,name,employment\na,Ann,boss\n", (2, "employment: Invalid enum value 'boss'")),
+        (
+            "tasks",
+            "external_reference,outlet,dropoff.window.start,dropoff.window.end\na,k,2030,2031\n",
+            (2, "dropoff.window.start: a time as in RFC 3339 is needed, such as 2030-03-01T12:00:00Z, not 2030"),
+        ),
+        (
+            "tasks",
+            "external_reference,outlet,pickup.goods_ready_at\na,k,0001-01-01T00:00:00Z\n",
+            (2, "/stops/0/goods_ready_at: must lie between 1900 and 2200"),
+        ),
+        ("tasks", f"external_reference,outlet,parcels\na,k,{'9' * 30}\n", (2, f"parcels is how many there are, up to 200, not {'9' * 20}")),
         ("riders", "external_reference,name\n,Ann\n", (2, "external_reference is empty")),
         ("riders", "external_reference,name\na,Ann,more\n", (2, "it has more cells than the header")),
         ("riders", "external_reference,name\na,Ann\na,Bob\n", (3, "a stands in line 2 already")),
@@ -193,3 +204,15 @@ async def test_where_it_is_not_let_in_it_says_so(served: tuple[House, str], tmp_
         subprocess.run, [*command, "--data", str(tmp_path / "empty")], cwd=ROOT, env=env, capture_output=True, text=True
     )
     assert (alone.returncode, "nothing runs on" in alone.stderr) == (1, True)
+
+
+async def test_lines_that_are_too_large_together_go_one_after_the_other(served: tuple[House, str], tmp_path: Path):
+    _, url = served
+    wide = ",".join(f"metadata.m{n}" for n in range(30))
+    rows = "".join(f"r-{n},Ann,{','.join(['x' * 490] * 30)}\n" for n in range(100))
+    told = await imported(url, tmp_path, "riders", f"external_reference,name,{wide}\n{rows}")
+    assert told == (0, "100 lines: 100 created\n", "")
+
+
+def test_the_same_reference_of_two_sources_is_no_double(tmp_path: Path):
+    assert wrong(tmp_path, "riders", "external_reference,name,source\na,Ann,north\na,Bob,south\n") == []

@@ -122,7 +122,8 @@ async def test_what_cannot_be_read_is_buried_and_the_rest_goes_on(lone_world: Wo
     async with projecting(world, pool, buried) as projector:
         await until_caught_up(projector, 30)
     assert {row["task_id"] for row in await board(pool, world.tenant)} == {first, second}
-    assert [stored.offset for stored, _ in buried.dead if stored.partition == 0] == [garbage.offset]
+    dead = {stored.offset for stored, _ in buried.dead if stored.partition == 0}
+    assert dead == {garbage.offset}, "once, or once more where its partition was read again"
 
 
 async def test_two_projectors_at_once_fold_nothing_twice(world: World, pool: AsyncConnectionPool[Any]):

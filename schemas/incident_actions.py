@@ -1,0 +1,53 @@
+"""What is still to be done about an incident: told alike by who decides and by the read model."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from msgspec.structs import replace
+
+from schemas.incident import IncidentLink
+from schemas.message import Record
+from schemas.registries import IncidentAction
+
+RequestStatus = Literal["pending", "taken", "refused", "withdrawn"]
+
+
+class ActionRequest(Record, frozen=True, kw_only=True):
+    """To our own process, to do this to that."""
+
+    action: IncidentAction
+    link: IncidentLink
+    status: RequestStatus = "pending"
+
+
+type Requests = tuple[ActionRequest, ...]
+
+
+def outstanding(
+    asked: Iterable[IncidentAction], requests: Sequence[ActionRequest], taken: Iterable[IncidentAction]
+) -> list[IncidentAction]:
+    """Of what its kind asks for: what nobody has taken, and what was taken of some of its links and not of others."""
+    done = set(taken)
+    unanswered = {each.action for each in requests if each.status in ("pending", "refused")}
+    requested = {each.action for each in requests if each.status != "withdrawn"}
+    return [action for action in asked if action in unanswered or (action not in done and action not in requested)]
+
+
+def answered(requests: Requests, action: IncidentAction, link: IncidentLink | None, status: RequestStatus) -> Requests:
+    """Without a link it is an answer for every link of the action that is not taken yet."""
+    return tuple(
+        replace(each, status=status)
+        if each.action == action and (link is None or each.link == link) and each.status in ("pending", "refused")
+        else each
+        for each in requests
+    )
+
+
+def withdrawn(requests: Requests, link: IncidentLink | None = None) -> Requests:
+    """What was not done yet is not to be done any more: of this link, or of all."""
+    return tuple(
+        replace(each, status="withdrawn")
+        if each.status in ("pending", "refused") and (link is None or each.link == link)
+        else each
+        for each in requests
+    )
