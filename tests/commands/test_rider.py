@@ -1,14 +1,14 @@
 from story import KAMPPI, NOON, Story, minutes, nothing_yet
 
-from commands.rider import (
+from commands.rider_refusals import (
     CannotReserve,
     ItineraryChanged,
     NotAnInterval,
     NotReserved,
     NotThatItinerary,
     UnknownDocument,
-    planned_stops,
 )
+from commands.rider_reservations import planned_stops
 from commands.rider_state import peak_load_g
 from schemas.message import DocumentId, NotInThisState, StopId, TaskId, TenderId
 from schemas.rider import (
