@@ -109,13 +109,13 @@ def exhausted(duties: Duties, rules: TenantRules, at: datetime, until: datetime)
     limits = limits_of(rules)
     if limits is None:
         return None
-    now = (each.rule for each in used(duties, limits, at) if not each.left)
-    later = (
-        each.rule
-        for each in used(through(duties, at), limits, until)
-        if each.rule != "break_due" and each.used > each.allowed
-    )
-    return next(now, None) or next(later, None)
+    for each in used(duties, limits, at):
+        if not each.left:
+            return each.rule
+    for each in used(through(duties, at), limits, until):
+        if each.rule != "break_due" and each.used > each.allowed:
+            return each.rule
+    return None
 
 
 def through(duties: Duties, at: datetime) -> Duties:
