@@ -5,7 +5,7 @@ from typing import assert_never
 from commands.context import Context
 from commands.task_state import OVER, CreatedTask, StopState, parcels_of, proof_holds, state_of
 from schemas.geo import Location, distance_m
-from schemas.ids import rider_subject
+from schemas.ids import conflict_id, rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId
 from schemas.task import (
     CaptureProof,
@@ -127,6 +127,7 @@ def repeats(stop: StopState, command: TaskReport) -> bool:
 
 def conflicted(command: TaskReport, context: Context, conflict: str) -> FieldReportConflicted:
     return FieldReportConflicted(
+        conflict_id=conflict_id(context.command_id),
         report=type(command).__name__,
         stop_id=command.stop_id,
         rider_id=RiderId(context.actor),

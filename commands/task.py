@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.field_reports import decide_report
 from commands.task_state import (
+    MAX_OPEN_CONFLICTS,
     CreatedTask,
     Ended,
     ParcelState,
@@ -46,6 +47,7 @@ from schemas.task import (
     DeclineAssignment,
     DeliveryAttemptFailed,
     FieldReportConflicted,
+    FieldReportReviewed,
     ForceCompleteTask,
     LocateStop,
     NewContact,
@@ -71,6 +73,7 @@ from schemas.task import (
     ReportReturned,
     RetryDispatch,
     ReturnStarted,
+    ReviewFieldReport,
     Stop,
     StopArrived,
     StopCompleted,
@@ -131,6 +134,14 @@ class NotTheAssignee(Refused):
         self.actor = actor
 
 
+class UnknownConflict(Refused):
+    rule = "unknown-conflict"
+
+    def __init__(self, conflict_id: str) -> None:
+        super().__init__(f"the task has no report {conflict_id} that waits for a review")
+        self.conflict_id = conflict_id
+
+
 class GoodsInCustody(Refused):
     rule = "goods-in-custody"
 
@@ -163,6 +174,8 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
             return cancel_task(created(task), command, context)
         case ForceCompleteTask():
             return force_complete(created(task), command)
+        case ReviewFieldReport():
+            return review_field_report(created(task), command)
         case (
             ReportEnRoute()
             | ReportArrived()
@@ -449,6 +462,15 @@ def force_complete(task: CreatedTask, command: ForceCompleteTask) -> list[TaskEv
     return [*([written_off] if unsettled else []), closed]
 
 
+def review_field_report(task: CreatedTask, command: ReviewFieldReport) -> list[TaskEvent]:
+    if command.conflict_id not in task.conflicts:
+        raise UnknownConflict(command.conflict_id)
+    reviewed = FieldReportReviewed(
+        conflict_id=command.conflict_id, decision_code=command.decision_code, note=command.note
+    )
+    return [reviewed]
+
+
 def report(
     task: CreatedTask,
     command: (
@@ -620,7 +642,9 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskCancelled():
             return ended(task, "cancelled", "not_delivered")
         case FieldReportConflicted():
-            return task
+            return replace(task, conflicts=(*task.conflicts, event.conflict_id)[-MAX_OPEN_CONFLICTS:])
+        case FieldReportReviewed():
+            return replace(task, conflicts=tuple(c for c in task.conflicts if c != event.conflict_id))
         case _:
             assert_never(event)
 

@@ -26,6 +26,7 @@ type TaskState = Literal[
     "returned",
 ]
 
+MAX_OPEN_CONFLICTS = 50
 OVER: frozenset[StopStatus] = frozenset({"completed", "failed", "skipped"})
 
 
@@ -69,6 +70,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     return_reason: str | None = None
     ended: Ended | None = None
     outcome: Outcome | None = None
+    conflicts: tuple[str, ...] = ()
+    """Field reports that did not fit and that nobody has reviewed, the latest of them."""
 
 
 type Task = Uncreated | CreatedTask

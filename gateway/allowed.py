@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from schemas.directory import (
+    AdvanceTenantClock,
     ChangeGeofence,
     ChangeTenantRules,
     CreateGeofence,
@@ -64,6 +65,7 @@ from schemas.task import (
     ReportEnRoute,
     ReportPickedUp,
     ReportReturned,
+    ReviewFieldReport,
     UnassignTask,
 )
 from schemas.tender import ClaimOffer, DeclineOffer, ViewOffer
@@ -101,6 +103,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     AssignTask: DISPATCH,
     UnassignTask: DISPATCH | RIDER,
     ForceCompleteTask: OPERATOR,
+    ReviewFieldReport: DISPATCH,
     AcceptAssignment: RIDER,
     DeclineAssignment: RIDER,
     ReportEnRoute: RIDER,
@@ -160,6 +163,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     FileAddendum: DISPATCH,
     CreateTenant: OPERATOR,
     ChangeTenantRules: OPERATOR,
+    AdvanceTenantClock: SETUP,
     SetFailureReasons: OPERATOR,
     SetIncidentKinds: OPERATOR,
     SetDocumentKinds: OPERATOR,
@@ -208,6 +212,7 @@ READERS: Mapping[str, Roles] = {
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
+    "exception-desk": STAFF,
     "incident-register": STAFF,
     "incident-timeline": STAFF,
     "outlets": EVERYONE,

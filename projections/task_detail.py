@@ -16,6 +16,7 @@ from schemas.catalog import members_of
 from schemas.message import Event
 from schemas.task import (
     FieldReportConflicted,
+    FieldReportReviewed,
     Parcel,
     ParcelsDelivered,
     ParcelsPickedUp,
@@ -79,11 +80,15 @@ class ProofRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
+    """`decision_code` once somebody has looked at it."""
+
+    conflict_id: str
     report: str
     stop_id: str
     rider_id: str
     observed_at: datetime
     conflict: str
+    decision_code: str | None = None
 
 
 class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +187,7 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
             return replace(row, proofs=[*row.proofs, proof])
         case FieldReportConflicted():
             conflict = ConflictRow(
+                conflict_id=event.conflict_id,
                 report=event.report,
                 stop_id=event.stop_id,
                 rider_id=event.rider_id,
@@ -189,8 +195,16 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
                 conflict=event.conflict,
             )
             return replace(row, conflicts=[*row.conflicts, conflict][-MAX_CONFLICTS:])
+        case FieldReportReviewed():
+            return replace(row, conflicts=[reviewed(each, event) for each in row.conflicts])
         case _:
             return row
+
+
+def reviewed(conflict: ConflictRow, event: FieldReportReviewed) -> ConflictRow:
+    if conflict.conflict_id != event.conflict_id:
+        return conflict
+    return replace(conflict, decision_code=event.decision_code)
 
 
 def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -> TaskDetailRow:
@@ -200,7 +214,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=1,
+    version=2,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

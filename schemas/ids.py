@@ -36,6 +36,11 @@ def event_id(command: str, index: int) -> str:
     return derived("event", command, str(index))
 
 
+def conflict_id(command: str) -> str:
+    """Of a field report that did not fit."""
+    return derived("conflict", command)
+
+
 def contact_subject(tenant: str, reference: str) -> SubjectId:
     return SubjectId(derived(tenant, "contact", reference))
 

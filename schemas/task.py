@@ -163,6 +163,14 @@ class ForceCompleteTask(Command, frozen=True, kw_only=True):
     note: Text | None = None
 
 
+class ReviewFieldReport(Command, frozen=True, kw_only=True):
+    """A report that did not fit was looked at; what it leads to is another command."""
+
+    conflict_id: Id
+    decision_code: Code
+    note: Text | None = None
+
+
 class PinEntry(Input, frozen=True, kw_only=True, tag_field="kind", tag="pin"):
     pin: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4,8}$")]
 
@@ -246,6 +254,7 @@ type TaskCommand = (
     | UnassignTask
     | CancelTask
     | ForceCompleteTask
+    | ReviewFieldReport
     | TaskReport
 )
 
@@ -500,11 +509,20 @@ class TaskForceCompleted(Event, frozen=True, kw_only=True):
 class FieldReportConflicted(Event, frozen=True, kw_only=True):
     """A report that does not fit the state. A dispatcher must look at it."""
 
+    conflict_id: str
     report: str
     stop_id: StopId
     rider_id: RiderId
     observed_at: datetime
     conflict: str
+
+
+class FieldReportReviewed(Event, frozen=True, kw_only=True):
+    """A dispatcher has looked at a report that did not fit, and decided what to make of it."""
+
+    conflict_id: str
+    decision_code: str
+    note: str | None
 
 
 type TaskEvent = (
@@ -537,4 +555,5 @@ type TaskEvent = (
     | TaskReturned
     | TaskForceCompleted
     | FieldReportConflicted
+    | FieldReportReviewed
 )

@@ -20,6 +20,7 @@ from schemas import tender as o
 from schemas import vehicle as v
 from schemas.geo import Location
 from schemas.hours import HoursLimits
+from schemas.ids import conflict_id
 from schemas.message import (
     Command,
     DeviceId,
@@ -151,6 +152,7 @@ TASK: Repertoire = [
     (report(t.ReportDelivered, proofs=[t.PinEntry(pin="0000")]), "ann", "rider"),
     (report(t.ReportAttemptFailed, reason_code="customer_unavailable"), "ann", "rider"),
     (report(t.ReportReturned), "ann", "rider"),
+    (always(t.ReviewFieldReport(conflict_id=conflict_id("c-1"), decision_code="as_it_was")), "dora", "dispatcher"),
     (report(t.CaptureProof, proofs=[t.PhotoEntry(sha256="ab" * 32)]), "ann", "rider"),
 ]
 INCIDENT: Repertoire = [
@@ -373,7 +375,8 @@ TENDER: Repertoire = [
     (always(o.WithdrawTender(reason_code="cancelled")), "dispatch", "system"),
 ]
 TENANT: Repertoire = [
-    (always(d.CreateTenant(tenant="acme", name="Acme")), "root", "operator"),
+    (always(d.CreateTenant(tenant="acme", name="Acme", mode="test")), "root", "operator"),
+    (lambda draw, now: d.AdvanceTenantClock(seconds=draw.randint(1, 9)), "shop", "integrator"),
     (
         lambda draw, now: d.ChangeTenantRules(rules=d.TenantRules(max_attempts=draw.randint(1, 3))),
         "root",
