@@ -23,6 +23,7 @@ from schemas.incident import (
     IncidentResolved,
 )
 from schemas.message import Event
+from schemas.rider import BreakStarted, HoursLimitWarned, ShiftEnded
 from schemas.task import (
     FieldReportConflicted,
     FieldReportReviewed,
@@ -62,6 +63,7 @@ type ExceptionKind = Literal[
     "action_refused",
     "maintenance_due",
     "inspection_failed",
+    "hours_ending",
     "predicted_late",
 ]
 KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
@@ -76,6 +78,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
         "vehicles/{id}/ground-vehicle",
     ),
     "inspection_failed": ("vehicles/{id}/report-vehicle-inspection", "vehicles/{id}/ground-vehicle"),
+    "hours_ending": ("riders/{id}/start-break", "riders/{id}/end-shift"),
     "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
 }
 """The commands, as the API's paths have them."""
@@ -100,6 +103,9 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     VehicleMaintenanceCancelled: ("maintenance_due",),
     VehicleInspectionFailed: ("inspection_failed",),
     VehicleInspectionPassed: ("inspection_failed",),
+    HoursLimitWarned: ("hours_ending",),
+    BreakStarted: ("hours_ending",),
+    ShiftEnded: ("hours_ending",),
     VehicleRetired: ("maintenance_due", "inspection_failed"),
 }
 
@@ -160,6 +166,8 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return without(items, event.maintenance_id)
         case VehicleInspectionFailed() as event:
             return with_item([], event.inspection_id, {"defects": msgspec.to_builtins(event.defects)}, fact)
+        case HoursLimitWarned() as event:
+            return with_item([], event.shift_id, {"rule": event.rule, "reached_at": event.reached_at.isoformat()}, fact)
         case _:
             return []
 
@@ -175,7 +183,7 @@ def without(items: list[Item], item_id: str) -> list[Item]:
 
 EXCEPTION_DESK = ReadModel(
     name="exception_desk",
-    version=1,
+    version=2,
     table=TABLE,
     row=ExceptionRow,
     key=("tenant", "aggregate_id", "kind"),
