@@ -211,9 +211,9 @@ def joined(duties: Duties, gap: int) -> Duties:
 
 
 @given(TIMES, LIMITS, st.integers(0, 20 * DAY))
-def test_what_is_left_is_never_less_than_nothing(times: list[int], limits: HoursLimits, at: int):
-    found = least(spans_of(times), limits, at)
-    assert found is None or found >= NOTHING
+def test_what_is_left_is_never_less_than_nothing_nor_more_than_all(times: list[int], limits: HoursLimits, at: int):
+    found = binding(spans_of(times), limits, minutes(at))
+    assert found is None or NOTHING <= found.left <= found.allowed
 
 
 @given(TIMES.filter(lambda times: len(times) >= 3), LIMITS, st.integers(0, 99), st.integers(0, 6 * DAY))
