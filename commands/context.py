@@ -81,6 +81,11 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def required_documents_of(self, of: DocumentOf) -> tuple[str, ...]:
         return tuple(kind.code for kind in self.documents_of(of) if kind.required)
 
+    @property
+    def required_of_riders(self) -> tuple[str, ...]:
+        """By the registry, and by the tenant's rules."""
+        return tuple(dict.fromkeys((*self.required_documents_of("rider"), *self.rules.required_documents)))
+
     def outlet(self, slug: str) -> OutletPolicy:
         known = self.outlets.get(OutletSlug(slug))
         if known is None:

@@ -3,11 +3,15 @@
 from commands.life import NEW, Life, to, within
 from commands.rider_state import Rider, Unregistered
 from schemas.rider import (
+    BreakEnded,
+    BreakStarted,
+    ComplianceBreachFound,
     DeviceBound,
     DeviceUnbound,
     DocumentRejected,
     DocumentSubmitted,
     DocumentVerified,
+    HoursLimitWarned,
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
@@ -21,12 +25,15 @@ from schemas.rider import (
     RiderSuspended,
     ShiftEnded,
     ShiftEnding,
+    ShiftPlanned,
     ShiftStarted,
+    TaskHandOverClosed,
+    TaskHandOverRequested,
 )
 
 ALWAYS = within("invited", "approved", "rejected", "suspended")
 AT_WORK = within("approved", "suspended")
-"""Who is suspended finishes what is under way."""
+"""Who is suspended finishes what cannot be taken away."""
 
 
 def status_of(rider: Rider) -> str:
@@ -44,13 +51,20 @@ LIFE = Life(
         DocumentSubmitted: ALWAYS,
         DocumentVerified: ALWAYS,
         DocumentRejected: ALWAYS,
+        ComplianceBreachFound: ALWAYS,
         DeviceBound: ALWAYS,
         DeviceUnbound: ALWAYS,
+        ShiftPlanned: ALWAYS,
         ShiftStarted: within("approved"),
+        BreakStarted: AT_WORK,
+        BreakEnded: AT_WORK,
+        HoursLimitWarned: AT_WORK,
         ShiftEnding: AT_WORK,
         ShiftEnded: AT_WORK,
+        TaskHandOverRequested: within("suspended"),
+        TaskHandOverClosed: AT_WORK,
         RiderReserved: within("approved"),
-        ReservationActivated: AT_WORK,
+        ReservationActivated: within("approved"),
         ReservationReleased: AT_WORK,
         ItineraryStopsInserted: AT_WORK,
         ItineraryStopsRemoved: AT_WORK,

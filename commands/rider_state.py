@@ -6,10 +6,21 @@ from typing import Literal
 
 import msgspec
 
-from schemas.directory import TenantRules
+from commands.hours import Duties
 from schemas.geo import Location
-from schemas.message import DeviceId, DocumentId, OfferId, Personal, ShiftId, StopId, TaskId, TenderId
-from schemas.rider import DocumentKind, Employment, PlannedStop, VehicleKind
+from schemas.hours import HoursLimit
+from schemas.message import (
+    DeviceId,
+    DocumentId,
+    NotInThisState,
+    OfferId,
+    Personal,
+    ShiftId,
+    StopId,
+    TaskId,
+    TenderId,
+)
+from schemas.rider import Employment, PlannedStop, VehicleKind
 from schemas.tender import Exclusion
 
 type RiderStatus = Literal["invited", "approved", "rejected", "suspended"]
@@ -17,17 +28,33 @@ type DocumentStatus = Literal["submitted", "verified", "rejected"]
 
 
 class DocumentState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    kind: DocumentKind
+    kind: str
     status: DocumentStatus = "submitted"
     valid_from: datetime | None = None
     expires_at: datetime | None = None
 
 
+class PlannedShift(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    starts_at: datetime
+    ends_at: datetime
+
+
 class Shift(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """`hours_limit` is that of the duty under way, gone once it was told of."""
+
     shift_id: ShiftId
     ends_at: datetime
     location: Personal[Location] | None
     ending: bool = False
+    break_since: datetime | None = None
+    hours_limit: HoursLimit | None = None
+
+
+class Breach(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    since: datetime
+    until: datetime
+    reason_code: str
+    document_id: DocumentId | None
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -38,8 +65,20 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     offer_id: OfferId | None
     hold_until: datetime
     stops: tuple[PlannedStop, ...]
-    active: bool = False
+    activated_at: datetime | None = None
     removed: tuple[StopId, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        return self.activated_at is not None
+
+
+class PastTask(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The rider had it from `since` up to `until`."""
+
+    task_id: TaskId
+    since: datetime
+    until: datetime
 
 
 class Unregistered(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -57,30 +96,59 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     reservations: Mapping[TaskId, Reservation] = {}
     itinerary: tuple[PlannedStop, ...] = ()
     itinerary_version: int = 0
+    planned: Mapping[ShiftId, PlannedShift] = {}
+    duties: Duties = ()
+    """Of the last fortnight."""
+    past_tasks: tuple[PastTask, ...] = ()
+    """The latest that are over."""
+    breaches: tuple[Breach, ...] = ()
+    """Those that were reported last, by which a repeat is known."""
+    handing_over: Mapping[TaskId, int] = {}
+    """Tasks that are to be taken away, with the round, until it is known what became of that."""
 
 
 type Rider = Unregistered | RegisteredRider
 
 
-def not_compliant(rider: RegisteredRider, rules: TenantRules, at: datetime) -> Exclusion | None:
-    """Why the rider may not work at this moment, judged by what is known of it now."""
+def registered(rider: Rider) -> RegisteredRider:
+    if isinstance(rider, Unregistered):
+        raise NotInThisState(needed="registered", actual="new")
+    return rider
+
+
+def not_compliant(
+    rider: RegisteredRider, required_kinds: Iterable[str], at: datetime, until: datetime
+) -> Exclusion | None:
+    """Why the rider may not work from `at` up to `until`, judged by what is known of it now."""
     if rider.status == "suspended":
         return "suspended"
     if rider.status != "approved":
         return "not_approved"
-    for kind in rules.required_documents:
-        known = [d for d in rider.documents.values() if d.kind == kind and d.status == "verified"]
-        if not known:
-            return "document_missing"
-        if not any(valid(document, at) for document in known):
-            return "document_expired"
+    for kind in required_kinds:
+        why_not = without_document(rider, kind, at, until)
+        if why_not is not None:
+            return why_not
     return None
 
 
-def valid(document: DocumentState, at: datetime) -> bool:
-    if document.valid_from is None or document.expires_at is None:
-        return False
-    return document.valid_from <= at < document.expires_at
+def without_document(rider: RegisteredRider, kind: str, at: datetime, until: datetime) -> Exclusion | None:
+    known = [d for d in rider.documents.values() if d.kind == kind and d.status == "verified"]
+    if not known:
+        return "document_missing"
+    valid_until = covered(known, at)
+    if valid_until is None:
+        return "document_expired"
+    return "document_expires_too_soon" if valid_until < until else None
+
+
+def covered(documents: Iterable[DocumentState], at: datetime) -> datetime | None:
+    """Until when there is a valid one without a gap, one taking over from the other; None where there is none now."""
+    spans = sorted((d.valid_from, d.expires_at) for d in documents if d.valid_from and d.expires_at)
+    valid_until = at
+    for valid_from, expires_at in spans:
+        if valid_from <= valid_until:
+            valid_until = max(valid_until, expires_at)
+    return valid_until if valid_until > at else None
 
 
 def held(rider: RegisteredRider, at: datetime) -> Mapping[TaskId, Reservation]:
@@ -96,3 +164,13 @@ def peak_load_g(stops: Iterable[PlannedStop]) -> int:
         loads.append(load)
     aboard = -min(loads)
     return max(loads) + aboard
+
+
+def with_goods(rider: RegisteredRider) -> list[TaskId]:
+    """Tasks whose goods are aboard as far as the itinerary tells: a pickup is behind the rider, or none was ahead."""
+    return [task_id for task_id, r in rider.reservations.items() if r.active and begun(r)]
+
+
+def begun(reservation: Reservation) -> bool:
+    pickups = {stop.stop_id for stop in reservation.stops if stop.kind == "pickup"}
+    return not pickups or not pickups.isdisjoint(reservation.removed)

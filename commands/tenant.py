@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, within
-from commands.registries import Registries, set_registry, with_registry
+from commands.registries import Registries, UnknownDocumentKind, set_registry, with_registry
 from schemas.directory import (
     MAX_CLOCK_AHEAD_S,
     AdvanceTenantClock,
@@ -79,11 +79,13 @@ LIFE = Life(
 def decide(tenant: Tenant, command: TenantCommand, context: Context) -> list[TenantEvent]:
     match command, tenant:
         case CreateTenant(), NotThere():
+            with_known_documents(command.rules, Registries())
             created = TenantCreated(
                 tenant=TenantSlug(command.tenant), name=command.name, mode=command.mode, rules=command.rules
             )
             return [created]
         case ChangeTenantRules(), TenantState():
+            with_known_documents(command.rules, tenant.registries)
             return [] if command.rules == tenant.rules else [TenantRulesChanged(rules=command.rules)]
         case AdvanceTenantClock(), TenantState():
             return [advanced(tenant, command)]
@@ -91,6 +93,14 @@ def decide(tenant: Tenant, command: TenantCommand, context: Context) -> list[Ten
             return [*set_registry(tenant.registries, command)]
         case _:
             raise misplaced(tenant)
+
+
+def with_known_documents(rules: TenantRules, registries: Registries) -> None:
+    """Nobody could submit what the registry does not have. Raises UnknownDocumentKind."""
+    kinds = [kind.code for kind in registries.document_kinds if kind.of == "rider"]
+    for code in rules.required_documents:
+        if code not in kinds:
+            raise UnknownDocumentKind(code, kinds)
 
 
 def advanced(tenant: TenantState, command: AdvanceTenantClock) -> TenantClockAdvanced:

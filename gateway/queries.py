@@ -132,7 +132,7 @@ LISTINGS = (
         page=rider_roster.page,
         filters={
             "status": choice(("invited", "approved", "rejected", "suspended"), "The rider's status."),
-            "on_shift": flag("Whether the rider takes new work."),
+            "on_shift": flag("Whether the rider is on a shift that is not ending."),
         },
         order=("created_at", "rider_id"),
         about="Who drives, who may, who is on shift, and what stands on their itineraries?",
@@ -292,7 +292,7 @@ SINGLES = (
         plural="riders",
         readers="riders",
         model=rider_roster.RIDER_ROSTER,
-        about="One rider: documents, shift, reservations, itinerary. Riders read themselves.",
+        about="One rider: documents, breaches, shift and hours, reservations, itinerary. Riders read themselves.",
     ),
     Single(
         plural="vehicles",

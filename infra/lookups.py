@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -114,10 +115,11 @@ class Lookups:
         )
 
     async def rules(self, tenant: TenantSlug) -> TenantRules:
+        """With the documents that the registry requires among those that the rules do."""
         known = self._policy.tenant(tenant)
         if known is None:
             raise NotNow(f"tenant {tenant} is not yet known")
-        return known.rules
+        return replace(known.rules, required_documents=[*known.required_of_riders])
 
     async def claimed(self, tender: TenderId, offer: OfferId, source: Source) -> bool:
         async with self._pool.connection() as connection:
@@ -152,6 +154,8 @@ class Lookups:
             status=row["status"],
             documents=[document(known) for known in row["documents"].values()],
             shift_ends_at=datetime.fromisoformat(shift["ends_at"]) if row["on_shift"] else None,
+            on_break=row["on_break"],
+            hours_end_at=hours_end_at(shift),
             capacity_g=row["capacity_g"],
             tasks=len(holds),
             offers=row["offers"],
@@ -193,6 +197,11 @@ def load_g(stop_id: str, parcels: Any) -> int:
         parcel, weight = row["parcel"], row["parcel"]["weight_g"]
         load += weight * (parcel["pickup_stop"] == stop_id) - weight * (parcel["dropoff_stop"] == stop_id)
     return load
+
+
+def hours_end_at(shift: Mapping[str, Any] | None) -> datetime | None:
+    limit = shift and shift["hours_limit"]
+    return datetime.fromisoformat(limit["reached_at"]) if limit else None
 
 
 def document(row: Mapping[str, Any]) -> Document:

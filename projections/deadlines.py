@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from schemas.hours import HoursLimit
 from schemas.incident import (
     IncidentAssigned,
     IncidentEscalated,
@@ -17,7 +18,16 @@ from schemas.incident import (
     IncidentReported,
     IncidentResolved,
 )
-from schemas.rider import ReservationActivated, ReservationReleased, RiderReserved
+from schemas.rider import (
+    BreakEnded,
+    BreakStarted,
+    HoursLimitWarned,
+    ReservationActivated,
+    ReservationReleased,
+    RiderReserved,
+    ShiftEnded,
+    ShiftStarted,
+)
 from schemas.task import (
     TaskAssigned,
     TaskCancelled,
@@ -70,6 +80,8 @@ OFFER_OVER = (
 )
 CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
+DUTY = (ShiftStarted, BreakEnded)
+DUTY_OVER = (BreakStarted, HoursLimitWarned, ShiftEnded)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
 
@@ -77,10 +89,11 @@ MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, Vehi
 class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
-    """expire_offer, expire_claim, expire_reservation, retry_dispatch, escalate_incident or record_maintenance_due."""
+    """expire_offer, expire_claim, expire_reservation, retry_dispatch, escalate_incident, record_maintenance_due or
+    warn_hours_limit."""
     aggregate_id: str
     subject: str
-    """The offer, the task of the reservation, the maintenance, or the aggregate itself."""
+    """The offer, the task of the reservation, the maintenance, the shift, or the aggregate itself."""
     due_at: datetime
     set_by: str
     """The id of the event that set it."""
@@ -106,6 +119,8 @@ def keys(fact: Fact) -> Sequence[Key]:
         return ((source.tenant, "escalate_incident", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, (VehicleMaintenancePlanned, *MAINTENANCE_OVER)):
         return ((source.tenant, "record_maintenance_due", source.aggregate_id, event.maintenance_id),)
+    if isinstance(event, (*DUTY, *DUTY_OVER)):
+        return ((source.tenant, "warn_hours_limit", source.aggregate_id, event.shift_id),)
     task = getattr(event, "task_id", None)
     return ((source.tenant, "expire_reservation", source.aggregate_id, task),)
 
@@ -131,6 +146,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round = escalate_at, level + 1
         case VehicleMaintenancePlanned(due_at=datetime() as due_at):
             task_round = None
+        case ShiftStarted(hours_limit=HoursLimit(warn_at=due_at)) | BreakEnded(hours_limit=HoursLimit(warn_at=due_at)):
+            task_round = None
         case _:
             return None
     return DeadlineRow(
@@ -147,7 +164,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=1,
+    version=2,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -163,6 +180,8 @@ DEADLINES = ReadModel(
             *UNATTENDED,
             VehicleMaintenancePlanned,
             *MAINTENANCE_OVER,
+            *DUTY,
+            *DUTY_OVER,
         }
     ),
     keys=keys,

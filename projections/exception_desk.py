@@ -24,6 +24,7 @@ from schemas.incident import (
     IncidentUnlinked,
 )
 from schemas.message import Event
+from schemas.rider import BreakStarted, HoursLimitWarned, ShiftEnded
 from schemas.task import (
     FieldReportConflicted,
     FieldReportReviewed,
@@ -65,6 +66,7 @@ type ExceptionKind = Literal[
     "action_refused",
     "maintenance_due",
     "inspection_failed",
+    "hours_ending",
     "predicted_late",
 ]
 KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
@@ -79,6 +81,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
         "vehicles/{id}/ground-vehicle",
     ),
     "inspection_failed": ("vehicles/{id}/report-vehicle-inspection", "vehicles/{id}/ground-vehicle"),
+    "hours_ending": ("riders/{id}/start-break", "riders/{id}/end-shift"),
     "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
 }
 """The commands, as the API's paths have them."""
@@ -105,6 +108,9 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     VehicleMaintenanceCancelled: ("maintenance_due",),
     VehicleInspectionFailed: ("inspection_failed",),
     VehicleInspectionPassed: ("inspection_failed",),
+    HoursLimitWarned: ("hours_ending",),
+    BreakStarted: ("hours_ending",),
+    ShiftEnded: ("hours_ending",),
     VehicleRetired: ("maintenance_due", "inspection_failed"),
 }
 
@@ -172,6 +178,8 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item(items, event.maintenance_id, {"trigger": event.trigger}, fact)
         case VehicleMaintenancePlanned() | VehicleMaintenanceCompleted() | VehicleMaintenanceCancelled() as event:
             return without(items, event.maintenance_id)
+        case HoursLimitWarned() as event:
+            return with_item([], event.shift_id, {"rule": event.rule, "reached_at": event.reached_at.isoformat()}, fact)
         case _:
             return []
 

@@ -12,12 +12,18 @@ from psycopg.rows import dict_row
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.sealed import Sealed, sealed, told
 from schemas.catalog import members_of
+from schemas.hours import HoursLimit
 from schemas.rider import (
+    MAX_PLANNED_SHIFTS,
+    BreakEnded,
+    BreakStarted,
+    ComplianceBreachFound,
     DeviceBound,
     DeviceUnbound,
     DocumentRejected,
     DocumentSubmitted,
     DocumentVerified,
+    HoursLimitWarned,
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
@@ -32,8 +38,11 @@ from schemas.rider import (
     RiderSuspended,
     ShiftEnded,
     ShiftEnding,
+    ShiftPlanned,
     ShiftStarted,
 )
+
+BREACHES_SHOWN = 20
 
 TABLE = """
 CREATE TABLE {table} (
@@ -50,6 +59,9 @@ CREATE TABLE {table} (
     devices            jsonb       NOT NULL,
     shift              jsonb,
     on_shift           boolean     NOT NULL,
+    on_break           boolean     NOT NULL,
+    planned_shifts     jsonb       NOT NULL,
+    breaches           jsonb       NOT NULL,
     reservations       jsonb       NOT NULL,
     active_tasks       bigint      NOT NULL,
     itinerary          jsonb       NOT NULL,
@@ -72,12 +84,29 @@ class DocumentRow(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
+class PlannedShiftRow(msgspec.Struct, frozen=True, kw_only=True):
+    starts_at: datetime
+    ends_at: datetime
+
+
+class BreachRow(msgspec.Struct, frozen=True, kw_only=True):
+    since: datetime
+    until: datetime
+    reason_code: str
+    document_id: str | None
+    task_ids: list[str]
+
+
 class ShiftRow(msgspec.Struct, frozen=True, kw_only=True):
     shift_id: str
     started_at: datetime
     ends_at: datetime
     ending: bool = False
     location: Sealed | None = None
+    break_since: datetime | None = None
+    hours_limit: HoursLimit | None = None
+    """Of the duty under way: when it must end, and by which rule."""
+    hours_warned: bool = False
 
 
 class ReservationRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +131,10 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     devices: Mapping[str, datetime] = {}
     shift: ShiftRow | None = None
     on_shift: bool = False
+    on_break: bool = False
+    planned_shifts: Mapping[str, PlannedShiftRow] = {}
+    breaches: list[BreachRow] = []
+    """The latest that were found, the last one last."""
     reservations: Mapping[str, ReservationRow] = {}
     active_tasks: int = 0
     itinerary: list[dict[str, Any]] = []
@@ -121,6 +154,7 @@ def apply(row: RiderRow | None, fact: Fact, key: Key) -> RiderRow:
     return replace(
         row,
         on_shift=row.shift is not None and not row.shift.ending,
+        on_break=row.shift is not None and row.shift.break_since is not None,
         active_tasks=sum(r.active for r in row.reservations.values()),
         updated_at=fact.source.recorded_at,
         version=fact.source.version,
@@ -162,14 +196,31 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
             )
             return with_document(row, event.document_id, verified)
         case DocumentRejected() as event:
-            rejected = replace(row.documents[event.document_id], status="rejected")
-            return with_document(row, event.document_id, rejected)
+            return with_rejected(row, event.document_id)
+        case ComplianceBreachFound() as event:
+            return with_breach(row, event)
         case DeviceBound() as event:
             return replace(row, devices={**row.devices, event.device_id: event.valid_from})
         case DeviceUnbound() as event:
             return replace(row, devices={d: at for d, at in row.devices.items() if d != event.device_id})
         case _:
-            return with_work(row, fact)
+            return with_work(with_duty(row, fact), fact)
+
+
+def with_duty(row: RiderRow, fact: Fact) -> RiderRow:
+    match fact.event:
+        case ShiftPlanned() as event:
+            return with_planned(row, event)
+        case BreakStarted() as event:
+            return with_shift(row, break_since=event.started_at, hours_limit=None, hours_warned=False)
+        case BreakEnded() as event:
+            return with_shift(row, break_since=None, hours_limit=event.hours_limit)
+        case HoursLimitWarned():
+            return with_shift(row, hours_warned=True)
+        case ShiftEnding():
+            return with_shift(row, ending=True)
+        case _:
+            return row
 
 
 def with_work(row: RiderRow, fact: Fact) -> RiderRow:
@@ -177,14 +228,17 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
         case ShiftStarted() as event:
             shift = ShiftRow(
                 shift_id=event.shift_id,
-                started_at=fact.source.event_time,
+                started_at=event.started_at,
                 ends_at=event.ends_at,
                 location=sealed(event.location, "ShiftStarted.location"),
+                hours_limit=event.hours_limit,
             )
-            return replace(row, shift=shift)
-        case ShiftEnding():
-            assert row.shift is not None, "only a started shift ends"
-            return replace(row, shift=replace(row.shift, ending=True))
+            ahead = {
+                shift_id: plan
+                for shift_id, plan in row.planned_shifts.items()
+                if shift_id != event.shift_id and plan.ends_at > event.started_at
+            }
+            return replace(row, shift=shift, planned_shifts=ahead)
         case ShiftEnded():
             return replace(row, shift=None)
         case RiderReserved() as event:
@@ -218,9 +272,38 @@ def with_document(row: RiderRow, document_id: str, document: DocumentRow) -> Rid
     return replace(row, documents={**row.documents, document_id: document})
 
 
+def with_rejected(row: RiderRow, document_id: str) -> RiderRow:
+    return with_document(row, document_id, replace(row.documents[document_id], status="rejected"))
+
+
+def with_breach(row: RiderRow, event: ComplianceBreachFound) -> RiderRow:
+    breach = BreachRow(
+        since=event.since,
+        until=event.until,
+        reason_code=event.reason_code,
+        document_id=event.document_id,
+        task_ids=[*event.task_ids],
+    )
+    found = replace(row, breaches=[*row.breaches, breach][-BREACHES_SHOWN:])
+    return found if event.document_id is None else with_rejected(found, event.document_id)
+
+
+def with_planned(row: RiderRow, event: ShiftPlanned) -> RiderRow:
+    """Plans that were never kept end first, and make room, as they do in decisions."""
+    plan = PlannedShiftRow(starts_at=event.starts_at, ends_at=event.ends_at)
+    plans = {**row.planned_shifts, event.shift_id: plan}
+    latest = sorted(plans.items(), key=lambda each: (each[1].ends_at, each[0]))[-MAX_PLANNED_SHIFTS:]
+    return replace(row, planned_shifts=dict(latest))
+
+
+def with_shift(row: RiderRow, **changes: object) -> RiderRow:
+    assert row.shift is not None, "only of a started shift"
+    return replace(row, shift=replace(row.shift, **changes))
+
+
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=1,
+    version=2,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),

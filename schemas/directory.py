@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.geo import Lat, Location, Lon, Zone
+from schemas.hours import HoursLimits, HoursRules
 from schemas.hub import HubEvent
 from schemas.message import (
+    Code,
     Command,
     Event,
     Input,
@@ -21,7 +23,6 @@ from schemas.message import (
     Text,
 )
 from schemas.registries import RegistryCommand, RegistryEvent
-from schemas.rider import DocumentKind
 from schemas.sla_policy import SlaPolicyEvent
 
 MAX_VERTICES = 10_000
@@ -40,7 +41,8 @@ class TenantRules(Input, frozen=True, kw_only=True):
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 2
     arrival_radius_m: Annotated[int, msgspec.Meta(ge=10, le=5_000)] = 150
     pin_attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5
-    required_documents: list[DocumentKind] = []
+    required_documents: Annotated[list[Code], msgspec.Meta(max_length=50)] = []
+    """Of riders; besides those that the registry requires."""
     tender_mode: TenderMode = "direct"
     broadcast_size: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
     offer_seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
@@ -49,6 +51,13 @@ class TenantRules(Input, frozen=True, kw_only=True):
     retry_seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
     max_active_tasks: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
     stale_fix_seconds: Annotated[int, msgspec.Meta(ge=30, le=86_400)] = 900
+    breaks_with_goods: bool = False
+    """Whether a rider may take a break with goods aboard."""
+    hours_rules: HoursRules = "none"
+    custom_hours: HoursLimits = HoursLimits()
+    """In force where `hours_rules` is `custom`."""
+    hours_warning_minutes: Annotated[int, msgspec.Meta(ge=0, le=480)] = 30
+    """So long before the hours run out somebody is told."""
 
 
 class CreateTenant(Command, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.geo import Location, Window
+from schemas.hours import HoursLimit, HoursRule
 from schemas.message import (
     Code,
     Command,
@@ -33,10 +34,12 @@ from schemas.message import (
 MAX_DOCUMENTS = 50
 MAX_DEVICES = 10
 MAX_SKILLS = 50
+MAX_PLANNED_SHIFTS = 60
+HAND_OVER_ANSWERED = "hand-over-answered"
+"""The rule that says so."""
 
 Employment = Literal["staff", "freelance"]
 VehicleKind = Literal["foot", "bicycle", "scooter", "car", "van"]
-DocumentKind = Literal["identity", "licence", "insurance", "face_photo"]
 StopKind = Literal["pickup", "dropoff", "return"]
 
 
@@ -73,8 +76,10 @@ class ReinstateRider(Command, frozen=True, kw_only=True):
 
 
 class SubmitDocument(Command, frozen=True, kw_only=True):
+    """`kind` is one of the tenant's registry, for riders."""
+
     document_id: Id
-    kind: DocumentKind
+    kind: Code
     number: Annotated[str, msgspec.Meta(min_length=1, max_length=80)] | None = None
 
 
@@ -89,16 +94,48 @@ class RejectDocument(Command, frozen=True, kw_only=True):
     reason_code: Code
 
 
+class ReportComplianceBreach(Command, frozen=True, kw_only=True):
+    """Found out later: from `since` up to `until` the rider worked without being allowed to. A document that was named
+    counts as rejected from now on; what happened meanwhile stays as it was."""
+
+    since: Moment
+    until: Moment
+    reason_code: Code
+    document_id: Id | None = None
+
+
+class PlanShift(Command, frozen=True, kw_only=True):
+    """Ahead of time. A plan under the same `shift_id` stands in the place of the one before."""
+
+    shift_id: Id
+    starts_at: Moment
+    ends_at: Moment
+
+
 class StartShift(Command, frozen=True, kw_only=True):
-    """`location` is where the rider starts, until the first fix tells better."""
+    """`location` is where the rider starts, until the first fix tells better. `shift_id` may name a planned one."""
 
     ends_at: Moment
     shift_id: Id | None = None
     location: Location | None = None
 
 
+class StartBreak(Command, frozen=True, kw_only=True):
+    """Not with goods aboard, unless the tenant's rules allow."""
+
+
+class EndBreak(Command, frozen=True, kw_only=True):
+    pass
+
+
 class EndShift(Command, frozen=True, kw_only=True):
     pass
+
+
+class WarnHoursLimit(Command, frozen=True, kw_only=True):
+    """Sent when the deadline is due; firing late or twice changes nothing."""
+
+    shift_id: ShiftId
 
 
 class BindDevice(Command, frozen=True, kw_only=True):
@@ -123,6 +160,21 @@ class NewPlannedStop(Input, frozen=True, kw_only=True):
     window: Window | None = None
     service_seconds: Count = 120
     load_g: int = 0
+
+
+class ConfirmHandOverRequested(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where the request was answered before: who comes back to it later has nothing to do."""
+
+    task_id: TaskId
+    round: Count
+
+
+class CloseHandOver(Command, frozen=True, kw_only=True):
+    """The task was taken away; or a rule said no, and a person was told."""
+
+    task_id: TaskId
+    round: Count
+    rule: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 class ReserveRider(Command, frozen=True, kw_only=True):
@@ -199,10 +251,17 @@ type RiderCommand = (
     | SubmitDocument
     | VerifyDocument
     | RejectDocument
+    | ReportComplianceBreach
+    | PlanShift
     | StartShift
+    | StartBreak
+    | EndBreak
     | EndShift
+    | WarnHoursLimit
     | BindDevice
     | UnbindDevice
+    | ConfirmHandOverRequested
+    | CloseHandOver
     | ReserveRider
     | ActivateReservation
     | ReleaseReservation
@@ -257,13 +316,13 @@ class RiderReinstated(Event, frozen=True, kw_only=True):
 
 class DocumentSubmitted(Event, frozen=True, kw_only=True):
     document_id: DocumentId
-    kind: DocumentKind
+    kind: str
     number: Personal[str] | None
 
 
 class DocumentVerified(Event, frozen=True, kw_only=True):
     document_id: DocumentId
-    kind: DocumentKind
+    kind: str
     valid_from: datetime
     expires_at: datetime
 
@@ -273,10 +332,49 @@ class DocumentRejected(Event, frozen=True, kw_only=True):
     reason_code: str
 
 
-class ShiftStarted(Event, frozen=True, kw_only=True):
+class ComplianceBreachFound(Event, frozen=True, kw_only=True):
+    """`task_ids` are those the rider had meanwhile, as far back as is known."""
+
+    since: datetime
+    until: datetime
+    reason_code: str
+    document_id: DocumentId | None
+    task_ids: list[TaskId]
+
+
+class ShiftPlanned(Event, frozen=True, kw_only=True):
     shift_id: ShiftId
+    starts_at: datetime
+    ends_at: datetime
+
+
+class ShiftStarted(Event, frozen=True, kw_only=True):
+    """`hours_limit` is where duty without a break would come to its end, where the tenant's rules limit it."""
+
+    shift_id: ShiftId
+    started_at: datetime
     ends_at: datetime
     location: Personal[Location] | None
+    hours_limit: HoursLimit | None
+
+
+class BreakStarted(Event, frozen=True, kw_only=True):
+    shift_id: ShiftId
+    started_at: datetime
+
+
+class BreakEnded(Event, frozen=True, kw_only=True):
+    """`hours_limit` as of the duty that begins now."""
+
+    shift_id: ShiftId
+    ended_at: datetime
+    hours_limit: HoursLimit | None
+
+
+class HoursLimitWarned(Event, frozen=True, kw_only=True):
+    shift_id: ShiftId
+    rule: HoursRule
+    reached_at: datetime
 
 
 class ShiftEnding(Event, frozen=True, kw_only=True):
@@ -287,6 +385,24 @@ class ShiftEnding(Event, frozen=True, kw_only=True):
 
 class ShiftEnded(Event, frozen=True, kw_only=True):
     shift_id: ShiftId
+    ended_at: datetime
+
+
+class TaskHandOverRequested(Event, frozen=True, kw_only=True):
+    """The rider was suspended and has the task. Where the goods cannot be taken away, an incident of this kind is
+    reported."""
+
+    task_id: TaskId
+    round: int
+    incident_kind: str
+
+
+class TaskHandOverClosed(Event, frozen=True, kw_only=True):
+    """`rule` is what said no; None where the task was taken away, or was over."""
+
+    task_id: TaskId
+    round: int
+    rule: str | None
 
 
 class DeviceBound(Event, frozen=True, kw_only=True):
@@ -311,12 +427,14 @@ class RiderReserved(Event, frozen=True, kw_only=True):
 class ReservationActivated(Event, frozen=True, kw_only=True):
     task_id: TaskId
     round: int
+    activated_at: datetime
 
 
 class ReservationReleased(Event, frozen=True, kw_only=True):
     task_id: TaskId
     round: int
     reason_code: str
+    released_at: datetime
 
 
 class ItineraryStopsInserted(Event, frozen=True, kw_only=True):
@@ -345,9 +463,16 @@ type RiderEvent = (
     | DocumentSubmitted
     | DocumentVerified
     | DocumentRejected
+    | ComplianceBreachFound
+    | ShiftPlanned
     | ShiftStarted
+    | BreakStarted
+    | BreakEnded
+    | HoursLimitWarned
     | ShiftEnding
     | ShiftEnded
+    | TaskHandOverRequested
+    | TaskHandOverClosed
     | DeviceBound
     | DeviceUnbound
     | RiderReserved

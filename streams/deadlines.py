@@ -9,8 +9,8 @@ from typing import Any
 
 from schemas import ids
 from schemas.incident import EscalateUnattended
-from schemas.message import Command, MaintenanceId, OfferId, Source, TaskId, TenantSlug
-from schemas.rider import ExpireReservation
+from schemas.message import Command, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
+from schemas.rider import ExpireReservation, WarnHoursLimit
 from schemas.task import RetryDispatch
 from schemas.tender import ExpireClaim, ExpireOffer
 from schemas.vehicle import RecordVehicleMaintenanceDue
@@ -23,6 +23,7 @@ KINDS = (
     "retry_dispatch",
     "escalate_incident",
     "record_maintenance_due",
+    "warn_hours_limit",
 )
 
 
@@ -45,6 +46,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
         case "record_maintenance_due":
             aggregate = "vehicle"
             command = RecordVehicleMaintenanceDue(maintenance_id=MaintenanceId(deadline["subject"]))
+        case "warn_hours_limit":
+            aggregate, command = "rider", WarnHoursLimit(shift_id=ShiftId(deadline["subject"]))
         case _:
             raise ValueError(f"{kind} is no deadline of ours: {', '.join(KINDS)}")
     return Step(kind=aggregate, aggregate_id=deadline["aggregate_id"], command=command, purpose=kind)

@@ -4,10 +4,12 @@ from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
+from streams.suspension import SUSPENSION
 
 
 def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
     return [
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup)], send),
         Process("incident-response", RESPONSE, send),
+        Process("suspension", SUSPENSION, send),
     ]

@@ -19,6 +19,7 @@ from schemas import task as t
 from schemas import tender as o
 from schemas import vehicle as v
 from schemas.geo import Location
+from schemas.hours import HoursLimits
 from schemas.ids import conflict_id
 from schemas.message import (
     Command,
@@ -31,6 +32,7 @@ from schemas.message import (
     Refused,
     RiderId,
     Role,
+    ShiftId,
     StopId,
     TaskId,
     TenderId,
@@ -39,6 +41,8 @@ from schemas.message import (
 STEPS = 40_000
 KEPT = 40
 """States of one kind to go on from."""
+RULES = d.TenantRules(hours_rules="custom", custom_hours=HoursLimits(duty_before_break_minutes=60, rest_minutes=60))
+"""So that hours run out within a life."""
 HOME = Location(lat=60.161, lon=24.942)
 STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("return-1")]
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
@@ -71,7 +75,7 @@ def lived(kind: str, steps: int = STEPS, seed: int = 1) -> Iterator[Lived]:
         draws, actor, role = draw.choice(REPERTOIRES[kind])
         command, first, moves = draws(draw, now), aggregate.life.status(state), []
         try:
-            events = aggregate.decide(state, command, context(now=now, actor=actor, role=role))
+            events = aggregate.decide(state, command, context(now=now, actor=actor, role=role, rules=RULES))
         except Refused:
             continue
         for event in events:
@@ -210,6 +214,7 @@ INCIDENT: Repertoire = [
 LINK = i.IncidentLink(kind="rider", id="ann")
 SHOT = i.NewEvidence(sha256="0" * 64)
 TASKS = [TaskId("task-1"), TaskId("task-2")]
+SHIFTS = ["early", "late"]
 
 
 def planned(draw: Random, task: TaskId) -> list[r.NewPlannedStop]:
@@ -219,6 +224,7 @@ def planned(draw: Random, task: TaskId) -> list[r.NewPlannedStop]:
     ]
 
 
+BACK = r.NewPlannedStop(stop_id=STOPS[2], kind="return", subject="s", location=KAMPPI)
 RIDER: Repertoire = [
     (always(r.RegisterRider(name="Ann")), "shop", "integrator"),
     *[(always(r.ApproveRider()), "dora", "dispatcher")] * 2,
@@ -238,8 +244,30 @@ RIDER: Repertoire = [
         "dispatcher",
     ),
     (always(r.RejectDocument(document_id=DocumentId("d1"), reason_code="blurred")), "dora", "dispatcher"),
-    (lambda draw, now: r.StartShift(ends_at=now + timedelta(hours=8)), "ann", "rider"),
+    (
+        lambda draw, now: r.ReportComplianceBreach(
+            since=now - timedelta(hours=draw.randint(1, 9)), until=now, reason_code="forged", document_id="d1"
+        ),
+        "dora",
+        "dispatcher",
+    ),
+    (
+        lambda draw, now: r.PlanShift(
+            shift_id=draw.choice(SHIFTS), starts_at=now, ends_at=now + timedelta(hours=draw.randint(1, 9))
+        ),
+        "dora",
+        "dispatcher",
+    ),
+    (
+        lambda draw, now: r.StartShift(ends_at=now + timedelta(hours=8), shift_id=draw.choice(SHIFTS)),
+        "ann",
+        "rider",
+    ),
+    (always(r.StartBreak()), "ann", "rider"),
+    (always(r.EndBreak()), "ann", "rider"),
+    (lambda draw, now: r.WarnHoursLimit(shift_id=ShiftId(draw.choice(SHIFTS))), "deadlines", "system"),
     (always(r.EndShift()), "ann", "rider"),
+    (lambda draw, now: r.CloseHandOver(task_id=draw.choice(TASKS), round=1), "dispatch", "system"),
     (always(r.BindDevice(device_id="phone")), "ann", "rider"),
     (always(r.UnbindDevice(device_id=DeviceId("phone"))), "ann", "rider"),
     *[
@@ -260,7 +288,7 @@ RIDER: Repertoire = [
     ),
     (lambda draw, now: r.ExpireReservation(task_id=draw.choice(TASKS), round=1), "deadlines", "system"),
     (
-        lambda draw, now: r.InsertStops(task_id=(task := draw.choice(TASKS)), round=1, stops=planned(draw, task)[1:]),
+        lambda draw, now: r.InsertStops(task_id=draw.choice(TASKS), round=1, stops=[BACK]),
         "dispatch",
         "system",
     ),

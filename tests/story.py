@@ -13,7 +13,7 @@ from commands.registries import Registries
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.message import Command, Event, OutletSlug, Refused, Role, TenantSlug
-from schemas.registries import DOCUMENT_KINDS, DocumentKind
+from schemas.registries import DOCUMENT_KINDS, INCIDENT_KINDS, DocumentKind, IncidentKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME = TenantSlug("acme")
@@ -26,14 +26,18 @@ def minutes(count: float) -> datetime:
     return NOON + timedelta(minutes=count)
 
 
-def policy(rules: TenantRules | None = None, documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS) -> TenantPolicy:
+def policy(
+    rules: TenantRules | None = None,
+    documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS,
+    incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
+) -> TenantPolicy:
     return TenantPolicy(
         tenant=ACME,
         mode="test",
         rules=rules or TenantRules(),
         outlets={OutletSlug("kamppi"): OutletPolicy(KAMPPI, "Europe/Helsinki")},
         version=1,
-        registries=Registries(own_document_kinds=list(documents)),
+        registries=Registries(own_document_kinds=list(documents), own_incident_kinds=list(incidents)),
     )
 
 
@@ -44,6 +48,7 @@ def context(
     role: Role = "integrator",
     rules: TenantRules | None = None,
     documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS,
+    incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
     aggregate_id: str = "a-1",
 ) -> Context:
     return Context(
@@ -54,7 +59,7 @@ def context(
         actor=actor,
         role=role,
         secrets=SECRETS,
-        policy_or_none=policy(rules, documents),
+        policy_or_none=policy(rules, documents, incidents),
     )
 
 
@@ -64,6 +69,7 @@ class Story:
         self.state = self.aggregate.initial
         self.now, self.actor, self.role, self.rules = NOON, "shop", "integrator", TenantRules()
         self.documents = DOCUMENT_KINDS
+        self.incidents = INCIDENT_KINDS
         self.take(history)
 
     def take(self, events: Sequence[Event]) -> "Story":
@@ -121,6 +127,7 @@ class Story:
             role=self.role,  # type: ignore[arg-type]
             rules=self.rules,
             documents=self.documents,
+            incidents=self.incidents,
         )
         return self.aggregate.decide(self.state, self.command, known)
 

@@ -28,6 +28,9 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     documents: Sequence[Document]
     shift_ends_at: datetime | None
+    on_break: bool
+    hours_end_at: datetime | None
+    """When their hours of service run out, where those are limited; on a break that is not told."""
     capacity_g: int
     tasks: int
     """Reserved for or under way with."""
@@ -37,6 +40,13 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
     seen_at: datetime | None
 
 
+class Work(msgspec.Struct, frozen=True):
+    """What a rider would have to do: the load, and when the last of its windows closes, if it has any."""
+
+    load_g: int
+    closes_at: datetime | None
+
+
 class Travel(msgspec.Struct, frozen=True):
     seconds: float
     source: str
@@ -44,20 +54,24 @@ class Travel(msgspec.Struct, frozen=True):
 
 
 def exclusion_of(
-    rider: KnownRider, rules: TenantRules, load_g: int, declined: frozenset[str], now: datetime
+    rider: KnownRider, rules: TenantRules, work: Work, declined: frozenset[str], now: datetime
 ) -> Exclusion | None:
     """The first rule that shuts the rider out, if any."""
     if rider.status != "approved":
         return "suspended" if rider.status == "suspended" else "not_approved"
     if rider.shift_ends_at is None:
         return "off_shift"
-    if (document := document_problem(rider, rules, now)) is not None:
+    if rider.on_break:
+        return "on_break"
+    if rider.hours_end_at is not None and rider.hours_end_at <= now:
+        return "hours_exhausted"
+    if (document := document_problem(rider, rules, now, planned_until(rider.shift_ends_at, work, now))) is not None:
         return document
     if rider.shift_ends_at < now + SHIFT_MARGIN:
         return "shift_ends_too_soon"
     if rider.rider_id in declined:
         return "declined_before"
-    if load_g > rider.capacity_g:
+    if work.load_g > rider.capacity_g:
         return "over_capacity"
     if rider.tasks >= rules.max_active_tasks:
         return "too_many_tasks"
@@ -70,30 +84,43 @@ def exclusion_of(
     return None
 
 
-def document_problem(rider: KnownRider, rules: TenantRules, now: datetime) -> Exclusion | None:
+def planned_until(shift_ends_at: datetime, work: Work, now: datetime) -> datetime:
+    """The latest that it may take as far as is known, as decisions on riders see it."""
+    return shift_ends_at if work.closes_at is None else max(now, min(work.closes_at, shift_ends_at))
+
+
+def document_problem(rider: KnownRider, rules: TenantRules, now: datetime, until: datetime) -> Exclusion | None:
     for kind in rules.required_documents:
         verified = [d for d in rider.documents if d.kind == kind and d.verified]
         if not verified:
             return "document_missing"
-        if not any(valid(document, now) for document in verified):
+        valid_until = covered(verified, now)
+        if valid_until is None:
             return "document_expired"
+        if valid_until < until:
+            return "document_expires_too_soon"
     return None
 
 
-def valid(document: Document, at: datetime) -> bool:
-    if document.valid_from is None or document.expires_at is None:
-        return False
-    return document.valid_from <= at < document.expires_at
+def covered(documents: Iterable[Document], at: datetime) -> datetime | None:
+    """Until when there is a valid one without a gap; None where there is none now."""
+    valid_until = at
+    for valid_from, expires_at in sorted(
+        (d.valid_from, d.expires_at) for d in documents if d.valid_from and d.expires_at
+    ):
+        if valid_from <= valid_until:
+            valid_until = max(valid_until, expires_at)
+    return valid_until if valid_until > at else None
 
 
 def eligible(
-    riders: Iterable[KnownRider], rules: TenantRules, load_g: int, declined: frozenset[str], now: datetime
+    riders: Iterable[KnownRider], rules: TenantRules, work: Work, declined: frozenset[str], now: datetime
 ) -> tuple[list[KnownRider], list[Excluded]]:
     """Those whom no rule shuts out, and the others with the rule that does; both in order of id."""
     able: list[KnownRider] = []
     excluded: list[Excluded] = []
     for rider in sorted(riders, key=lambda rider: rider.rider_id):
-        code = exclusion_of(rider, rules, load_g, declined, now)
+        code = exclusion_of(rider, rules, work, declined, now)
         if code is None:
             able.append(rider)
         else:

@@ -13,7 +13,7 @@ from schemas.ids import offer_id, tender_id
 from schemas.message import RiderId, Source, TenantSlug
 from schemas.rider import NewPlannedStop
 from schemas.tender import Candidate, OpenTender, PlannedOffer
-from streams.dispatch.candidates import KnownRider, Travel, eligible, nearest, ranked
+from streams.dispatch.candidates import KnownRider, Travel, Work, eligible, nearest, ranked
 from streams.dispatch.tendering import KnownTask, Lookup
 
 SOLVER = "nearest-1"
@@ -59,8 +59,7 @@ class Decision:
         rules = await self._lookup.rules(tenant)
         riders = await self._fleet.riders(tenant)
         declined = await self._fleet.declined(tenant, task.task_id)
-        load = sum(max(0, stop.load_g) for stop in task.ahead)
-        able, excluded = eligible(riders, rules, load, declined, now)
+        able, excluded = eligible(riders, rules, work_of(task), declined, now)
         goal = task.ahead[0].location
         travel = await self._router.travel(nearest(able, goal, ASKED_FOR_TRAVEL), goal)
         candidates = ranked(able, travel, goal)
@@ -75,6 +74,11 @@ class Decision:
             input_hash=input_hash(task.ahead, riders, travel, rules, declined),
             solver=SOLVER,
         )
+
+
+def work_of(task: KnownTask) -> Work:
+    load_g = sum(max(0, stop.load_g) for stop in task.ahead)
+    return Work(load_g, max((stop.window.end for stop in task.ahead if stop.window), default=None))
 
 
 def offers(

@@ -1,16 +1,17 @@
-from story import KAMPPI, NOON, Story, minutes, nothing_yet
+from riding import DROPOFF, OTHER, PICKUP, TASK, approved, on_shift, registered, reserve, reserved, stops, underway
+from story import KAMPPI, NOON, minutes, nothing_yet
 
-from commands.rider import (
+from commands.rider_refusals import (
     CannotReserve,
     ItineraryChanged,
     NotAnInterval,
     NotReserved,
     NotThatItinerary,
     UnknownDocument,
-    planned_stops,
 )
+from commands.rider_reservations import planned_stops
 from commands.rider_state import peak_load_g
-from schemas.message import DocumentId, NotInThisState, StopId, TaskId, TenderId
+from schemas.message import DocumentId, NotInThisState, StopId
 from schemas.rider import (
     ActivateReservation,
     ApproveRider,
@@ -19,7 +20,6 @@ from schemas.rider import (
     ExpireReservation,
     InsertStops,
     NewPlannedStop,
-    RegisterRider,
     ReinstateRider,
     RejectRider,
     ReleaseReservation,
@@ -33,41 +33,6 @@ from schemas.rider import (
     UnbindDevice,
     VerifyDocument,
 )
-
-TASK, OTHER = TaskId("task-1"), TaskId("task-2")
-TENDER = TenderId("tender-1")
-PICKUP, DROPOFF = StopId("stop-1"), StopId("stop-2")
-
-
-def stops(load_g: int = 1_000) -> list[NewPlannedStop]:
-    return [
-        NewPlannedStop(stop_id=PICKUP, kind="pickup", subject="s", location=KAMPPI, load_g=load_g),
-        NewPlannedStop(stop_id=DROPOFF, kind="dropoff", subject="s", location=KAMPPI, load_g=-load_g),
-    ]
-
-
-def reserve(task: TaskId = TASK, *, load_g: int = 1_000, task_round: int = 1) -> ReserveRider:
-    return ReserveRider(task_id=task, round=task_round, tender_id=TENDER, hold_until=minutes(1), stops=stops(load_g))
-
-
-def registered() -> Story:
-    return nothing_yet("rider").when(RegisterRider(name="Ann", capacity_g=5_000)).happened()
-
-
-def approved() -> Story:
-    return registered().when(ApproveRider()).happened()
-
-
-def on_shift() -> Story:
-    return approved().when(StartShift(ends_at=minutes(480), location=KAMPPI)).happened()
-
-
-def reserved() -> Story:
-    return on_shift().when(reserve()).happened()
-
-
-def underway() -> Story:
-    return reserved().when(ActivateReservation(task_id=TASK, round=1)).happened()
 
 
 def test_a_rider_is_invited_then_approved_and_may_be_suspended():

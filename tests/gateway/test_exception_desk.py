@@ -11,8 +11,10 @@ from commands.aggregates import AGGREGATES
 from gateway.commands import OPEN
 from projections.etas import ETAS
 from projections.exception_desk import KINDS, MENDS
+from schemas.ids import tenant_id
 from schemas.incident import IncidentLink, NoteActionRefused, TakeIncidentAction
-from schemas.message import TaskId, TenderId
+from schemas.message import ShiftId, TaskId, TenderId
+from schemas.rider import WarnHoursLimit
 from schemas.task import CloseTender, RecordTender
 
 
@@ -161,6 +163,23 @@ async def test_an_action_that_was_refused_for_one_waits_though_it_was_taken_for_
     taken = {"action": "hand_over_tasks", "link": links[0]}
     await done(house, f"incidents/{incident}/take-incident-action", taken)
     assert "action_refused" not in await kinds(house, models)
+
+
+async def test_a_rider_whose_hours_end_soon_stands_there_until_they_take_a_break(house: House, models: ReadModels):
+    rules = {"rules": {"hours_rules": "eu_561"}}
+    await done(house, f"tenants/{tenant_id('acme')}/change-tenant-rules", rules, ("operator", "root"))
+    rider = await made(house, "riders", {"name": "Ann"})
+    await done(house, f"riders/{rider}/approve-rider")
+    shift = {"ends_at": (house.now + timedelta(hours=9)).isoformat(), "shift_id": "early"}
+    await done(house, f"riders/{rider}/start-shift", shift)
+    house.now += timedelta(hours=4)
+    await house.process("rider", rider, WarnHoursLimit(shift_id=ShiftId("early")))
+    [row] = await desk(house, models)
+    assert (row["kind"], row["aggregate_id"]) == ("hours_ending", rider)
+    assert (row["items"][0]["id"], row["items"][0]["rule"]) == ("early", "break_due")
+    assert row["mends"][0] == f"riders/{rider}/start-break"
+    await done(house, row["mends"][0])
+    assert await desk(house, models) == []
 
 
 async def test_a_stop_that_will_be_late_stands_there_while_it_is_ahead(house: House, models: ReadModels, postgres: str):

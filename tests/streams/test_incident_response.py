@@ -1,61 +1,17 @@
 """What an incident asks for, done by the process on real decisions: told by what stands afterwards."""
 
-from typing import Any
-
+from following import anew, made
 from reception import House, delivery, house, key
 
-from commands.order import Order
 from schemas.incident_actions import outstanding
-from schemas.message import Refused, Source, TenantSlug
-from schemas.record import envelope_of, event_of, source_of
 from schemas.rider import ReinstateRider
 from schemas.topics import INCIDENT
 from streams.incident_response import RESPONSE
-from streams.process import Done, NotAllowed, Process, Step
-
-
-class Sent:
-    """To the desk; each step is kept with its outcome."""
-
-    def __init__(self, at: House) -> None:
-        self._at = at
-        self.steps: list[tuple[str, str]] = []
-
-    async def __call__(self, step: Step, source: Source, tenant: TenantSlug) -> Done | NotAllowed:
-        identity = step.command_id(source)
-        order = Order(
-            tenant=tenant,
-            kind=step.kind,
-            aggregate_id=step.aggregate_id,
-            command=step.command,
-            command_id=identity,
-            request_hash=identity,
-            actor="dispatch",
-            role="system",
-            correlation_id=identity,
-        )
-        try:
-            answer = await self._at.desk.submit(order)
-        except Refused as refused:
-            self.steps.append((type(step.command).__name__, refused.rule))
-            return NotAllowed(refused.rule, refused.rule)
-        self.steps.append((type(step.command).__name__, ", ".join(answer.events)))
-        return Done(answer.position)
 
 
 async def followed(at: House) -> list[tuple[str, str]]:
     """The whole log once more, from its first record."""
-    sent = Sent(at)
-    process = Process("incident-response", RESPONSE, sent)
-    for stored in [each for each in at.desk.log if each.topic == INCIDENT.name]:
-        await process.take(event_of(stored, None), source_of(envelope_of(stored), stored))
-    return sent.steps
-
-
-async def made(at: House, path: str, body: dict[str, Any]) -> str:
-    answer = await at.caller("dispatcher", "dora").post(f"/v1/acme/{path}", json=body, headers=key(path))
-    assert answer.status_code == 201, answer.text
-    return answer.json()["id"]
+    return await anew(at, "incident-response", RESPONSE, INCIDENT)
 
 
 async def accident(at: House, *links: tuple[str, str]) -> str:

@@ -1,0 +1,89 @@
+"""What may be said no to, of a rider: the rules, and their values."""
+
+from datetime import datetime
+
+from schemas.message import Refused, TaskId
+from schemas.rider import HAND_OVER_ANSWERED
+from schemas.tender import Exclusion
+
+
+class CannotReserve(Refused):
+    rule = "cannot-reserve"
+
+    def __init__(self, code: Exclusion) -> None:
+        super().__init__(f"the rider cannot be reserved: {code}")
+        self.code = code
+
+
+class NotReserved(Refused):
+    rule = "not-reserved"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"the rider holds no reservation for task {task_id}")
+        self.task_id = task_id
+
+
+class UnknownDocument(Refused):
+    rule = "unknown-document"
+
+    def __init__(self, document_id: str) -> None:
+        super().__init__(f"no document {document_id} was submitted")
+        self.document_id = document_id
+
+
+class TooMany(Refused):
+    rule = "too-many"
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"there are at most {limit} {what}")
+        self.what = what
+        self.limit = limit
+
+
+class NotAnInterval(Refused):
+    rule = "not-an-interval"
+
+    def __init__(self, start: datetime, end: datetime) -> None:
+        super().__init__(f"{end.isoformat()} is not after {start.isoformat()}")
+        self.start = start
+        self.end = end
+
+
+class ItineraryChanged(Refused):
+    rule = "itinerary-changed"
+
+    def __init__(self, given: int, actual: int) -> None:
+        super().__init__(f"the itinerary is at version {actual}, not {given}")
+        self.given = given
+        self.actual = actual
+
+
+class NotThatItinerary(Refused):
+    rule = "not-that-itinerary"
+
+    def __init__(self) -> None:
+        super().__init__("the order must name each stop of the itinerary once, a task's pickups before its dropoffs")
+
+
+class RestTooShort(Refused):
+    rule = "rest-too-short"
+
+    def __init__(self, rested_at: datetime) -> None:
+        super().__init__(f"the rider rests until {rested_at.isoformat()}")
+        self.rested_at = rested_at
+
+
+class GoodsAboard(Refused):
+    rule = "goods-aboard"
+
+    def __init__(self, task_ids: list[TaskId]) -> None:
+        super().__init__(f"the rider has the goods of {', '.join(task_ids)}")
+        self.task_ids = task_ids
+
+
+class HandOverAnswered(Refused):
+    rule = HAND_OVER_ANSWERED
+
+    def __init__(self, task_id: TaskId) -> None:
+        super().__init__(f"what became of task {task_id} is known already")
+        self.task_id = task_id

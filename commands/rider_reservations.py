@@ -1,0 +1,187 @@
+"""Riders are reserved for tasks: held for a while, then active until they are through, or released."""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from commands.context import Context
+from commands.hours import exhausted
+from commands.rider_refusals import CannotReserve, NotReserved
+from commands.rider_state import (
+    PastTask,
+    RegisteredRider,
+    Reservation,
+    Shift,
+    held,
+    not_compliant,
+    peak_load_g,
+)
+from schemas.directory import TenantRules
+from schemas.message import Personal, SubjectId, TaskId
+from schemas.rider import (
+    ActivateReservation,
+    ExpireReservation,
+    ItineraryStopsInserted,
+    NewPlannedStop,
+    PlannedStop,
+    ReleaseReservation,
+    ReservationActivated,
+    ReservationReleased,
+    ReserveRider,
+    RiderEvent,
+    RiderReserved,
+)
+from schemas.tender import Exclusion
+
+PAST_TASKS_KEPT = 200
+"""Of these it is known later when the rider had them."""
+
+
+def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Context) -> list[RiderEvent]:
+    known = rider.reservations.get(command.task_id)
+    if known is not None and known.round == command.round:
+        return []
+    if command.hold_until <= context.now:
+        return []
+    stops = planned_stops(command.task_id, command.stops)
+    why_not = cannot_reserve(rider, stops, context)
+    if why_not is not None:
+        raise CannotReserve(why_not)
+    return [
+        RiderReserved(
+            task_id=command.task_id,
+            round=command.round,
+            tender_id=command.tender_id,
+            offer_id=command.offer_id,
+            hold_until=command.hold_until,
+            stops=stops,
+        )
+    ]
+
+
+def cannot_reserve(rider: RegisteredRider, stops: list[PlannedStop], context: Context) -> Exclusion | None:
+    rules, now = context.policy.rules, context.now
+    why_not = not_compliant(rider, context.policy.required_of_riders, now, now)
+    if why_not is not None:
+        return why_not
+    if rider.shift is None or rider.shift.ending:
+        return "off_shift"
+    if rider.shift.break_since is not None:
+        return "on_break"
+    if rider.shift.ends_at <= now:
+        return "shift_ends_too_soon"
+    why_not = not_compliant(rider, context.policy.required_of_riders, now, planned_until(stops, rider.shift, now))
+    if why_not is not None:
+        return why_not
+    if exhausted(rider.duties, rules, now, soonest_end(stops, now)) is not None:
+        return "hours_exhausted"
+    return without_room(rider, stops, rules, now)
+
+
+def planned_until(stops: list[PlannedStop], shift: Shift, now: datetime) -> datetime:
+    """The latest that it may take as far as is known: until the last window closes; without any, the whole shift."""
+    closing = [stop.window.end for stop in stops if stop.window is not None]
+    return max(now, min(max(closing), shift.ends_at)) if closing else shift.ends_at
+
+
+def soonest_end(stops: list[PlannedStop], now: datetime) -> datetime:
+    """Before this it cannot be done, however short the way: no stop begins before its window, and each takes its time.
+
+    Hours are judged by this: by the last window's end, a parcel for any time of the day would shut everybody out.
+    """
+    at = now
+    for stop in stops:
+        begins = at if stop.window is None else max(at, stop.window.start)
+        at = begins + timedelta(seconds=stop.service_seconds)
+    return at
+
+
+def without_room(
+    rider: RegisteredRider, stops: list[PlannedStop], rules: TenantRules, now: datetime
+) -> Exclusion | None:
+    still_held = held(rider, now)
+    if len(still_held) >= rules.max_active_tasks:
+        return "too_many_tasks"
+    promised = [stop for r in still_held.values() if not r.active for stop in r.stops]
+    if peak_load_g([*rider.itinerary, *promised, *stops]) > rider.capacity_g:
+        return "over_capacity"
+    return None
+
+
+def planned_stops(task_id: TaskId, stops: list[NewPlannedStop]) -> list[PlannedStop]:
+    return [
+        PlannedStop(
+            task_id=task_id,
+            stop_id=stop.stop_id,
+            kind=stop.kind,
+            location=Personal(SubjectId(stop.subject), stop.location),
+            window=stop.window,
+            service_seconds=stop.service_seconds,
+            load_g=stop.load_g,
+        )
+        for stop in stops
+    ]
+
+
+def activate_reservation(rider: RegisteredRider, command: ActivateReservation, context: Context) -> list[RiderEvent]:
+    reservation = rider.reservations.get(command.task_id)
+    if reservation is None or reservation.round != command.round:
+        raise NotReserved(command.task_id)
+    if reservation.active:
+        return []
+    if reservation.hold_until <= context.now:
+        raise NotReserved(command.task_id)
+    return [
+        ReservationActivated(task_id=command.task_id, round=command.round, activated_at=context.now),
+        ItineraryStopsInserted(itinerary_version=rider.itinerary_version + 1, stops=list(reservation.stops)),
+    ]
+
+
+def release_reservation(rider: RegisteredRider, command: ReleaseReservation, context: Context) -> list[RiderEvent]:
+    """Of what is only held. An active one ends with its task."""
+    reservation = rider.reservations.get(command.task_id)
+    if reservation is None or reservation.round != command.round or reservation.active:
+        return []
+    return [released(command.task_id, command.round, command.reason_code, context)]
+
+
+def expire_reservation(rider: RegisteredRider, command: ExpireReservation, context: Context) -> list[RiderEvent]:
+    reservation = rider.reservations.get(command.task_id)
+    if reservation is None or reservation.round != command.round or reservation.active:
+        return []
+    if context.now < reservation.hold_until:
+        return []
+    return [released(command.task_id, command.round, "hold_expired", context)]
+
+
+def released(task_id: TaskId, task_round: int, reason_code: str, context: Context) -> ReservationReleased:
+    return ReservationReleased(task_id=task_id, round=task_round, reason_code=reason_code, released_at=context.now)
+
+
+def with_reserved(rider: RegisteredRider, event: RiderReserved) -> RegisteredRider:
+    reservation = Reservation(
+        round=event.round,
+        tender_id=event.tender_id,
+        offer_id=event.offer_id,
+        hold_until=event.hold_until,
+        stops=tuple(event.stops),
+    )
+    return with_reservation(rider, event.task_id, reservation)
+
+
+def with_activated(rider: RegisteredRider, event: ReservationActivated) -> RegisteredRider:
+    active = replace(rider.reservations[event.task_id], activated_at=event.activated_at)
+    return with_reservation(rider, event.task_id, active)
+
+
+def with_released(rider: RegisteredRider, event: ReservationReleased) -> RegisteredRider:
+    since = rider.reservations[event.task_id].activated_at
+    kept = {task: r for task, r in rider.reservations.items() if task != event.task_id}
+    if since is None:
+        return replace(rider, reservations=kept)
+    past = (*rider.past_tasks, PastTask(event.task_id, since, event.released_at))
+    return replace(rider, reservations=kept, past_tasks=past[-PAST_TASKS_KEPT:])
+
+
+def with_reservation(rider: RegisteredRider, task_id: TaskId, reservation: Reservation) -> RegisteredRider:
+    return replace(rider, reservations={**rider.reservations, task_id: reservation})

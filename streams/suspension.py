@@ -1,0 +1,60 @@
+"""The tasks of a rider who is suspended go back to dispatch; where the goods are with them, a person is told.
+
+| fact                  | command             | then                  | refused →                     |
+|-----------------------|---------------------|-----------------------|-------------------------------|
+| TaskHandOverRequested | UnassignTask (Task) | CloseHandOver (Rider) | ReportIncident, CloseHandOver |
+
+Before anything the rider is asked whether the request still stands: who reads the log anew takes nothing away that the
+rider was let keep. The incident's id is derived from the fact, so that it is reported once, and for ever.
+"""
+
+from collections.abc import Sequence
+
+from schemas import ids
+from schemas.incident import IncidentLink, ReportIncident
+from schemas.message import Source
+from schemas.rider import HAND_OVER_ANSWERED, CloseHandOver, ConfirmHandOverRequested, TaskHandOverRequested
+from schemas.task import UnassignTask
+from streams.process import NotAllowed, Rule, Step
+
+REASON = "rider_suspended"
+SOURCE = "suspension"
+IN_CUSTODY = "goods-in-custody"
+"""The rule that keeps a task with its rider."""
+
+
+async def hand_over(event: TaskHandOverRequested, source: Source) -> Sequence[Step]:
+    asked = ConfirmHandOverRequested(task_id=event.task_id, round=event.round)
+    taken = UnassignTask(reason_code=REASON, round=event.round)
+    return [
+        Step(kind="rider", aggregate_id=source.aggregate_id, command=asked, purpose="asked"),
+        Step(kind="task", aggregate_id=event.task_id, command=taken, purpose="take-away"),
+        closing(event, source, None),
+    ]
+
+
+def keep_and_tell(event: TaskHandOverRequested, source: Source, refused: NotAllowed) -> Sequence[Step]:
+    if refused.rule == HAND_OVER_ANSWERED:
+        return []
+    told = [reporting(event, source)] if refused.rule == IN_CUSTODY else []
+    return [*told, closing(event, source, refused.rule)]
+
+
+def reporting(event: TaskHandOverRequested, source: Source) -> Step:
+    command = ReportIncident(
+        kind=event.incident_kind,
+        description="A suspended rider has goods of this task: somebody must see to it that they go on.",
+        links=[IncidentLink(kind="task", id=event.task_id), IncidentLink(kind="rider", id=source.aggregate_id)],
+        external_reference=source.event_id,
+        source=SOURCE,
+    )
+    incident = ids.aggregate_id("incident", source.tenant, SOURCE, source.event_id)
+    return Step(kind="incident", aggregate_id=incident, command=command, purpose="report")
+
+
+def closing(event: TaskHandOverRequested, source: Source, rule: str | None) -> Step:
+    command = CloseHandOver(task_id=event.task_id, round=event.round, rule=rule)
+    return Step(kind="rider", aggregate_id=source.aggregate_id, command=command, purpose="close")
+
+
+SUSPENSION = (Rule(TaskHandOverRequested, hand_over, keep_and_tell),)

@@ -1,0 +1,94 @@
+"""What a suspension asks for: the rider's tasks are to be handed over, each until it is known what became of it."""
+
+import pytest
+from riding import OTHER, TASK, approved, on_shift, reserve, reserved, underway
+from story import NOON, Story, minutes
+
+from commands.rider_refusals import CannotReserve, HandOverAnswered, NotReserved
+from schemas.message import TaskId
+from schemas.registries import INCIDENT_KINDS
+from schemas.rider import (
+    ActivateReservation,
+    CloseHandOver,
+    ConfirmHandOverRequested,
+    ReinstateRider,
+    RemoveStops,
+    ReservationReleased,
+    RiderSuspended,
+    SuspendRider,
+    TaskHandOverClosed,
+    TaskHandOverRequested,
+)
+
+SUSPEND = SuspendRider(reason_code="complaint")
+ASKED = ConfirmHandOverRequested(task_id=TASK, round=1)
+CLOSE = CloseHandOver(task_id=TASK, round=1)
+
+
+def suspended() -> Story:
+    return underway().when(SUSPEND).happened()
+
+
+def test_who_has_nothing_is_only_suspended():
+    on_shift().when(SUSPEND).then(RiderSuspended(reason_code="complaint", note=None))
+
+
+def test_each_task_is_asked_for_with_its_round():
+    underway().when(SUSPEND).then(
+        RiderSuspended(reason_code="complaint", note=None),
+        TaskHandOverRequested(task_id=TASK, round=1, incident_kind="other"),
+    )
+
+
+def test_what_is_only_held_is_asked_for_and_let_go_at_once():
+    held = underway().when(reserve(OTHER)).happened().when(SUSPEND)
+    held.then(
+        RiderSuspended(reason_code="complaint", note=None),
+        TaskHandOverRequested(task_id=TASK, round=1, incident_kind="other"),
+        TaskHandOverRequested(task_id=OTHER, round=1, incident_kind="other"),
+        ReservationReleased(task_id=OTHER, round=1, reason_code="rider_suspended", released_at=NOON),
+    )
+    held.happened().when(ActivateReservation(task_id=OTHER, round=1)).refuses(NotReserved)
+
+
+def test_who_is_suspended_already_is_asked_for_nothing_more():
+    suspended().when(SUSPEND).then()
+
+
+def test_a_tenant_without_a_kind_for_something_else_reports_its_first():
+    story = underway()
+    story.incidents = INCIDENT_KINDS[:1]
+    [_, asked] = story.when(SUSPEND).decided()
+    assert isinstance(asked, TaskHandOverRequested)
+    assert asked.incident_kind == "accident"
+
+
+def test_a_request_stands_until_it_is_closed_and_is_closed_once():
+    suspended().when(ASKED).then()
+    closed = suspended().when(CLOSE)
+    closed.then(TaskHandOverClosed(task_id=TASK, round=1, rule=None))
+    closed.happened().when(CLOSE).then()
+    assert closed.when(ASKED).refuses(HandOverAnswered).values() == {"task_id": TASK}
+
+
+def test_what_a_rule_said_stands_with_the_request():
+    refused = CloseHandOver(task_id=TASK, round=1, rule="goods-in-custody")
+    suspended().when(refused).then(TaskHandOverClosed(task_id=TASK, round=1, rule="goods-in-custody"))
+
+
+@pytest.mark.parametrize(("task", "task_round"), [(OTHER, 1), (TASK, 2)])
+def test_what_was_not_asked_for_has_its_answer(task: TaskId, task_round: int):
+    suspended().when(ConfirmHandOverRequested(task_id=task, round=task_round)).refuses(HandOverAnswered)
+    suspended().when(CloseHandOver(task_id=task, round=task_round)).then()
+
+
+def test_a_rider_who_was_reinstated_and_has_the_task_again_keeps_it_from_who_reads_the_log_anew():
+    story = suspended().when(CLOSE).and_then(RemoveStops(task_id=TASK, round=1, reason_code="task_over"))
+    back = story.and_then(ReinstateRider()).and_then(reserve(task_round=2, hold_until=minutes(5))).happened()
+    back.when(ASKED).refuses(HandOverAnswered)
+
+
+def test_whoever_is_suspended_is_reserved_for_nothing_more():
+    assert suspended().when(reserve(OTHER)).refuses(CannotReserve).values()["code"] == "suspended"
+    assert approved().when(SUSPEND).happened().when(reserve()).refuses(CannotReserve).values()["code"] == "suspended"
+    assert reserved().when(SUSPEND).happened().state.reservations == {}

@@ -1,0 +1,78 @@
+"""Whom dispatch passes by, and why: the first rule that shuts a rider out."""
+
+import pytest
+from msgspec.structs import replace
+from story import KAMPPI, NOON, minutes
+
+from schemas.directory import TenantRules
+from schemas.message import RiderId
+from streams.dispatch.candidates import Document, KnownRider, Work, eligible, exclusion_of
+
+RULES = TenantRules(required_documents=["licence"])
+ALL_DAY = Work(1_000, None)
+
+
+def licence(start: float, end: float, *, verified: bool = True) -> Document:
+    return Document(kind="licence", verified=verified, valid_from=minutes(start), expires_at=minutes(end))
+
+
+ANN = KnownRider(
+    rider_id=RiderId("ann"),
+    status="approved",
+    documents=[licence(-60, 480)],
+    shift_ends_at=minutes(480),
+    on_break=False,
+    hours_end_at=None,
+    capacity_g=5_000,
+    tasks=0,
+    offers=0,
+    place=KAMPPI,
+    seen_at=NOON,
+)
+
+
+def why_not(rider: KnownRider = ANN, work: Work = ALL_DAY) -> str | None:
+    return exclusion_of(rider, RULES, work, frozenset(), NOON)
+
+
+def licensed(*documents: Document) -> KnownRider:
+    return replace(ANN, documents=list(documents))
+
+
+def test_who_is_on_shift_with_a_licence_is_able():
+    assert why_not() is None
+    assert eligible([ANN], RULES, ALL_DAY, frozenset(), NOON) == ([ANN], [])
+
+
+def test_who_takes_a_break_is_passed_by():
+    assert why_not(replace(ANN, on_break=True)) == "on_break"
+
+
+@pytest.mark.parametrize(("minute", "code"), [(-1, "hours_exhausted"), (0, "hours_exhausted"), (1, None)])
+def test_whose_hours_are_used_up_is_passed_by(minute: float, code: str | None):
+    assert why_not(replace(ANN, hours_end_at=minutes(minute))) == code
+
+
+def test_a_licence_is_there_verified_and_valid():
+    assert why_not(licensed()) == "document_missing"
+    assert why_not(licensed(licence(-60, 480, verified=False))) == "document_missing"
+    assert why_not(licensed(licence(-60, 0))) == "document_expired"
+    assert why_not(licensed(licence(1, 480))) == "document_expired"
+
+
+def test_it_must_be_valid_until_the_last_window_closes_or_the_shift_ends():
+    brief = licensed(licence(-60, 100))
+    assert why_not(brief) == "document_expires_too_soon"
+    assert why_not(brief, Work(0, minutes(101))) == "document_expires_too_soon"
+    assert why_not(brief, Work(0, minutes(100))) is None
+    assert why_not(ANN, Work(0, minutes(999))) is None, "by then the shift is over"
+    assert why_not(brief, Work(0, minutes(-5))) is None, "a window that has closed asks for now"
+
+
+def test_one_licence_takes_over_from_the_other_but_without_a_gap():
+    assert why_not(licensed(licence(100, 480), licence(-60, 100))) is None
+    assert why_not(licensed(licence(101, 480), licence(-60, 100))) == "document_expires_too_soon"
+
+
+def test_the_load_is_judged_after_that():
+    assert why_not(ANN, Work(5_001, None)) == "over_capacity"

@@ -1,0 +1,201 @@
+"""A suspended rider's tasks, handed over by the process on real decisions: told by what stands afterwards."""
+
+from typing import Any
+
+from following import anew, made
+from reception import House, delivery, house, key
+from story import KAMPPI, minutes
+
+from commands.order import Order
+from schemas.ids import tenant_id
+from schemas.message import Command, RiderId, StopId, TaskId, TenantSlug
+from schemas.rider import ActivateReservation, NewPlannedStop, ReinstateRider, RemoveStops, ReserveRider, SuspendRider
+from schemas.topics import FLEET
+from streams.suspension import SUSPENSION
+
+TAKEN = [
+    ("ConfirmHandOverRequested", ""),
+    ("UnassignTask", "TaskUnassigned, TaskDispatchable"),
+    ("CloseHandOver", "TaskHandOverClosed"),
+]
+KEPT = [
+    ("ConfirmHandOverRequested", ""),
+    ("UnassignTask", "goods-in-custody"),
+    ("ReportIncident", "IncidentReported"),
+    ("CloseHandOver", "TaskHandOverClosed"),
+]
+ANSWERED = [("ConfirmHandOverRequested", "hand-over-answered")]
+
+
+async def followed(at: House) -> list[tuple[str, str]]:
+    return await anew(at, "suspension", SUSPENSION, FLEET)
+
+
+def forgotten(at: House) -> None:
+    """What was answered long ago is not remembered by its command's id."""
+    for kept in at.desk.kept.values():
+        kept.answers = {}
+
+
+async def a_rider(at: House) -> str:
+    rider = await made(at, "riders", {"name": "Ann"})
+    desk = at.caller("dispatcher", "dora")
+    await desk.post(f"/v1/acme/riders/{rider}/approve-rider", headers=key("a"))
+    shift = {"ends_at": minutes(480).isoformat()}
+    started = await desk.post(f"/v1/acme/riders/{rider}/start-shift", json=shift, headers=key("s"))
+    assert started.status_code == 200, started.text
+    return rider
+
+
+async def a_task(at: House, rider: str, reference: str = "task") -> str:
+    """Under way with the rider."""
+    answer = await at.caller().post("/v1/acme/tasks", json=delivery(external_reference=reference))
+    task = str(answer.json()["id"])
+    body = {"rider_id": rider}
+    await at.caller("dispatcher", "dora").post(f"/v1/acme/tasks/{task}/assign-task", json=body, headers=key(task))
+    await reserved(at, rider, task, 1)
+    return task
+
+
+async def reserved(at: House, rider: str, task: str, task_round: int) -> None:
+    stops = [NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI)]
+    reserve = ReserveRider(task_id=TaskId(task), round=task_round, hold_until=minutes(9), stops=stops)
+    await said(at, rider, reserve, f"reserve-{task}-{task_round}")
+    activate = ActivateReservation(task_id=TaskId(task), round=task_round)
+    await said(at, rider, activate, f"activate-{task}-{task_round}")
+
+
+async def said(at: House, rider: str, command: Command, what: str) -> None:
+    """By our own processes, each under an id of its own."""
+    await at.desk.submit(
+        Order(
+            tenant=TenantSlug("acme"),
+            kind="rider",
+            aggregate_id=rider,
+            command=command,
+            command_id=what,
+            request_hash=what,
+            actor="dispatch",
+            role="system",
+            correlation_id=what,
+        )
+    )
+
+
+async def picked_up(at: House, rider: str, task: str) -> None:
+    ann = at.caller("rider", rider)
+    await ann.post(f"/v1/acme/tasks/{task}/accept-assignment", headers=key(f"yes-{task}"))
+    body = {"stop_id": "stop-1", "observed_at": "2026-03-01T12:00:00Z"}
+    told = await ann.post(f"/v1/acme/tasks/{task}/report-picked-up", json=body, headers=key(f"up-{task}"))
+    assert told.status_code == 200, told.text
+
+
+async def suspend(at: House, rider: str, key_word: str = "suspend") -> None:
+    await said(at, rider, SuspendRider(reason_code="complaint"), f"{key_word}-{rider}")
+
+
+def incidents(at: House) -> list[Any]:
+    return [kept.state for kept in at.desk.kept.values() if kept.kind == "incident"]
+
+
+async def test_every_task_that_the_rider_has_goes_back_to_dispatch():
+    async with house() as at:
+        rider = await a_rider(at)
+        one, other = await a_task(at, rider, "one"), await a_task(at, rider, "other")
+        await suspend(at, rider)
+        assert await followed(at) == [*TAKEN, *TAKEN]
+        assert [at.desk.kept[task].state.rider_id for task in (one, other)] == [None, None]
+        assert at.desk.kept[rider].state.handing_over == {}
+        assert incidents(at) == []
+
+
+async def test_where_the_goods_are_with_the_rider_an_incident_tells_of_both():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await picked_up(at, rider, task)
+        await suspend(at, rider)
+        assert await followed(at) == KEPT
+        [incident] = incidents(at)
+        assert [(link.kind, link.id) for link in incident.links] == [("task", task), ("rider", rider)]
+        assert at.desk.kept[task].state.rider_id == rider
+
+
+async def test_a_task_that_must_stay_does_not_keep_the_next_from_going():
+    async with house() as at:
+        rider = await a_rider(at)
+        stays, goes = await a_task(at, rider, "stays"), await a_task(at, rider, "goes")
+        await picked_up(at, rider, stays)
+        await suspend(at, rider)
+        assert await followed(at) == [*KEPT, *TAKEN]
+        assert at.desk.kept[goes].state.rider_id is None
+
+
+async def test_who_reads_the_log_anew_adds_nothing():
+    async with house() as at:
+        rider = await a_rider(at)
+        stays, _ = await a_task(at, rider, "stays"), await a_task(at, rider, "goes")
+        await picked_up(at, rider, stays)
+        await suspend(at, rider)
+        await followed(at)
+        records = len(at.desk.log)
+        forgotten(at)
+        assert await followed(at) == ANSWERED * 2
+        assert len(at.desk.log) == records
+
+
+async def test_nor_does_it_once_the_rider_was_reinstated_and_has_the_task_again():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await suspend(at, rider)
+        await followed(at)
+        await said(at, rider, RemoveStops(task_id=TaskId(task), round=1, reason_code="task_over"), "removed")
+        await said(at, rider, ReinstateRider(), "reinstated")
+        again = {"rider_id": RiderId(rider)}
+        desk = at.caller("dispatcher", "dora")
+        await desk.post(f"/v1/acme/tasks/{task}/assign-task", json=again, headers=key("again"))
+        await reserved(at, rider, task, 2)
+        forgotten(at)
+        assert await followed(at) == ANSWERED
+        assert at.desk.kept[task].state.rider_id == rider
+
+
+async def test_after_a_crash_in_the_middle_the_incident_is_reported_once():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await picked_up(at, rider, task)
+        await suspend(at, rider)
+        state = at.desk.kept[rider].state
+        await followed(at)
+        at.desk.kept[rider].state = state  # as if the hand-over had not been closed
+        forgotten(at)
+        assert await followed(at) == [*KEPT[:2], ("ReportIncident", "not-in-this-state"), KEPT[3]]
+        assert len(incidents(at)) == 1
+
+
+async def test_each_suspension_has_an_incident_of_its_own():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await picked_up(at, rider, task)
+        await suspend(at, rider)
+        await followed(at)
+        await said(at, rider, ReinstateRider(), "reinstated")
+        await suspend(at, rider, "again")
+        assert await followed(at) == [*KEPT, *KEPT]
+        assert len(incidents(at)) == 2
+
+
+async def test_a_tenant_without_a_kind_for_something_else_reports_what_it_has():
+    async with house() as at:
+        own = {"kinds": [{"code": "flood", "title": "Water in the hub"}]}
+        path = f"/v1/acme/tenants/{tenant_id('acme')}/set-incident-kinds"
+        told = await at.caller("operator", "olga").post(path, json=own, headers=key("kinds"))
+        assert told.status_code == 200, told.text
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await picked_up(at, rider, task)
+        await suspend(at, rider)
+        assert await followed(at) == KEPT
