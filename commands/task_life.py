@@ -2,6 +2,7 @@
 
 from commands.life import NEW, Life, to, within
 from commands.task_state import Task, Uncreated, state_of
+from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofRejected
 from schemas.task import (
     AssignmentAccepted,
     DeliveryAttemptFailed,
@@ -12,8 +13,6 @@ from schemas.task import (
     ParcelsReturned,
     ParcelsShort,
     ParcelsWrittenOff,
-    PinRejected,
-    ProofCaptured,
     ReturnStarted,
     StopArrived,
     StopCompleted,
@@ -63,6 +62,8 @@ LIFE = Life(
         ParcelsRefused: within("in_progress"),
         ProofCaptured: within(*WITH_RIDER, "returning"),
         PinRejected: within(*WITH_RIDER),
+        ProofRejected: within("dispatchable", "offering", *WITH_RIDER, "returning", *ENDED),
+        ProofDisputed: within("dispatchable", "offering", "in_progress", "returning", *ENDED),
         StopCompleted: to("in_progress", *NOT_STARTED) | within("in_progress", "returning"),
         DeliveryAttemptFailed: to("accepted", "in_progress")
         | to("assigned", "in_progress")

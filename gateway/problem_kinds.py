@@ -80,6 +80,7 @@ KINDS: dict[str, Kind] = {
     "unknown-hub": Kind(422, "The tenant has no such hub", "Create the hub first, or correct its slug."),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
+    "unknown-proof": Kind(422, "The stop has no such proof", "Read the task for its proofs."),
     "unknown-failure-reason": Kind(422, "The failure reason is not known", "Give a code of `values.known`."),
     "unknown-incident-kind": Kind(422, "The kind of incident is not known", "Give a code of `values.known`."),
     "unknown-document-kind": Kind(422, "The kind of document is not known", "Give a code of `values.known`."),

@@ -10,10 +10,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
-from projections.sealed import told
-from projections.task_progress import Progress, leg_of, progressed, state_of
+from projections.sealed import Sealed, sealed, told
+from projections.task_progress import OVER, Progress, leg_of, progressed, state_of
 from schemas.catalog import members_of
 from schemas.message import Event
+from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofRejected
 from schemas.task import (
     FieldReportConflicted,
     Parcel,
@@ -24,12 +25,11 @@ from schemas.task import (
     ParcelsShort,
     ParcelsWrittenOff,
     Party,
-    PinRejected,
-    ProofCaptured,
     ReturnStarted,
     StopLocated,
     TaskCreated,
     TaskEvent,
+    TaskUnassigned,
 )
 
 TABLE = """
@@ -43,6 +43,7 @@ CREATE TABLE {table} (
     stops              jsonb       NOT NULL,
     parcels            jsonb       NOT NULL,
     proofs             jsonb       NOT NULL,
+    proof_disputed     boolean     NOT NULL,
     conflicts          jsonb       NOT NULL,
     tracking_code      text        NOT NULL,
     external_reference text,
@@ -71,10 +72,23 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProofRow(msgspec.Struct, frozen=True, kw_only=True):
+    """`status`: accepted, failed (`problem` says why it does not count), rejected (by a person), or void (of a rider
+    from whom the task was taken before the stop was over). A wrong PIN has no id."""
+
+    proof_id: str | None = None
     stop_id: str
     kind: str
-    accepted: bool
-    sha256: str | None
+    status: str
+    problem: str | None = None
+    reason_code: str | None = None
+    sha256: str | None = None
+    kept_sha256: str | None = None
+    signer: Sealed | None = None
+    parcel_id: str | None = None
+    scanned_code: str | None = None
+    id_check: Sealed | None = None
+    taken_at: datetime | None = None
+    fix: Sealed | None = None
     at: datetime
 
 
@@ -97,6 +111,8 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     """As they were created, personal data sealed."""
     parcels: Mapping[str, ParcelRow]
     proofs: list[ProofRow] = []
+    proof_disputed: bool = False
+    """A proof was rejected after its stop had completed."""
     conflicts: list[ConflictRow] = []
     tracking_code: str
     external_reference: str | None
@@ -123,7 +139,7 @@ def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
         version=source.version,
         progress=progress,
     )
-    return with_goods(with_places(row, event), event, source.event_time)
+    return with_proofs(with_goods(with_places(row, event), event), event, source.event_time)
 
 
 def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
@@ -160,7 +176,7 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
             return row
 
 
-def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
+def with_goods(row: TaskDetailRow, event: Event) -> TaskDetailRow:
     match event:
         case ParcelsPickedUp():
             return with_parcels(row, event.parcel_ids, party=event.to_party, status="in_custody")
@@ -174,12 +190,6 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
             return with_parcels(row, event.parcel_ids, party=event.to_party, status="returned")
         case ParcelsWrittenOff():
             return with_parcels(row, event.parcel_ids, party=event.to_party, status=event.disposition)
-        case ProofCaptured():
-            proof = ProofRow(stop_id=event.stop_id, kind=event.kind, accepted=True, sha256=event.sha256, at=at)
-            return replace(row, proofs=[*row.proofs, proof])
-        case PinRejected():
-            proof = ProofRow(stop_id=event.stop_id, kind="pin", accepted=False, sha256=None, at=at)
-            return replace(row, proofs=[*row.proofs, proof])
         case FieldReportConflicted():
             conflict = ConflictRow(
                 report=event.report,
@@ -193,6 +203,49 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
             return row
 
 
+def with_proofs(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
+    match event:
+        case ProofCaptured():
+            return replace(row, proofs=[*row.proofs, proof_row(event, at)])
+        case PinRejected():
+            wrong = ProofRow(stop_id=event.stop_id, kind="pin", status="failed", problem="pin_differs", at=at)
+            return replace(row, proofs=[*row.proofs, wrong])
+        case ProofRejected():
+            proofs = [
+                replace(p, status="rejected", reason_code=event.reason_code) if p.proof_id == event.proof_id else p
+                for p in row.proofs
+            ]
+            return replace(row, proofs=proofs)
+        case ProofDisputed():
+            return replace(row, proof_disputed=True)
+        case TaskUnassigned():
+            begun = {stop_id for stop_id, stop in row.progress.stops.items() if stop.status not in OVER}
+            proofs = [replace(p, status="void") if p.stop_id in begun else p for p in row.proofs]
+            return replace(row, proofs=proofs)
+        case _:
+            return row
+
+
+def proof_row(event: ProofCaptured, at: datetime) -> ProofRow:
+    """The tag's hash is left out: it is nobody's to read."""
+    return ProofRow(
+        proof_id=event.proof_id,
+        stop_id=event.stop_id,
+        kind=event.kind,
+        status="failed" if event.problem else "accepted",
+        problem=event.problem,
+        sha256=event.sha256,
+        kept_sha256=event.kept_sha256,
+        signer=sealed(event.signer, "ProofCaptured.signer"),
+        parcel_id=event.parcel_id,
+        scanned_code=event.scanned_code,
+        id_check=sealed(event.id_check, "ProofCaptured.id_check"),
+        taken_at=event.taken_at,
+        fix=sealed(event.fix, "ProofCaptured.fix"),
+        at=at,
+    )
+
+
 def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -> TaskDetailRow:
     changed = {parcel_id: replace(row.parcels[parcel_id], **changes) for parcel_id in parcel_ids}
     return replace(row, parcels={**row.parcels, **changed})
@@ -200,7 +253,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=1,
+    version=2,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),
