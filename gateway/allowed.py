@@ -27,7 +27,8 @@ from schemas.incident import (
     TakeIncidentAction,
     UnlinkIncident,
 )
-from schemas.message import Command, Role
+from schemas.message import Command, Input, Role
+from schemas.proof import PhotoEntry, SignatureEntry
 from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentKinds
 from schemas.rider import (
     ApproveRider,
@@ -171,12 +172,14 @@ SENDERS: Mapping[type[Command], Roles] = {
     RemoveGeofence: SETUP,
 }
 
-CLOSED_FIELDS: Mapping[type[Command], tuple[str, ...]] = {
+CLOSED_FIELDS: Mapping[type[Command | Input], tuple[str, ...]] = {
     AssignTask: ("tender_id", "offer_id"),
     SealIncident: ("timeline",),
+    PhotoEntry: ("kept_sha256",),
+    SignatureEntry: ("kept_sha256",),
 }
-"""Filled on this side of the door alone: else a claim that nobody is reserved for would be won, and a timeline be what
-one likes."""
+"""Filled on this side of the door alone: else a claim that nobody is reserved for would be won, a timeline be what one
+likes, and a proof name bytes that are not kept."""
 
 FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""

@@ -46,6 +46,7 @@ class TenantRules(Input, frozen=True, kw_only=True):
     retry_seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
     max_active_tasks: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
     stale_fix_seconds: Annotated[int, msgspec.Meta(ge=30, le=86_400)] = 900
+    artefact_days: Annotated[int, msgspec.Meta(ge=7, le=3_650)] = 365
 
 
 class CreateTenant(Command, frozen=True, kw_only=True):
