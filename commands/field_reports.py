@@ -3,7 +3,8 @@
 from typing import assert_never
 
 from commands.context import Context
-from commands.proof import ParcelNotHere, ProvingReport, captured, moved, proof_holds
+from commands.proof import ParcelNotHere, ProvingReport, captured
+from commands.proof_needed import moved, proof_holds
 from commands.task_state import OVER, CreatedTask, StopState, parcels_of, state_of
 from schemas.geo import Location, distance_m
 from schemas.ids import rider_subject

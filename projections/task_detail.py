@@ -10,11 +10,12 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
-from projections.sealed import Sealed, sealed, told
+from projections.sealed import told
 from projections.task_progress import OVER, Progress, leg_of, progressed, state_of
+from projections.task_proofs import ProofRow, proofs_after
 from schemas.catalog import members_of
 from schemas.message import Event
-from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofRejected
+from schemas.proof import ProofDisputed
 from schemas.task import (
     FieldReportConflicted,
     Parcel,
@@ -29,7 +30,6 @@ from schemas.task import (
     StopLocated,
     TaskCreated,
     TaskEvent,
-    TaskUnassigned,
 )
 
 TABLE = """
@@ -69,27 +69,6 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "expected"
     short: bool = False
     refused: bool = False
-
-
-class ProofRow(msgspec.Struct, frozen=True, kw_only=True):
-    """`status`: accepted, failed (`problem` says why it does not count), rejected (by a person), or void (of a rider
-    from whom the task was taken before the stop was over). A wrong PIN has no id."""
-
-    proof_id: str | None = None
-    stop_id: str
-    kind: str
-    status: str
-    problem: str | None = None
-    reason_code: str | None = None
-    sha256: str | None = None
-    kept_sha256: str | None = None
-    signer: Sealed | None = None
-    parcel_id: str | None = None
-    scanned_code: str | None = None
-    id_check: Sealed | None = None
-    taken_at: datetime | None = None
-    fix: Sealed | None = None
-    at: datetime
 
 
 class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,46 +183,9 @@ def with_goods(row: TaskDetailRow, event: Event) -> TaskDetailRow:
 
 
 def with_proofs(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
-    match event:
-        case ProofCaptured():
-            return replace(row, proofs=[*row.proofs, proof_row(event, at)])
-        case PinRejected():
-            wrong = ProofRow(stop_id=event.stop_id, kind="pin", status="failed", problem="pin_differs", at=at)
-            return replace(row, proofs=[*row.proofs, wrong])
-        case ProofRejected():
-            proofs = [
-                replace(p, status="rejected", reason_code=event.reason_code) if p.proof_id == event.proof_id else p
-                for p in row.proofs
-            ]
-            return replace(row, proofs=proofs)
-        case ProofDisputed():
-            return replace(row, proof_disputed=True)
-        case TaskUnassigned():
-            begun = {stop_id for stop_id, stop in row.progress.stops.items() if stop.status not in OVER}
-            proofs = [replace(p, status="void") if p.stop_id in begun else p for p in row.proofs]
-            return replace(row, proofs=proofs)
-        case _:
-            return row
-
-
-def proof_row(event: ProofCaptured, at: datetime) -> ProofRow:
-    """The tag's hash is left out: it is nobody's to read."""
-    return ProofRow(
-        proof_id=event.proof_id,
-        stop_id=event.stop_id,
-        kind=event.kind,
-        status="failed" if event.problem else "accepted",
-        problem=event.problem,
-        sha256=event.sha256,
-        kept_sha256=event.kept_sha256,
-        signer=sealed(event.signer, "ProofCaptured.signer"),
-        parcel_id=event.parcel_id,
-        scanned_code=event.scanned_code,
-        id_check=sealed(event.id_check, "ProofCaptured.id_check"),
-        taken_at=event.taken_at,
-        fix=sealed(event.fix, "ProofCaptured.fix"),
-        at=at,
-    )
+    begun = {stop_id for stop_id, stop in row.progress.stops.items() if stop.status not in OVER}
+    proofs = proofs_after(row.proofs, event, at, begun)
+    return replace(row, proofs=proofs, proof_disputed=row.proof_disputed or isinstance(event, ProofDisputed))
 
 
 def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -> TaskDetailRow:

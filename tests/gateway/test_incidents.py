@@ -4,13 +4,14 @@ from datetime import timedelta
 from hashlib import sha256
 
 import pytest
+from cameras import phone_photo
 from psycopg import AsyncConnection
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
 
 from schemas.merkle import Tree
 
-PHOTO = b"\xff\xd8\xff and then a picture"
+PHOTO = phone_photo()
 DIGEST = sha256(PHOTO).hexdigest()
 EVERY_ACTION = ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
 
