@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import msgspec
@@ -68,7 +68,12 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     hubs: Mapping[HubSlug, HubPolicy] = {}
     sla_policies: Mapping[SlaPolicyId, SlaPolicyView] = {}
     registries: Registries = Registries()
+    clock_ahead_s: int = 0
     version: int
+
+    def now(self, real: datetime) -> datetime:
+        """A test tenant's clock may be ahead of real time."""
+        return real + timedelta(seconds=self.clock_ahead_s) if self.clock_ahead_s else real
 
     def documents_of(self, of: DocumentOf) -> tuple[DocumentKind, ...]:
         return tuple(kind for kind in self.registries.document_kinds if kind.of == of)

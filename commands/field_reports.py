@@ -7,7 +7,7 @@ from commands.proof import ParcelNotHere, ProvingReport, captured
 from commands.proof_needed import moved, proof_holds
 from commands.task_state import OVER, CreatedTask, StopState, parcels_of, state_of
 from schemas.geo import Location, distance_m
-from schemas.ids import rider_subject
+from schemas.ids import conflict_id, rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId
 from schemas.task import (
     CaptureProof,
@@ -108,6 +108,7 @@ def repeats(stop: StopState, command: TaskReport) -> bool:
 
 def conflicted(command: TaskReport, context: Context, conflict: str) -> FieldReportConflicted:
     return FieldReportConflicted(
+        conflict_id=conflict_id(context.command_id),
         report=type(command).__name__,
         stop_id=command.stop_id,
         rider_id=RiderId(context.actor),

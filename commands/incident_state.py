@@ -29,7 +29,7 @@ from schemas.registries import IncidentAction, Severity
 type IncidentStatus = Literal["reported", "assigned", "resolved", "reopened", "sealed"]
 
 UNDER_WAY: frozenset[IncidentStatus] = frozenset({"reported", "assigned", "reopened"})
-UNSEALED: frozenset[IncidentStatus] = UNDER_WAY | {"resolved"}
+UNSEALED: frozenset[IncidentStatus] = frozenset({*UNDER_WAY, "resolved"})
 
 
 class Unreported(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):

@@ -74,7 +74,7 @@ type Outcome = Written | Repeated | Quiet | Refused
 
 
 class Draft:
-    """A group as it will stand: nothing of it is true until the broker has acknowledged it. It is decided at `now`."""
+    """A group as it will stand: nothing of it is true until the broker has acknowledged it. `now` is real time."""
 
     def __init__(self, chain: Mapping[str, bytes], now: datetime) -> None:
         self.now = now
@@ -136,7 +136,9 @@ class Judge:
         version = 0 if live is None else live.version
         if order.expected_version is not None and order.expected_version != version:
             raise VersionConflict(order.expected_version, version)
-        now = draft.now if live is None else max(draft.now, live.recorded_at)
+        now = self._policy.now(order.tenant, draft.now)
+        if live is not None:
+            now = max(now, live.recorded_at)
         state = aggregate.initial if live is None else live.state
         events = aggregate.decide(state, order.command, self._context(order, now))
         if not events:

@@ -1,6 +1,7 @@
 """The directory as decisions see it: tenants, with what they have set and where they are."""
 
 from collections import defaultdict
+from datetime import datetime
 from typing import Any, assert_never
 
 from msgspec.structs import replace
@@ -8,7 +9,14 @@ from msgspec.structs import replace
 from commands.context import HubPolicy, OutletPolicy, TenantPolicy
 from commands.registries import with_registry
 from commands.sla_choice import SlaPolicyView
-from schemas.directory import OutletCreated, OutletEvent, OutletMoved, TenantCreated, TenantRulesChanged
+from schemas.directory import (
+    OutletCreated,
+    OutletEvent,
+    OutletMoved,
+    TenantClockAdvanced,
+    TenantCreated,
+    TenantRulesChanged,
+)
 from schemas.hub import HubClosed, HubCreated, HubEvent, HubMoved, HubReopened
 from schemas.ids import hub_id, outlet_id
 from schemas.message import Event, HubSlug, OutletSlug, SlaPolicyId, Source, TenantSlug
@@ -38,6 +46,15 @@ class Policy:
     def tenant(self, slug: str) -> TenantPolicy | None:
         return self._tenants.get(TenantSlug(slug))
 
+    def now(self, tenant: str, real: datetime) -> datetime:
+        """By the tenant's clock."""
+        known = self.tenant(tenant)
+        return real if known is None else known.now(real)
+
+    def clocks_ahead(self) -> dict[TenantSlug, int]:
+        """Seconds, of the tenants whose clock is not real time."""
+        return {slug: known.clock_ahead_s for slug, known in self._tenants.items() if known.clock_ahead_s}
+
     @property
     def position(self) -> str:
         """The directory's vector that decisions see now, opaque."""
@@ -63,6 +80,8 @@ class Policy:
                 self._tenants[source.tenant] = self._created(event, source)
             case TenantRulesChanged():
                 self._changed(source, rules=event.rules)
+            case TenantClockAdvanced():
+                self._changed(source, clock_ahead_s=event.ahead_seconds)
             case FailureReasonsSet() | IncidentKindsSet() | DocumentKindsSet():
                 known = self._tenants[source.tenant]
                 self._changed(source, registries=with_registry(known.registries, event))

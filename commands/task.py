@@ -11,6 +11,7 @@ from commands.context import Context
 from commands.field_reports import decide_report
 from commands.proof import reject_proof, state_of_proof, with_rejected
 from commands.task_state import (
+    MAX_OPEN_CONFLICTS,
     OVER,
     CreatedTask,
     Ended,
@@ -49,6 +50,7 @@ from schemas.task import (
     DeclineAssignment,
     DeliveryAttemptFailed,
     FieldReportConflicted,
+    FieldReportReviewed,
     ForceCompleteTask,
     LocateStop,
     NewContact,
@@ -73,6 +75,7 @@ from schemas.task import (
     ReportReturned,
     RetryDispatch,
     ReturnStarted,
+    ReviewFieldReport,
     Stop,
     StopArrived,
     StopCompleted,
@@ -133,6 +136,14 @@ class NotTheAssignee(Refused):
         self.actor = actor
 
 
+class UnknownConflict(Refused):
+    rule = "unknown-conflict"
+
+    def __init__(self, conflict_id: str) -> None:
+        super().__init__(f"the task has no report {conflict_id} that waits for a review")
+        self.conflict_id = conflict_id
+
+
 class GoodsInCustody(Refused):
     rule = "goods-in-custody"
 
@@ -167,6 +178,8 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
             return force_complete(created(task), command)
         case RejectProof():
             return reject_proof(known_stop(created(task), command.stop_id), command)
+        case ReviewFieldReport():
+            return review_field_report(created(task), command)
         case (
             ReportEnRoute()
             | ReportArrived()
@@ -477,6 +490,15 @@ def force_complete(task: CreatedTask, command: ForceCompleteTask) -> list[TaskEv
     return [*([written_off] if unsettled else []), closed]
 
 
+def review_field_report(task: CreatedTask, command: ReviewFieldReport) -> list[TaskEvent]:
+    if command.conflict_id not in task.conflicts:
+        raise UnknownConflict(command.conflict_id)
+    reviewed = FieldReportReviewed(
+        conflict_id=command.conflict_id, decision_code=command.decision_code, note=command.note
+    )
+    return [reviewed]
+
+
 def report(
     task: CreatedTask,
     command: (
@@ -660,7 +682,9 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskCancelled():
             return ended(task, "cancelled", "not_delivered")
         case FieldReportConflicted():
-            return task
+            return replace(task, conflicts=(*task.conflicts, event.conflict_id)[-MAX_OPEN_CONFLICTS:])
+        case FieldReportReviewed():
+            return replace(task, conflicts=tuple(c for c in task.conflicts if c != event.conflict_id))
         case _:
             assert_never(event)
 

@@ -7,6 +7,7 @@ from schemas.task import (
     AssignmentAccepted,
     DeliveryAttemptFailed,
     FieldReportConflicted,
+    FieldReportReviewed,
     ParcelsDelivered,
     ParcelsPickedUp,
     ParcelsRefused,
@@ -79,5 +80,6 @@ LIFE = Life(
         TaskForceCompleted: to("completed", *WITHOUT_RIDER, *WITH_RIDER, "returning"),
         ParcelsWrittenOff: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
         FieldReportConflicted: within("dispatchable", "offering", *WITH_RIDER, "returning", *ENDED),
+        FieldReportReviewed: within("dispatchable", "offering", *WITH_RIDER, "returning", *ENDED),
     },
 )

@@ -28,6 +28,7 @@ type TaskState = Literal[
     "returned",
 ]
 
+MAX_OPEN_CONFLICTS = 50
 OVER: frozenset[StopStatus] = frozenset({"completed", "failed", "skipped"})
 
 
@@ -83,6 +84,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     outcome: Outcome | None = None
     proof_disputed: bool = False
     """A flag beside the state: a proof was rejected after its stop had completed."""
+    conflicts: tuple[str, ...] = ()
+    """Field reports that did not fit and that nobody has reviewed, the latest of them."""
 
 
 type Task = Uncreated | CreatedTask

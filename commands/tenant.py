@@ -10,8 +10,11 @@ from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, within
 from commands.registries import Registries, set_registry, with_registry
 from schemas.directory import (
+    MAX_CLOCK_AHEAD_S,
+    AdvanceTenantClock,
     ChangeTenantRules,
     CreateTenant,
+    TenantClockAdvanced,
     TenantCommand,
     TenantCreated,
     TenantEvent,
@@ -19,7 +22,7 @@ from schemas.directory import (
     TenantRules,
     TenantRulesChanged,
 )
-from schemas.message import TenantSlug
+from schemas.message import Refused, TenantSlug
 from schemas.registries import (
     DocumentKindsSet,
     FailureReasonsSet,
@@ -34,6 +37,23 @@ class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fal
     mode: TenantMode
     rules: TenantRules
     registries: Registries = Registries()
+    clock_ahead_s: int = 0
+
+
+class NotATestTenant(Refused):
+    rule = "not-a-test-tenant"
+
+    def __init__(self) -> None:
+        super().__init__("a live tenant goes by real time")
+
+
+class ClockTooFarAhead(Refused):
+    rule = "clock-too-far-ahead"
+
+    def __init__(self, ahead_seconds: int, limit: int) -> None:
+        super().__init__(f"the clock would be {ahead_seconds} s ahead, {limit} are allowed")
+        self.ahead_seconds = ahead_seconds
+        self.limit = limit
 
 
 type Tenant = NotThere | TenantState
@@ -48,6 +68,7 @@ LIFE = Life(
     {
         TenantCreated: to("created", NEW),
         TenantRulesChanged: within("created"),
+        TenantClockAdvanced: within("created"),
         FailureReasonsSet: within("created"),
         IncidentKindsSet: within("created"),
         DocumentKindsSet: within("created"),
@@ -64,10 +85,21 @@ def decide(tenant: Tenant, command: TenantCommand, context: Context) -> list[Ten
             return [created]
         case ChangeTenantRules(), TenantState():
             return [] if command.rules == tenant.rules else [TenantRulesChanged(rules=command.rules)]
+        case AdvanceTenantClock(), TenantState():
+            return [advanced(tenant, command)]
         case ((SetFailureReasons() | SetIncidentKinds() | SetDocumentKinds()), TenantState()):
             return [*set_registry(tenant.registries, command)]
         case _:
             raise misplaced(tenant)
+
+
+def advanced(tenant: TenantState, command: AdvanceTenantClock) -> TenantClockAdvanced:
+    if tenant.mode != "test":
+        raise NotATestTenant
+    ahead = tenant.clock_ahead_s + command.seconds
+    if ahead > MAX_CLOCK_AHEAD_S:
+        raise ClockTooFarAhead(ahead, MAX_CLOCK_AHEAD_S)
+    return TenantClockAdvanced(seconds=command.seconds, ahead_seconds=ahead)
 
 
 def evolve(tenant: Tenant, event: TenantEvent) -> Tenant:
@@ -77,6 +109,9 @@ def evolve(tenant: Tenant, event: TenantEvent) -> Tenant:
         case TenantRulesChanged():
             assert isinstance(tenant, TenantState), "rules change on a tenant"
             return replace(tenant, rules=event.rules)
+        case TenantClockAdvanced():
+            assert isinstance(tenant, TenantState), "a tenant has a clock"
+            return replace(tenant, clock_ahead_s=event.ahead_seconds)
         case FailureReasonsSet() | IncidentKindsSet() | DocumentKindsSet():
             assert isinstance(tenant, TenantState), "registries are set on a tenant"
             return replace(tenant, registries=with_registry(tenant.registries, event))

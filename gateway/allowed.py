@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from schemas.directory import (
+    AdvanceTenantClock,
     ChangeGeofence,
     ChangeTenantRules,
     CreateGeofence,
@@ -62,6 +63,7 @@ from schemas.task import (
     ReportEnRoute,
     ReportPickedUp,
     ReportReturned,
+    ReviewFieldReport,
     UnassignTask,
 )
 from schemas.tender import ClaimOffer, DeclineOffer, ViewOffer
@@ -99,6 +101,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     AssignTask: DISPATCH,
     UnassignTask: DISPATCH | RIDER,
     ForceCompleteTask: OPERATOR,
+    ReviewFieldReport: DISPATCH,
     AcceptAssignment: RIDER,
     DeclineAssignment: RIDER,
     ReportEnRoute: RIDER,
@@ -155,6 +158,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     FileAddendum: DISPATCH,
     CreateTenant: OPERATOR,
     ChangeTenantRules: OPERATOR,
+    AdvanceTenantClock: SETUP,
     SetFailureReasons: OPERATOR,
     SetIncidentKinds: OPERATOR,
     SetDocumentKinds: OPERATOR,
@@ -205,6 +209,7 @@ READERS: Mapping[str, Roles] = {
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
+    "exception-desk": STAFF,
     "incident-register": STAFF,
     "incident-timeline": STAFF,
     "outlets": EVERYONE,

@@ -105,3 +105,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     streets: Streets | None = None
     """Without them the console's map is blank."""
+
+    def now(self, tenant: str) -> datetime:
+        """By the tenant's clock."""
+        known = self.policy.tenant(tenant)
+        return self.clock() if known is None else known.now(self.clock())

@@ -71,7 +71,7 @@ class FixIngest:
         at: Mapping[tuple[str, int], int] = {}
         if held:
             try:
-                at = await self._door.frames.write(tenant, caller.subject, self._frames(held))
+                at = await self._door.frames.write(tenant, caller.subject, self._frames(tenant, held))
             except Unavailable as nobody:
                 raise unavailable(nobody) from nobody
         unbound = sum(not each.rider_id for each in held)
@@ -93,13 +93,13 @@ class FixIngest:
             held.append(HeldFix(batch.device_id, rider or "", fix))
         return held, off_duty
 
-    def _frames(self, held: Sequence[HeldFix]) -> list[tuple[int, FixFrame]]:
+    def _frames(self, tenant: str, held: Sequence[HeldFix]) -> list[tuple[int, FixFrame]]:
         """By rider; what nobody held by its device."""
         by_partition: dict[int, list[HeldFix]] = {}
         for each in held:
             partition = partition_of(each.rider_id or each.device_id, self._door.partitions)
             by_partition.setdefault(partition, []).append(each)
-        received_at = self._door.clock()
+        received_at = self._door.now(tenant)
         return [
             (partition, frame)
             for partition, fixes in sorted(by_partition.items())

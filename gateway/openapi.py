@@ -473,6 +473,14 @@ def components() -> Json:
             del schemas[cls.__name__]["properties"][name]
     for row in rows:
         as_shown(schemas[row.__name__])
+    schemas["ExceptionRow"]["properties"] |= {
+        "id": {"type": "string"},
+        "mends": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Commands, as they stand behind `/v1/{tenant}/`.",
+        },
+    }
     schemas["TaskDetailRow"]["properties"] |= {
         "rider_id": {"type": ["string", "null"]},
         "tender_id": {"type": ["string", "null"]},

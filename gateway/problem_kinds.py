@@ -65,6 +65,8 @@ KINDS: dict[str, Kind] = {
     "vehicle-unfit": Kind(409, "The vehicle may not drive", "`values.code` says why; choose another vehicle."),
     "vehicle-taken": Kind(409, "Another rider has the vehicle", "Release it first, or choose another vehicle."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
+    "not-a-test-tenant": Kind(409, "The tenant is live", "Only a tenant of mode test has a clock to advance."),
+    "clock-too-far-ahead": Kind(409, "The clock would be too far ahead", "Create another test tenant."),
     "incident-full": Kind(409, "The incident holds no more", "Report another one, and link the two."),
     "actions-outstanding": Kind(
         409, "Its kind asks for more", "Take the actions that `values.actions` names, or waive them."
@@ -96,6 +98,7 @@ KINDS: dict[str, Kind] = {
         422, "The odometer went back", "Read the instrument again: `values` has both readings and none is kept."
     ),
     "unknown-zone": Kind(422, "The time zone is not known", "Give an IANA name, such as Europe/Helsinki."),
+    "unknown-conflict": Kind(422, "No such report waits for a review", "Read the exception desk for those that do."),
     "unknown-link": Kind(422, "The incident is not linked to that", "Read the incident for its links."),
     "in-the-future": Kind(422, "It has not happened yet", "Correct the time, or the clock of who reports."),
     "parcel-mismatch": Kind(422, "The parcels do not fit the stops", "Correct the parcel that the detail names."),

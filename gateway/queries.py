@@ -43,6 +43,7 @@ from projections import (
     deadlines,
     dispatch_decisions,
     etas,
+    exception_desk,
     fence_alerts,
     geofences,
     hubs,
@@ -167,6 +168,17 @@ LISTINGS = (
         filters={"task_id": text("The task.")},
         order=("decided_at", "tender_id"),
         about="Why this rider, and why nobody?",
+    ),
+    Listing(
+        word="exception-desk",
+        model=exception_desk.EXCEPTION_DESK,
+        page=exception_desk.page,
+        filters={
+            "kind": choice(exception_desk.KINDS, "What is the matter."),
+            "aggregate_id": text("The task, incident or vehicle."),
+        },
+        order=("since", "id"),
+        about="What needs a person now, since when, and which commands would mend it?",
     ),
     Listing(
         word="incident-register",
@@ -391,7 +403,7 @@ class Queries:
         """A rider sees contacts from the acceptance until some hours after the end."""
         if progress["ended"] is None:
             return bool(progress["accepted"])
-        return bool(row["updated_at"] + CONTACTS_AFTER_END > self._door.clock())
+        return bool(row["updated_at"] + CONTACTS_AFTER_END > self._door.now(row["tenant"]))
 
     def _shown(self, call: Call, row: Row, aggregate_id: str, opens: bool) -> Row:
         by: Opener | None = None

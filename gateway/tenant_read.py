@@ -23,6 +23,8 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     document_kinds: Sequence[DocumentKind]
     outlets: list[str]
     hubs: list[str]
+    clock_ahead_s: int
+    """Of a test tenant: how far decisions and deadlines are ahead of real time."""
     version: int
 
 
@@ -38,5 +40,6 @@ def as_read(known: TenantPolicy) -> Tenant:
         document_kinds=known.registries.document_kinds,
         outlets=sorted(known.outlets),
         hubs=sorted(known.hubs),
+        clock_ahead_s=known.clock_ahead_s,
         version=known.version,
     )

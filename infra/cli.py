@@ -233,6 +233,26 @@ def why(
     raise typer.Exit(why(task, tenant, data, json))
 
 
+@app.command("import")
+def import_(
+    kind: Annotated[str, typer.Argument(help="riders, vehicles, outlets or tasks")],
+    file: Annotated[Path, typer.Argument(help="CSV, UTF-8, its columns named as the fields (docs/import.md)")],
+    tenant: Annotated[str, typer.Option(help="Whose they are")],
+    source: Annotated[str, typer.Option(help="Who gives out the references: the same for every import")] = "import",
+    url: Annotated[str | None, typer.Option(help="A gateway; without it the one on this data")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="LOGISTICS_TOKEN", help="Without it one is signed by this data's key")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge every line, send none")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Create what a file lists, line by line; what is there already stays as it is."""
+    from infra.importing import import_csv
+
+    raise typer.Exit(import_csv(kind, file, tenant, source, url, token, data, dry_run, json))
+
+
 @app.command()
 def rebuild(
     name: Annotated[str | None, typer.Argument(help="A read model")] = None,

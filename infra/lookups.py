@@ -68,6 +68,10 @@ class Lookups:
         self._clock = clock
         self._seen: Vector = {}
 
+    def now(self, tenant: TenantSlug) -> datetime:
+        """By the tenant's clock."""
+        return self._policy.now(tenant, self._clock())
+
     def saw(self, position: Mapping[tuple[str, int], int]) -> None:
         self._seen = merged([self._seen, position])
 
@@ -135,9 +139,8 @@ class Lookups:
                 await cursor.execute(RIDERS, {"tenant": tenant})
                 return [self._rider(row, tenant) for row in await cursor.fetchall()]
 
-    def _rider(self, row: Mapping[str, Any], tenant: str) -> KnownRider:
-        shift = row["shift"]
-        now = self._clock()
+    def _rider(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownRider:
+        shift, now = row["shift"], self.now(tenant)
         holds = [
             reservation
             for reservation in row["reservations"].values()

@@ -154,7 +154,7 @@ class Processes:
             self._consumer.seek(place, self._done[place])
 
     async def _facts(self) -> None:
-        decide = Decision(self._lookups, self._lookups, self._router, self._clock)
+        decide = Decision(self._lookups, self._lookups, self._router, self._lookups.now)
         runner = Runner(
             every_process(self._lookups, decide, self._send),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
@@ -199,9 +199,9 @@ class Processes:
         """Fire what is due, the earliest first; how many. Firing twice changes nothing."""
         now = self._clock()
         async with self._pool.connection() as connection:
-            rows = await due(connection, self._partitions, now, most)
+            rows = await due(connection, self._partitions, now, most, self._policy.clocks_ahead())
         for row in rows:
-            await self._fire(step_of(row), source_of(row, now), row["tenant"])
+            await self._fire(step_of(row), source_of(row, self._policy.now(row["tenant"], now)), row["tenant"])
         return len(rows)
 
 

@@ -1,7 +1,8 @@
 """What falls due, when, and for whom? A deadline stands here until what it waits for has happened or it has fired."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -169,8 +170,10 @@ DEADLINES = ReadModel(
 )
 
 DUE = """
-SELECT * FROM deadlines
-WHERE partition = ANY(%(partitions)s) AND due_at <= %(now)s
+SELECT deadlines.* FROM deadlines
+LEFT JOIN unnest(%(tenants)s::text[], %(ahead_s)s::bigint[]) AS clock (tenant, ahead_s) USING (tenant)
+WHERE partition = ANY(%(partitions)s)
+  AND due_at <= %(now)s::timestamptz + make_interval(secs => coalesce(clock.ahead_s, 0))
 ORDER BY due_at, aggregate_id, subject
 LIMIT %(limit)s
 """
@@ -183,11 +186,17 @@ LIMIT %(limit)s
 
 
 async def due(
-    connection: AsyncConnection, partitions: Sequence[int], now: datetime, limit: int
+    connection: AsyncConnection,
+    partitions: Sequence[int],
+    now: datetime,
+    limit: int,
+    clocks_ahead: Mapping[Any, int] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
-    """What is due by now in these partitions, the longest overdue first."""
+    """What is due by now in these partitions, the longest overdue first. `clocks_ahead`: seconds, by tenant."""
+    wanted = {"partitions": list(partitions), "now": now, "limit": limit}
+    clocks = {"tenants": list(clocks_ahead), "ahead_s": list(clocks_ahead.values())}
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(DUE, {"partitions": list(partitions), "now": now, "limit": limit})
+        await cursor.execute(DUE, wanted | clocks)
         return await cursor.fetchall()
 
 

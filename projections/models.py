@@ -3,6 +3,7 @@
 from projections.deadlines import DEADLINES
 from projections.dispatch_decisions import DISPATCH_DECISIONS
 from projections.etas import ETAS
+from projections.exception_desk import EXCEPTION_DESK
 from projections.fence_alerts import FENCE_ALERTS
 from projections.geofences import GEOFENCES
 from projections.history import HISTORY
@@ -28,6 +29,7 @@ MODELS: dict[str, ReadModel] = {
         TENDER_BOARD,
         DISPATCH_DECISIONS,
         INCIDENT_REGISTER,
+        EXCEPTION_DESK,
         DEADLINES,
         OUTLETS,
         HUBS,

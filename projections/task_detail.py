@@ -18,6 +18,7 @@ from schemas.message import Event
 from schemas.proof import ProofDisputed
 from schemas.task import (
     FieldReportConflicted,
+    FieldReportReviewed,
     Parcel,
     ParcelsDelivered,
     ParcelsPickedUp,
@@ -72,11 +73,15 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
+    """`decision_code` once somebody has looked at it."""
+
+    conflict_id: str
     report: str
     stop_id: str
     rider_id: str
     observed_at: datetime
     conflict: str
+    decision_code: str | None = None
 
 
 class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +176,7 @@ def with_goods(row: TaskDetailRow, event: Event) -> TaskDetailRow:
             return with_parcels(row, event.parcel_ids, party=event.to_party, status=event.disposition)
         case FieldReportConflicted():
             conflict = ConflictRow(
+                conflict_id=event.conflict_id,
                 report=event.report,
                 stop_id=event.stop_id,
                 rider_id=event.rider_id,
@@ -178,6 +184,8 @@ def with_goods(row: TaskDetailRow, event: Event) -> TaskDetailRow:
                 conflict=event.conflict,
             )
             return replace(row, conflicts=[*row.conflicts, conflict][-MAX_CONFLICTS:])
+        case FieldReportReviewed():
+            return replace(row, conflicts=[reviewed(each, event) for each in row.conflicts])
         case _:
             return row
 
@@ -186,6 +194,12 @@ def with_proofs(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow
     begun = {stop_id for stop_id, stop in row.progress.stops.items() if stop.status not in OVER}
     proofs = proofs_after(row.proofs, event, at, begun)
     return replace(row, proofs=proofs, proof_disputed=row.proof_disputed or isinstance(event, ProofDisputed))
+
+
+def reviewed(conflict: ConflictRow, event: FieldReportReviewed) -> ConflictRow:
+    if conflict.conflict_id != event.conflict_id:
+        return conflict
+    return replace(conflict, decision_code=event.decision_code)
 
 
 def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -> TaskDetailRow:

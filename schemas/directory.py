@@ -26,6 +26,9 @@ from schemas.sla_policy import SlaPolicyEvent
 
 MAX_VERTICES = 10_000
 
+MAX_CLOCK_STEP_S = 30 * 86_400
+MAX_CLOCK_AHEAD_S = 3_650 * 86_400
+
 TenantMode = Literal["live", "test"]
 TenderMode = Literal["direct", "broadcast"]
 FenceKind = Literal["outlet", "hub", "stop", "zone", "exclusion", "custom"]
@@ -62,7 +65,13 @@ class ChangeTenantRules(Command, frozen=True, kw_only=True):
     rules: TenantRules
 
 
-type TenantCommand = CreateTenant | ChangeTenantRules | RegistryCommand
+class AdvanceTenantClock(Command, frozen=True, kw_only=True):
+    """For tenants of mode `test` alone: decisions and deadlines go by a clock that is so much further on."""
+
+    seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_CLOCK_STEP_S)]
+
+
+type TenantCommand = CreateTenant | ChangeTenantRules | AdvanceTenantClock | RegistryCommand
 
 
 class TenantCreated(Event, frozen=True, kw_only=True):
@@ -76,7 +85,14 @@ class TenantRulesChanged(Event, frozen=True, kw_only=True):
     rules: TenantRules
 
 
-type TenantEvent = TenantCreated | TenantRulesChanged | RegistryEvent
+class TenantClockAdvanced(Event, frozen=True, kw_only=True):
+    """`ahead_seconds` is how far it is ahead of real time from now on."""
+
+    seconds: int
+    ahead_seconds: int
+
+
+type TenantEvent = TenantCreated | TenantRulesChanged | TenantClockAdvanced | RegistryEvent
 
 
 class CreateOutlet(Command, frozen=True, kw_only=True):

@@ -41,6 +41,11 @@ def proof_id(command: str, index: int) -> ProofId:
     return ProofId(derived("proof", command, str(index)))
 
 
+def conflict_id(command: str) -> str:
+    """Of a field report that did not fit."""
+    return derived("conflict", command)
+
+
 def contact_subject(tenant: str, reference: str) -> SubjectId:
     return SubjectId(derived(tenant, "contact", reference))
 

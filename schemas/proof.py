@@ -105,8 +105,8 @@ class NfcEntry(GivenProof, frozen=True, kw_only=True, tag_field="kind", tag="nfc
     tag_id: Reference
 
 
-type ProofEntry = PinEntry | PhotoEntry | SignatureEntry | ScanEntry | IdCheckEntry | NfcEntry
 AnyProof = PinEntry | PhotoEntry | SignatureEntry | ScanEntry | IdCheckEntry | NfcEntry
+type ProofEntry = AnyProof
 Proofs = Annotated[list[AnyProof], msgspec.Meta(max_length=MAX_PROOFS)]
 SomeProofs = Annotated[list[AnyProof], msgspec.Meta(min_length=1, max_length=MAX_PROOFS)]
 

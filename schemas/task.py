@@ -176,6 +176,14 @@ class ForceCompleteTask(Command, frozen=True, kw_only=True):
     note: Text | None = None
 
 
+class ReviewFieldReport(Command, frozen=True, kw_only=True):
+    """A report that did not fit was looked at; what it leads to is another command."""
+
+    conflict_id: Id
+    decision_code: Code
+    note: Text | None = None
+
+
 class FieldReport(Command, frozen=True, kw_only=True):
     """What a rider's device says has happened. Late is normal, and a physical fact is never refused."""
 
@@ -258,6 +266,7 @@ type TaskCommand = (
     | CancelTask
     | ForceCompleteTask
     | RejectProof
+    | ReviewFieldReport
     | TaskReport
 )
 
@@ -502,11 +511,20 @@ class TaskForceCompleted(Event, frozen=True, kw_only=True):
 class FieldReportConflicted(Event, frozen=True, kw_only=True):
     """A report that does not fit the state. A dispatcher must look at it."""
 
+    conflict_id: str
     report: str
     stop_id: StopId
     rider_id: RiderId
     observed_at: datetime
     conflict: str
+
+
+class FieldReportReviewed(Event, frozen=True, kw_only=True):
+    """A dispatcher has looked at a report that did not fit, and decided what to make of it."""
+
+    conflict_id: str
+    decision_code: str
+    note: str | None
 
 
 type TaskEvent = (
@@ -541,4 +559,5 @@ type TaskEvent = (
     | TaskReturned
     | TaskForceCompleted
     | FieldReportConflicted
+    | FieldReportReviewed
 )

@@ -109,7 +109,15 @@ class WithdrawTender(Command, frozen=True, kw_only=True):
 
 
 type TenderCommand = (
-    OpenTender | ViewOffer | ClaimOffer | DeclineOffer | AwardTender | RejectClaim | ExpireOffer | WithdrawTender
+    OpenTender
+    | ViewOffer
+    | ClaimOffer
+    | DeclineOffer
+    | AwardTender
+    | RejectClaim
+    | ExpireClaim
+    | ExpireOffer
+    | WithdrawTender
 )
 
 

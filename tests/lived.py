@@ -20,7 +20,7 @@ from schemas import task as t
 from schemas import tender as o
 from schemas import vehicle as v
 from schemas.geo import Location
-from schemas.ids import proof_id
+from schemas.ids import conflict_id, proof_id
 from schemas.message import (
     Command,
     DeviceId,
@@ -172,6 +172,7 @@ TASK: Repertoire = [
     (report(t.ReportReturned), "ann", "rider"),
     (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "ann", "rider"),
     *[(rejecting, "dora", "dispatcher")] * 3,
+    (always(t.ReviewFieldReport(conflict_id=conflict_id("c-1"), decision_code="as_it_was")), "dora", "dispatcher"),
 ]
 INCIDENT: Repertoire = [
     (
@@ -369,7 +370,8 @@ TENDER: Repertoire = [
     (always(o.WithdrawTender(reason_code="cancelled")), "dispatch", "system"),
 ]
 TENANT: Repertoire = [
-    (always(d.CreateTenant(tenant="acme", name="Acme")), "root", "operator"),
+    (always(d.CreateTenant(tenant="acme", name="Acme", mode="test")), "root", "operator"),
+    (lambda draw, now: d.AdvanceTenantClock(seconds=draw.randint(1, 9)), "shop", "integrator"),
     (
         lambda draw, now: d.ChangeTenantRules(rules=d.TenantRules(max_attempts=draw.randint(1, 3))),
         "root",

@@ -82,9 +82,12 @@ class MemoryDesk:
             raise reused(order, creating=creating)
         return msgspec.structs.replace(answer, repeated=True)
 
+    def _now(self, order: Order) -> datetime:
+        return self._policy.now(order.tenant, self._clock())
+
     def _context(self, order: Order) -> Context:
         return Context(
-            now=self._clock(),
+            now=self._now(order),
             tenant=order.tenant,
             aggregate_id=order.aggregate_id,
             command_id=order.command_id,
@@ -115,7 +118,7 @@ class MemoryDesk:
             aggregate_id=order.aggregate_id,
             version=kept.version,
             command_id=order.command_id,
-            recorded_at=self._clock(),
+            recorded_at=self._now(order),
             position={place: self._ends[place]},
             events=tuple(type(event).__name__ for event in events),
         )
@@ -129,8 +132,8 @@ class MemoryDesk:
             event_id=event_id(order.command_id, index),
             type=catalog.BY_CLASS[type(events[index])].name,
             source="/logistics/test/shard/0",
-            event_time=self._clock(),
-            recorded_at=self._clock(),
+            event_time=self._now(order),
+            recorded_at=self._now(order),
             aggregate_id=order.aggregate_id,
             tenant=order.tenant,
             outlet=None,

@@ -120,7 +120,7 @@ async def check_replay(
         return nothing_to_judge("I9", "no process has followed this log yet")
     lookups = Lookups(pool, folded.policy, folded.keyring, len(folded.openings), clock)
     send = Sending(rehearsal, "dispatch", lambda position: None)
-    decide = Decision(lookups, lookups, router, clock)
+    decide = Decision(lookups, lookups, router, lookups.now)
     keyring = folded.keyring
     runner = Runner(
         every_process(lookups, decide, send), lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id), passed_over

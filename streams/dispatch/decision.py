@@ -39,10 +39,14 @@ class Router(Protocol):
         ...
 
 
+type Clock = Callable[[TenantSlug], datetime]
+"""A tenant's."""
+
+
 class Decision:
     """Decides for one task. It is not pure: what it knew is hashed into the record."""
 
-    def __init__(self, lookup: Lookup, fleet: Fleet, router: Router, clock: Callable[[], datetime]) -> None:
+    def __init__(self, lookup: Lookup, fleet: Fleet, router: Router, clock: Clock) -> None:
         self._lookup = lookup
         self._fleet = fleet
         self._router = router
@@ -51,7 +55,7 @@ class Decision:
     async def __call__(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
         if task.round != task_round or not task.ahead:
             return None
-        tenant, now = source.tenant, self._clock()
+        tenant, now = source.tenant, self._clock(source.tenant)
         rules = await self._lookup.rules(tenant)
         riders = await self._fleet.riders(tenant)
         declined = await self._fleet.declined(tenant, task.task_id)

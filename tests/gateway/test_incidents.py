@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
 
+from projections.history import HISTORY
 from schemas.merkle import Tree
 
 PHOTO = phone_photo()
@@ -229,10 +230,8 @@ async def test_what_happens_after_the_seal_leaves_it_whole_and_what_is_changed_b
     await models.fold()
     assert (await read(house, f"incidents/{incident}/seal"))["holds"]
     async with await AsyncConnection.connect(postgres) as connection:
-        await connection.execute(
-            "UPDATE history_v2 SET event_time = event_time + interval '1 h' WHERE aggregate_id = %s AND version = 1",
-            (task,),
-        )
+        later = f"UPDATE {HISTORY.physical} SET event_time = event_time + interval '1 h'"
+        await connection.execute(f"{later} WHERE aggregate_id = %s AND version = 1".encode(), (task,))
     broken = await read(house, f"incidents/{incident}/seal")
     assert not broken["holds"]
     assert broken["computed_records"] == broken["timeline"]["records"], "one of them stands elsewhere"

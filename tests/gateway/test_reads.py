@@ -8,7 +8,8 @@ from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
 from structlog.testing import capture_logs
 
-from projections.models import MODELS
+from projections.task_board import TASK_BOARD
+from projections.task_detail import TASK_DETAIL
 from schemas import ids
 from schemas.geo import Location
 from schemas.message import RiderId, StopId, TaskId
@@ -386,10 +387,10 @@ async def test_an_aggregate_whose_fold_is_parked_says_so(house, models):
     task = await a_task(house)
     await models.fold()
     async with house.door.pool.connection() as connection:
-        for model in ("task_board", "task_detail"):
+        for model in (TASK_BOARD, TASK_DETAIL):
             await connection.execute(
                 "INSERT INTO projection_parked VALUES (%s, %s, 'logistics.task', 0, %s, 1, 'poison')",
-                (model, MODELS[model].version, task["id"]),
+                (model.name, model.version, task["id"]),
             )
     assert (await house.caller().get(f"/v1/acme/tasks/{task['id']}")).json()["parked"] is True
     assert (await house.caller().get("/v1/acme/task-board")).json()["parked"] == [task["id"]]

@@ -1,0 +1,219 @@
+"""What needs a person now, since when, and which commands would mend it?
+
+Each row hangs on one aggregate. Stops that will be late are no rows of its own: the query takes them from `etas`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import msgspec
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.model import Fact, Key, ReadModel
+from schemas.incident import (
+    IncidentActionRefused,
+    IncidentActionTaken,
+    IncidentAssigned,
+    IncidentEscalated,
+    IncidentReopened,
+    IncidentReported,
+    IncidentResolved,
+)
+from schemas.message import Event
+from schemas.task import (
+    FieldReportConflicted,
+    FieldReportReviewed,
+    TaskAssigned,
+    TaskCancelled,
+    TaskDispatchable,
+    TaskForceCompleted,
+    TaskTenderClosed,
+)
+from schemas.vehicle import (
+    VehicleInspectionFailed,
+    VehicleInspectionPassed,
+    VehicleMaintenanceCancelled,
+    VehicleMaintenanceCompleted,
+    VehicleMaintenanceFellDue,
+    VehicleRetired,
+)
+
+TABLE = """
+CREATE TABLE {table} (
+    tenant       text        NOT NULL,
+    aggregate_id text        NOT NULL,
+    kind         text        NOT NULL,
+    since        timestamptz NOT NULL,
+    items        jsonb       NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant, aggregate_id, kind)
+);
+CREATE INDEX ON {table} (tenant, since, aggregate_id, kind)
+"""
+MAX_ITEMS = 50
+
+type ExceptionKind = Literal[
+    "report_conflicted",
+    "no_taker",
+    "incident_unattended",
+    "action_refused",
+    "maintenance_due",
+    "inspection_failed",
+    "predicted_late",
+]
+KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
+MENDS: Mapping[str, tuple[str, ...]] = {
+    "report_conflicted": ("tasks/{id}/review-field-report", "tasks/{id}/force-complete-task"),
+    "no_taker": ("tasks/{id}/assign-task", "tasks/{id}/cancel-task"),
+    "incident_unattended": ("incidents/{id}/assign-incident", "incidents/{id}/escalate-incident"),
+    "action_refused": ("incidents/{id}/take-incident-action", "incidents/{id}/resolve-incident"),
+    "maintenance_due": (
+        "vehicles/{id}/complete-vehicle-maintenance",
+        "vehicles/{id}/cancel-vehicle-maintenance",
+        "vehicles/{id}/ground-vehicle",
+    ),
+    "inspection_failed": ("vehicles/{id}/report-vehicle-inspection", "vehicles/{id}/ground-vehicle"),
+    "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
+}
+"""The commands, as the API's paths have them."""
+
+TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
+    FieldReportConflicted: ("report_conflicted",),
+    FieldReportReviewed: ("report_conflicted",),
+    TaskTenderClosed: ("no_taker",),
+    TaskDispatchable: ("no_taker",),
+    TaskAssigned: ("no_taker",),
+    TaskCancelled: ("no_taker",),
+    TaskForceCompleted: ("no_taker",),
+    IncidentReported: ("incident_unattended",),
+    IncidentEscalated: ("incident_unattended",),
+    IncidentReopened: ("incident_unattended",),
+    IncidentAssigned: ("incident_unattended",),
+    IncidentActionRefused: ("action_refused",),
+    IncidentActionTaken: ("action_refused",),
+    IncidentResolved: ("incident_unattended", "action_refused"),
+    VehicleMaintenanceFellDue: ("maintenance_due",),
+    VehicleMaintenanceCompleted: ("maintenance_due",),
+    VehicleMaintenanceCancelled: ("maintenance_due",),
+    VehicleInspectionFailed: ("inspection_failed",),
+    VehicleInspectionPassed: ("inspection_failed",),
+    VehicleRetired: ("maintenance_due", "inspection_failed"),
+}
+
+type Item = dict[str, Any]
+
+
+class ExceptionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """`items` are what it is about, the oldest first, each with an `id` of its own."""
+
+    tenant: str
+    aggregate_id: str
+    kind: str
+    since: datetime
+    items: list[Item]
+    updated_at: datetime
+
+
+def keys(fact: Fact) -> Sequence[Key]:
+    kinds = TOUCHED[type(fact.event)]
+    return [(fact.source.tenant, fact.source.aggregate_id, kind) for kind in kinds]
+
+
+def apply(row: ExceptionRow | None, fact: Fact, key: Key) -> ExceptionRow | None:
+    """Without anything left to be looked at there is no row."""
+    tenant, aggregate_id, kind = key
+    items = changed([] if row is None else row.items, fact, kind)
+    if not items:
+        return None
+    at = fact.source.recorded_at
+    if row is None:
+        return ExceptionRow(tenant=tenant, aggregate_id=aggregate_id, kind=kind, since=at, items=items, updated_at=at)
+    return replace(row, items=items, updated_at=at)
+
+
+def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
+    match fact.event:
+        case FieldReportConflicted() as event:
+            told = {"report": event.report, "stop_id": event.stop_id, "rider_id": event.rider_id}
+            return with_item(items, event.conflict_id, told | {"conflict": event.conflict}, fact)
+        case FieldReportReviewed(conflict_id=conflict_id):
+            return without(items, conflict_id)
+        case TaskTenderClosed(retry_at=None, outcome="exhausted") as event:
+            return with_item([], f"round-{event.round}", {"tender_id": event.tender_id}, fact)
+        case IncidentReported() as event:
+            return with_item([], "incident", {"kind": event.kind, "severity": event.severity, "level": 0}, fact)
+        case IncidentReopened() as event:
+            return with_item([], "incident", {"reason_code": event.reason_code, "level": event.level}, fact)
+        case IncidentEscalated(level=level):
+            return [item | {"level": level} for item in items]
+        case IncidentActionRefused() as event:
+            told = {"action": event.action, "link": msgspec.to_builtins(event.link), "rule": event.rule}
+            return with_item(items, event.action, told, fact)
+        case IncidentActionTaken(action=action):
+            return without(items, action)
+        case VehicleMaintenanceFellDue() as event:
+            return with_item(items, event.maintenance_id, {"trigger": event.trigger}, fact)
+        case VehicleMaintenanceCompleted() | VehicleMaintenanceCancelled() as event:
+            return without(items, event.maintenance_id)
+        case VehicleInspectionFailed() as event:
+            return with_item([], event.inspection_id, {"defects": msgspec.to_builtins(event.defects)}, fact)
+        case _:
+            return []
+
+
+def with_item(items: list[Item], item_id: str, told: Item, fact: Fact) -> list[Item]:
+    item = {"id": item_id, "at": fact.source.event_time.isoformat()} | told
+    return [*without(items, item_id), item][-MAX_ITEMS:]
+
+
+def without(items: list[Item], item_id: str) -> list[Item]:
+    return [item for item in items if item["id"] != item_id]
+
+
+EXCEPTION_DESK = ReadModel(
+    name="exception_desk",
+    version=1,
+    table=TABLE,
+    row=ExceptionRow,
+    key=("tenant", "aggregate_id", "kind"),
+    events=frozenset(TOUCHED),
+    keys=keys,
+    apply=apply,
+)
+
+PAGE = """
+SELECT * FROM (
+    SELECT tenant, aggregate_id, kind, since, items, updated_at, kind || ' ' || aggregate_id AS id
+    FROM exception_desk
+    UNION ALL
+    SELECT etas.tenant, etas.task_id, 'predicted_late', etas.forecast_at,
+           jsonb_build_array(jsonb_build_object(
+               'id', etas.stop_id, 'at', etas.forecast_at, 'rider_id', etas.rider_id,
+               'window_end', etas.window_end, 'p50', etas.p50)),
+           etas.forecast_at, 'predicted_late ' || etas.task_id || '/' || etas.stop_id
+    FROM etas JOIN task_board USING (tenant, task_id)
+    WHERE etas.ended IS NULL AND etas.p50 > etas.window_end
+      AND task_board.state NOT IN ('completed', 'failed', 'cancelled', 'returned')
+) AS known
+WHERE tenant = %(tenant)s
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(aggregate_id)s::text IS NULL OR aggregate_id = %(aggregate_id)s)
+  AND (%(at)s::timestamptz IS NULL OR (since, id) > (%(at)s, %(id)s))
+ORDER BY since, id
+LIMIT %(limit)s
+"""
+
+
+async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """What waits for the longest comes first. Filters: kind, aggregate_id; after (at, id); limit."""
+    wanted = dict.fromkeys(("kind", "aggregate_id", "at", "id")) | filters | {"tenant": tenant}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(PAGE, wanted)
+        return [row | {"mends": mends(row)} for row in await cursor.fetchall()]
+
+
+def mends(row: Mapping[str, Any]) -> list[str]:
+    return [path.replace("{id}", row["aggregate_id"]) for path in MENDS[row["kind"]]]

@@ -1,0 +1,152 @@
+"""The exception desk: what needs a person stands there until somebody has mended it."""
+
+from datetime import timedelta
+
+import pytest
+from psycopg import AsyncConnection
+from read_models import ReadModels
+from reception import HOME, House, Json, delivery, key
+
+from commands.aggregates import AGGREGATES
+from gateway.commands import OPEN
+from projections.etas import ETAS
+from projections.exception_desk import KINDS, MENDS
+from schemas.message import TaskId, TenderId
+from schemas.task import CloseTender, RecordTender
+
+
+@pytest.fixture
+def house(library) -> House:
+    return library[0]
+
+
+@pytest.fixture
+def models(library) -> ReadModels:
+    return library[1]
+
+
+async def made(house: House, path: str, body: Json) -> str:
+    answer = await house.caller("dispatcher", "dora").post(f"/v1/acme/{path}", json=body, headers=key(path))
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+async def done(
+    house: House, path: str, body: Json | None = None, who: tuple[str, str] = ("dispatcher", "dora")
+) -> Json:
+    headers = key(f"{path}-{house.now.timestamp()}")
+    answer = await house.caller(*who).post(f"/v1/acme/{path}", json=body or {}, headers=headers)  # type: ignore[arg-type]
+    assert answer.status_code in (200, 202), answer.text
+    return answer.json()
+
+
+async def desk(house: House, models: ReadModels, query: str = "") -> list[Json]:
+    await models.fold()
+    answer = await house.caller("dispatcher", "dora").get(f"/v1/acme/exception-desk{query}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["items"]
+
+
+async def kinds(house: House, models: ReadModels) -> list[str]:
+    return [item["kind"] for item in await desk(house, models)]
+
+
+async def test_a_report_that_does_not_fit_waits_until_it_is_reviewed(house: House, models: ReadModels):
+    task = await made(house, "tasks", delivery(external_reference="1"))
+    await done(house, f"tasks/{task}/assign-task", {"rider_id": "ann"})
+    await done(house, f"tasks/{task}/unassign-task", {"reason_code": "late"})
+    report = {"stop_id": "stop-1", "observed_at": house.now.isoformat()}
+    told = await done(house, f"tasks/{task}/report-picked-up", report, ("rider", "ann"))
+    assert told["conflict"]
+    [row] = await desk(house, models)
+    assert (row["kind"], row["aggregate_id"]) == ("report_conflicted", task)
+    [item] = row["items"]
+    assert (item["report"], item["rider_id"]) == ("ReportPickedUp", "ann")
+    review = {"conflict_id": item["id"], "decision_code": "goods_handed_back"}
+    assert row["mends"][0] == f"tasks/{task}/review-field-report"
+    await done(house, row["mends"][0], review)
+    assert await desk(house, models) == []
+    house.now += timedelta(minutes=1)
+    path = f"/v1/acme/tasks/{task}/review-field-report"
+    again = await house.caller("dispatcher", "dora").post(path, json=review, headers=key("again"))
+    assert (again.status_code, again.json()["code"]) == (422, "unknown-conflict")
+
+
+async def test_a_task_that_nobody_takes_waits_for_a_rider(house: House, models: ReadModels):
+    rules = {"rules": {"max_rounds": 1}}
+    tenant = next(stored.key for stored in house.desk.log if stored.topic == AGGREGATES["tenant"].topic)
+    await done(house, f"tenants/{(tenant or b'').decode()}/change-tenant-rules", rules, ("operator", "root"))
+    task = await made(house, "tasks", delivery(external_reference="1"))
+    tender = TenderId("tender-1")
+    await house.process("task", TaskId(task), RecordTender(tender_id=tender, round=1))
+    assert await kinds(house, models) == []
+    await house.process("task", TaskId(task), CloseTender(tender_id=tender, round=1, outcome="exhausted"))
+    assert await kinds(house, models) == ["no_taker"]
+    await done(house, f"tasks/{task}/assign-task", {"rider_id": "ann"})
+    assert await kinds(house, models) == []
+
+
+async def test_an_incident_waits_for_whoever_takes_it(house: House, models: ReadModels):
+    incident = await made(house, "incidents", {"kind": "accident", "description": "!"})
+    [row] = await desk(house, models)
+    assert (row["kind"], row["items"][0]["level"]) == ("incident_unattended", 0)
+    await done(house, f"incidents/{incident}/escalate-incident", {"reason_code": "press"})
+    [row] = await desk(house, models)
+    assert row["items"][0]["level"] == 1
+    await done(house, f"incidents/{incident}/assign-incident", {"assignee": "dora"})
+    assert await desk(house, models) == []
+
+
+async def test_what_a_vehicle_needs_waits_until_it_is_done(house: House, models: ReadModels):
+    capacity = {"weight_g": 1, "volume_cm3": 1, "parcels": 1}
+    vehicle = await made(house, "vehicles", {"kind": "van", "capacity": capacity})
+    plan = {"maintenance_id": "m1", "kind": "service", "due_km": 100}
+    await done(house, f"vehicles/{vehicle}/plan-vehicle-maintenance", plan)
+    defect = {"code": "brake", "severity": "major"}
+    failed = {"inspection_id": "i1", "observed_at": house.now.isoformat(), "defects": [defect], "odometer_km": 120}
+    await done(house, f"vehicles/{vehicle}/report-vehicle-inspection", failed)
+    assert sorted(await kinds(house, models)) == ["inspection_failed", "maintenance_due"]
+    await done(house, f"vehicles/{vehicle}/complete-vehicle-maintenance", {"maintenance_id": "m1"})
+    house.now += timedelta(minutes=1)
+    passed = {"inspection_id": "i2", "observed_at": house.now.isoformat()}
+    await done(house, f"vehicles/{vehicle}/report-vehicle-inspection", passed)
+    assert await kinds(house, models) == []
+
+
+async def test_a_stop_that_will_be_late_stands_there_while_it_is_ahead(house: House, models: ReadModels, postgres: str):
+    window = {"start": house.now.isoformat(), "end": (house.now + timedelta(hours=1)).isoformat()}
+    stops = [{"kind": "pickup"}, {"kind": "dropoff", "location": HOME, "window": window}]
+    task = await made(house, "tasks", delivery(external_reference="1", stops=stops))
+    await models.fold()
+    for minutes, found in ((50, []), (70, ["predicted_late"])):
+        async with await AsyncConnection.connect(postgres) as connection:
+            await connection.execute(
+                f"UPDATE {ETAS.physical} SET p50 = %s, forecast_at = %s WHERE task_id = %s AND stop_id = 'stop-2'".encode(),
+                (house.now + timedelta(minutes=minutes), house.now, task),
+            )
+        assert await kinds(house, models) == found
+    await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
+    assert await kinds(house, models) == []
+
+
+async def test_what_waits_for_the_longest_comes_first_page_by_page(house: House, models: ReadModels):
+    for number in range(3):
+        house.now += timedelta(minutes=1)
+        body = {"kind": "loss", "description": "!", "external_reference": f"{number}"}
+        await made(house, "incidents", body)
+    rows = await desk(house, models)
+    assert [row["since"] for row in rows] == sorted(row["since"] for row in rows)
+    first = (await house.caller("auditor").get("/v1/acme/exception-desk?limit=2")).json()
+    rest = (await house.caller("auditor").get(f"/v1/acme/exception-desk?limit=2&after={first['next']}")).json()
+    assert [*first["items"], *rest["items"]] == rows
+    assert await desk(house, models, "?kind=no_taker") == []
+    assert await desk(house, models, f"?aggregate_id={rows[1]['aggregate_id']}") == [rows[1]]
+
+
+def test_what_is_said_to_mend_is_a_command_of_the_api():
+    known = {(command.plural, command.word) for command in OPEN if not command.creating}
+    assert MENDS.keys() == set(KINDS)
+    for paths in MENDS.values():
+        for path in paths:
+            plural, _, word = path.split("/")
+            assert (plural, word) in known, path
