@@ -25,7 +25,7 @@ from gateway.validation import decoded, invalid
 DIGEST = re.compile(r"[0-9a-f]{64}")
 SIGNS = {"image/jpeg": (0, b"\xff\xd8\xff"), "image/png": (0, b"\x89PNG\r\n\x1a\n"), "image/webp": (8, b"WEBP")}
 AT_ONCE = 2
-"""Pictures made anew at a time: each may take 200 MB and a core."""
+"""Pictures made anew at a time: each may take 400 MB and a core."""
 
 MISSING = "no photo of this hash was put: PUT it under /v1/{tenant}/artefacts/{sha256} first"
 ASKED = msgspec.json.Decoder(LinkAsked)

@@ -9,7 +9,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 """By what the bytes are: what a sender calls them does not count."""
 MAX_PIXELS = 50_000_000
-"""What a phone takes at most, or 200 MB once it is unpacked; a small file may claim to be far more."""
+"""What a phone takes, 200 MB once it is unpacked; a small file may claim to be far more."""
 QUALITIES = (90, 75, 50)
 """The first that is small enough."""
 
@@ -51,11 +51,12 @@ def made_anew(content: bytes, max_bytes: int, max_pixels: int = MAX_PIXELS) -> P
 
 
 def bare(opened: Image.Image) -> Image.Image:
-    """Pixels alone."""
-    opened.load()
-    upright = in_srgb(ImageOps.exif_transpose(opened))
+    """Pixels alone. At its peak the picture is in memory twice."""
+    ImageOps.exif_transpose(opened, in_place=True)
+    upright = in_srgb(opened)
     image = upright.convert(mode_of(upright))
-    return Image.frombytes(image.mode, image.size, image.tobytes())
+    image.info.clear()
+    return image
 
 
 def mode_of(image: Image.Image) -> str:

@@ -132,6 +132,7 @@ KINDS: dict[str, Kind] = {
         503, "The read model is behind", "Repeat the request after `Retry-After` seconds.", True
     ),
     "read-models-unavailable": Kind(503, "The read models cannot be read", AGAIN, True),
+    "artefacts-unavailable": Kind(503, "The artefacts' store does not answer", AGAIN, True),
     "streets-unavailable": Kind(503, "The streets cannot be drawn", AGAIN, True),
     "too-many-waiters": Kind(503, "Too many requests wait", "Repeat after `Retry-After` seconds.", True),
     "too-many-streams": Kind(503, "Too many streams are open", "Close one, or try again later.", True),

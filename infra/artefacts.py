@@ -6,20 +6,33 @@ sent/{tenant}/{ab}/{hash of what was sent}    the hash of what is kept of it
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 import obstore
+import structlog
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
+from gateway.problems import Problem
 from infra.settings import Settings
 
 KEPT, SENT = "kept", "sent"
+PATIENCE: "ClientConfig" = {"connect_timeout": timedelta(seconds=3), "timeout": timedelta(seconds=10)}
+RETRIES: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
+"""A rider's phone asks again by itself; by default the store would be asked for three minutes."""
 FRESH_FOR = timedelta(days=1)
 """What is put again later counts as new from then on, so that a sweep leaves it to whoever names it now."""
+
+if TYPE_CHECKING:  # they are in its stubs alone
+    from obstore.store import ClientConfig, RetryConfig
+
+logger = structlog.get_logger()
 
 
 class StoredObject(msgspec.Struct, frozen=True):
@@ -68,22 +81,35 @@ class ObjectArtefacts:
         await obstore.delete_async(self._store, paths)
 
     async def _write(self, place: str, content: bytes) -> None:
-        await obstore.put_async(self._store, place, content)
+        with answering():
+            await obstore.put_async(self._store, place, content)
         if self._folder is not None:
             await asyncio.to_thread(forced, self._folder / place)
 
     async def _read(self, place: str) -> bytes | None:
         try:
-            found = await obstore.get_async(self._store, place)
+            with answering():
+                found = await obstore.get_async(self._store, place)
+                return bytes(await found.bytes_async())
         except FileNotFoundError:
             return None
-        return bytes(await found.bytes_async())
 
     async def _modified(self, place: str) -> datetime | None:
         try:
-            return (await obstore.head_async(self._store, place))["last_modified"]
+            with answering():
+                return (await obstore.head_async(self._store, place))["last_modified"]
         except FileNotFoundError:
             return None
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raises Problem where the store does not answer: whoever asks may ask again."""
+    try:
+        yield
+    except BaseError as failed:
+        logger.warning("the artefacts' store failed", error=str(failed))
+        raise Problem("artefacts-unavailable", "the artefacts' store does not answer", retry_after_s=5) from failed
 
 
 def path(kind: str, tenant: str, digest: str) -> str:
@@ -111,7 +137,7 @@ def store_of(url: str) -> ObjectStore:
     address = urlsplit(url)
     if address.scheme == "file":
         return LocalStore(prefix=unquote(address.path), mkdir=True)
-    return S3Store.from_url(url)
+    return S3Store.from_url(url, client_options=PATIENCE, retry_config=RETRIES)
 
 
 def in_memory() -> ObjectArtefacts:

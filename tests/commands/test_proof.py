@@ -1,16 +1,22 @@
 """Proof: what counts, what is needed, what is rejected, and who is too young."""
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from story import NOON, SECRETS, Story, context, nothing_yet
 
+from commands.aggregates import AGGREGATES
 from commands.proof import ParcelNotHere, ProofNotKnown, TooManyProofs
 from commands.task import NotTheAssignee, StopNotKnown, StopsMismatch, pin_of
 from commands.task_state import state_of
 from schemas.geo import Location, ObservedFix
 from schemas.ids import contact_subject, proof_id
-from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId
+from schemas.message import Event, NotInThisState, ParcelId, Refused, RiderId, StopId, TenderId
 from schemas.proof import (
     MAX_PROOFS,
     MAX_PROOFS_OF_STOP,
@@ -21,6 +27,7 @@ from schemas.proof import (
     NfcEntry,
     PhotoEntry,
     PinEntry,
+    ProofCaptured,
     ProofDisputed,
     ProofRejected,
     ScanEntry,
@@ -41,6 +48,12 @@ from schemas.task import (
     ReportDelivered,
     ReportPickedUp,
     ReportReturned,
+    ReturnStarted,
+    StopCompleted,
+    StopFailed,
+    StopSkipped,
+    TaskCreated,
+    TaskUnassigned,
     UnassignTask,
 )
 
@@ -436,3 +449,85 @@ def test_a_pin_counts_beside_the_other_kinds_and_not_for_them():
     one = asked.when(delivers(right)).tells("ParcelsDelivered", "ProofCaptured").happened()
     one.when(captures(right)).then()
     one.when(captures(PHOTO)).tells("ProofCaptured", "StopCompleted", "TaskCompleted")
+
+
+# Whatever is asked, in any order
+
+
+GROUPS: list[Any] = [["photo"], ["signature", "nfc"], ["id_check"]]
+
+
+def asked(draw: Random) -> tuple[Any, str, Any]:
+    """A command about a task, and who sends it."""
+    given: list[AnyProof] = [PHOTO, OTHER_PHOTO, SIGNED, TAG, shown("16_to_17"), shown("18_to_19"), shown("20", "fail")]
+    proofs = draw.sample(given, draw.choice((0, 1, 2)))
+    some = proofs or [draw.choice(given)]
+    dora = ("dora", "dispatcher")
+    return draw.choice(
+        [
+            *[(picks_up(*proofs), ANN, "rider"), (delivers(*proofs), ANN, "rider"), (returns(*proofs), ANN, "rider")]
+            * 2,
+            (captures(*some, stop_id=draw.choice((PICKUP, DROPOFF, RETURN))), ANN, "rider"),
+            (rejects(stop_id=draw.choice((PICKUP, DROPOFF, RETURN))), *dora),
+            (AssignTask(rider_id=ANN), *dora),
+            draw.choice([(UnassignTask(reason_code="late"), *dora), (CancelTask(reason_code="late"), *dora)]),
+        ]
+    )
+
+
+def lives(seed: int) -> Iterator[list[Event]]:
+    """What comes of commands at random, each with an id of its own."""
+    draw, aggregate = Random(seed), AGGREGATES["task"]
+    for life in range(150):
+        wanted = {place: draw.sample(GROUPS, draw.randint(0, 3)) for place in ("at_pickup", "at_dropoff")}
+        back = draw.sample(GROUPS, draw.randint(0, 1))
+        made = task(at_return=back, minimum_age=draw.choice((None, 18)), **wanted)
+        told = aggregate.decide(aggregate.initial, made, context())
+        state = Story("task", told).state
+        for number in range(30):
+            command, actor, role = asked(draw)
+            if isinstance(command, RejectProof):
+                ids = [event.proof_id for event in told if isinstance(event, ProofCaptured)]
+                command = replace(command, proof_id=draw.choice(ids or [FIRST]))
+            known = replace(context(actor=actor, role=role), command_id=f"c-{life}-{number}")
+            with suppress(Refused):
+                for event in aggregate.decide(state, command, known):
+                    state = aggregate.evolve(state, event)
+                    told.append(event)
+        yield told
+
+
+def kinds_that_count(told: list[Event], stop_id: StopId) -> set[str]:
+    """By what stands on the log, as somebody reads it who knows nothing of decisions."""
+    begun = max((n for n, event in enumerate(told) if isinstance(event, TaskUnassigned)), default=-1)
+    mine = told[begun + 1 :]
+    rejected = {event.proof_id for event in mine if isinstance(event, ProofRejected)}
+    captured = [event for event in mine if isinstance(event, ProofCaptured) and event.stop_id == stop_id]
+    return {event.kind for event in captured if event.problem is None and event.proof_id not in rejected}
+
+
+def test_no_stop_completes_without_proof_that_counts_at_that_time():
+    by_kind: Counter[str] = Counter()
+    for seed in range(10):
+        for told in lives(seed):
+            stops = {stop.stop_id: stop for e in told if isinstance(e, TaskCreated) for stop in e.stops}
+            stops |= {e.stop.stop_id: e.stop for e in told if isinstance(e, ReturnStarted)}
+            for number, event in enumerate(told):
+                if not isinstance(event, StopCompleted):
+                    continue
+                needed, counts = stops[event.stop_id].required_proof, kinds_that_count(told[:number], event.stop_id)
+                assert all(counts & set(group) for group in needed), (needed, counts, told[: number + 1])
+                by_kind.update(kind for group in needed for kind in group)
+    assert min(by_kind[kind] for kind in ("photo", "signature", "id_check")) > 50, "else nothing was shown"
+
+
+def test_once_completed_a_stop_stays_so():
+    disputes = 0
+    for told in lives(5):
+        for number, event in enumerate(told):
+            if isinstance(event, ProofDisputed):
+                disputes += 1
+                before = {e.stop_id for e in told[:number] if isinstance(e, StopCompleted)}
+                after = {e.stop_id for e in told[number:] if isinstance(e, StopFailed | StopSkipped)}
+                assert event.stop_id in before - after
+    assert disputes > 10, "else nothing was shown"

@@ -1,5 +1,6 @@
 """Artefacts in a folder or a bucket: found under both their hashes, each tenant's apart, and swept when they are old."""
 
+import asyncio
 import os
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,13 @@ import msgspec
 import obstore
 import pytest
 from obstore.store import LocalStore, S3Store
+from played import Played
 
+from gateway.problems import Problem
 from infra import artefact_sweep
 from infra.artefact_sweep import Swept, swept
 from infra.artefacts import ObjectArtefacts, artefacts_of, store_of
+from infra.embedded.ports import free_port
 from infra.endpoints import NotRunning
 from infra.settings import Settings, WrongSetting, load_settings
 from schemas.directory import ChangeTenantRules, TenantRules
@@ -109,6 +113,19 @@ def test_a_bucket_is_reached_with_the_credentials_of_the_environment(monkeypatch
     assert (credential[0], credential[2]) == ("a-key", "eu-north-1")
 
 
+async def test_a_bucket_that_does_not_answer_is_told_before_a_phone_gives_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a-key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "its-secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    closed = artefacts_of(Settings(artefacts="s3://photos"))
+    async with asyncio.timeout(20):
+        for asked in (closed.put("acme", SENT, KEPT, b"x"), closed.kept("acme", KEPT), closed.get("acme", KEPT)):
+            with pytest.raises(Problem) as told:
+                await asked
+            assert told.value.code == "artefacts-unavailable"
+
+
 @pytest.mark.parametrize("url", ["/var/photos", "ftp://photos", "s3://", "https://photos.example.com", "file://"])
 def test_what_is_neither_a_folder_nor_a_bucket_is_refused(url: str):
     with pytest.raises(WrongSetting, match="LOGISTICS_ARTEFACTS"):
@@ -191,3 +208,16 @@ def test_what_was_swept_is_told_in_a_table_and_what_to_do_next(capsys: pytest.Ca
     assert "would be deleted" in told
     assert "unknown tenant" in told
     assert "--delete" in told
+
+
+async def test_a_sweep_goes_by_the_rules_that_stand_on_the_log(system: Played):
+    store, tenant = artefacts_of(system.settings), system.world.tenant
+    photo = sha256(b"of the played story").hexdigest()
+    await store.put(tenant, photo, photo, b"of the played story")
+    file = system.settings.data / "artefacts" / "kept" / tenant / photo[:2] / photo
+    year = timedelta(days=TenantRules().artefact_days, hours=1).total_seconds()
+    os.utime(file, (file.stat().st_mtime - year,) * 2)
+    (counted,) = await artefact_sweep.run(system.settings, delete=False)
+    assert (counted.tenant, counted.days, counted.artefacts, counted.expired) == (tenant, 365, 1, 1)
+    await artefact_sweep.run(system.settings, delete=True)
+    assert await artefact_sweep.run(system.settings, delete=True) == []
