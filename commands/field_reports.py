@@ -3,7 +3,9 @@
 from typing import assert_never
 
 from commands.context import Context
-from commands.task_state import OVER, CreatedTask, StopState, parcels_of, proof_holds, state_of
+from commands.proof import ParcelNotHere, ProvingReport, captured
+from commands.proof_needed import moved, proof_holds
+from commands.task_state import OVER, CreatedTask, StopState, parcels_of, state_of
 from schemas.geo import Location, distance_m
 from schemas.ids import conflict_id, rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId
@@ -17,11 +19,6 @@ from schemas.task import (
     ParcelsReturned,
     ParcelsShort,
     Party,
-    PhotoEntry,
-    PinEntry,
-    PinRejected,
-    ProofCaptured,
-    ProofKind,
     ReportArrived,
     ReportAttemptFailed,
     ReportDelivered,
@@ -37,6 +34,7 @@ from schemas.task import (
 )
 
 RECIPIENT = Party(kind="recipient")
+UNDER_AGE = "under_age"
 
 
 class TooFarFromStop(Refused):
@@ -46,23 +44,6 @@ class TooFarFromStop(Refused):
         super().__init__(f"the fix is {distance_m} m from the stop, {allowed_m} m are allowed; give an override_reason")
         self.distance_m = distance_m
         self.allowed_m = allowed_m
-
-
-class PinAttemptsExhausted(Refused):
-    rule = "pin-attempts-exhausted"
-
-    def __init__(self, allowed: int) -> None:
-        super().__init__(f"the PIN was wrong {allowed} times; another proof or an operator is needed")
-        self.allowed = allowed
-
-
-class ParcelNotHere(Refused):
-    rule = "unknown-parcel"
-
-    def __init__(self, parcel_id: str, stop_id: str) -> None:
-        super().__init__(f"parcel {parcel_id} does not belong to stop {stop_id}")
-        self.parcel_id = parcel_id
-        self.stop_id = stop_id
 
 
 def decide_report(task: CreatedTask, command: TaskReport, context: Context) -> list[TaskEvent]:
@@ -181,7 +162,7 @@ def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, conte
             to_party=rider,
         )
     )
-    return with_proofs(task, stop, facts, command.proofs, context)
+    return with_proofs(task, stop, facts, command, context)
 
 
 def delivered(task: CreatedTask, stop: StopState, command: ReportDelivered, context: Context) -> list[TaskEvent]:
@@ -199,7 +180,7 @@ def delivered(task: CreatedTask, stop: StopState, command: ReportDelivered, cont
         facts.append(
             ParcelsDelivered(stop_id=stop.stop.stop_id, parcel_ids=taken, from_party=rider, to_party=RECIPIENT)
         )
-    return with_proofs(task, stop, facts, command.proofs, context)
+    return with_proofs(task, stop, facts, command, context)
 
 
 def returned(task: CreatedTask, stop: StopState, command: ReportReturned, context: Context) -> list[TaskEvent]:
@@ -211,7 +192,7 @@ def returned(task: CreatedTask, stop: StopState, command: ReportReturned, contex
         from_party=Party(kind="rider", id=context.actor),
         to_party=Party(kind="outlet", id=task.outlet),
     )
-    return with_proofs(task, stop, [fact], command.proofs, context)
+    return with_proofs(task, stop, [fact], command, context)
 
 
 def attempt_failed(
@@ -245,61 +226,33 @@ def attempt_failed(
 def capture_proof(task: CreatedTask, stop: StopState, command: CaptureProof, context: Context) -> list[TaskEvent]:
     if task.ended or stop.status in OVER:
         return []
-    return with_proofs(task, stop, [], command.proofs, context)
+    return with_proofs(task, stop, [], command, context)
 
 
 def with_proofs(
-    task: CreatedTask,
-    stop: StopState,
-    facts: list[TaskEvent],
-    entries: list[PinEntry | PhotoEntry],
-    context: Context,
+    task: CreatedTask, stop: StopState, facts: list[TaskEvent], command: ProvingReport, context: Context
 ) -> list[TaskEvent]:
     """The facts, the proofs given with them, and the stop's end once its proof holds."""
-    captured = proofs_of(task, stop, entries, context, physical=bool(facts))
-    kinds: tuple[ProofKind, ...] = tuple(event.kind for event in captured if isinstance(event, ProofCaptured))
+    given = captured(task, stop, command, context, physical=bool(facts))
+    so_far = [*facts, *given.events]
     handed_over = stop.handed_over or bool(facts)
-    after = StopState(stop=stop.stop, proofs=(*stop.proofs, *kinds))
-    if not handed_over or not proof_holds(after):
-        return [*facts, *captured]
+    if given.under_age and not handed_over:
+        return [*so_far, *kept_back(task, stop, context)]
+    if given.under_age:
+        so_far.append(conflicted(command, context, "the goods went to somebody who is too young, or may be"))
+    if not handed_over or not proof_holds(task, stop, moved(task, stop, facts), given.proofs):
+        return so_far
     rider = RiderId(context.actor)
-    return [*facts, *captured, StopCompleted(stop_id=stop.stop.stop_id, rider_id=rider, round=task.round)]
+    return [*so_far, StopCompleted(stop_id=stop.stop.stop_id, rider_id=rider, round=task.round)]
 
 
-def proofs_of(
-    task: CreatedTask,
-    stop: StopState,
-    entries: list[PinEntry | PhotoEntry],
-    context: Context,
-    *,
-    physical: bool,
-) -> list[TaskEvent]:
-    """A PIN after the last attempt is refused, unless a physical fact comes with it, which must not be lost."""
-    events: list[TaskEvent] = []
-    failures = stop.pin_failures
-    for entry in entries:
-        match entry:
-            case PhotoEntry():
-                events.append(
-                    ProofCaptured(stop_id=stop.stop.stop_id, kind="photo", sha256=entry.sha256, taken_at=entry.taken_at)
-                )
-            case PinEntry() if failures >= task.pin_attempts:
-                if not physical:
-                    raise PinAttemptsExhausted(task.pin_attempts)
-            case PinEntry() if right_pin(stop, entry, context):
-                events.append(ProofCaptured(stop_id=stop.stop.stop_id, kind="pin", sha256=None, taken_at=None))
-            case PinEntry():
-                failures += 1
-                left = task.pin_attempts - failures
-                events.append(PinRejected(stop_id=stop.stop.stop_id, attempt=failures, attempts_left=left))
-            case _:
-                assert_never(entry)
-    return events
-
-
-def right_pin(stop: StopState, entry: PinEntry, context: Context) -> bool:
-    given = context.secrets.keyed_hash("pin", context.aggregate_id, stop.stop.stop_id, entry.pin)
-    return given == stop.stop.pin_hash
+def kept_back(task: CreatedTask, stop: StopState, context: Context) -> list[TaskEvent]:
+    """Nobody there is old enough: by rule the goods are refused, and the stop is over."""
+    stop_id = stop.stop.stop_id
+    goods = [p.parcel.parcel_id for p in parcels_of(task, stop) if p.party.kind == "rider"]
+    refused = ParcelsRefused(stop_id=stop_id, parcel_ids=goods, reason_code=UNDER_AGE)
+    failed = StopFailed(stop_id=stop_id, rider_id=RiderId(context.actor), round=task.round, reason_code=UNDER_AGE)
+    return [*([refused] if goods else []), failed]
 
 
 def named(wanted: list[ParcelId], here: list[ParcelId], stop: StopState) -> list[ParcelId]:

@@ -9,7 +9,7 @@ import shapely
 
 from commands.context import Context
 from commands.directory import NotThere, misplaced
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from schemas.directory import (
     ChangeGeofence,
     Circle,
@@ -55,6 +55,10 @@ LIFE = Life(
         GeofenceCreated: to("present", NEW),
         GeofenceChanged: within("present"),
         GeofenceRemoved: to("removed", "present"),
+    },
+    {
+        ChangeGeofence: when("present"),
+        RemoveGeofence: when("present"),
     },
 )
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.directory import NotThere, known_zone, misplaced
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from schemas.geo import Location
 from schemas.hub import (
     CloseHub,
@@ -46,6 +46,11 @@ LIFE = Life(
         HubMoved: within("open", "closed"),
         HubClosed: to("closed", "open"),
         HubReopened: to("open", "closed"),
+    },
+    {
+        MoveHub: when("open", "closed"),
+        CloseHub: when("open"),
+        ReopenHub: when("closed"),
     },
 )
 

@@ -5,10 +5,16 @@ from typing import Literal
 
 import msgspec
 
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from schemas.incident import (
     AddendumFiled,
+    AssignIncident,
+    AttachEvidence,
+    ChangeIncidentSeverity,
+    CommentIncident,
+    EscalateIncident,
     EvidenceAttached,
+    FileAddendum,
     IncidentActionRefused,
     IncidentActionRequested,
     IncidentActionTaken,
@@ -23,6 +29,12 @@ from schemas.incident import (
     IncidentSealed,
     IncidentSeverityChanged,
     IncidentUnlinked,
+    LinkIncident,
+    ReopenIncident,
+    ResolveIncident,
+    SealIncident,
+    TakeIncidentAction,
+    UnlinkIncident,
 )
 from schemas.incident_actions import Requests
 from schemas.registries import IncidentAction, Severity
@@ -81,5 +93,19 @@ LIFE = Life(
         IncidentReopened: to("reopened", "resolved"),
         IncidentSealed: to("sealed", "resolved"),
         AddendumFiled: within("sealed"),
+    },
+    {
+        AssignIncident: when("reported", "assigned", "reopened"),
+        CommentIncident: when("reported", "assigned", "reopened", "resolved"),
+        AttachEvidence: when("reported", "assigned", "reopened", "resolved"),
+        LinkIncident: when("reported", "assigned", "reopened", "resolved"),
+        UnlinkIncident: when("reported", "assigned", "reopened", "resolved"),
+        ChangeIncidentSeverity: when("reported", "assigned", "reopened"),
+        TakeIncidentAction: when("reported", "assigned", "reopened", "resolved"),
+        EscalateIncident: when("reported", "assigned", "reopened"),
+        ResolveIncident: when("assigned", "reopened"),
+        ReopenIncident: when("resolved"),
+        SealIncident: when("resolved"),
+        FileAddendum: when("sealed"),
     },
 )

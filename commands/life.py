@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.message import Event
+from schemas.message import Command, Event
 
 NEW = "new"
 """Before the first event."""
@@ -15,10 +15,12 @@ type Move = tuple[str, str]
 
 
 class Life(msgspec.Struct, frozen=True):
-    """`moves` are all there are: a test lives every life and finds each of them, and no other."""
+    """`moves` are all there are, and `takes` says of each command that callers may send, but of the creating one, in
+    which states it can change something: a test lives every life and finds each of them, and no other."""
 
     status: Callable[[Any], str]
     moves: Mapping[type[Event], frozenset[Move]]
+    takes: Mapping[type[Command], frozenset[str]]
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -42,3 +44,7 @@ def to(after: str, *before: str) -> frozenset[Move]:
 def within(*statuses: str) -> frozenset[Move]:
     """It happens there and leads nowhere else."""
     return frozenset((each, each) for each in statuses)
+
+
+def when(*statuses: str) -> frozenset[str]:
+    return frozenset(statuses)

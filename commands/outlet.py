@@ -6,7 +6,7 @@ import msgspec
 
 from commands.context import Context
 from commands.directory import NotThere, known_zone, misplaced
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from schemas.directory import CreateOutlet, MoveOutlet, OutletCommand, OutletCreated, OutletEvent, OutletMoved
 from schemas.geo import Location
 from schemas.message import OutletSlug
@@ -24,7 +24,13 @@ def status_of(outlet: Outlet) -> str:
     return NEW if isinstance(outlet, NotThere) else "created"
 
 
-LIFE = Life(status_of, {OutletCreated: to("created", NEW), OutletMoved: within("created")})
+LIFE = Life(
+    status_of,
+    {OutletCreated: to("created", NEW), OutletMoved: within("created")},
+    {
+        MoveOutlet: when("created"),
+    },
+)
 
 
 def decide(outlet: Outlet, command: OutletCommand, context: Context) -> list[OutletEvent]:

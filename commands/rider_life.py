@@ -1,8 +1,10 @@
 """The life of a rider: whether they may work. Whether they are at work is another matter, within it."""
 
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from commands.rider_state import Rider, Unregistered
 from schemas.rider import (
+    ApproveRider,
+    BindDevice,
     BreakEnded,
     BreakStarted,
     ComplianceBreachFound,
@@ -11,10 +13,18 @@ from schemas.rider import (
     DocumentRejected,
     DocumentSubmitted,
     DocumentVerified,
+    EndBreak,
+    EndShift,
     HoursLimitWarned,
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    PlanShift,
+    ReinstateRider,
+    RejectDocument,
+    RejectRider,
+    ReportComplianceBreach,
+    ResequenceItinerary,
     ReservationActivated,
     ReservationReleased,
     RiderApproved,
@@ -27,8 +37,14 @@ from schemas.rider import (
     ShiftEnding,
     ShiftPlanned,
     ShiftStarted,
+    StartBreak,
+    StartShift,
+    SubmitDocument,
+    SuspendRider,
     TaskHandOverClosed,
     TaskHandOverRequested,
+    UnbindDevice,
+    VerifyDocument,
 )
 
 ALWAYS = within("invited", "approved", "rejected", "suspended")
@@ -69,5 +85,23 @@ LIFE = Life(
         ItineraryStopsInserted: AT_WORK,
         ItineraryStopsRemoved: AT_WORK,
         ItineraryResequenced: AT_WORK,
+    },
+    {
+        ApproveRider: when("invited", "rejected"),
+        RejectRider: when("invited"),
+        SuspendRider: when("approved"),
+        ReinstateRider: when("suspended"),
+        SubmitDocument: when("invited", "approved", "rejected", "suspended"),
+        VerifyDocument: when("invited", "approved", "rejected", "suspended"),
+        RejectDocument: when("invited", "approved", "rejected", "suspended"),
+        ReportComplianceBreach: when("invited", "approved", "rejected", "suspended"),
+        PlanShift: when("invited", "approved", "rejected", "suspended"),
+        StartShift: when("approved"),
+        StartBreak: when("approved", "suspended"),
+        EndBreak: when("approved", "suspended"),
+        EndShift: when("approved", "suspended"),
+        BindDevice: when("invited", "approved", "rejected", "suspended"),
+        UnbindDevice: when("invited", "approved", "rejected", "suspended"),
+        ResequenceItinerary: when("approved", "suspended"),
     },
 )

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.directory import NotThere, misplaced
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from commands.registries import each_once
 from schemas.message import Refused
 from schemas.sla_policy import (
@@ -71,6 +71,10 @@ LIFE = Life(
         SlaPolicyCreated: to("in_force", NEW),
         SlaPolicyChanged: within("in_force"),
         SlaPolicyRemoved: to("removed", "in_force"),
+    },
+    {
+        ChangeSlaPolicy: when("in_force"),
+        RemoveSlaPolicy: when("in_force"),
     },
 )
 

@@ -9,8 +9,10 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.field_reports import decide_report
+from commands.proof import reject_proof, state_of_proof, with_rejected
 from commands.task_state import (
     MAX_OPEN_CONFLICTS,
+    OVER,
     CreatedTask,
     Ended,
     ParcelState,
@@ -35,6 +37,7 @@ from schemas.message import (
     StopId,
     SubjectId,
 )
+from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofKind, ProofRejected
 from schemas.task import (
     AcceptAssignment,
     AssignmentAccepted,
@@ -62,9 +65,8 @@ from schemas.task import (
     ParcelsShort,
     ParcelsWrittenOff,
     Party,
-    PinRejected,
-    ProofCaptured,
     RecordTender,
+    RejectProof,
     ReportArrived,
     ReportAttemptFailed,
     ReportDelivered,
@@ -174,6 +176,8 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
             return cancel_task(created(task), command, context)
         case ForceCompleteTask():
             return force_complete(created(task), command)
+        case RejectProof():
+            return reject_proof(known_stop(created(task), command.stop_id), command)
         case ReviewFieldReport():
             return review_field_report(created(task), command)
         case (
@@ -195,12 +199,15 @@ def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskE
         raise NotInThisState(needed="new", actual=state_of(task))
     outlet = context.policy.outlet(command.outlet)
     stops = new_stops(command.stops, outlet.location, context)
+    parcels = new_parcels(command.parcels, stops)
+    must_be_scannable(stops, parcels)
     rules = context.policy.rules
     made = TaskCreated(
         kind=command.kind,
         outlet=OutletSlug(command.outlet),
         stops=stops,
-        parcels=new_parcels(command.parcels, stops),
+        parcels=parcels,
+        return_proof=command.return_proof,
         external_reference=command.external_reference,
         source=command.source or context.actor,
         shipment_id=command.shipment_id,
@@ -230,6 +237,8 @@ def new_stop(stop: NewStop, stop_id: StopId, outlet: Location, context: Context)
     reference = stop.contact.reference if stop.contact else None
     subject = contact_subject(context.tenant, reference or f"{context.aggregate_id}/{stop_id}")
     location = stop.location or (outlet if stop.kind == "pickup" else None)
+    if stop.minimum_age is not None and stop.kind == "pickup":
+        raise StopsMismatch(f"{stop_id} is a pickup: a minimum_age is for who receives")
     wants_pin = any("pin" in group for group in stop.required_proof)
     return Stop(
         stop_id=stop_id,
@@ -240,9 +249,25 @@ def new_stop(stop: NewStop, stop_id: StopId, outlet: Location, context: Context)
         window=stop.window,
         service_seconds=stop.service_seconds,
         goods_ready_at=stop.goods_ready_at,
-        required_proof=stop.required_proof,
+        required_proof=with_age_check(stop),
+        minimum_age=stop.minimum_age,
         pin_hash=pin_hash(context, stop_id, pin_of(context, stop_id)) if wants_pin else None,
     )
+
+
+def with_age_check(stop: NewStop) -> list[list[ProofKind]]:
+    """A minimum age is not kept unless an ID check is needed, whatever else would do."""
+    if stop.minimum_age is None or ["id_check"] in stop.required_proof:
+        return stop.required_proof
+    return [*stop.required_proof, ["id_check"]]
+
+
+def must_be_scannable(stops: list[Stop], parcels: list[Parcel]) -> None:
+    """Else a scan would be asked for where there is nothing to scan, and none would do."""
+    scannable = {stop_id for parcel in parcels for stop_id in (parcel.pickup_stop, parcel.dropoff_stop)}
+    for stop in stops:
+        if stop.stop_id not in scannable and any("scan" in group for group in stop.required_proof):
+            raise StopsMismatch(f"{stop.stop_id} asks for scans and has no parcels")
 
 
 def new_contact(contact: NewContact, subject: SubjectId) -> Contact:
@@ -281,6 +306,7 @@ def new_parcel(parcel: NewParcel, number: int, pickup: StopId, dropoff: StopId) 
         description=parcel.description,
         weight_g=parcel.weight_g,
         volume_cm3=parcel.volume_cm3,
+        required_proof=parcel.required_proof,
     )
 
 
@@ -310,9 +336,7 @@ def pin_hash(context: Context, stop_id: StopId, pin: str) -> str:
 
 
 def locate_stop(task: CreatedTask, command: LocateStop, context: Context) -> list[TaskEvent]:
-    stop = task.stops.get(command.stop_id)
-    if stop is None:
-        raise StopNotKnown(command.stop_id)
+    stop = known_stop(task, command.stop_id)
     if task.ended or task.rider_id:
         raise NotInThisState(needed="not yet assigned", actual=state_of(task))
     if context.opened(stop.stop.location, Location) == command.location:
@@ -399,6 +423,8 @@ def decline_assignment(task: CreatedTask, command: DeclineAssignment, context: C
         raise NotInThisState(needed="assigned", actual=state_of(task))
     if carried(task):
         raise GoodsInCustody(len(carried(task)))
+    if task.return_reason is not None:
+        raise NotInThisState(needed="assigned", actual=state_of(task))
     return unassigned(task, rider, command.reason_code)
 
 
@@ -409,6 +435,8 @@ def unassign_task(task: CreatedTask, command: UnassignTask, context: Context) ->
         assignee(task, context)
     if carried(task):
         raise GoodsInCustody(len(carried(task)))
+    if task.return_reason is not None:
+        raise NotInThisState(needed="not returning", actual=state_of(task))
     return unassigned(task, task.rider_id, command.reason_code)
 
 
@@ -485,8 +513,7 @@ def report(
     rider = RiderId(context.actor)
     if rider != task.rider_id and rider not in task.former_riders:
         raise NotTheAssignee(context.actor)
-    if command.stop_id not in task.stops:
-        raise StopNotKnown(command.stop_id)
+    known_stop(task, command.stop_id)
     events = decide_report(task, command, context)
     after: Task = task
     for event in events:
@@ -550,7 +577,8 @@ def return_started(task: CreatedTask, reason_code: str, context: Context) -> Ret
         window=None,
         service_seconds=origin.service_seconds,
         goods_ready_at=None,
-        required_proof=[],
+        required_proof=[list(group) for group in task.return_proof],
+        minimum_age=None,
         pin_hash=None,
     )
     return ReturnStarted(
@@ -568,6 +596,13 @@ def assignee(task: CreatedTask, context: Context) -> RiderId:
     if context.actor != task.rider_id:
         raise NotTheAssignee(context.actor)
     return task.rider_id
+
+
+def known_stop(task: CreatedTask, stop_id: StopId) -> StopState:
+    stop = task.stops.get(stop_id)
+    if stop is None:
+        raise StopNotKnown(stop_id)
+    return stop
 
 
 def created(task: Task) -> CreatedTask:
@@ -616,8 +651,13 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case ParcelsWrittenOff():
             return with_parcels(task, event.parcel_ids, party=event.to_party, status=event.disposition)
         case ProofCaptured():
-            proofs = (*task.stops[event.stop_id].proofs, event.kind)
+            proofs = (*task.stops[event.stop_id].proofs, state_of_proof(event))
             return with_stop(task, event.stop_id, proofs=proofs)
+        case ProofRejected():
+            proofs = with_rejected(task.stops[event.stop_id].proofs, event.proof_id)
+            return with_stop(task, event.stop_id, proofs=proofs)
+        case ProofDisputed():
+            return replace(task, proof_disputed=True)
         case PinRejected():
             return with_stop(task, event.stop_id, pin_failures=event.attempt)
         case DeliveryAttemptFailed():
@@ -655,6 +695,7 @@ def born(event: TaskCreated) -> CreatedTask:
         max_attempts=event.max_attempts,
         arrival_radius_m=event.arrival_radius_m,
         pin_attempts=event.pin_attempts,
+        return_proof=event.return_proof,
     )
 
 
@@ -675,10 +716,10 @@ def handed_over(
 
 
 def back_to_dispatch(task: CreatedTask) -> CreatedTask:
-    """Nothing was in custody: what the rider had begun is begun anew by the next one."""
+    """Nothing was in custody: what the rider had begun is begun anew by the next one, who gives proof of their own."""
     assert task.rider_id is not None, "only an assigned task is unassigned"
     stops = {
-        stop_id: stop if stop.status in ("completed", "failed", "skipped") else replace(stop, status="pending")
+        stop_id: stop if stop.status in OVER else replace(stop, status="pending", proofs=())
         for stop_id, stop in task.stops.items()
     }
     former = (*(r for r in task.former_riders if r != task.rider_id), task.rider_id)

@@ -1,21 +1,35 @@
 """The life of a task: how its state follows from its tender and its assignment, then from its stops and parcels."""
 
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from commands.task_state import Task, Uncreated, state_of
+from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofRejected
 from schemas.task import (
+    AcceptAssignment,
     AssignmentAccepted,
+    AssignTask,
+    CancelTask,
+    CaptureProof,
+    DeclineAssignment,
     DeliveryAttemptFailed,
     FieldReportConflicted,
     FieldReportReviewed,
+    ForceCompleteTask,
+    LocateStop,
     ParcelsDelivered,
     ParcelsPickedUp,
     ParcelsRefused,
     ParcelsReturned,
     ParcelsShort,
     ParcelsWrittenOff,
-    PinRejected,
-    ProofCaptured,
+    RejectProof,
+    ReportArrived,
+    ReportAttemptFailed,
+    ReportDelivered,
+    ReportEnRoute,
+    ReportPickedUp,
+    ReportReturned,
     ReturnStarted,
+    ReviewFieldReport,
     StopArrived,
     StopCompleted,
     StopEnRoute,
@@ -33,12 +47,15 @@ from schemas.task import (
     TaskTenderClosed,
     TaskTendered,
     TaskUnassigned,
+    UnassignTask,
 )
 
 WITHOUT_RIDER = ("created", "dispatchable", "offering")
 NOT_STARTED = ("assigned", "accepted")
 WITH_RIDER = (*NOT_STARTED, "in_progress")
 ENDED = ("completed", "failed", "cancelled", "returned")
+SINCE_DISPATCHED = ("dispatchable", "offering", *WITH_RIDER, "returning", *ENDED)
+"""A device may tell of what was, whatever the task has come to."""
 
 
 def status_of(task: Task) -> str:
@@ -64,6 +81,8 @@ LIFE = Life(
         ParcelsRefused: within("in_progress"),
         ProofCaptured: within(*WITH_RIDER, "returning"),
         PinRejected: within(*WITH_RIDER),
+        ProofRejected: within(*SINCE_DISPATCHED),
+        ProofDisputed: within("dispatchable", "offering", "in_progress", "returning", *ENDED),
         StopCompleted: to("in_progress", *NOT_STARTED) | within("in_progress", "returning"),
         DeliveryAttemptFailed: to("accepted", "in_progress")
         | to("assigned", "in_progress")
@@ -78,7 +97,25 @@ LIFE = Life(
         TaskCancelled: to("cancelled", *WITHOUT_RIDER, *WITH_RIDER),
         TaskForceCompleted: to("completed", *WITHOUT_RIDER, *WITH_RIDER, "returning"),
         ParcelsWrittenOff: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
-        FieldReportConflicted: within("dispatchable", "offering", *WITH_RIDER, "returning", *ENDED),
-        FieldReportReviewed: within("dispatchable", "offering", *WITH_RIDER, "returning", *ENDED),
+        FieldReportConflicted: within(*SINCE_DISPATCHED),
+        FieldReportReviewed: within(*SINCE_DISPATCHED),
+    },
+    {
+        LocateStop: when(*WITHOUT_RIDER),
+        AssignTask: when("dispatchable", "offering"),
+        AcceptAssignment: when("assigned", "in_progress", "returning"),
+        DeclineAssignment: when("assigned", "in_progress"),
+        UnassignTask: when(*WITH_RIDER),
+        CancelTask: when(*WITHOUT_RIDER, *WITH_RIDER),
+        ForceCompleteTask: when(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
+        RejectProof: when(*SINCE_DISPATCHED),
+        ReviewFieldReport: when(*SINCE_DISPATCHED),
+        ReportEnRoute: when(*SINCE_DISPATCHED),
+        ReportArrived: when(*SINCE_DISPATCHED),
+        ReportPickedUp: when(*SINCE_DISPATCHED),
+        ReportDelivered: when(*SINCE_DISPATCHED),
+        ReportAttemptFailed: when(*SINCE_DISPATCHED),
+        ReportReturned: when(*SINCE_DISPATCHED),
+        CaptureProof: when(*WITH_RIDER, "dispatchable", "offering", "returning", "cancelled", "completed"),
     },
 )

@@ -6,11 +6,13 @@ from typing import Literal
 
 import msgspec
 
-from schemas.message import OutletSlug, ParcelId, RiderId, StopId, TenderId
-from schemas.task import Outcome, Parcel, Party, ProofKind, Stop
+from schemas.message import OutletSlug, ParcelId, ProofId, RiderId, StopId, TenderId
+from schemas.proof import PinlessKind, ProofKind
+from schemas.task import Outcome, Parcel, Party, Stop
 
 type StopStatus = Literal["pending", "en_route", "arrived", "completed", "failed", "skipped"]
 type ParcelStatus = Literal["expected", "in_custody", "delivered", "refused", "returned", "lost", "disposed"]
+type ProofStatus = Literal["accepted", "failed", "rejected"]
 type Ended = Literal["completed", "failed", "cancelled", "returned"]
 type TaskState = Literal[
     "created",
@@ -30,12 +32,21 @@ MAX_OPEN_CONFLICTS = 50
 OVER: frozenset[StopStatus] = frozenset({"completed", "failed", "skipped"})
 
 
+class ProofState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    proof_id: ProofId
+    kind: ProofKind
+    status: ProofStatus
+    parcel_id: ParcelId | None = None
+    mark: str | None = None
+    """What the same proof, told again, has again: the artefact's hash, the code that was read, the tag's hash."""
+
+
 class StopState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     stop: Stop
     status: StopStatus = "pending"
     attempts: int = 0
     pin_failures: int = 0
-    proofs: tuple[ProofKind, ...] = ()
+    proofs: tuple[ProofState, ...] = ()
     arrived_at: datetime | None = None
     handed_over: bool = False
     """The parcels have changed hands; what may be missing is the proof."""
@@ -59,6 +70,7 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     max_attempts: int
     arrival_radius_m: int
     pin_attempts: int
+    return_proof: list[list[PinlessKind]] = []
     round: int = 0
     tender_id: TenderId | None = None
     closed_round: int = 0
@@ -70,6 +82,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     return_reason: str | None = None
     ended: Ended | None = None
     outcome: Outcome | None = None
+    proof_disputed: bool = False
+    """A flag beside the state: a proof was rejected after its stop had completed."""
     conflicts: tuple[str, ...] = ()
     """Field reports that did not fit and that nobody has reviewed, the latest of them."""
 
@@ -131,10 +145,6 @@ def parcels_of(task: CreatedTask, stop: StopState) -> Iterator[ParcelState]:
 
 def carried(task: CreatedTask) -> list[ParcelState]:
     return [parcel for parcel in task.parcels.values() if parcel.party.kind in ("rider", "carrier")]
-
-
-def proof_holds(stop: StopState) -> bool:
-    return all(any(kind in stop.proofs for kind in group) for group in stop.stop.required_proof)
 
 
 def outcome_of(task: CreatedTask) -> Outcome:

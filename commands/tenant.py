@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.directory import NotThere, misplaced
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from commands.registries import Registries, UnknownDocumentKind, set_registry, with_registry
 from schemas.directory import (
     MAX_CLOCK_AHEAD_S,
@@ -72,6 +72,13 @@ LIFE = Life(
         FailureReasonsSet: within("created"),
         IncidentKindsSet: within("created"),
         DocumentKindsSet: within("created"),
+    },
+    {
+        ChangeTenantRules: when("created"),
+        AdvanceTenantClock: when("created"),
+        SetFailureReasons: when("created"),
+        SetIncidentKinds: when("created"),
+        SetDocumentKinds: when("created"),
     },
 )
 

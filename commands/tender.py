@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from schemas.message import NotInThisState, OfferId, Refused, RiderId, TaskId
 from schemas.tender import (
     AwardTender,
@@ -101,6 +101,11 @@ LIFE = Life(
         OfferLost: within("awarded"),
         TenderExhausted: to("exhausted", "open"),
         TenderWithdrawn: to("withdrawn", "open"),
+    },
+    {
+        ViewOffer: when("open"),
+        ClaimOffer: when("open"),
+        DeclineOffer: when("open"),
     },
 )
 

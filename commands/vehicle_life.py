@@ -1,8 +1,21 @@
 """The life of a vehicle: whether it is in use. Whether it may drive is another matter: see `unfit`."""
 
-from commands.life import NEW, Life, to, within
+from commands.life import NEW, Life, to, when, within
 from commands.vehicle_state import status_of
 from schemas.vehicle import (
+    AssignVehicle,
+    CancelVehicleMaintenance,
+    ChangeVehicleOutfit,
+    CompleteVehicleMaintenance,
+    GroundVehicle,
+    PlanVehicleMaintenance,
+    RejectVehicleDocument,
+    ReleaseVehicle,
+    ReportVehicleInspection,
+    ReportVehicleOdometer,
+    RetireVehicle,
+    ReturnVehicleToService,
+    SubmitVehicleDocument,
     VehicleAssigned,
     VehicleDocumentRejected,
     VehicleDocumentSubmitted,
@@ -20,6 +33,7 @@ from schemas.vehicle import (
     VehicleReleased,
     VehicleRetired,
     VehicleReturnedToService,
+    VerifyVehicleDocument,
 )
 
 IN_USE = within("available", "assigned", "grounded")
@@ -44,5 +58,21 @@ LIFE = Life(
         VehicleMaintenanceCompleted: IN_USE,
         VehicleMaintenanceCancelled: IN_USE,
         VehicleRetired: to("retired", "available", "grounded"),
+    },
+    {
+        ChangeVehicleOutfit: when("available", "assigned", "grounded"),
+        SubmitVehicleDocument: when("available", "assigned", "grounded"),
+        VerifyVehicleDocument: when("available", "assigned", "grounded"),
+        RejectVehicleDocument: when("available", "assigned", "grounded"),
+        AssignVehicle: when("available"),
+        ReleaseVehicle: when("assigned", "grounded"),
+        ReportVehicleOdometer: when("available", "assigned", "grounded"),
+        ReportVehicleInspection: when("available", "assigned", "grounded"),
+        GroundVehicle: when("available", "assigned"),
+        ReturnVehicleToService: when("grounded"),
+        PlanVehicleMaintenance: when("available", "assigned", "grounded"),
+        CompleteVehicleMaintenance: when("available", "assigned", "grounded"),
+        CancelVehicleMaintenance: when("available", "assigned", "grounded"),
+        RetireVehicle: when("available", "assigned", "grounded"),
     },
 )

@@ -28,7 +28,8 @@ from schemas.incident import (
     TakeIncidentAction,
     UnlinkIncident,
 )
-from schemas.message import Command, Role
+from schemas.message import Command, Input, Role
+from schemas.proof import PhotoEntry, SignatureEntry
 from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentKinds
 from schemas.rider import (
     ApproveRider,
@@ -59,6 +60,7 @@ from schemas.task import (
     DeclineAssignment,
     ForceCompleteTask,
     LocateStop,
+    RejectProof,
     ReportArrived,
     ReportAttemptFailed,
     ReportDelivered,
@@ -113,6 +115,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     ReportAttemptFailed: RIDER,
     ReportReturned: RIDER,
     CaptureProof: RIDER,
+    RejectProof: DISPATCH,
     RegisterRider: SETUP,
     ApproveRider: DISPATCH,
     RejectRider: DISPATCH,
@@ -181,12 +184,14 @@ SENDERS: Mapping[type[Command], Roles] = {
     RemoveGeofence: SETUP,
 }
 
-CLOSED_FIELDS: Mapping[type[Command], tuple[str, ...]] = {
+CLOSED_FIELDS: Mapping[type[Command | Input], tuple[str, ...]] = {
     AssignTask: ("tender_id", "offer_id"),
     SealIncident: ("timeline",),
+    PhotoEntry: ("kept_sha256",),
+    SignatureEntry: ("kept_sha256",),
 }
-"""Filled on this side of the door alone: else a claim that nobody is reserved for would be won, and a timeline be what
-one likes."""
+"""Filled on this side of the door alone: else a claim that nobody is reserved for would be won, a timeline be what one
+likes, and a proof name bytes that are not kept."""
 
 FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""

@@ -56,6 +56,7 @@ def app(door: Door) -> Starlette:
         {BATCH: {"POST": batch.post}},
         {"/v1/{tenant}/fixes": {"POST": fixes.post}},
         {ARTEFACT: {"PUT": artefacts.put, "GET": artefacts.get}},
+        {f"{ARTEFACT}/links": {"POST": artefacts.link}},
         service_paths(health.Readiness(door)),
         registry.paths(door.registry),
         console_paths(Console(door, entry)),

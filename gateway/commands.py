@@ -14,7 +14,7 @@ from commands.context import Context
 from commands.order import Answer, Order, Unavailable
 from commands.task import pin_of, tracking_code, tracking_token
 from gateway.allowed import CLOSED_FIELDS, SENDERS, Roles
-from gateway.artefacts import missing
+from gateway.artefacts import with_kept
 from gateway.call import Call
 from gateway.door import Door
 from gateway.entry import Entry
@@ -155,9 +155,7 @@ class Commands:
             raise invalid([FieldError("/source", "is the rider's own subject")])
         if filled:
             raise invalid([FieldError(f"/{name}", "is not the caller's to fill") for name in filled])
-        if call.tenant is not None and (unknown := await missing(self._door.artefacts, call.tenant, wanted)):
-            raise invalid(unknown)
-        return wanted
+        return wanted if call.tenant is None else await with_kept(self._door.artefacts, call.tenant, wanted)
 
     async def _submit(
         self, call: Call, open_command: OpenCommand, wanted: Command, caller: Caller, target: Target

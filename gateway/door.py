@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from commands.context import Secrets, TenantPolicy
 from commands.order import Desk
 from gateway.bindings import Bindings
+from gateway.pictures import MAX_PIXELS
 from gateway.registry import Registry
 from gateway.tokens import Caller
 from schemas.fixes import FixFrame
@@ -43,15 +44,21 @@ class Streets(Protocol):
 
 
 class ArtefactStore(Protocol):
-    """Keeps bytes under a tenant and their SHA-256 in hex."""
+    """Keeps bytes under a tenant and their SHA-256 in hex, found by that of what was sent, too."""
 
-    async def put(self, tenant: str, digest: str, content: bytes) -> bool:
-        """Whether it is new. It is there for good once this returns."""
+    async def put(self, tenant: str, sent: str, kept: str, content: bytes) -> None:
+        """`content` has the hash `kept`. It is there for good once this returns."""
+        ...
+
+    async def kept(self, tenant: str, digest: str) -> str | None:
+        """The hash of what is kept, by its own or by what was sent; None where there is nothing."""
         ...
 
     async def get(self, tenant: str, digest: str) -> bytes | None: ...
 
-    async def has(self, tenant: str, digest: str) -> bool: ...
+    async def is_fresh(self, tenant: str, digest: str) -> bool:
+        """Whether it was put so lately that no sweep comes near it."""
+        ...
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +66,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     body_bytes: int = 256 << 10
     artefact_bytes: int = 5 << 20
+    artefact_pixels: int = MAX_PIXELS
     fixes_body_bytes: int = 512 << 10
     """500 fixes, however they are written."""
     rate_per_s: float = 5_000

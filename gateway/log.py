@@ -56,3 +56,16 @@ def personal_read(call: Call, aggregate_id: str, subjects: list[str]) -> None:
         aggregate_id=aggregate_id,
         subjects=subjects,
     )
+
+
+def artefact_read(call: Call, digest: str, *, by_link: bool) -> None:
+    """Who has looked at it, or on whose word."""
+    logger.info(
+        "artefact read",
+        request_id=call.request_id,
+        tenant=call.tenant,
+        reader=None if call.caller is None else call.caller.subject,
+        role=None if call.caller is None else call.caller.role,
+        artefact=digest,
+        by_link=by_link,
+    )

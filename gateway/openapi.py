@@ -7,7 +7,8 @@ import msgspec
 
 from commands.aggregates import BY_PLURAL
 from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
-from gateway.artefacts import MEDIA_TYPES, Artefact
+from gateway.artefact_links import LINK_PARAMETERS, LinkAsked, LinkGiven
+from gateway.artefacts import SIGNS, Artefact
 from gateway.batch import MOST, BatchAnswer, CommandBatch
 from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
@@ -32,6 +33,7 @@ A command is repeated safely with the same `Idempotency-Key`: it gets its first 
 the same key may be tried again. An answer's `Logistics-Consistency`, sent with a read, makes the read see what the
 command did. Personal data are shown to those who need them, otherwise as `hidden`, and as `erased` once forgotten.
 """
+MADE_ANEW = "What is kept is made anew, upright, in sRGB and without metadata; it is found under either hash."
 REF = "#/components/schemas/{name}"
 COMMAND_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503)
 FIX_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
@@ -107,6 +109,27 @@ CLOUD_EVENT: Json = {
         "recordedat": {"type": "string", "format": "date-time"},
         "aggregateversion": {"type": "integer"},
         "data": {"type": "object"},
+    },
+}
+PERMITTED: Json = {
+    "allowed_commands": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Read one by one: what this caller may send now, as it stands behind `/v1/{tenant}/`.",
+    },
+    "forbidden_commands": {
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "required": ["rule"],
+            "properties": {
+                "rule": {"enum": ["forbidden", "not-in-this-state"]},
+                "allowed": {"type": "array", "items": {"type": "string"}, "description": "The roles that may."},
+                "needed": {"type": "array", "items": {"type": "string"}, "description": "The states it takes."},
+                "actual": {"type": "string"},
+            },
+        },
+        "description": "Read one by one: the others, with the rule that forbids each.",
     },
 }
 PERSONAL: Json = {
@@ -203,6 +226,7 @@ def other_paths() -> Json:
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
         "/v1/{tenant}/fixes": {"post": fixes_operation()},
         "/v1/{tenant}/artefacts/{id}": artefact_operations(),
+        "/v1/{tenant}/artefacts/{id}/links": {"post": link_operation()},
         "/problems/{code}": {"get": free("readProblem", "About a kind of problem.", html, ("code",), (404,))},
         "/livez": {"get": free("livez", "Whether the process answers.", ok)},
         "/readyz": {"get": ready()},
@@ -278,20 +302,15 @@ def title_of(plural: str) -> str:
 
 
 def artefact_operations() -> Json:
-    name = {
-        **path_parameter("id"),
-        "description": "The SHA-256 of the bytes, in hex.",
-        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-    }
-    parameters = [path_parameter("tenant"), name, parameter_ref("RequestId")]
-    photo = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES}
+    parameters = [path_parameter("tenant"), artefact_name(), parameter_ref("RequestId")]
+    photo = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in SIGNS}
     told = {"content": json_content({"$ref": REF.format(name="Artefact")}), "headers": named(["Location", "RequestId"])}
     return {
         "put": {
             "operationId": "putArtefact",
             "tags": ["artefacts"],
             "summary": "A photo, before a proof names it. Putting it again changes nothing.",
-            "description": roles_text(ARTEFACT_SENDERS),
+            "description": f"{MADE_ANEW} {roles_text(ARTEFACT_SENDERS)}",
             "parameters": parameters,
             "requestBody": {"required": True, "content": photo},
             "responses": {"201": {"description": "Kept.", **told}, "200": {"description": "Was kept before.", **told}}
@@ -300,14 +319,37 @@ def artefact_operations() -> Json:
         "get": {
             "operationId": "readArtefact",
             "tags": ["artefacts"],
-            "summary": "A photo's bytes.",
+            "summary": "A photo's bytes, by a token or by a link.",
             "description": roles_text(ARTEFACT_READERS),
-            "parameters": parameters,
+            "security": [{"bearer": []}, {}],
+            "parameters": [*parameters, *(query_parameter(each, known) for each, known in LINK_PARAMETERS.items())],
             "responses": {
-                "200": {"description": "As it was put.", "content": photo, "headers": named(["ETag", "RequestId"])}
+                "200": {"description": "As it is kept.", "content": photo, "headers": named(["ETag", "RequestId"])}
             }
             | problems(READ_STATUSES),
         },
+    }
+
+
+def link_operation() -> Json:
+    content = json_content({"$ref": REF.format(name="LinkGiven")})
+    return {
+        "operationId": "createArtefactLink",
+        "tags": ["artefacts"],
+        "summary": "A link by which whoever has it reads this artefact for a while, without a token.",
+        "description": roles_text(ARTEFACT_READERS),
+        "parameters": [path_parameter("tenant"), artefact_name(), parameter_ref("RequestId")],
+        "requestBody": {"required": False, "content": json_content({"$ref": REF.format(name="LinkAsked")})},
+        "responses": {"201": {"description": "As asked for.", "content": content, "headers": named(["RequestId"])}}
+        | problems((*READ_STATUSES, 413, 422)),
+    }
+
+
+def artefact_name() -> Json:
+    return {
+        **path_parameter("id"),
+        "description": "The SHA-256 of the bytes, in hex.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
 
 
@@ -440,6 +482,8 @@ def components() -> Json:
         FixBatch,
         FixesAnswer,
         Artefact,
+        LinkAsked,
+        LinkGiven,
         Seal,
         CommandBatch,
         BatchAnswer,
@@ -450,6 +494,8 @@ def components() -> Json:
             del schemas[cls.__name__]["properties"][name]
     for row in rows:
         as_shown(schemas[row.__name__])
+    for single in SINGLES:
+        schemas[single.model.row.__name__]["properties"] |= PERMITTED
     schemas["ExceptionRow"]["properties"] |= {
         "id": {"type": "string"},
         "mends": {

@@ -36,6 +36,7 @@ KINDS: dict[str, Kind] = {
         "The vehicle is not assigned to you",
         "Only the rider who has the vehicle, or a dispatcher, may report of it.",
     ),
+    "link-invalid": Kind(403, "The link is not valid", "Ask for a new one: this one is expired or not ours."),
     "not-found": Kind(404, "There is nothing here", "Check the path, the tenant and the id."),
     "unknown-tenant": Kind(404, "The tenant is not known", "Create it by POST /v1/tenants, or check its slug."),
     "method-not-allowed": Kind(405, "The method is not allowed here", "Use a method that `Allow` names."),
@@ -44,6 +45,7 @@ KINDS: dict[str, Kind] = {
         412, "The version has changed", "Read the aggregate again and decide anew; then send its new ETag."
     ),
     "body-too-large": Kind(413, "The body is too large", "Send less, in more than one request."),
+    "too-many-pixels": Kind(413, "The image has too many pixels", "Send a smaller image."),
     "command-too-large": Kind(413, "The command is too large", "Ask for less in one command."),
     "unsupported-media-type": Kind(415, "The body's type is not supported", "Send what the detail asks for."),
     "digest-differs": Kind(422, "The body is not what its name says", "Send the bytes whose SHA-256 the path names."),
@@ -85,6 +87,7 @@ KINDS: dict[str, Kind] = {
     "unknown-hub": Kind(422, "The tenant has no such hub", "Create the hub first, or correct its slug."),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
+    "unknown-proof": Kind(422, "The stop has no such proof", "Read the task for its proofs."),
     "unknown-failure-reason": Kind(422, "The failure reason is not known", "Give a code of `values.known`."),
     "unknown-incident-kind": Kind(422, "The kind of incident is not known", "Give a code of `values.known`."),
     "unknown-document-kind": Kind(422, "The kind of document is not known", "Give a code of `values.known`."),
@@ -132,6 +135,7 @@ KINDS: dict[str, Kind] = {
         503, "The read model is behind", "Repeat the request after `Retry-After` seconds.", True
     ),
     "read-models-unavailable": Kind(503, "The read models cannot be read", AGAIN, True),
+    "artefacts-unavailable": Kind(503, "The artefacts' store does not answer", AGAIN, True),
     "streets-unavailable": Kind(503, "The streets cannot be drawn", AGAIN, True),
     "too-many-waiters": Kind(503, "Too many requests wait", "Repeat after `Retry-After` seconds.", True),
     "too-many-streams": Kind(503, "Too many streams are open", "Close one, or try again later.", True),

@@ -33,6 +33,7 @@ from gateway.parameters import (
     parameters_of,
     text,
 )
+from gateway.permitted import permitted
 from gateway.personal import Opener, opener, shown
 from gateway.problems import not_found
 from gateway.reading import Connection, Reading, Row, parked_of
@@ -361,6 +362,7 @@ class Queries:
         async with self._reading.connection() as connection:
             parked = await parked_of(connection, single.model, [aggregate_id])
         body = self._shown(call, row, aggregate_id, self._opens(single.plural, row, caller))
+        body |= permitted(BY_PLURAL[single.plural].kind, aggregate_id, row, caller)
         if caller.role == "rider" and single.plural == "tenders":
             body = with_own_offer(body, caller)
         if parked:

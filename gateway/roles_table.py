@@ -22,6 +22,7 @@ def roles_table() -> str:
     sent = {f"`POST {routes[cls]}`": roles for cls, roles in SENDERS.items() if cls in routes}
     sent["`POST /v1/{tenant}/fixes`"] = FIX_SENDERS
     sent["`PUT /v1/{tenant}/artefacts/{sha256}`"] = ARTEFACT_SENDERS
+    sent["`POST /v1/{tenant}/artefacts/{sha256}/links`"] = ARTEFACT_READERS
     read = {f"`{word}`": roles for word, roles in READERS.items()} | {"`artefacts`": ARTEFACT_READERS}
     return "\n".join([TITLE, "## Commands", "", *table("command", sent), "", "## Reads", "", *table("read", read), ""])
 

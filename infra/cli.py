@@ -187,6 +187,22 @@ def shards_unpin(shard: Annotated[int, typer.Argument(help="Its number")], data:
     unpin_shard(shard, data)
 
 
+artefacts_app = typer.Typer(no_args_is_help=True, help="Photos and signatures that prove something.")
+app.add_typer(artefacts_app, name="artefacts")
+
+
+@artefacts_app.command("sweep")
+def artefacts_sweep(
+    delete: Annotated[bool, typer.Option("--delete", help="And delete them; else they are only counted")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Show which artefacts are older than their tenant's artefact_days."""
+    from infra.artefact_sweep import sweep_artefacts
+
+    raise typer.Exit(sweep_artefacts(data, delete, json))
+
+
 @app.command()
 def tail(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's records")] = None,

@@ -20,7 +20,7 @@ from gateway.bindings import Bindings
 from gateway.door import Door, Limits
 from gateway.registry import Registry
 from gateway.tokens import Tokens
-from infra.artefacts import FolderArtefacts
+from infra.artefacts import artefacts_of
 from infra.clock import real_time
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
@@ -101,7 +101,7 @@ class Gateway:
             tokens=Tokens(secret(settings, "token_key")),
             bindings=bindings,
             frames=self._frames,
-            artefacts=FolderArtefacts(settings.data / "artefacts"),
+            artefacts=artefacts_of(settings),
             policy=policy,
             clock=clock,
             partitions=settings.partitions,

@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     kafka_key_file: Path | None = Field(None, description="With TLS: our certificate's key")
 
     postgres: SecretStr = Field(SecretStr(""), description="A DSN; TLS by its sslmode")
+    artefacts: str = Field(
+        "",
+        pattern=r"^(|file:///.+|s3://[^/]+(/.*)?)$",
+        description="Where photos are kept: file:///folder, or s3://bucket/prefix with credentials, region and "
+        "endpoint by AWS_*; empty: a folder of the data",
+    )
     osrm: str = Field("", description="The base URL of an OSRM server")
 
     key_encryption_key: HexSecret = Field(SecretStr(""), description="Wraps the data keys; 64 hexadecimal digits")

@@ -11,9 +11,11 @@ from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.sealed import told
-from projections.task_progress import Progress, leg_of, progressed, state_of
+from projections.task_progress import OVER, Progress, leg_of, progressed, state_of
+from projections.task_proofs import ProofRow, proofs_after
 from schemas.catalog import members_of
 from schemas.message import Event
+from schemas.proof import ProofDisputed
 from schemas.task import (
     FieldReportConflicted,
     FieldReportReviewed,
@@ -25,8 +27,6 @@ from schemas.task import (
     ParcelsShort,
     ParcelsWrittenOff,
     Party,
-    PinRejected,
-    ProofCaptured,
     ReturnStarted,
     StopLocated,
     TaskCreated,
@@ -44,6 +44,7 @@ CREATE TABLE {table} (
     stops              jsonb       NOT NULL,
     parcels            jsonb       NOT NULL,
     proofs             jsonb       NOT NULL,
+    proof_disputed     boolean     NOT NULL,
     conflicts          jsonb       NOT NULL,
     tracking_code      text        NOT NULL,
     external_reference text,
@@ -71,14 +72,6 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
     refused: bool = False
 
 
-class ProofRow(msgspec.Struct, frozen=True, kw_only=True):
-    stop_id: str
-    kind: str
-    accepted: bool
-    sha256: str | None
-    at: datetime
-
-
 class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     """`decision_code` once somebody has looked at it."""
 
@@ -102,6 +95,8 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     """As they were created, personal data sealed."""
     parcels: Mapping[str, ParcelRow]
     proofs: list[ProofRow] = []
+    proof_disputed: bool = False
+    """A proof was rejected after its stop had completed."""
     conflicts: list[ConflictRow] = []
     tracking_code: str
     external_reference: str | None
@@ -128,7 +123,7 @@ def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
         version=source.version,
         progress=progress,
     )
-    return with_goods(with_places(row, event), event, source.event_time)
+    return with_proofs(with_goods(with_places(row, event), event), event, source.event_time)
 
 
 def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
@@ -165,7 +160,7 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
             return row
 
 
-def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
+def with_goods(row: TaskDetailRow, event: Event) -> TaskDetailRow:
     match event:
         case ParcelsPickedUp():
             return with_parcels(row, event.parcel_ids, party=event.to_party, status="in_custody")
@@ -179,12 +174,6 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
             return with_parcels(row, event.parcel_ids, party=event.to_party, status="returned")
         case ParcelsWrittenOff():
             return with_parcels(row, event.parcel_ids, party=event.to_party, status=event.disposition)
-        case ProofCaptured():
-            proof = ProofRow(stop_id=event.stop_id, kind=event.kind, accepted=True, sha256=event.sha256, at=at)
-            return replace(row, proofs=[*row.proofs, proof])
-        case PinRejected():
-            proof = ProofRow(stop_id=event.stop_id, kind="pin", accepted=False, sha256=None, at=at)
-            return replace(row, proofs=[*row.proofs, proof])
         case FieldReportConflicted():
             conflict = ConflictRow(
                 conflict_id=event.conflict_id,
@@ -199,6 +188,12 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
             return replace(row, conflicts=[reviewed(each, event) for each in row.conflicts])
         case _:
             return row
+
+
+def with_proofs(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
+    begun = {stop_id for stop_id, stop in row.progress.stops.items() if stop.status not in OVER}
+    proofs = proofs_after(row.proofs, event, at, begun)
+    return replace(row, proofs=proofs, proof_disputed=row.proof_disputed or isinstance(event, ProofDisputed))
 
 
 def reviewed(conflict: ConflictRow, event: FieldReportReviewed) -> ConflictRow:

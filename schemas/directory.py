@@ -58,6 +58,7 @@ class TenantRules(Input, frozen=True, kw_only=True):
     """In force where `hours_rules` is `custom`."""
     hours_warning_minutes: Annotated[int, msgspec.Meta(ge=0, le=480)] = 30
     """So long before the hours run out somebody is told."""
+    artefact_days: Annotated[int, msgspec.Meta(ge=7, le=3_650)] = 365
 
 
 class CreateTenant(Command, frozen=True, kw_only=True):

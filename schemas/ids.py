@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from schemas.message import OfferId, RiderId, SubjectId, TaskId, TenderId, VehicleId
+from schemas.message import OfferId, ProofId, RiderId, SubjectId, TaskId, TenderId, VehicleId
 
 NAMESPACE = UUID("6f1ed002-ab5d-5a0e-9d2c-1f5a3c7b9e42")
 """For ever: every id on every log hangs on it."""
@@ -34,6 +34,11 @@ def command_id(aggregate: str, key: str) -> str:
 
 def event_id(command: str, index: int) -> str:
     return derived("event", command, str(index))
+
+
+def proof_id(command: str, index: int) -> ProofId:
+    """Of the proofs that came with a command, by their place in it."""
+    return ProofId(derived("proof", command, str(index)))
 
 
 def conflict_id(command: str) -> str:

@@ -20,6 +20,7 @@ from schemas.message import (
     OutletSlug,
     ParcelId,
     Personal,
+    ProofId,
     Record,
     Reference,
     RiderId,
@@ -29,25 +30,31 @@ from schemas.message import (
     TenderId,
     Text,
 )
+from schemas.proof import (
+    MinimumAge,
+    PinlessKind,
+    PinlessProof,
+    PinRejected,
+    ProofCaptured,
+    ProofDisputed,
+    ProofKind,
+    ProofRejected,
+    Proofs,
+    RequiredProof,
+    SomeProofs,
+)
 
 MAX_STOPS = 50
 MAX_PARCELS = 200
-MAX_PROOFS = 20
 
 TaskKind = Literal["delivery", "pickup", "transfer", "return", "collection"]
 Priority = Literal["low", "normal", "high", "urgent"]
 StopKind = Literal["pickup", "dropoff", "return"]
-ProofKind = Literal["pin", "photo"]
 PartyKind = Literal["outlet", "hub", "locker", "rider", "carrier", "recipient", "nobody"]
 Outcome = Literal["delivered", "partially_delivered", "not_delivered", "returned", "disposed"]
 Disposition = Literal["delivered", "returned", "lost", "disposed"]
 TenderOutcome = Literal["awarded", "exhausted", "expired", "withdrawn"]
 AttemptPolicy = Literal["retry_now", "return"]
-
-RequiredProof = Annotated[
-    list[Annotated[list[ProofKind], msgspec.Meta(min_length=1, max_length=10)]], msgspec.Meta(max_length=10)
-]
-"""Each inner list must be met by one of its kinds: [["pin", "photo"], ["x"]] is (PIN or photo) and x."""
 
 
 # What can be asked
@@ -63,7 +70,7 @@ class NewContact(Input, frozen=True, kw_only=True):
 
 
 class NewStop(Input, frozen=True, kw_only=True):
-    """A pickup without a location is at the task's outlet."""
+    """A pickup without a location is at the task's outlet. `minimum_age` asks for an ID check at a dropoff."""
 
     kind: Literal["pickup", "dropoff"]
     stop_id: Id | None = None
@@ -74,10 +81,12 @@ class NewStop(Input, frozen=True, kw_only=True):
     service_seconds: Annotated[int, msgspec.Meta(ge=0, le=14_400)] = 120
     goods_ready_at: Moment | None = None
     required_proof: RequiredProof = []
+    minimum_age: MinimumAge | None = None
 
 
 class NewParcel(Input, frozen=True, kw_only=True):
-    """Without stops it goes from the first pickup to the last dropoff."""
+    """Without stops it goes from the first pickup to the last dropoff. `required_proof` is what its dropoff needs for
+    it besides, unless the recipient refuses it; a scan is one of this parcel."""
 
     parcel_id: Id | None = None
     pickup_stop: Id | None = None
@@ -86,13 +95,17 @@ class NewParcel(Input, frozen=True, kw_only=True):
     description: Text | None = None
     weight_g: Annotated[int, msgspec.Meta(ge=0, le=50_000_000)] = 0
     volume_cm3: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
+    required_proof: PinlessProof = []
 
 
 class CreateTask(Command, frozen=True, kw_only=True):
+    """`return_proof` is what is needed where goods that were not delivered come back to."""
+
     kind: Literal["delivery"]
     outlet: Slug
     stops: Annotated[list[NewStop], msgspec.Meta(min_length=2, max_length=MAX_STOPS)]
     parcels: Annotated[list[NewParcel], msgspec.Meta(max_length=MAX_PARCELS)] = []
+    return_proof: PinlessProof = []
     external_reference: Reference | None = None
     source: Reference | None = None
     shipment_id: Reference | None = None
@@ -170,19 +183,6 @@ class ReviewFieldReport(Command, frozen=True, kw_only=True):
     decision_code: Code
 
 
-class PinEntry(Input, frozen=True, kw_only=True, tag_field="kind", tag="pin"):
-    pin: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4,8}$")]
-
-
-class PhotoEntry(Input, frozen=True, kw_only=True, tag_field="kind", tag="photo"):
-    sha256: Sha256
-    taken_at: Moment | None = None
-
-
-type ProofEntry = PinEntry | PhotoEntry
-Proofs = Annotated[list[PinEntry | PhotoEntry], msgspec.Meta(max_length=MAX_PROOFS)]
-
-
 class FieldReport(Command, frozen=True, kw_only=True):
     """What a rider's device says has happened. Late is normal, and a physical fact is never refused."""
 
@@ -228,7 +228,18 @@ class ReportReturned(FieldReport, frozen=True, kw_only=True):
 
 
 class CaptureProof(FieldReport, frozen=True, kw_only=True):
-    proofs: Annotated[list[PinEntry | PhotoEntry], msgspec.Meta(min_length=1, max_length=MAX_PROOFS)]
+    """Ahead of the hand-over or after it; the stop completes with the last of both."""
+
+    proofs: SomeProofs
+
+
+class RejectProof(Command, frozen=True, kw_only=True):
+    """A dispatcher finds that it shows nothing. Before the stop's completion it counts no more and is captured again;
+    afterwards the completion is disputed, and stands."""
+
+    stop_id: StopId
+    proof_id: ProofId
+    reason_code: Code
 
 
 type TaskReport = (
@@ -253,6 +264,7 @@ type TaskCommand = (
     | UnassignTask
     | CancelTask
     | ForceCompleteTask
+    | RejectProof
     | ReviewFieldReport
     | TaskReport
 )
@@ -277,6 +289,7 @@ class Stop(Record, frozen=True, kw_only=True):
     service_seconds: int
     goods_ready_at: datetime | None
     required_proof: list[list[ProofKind]]
+    minimum_age: int | None
     pin_hash: str | None
 
 
@@ -288,6 +301,7 @@ class Parcel(Record, frozen=True, kw_only=True):
     description: str | None
     weight_g: int
     volume_cm3: int
+    required_proof: list[list[PinlessKind]]
 
 
 class Party(Record, frozen=True, kw_only=True):
@@ -302,6 +316,7 @@ class TaskCreated(Event, frozen=True, kw_only=True):
     outlet: OutletSlug
     stops: list[Stop]
     parcels: list[Parcel]
+    return_proof: list[list[PinlessKind]]
     external_reference: str | None
     source: str
     shipment_id: str | None
@@ -413,19 +428,6 @@ class ParcelsWrittenOff(Event, frozen=True, kw_only=True):
     parcel_ids: list[ParcelId]
     disposition: Disposition
     to_party: Party
-
-
-class ProofCaptured(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    kind: ProofKind
-    sha256: str | None
-    taken_at: datetime | None
-
-
-class PinRejected(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    attempt: int
-    attempts_left: int
 
 
 class DeliveryAttemptFailed(Event, frozen=True, kw_only=True):
@@ -542,6 +544,8 @@ type TaskEvent = (
     | ParcelsWrittenOff
     | ProofCaptured
     | PinRejected
+    | ProofRejected
+    | ProofDisputed
     | DeliveryAttemptFailed
     | StopCompleted
     | StopFailed

@@ -12,6 +12,7 @@ from commands.life import NEW, Move
 from schemas import directory as d
 from schemas import hub as h
 from schemas import incident as i
+from schemas import proof as f
 from schemas import registries as g
 from schemas import rider as r
 from schemas import sla_policy as p
@@ -20,7 +21,7 @@ from schemas import tender as o
 from schemas import vehicle as v
 from schemas.geo import Location
 from schemas.hours import HoursLimits
-from schemas.ids import conflict_id
+from schemas.ids import conflict_id, proof_id
 from schemas.message import (
     Command,
     DeviceId,
@@ -109,9 +110,17 @@ def some[T](draw: Random, of: list[T]) -> list[T]:
 def new_task(draw: Random, now: Any) -> t.CreateTask:
     where = draw.choice((HOME, None))
     proof: Any = draw.choice(([], [], [["pin"]], [["photo"]]))
-    stops = [t.NewStop(kind="pickup"), t.NewStop(kind="dropoff", location=where, required_proof=proof)]
-    parcels = [t.NewParcel(), t.NewParcel()] if draw.random() < 0.8 else []
-    return t.CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=parcels)
+    age: Any = draw.choice((None, None, 18))
+    dropoff = t.NewStop(kind="dropoff", location=where, required_proof=proof, minimum_age=age)
+    parcels = [t.NewParcel(barcode="A1"), t.NewParcel()] if draw.random() < 0.7 else []
+    back: Any = draw.choice(([], [["photo"]]))
+    return t.CreateTask(
+        kind="delivery",
+        outlet="kamppi",
+        stops=[t.NewStop(kind="pickup"), dropoff],
+        parcels=parcels,
+        return_proof=back,
+    )
 
 
 def report(cls: Any, **fields: Any) -> Draws:
@@ -125,6 +134,20 @@ def report(cls: Any, **fields: Any) -> Draws:
 def fix(draw: Random, now: Any) -> t.ObservedFix:
     place = draw.choice((KAMPPI, HOME))
     return t.ObservedFix(lat=place.lat, lon=place.lon, accuracy_m=10.0, observed_at=now)
+
+
+def drawn_proof(draw: Random) -> f.AnyProof:
+    kinds: list[f.AnyProof] = [
+        *[f.PhotoEntry(sha256="ab" * 32)] * 3,
+        f.ScanEntry(parcel_id=draw.choice(PARCELS), code=draw.choice(("A1", "B2"))),
+        f.IdCheckEntry(result="pass", age_band=draw.choice(("16_to_17", "18_to_19"))),
+    ]
+    return draw.choice(kinds)
+
+
+def rejecting(draw: Random, now: Any) -> t.RejectProof:
+    """The first proof of a command: every command here has the same id."""
+    return t.RejectProof(stop_id=draw.choice(STOPS), proof_id=proof_id("c-1", 0), reason_code="blurred")
 
 
 def always(command: Command) -> Draws:
@@ -163,11 +186,12 @@ TASK: Repertoire = [
     *[(report(t.ReportDelivered, refused=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
     (report(t.ReportPickedUp), "ann", "rider"),
     (report(t.ReportDelivered), "ann", "rider"),
-    (report(t.ReportDelivered, proofs=[t.PinEntry(pin="0000")]), "ann", "rider"),
+    (report(t.ReportDelivered, proofs=[f.PinEntry(pin="0000")]), "ann", "rider"),
     (report(t.ReportAttemptFailed, reason_code="customer_unavailable"), "ann", "rider"),
     (report(t.ReportReturned), "ann", "rider"),
+    (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "ann", "rider"),
+    *[(rejecting, "dora", "dispatcher")] * 3,
     (always(t.ReviewFieldReport(conflict_id=conflict_id("c-1"), decision_code="as_it_was")), "dora", "dispatcher"),
-    (report(t.CaptureProof, proofs=[t.PhotoEntry(sha256="ab" * 32)]), "ann", "rider"),
 ]
 INCIDENT: Repertoire = [
     (

@@ -17,6 +17,7 @@ from gateway.bindings import Bindings
 from gateway.door import Door, FrameLog, Limits
 from gateway.fixes import places_after
 from gateway.tokens import Tokens
+from infra.artefacts import in_memory
 from infra.role_gateway import bind
 from schemas import ids
 from schemas.fixes import FixFrame
@@ -45,24 +46,6 @@ class MemoryFrames:
         return places_after([(partition, len(self.frames)) for partition, _ in frames])
 
 
-class MemoryArtefacts:
-    """Keeps what a folder would."""
-
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], bytes] = {}
-
-    async def put(self, tenant: str, digest: str, content: bytes) -> bool:
-        new = (tenant, digest) not in self.kept
-        self.kept[tenant, digest] = content
-        return new
-
-    async def get(self, tenant: str, digest: str) -> bytes | None:
-        return self.kept.get((tenant, digest))
-
-    async def has(self, tenant: str, digest: str) -> bool:
-        return (tenant, digest) in self.kept
-
-
 class House:
     """The app, and those who come to it."""
 
@@ -87,7 +70,7 @@ class House:
             tokens=TOKENS,
             bindings=self.bindings,
             frames=frames or MemoryFrames(),
-            artefacts=MemoryArtefacts(),
+            artefacts=in_memory(),
             policy=self.policy,
             clock=lambda: self.now,
             partitions=PARTITIONS,

@@ -31,5 +31,20 @@ def test_every_move_that_is_declared_happens_and_no_other(kind: str):
 
 
 @pytest.mark.parametrize("kind", AGGREGATES)
+def test_a_command_changes_something_in_the_states_that_are_declared_and_in_no_other(kind: str):
+    declared = {(cls, status) for cls, statuses in AGGREGATES[kind].life.takes.items() for status in statuses}
+    missing = set(declared)
+    takes = AGGREGATES[kind].life.takes
+    for steps, happened in enumerate(lived(kind, AT_MOST)):
+        if happened.command in takes:
+            changed = happened.command, happened.status
+            assert changed in declared, f"{changed[0].__name__} changed something in {changed[1]}"
+            missing.discard(changed)
+        if not missing and steps > AT_LEAST:
+            break
+    assert not missing, f"in {AT_MOST} commands never: {sorted((c.__name__, status) for c, status in missing)}"
+
+
+@pytest.mark.parametrize("kind", AGGREGATES)
 def test_every_event_has_its_place_in_the_life(kind: str):
     assert AGGREGATES[kind].life.moves.keys() == set(AGGREGATES[kind].events)

@@ -1,7 +1,8 @@
 from story import NOON, SECRETS, Story, context, minutes, nothing_yet
 
 from commands.context import UnknownOutlet
-from commands.field_reports import ParcelNotHere, PinAttemptsExhausted, TooFarFromStop
+from commands.field_reports import TooFarFromStop
+from commands.proof import ParcelNotHere, PinAttemptsExhausted
 from commands.task import (
     GoodsInCustody,
     NotTheAssignee,
@@ -13,6 +14,7 @@ from commands.task import (
 from commands.task_state import leg_of, state_of
 from schemas.geo import Location, ObservedFix, Window
 from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId
+from schemas.proof import PhotoEntry, PinEntry
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
@@ -26,8 +28,6 @@ from schemas.task import (
     NewContact,
     NewParcel,
     NewStop,
-    PhotoEntry,
-    PinEntry,
     RecordTender,
     ReportArrived,
     ReportAttemptFailed,

@@ -4,6 +4,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 import pytest
+from cameras import phone_photo
 from psycopg import AsyncConnection
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
@@ -12,7 +13,7 @@ from projections.history import HISTORY
 from schemas.merkle import Tree
 from schemas.position import vector
 
-PHOTO = b"\xff\xd8\xff and then a picture"
+PHOTO = phone_photo()
 DIGEST = sha256(PHOTO).hexdigest()
 EVERY_ACTION = ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
 

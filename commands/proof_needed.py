@@ -1,0 +1,51 @@
+"""Whether a stop has all the proof that it needs, and that the parcels which changed hands there need besides."""
+
+from collections.abc import Collection, Iterable
+from typing import assert_never
+
+from commands.task_state import CreatedTask, ProofState, StopState
+from schemas.message import ParcelId
+from schemas.proof import ProofKind
+from schemas.task import ParcelsDelivered, ParcelsPickedUp, ParcelsReturned, TaskEvent
+
+
+def proof_holds(
+    task: CreatedTask, stop: StopState, parcels: Collection[ParcelId], proofs: Iterable[ProofState]
+) -> bool:
+    """For `parcels`, which changed hands at this stop."""
+    accepted = [proof for proof in proofs if proof.status == "accepted"]
+    if not all(any(is_given(kind, accepted, parcels) for kind in group) for group in stop.stop.required_proof):
+        return False
+    return stop.stop.kind != "dropoff" or all(
+        any(is_given(kind, accepted, [parcel_id]) for kind in group)
+        for parcel_id in parcels
+        for group in task.parcels[parcel_id].parcel.required_proof
+    )
+
+
+def is_given(kind: ProofKind, accepted: list[ProofState], parcels: Iterable[ParcelId]) -> bool:
+    """Of scans there must be one of each parcel."""
+    if kind != "scan":
+        return any(proof.kind == kind for proof in accepted)
+    return set(parcels) <= {proof.parcel_id for proof in accepted if proof.kind == "scan"}
+
+
+def moved(task: CreatedTask, stop: StopState, facts: Iterable[TaskEvent]) -> list[ParcelId]:
+    """What changed hands at this stop: by these facts, or else before."""
+    handing_over = (ParcelsPickedUp, ParcelsDelivered, ParcelsReturned)
+    if stop.handed_over:
+        return [p for p in task.parcels if has_moved(task, stop, p)]
+    return [parcel_id for fact in facts if isinstance(fact, handing_over) for parcel_id in fact.parcel_ids]
+
+
+def has_moved(task: CreatedTask, stop: StopState, parcel_id: ParcelId) -> bool:
+    known, stop_id = task.parcels[parcel_id], stop.stop.stop_id
+    match stop.stop.kind:
+        case "pickup":
+            return known.parcel.pickup_stop == stop_id and not known.short
+        case "dropoff":
+            return known.parcel.dropoff_stop == stop_id and known.status == "delivered"
+        case "return":
+            return known.status == "returned"
+        case _:
+            assert_never(stop.stop.kind)

@@ -1,0 +1,84 @@
+"""Each aggregate says what may be asked of it now, and by which rule not the rest: as it is then answered."""
+
+import pytest
+from read_models import ReadModels
+from reception import House, Json, delivery, key
+
+from commands.aggregates import AGGREGATES
+from gateway.allowed import SENDERS
+
+
+@pytest.fixture
+def house(library) -> House:
+    return library[0]
+
+
+@pytest.fixture
+def models(library) -> ReadModels:
+    return library[1]
+
+
+async def read(house: House, path: str, role: str = "dispatcher", subject: str = "dora") -> Json:
+    answer = await house.caller(role, subject).get(f"/v1/acme/{path}")  # type: ignore[arg-type]
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_of_every_command_that_callers_may_send_the_states_are_known():
+    for known in AGGREGATES.values():
+        open_ones = {cls for cls in known.commands if cls in SENDERS and cls is not known.creating}
+        assert set(known.life.takes) == open_ones, known.kind
+
+
+async def test_a_task_says_what_a_dispatcher_may_do_with_it_and_why_not_the_rest(house: House, models: ReadModels):
+    made = await house.caller().post("/v1/acme/tasks", json=delivery(external_reference="1"))
+    task = made.json()["id"]
+    await models.fold()
+    told = await read(house, f"tasks/{task}")
+    assert f"tasks/{task}/assign-task" in told["allowed_commands"]
+    assert f"tasks/{task}/cancel-task" in told["allowed_commands"]
+    assert told["forbidden_commands"]["accept-assignment"] == {"rule": "forbidden", "allowed": ["rider"]}
+    unassign = told["forbidden_commands"]["unassign-task"]
+    assert (unassign["rule"], unassign["actual"]) == ("not-in-this-state", "dispatchable")
+    await house.caller().post(f"/v1/acme/tasks/{task}/cancel-task", json={"reason_code": "x"}, headers=key("c"))
+    await models.fold()
+    over = await read(house, f"tasks/{task}")
+    assert over["forbidden_commands"]["assign-task"]["actual"] == "cancelled"
+    sent = await house.caller("dispatcher", "dora").post(
+        f"/v1/acme/tasks/{task}/assign-task", json={"rider_id": "ann"}, headers=key("a")
+    )
+    assert (sent.status_code, sent.json()["code"]) == (409, "not-in-this-state")
+
+
+async def test_everybody_is_told_of_their_own_role(house: House, models: ReadModels):
+    made = await house.caller("dispatcher", "dora").post("/v1/acme/riders", json={"name": "Ann"}, headers=key("r"))
+    rider = made.json()["id"]
+    await models.fold()
+    own = await read(house, f"riders/{rider}", "rider", rider)
+    assert f"riders/{rider}/submit-document" in own["allowed_commands"]
+    assert own["forbidden_commands"]["approve-rider"]["rule"] == "forbidden"
+    assert own["forbidden_commands"]["start-shift"]["needed"] == ["approved"]
+    auditor = await read(house, f"riders/{rider}", "auditor", "aino")
+    assert auditor["allowed_commands"] == []
+
+
+PLACE = {"lat": 60.1, "lon": 24.9}
+HUB = {"hub": "pasila", "name": "Pasila", "zone": "Europe/Helsinki", "location": PLACE}
+FENCE = {"name": "Yard", "shape": {"type": "circle", "center": PLACE, "radius_m": 50}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "word", "then"),
+    [("hubs", HUB, "close-hub", ["reopen-hub", "move-hub"]), ("geofences", FENCE, "remove-geofence", [])],
+)
+async def test_what_is_closed_or_removed_says_so(
+    house: House, models: ReadModels, path: str, body: Json, word: str, then: list[str]
+):
+    made = (await house.caller().post(f"/v1/acme/{path}", json=body, headers=key("m"))).json()["id"]
+    await models.fold()
+    assert f"{path}/{made}/{word}" in (await read(house, f"{path}/{made}"))["allowed_commands"]
+    await house.caller().post(f"/v1/acme/{path}/{made}/{word}", json={}, headers=key("w"))
+    await models.fold()
+    told = await read(house, f"{path}/{made}")
+    assert told["forbidden_commands"][word]["rule"] == "not-in-this-state"
+    assert sorted(told["allowed_commands"]) == sorted(f"{path}/{made}/{each}" for each in then)
