@@ -67,6 +67,7 @@ def created() -> Fact:
         service_seconds=60,
         goods_ready_at=None,
         required_proof=[],
+        minimum_age=None,
         pin_hash=None,
     )
     event = TaskCreated(
@@ -74,6 +75,7 @@ def created() -> Fact:
         outlet=OutletSlug("kamppi"),
         stops=[stop],
         parcels=[],
+        return_proof=[],
         external_reference=None,
         source="shop",
         shipment_id=None,
