@@ -293,10 +293,10 @@ def escalate_unattended(incident: ReportedIncident, command: EscalateUnattended,
 
 def resolve(incident: ReportedIncident, command: ResolveIncident, context: Context) -> list[IncidentEvent]:
     to_do = outstanding(incident.asked, incident.requests, incident.taken)
-    left = [action for action in to_do if action not in command.waived]
+    left: list[IncidentAction] = [action for action in to_do if action not in command.waived]
     if left:
         raise ActionsOutstanding(left)
-    waived = [action for action in to_do if action in command.waived]
+    waived: list[IncidentAction] = [action for action in to_do if action in command.waived]
     resolved = IncidentResolved(
         resolution_code=command.resolution_code, note=note(command.note, context), waived=waived
     )
