@@ -47,7 +47,7 @@ async def test_a_hub_is_read_where_it_is_and_whether_it_is_closed(house, models)
     await told(house, f"{url}/close-hub")
     await models.fold()
     [listed] = (await read(house, "/v1/acme/hubs"))["items"]
-    assert listed == await read(house, url)
+    assert listed.items() <= (await read(house, url)).items()
     assert (listed["location"], listed["address"]) == (here["location"], "2 Way")
     assert (listed["closed"], listed["version"]) == (True, 3)
     await told(house, f"{url}/reopen-hub")
@@ -76,7 +76,7 @@ async def test_an_sla_policy_is_read_with_its_terms_and_once_removed_says_so(hou
     await told(house, f"{url}/remove-sla-policy")
     await models.fold()
     [listed] = (await read(house, "/v1/acme/sla-policies"))["items"]
-    assert listed == await read(house, url)
+    assert listed.items() <= (await read(house, url)).items()
     assert (listed["name"], listed["applies_to"]["priority"], listed["terms"]["pickup_within_s"]) == (
         "Silver",
         None,
