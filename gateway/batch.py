@@ -11,6 +11,7 @@ from gateway.commands import OPEN, TENANT
 from gateway.door import Door
 from gateway.entry import Entry
 from gateway.parameters import parameters_of
+from gateway.problems import answered, not_found
 from gateway.reply import Reply, json_reply
 from gateway.validation import decoded
 
@@ -57,9 +58,6 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 decoder = msgspec.json.Decoder(CommandBatch)
-not_there = msgspec.Raw(
-    msgspec.json.encode({"code": "not-found", "detail": "this is no command of the API", "status": 404})
-)
 
 
 class Batch:
@@ -79,7 +77,8 @@ class Batch:
 
     async def _one(self, call: Call, item: BatchItem, number: int) -> BatchResult:
         if not is_command(item.command):
-            return BatchResult(status=404, body=not_there)
+            nowhere = answered(not_found("this is no command of the API"), f"{call.request_id[:59]}.{number}")
+            return BatchResult(status=nowhere.status, body=msgspec.Raw(nowhere.body))
         assert self.app is not None, "the door is whole"
         answer = Heard()
         body = Body(msgspec.json.encode(item.body))

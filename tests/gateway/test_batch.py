@@ -54,6 +54,7 @@ async def test_the_role_is_judged_for_each_and_what_is_no_command_is_not_there(h
     nowhere = ["fixes", "commands:batch", "task-board", "tasks/1", "tasks/1/2/3", "../tenants", "tasks/1/open-tender"]
     results = await sent(house, *({"command": path, "idempotency_key": "k"} for path in nowhere))
     assert [each["status"] for each in results] == [404] * len(nowhere)
+    assert {each["body"]["type"] for each in results} == {"/problems/not-found"}
     tender = await sent(house, {"command": "tasks/x/force-complete-task", "idempotency_key": "k"})
     assert tender[0]["body"]["code"] == "forbidden"
     auditor = house.caller("auditor")
