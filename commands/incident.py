@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.incident_state import UNDER_WAY, UNSEALED, Incident, IncidentStatus, ReportedIncident, Unreported
+from commands.refusals import InTheFuture
 from schemas.ids import incident_subject
 from schemas.incident import (
     ACTION_ANSWERED,
@@ -100,15 +101,6 @@ class HighestLevel(Refused):
     def __init__(self, level: int) -> None:
         super().__init__(f"it is at level {level} already, and nobody is above that")
         self.level = level
-
-
-class InTheFuture(Refused):
-    rule = "in-the-future"
-
-    def __init__(self, what: str, at: datetime, now: datetime) -> None:
-        super().__init__(f"{what} {at.isoformat()} lies in the future: it is {now.isoformat()}")
-        self.what = what
-        self.at = at
 
 
 class NotInvolved(Refused):

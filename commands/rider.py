@@ -5,6 +5,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from commands.context import Context
+from commands.refusals import NotAnInterval, TooMany
 from commands.rider_documents import (
     reject_document,
     report_breach,
@@ -30,7 +31,6 @@ from commands.rider_itinerary import (
     with_stops,
     without_stops,
 )
-from commands.rider_refusals import NotAnInterval, TooMany
 from commands.rider_reservations import (
     activate_reservation,
     expire_reservation,

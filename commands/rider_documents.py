@@ -5,9 +5,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.incident import InTheFuture
+from commands.refusals import InTheFuture, NotAnInterval, TooMany, UnknownDocument
 from commands.registries import UnknownDocumentKind
-from commands.rider_refusals import NotAnInterval, TooMany, UnknownDocument
 from commands.rider_state import Breach, DocumentState, RegisteredRider
 from schemas.ids import rider_subject
 from schemas.message import DocumentId, NotInThisState, Personal, RiderId, TaskId

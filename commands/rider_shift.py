@@ -4,7 +4,9 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.hours import exhausted, limit_ahead, limits_of, off_duty, on_duty, rested_at
-from commands.rider_refusals import CannotReserve, GoodsAboard, NotAnInterval, RestTooShort, TooMany
+from commands.refusals import NotAnInterval, TooMany
+from commands.rider_refusals import CannotReserve, GoodsAboard, RestTooShort
+from commands.rider_reservations import released
 from commands.rider_state import PlannedShift, RegisteredRider, Shift, not_compliant, with_goods
 from schemas.ids import rider_subject
 from schemas.message import NotInThisState, Personal, RiderId, ShiftId, TaskId
@@ -14,7 +16,6 @@ from schemas.rider import (
     BreakStarted,
     HoursLimitWarned,
     PlanShift,
-    ReservationReleased,
     RiderEvent,
     ShiftEnded,
     ShiftEnding,
@@ -116,9 +117,7 @@ def end_shift(rider: RegisteredRider, context: Context) -> list[RiderEvent]:
 
 def released_holds(rider: RegisteredRider, reason_code: str, context: Context) -> list[RiderEvent]:
     return [
-        ReservationReleased(task_id=task_id, round=r.round, reason_code=reason_code, released_at=context.now)
-        for task_id, r in rider.reservations.items()
-        if not r.active
+        released(task_id, r.round, reason_code, context) for task_id, r in rider.reservations.items() if not r.active
     ]
 
 

@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from commands.context import Context
+from commands.refusals import NotAnInterval, TooMany, UnknownDocument
 from commands.registries import UnknownDocumentKind
-from commands.rider_refusals import NotAnInterval, TooMany, UnknownDocument
 from commands.vehicle_state import RegisteredVehicle, VehicleDocument
 from schemas.ids import vehicle_subject
 from schemas.message import DocumentId, NotInThisState, Personal, VehicleId

@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.rider_refusals import TooMany
+from commands.refusals import TooMany
 from commands.vehicle_state import Maintenance, RegisteredVehicle, Vehicle
 from schemas.message import MaintenanceId, NotInThisState, Refused
 from schemas.vehicle import (

@@ -9,11 +9,11 @@ from commands.incident import (
     ActionsOutstanding,
     HighestLevel,
     IncidentFull,
-    InTheFuture,
     NotInvolved,
     TimelineMissing,
     UnknownLink,
 )
+from commands.refusals import InTheFuture
 from commands.registries import UnknownIncidentKind
 from schemas import incident as words
 from schemas.incident import (

@@ -1,13 +1,12 @@
 from riding import DROPOFF, OTHER, PICKUP, TASK, approved, on_shift, registered, reserve, reserved, stops, underway
 from story import KAMPPI, NOON, minutes, nothing_yet
 
+from commands.refusals import NotAnInterval, UnknownDocument
 from commands.rider_refusals import (
     CannotReserve,
     ItineraryChanged,
-    NotAnInterval,
     NotReserved,
     NotThatItinerary,
-    UnknownDocument,
 )
 from commands.rider_reservations import planned_stops
 from commands.rider_state import peak_load_g

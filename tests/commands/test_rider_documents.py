@@ -16,10 +16,10 @@ from riding import (
 )
 from story import NOON, Story, minutes
 
-from commands.incident import InTheFuture
+from commands.refusals import InTheFuture, NotAnInterval, TooMany, UnknownDocument
 from commands.registries import UnknownDocumentKind
 from commands.rider_documents import BREACHES_KEPT
-from commands.rider_refusals import CannotReserve, NotAnInterval, TooMany, UnknownDocument
+from commands.rider_refusals import CannotReserve
 from commands.rider_reservations import PAST_TASKS_KEPT
 from schemas.message import DocumentId, NotInThisState
 from schemas.rider import (

@@ -3,7 +3,8 @@
 from riding import OTHER, PICKUP, TASK, approved, on_shift, registered, reserve, reserved, stops, underway
 from story import NOON, Story, minutes
 
-from commands.rider_refusals import CannotReserve, GoodsAboard, NotAnInterval, TooMany
+from commands.refusals import NotAnInterval, TooMany
+from commands.rider_refusals import CannotReserve, GoodsAboard
 from commands.rider_state import PlannedShift
 from schemas.message import NotInThisState, StopId
 from schemas.rider import (

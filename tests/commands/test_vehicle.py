@@ -3,8 +3,8 @@ from msgspec.structs import replace
 from story import NOON, Story, context, given, minutes, nothing_yet
 
 from commands.context import UnknownOutlet
+from commands.refusals import NotAnInterval, TooMany, UnknownDocument
 from commands.registries import UnknownDocumentKind
-from commands.rider_refusals import NotAnInterval, TooMany, UnknownDocument
 from commands.vehicle import VehicleTaken, VehicleUnfit, decide
 from commands.vehicle_state import RetiredVehicle, is_over, status_of, unfit
 from commands.vehicle_upkeep import (
