@@ -34,6 +34,13 @@ ANSWER_WITHIN_S = 30.0
 logger = structlog.get_logger()
 
 
+class Unreached(Unavailable):
+    """Nothing took the connection, so that nothing has come of what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__("shard-not-open", "the shard's owner cannot be reached; the command has had no effect")
+
+
 class Peer:
     """The internal listener at `address`, host:port, of a process that owns shards."""
 
@@ -58,7 +65,7 @@ class Peer:
         await self._client.aclose()
 
     async def submit(self, order: Order) -> Answer:
-        """Raises Refused by a rule, Misdirected where it does not own the shard, Unavailable."""
+        """Raises Refused by a rule, Misdirected where it does not own the shard, Unreached, Unavailable."""
         if len(self._waiting) >= QUEUE_LIMIT:
             raise Unavailable("shard-busy", f"{QUEUE_LIMIT} orders wait to be sent")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -110,19 +117,24 @@ class Peer:
         except asyncio.CancelledError:
             self._unanswered(group, "it is not asked any more")
             raise
+        except Unreached as gone:
+            self._unanswered(group, repr(gone.__cause__), gone)
+            return
         except Exception as failed:  # whatever it is, the next ones are to be sent
             self._unanswered(group, str(failed))
             return
         for (_, answer), outcome in zip(group, told, strict=True):
             settle(answer, outcome)
 
-    def _unanswered(self, group: list[tuple[Order, asyncio.Future[Answer]]], why: str) -> None:
+    def _unanswered(
+        self, group: list[tuple[Order, asyncio.Future[Answer]]], why: str, told: Unavailable | None = None
+    ) -> None:
         """Where and why is for our log: who asked is told by everybody's door."""
         logger.info("owner did not answer", address=self._address, orders=len(group), why=why)
+        said = "the shard's owner did not answer; the command may have taken effect"
         for _, answer in group:
             if not answer.done():
-                said = "the shard's owner did not answer; the command may have taken effect"
-                answer.set_exception(Unavailable("shards-unreachable", said))
+                answer.set_exception(told or Unavailable("shards-unreachable", said))
 
     async def _ask(self, asked: list[Order]) -> list[Outcome]:
         told = outcomes.decode(await self._call("/orders", encode([sent(order) for order in asked])))
@@ -131,7 +143,7 @@ class Peer:
         return list(told)
 
     async def _call(self, path: str, body: bytes) -> bytes:
-        """Raises Unavailable: nothing is known of what was asked."""
+        """Raises Unreached, Unavailable: nothing is known of what was asked."""
         at_s = int(time.time())
         headers = {"x-at": str(at_s), "x-signature": signature(self._key, f"request {path}", at_s, body)}
         try:
@@ -141,6 +153,8 @@ class Peer:
             answered_s = int(response.headers.get("x-at", "0"))
             claimed = response.headers.get("x-signature", "")
             check(self._key, f"answer {path}", answered_s, response.content, claimed, time.time())
+        except (httpx.ConnectError, httpx.ConnectTimeout) as refused:
+            raise Unreached from refused
         except (httpx.HTTPError, NotOurs, ValueError) as failed:
             raise Unavailable("shards-unreachable", f"{self._address}: {failed!r}") from failed
         return response.content

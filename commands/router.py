@@ -9,7 +9,7 @@ from commands.announced import Announced
 from commands.memory import Account
 from commands.order import Answer, Order, Unavailable
 from commands.owners import Shards
-from commands.remote import Peer
+from commands.remote import Peer, Unreached
 from commands.wire import Misdirected
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
@@ -43,16 +43,22 @@ class Router:
     async def submit(self, order: Order) -> Answer:
         """Raises Refused by a rule, Unavailable where nobody can judge now."""
         shard = partition_of(order.aggregate_id, self._partitions)
-        if self._shards is not None and self._is_here(shard):
-            return await self._shards.submit(order)
+        former = self.announced.owner(shard)
         try:
-            return await self._owner(shard).submit(order)
+            return await self._handed_over(shard, order)
         except Misdirected as elsewhere:
             await self._learned(shard, elsewhere.epoch)
+        except Unreached:
+            await self._learned(shard, 0 if former is None else former.epoch + 1)
         try:
-            return await self._owner(shard).submit(order)
+            return await self._handed_over(shard, order)
         except Misdirected as elsewhere:
             raise Unavailable("shard-not-open", f"shard {shard} changes hands: {elsewhere}") from elsewhere
+
+    async def _handed_over(self, shard: int, order: Order) -> Answer:
+        if self._shards is not None and self._is_here(shard):
+            return await self._shards.submit(order)
+        return await self._owner(shard).submit(order)
 
     async def forget(self, subject: SubjectId) -> int:
         """Throw away the subject's keys in all shards; how many there were. Raises Unavailable, Misdirected."""

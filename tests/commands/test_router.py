@@ -134,6 +134,21 @@ async def test_an_order_that_two_owners_in_turn_do_not_own_is_not_judged(world: 
         assert not (await successor.submit(a_task(world))).repeated, "nobody has judged it"
 
 
+async def test_an_order_for_an_owner_that_is_gone_is_asked_for_once_more_when_the_next_is_announced(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(router, "LEARN_WITHIN_S", 20.0)
+    gone, after = an_address(), an_address()
+    owner = await world.owner(address=after)
+    async with listening(owner, after), routing(gone, gone) as routed:
+        asked = asyncio.ensure_future(world.settle(routed))
+        await asyncio.sleep(0.3)
+        assert not asked.done(), "its next owner is not announced yet"
+        await hear(world, routed.announced)
+        await asked
+        assert (await routed.submit(a_task(world))).version == 2
+
+
 async def until_fenced(world: World, former: Shards) -> None:
     """It learns so from the broker, when it writes."""
     for shard in list(former.shards().values()):
@@ -158,9 +173,9 @@ async def test_a_shard_that_nobody_has_announced_is_not_open():
 
 async def test_an_owner_at_an_address_that_is_none_cannot_be_reached():
     async with routing("nowhere.invalid:1", "nowhere.invalid:1") as routed:
-        with pytest.raises(Unavailable, match="did not answer") as told:
+        with pytest.raises(Unavailable, match="has had no effect") as told:
             await routed.submit(a_task(NOBODYS))
-        assert told.value.code == "shards-unreachable"
+        assert told.value.code == "shard-not-open"
         assert not await routed.is_open(0)
         await routed.ask_to_release(0)
 
@@ -168,9 +183,9 @@ async def test_an_owner_at_an_address_that_is_none_cannot_be_reached():
 async def test_an_owner_that_refuses_connections_cannot_be_reached():
     gone = an_address()
     async with routing(gone, gone) as routed:
-        with pytest.raises(Unavailable, match="did not answer") as told:
+        with pytest.raises(Unavailable, match="has had no effect") as told:
             await routed.submit(a_task(NOBODYS))
-        assert told.value.code == "shards-unreachable"
+        assert told.value.code == "shard-not-open"
         assert not await routed.is_open(0)
         await routed.ask_to_release(0)
 
