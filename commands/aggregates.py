@@ -15,6 +15,7 @@ from commands import (
     rider_life,
     sla_policy,
     task,
+    task_evolve,
     task_life,
     tenant,
     tender,
@@ -118,7 +119,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (TaskCommand, TaskEvent),
             (Task, Uncreated()),
             is_over,
-            (task.decide, task.evolve),
+            (task.decide, task_evolve.evolve),
             task_life.LIFE,
         ),
         aggregate(

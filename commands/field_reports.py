@@ -5,12 +5,14 @@ from typing import assert_never
 from commands.context import Context
 from commands.proof import ParcelNotHere, ProvingReport, captured
 from commands.proof_needed import moved, proof_holds
-from commands.task_state import OVER, CreatedTask, StopState, parcels_of, state_of
+from commands.task_state import OVER, CreatedTask, StopState, parcels_of, state_of, taker_at
 from schemas.geo import Location, distance_m
+from schemas.goods import ParcelReport, Party
 from schemas.ids import conflict_id, rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId
 from schemas.task import (
     CaptureProof,
+    CollectionReport,
     DeliveryAttemptFailed,
     FieldReportConflicted,
     ParcelsDelivered,
@@ -18,9 +20,11 @@ from schemas.task import (
     ParcelsRefused,
     ParcelsReturned,
     ParcelsShort,
-    Party,
     ReportArrived,
     ReportAttemptFailed,
+    ReportCollected,
+    ReportCustomerArrived,
+    ReportCustomerOnTheWay,
     ReportDelivered,
     ReportEnRoute,
     ReportPickedUp,
@@ -33,7 +37,6 @@ from schemas.task import (
     TaskReport,
 )
 
-RECIPIENT = Party(kind="recipient")
 UNDER_AGE = "under_age"
 
 
@@ -70,9 +73,11 @@ def decide_report(task: CreatedTask, command: TaskReport, context: Context) -> l
             assert_never(command)
 
 
-def conflict_of(task: CreatedTask, stop: StopState, command: TaskReport, context: Context) -> str | None:
+def conflict_of(
+    task: CreatedTask, stop: StopState, command: TaskReport | CollectionReport, context: Context
+) -> str | None:
     """Why the report cannot be true as the task stands, if so."""
-    if context.actor != task.rider_id:
+    if task.kind != "collection" and context.actor != task.rider_id:
         return "reported by a rider who no longer has the task"
     if task.ended:
         return None if repeats(stop, command) else f"the task is {state_of(task)}"
@@ -85,18 +90,18 @@ def conflict_of(task: CreatedTask, stop: StopState, command: TaskReport, context
     if isinstance(command, ReportAttemptFailed) and (stop.handed_over or stop.status == "completed"):
         return "the parcels of this stop have changed hands already"
     if isinstance(command, ReportDelivered) and not stop.handed_over:
-        waiting = [p for p in parcels_of(task, stop) if p.party.kind == "outlet"]
+        waiting = [p for p in parcels_of(task, stop) if p.status == "expected"]
         if waiting:
             return f"{len(waiting)} of the parcels were never picked up"
     return None
 
 
-def repeats(stop: StopState, command: TaskReport) -> bool:
+def repeats(stop: StopState, command: TaskReport | CollectionReport) -> bool:
     """Whether the report says what is known: a device tells again what it was not sure to have told."""
     match command:
-        case ReportEnRoute() | ReportArrived():
+        case ReportEnRoute() | ReportArrived() | ReportCustomerOnTheWay() | ReportCustomerArrived():
             return stop.status == "completed"
-        case ReportPickedUp() | ReportDelivered() | ReportReturned():
+        case ReportPickedUp() | ReportDelivered() | ReportReturned() | ReportCollected():
             return stop.handed_over or stop.status == "completed"
         case ReportAttemptFailed():
             return stop.status == "failed"
@@ -106,12 +111,14 @@ def repeats(stop: StopState, command: TaskReport) -> bool:
             assert_never(command)
 
 
-def conflicted(command: TaskReport, context: Context, conflict: str) -> FieldReportConflicted:
+def conflicted(
+    command: TaskReport | CollectionReport | ParcelReport, context: Context, conflict: str
+) -> FieldReportConflicted:
     return FieldReportConflicted(
         conflict_id=conflict_id(context.command_id),
         report=type(command).__name__,
-        stop_id=command.stop_id,
-        rider_id=RiderId(context.actor),
+        stop_id=None if isinstance(command, ParcelReport) else command.stop_id,
+        rider_id=RiderId(context.actor) if context.role == "rider" else None,
         observed_at=command.observed_at,
         conflict=conflict,
     )
@@ -158,7 +165,7 @@ def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, conte
         ParcelsPickedUp(
             stop_id=stop.stop.stop_id,
             parcel_ids=taken,
-            from_party=Party(kind="outlet", id=task.outlet),
+            from_party=stop.stop.party,
             to_party=rider,
         )
     )
@@ -178,7 +185,9 @@ def delivered(task: CreatedTask, stop: StopState, command: ReportDelivered, cont
     if taken or not here:
         rider = Party(kind="rider", id=context.actor)
         facts.append(
-            ParcelsDelivered(stop_id=stop.stop.stop_id, parcel_ids=taken, from_party=rider, to_party=RECIPIENT)
+            ParcelsDelivered(
+                stop_id=stop.stop.stop_id, parcel_ids=taken, from_party=rider, to_party=taker_at(stop.stop)
+            )
         )
     return with_proofs(task, stop, facts, command, context)
 
@@ -190,7 +199,7 @@ def returned(task: CreatedTask, stop: StopState, command: ReportReturned, contex
         stop_id=stop.stop.stop_id,
         parcel_ids=[p.parcel.parcel_id for p in parcels_of(task, stop)],
         from_party=Party(kind="rider", id=context.actor),
-        to_party=Party(kind="outlet", id=task.outlet),
+        to_party=stop.stop.party,
     )
     return with_proofs(task, stop, [fact], command, context)
 
@@ -242,16 +251,16 @@ def with_proofs(
         so_far.append(conflicted(command, context, "the goods went to somebody who is too young, or may be"))
     if not handed_over or not proof_holds(task, stop, moved(task, stop, facts), given.proofs):
         return so_far
-    rider = RiderId(context.actor)
-    return [*so_far, StopCompleted(stop_id=stop.stop.stop_id, rider_id=rider, round=task.round)]
+    return [*so_far, StopCompleted(stop_id=stop.stop.stop_id, rider_id=task.rider_id, round=task.round)]
 
 
 def kept_back(task: CreatedTask, stop: StopState, context: Context) -> list[TaskEvent]:
     """Nobody there is old enough: by rule the goods are refused, and the stop is over."""
     stop_id = stop.stop.stop_id
-    goods = [p.parcel.parcel_id for p in parcels_of(task, stop) if p.party.kind == "rider"]
+    has = "outlet" if stop.stop.kind == "collection" else "rider"
+    goods = [p.parcel.parcel_id for p in parcels_of(task, stop) if p.party.kind == has]
     refused = ParcelsRefused(stop_id=stop_id, parcel_ids=goods, reason_code=UNDER_AGE)
-    failed = StopFailed(stop_id=stop_id, rider_id=RiderId(context.actor), round=task.round, reason_code=UNDER_AGE)
+    failed = StopFailed(stop_id=stop_id, rider_id=task.rider_id, round=task.round, reason_code=UNDER_AGE)
     return [*([refused] if goods else []), failed]
 
 

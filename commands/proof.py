@@ -38,13 +38,14 @@ from schemas.proof import (
 from schemas.task import (
     CaptureProof,
     RejectProof,
+    ReportCollected,
     ReportDelivered,
     ReportPickedUp,
     ReportReturned,
     TaskEvent,
 )
 
-type ProvingReport = ReportPickedUp | ReportDelivered | ReportReturned | CaptureProof
+type ProvingReport = ReportPickedUp | ReportDelivered | ReportReturned | ReportCollected | CaptureProof
 
 KINDS: dict[type[ProofEntry], ProofKind] = {
     PinEntry: "pin",

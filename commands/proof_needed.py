@@ -16,7 +16,7 @@ def proof_holds(
     accepted = [proof for proof in proofs if proof.status == "accepted"]
     if not all(any(is_given(kind, accepted, parcels) for kind in group) for group in stop.stop.required_proof):
         return False
-    return stop.stop.kind != "dropoff" or all(
+    return stop.stop.kind not in ("dropoff", "collection") or all(
         any(is_given(kind, accepted, [parcel_id]) for kind in group)
         for parcel_id in parcels
         for group in task.parcels[parcel_id].parcel.required_proof
@@ -43,7 +43,7 @@ def has_moved(task: CreatedTask, stop: StopState, parcel_id: ParcelId) -> bool:
     match stop.stop.kind:
         case "pickup":
             return known.parcel.pickup_stop == stop_id and not known.short
-        case "dropoff":
+        case "dropoff" | "collection":
             return known.parcel.dropoff_stop == stop_id and known.status == "delivered"
         case "return":
             return known.status == "returned"

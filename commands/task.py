@@ -4,90 +4,98 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import assert_never
 
-import msgspec
-from msgspec.structs import replace
-
+from commands.collection import decide_collection
 from commands.context import Context
 from commands.field_reports import decide_report
-from commands.proof import reject_proof, state_of_proof, with_rejected
+from commands.goods import decide_on_parcels, inspect_return, receive_transfer
+from commands.proof import reject_proof
+from commands.task_creation import create_task
+from commands.task_evolve import evolve
 from commands.task_state import (
-    MAX_OPEN_CONFLICTS,
-    OVER,
     CreatedTask,
-    Ended,
+    NotTheAssignee,
     ParcelState,
     StopState,
     Task,
-    Uncreated,
     carried,
-    located,
+    created,
+    known_stop,
+    only_for,
     open_stops,
     outcome_of,
     state_of,
+    taker_at,
+    unsettled,
+)
+from commands.task_timing import (
+    authorise_return,
+    followed,
+    hold_task,
+    release_task,
+    reschedule_stop,
+    start_dispatch,
+    update_goods_ready,
 )
 from schemas.geo import Location
+from schemas.goods import (
+    InspectReturn,
+    Party,
+    PartyKind,
+    ReceiveTransfer,
+    ReportParcelsDamaged,
+    ReportParcelsLost,
+)
 from schemas.ids import contact_subject
 from schemas.message import (
     NotInThisState,
-    OutletSlug,
     ParcelId,
     Personal,
     Refused,
     RiderId,
     StopId,
-    SubjectId,
 )
-from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofKind, ProofRejected
 from schemas.task import (
     AcceptAssignment,
     AssignmentAccepted,
     AssignTask,
+    AuthoriseReturn,
     CancelTask,
     CaptureProof,
     CloseTender,
-    Contact,
+    CollectionReport,
     CreateTask,
     DeclineAssignment,
-    DeliveryAttemptFailed,
-    FieldReportConflicted,
+    Disposition,
     FieldReportReviewed,
     ForceCompleteTask,
+    HoldTask,
     LocateStop,
-    NewContact,
-    NewParcel,
-    NewStop,
     Outcome,
-    Parcel,
-    ParcelsDelivered,
-    ParcelsPickedUp,
-    ParcelsRefused,
-    ParcelsReturned,
-    ParcelsShort,
     ParcelsWrittenOff,
-    Party,
     RecordTender,
     RejectProof,
+    ReleaseTask,
     ReportArrived,
     ReportAttemptFailed,
+    ReportCollected,
+    ReportCustomerArrived,
+    ReportCustomerOnTheWay,
     ReportDelivered,
     ReportEnRoute,
     ReportPickedUp,
     ReportReturned,
+    RescheduleStop,
     RetryDispatch,
     ReturnStarted,
     ReviewFieldReport,
+    StartDispatch,
     Stop,
-    StopArrived,
-    StopCompleted,
-    StopEnRoute,
-    StopFailed,
     StopLocated,
     StopSkipped,
     TaskAssigned,
     TaskCancelled,
     TaskCommand,
     TaskCompleted,
-    TaskCreated,
     TaskDispatchable,
     TaskEvent,
     TaskFailed,
@@ -97,43 +105,8 @@ from schemas.task import (
     TaskTendered,
     TaskUnassigned,
     UnassignTask,
+    UpdateGoodsReady,
 )
-
-CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Without the letters and digits that people take for each other."""
-
-
-class StopNotKnown(Refused):
-    rule = "unknown-stop"
-
-    def __init__(self, stop_id: str) -> None:
-        super().__init__(f"the task has no stop {stop_id}")
-        self.stop_id = stop_id
-
-
-class ParcelMismatch(Refused):
-    rule = "parcel-mismatch"
-
-    def __init__(self, parcel_id: str, problem: str) -> None:
-        super().__init__(f"parcel {parcel_id} {problem}")
-        self.parcel_id = parcel_id
-        self.problem = problem
-
-
-class StopsMismatch(Refused):
-    rule = "stops-mismatch"
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-
-
-class NotTheAssignee(Refused):
-    rule = "not-the-assignee"
-
-    def __init__(self, actor: str) -> None:
-        super().__init__(f"{actor} does not have this task")
-        self.actor = actor
 
 
 class UnknownConflict(Refused):
@@ -158,6 +131,18 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
             return create_task(task, command, context)
         case LocateStop():
             return locate_stop(created(task), command, context)
+        case AuthoriseReturn():
+            return authorise_return(created(task), command, context)
+        case UpdateGoodsReady():
+            return update_goods_ready(created(task), command, context)
+        case RescheduleStop():
+            return reschedule_stop(created(task), command, context)
+        case HoldTask():
+            return hold_task(created(task), command, context)
+        case ReleaseTask():
+            return release_task(created(task), command, context)
+        case StartDispatch():
+            return start_dispatch(created(task), command, context)
         case RecordTender():
             return record_tender(created(task), command)
         case CloseTender():
@@ -190,149 +175,16 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
             | CaptureProof()
         ):
             return report(created(task), command, context)
+        case ReportCustomerOnTheWay() | ReportCustomerArrived() | ReportCollected():
+            return collection_report(created(task), command, context)
+        case ReportParcelsLost() | ReportParcelsDamaged():
+            return parcel_report(created(task), command, context)
+        case ReceiveTransfer():
+            return receive_transfer(created(task), command)
+        case InspectReturn():
+            return inspect_return(created(task), command)
         case _:
             assert_never(command)
-
-
-def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskEvent]:
-    if not isinstance(task, Uncreated):
-        raise NotInThisState(needed="new", actual=state_of(task))
-    outlet = context.policy.outlet(command.outlet)
-    stops = new_stops(command.stops, outlet.location, context)
-    parcels = new_parcels(command.parcels, stops)
-    must_be_scannable(stops, parcels)
-    rules = context.policy.rules
-    made = TaskCreated(
-        kind=command.kind,
-        outlet=OutletSlug(command.outlet),
-        stops=stops,
-        parcels=parcels,
-        return_proof=command.return_proof,
-        external_reference=command.external_reference,
-        source=command.source or context.actor,
-        shipment_id=command.shipment_id,
-        metadata=command.metadata,
-        tracking_code=tracking_code(context),
-        tracking_token_hash=context.secrets.keyed_hash("tracking", tracking_token(context)),
-        max_attempts=rules.max_attempts,
-        arrival_radius_m=rules.arrival_radius_m,
-        pin_attempts=rules.pin_attempts,
-    )
-    return [made, *([TaskDispatchable(round=1)] if all(stop.location for stop in stops) else [])]
-
-
-def new_stops(wanted: list[NewStop], outlet: Location, context: Context) -> list[Stop]:
-    ids = [StopId(stop.stop_id or f"stop-{number}") for number, stop in enumerate(wanted, start=1)]
-    if len(set(ids)) < len(ids):
-        raise StopsMismatch("two stops have the same stop_id")
-    kinds = [stop.kind for stop in wanted]
-    if kinds[0] != "pickup" or "dropoff" not in kinds:
-        raise StopsMismatch("a delivery begins with a pickup and has a dropoff")
-    return [new_stop(stop, stop_id, outlet, context) for stop, stop_id in zip(wanted, ids, strict=True)]
-
-
-def new_stop(stop: NewStop, stop_id: StopId, outlet: Location, context: Context) -> Stop:
-    if stop.window is not None and stop.window.end <= stop.window.start:
-        raise StopsMismatch(f"the window of {stop_id} ends before it starts")
-    reference = stop.contact.reference if stop.contact else None
-    subject = contact_subject(context.tenant, reference or f"{context.aggregate_id}/{stop_id}")
-    location = stop.location or (outlet if stop.kind == "pickup" else None)
-    if stop.minimum_age is not None and stop.kind == "pickup":
-        raise StopsMismatch(f"{stop_id} is a pickup: a minimum_age is for who receives")
-    wants_pin = any("pin" in group for group in stop.required_proof)
-    return Stop(
-        stop_id=stop_id,
-        kind=stop.kind,
-        location=Personal(subject, location) if location else None,
-        address=Personal(subject, stop.address) if stop.address else None,
-        contact=new_contact(stop.contact, subject) if stop.contact else None,
-        window=stop.window,
-        service_seconds=stop.service_seconds,
-        goods_ready_at=stop.goods_ready_at,
-        required_proof=with_age_check(stop),
-        minimum_age=stop.minimum_age,
-        pin_hash=pin_hash(context, stop_id, pin_of(context, stop_id)) if wants_pin else None,
-    )
-
-
-def with_age_check(stop: NewStop) -> list[list[ProofKind]]:
-    """A minimum age is not kept unless an ID check is needed, whatever else would do."""
-    if stop.minimum_age is None or ["id_check"] in stop.required_proof:
-        return stop.required_proof
-    return [*stop.required_proof, ["id_check"]]
-
-
-def must_be_scannable(stops: list[Stop], parcels: list[Parcel]) -> None:
-    """Else a scan would be asked for where there is nothing to scan, and none would do."""
-    scannable = {stop_id for parcel in parcels for stop_id in (parcel.pickup_stop, parcel.dropoff_stop)}
-    for stop in stops:
-        if stop.stop_id not in scannable and any("scan" in group for group in stop.required_proof):
-            raise StopsMismatch(f"{stop.stop_id} asks for scans and has no parcels")
-
-
-def new_contact(contact: NewContact, subject: SubjectId) -> Contact:
-    return Contact(
-        name=Personal(subject, contact.name),
-        phone=Personal(subject, contact.phone) if contact.phone else None,
-        notes=Personal(subject, contact.notes) if contact.notes else None,
-    )
-
-
-def new_parcels(wanted: list[NewParcel], stops: list[Stop]) -> list[Parcel]:
-    first = next(stop.stop_id for stop in stops if stop.kind == "pickup")
-    last = next(stop.stop_id for stop in reversed(stops) if stop.kind == "dropoff")
-    parcels = [new_parcel(parcel, number, first, last) for number, parcel in enumerate(wanted, start=1)]
-    order = {stop.stop_id: number for number, stop in enumerate(stops)}
-    kinds = {stop.stop_id: stop.kind for stop in stops}
-    seen: set[str] = set()
-    for parcel in parcels:
-        if parcel.parcel_id in seen:
-            raise ParcelMismatch(parcel.parcel_id, "stands twice")
-        seen.add(parcel.parcel_id)
-        for stop_id, kind in ((parcel.pickup_stop, "pickup"), (parcel.dropoff_stop, "dropoff")):
-            if kinds.get(stop_id) != kind:
-                raise ParcelMismatch(parcel.parcel_id, f"names {stop_id}, which is no {kind} of this task")
-        if order[parcel.pickup_stop] > order[parcel.dropoff_stop]:
-            raise ParcelMismatch(parcel.parcel_id, "is dropped off before it is picked up")
-    return parcels
-
-
-def new_parcel(parcel: NewParcel, number: int, pickup: StopId, dropoff: StopId) -> Parcel:
-    return Parcel(
-        parcel_id=ParcelId(parcel.parcel_id or f"parcel-{number}"),
-        pickup_stop=StopId(parcel.pickup_stop) if parcel.pickup_stop else pickup,
-        dropoff_stop=StopId(parcel.dropoff_stop) if parcel.dropoff_stop else dropoff,
-        barcode=parcel.barcode,
-        description=parcel.description,
-        weight_g=parcel.weight_g,
-        volume_cm3=parcel.volume_cm3,
-        required_proof=parcel.required_proof,
-    )
-
-
-def tracking_code(context: Context) -> str:
-    """For people: CV-YYYYMMDD-XXXXXX. It may collide, and is looked up within the tenant."""
-    number = int.from_bytes(context.secrets.derived("tracking-code", context.command_id))
-    letters = []
-    for _ in range(6):
-        number, letter = divmod(number, len(CODE_ALPHABET))
-        letters.append(CODE_ALPHABET[letter])
-    day = context.now.date().isoformat().replace("-", "")
-    return f"CV-{day}-{''.join(letters)}"
-
-
-def tracking_token(context: Context) -> str:
-    """For links: 128 bits that nobody can guess."""
-    return context.secrets.derived("tracking-token", context.command_id)[:16].hex()
-
-
-def pin_of(context: Context, stop_id: StopId) -> str:
-    """Four digits for the recipient; the same for ever, since the creating command's id is."""
-    return context.secrets.digits(4, "pin", context.aggregate_id, stop_id)
-
-
-def pin_hash(context: Context, stop_id: StopId, pin: str) -> str:
-    return context.secrets.keyed_hash("pin", context.aggregate_id, stop_id, pin)
 
 
 def locate_stop(task: CreatedTask, command: LocateStop, context: Context) -> list[TaskEvent]:
@@ -345,15 +197,7 @@ def locate_stop(task: CreatedTask, command: LocateStop, context: Context) -> lis
     if stop.stop.contact:
         subject = stop.stop.contact.name.subject
     placed = StopLocated(stop_id=command.stop_id, location=Personal(subject, command.location))
-    return [placed, *dispatchable_if_located(evolve(task, placed))]
-
-
-def dispatchable_if_located(task: Task) -> list[TaskEvent]:
-    match task:
-        case CreatedTask(round=0) if located(task):
-            return [TaskDispatchable(round=1)]
-        case _:
-            return []
+    return followed(task, placed, context)
 
 
 def record_tender(task: CreatedTask, command: RecordTender) -> list[TaskEvent]:
@@ -386,7 +230,7 @@ def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> l
 
 
 def retry_dispatch(task: CreatedTask, command: RetryDispatch, context: Context) -> list[TaskEvent]:
-    if command.round != task.round or task.tender_id or task.rider_id or task.ended:
+    if command.round != task.round or task.tender_id or task.rider_id or task.ended or task.held:
         return []
     if task.retry_at is None or context.now < task.retry_at:
         return []
@@ -468,11 +312,7 @@ def cancel_task(task: CreatedTask, command: CancelTask, context: Context) -> lis
 def force_complete(task: CreatedTask, command: ForceCompleteTask) -> list[TaskEvent]:
     if task.ended:
         raise NotInThisState(needed="not ended", actual=task.ended)
-    unsettled = [p.parcel.parcel_id for p in task.parcels.values() if p.party.kind not in ("recipient", "nobody")]
-    outlet = Party(kind="outlet", id=task.outlet)
-    parties = {"delivered": Party(kind="recipient"), "returned": outlet}
-    to_party = parties.get(command.disposition, Party(kind="nobody"))
-    written_off = ParcelsWrittenOff(parcel_ids=unsettled, disposition=command.disposition, to_party=to_party)
+    left = unsettled(task)
     outcomes: dict[str, Outcome] = {
         "delivered": "delivered",
         "returned": "returned",
@@ -487,7 +327,23 @@ def force_complete(task: CreatedTask, command: ForceCompleteTask) -> list[TaskEv
         reason_code=command.reason_code,
         note=command.note,
     )
-    return [*([written_off] if unsettled else []), closed]
+    return [*written_off(task, left, command.disposition), closed]
+
+
+def written_off(task: CreatedTask, parcels: list[ParcelState], disposition: Disposition) -> list[TaskEvent]:
+    """Each goes to where it was to be dropped off, or came from, or to nobody."""
+    goes: dict[tuple[PartyKind, str | None], list[ParcelId]] = {}
+    for each in parcels:
+        party = Party(kind="nobody")
+        if disposition == "delivered":
+            party = taker_at(task.stops[each.parcel.dropoff_stop].stop)
+        elif disposition == "returned":
+            party = task.stops[each.parcel.pickup_stop].stop.party
+        goes.setdefault((party.kind, party.id), []).append(each.parcel.parcel_id)
+    return [
+        ParcelsWrittenOff(parcel_ids=parcel_ids, disposition=disposition, to_party=Party(kind=kind, id=slug))
+        for (kind, slug), parcel_ids in goes.items()
+    ]
 
 
 def review_field_report(task: CreatedTask, command: ReviewFieldReport) -> list[TaskEvent]:
@@ -514,7 +370,24 @@ def report(
     if rider != task.rider_id and rider not in task.former_riders:
         raise NotTheAssignee(context.actor)
     known_stop(task, command.stop_id)
-    events = decide_report(task, command, context)
+    return with_consequences(task, decide_report(task, command, context), context)
+
+
+def collection_report(task: CreatedTask, command: CollectionReport, context: Context) -> list[TaskEvent]:
+    only_for("collection", task)
+    known_stop(task, command.stop_id)
+    return with_consequences(task, decide_collection(task, command, context), context)
+
+
+def parcel_report(
+    task: CreatedTask, command: ReportParcelsLost | ReportParcelsDamaged, context: Context
+) -> list[TaskEvent]:
+    if context.role == "rider" and context.actor not in (task.rider_id, *task.former_riders):
+        raise NotTheAssignee(context.actor)
+    return with_consequences(task, decide_on_parcels(task, command, context), context)
+
+
+def with_consequences(task: CreatedTask, events: list[TaskEvent], context: Context) -> list[TaskEvent]:
     after: Task = task
     for event in events:
         after = evolve(after, event)
@@ -523,11 +396,11 @@ def report(
 
 def consequences(task: CreatedTask, context: Context) -> list[TaskEvent]:
     """What follows by itself: dropoffs with nothing to drop are skipped, what is left goes back, the task ends."""
-    if task.ended or task.rider_id is None:
+    if task.ended or (task.rider_id is None and task.kind != "collection"):
         return []
     skipped = [
         StopSkipped(stop_id=s, rider_id=task.rider_id, round=task.round, reason_code="nothing_to_deliver")
-        for s in idle_dropoffs(task)
+        for s in idle_stops(task)
     ]
     after: Task = task
     for event in skipped:
@@ -535,11 +408,17 @@ def consequences(task: CreatedTask, context: Context) -> list[TaskEvent]:
     return [*skipped, *ending(created(after), context)]
 
 
-def idle_dropoffs(task: CreatedTask) -> list[StopId]:
+def idle_stops(task: CreatedTask) -> list[StopId]:
+    """Nothing is left that would be dropped off, collected or brought back there."""
     if not task.parcels or any(s.stop.kind == "pickup" for s in open_stops(task)):
         return []
-    due = {p.parcel.dropoff_stop for p in carried(task)}
-    return [s.stop.stop_id for s in open_stops(task) if s.stop.kind == "dropoff" and untouched(s, due)]
+    goods = unsettled(task) if task.kind == "collection" else carried(task)
+    due = {p.parcel.dropoff_stop for p in goods if not p.short}
+    return [
+        s.stop.stop_id
+        for s in open_stops(task)
+        if untouched(s, due) and not (s.stop.kind == "return" and carried(task))
+    ]
 
 
 def untouched(stop: StopState, due: Iterable[StopId]) -> bool:
@@ -551,9 +430,9 @@ def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
         return []
     if carried(task):
         return [return_started(task, "not_delivered", context)]
-    outcome, rider = outcome_of(task), assigned_rider(task)
+    outcome, rider = outcome_of(task), task.rider_id
     if task.return_reason is not None:
-        return [TaskReturned(outcome=outcome, rider_id=rider, round=task.round)]
+        return [TaskReturned(outcome=outcome, rider_id=assigned_rider(task), round=task.round)]
     if outcome == "not_delivered":
         return [TaskFailed(outcome=outcome, rider_id=rider, round=task.round, reason_code="not_delivered")]
     return [TaskCompleted(outcome=outcome, rider_id=rider, round=task.round)]
@@ -571,6 +450,7 @@ def return_started(task: CreatedTask, reason_code: str, context: Context) -> Ret
     stop = Stop(
         stop_id=StopId("return-1"),
         kind="return",
+        party=origin.party,
         location=context.anew(origin.location, Location),
         address=origin.address,
         contact=origin.contact,
@@ -596,145 +476,3 @@ def assignee(task: CreatedTask, context: Context) -> RiderId:
     if context.actor != task.rider_id:
         raise NotTheAssignee(context.actor)
     return task.rider_id
-
-
-def known_stop(task: CreatedTask, stop_id: StopId) -> StopState:
-    stop = task.stops.get(stop_id)
-    if stop is None:
-        raise StopNotKnown(stop_id)
-    return stop
-
-
-def created(task: Task) -> CreatedTask:
-    if isinstance(task, Uncreated):
-        raise NotInThisState(needed="created", actual="new")
-    return task
-
-
-def evolve(task: Task, event: TaskEvent) -> Task:
-    if isinstance(event, TaskCreated):
-        return born(event)
-    task = created(task)
-    match event:
-        case StopLocated():
-            stop = replace(task.stops[event.stop_id].stop, location=event.location)
-            return with_stop(task, event.stop_id, stop=stop)
-        case TaskDispatchable():
-            return replace(task, round=event.round)
-        case TaskTendered():
-            return replace(task, tender_id=event.tender_id)
-        case TaskTenderClosed():
-            return replace(task, tender_id=None, closed_round=event.round, retry_at=event.retry_at)
-        case TaskAssigned():
-            return replace(task, rider_id=event.rider_id, accepted=False)
-        case AssignmentAccepted():
-            return replace(task, accepted=True)
-        case TaskUnassigned():
-            return back_to_dispatch(task)
-        case StopEnRoute():
-            return with_stop(task, event.stop_id, status="en_route")
-        case StopArrived(late=True):
-            return task
-        case StopArrived():
-            return with_stop(task, event.stop_id, status="arrived")
-        case ParcelsPickedUp():
-            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "in_custody")
-        case ParcelsShort():
-            return with_parcels(task, event.parcel_ids, short=True)
-        case ParcelsDelivered():
-            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "delivered")
-        case ParcelsRefused():
-            refused = with_parcels(task, event.parcel_ids, status="refused")
-            return with_stop(refused, event.stop_id, handed_over=True)
-        case ParcelsReturned():
-            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "returned")
-        case ParcelsWrittenOff():
-            return with_parcels(task, event.parcel_ids, party=event.to_party, status=event.disposition)
-        case ProofCaptured():
-            proofs = (*task.stops[event.stop_id].proofs, state_of_proof(event))
-            return with_stop(task, event.stop_id, proofs=proofs)
-        case ProofRejected():
-            proofs = with_rejected(task.stops[event.stop_id].proofs, event.proof_id)
-            return with_stop(task, event.stop_id, proofs=proofs)
-        case ProofDisputed():
-            return replace(task, proof_disputed=True)
-        case PinRejected():
-            return with_stop(task, event.stop_id, pin_failures=event.attempt)
-        case DeliveryAttemptFailed():
-            return with_stop(task, event.stop_id, attempts=event.attempt, status="pending")
-        case StopCompleted():
-            return with_stop(task, event.stop_id, status="completed")
-        case StopFailed():
-            return with_stop(task, event.stop_id, status="failed")
-        case StopSkipped():
-            return with_stop(task, event.stop_id, status="skipped")
-        case ReturnStarted():
-            return on_the_way_back(task, event)
-        case TaskCompleted() | TaskForceCompleted():
-            return ended(task, "completed", event.outcome)
-        case TaskFailed():
-            return ended(task, "failed", event.outcome)
-        case TaskReturned():
-            return ended(task, "returned", event.outcome)
-        case TaskCancelled():
-            return ended(task, "cancelled", "not_delivered")
-        case FieldReportConflicted():
-            return replace(task, conflicts=(*task.conflicts, event.conflict_id)[-MAX_OPEN_CONFLICTS:])
-        case FieldReportReviewed():
-            return replace(task, conflicts=tuple(c for c in task.conflicts if c != event.conflict_id))
-        case _:
-            assert_never(event)
-
-
-def born(event: TaskCreated) -> CreatedTask:
-    outlet = Party(kind="outlet", id=event.outlet)
-    return CreatedTask(
-        outlet=event.outlet,
-        stops={stop.stop_id: StopState(stop=stop) for stop in event.stops},
-        parcels={parcel.parcel_id: ParcelState(parcel=parcel, party=outlet) for parcel in event.parcels},
-        max_attempts=event.max_attempts,
-        arrival_radius_m=event.arrival_radius_m,
-        pin_attempts=event.pin_attempts,
-        return_proof=event.return_proof,
-    )
-
-
-def with_stop(task: CreatedTask, stop_id: StopId, **changes: object) -> CreatedTask:
-    stop = replace(task.stops[stop_id], **changes)
-    return replace(task, stops={**task.stops, stop_id: stop})
-
-
-def with_parcels(task: CreatedTask, parcel_ids: Iterable[ParcelId], **changes: object) -> CreatedTask:
-    changed = {parcel_id: replace(task.parcels[parcel_id], **changes) for parcel_id in parcel_ids}
-    return replace(task, parcels={**task.parcels, **changed})
-
-
-def handed_over(
-    task: CreatedTask, stop_id: StopId, parcel_ids: Iterable[ParcelId], party: Party, status: str
-) -> CreatedTask:
-    return with_stop(with_parcels(task, parcel_ids, party=party, status=status), stop_id, handed_over=True)
-
-
-def back_to_dispatch(task: CreatedTask) -> CreatedTask:
-    """Nothing was in custody: what the rider had begun is begun anew by the next one, who gives proof of their own."""
-    assert task.rider_id is not None, "only an assigned task is unassigned"
-    stops = {
-        stop_id: stop if stop.status in OVER else replace(stop, status="pending", proofs=())
-        for stop_id, stop in task.stops.items()
-    }
-    former = (*(r for r in task.former_riders if r != task.rider_id), task.rider_id)
-    return replace(task, rider_id=None, accepted=False, tender_id=None, stops=stops, former_riders=former[-16:])
-
-
-def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:
-    """The stops ahead are given up; the return stop is the only one left."""
-    stops = {
-        stop_id: stop if stop.status in ("completed", "failed", "skipped") else replace(stop, status="skipped")
-        for stop_id, stop in task.stops.items()
-    }
-    stops[event.stop.stop_id] = StopState(stop=event.stop)
-    return replace(task, stops=stops, return_reason=event.reason_code)
-
-
-def ended(task: CreatedTask, how: Ended, outcome: Outcome) -> CreatedTask:
-    return msgspec.structs.replace(task, ended=how, outcome=outcome)

@@ -2,18 +2,33 @@
 
 from commands.life import NEW, Life, to, when, within
 from commands.task_state import Task, Uncreated, state_of
+from schemas.goods import (
+    InspectReturn,
+    ParcelsDamaged,
+    ParcelsLost,
+    ReceiveTransfer,
+    ReportParcelsDamaged,
+    ReportParcelsLost,
+    ReturnInspected,
+    TransferReceived,
+)
 from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofRejected
 from schemas.task import (
     AcceptAssignment,
     AssignmentAccepted,
     AssignTask,
+    AuthoriseReturn,
     CancelTask,
     CaptureProof,
+    CustomerArrived,
+    CustomerOnTheWay,
     DeclineAssignment,
     DeliveryAttemptFailed,
     FieldReportConflicted,
     FieldReportReviewed,
     ForceCompleteTask,
+    GoodsReadyUpdated,
+    HoldTask,
     LocateStop,
     ParcelsDelivered,
     ParcelsPickedUp,
@@ -22,12 +37,18 @@ from schemas.task import (
     ParcelsShort,
     ParcelsWrittenOff,
     RejectProof,
+    ReleaseTask,
     ReportArrived,
     ReportAttemptFailed,
+    ReportCollected,
+    ReportCustomerArrived,
+    ReportCustomerOnTheWay,
     ReportDelivered,
     ReportEnRoute,
     ReportPickedUp,
     ReportReturned,
+    RescheduleStop,
+    ReturnAuthorised,
     ReturnStarted,
     ReviewFieldReport,
     StopArrived,
@@ -35,6 +56,7 @@ from schemas.task import (
     StopEnRoute,
     StopFailed,
     StopLocated,
+    StopRescheduled,
     StopSkipped,
     TaskAssigned,
     TaskCancelled,
@@ -43,17 +65,25 @@ from schemas.task import (
     TaskDispatchable,
     TaskFailed,
     TaskForceCompleted,
+    TaskHeld,
+    TaskReleased,
     TaskReturned,
+    TaskScheduled,
     TaskTenderClosed,
     TaskTendered,
     TaskUnassigned,
     UnassignTask,
+    UpdateGoodsReady,
 )
 
 WITHOUT_RIDER = ("created", "dispatchable", "offering")
 NOT_STARTED = ("assigned", "accepted")
 WITH_RIDER = (*NOT_STARTED, "in_progress")
 ENDED = ("completed", "failed", "cancelled", "returned")
+NOT_RETURNED = ("completed", "failed", "cancelled")
+"""Where a collection ends: a report that comes afterwards is put to a person."""
+BROUGHT = ("dispatchable", "offering", *WITH_RIDER, "returning", "completed", "cancelled", "returned")
+"""Goods may have come though the proof of it is missing, and the rider may be gone."""
 SINCE_DISPATCHED = ("dispatchable", "offering", *WITH_RIDER, "returning", *ENDED)
 """A device may tell of what was, whatever the task has come to."""
 
@@ -67,6 +97,18 @@ LIFE = Life(
     {
         TaskCreated: to("created", NEW),
         StopLocated: within(*WITHOUT_RIDER),
+        ReturnAuthorised: within("created"),
+        GoodsReadyUpdated: within("created", "dispatchable", "offering", *WITH_RIDER),
+        StopRescheduled: within("created", "dispatchable", "offering", *WITH_RIDER, "returning"),
+        TaskHeld: within(*WITHOUT_RIDER),
+        TaskReleased: within(*WITHOUT_RIDER),
+        TaskScheduled: within("created"),
+        CustomerOnTheWay: to("in_progress", "created"),
+        CustomerArrived: to("in_progress", "created") | within("in_progress"),
+        ParcelsLost: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
+        ParcelsDamaged: within(*WITHOUT_RIDER, *WITH_RIDER, "returning", *ENDED),
+        TransferReceived: within(*BROUGHT),
+        ReturnInspected: within(*BROUGHT),
         TaskDispatchable: to("dispatchable", "created") | within("dispatchable"),
         TaskTendered: to("offering", "dispatchable"),
         TaskTenderClosed: to("dispatchable", "offering") | within("dispatchable"),
@@ -76,20 +118,20 @@ LIFE = Life(
         StopEnRoute: to("in_progress", *NOT_STARTED) | within("in_progress", "returning"),
         StopArrived: to("in_progress", *NOT_STARTED) | within(*WITH_RIDER, "returning"),
         ParcelsPickedUp: within(*WITH_RIDER),
-        ParcelsShort: within(*WITH_RIDER),
-        ParcelsDelivered: within(*WITH_RIDER),
-        ParcelsRefused: within("in_progress"),
+        ParcelsShort: within("created", *WITH_RIDER),
+        ParcelsDelivered: within("created", *WITH_RIDER),
+        ParcelsRefused: within("created", *WITH_RIDER),
         ProofCaptured: within(*WITH_RIDER, "returning"),
         PinRejected: within(*WITH_RIDER),
         ProofRejected: within(*SINCE_DISPATCHED),
         ProofDisputed: within("dispatchable", "offering", "in_progress", "returning", *ENDED),
-        StopCompleted: to("in_progress", *NOT_STARTED) | within("in_progress", "returning"),
+        StopCompleted: to("in_progress", "created", *NOT_STARTED) | within("in_progress", "returning"),
         DeliveryAttemptFailed: to("accepted", "in_progress")
         | to("assigned", "in_progress")
         | within(*WITH_RIDER, "returning"),
-        StopFailed: to("in_progress", *NOT_STARTED) | within("in_progress", "returning"),
-        StopSkipped: within("in_progress"),
-        ReturnStarted: to("returning", "in_progress") | within("returning"),
+        StopFailed: to("in_progress", "created", *NOT_STARTED) | within("in_progress", "returning"),
+        StopSkipped: to("in_progress", "created") | within("in_progress", "returning"),
+        ReturnStarted: to("returning", *WITH_RIDER) | within("returning"),
         ParcelsReturned: within("returning"),
         TaskCompleted: to("completed", "in_progress"),
         TaskFailed: to("failed", "in_progress"),
@@ -102,6 +144,18 @@ LIFE = Life(
     },
     {
         LocateStop: when(*WITHOUT_RIDER),
+        AuthoriseReturn: when("created"),
+        UpdateGoodsReady: when("created", "dispatchable", "offering", *WITH_RIDER),
+        RescheduleStop: when("created", "dispatchable", "offering", *WITH_RIDER, "returning"),
+        HoldTask: when(*WITHOUT_RIDER),
+        ReleaseTask: when(*WITHOUT_RIDER),
+        ReportCustomerOnTheWay: when("created", *NOT_RETURNED),
+        ReportCustomerArrived: when("created", "in_progress", *NOT_RETURNED),
+        ReportCollected: when("created", "in_progress", *NOT_RETURNED),
+        ReportParcelsLost: when(*WITHOUT_RIDER, *WITH_RIDER, "returning", *ENDED),
+        ReportParcelsDamaged: when(*WITHOUT_RIDER, *WITH_RIDER, "returning", *ENDED),
+        ReceiveTransfer: when(*BROUGHT),
+        InspectReturn: when(*BROUGHT),
         AssignTask: when("dispatchable", "offering"),
         AcceptAssignment: when("assigned", "in_progress", "returning"),
         DeclineAssignment: when("assigned", "in_progress"),

@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from schemas.message import OutletSlug, ParcelId, ProofId, RiderId, StopId, TenderId
+from schemas.goods import AfterInspection, Condition, Party
+from schemas.message import NotInThisState, OutletSlug, ParcelId, ProofId, Refused, RiderId, StopId, TenderId
 from schemas.proof import PinlessKind, ProofKind
-from schemas.task import Outcome, Parcel, Party, Stop
+from schemas.task import Outcome, Parcel, Stop, TaskKind
 
 type StopStatus = Literal["pending", "en_route", "arrived", "completed", "failed", "skipped"]
 type ParcelStatus = Literal["expected", "in_custody", "delivered", "refused", "returned", "lost", "disposed"]
@@ -48,6 +49,8 @@ class StopState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=F
     pin_failures: int = 0
     proofs: tuple[ProofState, ...] = ()
     arrived_at: datetime | None = None
+    goods_ready: bool = False
+    """Not expected only, but so."""
     handed_over: bool = False
     """The parcels have changed hands; what may be missing is the proof."""
 
@@ -57,6 +60,15 @@ class ParcelState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     party: Party
     status: ParcelStatus = "expected"
     short: bool = False
+    damaged: bool = False
+
+
+class LineState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What was found of an item, or of a parcel without items; without a disposition it was received."""
+
+    quantity: int
+    condition: Condition
+    disposition: AfterInspection | None = None
 
 
 class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -64,13 +76,21 @@ class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False
 
 
 class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True, gc=False):
+    kind: TaskKind
     outlet: OutletSlug
     stops: Mapping[StopId, StopState]
     parcels: Mapping[ParcelId, ParcelState]
     max_attempts: int
     arrival_radius_m: int
     pin_attempts: int
+    dispatch_lead_s: int
     return_proof: list[list[PinlessKind]] = []
+    authorised: bool = True
+    """Only a return may still wait for it."""
+    held: str | None = None
+    """Why it is kept from dispatch, if it is."""
+    dispatch_at: datetime | None = None
+    """When it comes to dispatch, while it waits for that."""
     round: int = 0
     tender_id: TenderId | None = None
     closed_round: int = 0
@@ -86,9 +106,58 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     """A flag beside the state: a proof was rejected after its stop had completed."""
     conflicts: tuple[str, ...] = ()
     """Field reports that did not fit and that nobody has reviewed, the latest of them."""
+    lines: Mapping[str, tuple[LineState, ...]] = {}
+    """What was received of a transfer or inspected of a return, by `line_of`."""
 
 
 type Task = Uncreated | CreatedTask
+
+
+class StopNotKnown(Refused):
+    rule = "unknown-stop"
+
+    def __init__(self, stop_id: str) -> None:
+        super().__init__(f"the task has no stop {stop_id}")
+        self.stop_id = stop_id
+
+
+class NotTheAssignee(Refused):
+    rule = "not-the-assignee"
+
+    def __init__(self, actor: str) -> None:
+        super().__init__(f"{actor} does not have this task")
+        self.actor = actor
+
+
+class NotForThisKind(Refused):
+    rule = "not-for-this-kind"
+
+    def __init__(self, needed: TaskKind, actual: TaskKind) -> None:
+        super().__init__(f"is for a {needed}, this is a {actual}")
+        self.needed = needed
+        self.actual = actual
+
+
+def known_stop(task: "CreatedTask", stop_id: StopId) -> "StopState":
+    stop = task.stops.get(stop_id)
+    if stop is None:
+        raise StopNotKnown(stop_id)
+    return stop
+
+
+def created(task: "Task") -> "CreatedTask":
+    if isinstance(task, Uncreated):
+        raise NotInThisState(needed="created", actual="new")
+    return task
+
+
+def only_for(kind: TaskKind, task: "CreatedTask") -> None:
+    if task.kind != kind:
+        raise NotForThisKind(kind, task.kind)
+
+
+def line_of(parcel_id: str, sku: str | None) -> str:
+    return f"{parcel_id}/{sku or ''}"
 
 
 def is_over(task: Task) -> bool:
@@ -100,6 +169,8 @@ def state_of(task: CreatedTask) -> TaskState:
         return task.ended
     if task.return_reason is not None:
         return "returning"
+    if task.kind == "collection":
+        return "created" if all(stop.status == "pending" for stop in task.stops.values()) else "in_progress"
     if task.rider_id is not None:
         if any(stop.status != "pending" for stop in task.stops.values()):
             return "in_progress"
@@ -111,7 +182,7 @@ def state_of(task: CreatedTask) -> TaskState:
 
 def leg_of(task: CreatedTask) -> str | None:
     """Where an underway task is: the first stop that is not over, such as `en_route_dropoff`."""
-    if task.rider_id is None or task.ended is not None:
+    if (task.rider_id is None and task.kind != "collection") or task.ended is not None:
         return None
     latest: str | None = None
     for stop in task.stops.values():
@@ -131,16 +202,26 @@ def open_stops(task: CreatedTask) -> list[StopState]:
 
 
 def parcels_of(task: CreatedTask, stop: StopState) -> Iterator[ParcelState]:
-    """The parcels that this stop is about, those short at the pickup left out."""
+    """The parcels that this stop is about: neither short at the pickup nor lost."""
     stop_id = stop.stop.stop_id
     for parcel in task.parcels.values():
-        if parcel.short:
+        if parcel.short or parcel.status == "lost":
             continue
         if stop.stop.kind == "return":
             if parcel.party.kind == "rider":
                 yield parcel
         elif stop_id in (parcel.parcel.pickup_stop, parcel.parcel.dropoff_stop):
             yield parcel
+
+
+def taker_at(stop: Stop) -> Party:
+    """Who has the goods after the stop: at a collection the recipient, who came for them."""
+    return Party(kind="recipient") if stop.kind == "collection" else stop.party
+
+
+def unsettled(task: CreatedTask) -> list[ParcelState]:
+    """Those that somebody still has to move, or has to say what became of them."""
+    return [parcel for parcel in task.parcels.values() if parcel.status in ("expected", "in_custody", "refused")]
 
 
 def carried(task: CreatedTask) -> list[ParcelState]:

@@ -12,6 +12,7 @@ from schemas.directory import (
     MoveOutlet,
     RemoveGeofence,
 )
+from schemas.goods import InspectReturn, ReceiveTransfer, ReportParcelsDamaged, ReportParcelsLost
 from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
 from schemas.incident import (
     AssignIncident,
@@ -54,21 +55,29 @@ from schemas.sla_policy import ChangeSlaPolicy, CreateSlaPolicy, RemoveSlaPolicy
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
+    AuthoriseReturn,
     CancelTask,
     CaptureProof,
     CreateTask,
     DeclineAssignment,
     ForceCompleteTask,
+    HoldTask,
     LocateStop,
     RejectProof,
+    ReleaseTask,
     ReportArrived,
     ReportAttemptFailed,
+    ReportCollected,
+    ReportCustomerArrived,
+    ReportCustomerOnTheWay,
     ReportDelivered,
     ReportEnRoute,
     ReportPickedUp,
     ReportReturned,
+    RescheduleStop,
     ReviewFieldReport,
     UnassignTask,
+    UpdateGoodsReady,
 )
 from schemas.tender import ClaimOffer, DeclineOffer, ViewOffer
 from schemas.vehicle import (
@@ -101,6 +110,11 @@ RIDER: Roles = frozenset({"rider"})
 SENDERS: Mapping[type[Command], Roles] = {
     CreateTask: SETUP,
     LocateStop: SETUP,
+    AuthoriseReturn: SETUP,
+    UpdateGoodsReady: SETUP,
+    RescheduleStop: SETUP,
+    HoldTask: SETUP,
+    ReleaseTask: SETUP,
     CancelTask: SETUP,
     AssignTask: DISPATCH,
     UnassignTask: DISPATCH | RIDER,
@@ -114,6 +128,13 @@ SENDERS: Mapping[type[Command], Roles] = {
     ReportDelivered: RIDER,
     ReportAttemptFailed: RIDER,
     ReportReturned: RIDER,
+    ReportCustomerOnTheWay: SETUP,
+    ReportCustomerArrived: SETUP,
+    ReportCollected: SETUP,
+    ReportParcelsLost: SETUP | RIDER,
+    ReportParcelsDamaged: SETUP | RIDER,
+    ReceiveTransfer: SETUP,
+    InspectReturn: SETUP,
     CaptureProof: RIDER,
     RejectProof: DISPATCH,
     RegisterRider: SETUP,

@@ -12,7 +12,7 @@ import msgspec
 from commands.aggregates import AGGREGATES, Aggregate
 from commands.context import Context
 from commands.order import Answer, Order, Unavailable
-from commands.task import pin_of, tracking_code, tracking_token
+from commands.task_creation import pin_of, tracking_code, tracking_token
 from gateway.allowed import CLOSED_FIELDS, SENDERS, Roles
 from gateway.artefacts import with_kept
 from gateway.call import Call

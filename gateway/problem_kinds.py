@@ -84,6 +84,9 @@ KINDS: dict[str, Kind] = {
         422, "The key was used for another request", "Use a new Idempotency-Key for each new request."
     ),
     "unknown-outlet": Kind(422, "The tenant has no such outlet", "Create the outlet first, or correct its slug."),
+    "hub-closed": Kind(409, "The hub is closed", "Name another hub, or reopen this one."),
+    "not-for-this-kind": Kind(409, "Not for a task of this kind", "`values.needed` is the kind that it is for."),
+    "unknown-item": Kind(422, "The parcel has no such item", "Read the task for what is in its parcels."),
     "unknown-hub": Kind(422, "The tenant has no such hub", "Create the hub first, or correct its slug."),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
@@ -105,7 +108,7 @@ KINDS: dict[str, Kind] = {
     "unknown-link": Kind(422, "The incident is not linked to that", "Read the incident for its links."),
     "in-the-future": Kind(422, "It has not happened yet", "Correct the time, or the clock of who reports."),
     "parcel-mismatch": Kind(422, "The parcels do not fit the stops", "Correct the parcel that the detail names."),
-    "stops-mismatch": Kind(422, "The stops do not make a delivery", "Correct what the detail says."),
+    "stops-mismatch": Kind(422, "The stops do not suit the task", "Correct what the detail says."),
     "too-far-from-stop": Kind(422, "The fix is too far from the stop", "Go nearer, or send an override_reason."),
     "pin-rejected": Kind(
         422,

@@ -15,9 +15,10 @@ from gateway.problems import Problem
 from gateway.validation import decoded
 from infra.settings import WrongSetting
 from schemas.directory import CreateOutlet
+from schemas.goods import MAX_PARCELS
 from schemas.message import Command
 from schemas.rider import RegisterRider
-from schemas.task import MAX_PARCELS, CreateTask
+from schemas.task import CreateTask
 from schemas.vehicle import RegisterVehicle
 
 CREATES: Mapping[str, type[Command]] = {

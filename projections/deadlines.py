@@ -33,6 +33,7 @@ from schemas.task import (
     TaskCancelled,
     TaskDispatchable,
     TaskForceCompleted,
+    TaskScheduled,
     TaskTenderClosed,
 )
 from schemas.tender import (
@@ -69,6 +70,7 @@ CREATE INDEX ON {table} (partition, due_at)
 """
 
 DISPATCHED = (TaskDispatchable, TaskAssigned, TaskCancelled, TaskForceCompleted)
+SCHEDULED = (TaskScheduled, TaskDispatchable, TaskCancelled, TaskForceCompleted)
 OFFER_OVER = (
     OfferClaimed,
     ClaimRejected,
@@ -89,8 +91,8 @@ MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, Vehi
 class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
-    """expire_offer, expire_claim, expire_reservation, retry_dispatch, escalate_incident, record_maintenance_due or
-    warn_hours_limit."""
+    """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
+    record_maintenance_due or warn_hours_limit."""
     aggregate_id: str
     subject: str
     """The offer, the task of the reservation, the maintenance, the shift, or the aggregate itself."""
@@ -113,8 +115,11 @@ def keys(fact: Fact) -> Sequence[Key]:
         return (of_claim,)
     if isinstance(event, (OfferSent, *OFFER_OVER)):
         return (of_offer,)
-    if isinstance(event, (TaskTenderClosed, *DISPATCHED)):
-        return ((source.tenant, "retry_dispatch", source.aggregate_id, source.aggregate_id),)
+    if isinstance(event, (TaskTenderClosed, TaskScheduled, *DISPATCHED)):
+        of = source.aggregate_id
+        kinds = ("retry_dispatch",) * isinstance(event, (TaskTenderClosed, *DISPATCHED))
+        kinds += ("start_dispatch",) * isinstance(event, SCHEDULED)
+        return tuple((source.tenant, kind, of, of) for kind in kinds)
     if isinstance(event, UNATTENDED):
         return ((source.tenant, "escalate_incident", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, (VehicleMaintenancePlanned, *MAINTENANCE_OVER)):
@@ -137,6 +142,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round = event.hold_until, event.round
         case TaskTenderClosed(retry_at=datetime() as retry_at):
             due_at, task_round = retry_at, event.round
+        case TaskScheduled(dispatch_at=datetime() as due_at):
+            task_round = None
         case IncidentReported(escalate_at=datetime() as escalate_at):
             due_at, task_round = escalate_at, 1
         case (
@@ -164,7 +171,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=2,
+    version=3,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -174,6 +181,7 @@ DEADLINES = ReadModel(
             ReservationRequested,
             RiderReserved,
             TaskTenderClosed,
+            TaskScheduled,
             *OFFER_OVER,
             *HOLD_OVER,
             *DISPATCHED,

@@ -15,7 +15,16 @@ from psycopg.rows import dict_row
 from projections.model import Fact, Key, ReadModel
 from schemas.message import Event
 from schemas.signals import EtaForecast
-from schemas.task import ReturnStarted, Stop, StopArrived, StopCompleted, StopFailed, StopSkipped, TaskCreated
+from schemas.task import (
+    ReturnStarted,
+    Stop,
+    StopArrived,
+    StopCompleted,
+    StopFailed,
+    StopRescheduled,
+    StopSkipped,
+    TaskCreated,
+)
 
 TABLE = """
 CREATE TABLE {table} (
@@ -82,7 +91,7 @@ def keys(fact: Fact) -> Sequence[Key]:
             return [(source.tenant, source.aggregate_id, event.stop.stop_id)]
         case EtaForecast():
             return [(source.tenant, event.task_id, event.stop_id)]
-        case StopArrived() | StopCompleted() | StopFailed() | StopSkipped():
+        case StopArrived() | StopCompleted() | StopFailed() | StopSkipped() | StopRescheduled():
             return [(source.tenant, source.aggregate_id, event.stop_id)]
         case _:
             return []
@@ -99,6 +108,8 @@ def apply(row: EtaRow | None, fact: Fact, key: Key) -> EtaRow:
             return planned(known, event.stop)
         case EtaForecast():
             return forecast(known, event, fact)
+        case StopRescheduled():
+            return replace(known, window_end=event.window.end)
         case StopArrived():
             return replace(known, arrived_at=known.arrived_at or at)
         case StopCompleted():
@@ -141,11 +152,11 @@ def forecast(row: EtaRow, event: EtaForecast, fact: Fact) -> EtaRow:
 
 ETAS = ReadModel(
     name="etas",
-    version=2,
+    version=3,
     table=TABLE,
     row=EtaRow,
     key=("tenant", "task_id", "stop_id"),
-    events=frozenset({TaskCreated, ReturnStarted, EtaForecast, StopArrived, *ENDS}),
+    events=frozenset({TaskCreated, ReturnStarted, EtaForecast, StopArrived, StopRescheduled, *ENDS}),
     keys=keys,
     apply=apply,
 )

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.task_progress import Progress, count, leg_of, progressed, state_of
 from schemas.catalog import members_of
-from schemas.task import FieldReportConflicted, Stop, TaskCreated, TaskEvent
+from schemas.task import FieldReportConflicted, TaskCreated, TaskEvent
 
 TABLE = """
 CREATE TABLE {table} (
@@ -19,6 +19,9 @@ CREATE TABLE {table} (
     task_id            text        NOT NULL,
     outlet             text        NOT NULL,
     kind               text        NOT NULL,
+    priority           text        NOT NULL,
+    held               text,
+    dispatch_at        timestamptz,
     state              text        NOT NULL,
     leg                text,
     rider_id           text,
@@ -46,12 +49,19 @@ CREATE INDEX ON {table} (tenant, state, created_at, task_id);
 CREATE INDEX ON {table} (tenant, rider_id) WHERE rider_id IS NOT NULL
 """
 
+LAST = ("dropoff", "collection")
+
 
 class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     task_id: str
     outlet: str
     kind: str
+    priority: str
+    held: str | None = None
+    """Why it is kept from dispatch, if it is."""
+    dispatch_at: datetime | None = None
+    """When it comes to dispatch, while it waits for that."""
     state: str
     leg: str | None = None
     rider_id: str | None = None
@@ -65,7 +75,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     stops_done: int = 0
     stops_total: int
     parcels: int
-    due_at: datetime | None
+    due_at: datetime | None = None
     tracking_code: str
     external_reference: str | None
     shipment_id: str | None
@@ -84,13 +94,16 @@ def apply(row: TaskRow | None, fact: Fact, key: Key) -> TaskRow:
     return replace(
         row,
         state=state_of(progress),
+        held=progress.held,
+        dispatch_at=progress.dispatch_at,
         leg=leg_of(progress),
         rider_id=progress.rider_id,
         tender_id=progress.tender_id,
         round=progress.round,
         outcome=progress.outcome,
         reason_code=progress.reason_code,
-        late=late(progress, row.due_at),
+        due_at=due_at(progress),
+        late=late(progress, due_at(progress)),
         conflicts=row.conflicts + isinstance(event, FieldReportConflicted),
         stops_done=count(progress.stops.values(), "completed"),
         stops_total=len(progress.stops),
@@ -107,10 +120,10 @@ def created(event: TaskCreated, fact: Fact) -> TaskRow:
         task_id=source.aggregate_id,
         outlet=event.outlet,
         kind=event.kind,
+        priority=event.priority,
         state="created",
         stops_total=len(event.stops),
         parcels=len(event.parcels),
-        due_at=due_at(event.stops),
         tracking_code=event.tracking_code,
         external_reference=event.external_reference,
         shipment_id=event.shipment_id,
@@ -121,22 +134,22 @@ def created(event: TaskCreated, fact: Fact) -> TaskRow:
     )
 
 
-def due_at(stops: list[Stop]) -> datetime | None:
-    """The end of the last dropoff's window."""
-    ends = [stop.window.end for stop in stops if stop.kind == "dropoff" and stop.window is not None]
+def due_at(progress: Progress) -> datetime | None:
+    """The end of the last window of a dropoff or a collection."""
+    ends = [s.window_end for s in progress.stops.values() if s.kind in LAST and s.window_end is not None]
     return max(ends, default=None)
 
 
 def late(progress: Progress, due: datetime | None) -> bool:
     if due is None:
         return False
-    drops = [s.ended_at for s in progress.stops.values() if s.kind == "dropoff" and s.status == "completed"]
+    drops = [s.ended_at for s in progress.stops.values() if s.kind in LAST and s.status == "completed"]
     return any(ended is not None and ended > due for ended in drops)
 
 
 TASK_BOARD = ReadModel(
     name="task_board",
-    version=1,
+    version=2,
     table=TABLE,
     row=TaskRow,
     key=("tenant", "task_id"),
@@ -146,9 +159,9 @@ TASK_BOARD = ReadModel(
 )
 
 PAGE = """
-SELECT tenant, task_id, outlet, kind, state, leg, rider_id, tender_id, round, outcome, reason_code, late, conflicts,
-       stops_done, stops_total, parcels, due_at, tracking_code, external_reference, shipment_id, created_at,
-       updated_at, version
+SELECT tenant, task_id, outlet, kind, priority, held, dispatch_at, state, leg, rider_id, tender_id, round, outcome,
+       reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code, external_reference,
+       shipment_id, created_at, updated_at, version
 FROM task_board
 WHERE tenant = %(tenant)s
   AND (%(state)s::text IS NULL OR state = %(state)s)

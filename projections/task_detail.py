@@ -14,11 +14,23 @@ from projections.sealed import told
 from projections.task_progress import OVER, Progress, leg_of, progressed, state_of
 from projections.task_proofs import ProofRow, proofs_after
 from schemas.catalog import members_of
+from schemas.goods import (
+    InspectionLine,
+    ParcelsDamaged,
+    ParcelsLost,
+    Party,
+    ReceiptLine,
+    ReturnInspected,
+    TransferReceived,
+)
 from schemas.message import Event
 from schemas.proof import ProofDisputed
 from schemas.task import (
+    CustomerArrived,
+    CustomerOnTheWay,
     FieldReportConflicted,
     FieldReportReviewed,
+    GoodsReadyUpdated,
     Parcel,
     ParcelsDelivered,
     ParcelsPickedUp,
@@ -26,9 +38,10 @@ from schemas.task import (
     ParcelsReturned,
     ParcelsShort,
     ParcelsWrittenOff,
-    Party,
+    ReturnAuthorised,
     ReturnStarted,
     StopLocated,
+    StopRescheduled,
     TaskCreated,
     TaskEvent,
 )
@@ -39,10 +52,15 @@ CREATE TABLE {table} (
     task_id            text        NOT NULL,
     outlet             text        NOT NULL,
     kind               text        NOT NULL,
+    priority           text        NOT NULL,
+    authorisation      text,
+    held               text,
+    dispatch_at        timestamptz,
     state              text        NOT NULL,
     leg                text,
     stops              jsonb       NOT NULL,
     parcels            jsonb       NOT NULL,
+    lines              jsonb       NOT NULL,
     proofs             jsonb       NOT NULL,
     proof_disputed     boolean     NOT NULL,
     conflicts          jsonb       NOT NULL,
@@ -62,14 +80,44 @@ CREATE INDEX ON {table} (tenant, created_at, task_id)
 """
 
 MAX_CONFLICTS = 50
+MAX_CUSTODY = 50
+"""The latest changes of hands of a parcel."""
+
+
+class HandedOn(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of hands, and by which fact."""
+
+    at: datetime
+    fact: str
+    from_party: Party
+    to_party: Party
+    stop_id: str | None = None
 
 
 class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """`custody` is the chain of who had it, the oldest first, from whoever gave it out."""
+
     parcel: Parcel
     party: Party
     status: str = "expected"
     short: bool = False
     refused: bool = False
+    damaged: bool = False
+    custody: list[HandedOn] = []
+
+
+class LineRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What was received of a transfer, or found of a return, of one item; without a `sku` of the parcel itself."""
+
+    parcel_id: str
+    sku: str | None
+    quantity: int
+    condition: str
+    expected: int | None = None
+    discrepancy: str | None = None
+    disposition: str | None = None
+    note: str | None = None
+    evidence: list[str] = []
 
 
 class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +125,8 @@ class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
 
     conflict_id: str
     report: str
-    stop_id: str
-    rider_id: str
+    stop_id: str | None
+    rider_id: str | None
     observed_at: datetime
     conflict: str
     decision_code: str | None = None
@@ -89,11 +137,20 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     task_id: str
     outlet: str
     kind: str
+    priority: str
+    authorisation: str | None
+    """Of a return; None while it waits for one."""
+    held: str | None = None
+    """Why it is kept from dispatch, if it is."""
+    dispatch_at: datetime | None = None
+    """When it comes to dispatch, while it waits for that."""
     state: str
     leg: str | None = None
     stops: list[dict[str, Any]]
-    """As they were created, personal data sealed."""
+    """As they were created and have changed since, personal data sealed."""
     parcels: Mapping[str, ParcelRow]
+    lines: list[LineRow] = []
+    """Of a receipt or an inspection."""
     proofs: list[ProofRow] = []
     proof_disputed: bool = False
     """A proof was rejected after its stop had completed."""
@@ -119,23 +176,27 @@ def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
         row,
         state=state_of(progress),
         leg=leg_of(progress),
+        held=progress.held,
+        dispatch_at=progress.dispatch_at,
         updated_at=source.recorded_at,
         version=source.version,
         progress=progress,
     )
-    return with_proofs(with_goods(with_places(row, event), event), event, source.event_time)
+    return with_proofs(with_goods(with_places(row, event), event, source.event_time), event, source.event_time)
 
 
 def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
-    outlet = Party(kind="outlet", id=event.outlet)
+    parties = {stop.stop_id: stop.party for stop in event.stops}
     return TaskDetailRow(
         tenant=fact.source.tenant,
         task_id=fact.source.aggregate_id,
         outlet=event.outlet,
         kind=event.kind,
+        priority=event.priority,
+        authorisation=event.authorisation,
         state="created",
         stops=[told(stop) for stop in event.stops],
-        parcels={parcel.parcel_id: ParcelRow(parcel=parcel, party=outlet) for parcel in event.parcels},
+        parcels={p.parcel_id: ParcelRow(parcel=p, party=parties[p.pickup_stop]) for p in event.parcels},
         tracking_code=event.tracking_code,
         external_reference=event.external_reference,
         source=event.source,
@@ -152,28 +213,51 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
     match event:
         case StopLocated():
             place = told(event.location, StopLocated.__name__, "location")
-            stops = [s | {"location": place} if s["stop_id"] == event.stop_id else s for s in row.stops]
-            return replace(row, stops=stops)
+            return with_stop(row, event.stop_id, {"location": place})
+        case StopRescheduled():
+            return with_stop(row, event.stop_id, {"window": msgspec.to_builtins(event.window)})
+        case GoodsReadyUpdated():
+            ready = {"goods_ready_at": msgspec.to_builtins(event.ready_at), "goods_ready": event.actual}
+            return with_stop(row, event.stop_id, ready)
+        case CustomerOnTheWay():
+            return with_stop(row, event.stop_id, {"expected_at": msgspec.to_builtins(event.expected_at)})
+        case CustomerArrived():
+            where = {name: told(getattr(event, name), CustomerArrived.__name__, name) for name in ("spot", "vehicle")}
+            return with_stop(row, event.stop_id, where)
+        case ReturnAuthorised():
+            return replace(row, authorisation=event.authorisation)
         case ReturnStarted():
             return replace(row, stops=[*row.stops, told(event.stop)])
         case _:
             return row
 
 
-def with_goods(row: TaskDetailRow, event: Event) -> TaskDetailRow:
+def with_stop(row: TaskDetailRow, stop_id: str, changes: dict[str, Any]) -> TaskDetailRow:
+    return replace(row, stops=[stop | changes if stop["stop_id"] == stop_id else stop for stop in row.stops])
+
+
+def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
     match event:
         case ParcelsPickedUp():
-            return with_parcels(row, event.parcel_ids, party=event.to_party, status="in_custody")
+            return handed_on(row, event, at, "in_custody")
+        case ParcelsDelivered():
+            return handed_on(row, event, at, "delivered")
+        case ParcelsReturned():
+            return handed_on(row, event, at, "returned")
+        case ParcelsLost():
+            return handed_on(row, event, at, "lost")
+        case ParcelsWrittenOff():
+            return handed_on(row, event, at, event.disposition)
         case ParcelsShort():
             return with_parcels(row, event.parcel_ids, short=True)
-        case ParcelsDelivered():
-            return with_parcels(row, event.parcel_ids, party=event.to_party, status="delivered")
         case ParcelsRefused():
             return with_parcels(row, event.parcel_ids, refused=True, status="refused")
-        case ParcelsReturned():
-            return with_parcels(row, event.parcel_ids, party=event.to_party, status="returned")
-        case ParcelsWrittenOff():
-            return with_parcels(row, event.parcel_ids, party=event.to_party, status=event.disposition)
+        case ParcelsDamaged():
+            return with_parcels(row, event.parcel_ids, damaged=True)
+        case TransferReceived():
+            return with_lines(row, [received(line) for line in event.lines])
+        case ReturnInspected():
+            return with_lines(row, [inspected(line) for line in event.lines])
         case FieldReportConflicted():
             conflict = ConflictRow(
                 conflict_id=event.conflict_id,
@@ -202,6 +286,58 @@ def reviewed(conflict: ConflictRow, event: FieldReportReviewed) -> ConflictRow:
     return replace(conflict, decision_code=event.decision_code)
 
 
+def handed_on(
+    row: TaskDetailRow,
+    event: ParcelsPickedUp | ParcelsDelivered | ParcelsReturned | ParcelsLost | ParcelsWrittenOff,
+    at: datetime,
+    status: str,
+) -> TaskDetailRow:
+    changed = dict(row.parcels)
+    for parcel_id in event.parcel_ids:
+        parcel = changed[parcel_id]
+        link = HandedOn(
+            at=at,
+            fact=type(event).__name__,
+            from_party=parcel.party,
+            to_party=event.to_party,
+            stop_id=getattr(event, "stop_id", None),
+        )
+        custody = [*parcel.custody, link][-MAX_CUSTODY:]
+        changed[parcel_id] = replace(parcel, party=event.to_party, status=status, custody=custody)
+    return replace(row, parcels=changed)
+
+
+def received(line: ReceiptLine) -> LineRow:
+    return LineRow(
+        parcel_id=line.parcel_id,
+        sku=line.sku,
+        quantity=line.received,
+        condition=line.condition,
+        expected=line.expected,
+        discrepancy=line.discrepancy,
+        note=line.note,
+    )
+
+
+def inspected(line: InspectionLine) -> LineRow:
+    return LineRow(
+        parcel_id=line.parcel_id,
+        sku=line.sku,
+        quantity=line.quantity,
+        condition=line.condition,
+        disposition=line.disposition,
+        note=line.note,
+        evidence=line.evidence,
+    )
+
+
+def with_lines(row: TaskDetailRow, lines: list[LineRow]) -> TaskDetailRow:
+    """What is told again of an item stands in place of what was."""
+    told = {(line.parcel_id, line.sku) for line in lines}
+    kept = [line for line in row.lines if (line.parcel_id, line.sku) not in told]
+    return replace(row, lines=[*kept, *lines])
+
+
 def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -> TaskDetailRow:
     changed = {parcel_id: replace(row.parcels[parcel_id], **changes) for parcel_id in parcel_ids}
     return replace(row, parcels={**row.parcels, **changed})
@@ -209,7 +345,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=2,
+    version=3,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

@@ -9,12 +9,16 @@ from msgspec.structs import replace
 from schemas.message import Event
 from schemas.task import (
     AssignmentAccepted,
+    CustomerArrived,
+    CustomerOnTheWay,
     DeliveryAttemptFailed,
     ReturnStarted,
+    Stop,
     StopArrived,
     StopCompleted,
     StopEnRoute,
     StopFailed,
+    StopRescheduled,
     StopSkipped,
     TaskAssigned,
     TaskCancelled,
@@ -23,17 +27,22 @@ from schemas.task import (
     TaskDispatchable,
     TaskFailed,
     TaskForceCompleted,
+    TaskHeld,
+    TaskReleased,
     TaskReturned,
+    TaskScheduled,
     TaskTenderClosed,
     TaskTendered,
     TaskUnassigned,
 )
 
+CREATED_ON_HOLD = "created_on_hold"
 OVER = frozenset({"completed", "failed", "skipped"})
 
 
 class StopProgress(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
+    window_end: datetime | None = None
     status: str = "pending"
     arrived_at: datetime | None = None
     ended_at: datetime | None = None
@@ -41,6 +50,9 @@ class StopProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str = "delivery"
+    held: str | None = None
+    dispatch_at: datetime | None = None
     stops: Mapping[str, StopProgress] = {}
     round: int = 0
     tender_id: str | None = None
@@ -57,6 +69,8 @@ def state_of(task: Progress) -> str:
         return task.ended
     if task.returning:
         return "returning"
+    if task.kind == "collection":
+        return "created" if all(stop.status == "pending" for stop in task.stops.values()) else "in_progress"
     if task.rider_id is not None:
         if any(stop.status != "pending" for stop in task.stops.values()):
             return "in_progress"
@@ -67,7 +81,7 @@ def state_of(task: Progress) -> str:
 
 
 def leg_of(task: Progress) -> str | None:
-    if task.rider_id is None or task.ended is not None:
+    if (task.rider_id is None and task.kind != "collection") or task.ended is not None:
         return None
     latest = None
     for stop in task.stops.values():
@@ -82,25 +96,34 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
     """`at` is when it happened."""
     match event:
         case TaskCreated():
-            return Progress(stops={stop.stop_id: StopProgress(kind=stop.kind) for stop in event.stops})
+            held = CREATED_ON_HOLD if event.on_hold else None
+            return Progress(kind=event.kind, held=held, stops={stop.stop_id: planned(stop) for stop in event.stops})
+        case StopRescheduled():
+            return with_stop(task, event.stop_id, window_end=event.window.end)
+        case TaskHeld():
+            return replace(task, held=event.reason_code)
+        case TaskReleased():
+            return replace(task, held=None)
+        case TaskScheduled():
+            return replace(task, dispatch_at=event.dispatch_at)
         case TaskDispatchable():
-            return replace(task, round=event.round)
+            return replace(task, round=event.round, dispatch_at=None)
         case TaskTendered():
             return replace(task, tender_id=event.tender_id)
         case TaskTenderClosed():
             return replace(task, tender_id=None)
         case TaskAssigned():
-            return replace(task, rider_id=event.rider_id, accepted=False)
+            return replace(task, rider_id=event.rider_id, accepted=False, held=None)
         case AssignmentAccepted():
             return replace(task, accepted=True)
         case TaskUnassigned():
             stops = reset(task.stops, "pending")
             return replace(task, rider_id=None, accepted=False, tender_id=None, stops=stops)
-        case StopEnRoute():
+        case StopEnRoute() | CustomerOnTheWay():
             return with_stop(task, event.stop_id, status="en_route")
         case StopArrived(late=True):
             return with_stop(task, event.stop_id, arrived_at=at)
-        case StopArrived():
+        case StopArrived() | CustomerArrived():
             return with_stop(task, event.stop_id, status="arrived", arrived_at=at)
         case DeliveryAttemptFailed():
             return with_stop(task, event.stop_id, status="pending", attempts=event.attempt)
@@ -126,6 +149,10 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
             return replace(task, ended="cancelled", outcome="not_delivered", reason_code=event.reason_code)
         case _:
             return task
+
+
+def planned(stop: Stop) -> StopProgress:
+    return StopProgress(kind=stop.kind, window_end=stop.window.end if stop.window else None)
 
 
 def with_stop(task: Progress, stop_id: str, **changes: object) -> Progress:

@@ -47,6 +47,8 @@ class TenantRules(Input, frozen=True, kw_only=True):
     broadcast_size: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
     offer_seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
     hold_seconds: Annotated[int, msgspec.Meta(ge=5, le=600)] = 30
+    dispatch_lead_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 900
+    """So long before its goods are ready, or its pickup's window begins, a task comes to dispatch."""
     max_rounds: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
     retry_seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
     max_active_tasks: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2

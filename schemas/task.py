@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.geo import Location, ObservedFix, Window
+from schemas.goods import MAX_ITEMS, MAX_PARCELS, GoodsCommand, GoodsEvent, Item, NewItem, Party
 from schemas.message import (
     Code,
     Command,
@@ -45,12 +46,11 @@ from schemas.proof import (
 )
 
 MAX_STOPS = 50
-MAX_PARCELS = 200
 
 TaskKind = Literal["delivery", "pickup", "transfer", "return", "collection"]
 Priority = Literal["low", "normal", "high", "urgent"]
-StopKind = Literal["pickup", "dropoff", "return"]
-PartyKind = Literal["outlet", "hub", "locker", "rider", "carrier", "recipient", "nobody"]
+StopKind = Literal["pickup", "dropoff", "collection", "return"]
+"""At a collection the recipient comes for the goods; the others are a rider's."""
 Outcome = Literal["delivered", "partially_delivered", "not_delivered", "returned", "disposed"]
 Disposition = Literal["delivered", "returned", "lost", "disposed"]
 TenderOutcome = Literal["awarded", "exhausted", "expired", "withdrawn"]
@@ -70,10 +70,14 @@ class NewContact(Input, frozen=True, kw_only=True):
 
 
 class NewStop(Input, frozen=True, kw_only=True):
-    """A pickup without a location is at the task's outlet. `minimum_age` asks for an ID check at a dropoff."""
+    """At an outlet or a hub of the tenant's if it names one; its location is then known. Without any of it the goods of
+    a delivery, a transfer and a collection are at the task's outlet, and those of a pickup and a return go there.
+    `minimum_age` asks for an ID check of who receives."""
 
-    kind: Literal["pickup", "dropoff"]
+    kind: Literal["pickup", "dropoff", "collection"]
     stop_id: Id | None = None
+    outlet: Slug | None = None
+    hub: Slug | None = None
     location: Location | None = None
     address: Text | None = None
     contact: NewContact | None = None
@@ -85,8 +89,9 @@ class NewStop(Input, frozen=True, kw_only=True):
 
 
 class NewParcel(Input, frozen=True, kw_only=True):
-    """Without stops it goes from the first pickup to the last dropoff. `required_proof` is what its dropoff needs for
-    it besides, unless the recipient refuses it; a scan is one of this parcel."""
+    """Without stops it goes from the first pickup to the last dropoff. `items` are what is in it, by which a transfer
+    is received and a return inspected; without any the parcel is one line itself. `required_proof` is what its dropoff
+    needs for it besides, unless the recipient refuses it; a scan is one of this parcel."""
 
     parcel_id: Id | None = None
     pickup_stop: Id | None = None
@@ -95,17 +100,27 @@ class NewParcel(Input, frozen=True, kw_only=True):
     description: Text | None = None
     weight_g: Annotated[int, msgspec.Meta(ge=0, le=50_000_000)] = 0
     volume_cm3: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
+    items: Annotated[list[NewItem], msgspec.Meta(max_length=MAX_ITEMS)] = []
     required_proof: PinlessProof = []
 
 
 class CreateTask(Command, frozen=True, kw_only=True):
-    """`return_proof` is what is needed where goods that were not delivered come back to."""
+    """A delivery goes from the outlet to a recipient, a pickup from a sender to the outlet, a transfer from an outlet
+    or hub to another, a return from who received back to the outlet; for a collection the recipient comes to the
+    outlet, and its only stop is one. A return without an `authorisation` waits until it is given.
 
-    kind: Literal["delivery"]
+    `on_hold` keeps it from dispatch until it is released. `return_proof` is what is needed where goods that were not
+    delivered come back to.
+    """
+
+    kind: TaskKind
     outlet: Slug
-    stops: Annotated[list[NewStop], msgspec.Meta(min_length=2, max_length=MAX_STOPS)]
+    priority: Priority = "normal"
+    stops: Annotated[list[NewStop], msgspec.Meta(min_length=1, max_length=MAX_STOPS)]
     parcels: Annotated[list[NewParcel], msgspec.Meta(max_length=MAX_PARCELS)] = []
     return_proof: PinlessProof = []
+    authorisation: Reference | None = None
+    on_hold: bool = False
     external_reference: Reference | None = None
     source: Reference | None = None
     shipment_id: Reference | None = None
@@ -115,6 +130,40 @@ class CreateTask(Command, frozen=True, kw_only=True):
 class LocateStop(Command, frozen=True, kw_only=True):
     stop_id: StopId
     location: Location
+
+
+class AuthoriseReturn(Command, frozen=True, kw_only=True):
+    authorisation: Reference
+
+
+class UpdateGoodsReady(Command, frozen=True, kw_only=True):
+    """When the goods of a pickup or a collection are expected to be ready, or that they are: `actual`."""
+
+    stop_id: StopId
+    ready_at: Moment
+    actual: bool = False
+
+
+class RescheduleStop(Command, frozen=True, kw_only=True):
+    """The stop has another window from now on, and another place in time for dispatch with it."""
+
+    stop_id: StopId
+    window: Window
+    reason_code: Code
+
+
+class HoldTask(Command, frozen=True, kw_only=True):
+    """It is kept from dispatch, or from the next round of it."""
+
+    reason_code: Code
+
+
+class ReleaseTask(Command, frozen=True, kw_only=True):
+    reason_code: Code
+
+
+class StartDispatch(Command, frozen=True, kw_only=True):
+    """Sent when the time has come that the task waited for; firing late or twice changes nothing."""
 
 
 class RecordTender(Command, frozen=True, kw_only=True):
@@ -227,6 +276,28 @@ class ReportReturned(FieldReport, frozen=True, kw_only=True):
     proofs: Proofs = []
 
 
+class ReportCustomerOnTheWay(FieldReport, frozen=True, kw_only=True):
+    """Who comes for the goods of a collection has set out."""
+
+    expected_at: Moment | None = None
+
+
+class ReportCustomerArrived(FieldReport, frozen=True, kw_only=True):
+    """`spot` says where they wait, such as the number of a parking bay, and `vehicle` what to look for."""
+
+    spot: Name | None = None
+    vehicle: Name | None = None
+
+
+class ReportCollected(FieldReport, frozen=True, kw_only=True):
+    """`short` names parcels that were not there, `refused` those that were not taken; all others were."""
+
+    short: Annotated[list[ParcelId], msgspec.Meta(max_length=MAX_PARCELS)] = []
+    refused: Annotated[list[ParcelId], msgspec.Meta(max_length=MAX_PARCELS)] = []
+    refusal_reason: Code | None = None
+    proofs: Proofs = []
+
+
 class CaptureProof(FieldReport, frozen=True, kw_only=True):
     """Ahead of the hand-over or after it; the stop completes with the last of both."""
 
@@ -251,10 +322,17 @@ type TaskReport = (
     | ReportReturned
     | CaptureProof
 )
+type CollectionReport = ReportCustomerOnTheWay | ReportCustomerArrived | ReportCollected
 
 type TaskCommand = (
     CreateTask
     | LocateStop
+    | AuthoriseReturn
+    | UpdateGoodsReady
+    | RescheduleStop
+    | HoldTask
+    | ReleaseTask
+    | StartDispatch
     | RecordTender
     | CloseTender
     | RetryDispatch
@@ -267,6 +345,8 @@ type TaskCommand = (
     | RejectProof
     | ReviewFieldReport
     | TaskReport
+    | CollectionReport
+    | GoodsCommand
 )
 
 
@@ -280,8 +360,11 @@ class Contact(Record, frozen=True, kw_only=True):
 
 
 class Stop(Record, frozen=True, kw_only=True):
+    """`party` is who has the goods there: before a pickup and a collection, after a dropoff and a return."""
+
     stop_id: StopId
     kind: StopKind
+    party: Party
     location: Personal[Location] | None
     address: Personal[str] | None
     contact: Contact | None
@@ -301,22 +384,19 @@ class Parcel(Record, frozen=True, kw_only=True):
     description: str | None
     weight_g: int
     volume_cm3: int
+    items: list[Item]
     required_proof: list[list[PinlessKind]]
-
-
-class Party(Record, frozen=True, kw_only=True):
-    """Who has a parcel. `id` is the outlet's slug or the rider's id; recipient and nobody have none."""
-
-    kind: PartyKind
-    id: str | None = None
 
 
 class TaskCreated(Event, frozen=True, kw_only=True):
     kind: TaskKind
     outlet: OutletSlug
+    priority: Priority
     stops: list[Stop]
     parcels: list[Parcel]
     return_proof: list[list[PinlessKind]]
+    authorisation: str | None
+    on_hold: bool
     external_reference: str | None
     source: str
     shipment_id: str | None
@@ -326,11 +406,46 @@ class TaskCreated(Event, frozen=True, kw_only=True):
     max_attempts: int
     arrival_radius_m: int
     pin_attempts: int
+    dispatch_lead_s: int
 
 
 class StopLocated(Event, frozen=True, kw_only=True):
     stop_id: StopId
     location: Personal[Location]
+
+
+class ReturnAuthorised(Event, frozen=True, kw_only=True):
+    authorisation: str
+
+
+class GoodsReadyUpdated(Event, frozen=True, kw_only=True):
+    """Expected to be ready at, or so since where it is `actual`."""
+
+    stop_id: StopId
+    ready_at: datetime
+    actual: bool
+
+
+class StopRescheduled(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    window: Window
+    reason_code: str
+
+
+class TaskHeld(Event, frozen=True, kw_only=True):
+    reason_code: str
+
+
+class TaskReleased(Event, frozen=True, kw_only=True):
+    """Nothing holds it any more."""
+
+    reason_code: str
+
+
+class TaskScheduled(Event, frozen=True, kw_only=True):
+    """It comes to dispatch at `dispatch_at`, unless that changes; None: something else has to happen first."""
+
+    dispatch_at: datetime | None
 
 
 class TaskDispatchable(Event, frozen=True, kw_only=True):
@@ -422,6 +537,17 @@ class ParcelsReturned(Event, frozen=True, kw_only=True):
     to_party: Party
 
 
+class CustomerOnTheWay(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    expected_at: datetime | None
+
+
+class CustomerArrived(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    spot: Personal[str] | None
+    vehicle: Personal[str] | None
+
+
 class ParcelsWrittenOff(Event, frozen=True, kw_only=True):
     """An operator closed the task: where its goods are by statement, not by report."""
 
@@ -441,20 +567,20 @@ class DeliveryAttemptFailed(Event, frozen=True, kw_only=True):
 
 class StopCompleted(Event, frozen=True, kw_only=True):
     stop_id: StopId
-    rider_id: RiderId
+    rider_id: RiderId | None
     round: int
 
 
 class StopFailed(Event, frozen=True, kw_only=True):
     stop_id: StopId
-    rider_id: RiderId
+    rider_id: RiderId | None
     round: int
     reason_code: str
 
 
 class StopSkipped(Event, frozen=True, kw_only=True):
     stop_id: StopId
-    rider_id: RiderId
+    rider_id: RiderId | None
     round: int
     reason_code: str
 
@@ -471,13 +597,13 @@ class ReturnStarted(Event, frozen=True, kw_only=True):
 
 class TaskCompleted(Event, frozen=True, kw_only=True):
     outcome: Outcome
-    rider_id: RiderId
+    rider_id: RiderId | None
     round: int
 
 
 class TaskFailed(Event, frozen=True, kw_only=True):
     outcome: Outcome
-    rider_id: RiderId
+    rider_id: RiderId | None
     round: int
     reason_code: str
 
@@ -508,12 +634,12 @@ class TaskForceCompleted(Event, frozen=True, kw_only=True):
 
 
 class FieldReportConflicted(Event, frozen=True, kw_only=True):
-    """A report that does not fit the state. A dispatcher must look at it."""
+    """A report that does not fit the state. A dispatcher must look at it. Without a rider somebody else reported."""
 
     conflict_id: str
     report: str
-    stop_id: StopId
-    rider_id: RiderId
+    stop_id: StopId | None
+    rider_id: RiderId | None
     observed_at: datetime
     conflict: str
 
@@ -528,6 +654,12 @@ class FieldReportReviewed(Event, frozen=True, kw_only=True):
 type TaskEvent = (
     TaskCreated
     | StopLocated
+    | ReturnAuthorised
+    | GoodsReadyUpdated
+    | StopRescheduled
+    | TaskHeld
+    | TaskReleased
+    | TaskScheduled
     | TaskDispatchable
     | TaskTendered
     | TaskTenderClosed
@@ -541,6 +673,9 @@ type TaskEvent = (
     | ParcelsDelivered
     | ParcelsRefused
     | ParcelsReturned
+    | CustomerOnTheWay
+    | CustomerArrived
+    | GoodsEvent
     | ParcelsWrittenOff
     | ProofCaptured
     | PinRejected

@@ -11,7 +11,7 @@ from schemas import ids
 from schemas.incident import EscalateUnattended
 from schemas.message import Command, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
 from schemas.rider import ExpireReservation, WarnHoursLimit
-from schemas.task import RetryDispatch
+from schemas.task import RetryDispatch, StartDispatch
 from schemas.tender import ExpireClaim, ExpireOffer
 from schemas.vehicle import RecordVehicleMaintenanceDue
 from streams.process import Step
@@ -21,6 +21,7 @@ KINDS = (
     "expire_claim",
     "expire_reservation",
     "retry_dispatch",
+    "start_dispatch",
     "escalate_incident",
     "record_maintenance_due",
     "warn_hours_limit",
@@ -41,6 +42,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             command = ExpireReservation(task_id=TaskId(deadline["subject"]), round=deadline["round"])
         case "retry_dispatch":
             aggregate, command = "task", RetryDispatch(round=deadline["round"])
+        case "start_dispatch":
+            aggregate, command = "task", StartDispatch()
         case "escalate_incident":
             aggregate, command = "incident", EscalateUnattended(level=deadline["round"])
         case "record_maintenance_due":

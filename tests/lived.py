@@ -5,11 +5,14 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
 from story import KAMPPI, NOON, context
 
 from commands.aggregates import AGGREGATES
 from commands.life import NEW, Move
+from commands.task_state import CreatedTask
 from schemas import directory as d
+from schemas import goods as k
 from schemas import hub as h
 from schemas import incident as i
 from schemas import proof as f
@@ -19,7 +22,7 @@ from schemas import sla_policy as p
 from schemas import task as t
 from schemas import tender as o
 from schemas import vehicle as v
-from schemas.geo import Location
+from schemas.geo import Location, Window
 from schemas.hours import HoursLimits
 from schemas.ids import conflict_id, proof_id
 from schemas.message import (
@@ -40,6 +43,8 @@ from schemas.message import (
 )
 
 STEPS = 40_000
+BEGINNINGS = 0.05
+"""Of the steps: lives that differ from their creation on."""
 KEPT = 40
 """States of one kind to go on from."""
 RULES = d.TenantRules(hours_rules="custom", custom_hours=HoursLimits(duty_before_break_minutes=60, rest_minutes=60))
@@ -53,7 +58,7 @@ ACTIONS: Any = ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
 type Draws = Callable[[Random, Any], Command]
 """Draws a command, the time at hand."""
 type Repertoire = list[tuple[Draws, str, Role]]
-"""With who sends it."""
+"""With who sends it; the first is what creates."""
 
 
 class Lived(NamedTuple):
@@ -64,16 +69,17 @@ class Lived(NamedTuple):
     moves: list[tuple[type[Event], Move]]
 
 
-def lived(kind: str, steps: int = STEPS, seed: int = 1) -> Iterator[Lived]:
+def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
     """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
-    status and the events that led there, so that what is seldom come by is not seldom left."""
+    status, their traits and the events that led there, so that what is seldom come by is not seldom left."""
     aggregate, draw = AGGREGATES[kind], Random(seed)
     kept: dict[Any, list[tuple[Any, datetime]]] = {NEW: [(aggregate.initial, NOON)]}
     kinds: list[Any] = [NEW]
     for _ in range(steps):
-        state, now = draw.choice(kept[draw.choice(kinds)])
+        begins = draw.random() < BEGINNINGS
+        state, now = draw.choice(kept[NEW if begins else draw.choice(kinds)])
         now += timedelta(minutes=draw.choice((0, 1, 5, 30)))
-        draws, actor, role = draw.choice(REPERTOIRES[kind])
+        draws, actor, role = REPERTOIRES[kind][0] if begins else draw.choice(REPERTOIRES[kind])
         command, first, moves = draws(draw, now), aggregate.life.status(state), []
         try:
             events = aggregate.decide(state, command, context(now=now, actor=actor, role=role, rules=RULES))
@@ -84,8 +90,17 @@ def lived(kind: str, steps: int = STEPS, seed: int = 1) -> Iterator[Lived]:
             state = aggregate.evolve(state, event)
             moves.append((type(event), (before, aggregate.life.status(state))))
         if events:
-            keep(kept, kinds, (aggregate.life.status(state), *map(type, events)), (state, now), draw)
+            led_to = (aggregate.life.status(state), *traits(state), *map(type, events))
+            keep(kept, kinds, led_to, (state, now), draw)
             yield Lived(type(command), first, moves)
+
+
+def traits(state: Any) -> tuple[Any, ...]:
+    """Of a task its kind, whether anything was proven or delivered: what hangs on that is seldom come by else."""
+    if not isinstance(state, CreatedTask):
+        return ()
+    delivered = any(parcel.status == "delivered" for parcel in state.parcels.values())
+    return state.kind, delivered, any(stop.proofs for stop in state.stops.values())
 
 
 def keep(
@@ -108,8 +123,26 @@ def some[T](draw: Random, of: list[T]) -> list[T]:
 
 
 def new_task(draw: Random, now: Any) -> t.CreateTask:
+    made = new_delivery(draw, now)
+    match draw.choice(("delivery", "transfer", "return", "collection")):
+        case "transfer":
+            proof = made.stops[1].required_proof
+            stops = [made.stops[0], t.NewStop(kind="dropoff", outlet="kamppi", required_proof=proof)]
+            return replace(made, kind="transfer", stops=stops)
+        case "return":
+            proof = made.stops[1].required_proof
+            stops = [replace(made.stops[0], location=HOME), t.NewStop(kind="dropoff", required_proof=proof)]
+            return replace(made, kind="return", stops=stops, authorisation=draw.choice((None, "R-1")))
+        case "collection":
+            return replace(made, kind="collection", stops=[t.NewStop(kind="collection")], on_hold=False)
+        case _:
+            return made
+
+
+def new_delivery(draw: Random, now: Any) -> t.CreateTask:
+    ready = draw.choice((None, None, now + timedelta(hours=2)))
     where = draw.choice((HOME, None))
-    proof: Any = draw.choice(([], [], [["pin"]], [["photo"]]))
+    proof: Any = draw.choice(([], [["pin"]], [["photo"]]))
     age: Any = draw.choice((None, None, 18))
     dropoff = t.NewStop(kind="dropoff", location=where, required_proof=proof, minimum_age=age)
     parcels = [t.NewParcel(barcode="A1"), t.NewParcel()] if draw.random() < 0.7 else []
@@ -117,9 +150,13 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
     return t.CreateTask(
         kind="delivery",
         outlet="kamppi",
-        stops=[t.NewStop(kind="pickup"), dropoff],
+        stops=[
+            t.NewStop(kind="pickup", goods_ready_at=ready, required_proof=draw.choice(([], [["photo"]]))),
+            dropoff,
+        ],
         parcels=parcels,
         return_proof=back,
+        on_hold=draw.random() < 0.1,
     )
 
 
@@ -150,6 +187,17 @@ def rejecting(draw: Random, now: Any) -> t.RejectProof:
     return t.RejectProof(stop_id=draw.choice(STOPS), proof_id=proof_id("c-1", 0), reason_code="blurred")
 
 
+def receiving(draw: Random, now: Any) -> k.ReceiveTransfer:
+    lines = [k.ReceivedLine(parcel_id=draw.choice(PARCELS), received=draw.randint(0, 2))]
+    return k.ReceiveTransfer(stop_id=STOPS[1], lines=lines)
+
+
+def inspecting(draw: Random, now: Any) -> k.InspectReturn:
+    found: Any = draw.choice(("restock", "dispose"))
+    line = k.InspectedLine(parcel_id=draw.choice(PARCELS), quantity=1, condition="used", disposition=found)
+    return k.InspectReturn(lines=[line])
+
+
 def always(command: Command) -> Draws:
     return lambda draw, now: command
 
@@ -157,6 +205,44 @@ def always(command: Command) -> Draws:
 TASK: Repertoire = [
     (new_task, "shop", "integrator"),
     (lambda draw, now: t.LocateStop(stop_id=STOPS[1], location=draw.choice((HOME, KAMPPI))), "shop", "integrator"),
+    (always(t.AuthoriseReturn(authorisation="R-2")), "shop", "integrator"),
+    (
+        lambda draw, now: t.UpdateGoodsReady(
+            stop_id=STOPS[0], ready_at=now + timedelta(minutes=draw.choice((0, 30, 90))), actual=draw.random() < 0.3
+        ),
+        "shop",
+        "integrator",
+    ),
+    (
+        lambda draw, now: t.RescheduleStop(
+            stop_id=draw.choice(STOPS),
+            window=Window(start=now + timedelta(hours=draw.randint(0, 3)), end=now + timedelta(hours=4)),
+            reason_code="asked",
+        ),
+        "shop",
+        "integrator",
+    ),
+    (always(t.HoldTask(reason_code="stock")), "dora", "dispatcher"),
+    (always(t.ReleaseTask(reason_code="stock")), "dora", "dispatcher"),
+    (always(t.StartDispatch()), "deadlines", "system"),
+    (report(t.ReportCustomerOnTheWay), "shop", "integrator"),
+    (report(t.ReportCustomerArrived), "shop", "integrator"),
+    (report(t.ReportCollected, refused=lambda draw, now: some(draw, PARCELS)), "shop", "integrator"),
+    (report(t.ReportCollected), "shop", "integrator"),
+    (report(t.ReportCollected, short=PARCELS), "shop", "integrator"),
+    (
+        lambda draw, now: k.ReportParcelsLost(
+            parcel_ids=draw.choice((PARCELS, PARCELS[:1])), reason_code="theft", observed_at=now
+        ),
+        "dora",
+        "dispatcher",
+    ),
+    (
+        lambda draw, now: k.ReportParcelsDamaged(parcel_ids=PARCELS[:1], reason_code="wet", observed_at=now),
+        "dora",
+        "dispatcher",
+    ),
+    *[(receiving, "shop", "integrator"), (inspecting, "shop", "integrator")] * 3,
     *(
         (lambda draw, now, n=n: t.RecordTender(tender_id=TENDERS[n], round=draw.randint(1, 3)), "dispatch", "system")
         for n in (0, 1)
@@ -188,7 +274,7 @@ TASK: Repertoire = [
     (report(t.ReportDelivered), "ann", "rider"),
     (report(t.ReportDelivered, proofs=[f.PinEntry(pin="0000")]), "ann", "rider"),
     (report(t.ReportAttemptFailed, reason_code="customer_unavailable"), "ann", "rider"),
-    (report(t.ReportReturned), "ann", "rider"),
+    *[(report(t.ReportReturned), "ann", "rider")] * 3,
     (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "ann", "rider"),
     *[(rejecting, "dora", "dispatcher")] * 3,
     (always(t.ReviewFieldReport(conflict_id=conflict_id("c-1"), decision_code="as_it_was")), "dora", "dispatcher"),

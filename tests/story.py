@@ -1,6 +1,6 @@
 """given(history).when(command).then(events) or .refuses(rule): how decisions are told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,16 +8,17 @@ import pytest
 from msgspec.structs import replace
 
 from commands.aggregates import AGGREGATES, BY_EVENT
-from commands.context import Context, OutletPolicy, Secrets, TenantPolicy
+from commands.context import Context, HubPolicy, OutletPolicy, Secrets, TenantPolicy
 from commands.registries import Registries
 from schemas.directory import TenantRules
 from schemas.geo import Location
-from schemas.message import Command, Event, OutletSlug, Refused, Role, TenantSlug
+from schemas.message import Command, Event, HubSlug, OutletSlug, Refused, Role, TenantSlug
 from schemas.registries import DOCUMENT_KINDS, INCIDENT_KINDS, DocumentKind, IncidentKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME = TenantSlug("acme")
 KAMPPI = Location(lat=60.1688, lon=24.9316)
+HUBS = {HubSlug("north"): HubPolicy(Location(lat=60.1610, lon=24.9420), "Europe/Helsinki")}
 SECRETS = Secrets(b"a secret that is long enough for tests")
 
 
@@ -30,12 +31,14 @@ def policy(
     rules: TenantRules | None = None,
     documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS,
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
+    hubs: Mapping[HubSlug, HubPolicy] | None = None,
 ) -> TenantPolicy:
     return TenantPolicy(
         tenant=ACME,
         mode="test",
         rules=rules or TenantRules(),
         outlets={OutletSlug("kamppi"): OutletPolicy(KAMPPI, "Europe/Helsinki")},
+        hubs=HUBS if hubs is None else hubs,
         version=1,
         registries=Registries(own_document_kinds=list(documents), own_incident_kinds=list(incidents)),
     )
@@ -49,6 +52,7 @@ def context(
     rules: TenantRules | None = None,
     documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS,
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
+    hubs: Mapping[HubSlug, HubPolicy] | None = None,
     aggregate_id: str = "a-1",
 ) -> Context:
     return Context(
@@ -59,7 +63,7 @@ def context(
         actor=actor,
         role=role,
         secrets=SECRETS,
-        policy_or_none=policy(rules, documents, incidents),
+        policy_or_none=policy(rules, documents, incidents, hubs),
     )
 
 
@@ -70,6 +74,7 @@ class Story:
         self.now, self.actor, self.role, self.rules = NOON, "shop", "integrator", TenantRules()
         self.documents = DOCUMENT_KINDS
         self.incidents = INCIDENT_KINDS
+        self.hubs: Mapping[HubSlug, HubPolicy] = HUBS
         self.take(history)
 
     def take(self, events: Sequence[Event]) -> "Story":
@@ -121,15 +126,18 @@ class Story:
         return refused.value
 
     def decided(self) -> list[Event]:
-        known = context(
+        return self.aggregate.decide(self.state, self.command, self.context())
+
+    def context(self) -> Context:
+        return context(
             now=self.now,
             actor=self.actor,
             role=self.role,  # type: ignore[arg-type]
             rules=self.rules,
             documents=self.documents,
             incidents=self.incidents,
+            hubs=self.hubs,
         )
-        return self.aggregate.decide(self.state, self.command, known)
 
 
 def given(*history: Event) -> Story:

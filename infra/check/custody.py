@@ -2,6 +2,7 @@
 
 from infra.check.finding import Judgement
 from schemas import catalog
+from schemas.goods import ParcelsLost, Party
 from schemas.message import Event
 from schemas.record import Envelope, Stored, Unreadable, event_of
 from schemas.task import (
@@ -9,7 +10,6 @@ from schemas.task import (
     ParcelsPickedUp,
     ParcelsReturned,
     ParcelsWrittenOff,
-    Party,
     TaskAssigned,
     TaskCreated,
     TaskUnassigned,
@@ -23,6 +23,7 @@ TOLD_BY: tuple[type[Event], ...] = (
     ParcelsPickedUp,
     ParcelsDelivered,
     ParcelsReturned,
+    ParcelsLost,
     ParcelsWrittenOff,
     OfferAccepted,
     TenderAwarded,
@@ -61,9 +62,9 @@ class Custody:
                 self._unassigned(aggregate_id, event.rider_id, at)
             case TaskCreated():
                 self._judgement.looked_at += 1 + len(event.parcels)
-                outlet = Party(kind="outlet", id=event.outlet)
-                self._parcels |= {(aggregate_id, parcel.parcel_id): outlet for parcel in event.parcels}
-            case ParcelsPickedUp() | ParcelsDelivered() | ParcelsReturned():
+                at_stop = {stop.stop_id: stop.party for stop in event.stops}
+                self._parcels |= {(aggregate_id, p.parcel_id): at_stop[p.pickup_stop] for p in event.parcels}
+            case ParcelsPickedUp() | ParcelsDelivered() | ParcelsReturned() | ParcelsLost():
                 for parcel_id in event.parcel_ids:
                     self._handed_on(aggregate_id, parcel_id, event.from_party, event.to_party, at)
             case ParcelsWrittenOff():  # by statement, whoever had them

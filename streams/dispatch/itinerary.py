@@ -67,6 +67,8 @@ def inserting(rider_id: RiderId, source: Source, task_round: int, stops: list[Ne
 
 
 async def stop_over(event: StopOver, source: Source) -> Sequence[Step]:
+    if event.rider_id is None:
+        return []
     command = RemoveStops(
         task_id=TaskId(source.aggregate_id),
         round=event.round,

@@ -70,5 +70,5 @@ def test_nothing_happens_to_a_hub_that_is_not_there(command: Command):
 
 def test_a_hub_that_the_tenant_has_not_is_refused_by_name():
     with pytest.raises(UnknownHub) as refused:
-        policy().hub("north")
-    assert refused.value.values() == {"hub": "north"}
+        policy().hub("nowhere")
+    assert refused.value.values() == {"hub": "nowhere"}

@@ -12,7 +12,7 @@ from commands.life import Life
 AT_LEAST = 6_000
 """Commands that changed something."""
 
-AT_MOST = 600_000
+AT_MOST = 1_000_000
 """Commands asked, whatever came of them."""
 
 

@@ -12,8 +12,8 @@ from story import NOON, SECRETS, Story, context, nothing_yet
 
 from commands.aggregates import AGGREGATES
 from commands.proof import ParcelNotHere, ProofNotKnown, TooManyProofs
-from commands.task import NotTheAssignee, StopNotKnown, StopsMismatch, pin_of
-from commands.task_state import state_of
+from commands.task_creation import StopsMismatch, pin_of
+from commands.task_state import NotTheAssignee, StopNotKnown, state_of
 from schemas.geo import Location, ObservedFix
 from schemas.ids import contact_subject, proof_id
 from schemas.message import Event, NotInThisState, ParcelId, Refused, RiderId, StopId, TenderId

@@ -14,9 +14,10 @@ from infra.check.journals import TORN_TOLD, Journals
 from infra.check.log import LogCheck, Standing
 from schemas import catalog
 from schemas.control import ShardOpened
+from schemas.goods import Party
 from schemas.record import Stored, control_headers, derived_headers, envelope_of
 from schemas.signals import GeofenceTransitionCorrected
-from schemas.task import Party, TaskAssigned
+from schemas.task import TaskAssigned
 from schemas.topics import SIGNALS
 from schemas.topics import TASK as TASK_TOPIC
 

@@ -17,6 +17,7 @@ from projections.rows import fold_into, load
 from projections.tables import migrate
 from schemas import catalog
 from schemas.geo import Window
+from schemas.goods import Party
 from schemas.message import Event, GeofenceId, OutletSlug, RiderId, StopId, TaskId, TenantSlug
 from schemas.record import Stored, derived_headers, envelope_of, source_of
 from schemas.signals import EtaForecast, GeofenceEntered, GeofenceTransitionCorrected
@@ -60,6 +61,7 @@ def created() -> Fact:
     stop = Stop(
         stop_id=STOP,
         kind="dropoff",
+        party=Party(kind="recipient"),
         location=None,
         address=None,
         contact=None,
@@ -73,9 +75,12 @@ def created() -> Fact:
     event = TaskCreated(
         kind="delivery",
         outlet=OutletSlug("kamppi"),
+        priority="normal",
         stops=[stop],
         parcels=[],
         return_proof=[],
+        authorisation=None,
+        on_hold=False,
         external_reference=None,
         source="shop",
         shipment_id=None,
@@ -85,6 +90,7 @@ def created() -> Fact:
         max_attempts=2,
         arrival_radius_m=150,
         pin_attempts=5,
+        dispatch_lead_s=900,
     )
     return fact(event, NOON, "created", TASK)
 

@@ -24,6 +24,8 @@ from schemas.record import Stored
 from schemas.task import CancelTask
 from schemas.topics import TASK
 
+VERSION = task_board.TASK_BOARD.version
+
 
 @pytest.fixture
 async def pool(postgres: str) -> AsyncIterator[AsyncConnectionPool[Any]]:
@@ -147,13 +149,13 @@ async def test_queries_see_the_rows_and_the_places_of_the_newest_version(world: 
     shards = await world.owner()
     await world.settle(shards)
     await world.create(shards, "order-1")
-    newer = replace(task_board.TASK_BOARD, version=2)
+    newer = replace(task_board.TASK_BOARD, version=VERSION + 1)
     async with projecting(world, pool) as projector:
         await until_caught_up(projector, 30)
     async with pool.connection() as connection:
         old = await position_of(connection, newer)
         assert old
-        assert await migrate(connection, [newer]) == ["task_board_v2"]
+        assert await migrate(connection, [newer]) == [f"task_board_v{VERSION + 1}"]
         assert await migrate(connection, [task_board.TASK_BOARD]) == []
         assert await position_of(connection, newer) == {}
         assert await task_board.page(connection, world.tenant, {"limit": 100}) == []
@@ -166,7 +168,8 @@ async def test_queries_see_the_rows_and_the_places_of_the_newest_version(world: 
 
 async def test_of_older_versions_only_the_last_is_kept(world: World, pool: AsyncConnectionPool[Any]):
     """Its projectors may still run while a release is rolled out; whatever is older is gone, and its places."""
-    third, fourth = (replace(task_board.TASK_BOARD, version=version) for version in (3, 4))
+    third, fourth = (replace(task_board.TASK_BOARD, version=VERSION + ahead) for ahead in (2, 3))
+    first, then, last = (f"task_board_v{VERSION + ahead}" for ahead in (0, 2, 3))
     await world.settle(await world.owner())
     async with projecting(world, pool) as projector:
         await until_caught_up(projector, 30)
@@ -179,15 +182,15 @@ async def test_of_older_versions_only_the_last_is_kept(world: World, pool: Async
             return [name for (name,) in found[0]], [version for (version,) in found[1]]
 
         await migrate(connection, [third])
-        assert await kept() == (["task_board_v1", "task_board_v3"], [1])
+        assert await kept() == ([first, then], [VERSION])
         async with await AsyncConnection.connect(pool.conninfo) as backup:
-            await backup.execute("SELECT count(*) FROM task_board_v1")
+            await backup.execute(f"SELECT count(*) FROM {first}")
             await migrate(connection, [fourth])
-            assert await kept() == (["task_board_v1", "task_board_v3", "task_board_v4"], [1]), "somebody reads it"
+            assert await kept() == ([first, then, last], [VERSION]), "somebody reads it"
         await migrate(connection, [fourth])
-        assert await kept() == (["task_board_v3", "task_board_v4"], [])
+        assert await kept() == ([then, last], [])
         await migrate(connection, [third])
-        assert await kept() == (["task_board_v3", "task_board_v4"], []), "an older release drops nothing"
+        assert await kept() == ([then, last], []), "an older release drops nothing"
         assert await task_board.page(connection, world.tenant, {"limit": 1}) == []
 
 

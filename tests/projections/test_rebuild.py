@@ -30,6 +30,7 @@ from schemas.record import Stored
 from schemas.task import CancelTask, TaskDispatchable
 
 ROOT = Path(__file__).parents[2]
+LIVE = TASK_BOARD.physical
 
 
 @pytest.fixture
@@ -121,12 +122,12 @@ async def test_rows_that_were_spoiled_are_told_and_mended(
     async with projecting(world, pool) as projector:
         await until_caught_up(projector, 30)
     before = await rows_of(pool, TASK_BOARD)
-    await execute(pool, "UPDATE task_board_v1 SET state = 'failed' WHERE task_id = %s", tasks[1])
-    await execute(pool, "DELETE FROM task_board_v1 WHERE task_id = %s", tasks[2])
+    await execute(pool, f"UPDATE {LIVE} SET state = 'failed' WHERE task_id = %s", tasks[1])
+    await execute(pool, f"DELETE FROM {LIVE} WHERE task_id = %s", tasks[2])
     await execute(
         pool,
-        'INSERT INTO task_board_v1 SELECT (jsonb_populate_record(t, \'{"task_id": "made-up"}\')).* '
-        "FROM task_board_v1 AS t WHERE task_id = %s",
+        f'INSERT INTO {LIVE} SELECT (jsonb_populate_record(t, \'{{"task_id": "made-up"}}\')).* '
+        f"FROM {LIVE} AS t WHERE task_id = %s",
         tasks[3],
     )
     rebuilt = await rebuild(postgres, args, TASK_BOARD)
@@ -147,7 +148,7 @@ async def test_examples_are_few_and_all_is_counted(
     tasks = await some_tasks(world, await world.owner(), count=rebuilding.MOST_EXAMPLES + 3)
     async with projecting(world, pool) as projector:
         await until_caught_up(projector, 30)
-    await execute(pool, "UPDATE task_board_v1 SET late = true WHERE tenant = %s", world.tenant)
+    await execute(pool, f"UPDATE {LIVE} SET late = true WHERE tenant = %s", world.tenant)
     rebuilt = await rebuild(postgres, args, TASK_BOARD)
     assert (rebuilt.differing, len(rebuilt.examples)) == (len(tasks), rebuilding.MOST_EXAMPLES)
 
@@ -261,7 +262,7 @@ async def test_a_killed_rebuild_leaves_nothing_in_the_way_of_the_next(
     assert await victim.stdout.readline() == b"filled\n"
     victim.kill()
     await victim.wait()
-    assert await leftovers(pool) == [("task_board_v1_rebuilt",)]
+    assert await leftovers(pool) == [(f"{LIVE}_rebuilt",)]
     assert (await rebuild(postgres, args, TASK_BOARD)).differing == 0
     assert await rows_of(pool, TASK_BOARD) == before
     assert await leftovers(pool) == []
@@ -326,7 +327,10 @@ async def test_an_older_release_does_not_take_the_view_from_a_newer_one(
 ):
     async with pool.connection() as connection:
         await migrate(connection, [NEWER])
-    with pytest.raises(RebuildRefused, match="task_board is shown in version 2, and this release knows version 1"):
+    with pytest.raises(
+        RebuildRefused,
+        match=f"task_board is shown in version {NEWER.version}, and this release knows version {TASK_BOARD.version}",
+    ):
         await rebuild(postgres, args, TASK_BOARD)
     assert await shown_table(pool) == NEWER.physical
     assert (await rebuild(postgres, args, NEWER)).differing == 0
@@ -343,7 +347,7 @@ async def test_a_newer_release_that_comes_while_an_older_one_rebuilds_keeps_the_
         return await comparing(live, own, filling)
 
     monkeypatch.setattr(rebuilding, "compared", compared)
-    with pytest.raises(RebuildRefused, match="is shown in version 2"):
+    with pytest.raises(RebuildRefused, match=f"is shown in version {NEWER.version}"):
         await rebuild(postgres, args, TASK_BOARD)
     assert await shown_table(pool) == NEWER.physical
     assert await leftovers(pool) == []
@@ -363,7 +367,7 @@ async def test_the_command_tells_what_it_did(
     await some_tasks(world, await world.owner())
     async with projecting(world, pool) as projector:
         await until_caught_up(projector, 30)
-    await execute(pool, "UPDATE task_board_v1 SET late = true WHERE tenant = %s", world.tenant)
+    await execute(pool, f"UPDATE {LIVE} SET late = true WHERE tenant = %s", world.tenant)
     assert await command.run(settings, command.wanted(None, True), as_json=False) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in MODELS)

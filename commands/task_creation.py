@@ -1,0 +1,255 @@
+"""How a task comes to be: what its kind asks of its stops, who has its goods, and what is drawn for it."""
+
+from typing import assert_never
+
+from commands.context import Context
+from commands.task_evolve import evolve
+from commands.task_state import NotForThisKind, Task, Uncreated, state_of
+from commands.task_timing import towards_dispatch
+from schemas.geo import Location
+from schemas.goods import Item, Party
+from schemas.ids import contact_subject
+from schemas.message import NotInThisState, OutletSlug, ParcelId, Personal, Refused, StopId, SubjectId
+from schemas.proof import ProofKind
+from schemas.task import (
+    Contact,
+    CreateTask,
+    NewContact,
+    NewParcel,
+    NewStop,
+    Parcel,
+    Stop,
+    TaskCreated,
+    TaskEvent,
+    TaskKind,
+)
+
+CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Without the letters and digits that people take for each other."""
+
+
+GIVING = ("pickup", "collection")
+TAKING = ("dropoff", "collection")
+
+
+class HubClosedNow(Refused):
+    rule = "hub-closed"
+
+    def __init__(self, hub: str) -> None:
+        super().__init__(f"hub {hub} is closed: nothing is brought there")
+        self.hub = hub
+
+
+class ParcelMismatch(Refused):
+    rule = "parcel-mismatch"
+
+    def __init__(self, parcel_id: str, problem: str) -> None:
+        super().__init__(f"parcel {parcel_id} {problem}")
+        self.parcel_id = parcel_id
+        self.problem = problem
+
+
+class StopsMismatch(Refused):
+    rule = "stops-mismatch"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskEvent]:
+    if not isinstance(task, Uncreated):
+        raise NotInThisState(needed="new", actual=state_of(task))
+    context.policy.outlet(command.outlet)
+    if command.on_hold and command.kind == "collection":
+        raise NotForThisKind("delivery", command.kind)  # nobody is sent for it
+    stops = new_stops(command, context)
+    parcels = new_parcels(command.parcels, stops)
+    must_be_scannable(stops, parcels)
+    rules = context.policy.rules
+    made = TaskCreated(
+        kind=command.kind,
+        outlet=OutletSlug(command.outlet),
+        priority=command.priority,
+        stops=stops,
+        parcels=parcels,
+        return_proof=command.return_proof,
+        authorisation=command.authorisation,
+        on_hold=command.on_hold,
+        external_reference=command.external_reference,
+        source=command.source or context.actor,
+        shipment_id=command.shipment_id,
+        metadata=command.metadata,
+        tracking_code=tracking_code(context),
+        tracking_token_hash=context.secrets.keyed_hash("tracking", tracking_token(context)),
+        max_attempts=rules.max_attempts,
+        arrival_radius_m=rules.arrival_radius_m,
+        pin_attempts=rules.pin_attempts,
+        dispatch_lead_s=rules.dispatch_lead_seconds,
+    )
+    return [made, *towards_dispatch(evolve(task, made), context)]
+
+
+def new_stops(command: CreateTask, context: Context) -> list[Stop]:
+    wanted = command.stops
+    ids = [StopId(stop.stop_id or f"stop-{number}") for number, stop in enumerate(wanted, start=1)]
+    if len(set(ids)) < len(ids):
+        raise StopsMismatch("two stops have the same stop_id")
+    must_suit_kind(command.kind, [stop.kind for stop in wanted])
+    return [new_stop(command, stop, stop_id, context) for stop, stop_id in zip(wanted, ids, strict=True)]
+
+
+def must_suit_kind(kind: TaskKind, stops: list[str]) -> None:
+    if kind == "collection":
+        if stops != ["collection"]:
+            raise StopsMismatch("a collection has one stop, which is one")
+    elif stops[0] != "pickup" or "dropoff" not in stops:
+        raise StopsMismatch(f"a {kind} begins with a pickup and has a dropoff")
+    elif "collection" in stops:
+        raise StopsMismatch(f"a {kind} has no collection: there the recipient comes")
+
+
+def new_stop(command: CreateTask, stop: NewStop, stop_id: StopId, context: Context) -> Stop:
+    if stop.window is not None and stop.window.end <= stop.window.start:
+        raise StopsMismatch(f"the window of {stop_id} ends before it starts")
+    if stop.minimum_age is not None and stop.kind == "pickup":
+        raise StopsMismatch(f"{stop_id} is a pickup: a minimum_age is for who receives")
+    if stop.goods_ready_at is not None and stop.kind == "dropoff":
+        raise StopsMismatch(f"{stop_id} is a dropoff: goods are ready at a pickup or a collection")
+    reference = stop.contact.reference if stop.contact else None
+    subject = contact_subject(context.tenant, reference or f"{context.aggregate_id}/{stop_id}")
+    party = party_at(command, stop, stop_id, context)
+    location = stop.location or location_of(party, context)
+    wants_pin = any("pin" in group for group in stop.required_proof)
+    return Stop(
+        stop_id=stop_id,
+        kind=stop.kind,
+        party=party,
+        location=Personal(subject, location) if location else None,
+        address=Personal(subject, stop.address) if stop.address else None,
+        contact=new_contact(stop.contact, subject) if stop.contact else None,
+        window=stop.window,
+        service_seconds=stop.service_seconds,
+        goods_ready_at=stop.goods_ready_at,
+        required_proof=with_age_check(stop),
+        minimum_age=stop.minimum_age,
+        pin_hash=pin_hash(context, stop_id, pin_of(context, stop_id)) if wants_pin else None,
+    )
+
+
+def party_at(command: CreateTask, stop: NewStop, stop_id: StopId, context: Context) -> Party:
+    """Who has the goods there: the outlet or hub that is named, else what the task's kind says."""
+    if stop.outlet is not None and stop.hub is not None:
+        raise StopsMismatch(f"{stop_id} names an outlet and a hub: it is at one of them")
+    if stop.outlet is not None:
+        context.policy.outlet(stop.outlet)
+        return Party(kind="outlet", id=stop.outlet)
+    if stop.hub is not None:
+        if context.policy.hub(stop.hub).closed:
+            raise HubClosedNow(stop.hub)
+        return Party(kind="hub", id=stop.hub)
+    own = Party(kind="outlet", id=command.outlet)
+    match command.kind:
+        case "delivery" | "collection":
+            return Party(kind="recipient") if stop.kind == "dropoff" else own
+        case "pickup" | "return":
+            return Party(kind="sender") if stop.kind == "pickup" else own
+        case "transfer":
+            if stop.kind == "dropoff":
+                raise StopsMismatch(f"{stop_id} is where a transfer goes: it names an outlet or a hub")
+            return own
+        case _:
+            assert_never(command.kind)
+
+
+def location_of(party: Party, context: Context) -> Location | None:
+    match party:
+        case Party(kind="outlet", id=str(slug)):
+            return context.policy.outlet(slug).location
+        case Party(kind="hub", id=str(slug)):
+            return context.policy.hub(slug).location
+        case _:
+            return None
+
+
+def with_age_check(stop: NewStop) -> list[list[ProofKind]]:
+    """A minimum age is not kept unless an ID check is needed, whatever else would do."""
+    if stop.minimum_age is None or ["id_check"] in stop.required_proof:
+        return stop.required_proof
+    return [*stop.required_proof, ["id_check"]]
+
+
+def must_be_scannable(stops: list[Stop], parcels: list[Parcel]) -> None:
+    """Else a scan would be asked for where there is nothing to scan, and none would do."""
+    scannable = {stop_id for parcel in parcels for stop_id in (parcel.pickup_stop, parcel.dropoff_stop)}
+    for stop in stops:
+        if stop.stop_id not in scannable and any("scan" in group for group in stop.required_proof):
+            raise StopsMismatch(f"{stop.stop_id} asks for scans and has no parcels")
+
+
+def new_contact(contact: NewContact, subject: SubjectId) -> Contact:
+    return Contact(
+        name=Personal(subject, contact.name),
+        phone=Personal(subject, contact.phone) if contact.phone else None,
+        notes=Personal(subject, contact.notes) if contact.notes else None,
+    )
+
+
+def new_parcels(wanted: list[NewParcel], stops: list[Stop]) -> list[Parcel]:
+    first = next(stop.stop_id for stop in stops if stop.kind in GIVING)
+    last = next(stop.stop_id for stop in reversed(stops) if stop.kind in TAKING)
+    parcels = [new_parcel(parcel, number, first, last) for number, parcel in enumerate(wanted, start=1)]
+    order = {stop.stop_id: number for number, stop in enumerate(stops)}
+    kinds = {stop.stop_id: stop.kind for stop in stops}
+    seen: set[str] = set()
+    for parcel in parcels:
+        if parcel.parcel_id in seen:
+            raise ParcelMismatch(parcel.parcel_id, "stands twice")
+        seen.add(parcel.parcel_id)
+        for stop_id, suiting in ((parcel.pickup_stop, GIVING), (parcel.dropoff_stop, TAKING)):
+            if kinds.get(stop_id) not in suiting:
+                raise ParcelMismatch(parcel.parcel_id, f"names {stop_id}, which is no {suiting[0]} of this task")
+        if order[parcel.pickup_stop] > order[parcel.dropoff_stop]:
+            raise ParcelMismatch(parcel.parcel_id, "is dropped off before it is picked up")
+        if len({item.sku for item in parcel.items}) < len(parcel.items):
+            raise ParcelMismatch(parcel.parcel_id, "has two items of one sku")
+    return parcels
+
+
+def new_parcel(parcel: NewParcel, number: int, pickup: StopId, dropoff: StopId) -> Parcel:
+    return Parcel(
+        parcel_id=ParcelId(parcel.parcel_id or f"parcel-{number}"),
+        pickup_stop=StopId(parcel.pickup_stop) if parcel.pickup_stop else pickup,
+        dropoff_stop=StopId(parcel.dropoff_stop) if parcel.dropoff_stop else dropoff,
+        barcode=parcel.barcode,
+        description=parcel.description,
+        weight_g=parcel.weight_g,
+        volume_cm3=parcel.volume_cm3,
+        items=[Item(sku=each.sku, quantity=each.quantity, description=each.description) for each in parcel.items],
+        required_proof=parcel.required_proof,
+    )
+
+
+def tracking_code(context: Context) -> str:
+    """For people: CV-YYYYMMDD-XXXXXX. It may collide, and is looked up within the tenant."""
+    number = int.from_bytes(context.secrets.derived("tracking-code", context.command_id))
+    letters = []
+    for _ in range(6):
+        number, letter = divmod(number, len(CODE_ALPHABET))
+        letters.append(CODE_ALPHABET[letter])
+    day = context.now.date().isoformat().replace("-", "")
+    return f"CV-{day}-{''.join(letters)}"
+
+
+def tracking_token(context: Context) -> str:
+    """For links: 128 bits that nobody can guess."""
+    return context.secrets.derived("tracking-token", context.command_id)[:16].hex()
+
+
+def pin_of(context: Context, stop_id: StopId) -> str:
+    """Four digits for the recipient; the same for ever, since the creating command's id is."""
+    return context.secrets.digits(4, "pin", context.aggregate_id, stop_id)
+
+
+def pin_hash(context: Context, stop_id: StopId, pin: str) -> str:
+    return context.secrets.keyed_hash("pin", context.aggregate_id, stop_id, pin)

@@ -1,0 +1,235 @@
+"""What a task is after each of its events."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from commands.proof import state_of_proof, with_rejected
+from commands.task_state import (
+    MAX_OPEN_CONFLICTS,
+    OVER,
+    CreatedTask,
+    Ended,
+    LineState,
+    ParcelState,
+    StopState,
+    Task,
+    created,
+    line_of,
+)
+from schemas.goods import InspectionLine, ParcelsDamaged, ParcelsLost, Party, ReturnInspected, TransferReceived
+from schemas.message import ParcelId, StopId
+from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofRejected
+from schemas.task import (
+    AssignmentAccepted,
+    CustomerArrived,
+    CustomerOnTheWay,
+    DeliveryAttemptFailed,
+    FieldReportConflicted,
+    FieldReportReviewed,
+    GoodsReadyUpdated,
+    Outcome,
+    ParcelsDelivered,
+    ParcelsPickedUp,
+    ParcelsRefused,
+    ParcelsReturned,
+    ParcelsShort,
+    ParcelsWrittenOff,
+    ReturnAuthorised,
+    ReturnStarted,
+    StopArrived,
+    StopCompleted,
+    StopEnRoute,
+    StopFailed,
+    StopLocated,
+    StopRescheduled,
+    StopSkipped,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskCreated,
+    TaskDispatchable,
+    TaskEvent,
+    TaskFailed,
+    TaskForceCompleted,
+    TaskHeld,
+    TaskReleased,
+    TaskReturned,
+    TaskScheduled,
+    TaskTenderClosed,
+    TaskTendered,
+    TaskUnassigned,
+)
+
+
+def evolve(task: Task, event: TaskEvent) -> Task:
+    if isinstance(event, TaskCreated):
+        return born(event)
+    task = created(task)
+    match event:
+        case StopLocated():
+            stop = replace(task.stops[event.stop_id].stop, location=event.location)
+            return with_stop(task, event.stop_id, stop=stop)
+        case ReturnAuthorised():
+            return replace(task, authorised=True)
+        case GoodsReadyUpdated():
+            stop = replace(task.stops[event.stop_id].stop, goods_ready_at=event.ready_at)
+            return with_stop(task, event.stop_id, stop=stop, goods_ready=event.actual)
+        case StopRescheduled():
+            stop = replace(task.stops[event.stop_id].stop, window=event.window)
+            return with_stop(task, event.stop_id, stop=stop)
+        case TaskHeld():
+            return replace(task, held=event.reason_code)
+        case TaskReleased():
+            return replace(task, held=None)
+        case TaskScheduled():
+            return replace(task, dispatch_at=event.dispatch_at)
+        case TaskDispatchable():
+            return replace(task, round=event.round, dispatch_at=None)
+        case TaskTendered():
+            return replace(task, tender_id=event.tender_id)
+        case TaskTenderClosed():
+            return replace(task, tender_id=None, closed_round=event.round, retry_at=event.retry_at)
+        case TaskAssigned():
+            return replace(task, rider_id=event.rider_id, accepted=False, held=None)
+        case AssignmentAccepted():
+            return replace(task, accepted=True)
+        case TaskUnassigned():
+            return back_to_dispatch(task)
+        case StopEnRoute() | CustomerOnTheWay():
+            return with_stop(task, event.stop_id, status="en_route")
+        case StopArrived(late=True):
+            return task
+        case StopArrived() | CustomerArrived():
+            return with_stop(task, event.stop_id, status="arrived")
+        case ParcelsPickedUp():
+            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "in_custody")
+        case ParcelsShort():
+            return with_parcels(task, event.parcel_ids, short=True)
+        case ParcelsDelivered():
+            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "delivered")
+        case ParcelsRefused():
+            refused = with_parcels(task, event.parcel_ids, status="refused")
+            return with_stop(refused, event.stop_id, handed_over=True)
+        case ParcelsReturned():
+            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "returned")
+        case ParcelsLost():
+            return with_parcels(task, event.parcel_ids, party=event.to_party, status="lost")
+        case ParcelsDamaged():
+            return with_parcels(task, event.parcel_ids, damaged=True)
+        case TransferReceived() | ReturnInspected():
+            return replace(task, lines=lines_after(task, event))
+        case ParcelsWrittenOff():
+            return with_parcels(task, event.parcel_ids, party=event.to_party, status=event.disposition)
+        case ProofCaptured():
+            proofs = (*task.stops[event.stop_id].proofs, state_of_proof(event))
+            return with_stop(task, event.stop_id, proofs=proofs)
+        case ProofRejected():
+            proofs = with_rejected(task.stops[event.stop_id].proofs, event.proof_id)
+            return with_stop(task, event.stop_id, proofs=proofs)
+        case ProofDisputed():
+            return replace(task, proof_disputed=True)
+        case PinRejected():
+            return with_stop(task, event.stop_id, pin_failures=event.attempt)
+        case DeliveryAttemptFailed():
+            return with_stop(task, event.stop_id, attempts=event.attempt, status="pending")
+        case StopCompleted():
+            return with_stop(task, event.stop_id, status="completed")
+        case StopFailed():
+            return with_stop(task, event.stop_id, status="failed")
+        case StopSkipped():
+            return with_stop(task, event.stop_id, status="skipped")
+        case ReturnStarted():
+            return on_the_way_back(task, event)
+        case TaskCompleted() | TaskForceCompleted():
+            return ended(task, "completed", event.outcome)
+        case TaskFailed():
+            return ended(task, "failed", event.outcome)
+        case TaskReturned():
+            return ended(task, "returned", event.outcome)
+        case TaskCancelled():
+            return ended(task, "cancelled", "not_delivered")
+        case FieldReportConflicted():
+            return replace(task, conflicts=(*task.conflicts, event.conflict_id)[-MAX_OPEN_CONFLICTS:])
+        case FieldReportReviewed():
+            return replace(task, conflicts=tuple(c for c in task.conflicts if c != event.conflict_id))
+        case _:
+            assert_never(event)
+
+
+def born(event: TaskCreated) -> CreatedTask:
+    parties = {stop.stop_id: stop.party for stop in event.stops}
+    return CreatedTask(
+        kind=event.kind,
+        outlet=event.outlet,
+        stops={stop.stop_id: StopState(stop=stop) for stop in event.stops},
+        parcels={
+            parcel.parcel_id: ParcelState(parcel=parcel, party=parties[parcel.pickup_stop]) for parcel in event.parcels
+        },
+        max_attempts=event.max_attempts,
+        arrival_radius_m=event.arrival_radius_m,
+        pin_attempts=event.pin_attempts,
+        dispatch_lead_s=event.dispatch_lead_s,
+        return_proof=event.return_proof,
+        authorised=event.kind != "return" or event.authorisation is not None,
+        held="created_on_hold" if event.on_hold else None,
+    )
+
+
+def with_stop(task: CreatedTask, stop_id: StopId, **changes: object) -> CreatedTask:
+    stop = replace(task.stops[stop_id], **changes)
+    return replace(task, stops={**task.stops, stop_id: stop})
+
+
+def with_parcels(task: CreatedTask, parcel_ids: Iterable[ParcelId], **changes: object) -> CreatedTask:
+    changed = {parcel_id: replace(task.parcels[parcel_id], **changes) for parcel_id in parcel_ids}
+    return replace(task, parcels={**task.parcels, **changed})
+
+
+def handed_over(
+    task: CreatedTask, stop_id: StopId, parcel_ids: Iterable[ParcelId], party: Party, status: str
+) -> CreatedTask:
+    return with_stop(with_parcels(task, parcel_ids, party=party, status=status), stop_id, handed_over=True)
+
+
+def back_to_dispatch(task: CreatedTask) -> CreatedTask:
+    """Nothing was in custody: what the rider had begun is begun anew by the next one, who gives proof of their own."""
+    assert task.rider_id is not None, "only an assigned task is unassigned"
+    stops = {
+        stop_id: stop if stop.status in OVER else replace(stop, status="pending", proofs=())
+        for stop_id, stop in task.stops.items()
+    }
+    former = (*(r for r in task.former_riders if r != task.rider_id), task.rider_id)
+    return replace(task, rider_id=None, accepted=False, tender_id=None, stops=stops, former_riders=former[-16:])
+
+
+def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:
+    """The stops ahead are given up; the return stop is the only one left."""
+    stops = {
+        stop_id: stop if stop.status in ("completed", "failed", "skipped") else replace(stop, status="skipped")
+        for stop_id, stop in task.stops.items()
+    }
+    stops[event.stop.stop_id] = StopState(stop=event.stop)
+    return replace(task, stops=stops, return_reason=event.reason_code)
+
+
+def ended(task: CreatedTask, how: Ended, outcome: Outcome) -> CreatedTask:
+    return replace(task, ended=how, outcome=outcome)
+
+
+def states_of(lines: Iterable[InspectionLine]) -> tuple[LineState, ...]:
+    return tuple(LineState(line.quantity, line.condition, line.disposition) for line in lines)
+
+
+def lines_after(task: CreatedTask, event: TransferReceived | ReturnInspected) -> dict[str, tuple[LineState, ...]]:
+    """A line that is told again stands in place of what it was."""
+    told: dict[str, tuple[LineState, ...]] = {}
+    if isinstance(event, TransferReceived):
+        for line in event.lines:
+            told[line_of(line.parcel_id, line.sku)] = (LineState(line.received, line.condition),)
+    else:
+        for found in event.lines:
+            key = line_of(found.parcel_id, found.sku)
+            told[key] = (*told.get(key, ()), *states_of([found]))
+    return {**task.lines, **told}

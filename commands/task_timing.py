@@ -1,0 +1,122 @@
+"""When a task comes to dispatch: once it can, nothing holds it, and its goods are nearly ready."""
+
+from datetime import datetime, timedelta
+
+from commands.context import Context
+from commands.refusals import NotAnInterval
+from commands.task_evolve import evolve
+from commands.task_state import OVER, CreatedTask, StopState, Task, known_stop, located, only_for, state_of
+from schemas.message import NotInThisState, Refused
+from schemas.task import (
+    AuthoriseReturn,
+    GoodsReadyUpdated,
+    HoldTask,
+    ReleaseTask,
+    RescheduleStop,
+    ReturnAuthorised,
+    StartDispatch,
+    StopRescheduled,
+    TaskDispatchable,
+    TaskEvent,
+    TaskHeld,
+    TaskReleased,
+    TaskScheduled,
+    UpdateGoodsReady,
+)
+
+
+class NotAPlaceOfGoods(Refused):
+    rule = "stops-mismatch"
+
+    def __init__(self, stop_id: str) -> None:
+        super().__init__(f"{stop_id} is a dropoff: goods are ready at a pickup or a collection")
+        self.stop_id = stop_id
+
+
+def towards_dispatch(task: Task, context: Context) -> list[TaskEvent]:
+    """What follows for dispatch from how the task now stands: it comes there, or another time for it is set."""
+    if not isinstance(task, CreatedTask) or task.round or task.ended or task.kind == "collection":
+        return []
+    if not located(task) or not task.authorised or task.held:
+        return [TaskScheduled(dispatch_at=None)] if task.dispatch_at else []
+    at = due_for_dispatch(task)
+    if at is None or at <= context.now:
+        return [TaskDispatchable(round=1)]
+    return [TaskScheduled(dispatch_at=at)] if at != task.dispatch_at else []
+
+
+def due_for_dispatch(task: CreatedTask) -> datetime | None:
+    """By the first pickup: so long before its goods are ready, and before its window opens."""
+    first = next(stop.stop for stop in task.stops.values() if stop.stop.kind == "pickup")
+    times = [first.goods_ready_at, first.window.start if first.window else None]
+    latest = max((time for time in times if time is not None), default=None)
+    return None if latest is None else latest - timedelta(seconds=task.dispatch_lead_s)
+
+
+def start_dispatch(task: CreatedTask, command: StartDispatch, context: Context) -> list[TaskEvent]:
+    return [] if task.dispatch_at is None else towards_dispatch(task, context)
+
+
+def authorise_return(task: CreatedTask, command: AuthoriseReturn, context: Context) -> list[TaskEvent]:
+    only_for("return", task)
+    if task.authorised:
+        return []
+    not_ended(task)
+    return followed(task, ReturnAuthorised(authorisation=command.authorisation), context)
+
+
+def update_goods_ready(task: CreatedTask, command: UpdateGoodsReady, context: Context) -> list[TaskEvent]:
+    stop = known_stop(task, command.stop_id)
+    if stop.stop.kind not in ("pickup", "collection"):
+        raise NotAPlaceOfGoods(command.stop_id)
+    open_still(task, stop)
+    if (stop.stop.goods_ready_at, stop.goods_ready) == (command.ready_at, command.actual):
+        return []
+    updated = GoodsReadyUpdated(stop_id=command.stop_id, ready_at=command.ready_at, actual=command.actual)
+    return followed(task, updated, context)
+
+
+def reschedule_stop(task: CreatedTask, command: RescheduleStop, context: Context) -> list[TaskEvent]:
+    stop = known_stop(task, command.stop_id)
+    if command.window.end <= command.window.start:
+        raise NotAnInterval(command.window.start, command.window.end)
+    open_still(task, stop)
+    if stop.stop.window == command.window:
+        return []
+    moved = StopRescheduled(stop_id=command.stop_id, window=command.window, reason_code=command.reason_code)
+    return followed(task, moved, context)
+
+
+def hold_task(task: CreatedTask, command: HoldTask, context: Context) -> list[TaskEvent]:
+    """What somebody has goes on; what is offered is offered to its end, and not again."""
+    if task.held:
+        return []
+    not_ended(task)
+    if task.rider_id is not None or task.kind == "collection":
+        raise NotInThisState(needed="not yet assigned", actual=state_of(task))
+    return followed(task, TaskHeld(reason_code=command.reason_code), context)
+
+
+def release_task(task: CreatedTask, command: ReleaseTask, context: Context) -> list[TaskEvent]:
+    if not task.held:
+        return []
+    not_ended(task)
+    released = TaskReleased(reason_code=command.reason_code)
+    if task.round and task.tender_id is None and task.closed_round == task.round and task.rider_id is None:
+        return [released, TaskDispatchable(round=task.round + 1)]
+    return followed(task, released, context)
+
+
+def followed(task: CreatedTask, event: TaskEvent, context: Context) -> list[TaskEvent]:
+    return [event, *towards_dispatch(evolve(task, event), context)]
+
+
+def open_still(task: CreatedTask, stop: StopState) -> None:
+    not_ended(task)
+    if stop.status in OVER or stop.handed_over:
+        raise NotInThisState(needed="a stop that is ahead", actual=stop.status)
+
+
+def not_ended(task: CreatedTask) -> None:
+    if task.ended:
+        raise NotInThisState(needed="not ended", actual=task.ended)
