@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from commands.attempts import attempt_failed
 from commands.context import Context
 from commands.proof import ParcelNotHere, ProvingReport, captured
 from commands.proof_needed import moved, proof_holds
@@ -11,11 +12,13 @@ from schemas.goods import ParcelReport, Party
 from schemas.ids import conflict_id, rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId
 from schemas.task import (
+    MAX_CONTACTS,
     CaptureProof,
     CollectionReport,
-    DeliveryAttemptFailed,
+    ContactAttempted,
     FieldReportConflicted,
     ParcelsDelivered,
+    ParcelsHeld,
     ParcelsPickedUp,
     ParcelsRefused,
     ParcelsReturned,
@@ -23,10 +26,12 @@ from schemas.task import (
     ReportArrived,
     ReportAttemptFailed,
     ReportCollected,
+    ReportContactAttempt,
     ReportCustomerArrived,
     ReportCustomerOnTheWay,
     ReportDelivered,
     ReportEnRoute,
+    ReportHeld,
     ReportPickedUp,
     ReportReturned,
     StopArrived,
@@ -65,6 +70,10 @@ def decide_report(task: CreatedTask, command: TaskReport, context: Context) -> l
             return delivered(task, stop, command, context)
         case ReportAttemptFailed():
             return attempt_failed(task, stop, command, context)
+        case ReportContactAttempt():
+            return contact_attempted(task, stop, command, context)
+        case ReportHeld():
+            return held(task, stop, command, context)
         case ReportReturned():
             return returned(task, stop, command, context)
         case CaptureProof():
@@ -81,7 +90,7 @@ def conflict_of(
         return "reported by a rider who no longer has the task"
     if task.ended:
         return None if repeats(stop, command) else f"the task is {state_of(task)}"
-    kinds = {ReportPickedUp: "pickup", ReportDelivered: "dropoff", ReportReturned: "return"}
+    kinds = {ReportPickedUp: "pickup", ReportDelivered: "dropoff", ReportHeld: "hold", ReportReturned: "return"}
     needed = kinds.get(type(command))
     if needed is not None and stop.stop.kind != needed:
         return f"{stop.stop.stop_id} is a {stop.stop.kind}, not a {needed}"
@@ -101,11 +110,11 @@ def repeats(stop: StopState, command: TaskReport | CollectionReport) -> bool:
     match command:
         case ReportEnRoute() | ReportArrived() | ReportCustomerOnTheWay() | ReportCustomerArrived():
             return stop.status == "completed"
-        case ReportPickedUp() | ReportDelivered() | ReportReturned() | ReportCollected():
+        case ReportPickedUp() | ReportDelivered() | ReportReturned() | ReportCollected() | ReportHeld():
             return stop.handed_over or stop.status == "completed"
         case ReportAttemptFailed():
             return stop.status == "failed"
-        case CaptureProof():
+        case CaptureProof() | ReportContactAttempt():
             return True
         case _:
             assert_never(command)
@@ -192,6 +201,29 @@ def delivered(task: CreatedTask, stop: StopState, command: ReportDelivered, cont
     return with_proofs(task, stop, facts, command, context)
 
 
+def held(task: CreatedTask, stop: StopState, command: ReportHeld, context: Context) -> list[TaskEvent]:
+    if stop.handed_over or stop.status == "completed":
+        return []
+    fact = ParcelsHeld(
+        stop_id=stop.stop.stop_id,
+        parcel_ids=[p.parcel.parcel_id for p in parcels_of(task, stop)],
+        from_party=Party(kind="rider", id=context.actor),
+        to_party=stop.stop.party,
+    )
+    return with_proofs(task, stop, [fact], command, context)
+
+
+def contact_attempted(
+    task: CreatedTask, stop: StopState, command: ReportContactAttempt, context: Context
+) -> list[TaskEvent]:
+    """More of them than anybody needs are passed over."""
+    if task.ended or stop.status in OVER or stop.contacts >= MAX_CONTACTS:
+        return []
+    return [
+        ContactAttempted(stop_id=command.stop_id, rider_id=RiderId(context.actor), contact=command.contact),
+    ]
+
+
 def returned(task: CreatedTask, stop: StopState, command: ReportReturned, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
         return []
@@ -202,34 +234,6 @@ def returned(task: CreatedTask, stop: StopState, command: ReportReturned, contex
         to_party=stop.stop.party,
     )
     return with_proofs(task, stop, [fact], command, context)
-
-
-def attempt_failed(
-    task: CreatedTask, stop: StopState, command: ReportAttemptFailed, context: Context
-) -> list[TaskEvent]:
-    if task.ended or stop.status in OVER:
-        return []
-    attempt = stop.attempts + 1
-    again = attempt < task.max_attempts
-    failed = DeliveryAttemptFailed(
-        stop_id=stop.stop.stop_id,
-        attempt=attempt,
-        reason_code=command.reason_code,
-        note=command.note,
-        evidence=command.evidence,
-        policy="retry_now" if again else "return",
-    )
-    if again:
-        return [failed]
-    return [
-        failed,
-        StopFailed(
-            stop_id=stop.stop.stop_id,
-            rider_id=RiderId(context.actor),
-            round=task.round,
-            reason_code=command.reason_code,
-        ),
-    ]
 
 
 def capture_proof(task: CreatedTask, stop: StopState, command: CaptureProof, context: Context) -> list[TaskEvent]:

@@ -40,12 +40,13 @@ from schemas.task import (
     RejectProof,
     ReportCollected,
     ReportDelivered,
+    ReportHeld,
     ReportPickedUp,
     ReportReturned,
     TaskEvent,
 )
 
-type ProvingReport = ReportPickedUp | ReportDelivered | ReportReturned | ReportCollected | CaptureProof
+type ProvingReport = ReportPickedUp | ReportDelivered | ReportHeld | ReportReturned | ReportCollected | CaptureProof
 
 KINDS: dict[type[ProofEntry], ProofKind] = {
     PinEntry: "pin",

@@ -6,7 +6,7 @@ from typing import assert_never
 from commands.task_state import CreatedTask, ProofState, StopState
 from schemas.message import ParcelId
 from schemas.proof import ProofKind
-from schemas.task import ParcelsDelivered, ParcelsPickedUp, ParcelsReturned, TaskEvent
+from schemas.task import ParcelsDelivered, ParcelsHeld, ParcelsPickedUp, ParcelsReturned, TaskEvent
 
 
 def proof_holds(
@@ -14,6 +14,8 @@ def proof_holds(
 ) -> bool:
     """For `parcels`, which changed hands at this stop."""
     accepted = [proof for proof in proofs if proof.status == "accepted"]
+    if stop.at_door:
+        return is_given("photo", accepted, parcels)
     if not all(any(is_given(kind, accepted, parcels) for kind in group) for group in stop.stop.required_proof):
         return False
     return stop.stop.kind not in ("dropoff", "collection") or all(
@@ -32,7 +34,7 @@ def is_given(kind: ProofKind, accepted: list[ProofState], parcels: Iterable[Parc
 
 def moved(task: CreatedTask, stop: StopState, facts: Iterable[TaskEvent]) -> list[ParcelId]:
     """What changed hands at this stop: by these facts, or else before."""
-    handing_over = (ParcelsPickedUp, ParcelsDelivered, ParcelsReturned)
+    handing_over = (ParcelsPickedUp, ParcelsDelivered, ParcelsHeld, ParcelsReturned)
     if stop.handed_over:
         return [p for p in task.parcels if has_moved(task, stop, p)]
     return [parcel_id for fact in facts if isinstance(fact, handing_over) for parcel_id in fact.parcel_ids]
@@ -45,6 +47,8 @@ def has_moved(task: CreatedTask, stop: StopState, parcel_id: ParcelId) -> bool:
             return known.parcel.pickup_stop == stop_id and not known.short
         case "dropoff" | "collection":
             return known.parcel.dropoff_stop == stop_id and known.status == "delivered"
+        case "hold":
+            return known.bound_for == stop_id and known.party == stop.stop.party
         case "return":
             return known.status == "returned"
         case _:

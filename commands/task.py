@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import assert_never
 
+from commands.attempts import reattempt_delivery
 from commands.collection import decide_collection
 from commands.context import Context
 from commands.field_reports import decide_report
@@ -26,6 +27,7 @@ from commands.task_state import (
     state_of,
     taker_at,
     unsettled,
+    waiting_elsewhere,
 )
 from commands.task_timing import (
     authorise_return,
@@ -72,16 +74,19 @@ from schemas.task import (
     LocateStop,
     Outcome,
     ParcelsWrittenOff,
+    ReattemptDelivery,
     RecordTender,
     RejectProof,
     ReleaseTask,
     ReportArrived,
     ReportAttemptFailed,
     ReportCollected,
+    ReportContactAttempt,
     ReportCustomerArrived,
     ReportCustomerOnTheWay,
     ReportDelivered,
     ReportEnRoute,
+    ReportHeld,
     ReportPickedUp,
     ReportReturned,
     RescheduleStop,
@@ -100,6 +105,7 @@ from schemas.task import (
     TaskEvent,
     TaskFailed,
     TaskForceCompleted,
+    TaskHeld,
     TaskReturned,
     TaskTenderClosed,
     TaskTendered,
@@ -107,6 +113,8 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+
+GOODS_WAIT = "goods_wait"
 
 
 class UnknownConflict(Refused):
@@ -133,6 +141,8 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
             return locate_stop(created(task), command, context)
         case AuthoriseReturn():
             return authorise_return(created(task), command, context)
+        case ReattemptDelivery():
+            return reattempt_delivery(created(task), command, context)
         case UpdateGoodsReady():
             return update_goods_ready(created(task), command, context)
         case RescheduleStop():
@@ -171,6 +181,8 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
             | ReportPickedUp()
             | ReportDelivered()
             | ReportAttemptFailed()
+            | ReportContactAttempt()
+            | ReportHeld()
             | ReportReturned()
             | CaptureProof()
         ):
@@ -208,7 +220,7 @@ def record_tender(task: CreatedTask, command: RecordTender) -> list[TaskEvent]:
 
 def is_settled(task: CreatedTask, tender_round: int) -> bool:
     """Whether nothing is to be heard any more of this round's tender."""
-    return task.closed_round >= tender_round or task.rider_id is not None or task.ended is not None
+    return task.closed_round >= tender_round or task.rider_id is not None or task.ended is not None or task.waits
 
 
 def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> list[TaskEvent]:
@@ -230,7 +242,7 @@ def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> l
 
 
 def retry_dispatch(task: CreatedTask, command: RetryDispatch, context: Context) -> list[TaskEvent]:
-    if command.round != task.round or task.tender_id or task.rider_id or task.ended or task.held:
+    if command.round != task.round or task.tender_id or task.rider_id or task.ended or task.held or task.waits:
         return []
     if task.retry_at is None or context.now < task.retry_at:
         return []
@@ -241,7 +253,7 @@ def assign_task(task: CreatedTask, command: AssignTask) -> list[TaskEvent]:
     """A won claim is a yes already; a dispatcher's order waits for one."""
     if task.rider_id == command.rider_id and not task.ended:
         return []
-    if task.ended or task.rider_id or not task.round:
+    if task.ended or task.rider_id or task.waits:
         raise NotInThisState(needed="dispatchable or offering", actual=state_of(task))
     if command.tender_id is not None and command.tender_id != task.tender_id:
         raise NotInThisState(needed=f"offering by tender {command.tender_id}", actual=state_of(task))
@@ -360,6 +372,8 @@ def report(
         | ReportPickedUp
         | ReportDelivered
         | ReportAttemptFailed
+        | ReportContactAttempt
+        | ReportHeld
         | ReportReturned
         | CaptureProof
     ),
@@ -413,7 +427,7 @@ def idle_stops(task: CreatedTask) -> list[StopId]:
     if not task.parcels or any(s.stop.kind == "pickup" for s in open_stops(task)):
         return []
     goods = unsettled(task) if task.kind == "collection" else carried(task)
-    due = {p.parcel.dropoff_stop for p in goods if not p.short}
+    due = {p.bound_for or p.parcel.dropoff_stop for p in goods if not p.short}
     return [
         s.stop.stop_id
         for s in open_stops(task)
@@ -430,11 +444,14 @@ def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
         return []
     if carried(task):
         return [return_started(task, "not_delivered", context)]
+    if waiting_elsewhere(task) and task.rider_id is not None:
+        left = TaskUnassigned(rider_id=task.rider_id, round=task.round, reason_code=GOODS_WAIT, waits=True)
+        return [left, TaskHeld(reason_code=GOODS_WAIT)]
     outcome, rider = outcome_of(task), task.rider_id
     if task.return_reason is not None:
         return [TaskReturned(outcome=outcome, rider_id=assigned_rider(task), round=task.round)]
-    if outcome == "not_delivered":
-        return [TaskFailed(outcome=outcome, rider_id=rider, round=task.round, reason_code="not_delivered")]
+    if outcome in ("not_delivered", "disposed"):
+        return [TaskFailed(outcome=outcome, rider_id=rider, round=task.round, reason_code=outcome)]
     return [TaskCompleted(outcome=outcome, rider_id=rider, round=task.round)]
 
 
@@ -446,9 +463,10 @@ def assigned_rider(task: CreatedTask) -> RiderId:
 def return_started(task: CreatedTask, reason_code: str, context: Context) -> ReturnStarted:
     """Back to where the first of the carried parcels was picked up."""
     goods = carried(task)
+    number = 1 + sum(each.stop.kind == "return" for each in task.stops.values())
     origin = task.stops[goods[0].parcel.pickup_stop].stop
     stop = Stop(
-        stop_id=StopId("return-1"),
+        stop_id=StopId(f"return-{number}"),
         kind="return",
         party=origin.party,
         location=context.anew(origin.location, Location),

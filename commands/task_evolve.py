@@ -23,19 +23,23 @@ from schemas.message import ParcelId, StopId
 from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofRejected
 from schemas.task import (
     AssignmentAccepted,
+    ContactAttempted,
     CustomerArrived,
     CustomerOnTheWay,
     DeliveryAttemptFailed,
     FieldReportConflicted,
     FieldReportReviewed,
     GoodsReadyUpdated,
+    HoldStarted,
     Outcome,
     ParcelsDelivered,
+    ParcelsHeld,
     ParcelsPickedUp,
     ParcelsRefused,
     ParcelsReturned,
     ParcelsShort,
     ParcelsWrittenOff,
+    ReattemptPlanned,
     ReturnAuthorised,
     ReturnStarted,
     StopArrived,
@@ -86,7 +90,7 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskScheduled():
             return replace(task, dispatch_at=event.dispatch_at)
         case TaskDispatchable():
-            return replace(task, round=event.round, dispatch_at=None)
+            return replace(task, round=event.round, dispatch_at=None, waits=False)
         case TaskTendered():
             return replace(task, tender_id=event.tender_id)
         case TaskTenderClosed():
@@ -96,7 +100,7 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case AssignmentAccepted():
             return replace(task, accepted=True)
         case TaskUnassigned():
-            return back_to_dispatch(task)
+            return back_to_dispatch(task, event)
         case StopEnRoute() | CustomerOnTheWay():
             return with_stop(task, event.stop_id, status="en_route")
         case StopArrived(late=True):
@@ -133,7 +137,16 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case PinRejected():
             return with_stop(task, event.stop_id, pin_failures=event.attempt)
         case DeliveryAttemptFailed():
-            return with_stop(task, event.stop_id, attempts=event.attempt, status="pending")
+            return after_attempt(task, event)
+        case ContactAttempted():
+            return with_stop(task, event.stop_id, contacts=task.stops[event.stop_id].contacts + 1)
+        case HoldStarted():
+            bound = with_parcels(task, event.parcel_ids, bound_for=event.stop.stop_id)
+            return replace(bound, stops={**bound.stops, event.stop.stop_id: StopState(stop=event.stop)})
+        case ParcelsHeld():
+            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "in_custody")
+        case ReattemptPlanned():
+            return ahead_again(task, event)
         case StopCompleted():
             return with_stop(task, event.stop_id, status="completed")
         case StopFailed():
@@ -193,7 +206,28 @@ def handed_over(
     return with_stop(with_parcels(task, parcel_ids, party=party, status=status), stop_id, handed_over=True)
 
 
-def back_to_dispatch(task: CreatedTask) -> CreatedTask:
+def after_attempt(task: CreatedTask, event: DeliveryAttemptFailed) -> CreatedTask:
+    at_door = task.stops[event.stop_id].at_door or event.policy == "leave_at_door"
+    return with_stop(task, event.stop_id, attempts=event.attempt, status="pending", contacts=0, at_door=at_door)
+
+
+def ahead_again(task: CreatedTask, event: ReattemptPlanned) -> CreatedTask:
+    """The stops that are ahead again stand after the pickup, and that after all that is over."""
+    stops = {stop_id: stop for stop_id, stop in task.stops.items() if stop_id not in event.stop_ids}
+    stops[event.pickup.stop_id] = StopState(stop=event.pickup)
+    for stop_id in event.stop_ids:
+        stop = task.stops[stop_id].stop
+        window = event.window or stop.window
+        stops[stop_id] = StopState(stop=replace(stop, window=window), pin_failures=task.stops[stop_id].pin_failures)
+    parcels = dict(task.parcels)
+    for parcel_id in event.parcel_ids:
+        known = parcels[parcel_id]
+        parcel = replace(known.parcel, pickup_stop=event.pickup.stop_id)
+        parcels[parcel_id] = replace(known, parcel=parcel, status="expected", bound_for=None)
+    return replace(task, stops=stops, parcels=parcels)
+
+
+def back_to_dispatch(task: CreatedTask, event: TaskUnassigned) -> CreatedTask:
     """Nothing was in custody: what the rider had begun is begun anew by the next one, who gives proof of their own."""
     assert task.rider_id is not None, "only an assigned task is unassigned"
     stops = {
@@ -201,7 +235,16 @@ def back_to_dispatch(task: CreatedTask) -> CreatedTask:
         for stop_id, stop in task.stops.items()
     }
     former = (*(r for r in task.former_riders if r != task.rider_id), task.rider_id)
-    return replace(task, rider_id=None, accepted=False, tender_id=None, stops=stops, former_riders=former[-16:])
+    return replace(
+        task,
+        rider_id=None,
+        accepted=False,
+        tender_id=None,
+        stops=stops,
+        former_riders=former[-16:],
+        waits=event.waits,
+        return_reason=None if event.waits else task.return_reason,
+    )
 
 
 def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:

@@ -20,6 +20,7 @@ from schemas.task import (
     AuthoriseReturn,
     CancelTask,
     CaptureProof,
+    ContactAttempted,
     CustomerArrived,
     CustomerOnTheWay,
     DeclineAssignment,
@@ -28,23 +29,29 @@ from schemas.task import (
     FieldReportReviewed,
     ForceCompleteTask,
     GoodsReadyUpdated,
+    HoldStarted,
     HoldTask,
     LocateStop,
     ParcelsDelivered,
+    ParcelsHeld,
     ParcelsPickedUp,
     ParcelsRefused,
     ParcelsReturned,
     ParcelsShort,
     ParcelsWrittenOff,
+    ReattemptDelivery,
+    ReattemptPlanned,
     RejectProof,
     ReleaseTask,
     ReportArrived,
     ReportAttemptFailed,
     ReportCollected,
+    ReportContactAttempt,
     ReportCustomerArrived,
     ReportCustomerOnTheWay,
     ReportDelivered,
     ReportEnRoute,
+    ReportHeld,
     ReportPickedUp,
     ReportReturned,
     RescheduleStop,
@@ -84,7 +91,7 @@ NOT_RETURNED = ("completed", "failed", "cancelled")
 """Where a collection ends: a report that comes afterwards is put to a person."""
 BROUGHT = ("dispatchable", "offering", *WITH_RIDER, "returning", "completed", "cancelled", "returned")
 """Goods may have come though the proof of it is missing, and the rider may be gone."""
-SINCE_DISPATCHED = ("dispatchable", "offering", *WITH_RIDER, "returning", *ENDED)
+SINCE_DISPATCHED = ("created", "dispatchable", "offering", *WITH_RIDER, "returning", *ENDED)
 """A device may tell of what was, whatever the task has come to."""
 
 
@@ -114,7 +121,11 @@ LIFE = Life(
         TaskTenderClosed: to("dispatchable", "offering") | within("dispatchable"),
         TaskAssigned: to("assigned", "dispatchable", "offering") | to("in_progress", "dispatchable", "offering"),
         AssignmentAccepted: to("accepted", "assigned") | within("in_progress", "returning"),
-        TaskUnassigned: to("dispatchable", *WITH_RIDER),
+        TaskUnassigned: to("dispatchable", *WITH_RIDER) | to("created", "in_progress", "returning"),
+        ContactAttempted: within(*WITH_RIDER, "returning"),
+        HoldStarted: within("in_progress"),
+        ParcelsHeld: within("in_progress"),
+        ReattemptPlanned: within("created"),
         StopEnRoute: to("in_progress", *NOT_STARTED) | within("in_progress", "returning"),
         StopArrived: to("in_progress", *NOT_STARTED) | within(*WITH_RIDER, "returning"),
         ParcelsPickedUp: within(*WITH_RIDER),
@@ -124,7 +135,7 @@ LIFE = Life(
         ProofCaptured: within(*WITH_RIDER, "returning"),
         PinRejected: within(*WITH_RIDER),
         ProofRejected: within(*SINCE_DISPATCHED),
-        ProofDisputed: within("dispatchable", "offering", "in_progress", "returning", *ENDED),
+        ProofDisputed: within("created", "dispatchable", "offering", "in_progress", "returning", *ENDED),
         StopCompleted: to("in_progress", "created", *NOT_STARTED) | within("in_progress", "returning"),
         DeliveryAttemptFailed: to("accepted", "in_progress")
         | to("assigned", "in_progress")
@@ -145,6 +156,11 @@ LIFE = Life(
     {
         LocateStop: when(*WITHOUT_RIDER),
         AuthoriseReturn: when("created"),
+        ReattemptDelivery: when("created"),
+        ReportContactAttempt: when(
+            *WITH_RIDER, "created", "dispatchable", "offering", "returning", "cancelled", "completed"
+        ),
+        ReportHeld: when(*SINCE_DISPATCHED),
         UpdateGoodsReady: when("created", "dispatchable", "offering", *WITH_RIDER),
         RescheduleStop: when("created", "dispatchable", "offering", *WITH_RIDER, "returning"),
         HoldTask: when(*WITHOUT_RIDER),
@@ -170,6 +186,6 @@ LIFE = Life(
         ReportDelivered: when(*SINCE_DISPATCHED),
         ReportAttemptFailed: when(*SINCE_DISPATCHED),
         ReportReturned: when(*SINCE_DISPATCHED),
-        CaptureProof: when(*WITH_RIDER, "dispatchable", "offering", "returning", "cancelled", "completed"),
+        CaptureProof: when("created", *WITH_RIDER, "dispatchable", "offering", "returning", "cancelled", "completed"),
     },
 )

@@ -49,6 +49,10 @@ class StopState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=F
     pin_failures: int = 0
     proofs: tuple[ProofState, ...] = ()
     arrived_at: datetime | None = None
+    contacts: int = 0
+    """Attempts at contact since the last attempt at delivery."""
+    at_door: bool = False
+    """The goods may be left there: a photo is then the proof."""
     goods_ready: bool = False
     """Not expected only, but so."""
     handed_over: bool = False
@@ -61,6 +65,8 @@ class ParcelState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     status: ParcelStatus = "expected"
     short: bool = False
     damaged: bool = False
+    bound_for: StopId | None = None
+    """The hold that it is brought to, or waits at."""
 
 
 class LineState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -91,6 +97,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     """Why it is kept from dispatch, if it is."""
     dispatch_at: datetime | None = None
     """When it comes to dispatch, while it waits for that."""
+    waits: bool = True
+    """Until it comes to dispatch: at first, and again once another attempt is planned."""
     round: int = 0
     tender_id: TenderId | None = None
     closed_round: int = 0
@@ -177,7 +185,7 @@ def state_of(task: CreatedTask) -> TaskState:
         return "accepted" if task.accepted else "assigned"
     if task.tender_id is not None:
         return "offering"
-    return "dispatchable" if task.round else "created"
+    return "created" if task.waits else "dispatchable"
 
 
 def leg_of(task: CreatedTask) -> str | None:
@@ -207,7 +215,10 @@ def parcels_of(task: CreatedTask, stop: StopState) -> Iterator[ParcelState]:
     for parcel in task.parcels.values():
         if parcel.short or parcel.status == "lost":
             continue
-        if stop.stop.kind == "return":
+        if stop.stop.kind == "hold":
+            if parcel.bound_for == stop_id:
+                yield parcel
+        elif stop.stop.kind == "return":
             if parcel.party.kind == "rider":
                 yield parcel
         elif stop_id in (parcel.parcel.pickup_stop, parcel.parcel.dropoff_stop):
@@ -224,6 +235,11 @@ def unsettled(task: CreatedTask) -> list[ParcelState]:
     return [parcel for parcel in task.parcels.values() if parcel.status in ("expected", "in_custody", "refused")]
 
 
+def waiting_elsewhere(task: CreatedTask) -> list[ParcelState]:
+    """Those at a hold."""
+    return [p for p in task.parcels.values() if p.bound_for is not None and p.party.kind in ("hub", "outlet")]
+
+
 def carried(task: CreatedTask) -> list[ParcelState]:
     return [parcel for parcel in task.parcels.values() if parcel.party.kind in ("rider", "carrier")]
 
@@ -236,8 +252,9 @@ def outcome_of(task: CreatedTask) -> Outcome:
         return "delivered" if done == len(drops) else "partially_delivered" if done else "not_delivered"
     delivered = sum(parcel.status == "delivered" for parcel in task.parcels.values())
     returned = sum(parcel.status == "returned" for parcel in task.parcels.values())
+    disposed = sum(parcel.status == "disposed" for parcel in task.parcels.values())
     if delivered == len(task.parcels):
         return "delivered"
     if delivered:
         return "partially_delivered"
-    return "returned" if returned else "not_delivered"
+    return "returned" if returned else "disposed" if disposed else "not_delivered"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from commands.context import Context
 from commands.refusals import NotAnInterval
 from commands.task_evolve import evolve
-from commands.task_state import OVER, CreatedTask, StopState, Task, known_stop, located, only_for, state_of
+from commands.task_state import OVER, CreatedTask, StopState, Task, known_stop, located, only_for, open_stops, state_of
 from schemas.message import NotInThisState, Refused
 from schemas.task import (
     AuthoriseReturn,
@@ -35,19 +35,21 @@ class NotAPlaceOfGoods(Refused):
 
 def towards_dispatch(task: Task, context: Context) -> list[TaskEvent]:
     """What follows for dispatch from how the task now stands: it comes there, or another time for it is set."""
-    if not isinstance(task, CreatedTask) or task.round or task.ended or task.kind == "collection":
+    if not isinstance(task, CreatedTask) or not task.waits or task.ended or task.kind == "collection":
         return []
+    if not open_stops(task):
+        return []  # its goods wait until another attempt is planned
     if not located(task) or not task.authorised or task.held:
         return [TaskScheduled(dispatch_at=None)] if task.dispatch_at else []
     at = due_for_dispatch(task)
     if at is None or at <= context.now:
-        return [TaskDispatchable(round=1)]
+        return [TaskDispatchable(round=task.round + 1)]
     return [TaskScheduled(dispatch_at=at)] if at != task.dispatch_at else []
 
 
 def due_for_dispatch(task: CreatedTask) -> datetime | None:
     """By the first pickup: so long before its goods are ready, and before its window opens."""
-    first = next(stop.stop for stop in task.stops.values() if stop.stop.kind == "pickup")
+    first = next(stop.stop for stop in open_stops(task) if stop.stop.kind == "pickup")
     times = [first.goods_ready_at, first.window.start if first.window else None]
     latest = max((time for time in times if time is not None), default=None)
     return None if latest is None else latest - timedelta(seconds=task.dispatch_lead_s)
@@ -102,7 +104,9 @@ def release_task(task: CreatedTask, command: ReleaseTask, context: Context) -> l
         return []
     not_ended(task)
     released = TaskReleased(reason_code=command.reason_code)
-    if task.round and task.tender_id is None and task.closed_round == task.round and task.rider_id is None:
+    if not open_stops(task):
+        raise NotInThisState(needed="another attempt", actual=state_of(task))
+    if not task.waits and task.tender_id is None and task.closed_round == task.round and task.rider_id is None:
         return [released, TaskDispatchable(round=task.round + 1)]
     return followed(task, released, context)
 

@@ -84,6 +84,9 @@ KINDS: dict[str, Kind] = {
         422, "The key was used for another request", "Use a new Idempotency-Key for each new request."
     ),
     "unknown-outlet": Kind(422, "The tenant has no such outlet", "Create the outlet first, or correct its slug."),
+    "contact-first": Kind(
+        409, "Contact comes first", "Report the attempts at contact, or send an override_reason with it."
+    ),
     "hub-closed": Kind(409, "The hub is closed", "Name another hub, or reopen this one."),
     "not-for-this-kind": Kind(409, "Not for a task of this kind", "`values.needed` is the kind that it is for."),
     "unknown-item": Kind(422, "The parcel has no such item", "Read the task for what is in its parcels."),

@@ -191,11 +191,12 @@ class Lookups:
 
 
 def load_g(stop_id: str, parcels: Any) -> int:
-    """What the stop adds to the load: a return takes off whatever is aboard."""
+    """What the stop adds to the load: a return takes off whatever is aboard, a hold what is bound for it."""
     load = 0
     for row in parcels:
         parcel, weight = row["parcel"], row["parcel"]["weight_g"]
-        load += weight * (parcel["pickup_stop"] == stop_id) - weight * (parcel["dropoff_stop"] == stop_id)
+        goes = row["bound_for"] or parcel["dropoff_stop"]
+        load += weight * (parcel["pickup_stop"] == stop_id) - weight * (goes == stop_id)
     return load
 
 

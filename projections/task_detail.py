@@ -31,13 +31,16 @@ from schemas.task import (
     FieldReportConflicted,
     FieldReportReviewed,
     GoodsReadyUpdated,
+    HoldStarted,
     Parcel,
     ParcelsDelivered,
+    ParcelsHeld,
     ParcelsPickedUp,
     ParcelsRefused,
     ParcelsReturned,
     ParcelsShort,
     ParcelsWrittenOff,
+    ReattemptPlanned,
     ReturnAuthorised,
     ReturnStarted,
     StopLocated,
@@ -103,6 +106,8 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
     short: bool = False
     refused: bool = False
     damaged: bool = False
+    bound_for: str | None = None
+    """The hold that it is brought to, or waits at."""
     custody: list[HandedOn] = []
 
 
@@ -228,8 +233,25 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
             return replace(row, authorisation=event.authorisation)
         case ReturnStarted():
             return replace(row, stops=[*row.stops, told(event.stop)])
+        case HoldStarted():
+            held = replace(row, stops=[*row.stops, told(event.stop)])
+            return with_parcels(held, event.parcel_ids, bound_for=event.stop.stop_id)
+        case ReattemptPlanned():
+            return ahead_again(row, event)
         case _:
             return row
+
+
+def ahead_again(row: TaskDetailRow, event: ReattemptPlanned) -> TaskDetailRow:
+    window = {} if event.window is None else {"window": msgspec.to_builtins(event.window)}
+    rest = [stop for stop in row.stops if stop["stop_id"] not in event.stop_ids]
+    again = [stop | window for stop in row.stops if stop["stop_id"] in event.stop_ids]
+    parcels = dict(row.parcels)
+    for parcel_id in event.parcel_ids:
+        known = parcels[parcel_id]
+        parcel = replace(known.parcel, pickup_stop=event.pickup.stop_id)
+        parcels[parcel_id] = replace(known, parcel=parcel, status="expected", bound_for=None)
+    return replace(row, stops=[*rest, told(event.pickup), *again], parcels=parcels)
 
 
 def with_stop(row: TaskDetailRow, stop_id: str, changes: dict[str, Any]) -> TaskDetailRow:
@@ -242,6 +264,8 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
             return handed_on(row, event, at, "in_custody")
         case ParcelsDelivered():
             return handed_on(row, event, at, "delivered")
+        case ParcelsHeld():
+            return handed_on(row, event, at, "in_custody")
         case ParcelsReturned():
             return handed_on(row, event, at, "returned")
         case ParcelsLost():
@@ -288,7 +312,7 @@ def reviewed(conflict: ConflictRow, event: FieldReportReviewed) -> ConflictRow:
 
 def handed_on(
     row: TaskDetailRow,
-    event: ParcelsPickedUp | ParcelsDelivered | ParcelsReturned | ParcelsLost | ParcelsWrittenOff,
+    event: ParcelsPickedUp | ParcelsDelivered | ParcelsHeld | ParcelsReturned | ParcelsLost | ParcelsWrittenOff,
     at: datetime,
     status: str,
 ) -> TaskDetailRow:

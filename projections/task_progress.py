@@ -12,6 +12,8 @@ from schemas.task import (
     CustomerArrived,
     CustomerOnTheWay,
     DeliveryAttemptFailed,
+    HoldStarted,
+    ReattemptPlanned,
     ReturnStarted,
     Stop,
     StopArrived,
@@ -54,6 +56,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     held: str | None = None
     dispatch_at: datetime | None = None
     stops: Mapping[str, StopProgress] = {}
+    waits: bool = True
+    """Until it comes to dispatch: at first, and again once its goods wait for another attempt."""
     round: int = 0
     tender_id: str | None = None
     rider_id: str | None = None
@@ -77,7 +81,7 @@ def state_of(task: Progress) -> str:
         return "accepted" if task.accepted else "assigned"
     if task.tender_id is not None:
         return "offering"
-    return "dispatchable" if task.round else "created"
+    return "created" if task.waits else "dispatchable"
 
 
 def leg_of(task: Progress) -> str | None:
@@ -107,7 +111,7 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
         case TaskScheduled():
             return replace(task, dispatch_at=event.dispatch_at)
         case TaskDispatchable():
-            return replace(task, round=event.round, dispatch_at=None)
+            return replace(task, round=event.round, dispatch_at=None, waits=False)
         case TaskTendered():
             return replace(task, tender_id=event.tender_id)
         case TaskTenderClosed():
@@ -118,7 +122,8 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
             return replace(task, accepted=True)
         case TaskUnassigned():
             stops = reset(task.stops, "pending")
-            return replace(task, rider_id=None, accepted=False, tender_id=None, stops=stops)
+            freed = replace(task, rider_id=None, accepted=False, tender_id=None, stops=stops)
+            return replace(freed, waits=True, returning=False) if event.waits else freed
         case StopEnRoute() | CustomerOnTheWay():
             return with_stop(task, event.stop_id, status="en_route")
         case StopArrived(late=True):
@@ -133,6 +138,10 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
             return with_stop(task, event.stop_id, status="failed", ended_at=at)
         case StopSkipped():
             return with_stop(task, event.stop_id, status="skipped", ended_at=at)
+        case HoldStarted():
+            return replace(task, stops={**task.stops, event.stop.stop_id: StopProgress(kind="hold")})
+        case ReattemptPlanned():
+            return replace(task, stops=ahead_again(task.stops, event))
         case ReturnStarted():
             back = {event.stop.stop_id: StopProgress(kind="return")}
             stops = reset(task.stops, "skipped") | back
@@ -153,6 +162,17 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
 
 def planned(stop: Stop) -> StopProgress:
     return StopProgress(kind=stop.kind, window_end=stop.window.end if stop.window else None)
+
+
+def ahead_again(stops: Mapping[str, StopProgress], event: ReattemptPlanned) -> dict[str, StopProgress]:
+    rest = {stop_id: stop for stop_id, stop in stops.items() if stop_id not in event.stop_ids}
+    again: dict[str, StopProgress] = {
+        stop_id: StopProgress(
+            kind=stops[stop_id].kind, window_end=event.window.end if event.window else stops[stop_id].window_end
+        )
+        for stop_id in event.stop_ids
+    }
+    return {**rest, event.pickup.stop_id: StopProgress(kind="pickup"), **again}
 
 
 def with_stop(task: Progress, stop_id: str, **changes: object) -> Progress:

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.fault import AtFault
 from schemas.message import Code, Command, Count, Event, Input, Name
 
 MAX_ENTRIES = 200
 
-AtFault = Literal["sender", "rider", "carrier", "recipient", "system"]
 AfterFailure = Literal["retry", "reattempt", "hold_at_hub", "leave_at_door", "return", "dispose"]
 Severity = Literal["low", "medium", "high", "critical"]
 IncidentAction = Literal[

@@ -40,7 +40,7 @@ HAND_OVER_ANSWERED = "hand-over-answered"
 
 Employment = Literal["staff", "freelance"]
 VehicleKind = Literal["foot", "bicycle", "scooter", "car", "van"]
-StopKind = Literal["pickup", "dropoff", "return"]
+StopKind = Literal["pickup", "dropoff", "hold", "return"]
 
 
 # What can be asked

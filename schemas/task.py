@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.fault import AtFault
 from schemas.geo import Location, ObservedFix, Window
 from schemas.goods import MAX_ITEMS, MAX_PARCELS, GoodsCommand, GoodsEvent, Item, NewItem, Party
 from schemas.message import (
@@ -46,15 +47,18 @@ from schemas.proof import (
 )
 
 MAX_STOPS = 50
+MAX_CONTACTS = 20
 
 TaskKind = Literal["delivery", "pickup", "transfer", "return", "collection"]
 Priority = Literal["low", "normal", "high", "urgent"]
-StopKind = Literal["pickup", "dropoff", "collection", "return"]
-"""At a collection the recipient comes for the goods; the others are a rider's."""
+StopKind = Literal["pickup", "dropoff", "collection", "hold", "return"]
+"""At a collection the recipient comes for the goods; the others are a rider's. A hold is where goods wait for another
+attempt, a return where they came from."""
 Outcome = Literal["delivered", "partially_delivered", "not_delivered", "returned", "disposed"]
 Disposition = Literal["delivered", "returned", "lost", "disposed"]
 TenderOutcome = Literal["awarded", "exhausted", "expired", "withdrawn"]
-AttemptPolicy = Literal["retry_now", "return"]
+AttemptPolicy = Literal["retry_now", "reattempt_later", "hold_at_hub", "leave_at_door", "return", "dispose"]
+ContactChannel = Literal["call", "text", "chat", "doorbell"]
 
 
 # What can be asked
@@ -134,6 +138,13 @@ class LocateStop(Command, frozen=True, kw_only=True):
 
 class AuthoriseReturn(Command, frozen=True, kw_only=True):
     authorisation: Reference
+
+
+class ReattemptDelivery(Command, frozen=True, kw_only=True):
+    """What waits at a hold is brought again: within `window`, or as soon as somebody takes it."""
+
+    reason_code: Code
+    window: Window | None = None
 
 
 class UpdateGoodsReady(Command, frozen=True, kw_only=True):
@@ -266,10 +277,37 @@ class ReportDelivered(FieldReport, frozen=True, kw_only=True):
     proofs: Proofs = []
 
 
+class ContactAttempt(Input, frozen=True, kw_only=True):
+    """The rider tried to reach whoever is there."""
+
+    channel: ContactChannel
+    attempted_at: Moment
+    answered: bool = False
+
+
 class ReportAttemptFailed(FieldReport, frozen=True, kw_only=True):
+    """What follows is by the reason, as the tenant has it: another try, a later one, a hub, the door, the way back.
+
+    A reason may ask that contact was attempted before; `contacts` are those that no report has told yet. Where it could
+    not be, `override_reason` says why, and the attempt is flagged.
+    """
+
     reason_code: Code
     note: Text | None = None
     evidence: Annotated[list[Sha256], msgspec.Meta(max_length=10)] = []
+    contacts: Annotated[list[ContactAttempt], msgspec.Meta(max_length=MAX_CONTACTS)] = []
+    waited_seconds: Count | None = None
+    override_reason: Code | None = None
+
+
+class ReportContactAttempt(FieldReport, frozen=True, kw_only=True):
+    contact: ContactAttempt
+
+
+class ReportHeld(FieldReport, frozen=True, kw_only=True):
+    """The goods of a hold are where they wait for another attempt."""
+
+    proofs: Proofs = []
 
 
 class ReportReturned(FieldReport, frozen=True, kw_only=True):
@@ -319,6 +357,8 @@ type TaskReport = (
     | ReportPickedUp
     | ReportDelivered
     | ReportAttemptFailed
+    | ReportContactAttempt
+    | ReportHeld
     | ReportReturned
     | CaptureProof
 )
@@ -328,6 +368,7 @@ type TaskCommand = (
     CreateTask
     | LocateStop
     | AuthoriseReturn
+    | ReattemptDelivery
     | UpdateGoodsReady
     | RescheduleStop
     | HoldTask
@@ -480,9 +521,12 @@ class AssignmentAccepted(Event, frozen=True, kw_only=True):
 
 
 class TaskUnassigned(Event, frozen=True, kw_only=True):
+    """`waits` until another attempt is planned: its goods are at a hold."""
+
     rider_id: RiderId
     round: int
     reason_code: str
+    waits: bool = False
 
 
 class StopEnRoute(Event, frozen=True, kw_only=True):
@@ -549,7 +593,8 @@ class CustomerArrived(Event, frozen=True, kw_only=True):
 
 
 class ParcelsWrittenOff(Event, frozen=True, kw_only=True):
-    """An operator closed the task: where its goods are by statement, not by report."""
+    """Where goods are by statement, not by report: an operator closed the task, or the tenant's rule disposes of
+    them."""
 
     parcel_ids: list[ParcelId]
     disposition: Disposition
@@ -562,7 +607,45 @@ class DeliveryAttemptFailed(Event, frozen=True, kw_only=True):
     reason_code: str
     note: str | None
     evidence: list[str]
+    contacts: list[ContactAttempt]
+    waited_seconds: int | None
+    override_reason: str | None
+    at_fault: AtFault
     policy: AttemptPolicy
+
+
+class ContactAttempted(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    rider_id: RiderId
+    contact: ContactAttempt
+
+
+class HoldStarted(Event, frozen=True, kw_only=True):
+    """The goods of a stop that failed are to be brought to a hub, or to the outlet where there is none, and wait there
+    for another attempt: `stop` is new and stands last."""
+
+    stop: Stop
+    parcel_ids: list[ParcelId]
+    rider_id: RiderId
+    round: int
+    reason_code: str
+
+
+class ParcelsHeld(Event, frozen=True, kw_only=True):
+    stop_id: StopId
+    parcel_ids: list[ParcelId]
+    from_party: Party
+    to_party: Party
+
+
+class ReattemptPlanned(Event, frozen=True, kw_only=True):
+    """The goods are fetched at `pickup`, which is new, and the stops of `stop_ids` are ahead again."""
+
+    pickup: Stop
+    parcel_ids: list[ParcelId]
+    stop_ids: list[StopId]
+    window: Window | None
+    reason_code: str
 
 
 class StopCompleted(Event, frozen=True, kw_only=True):
@@ -682,6 +765,10 @@ type TaskEvent = (
     | ProofRejected
     | ProofDisputed
     | DeliveryAttemptFailed
+    | ContactAttempted
+    | HoldStarted
+    | ParcelsHeld
+    | ReattemptPlanned
     | StopCompleted
     | StopFailed
     | StopSkipped

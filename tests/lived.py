@@ -50,8 +50,16 @@ KEPT = 40
 RULES = d.TenantRules(hours_rules="custom", custom_hours=HoursLimits(duty_before_break_minutes=60, rest_minutes=60))
 """So that hours run out within a life."""
 HOME = Location(lat=60.161, lon=24.942)
-STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("return-1")]
+STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1"), StopId("return-1")]
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
+REASONS = ["refused", "nobody_there", "spoilt", "no_way_in"]
+RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
+FAILURES = (
+    g.FailureReason(code="refused", title="No", at_fault="recipient", retryable=False),
+    g.FailureReason(code="nobody_there", title="No", at_fault="recipient", retryable=False, after="hold_at_hub"),
+    g.FailureReason(code="spoilt", title="No", at_fault="rider", retryable=False, after="dispose"),
+    g.FailureReason(code="no_way_in", title="No", at_fault="recipient", after="leave_at_door"),
+)
 TENDERS = [TenderId("tender-1"), TenderId("tender-2")]
 ACTIONS: Any = ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
 
@@ -69,7 +77,7 @@ class Lived(NamedTuple):
     moves: list[tuple[type[Event], Move]]
 
 
-def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
+def lived(kind: str, steps: int = STEPS, seed: int = 5) -> Iterator[Lived]:
     """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
     status, their traits and the events that led there, so that what is seldom come by is not seldom left."""
     aggregate, draw = AGGREGATES[kind], Random(seed)
@@ -82,7 +90,9 @@ def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
         draws, actor, role = REPERTOIRES[kind][0] if begins else draw.choice(REPERTOIRES[kind])
         command, first, moves = draws(draw, now), aggregate.life.status(state), []
         try:
-            events = aggregate.decide(state, command, context(now=now, actor=actor, role=role, rules=RULES))
+            events = aggregate.decide(
+                state, command, context(now=now, actor=actor, role=role, rules=RULES, failures=FAILURES)
+            )
         except Refused:
             continue
         for event in events:
@@ -273,7 +283,11 @@ TASK: Repertoire = [
     (report(t.ReportPickedUp), "ann", "rider"),
     (report(t.ReportDelivered), "ann", "rider"),
     (report(t.ReportDelivered, proofs=[f.PinEntry(pin="0000")]), "ann", "rider"),
-    (report(t.ReportAttemptFailed, reason_code="customer_unavailable"), "ann", "rider"),
+    (report(t.ReportAttemptFailed, reason_code=lambda draw, now: draw.choice(REASONS)), "ann", "rider"),
+    (report(t.ReportAttemptFailed, reason_code="nobody_there"), "ann", "rider"),
+    (report(t.ReportContactAttempt, contact=RANG), "ann", "rider"),
+    (report(t.ReportHeld), "ann", "rider"),
+    (always(t.ReattemptDelivery(reason_code="asked")), "dora", "dispatcher"),
     *[(report(t.ReportReturned), "ann", "rider")] * 3,
     (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "ann", "rider"),
     *[(rejecting, "dora", "dispatcher")] * 3,
@@ -334,7 +348,7 @@ def planned(draw: Random, task: TaskId) -> list[r.NewPlannedStop]:
     ]
 
 
-BACK = r.NewPlannedStop(stop_id=STOPS[2], kind="return", subject="s", location=KAMPPI)
+BACK = r.NewPlannedStop(stop_id=STOPS[4], kind="return", subject="s", location=KAMPPI)
 RIDER: Repertoire = [
     (always(r.RegisterRider(name="Ann")), "shop", "integrator"),
     *[(always(r.ApproveRider()), "dora", "dispatcher")] * 2,

@@ -13,7 +13,7 @@ from commands.registries import Registries
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.message import Command, Event, HubSlug, OutletSlug, Refused, Role, TenantSlug
-from schemas.registries import DOCUMENT_KINDS, INCIDENT_KINDS, DocumentKind, IncidentKind
+from schemas.registries import DOCUMENT_KINDS, INCIDENT_KINDS, AfterFailure, DocumentKind, FailureReason, IncidentKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME = TenantSlug("acme")
@@ -32,6 +32,7 @@ def policy(
     documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS,
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
     hubs: Mapping[HubSlug, HubPolicy] | None = None,
+    failures: Sequence[FailureReason] = (),
 ) -> TenantPolicy:
     return TenantPolicy(
         tenant=ACME,
@@ -40,7 +41,11 @@ def policy(
         outlets={OutletSlug("kamppi"): OutletPolicy(KAMPPI, "Europe/Helsinki")},
         hubs=HUBS if hubs is None else hubs,
         version=1,
-        registries=Registries(own_document_kinds=list(documents), own_incident_kinds=list(incidents)),
+        registries=Registries(
+            own_failure_reasons=list(failures),
+            own_document_kinds=list(documents),
+            own_incident_kinds=list(incidents),
+        ),
     )
 
 
@@ -53,6 +58,7 @@ def context(
     documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS,
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
     hubs: Mapping[HubSlug, HubPolicy] | None = None,
+    failures: Sequence[FailureReason] = (),
     aggregate_id: str = "a-1",
 ) -> Context:
     return Context(
@@ -63,7 +69,7 @@ def context(
         actor=actor,
         role=role,
         secrets=SECRETS,
-        policy_or_none=policy(rules, documents, incidents, hubs),
+        policy_or_none=policy(rules, documents, incidents, hubs, failures),
     )
 
 
@@ -74,6 +80,7 @@ class Story:
         self.now, self.actor, self.role, self.rules = NOON, "shop", "integrator", TenantRules()
         self.documents = DOCUMENT_KINDS
         self.incidents = INCIDENT_KINDS
+        self.failures: tuple[FailureReason, ...] = ()
         self.hubs: Mapping[HubSlug, HubPolicy] = HUBS
         self.take(history)
 
@@ -92,6 +99,12 @@ class Story:
 
     def where(self, **rules: Any) -> "Story":
         self.rules = TenantRules(**rules)
+        return self
+
+    def after(self, code: str, follows: AfterFailure, **fields: Any) -> "Story":
+        """The tenant has this reason among its own."""
+        reason = FailureReason(code=code, title=code, at_fault="recipient", after=follows, **fields)
+        self.failures = (*self.failures, reason)
         return self
 
     def requiring(self, *kinds: str) -> "Story":
@@ -137,6 +150,7 @@ class Story:
             documents=self.documents,
             incidents=self.incidents,
             hubs=self.hubs,
+            failures=self.failures,
         )
 
 

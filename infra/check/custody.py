@@ -7,6 +7,7 @@ from schemas.message import Event
 from schemas.record import Envelope, Stored, Unreadable, event_of
 from schemas.task import (
     ParcelsDelivered,
+    ParcelsHeld,
     ParcelsPickedUp,
     ParcelsReturned,
     ParcelsWrittenOff,
@@ -23,6 +24,7 @@ TOLD_BY: tuple[type[Event], ...] = (
     ParcelsPickedUp,
     ParcelsDelivered,
     ParcelsReturned,
+    ParcelsHeld,
     ParcelsLost,
     ParcelsWrittenOff,
     OfferAccepted,
@@ -64,7 +66,7 @@ class Custody:
                 self._judgement.looked_at += 1 + len(event.parcels)
                 at_stop = {stop.stop_id: stop.party for stop in event.stops}
                 self._parcels |= {(aggregate_id, p.parcel_id): at_stop[p.pickup_stop] for p in event.parcels}
-            case ParcelsPickedUp() | ParcelsDelivered() | ParcelsReturned() | ParcelsLost():
+            case ParcelsPickedUp() | ParcelsDelivered() | ParcelsReturned() | ParcelsHeld() | ParcelsLost():
                 for parcel_id in event.parcel_ids:
                     self._handed_on(aggregate_id, parcel_id, event.from_party, event.to_party, at)
             case ParcelsWrittenOff():  # by statement, whoever had them

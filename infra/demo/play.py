@@ -215,7 +215,9 @@ class Play:
                 self._report(rider, visit, "report-arrived", at, fix=fix)
                 visit.due_at = at + timedelta(seconds=of.uniform(*stays_s(visit.kind)) / self._pace)
             elif visit.kind == "dropoff" and self._nobody_home(visit.task_id):
-                self._report(rider, visit, "report-attempt-failed", at, reason_code="customer_unavailable")
+                rang = {"channel": "doorbell", "attempted_at": at.isoformat()}
+                reason = "customer_unavailable"
+                self._report(rider, visit, "report-attempt-failed", at, reason_code=reason, contacts=[rang])
                 visit.due_at = at + timedelta(seconds=of.uniform(*TRIES_AGAIN_S) / self._pace)
             else:
                 self._hand_over(rider, visit, at)

@@ -4,6 +4,7 @@
 |-----------------------------------|------------------------|------------------------------------------------|
 | StopCompleted, Failed, Skipped    | RemoveStops, this one  | the next stop is first                         |
 | ReturnStarted                     | RemoveStops, InsertStops | the way back is ahead                        |
+| HoldStarted                       | InsertStops            | the way to where the goods will wait is ahead  |
 | TaskUnassigned, and every end     | RemoveStops, all       | the reservation is released                    |
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from schemas.message import RiderId, Source, TaskId
 from schemas.rider import InsertStops, NewPlannedStop, RemoveStops
 from schemas.task import (
+    HoldStarted,
     ReturnStarted,
     StopCompleted,
     StopFailed,
@@ -38,10 +40,16 @@ def itinerary(lookup: Lookup) -> list[Rule]:
         others = [stop for stop in task.stops if stop.stop_id != event.stop.stop_id]
         return [
             removing(event.rider_id, source, event.round, others, event.reason_code),
-            inserting(event.rider_id, source, event.round, back),
+            inserting(event.rider_id, source, event.round, back, "insert-return"),
         ]
 
+    async def insert_hold(event: HoldStarted, source: Source) -> Sequence[Step]:
+        task = await lookup.task(source.tenant, source.aggregate_id, source)
+        hold = [stop for stop in task.stops if stop.stop_id == event.stop.stop_id]
+        return [inserting(event.rider_id, source, event.round, hold, "insert-hold")]
+
     return [
+        Rule(HoldStarted, insert_hold),
         Rule(ReturnStarted, insert_return),
         *(Rule(fact, stop_over) for fact in (StopCompleted, StopFailed, StopSkipped)),
         *(
@@ -61,9 +69,9 @@ def removing(rider_id: RiderId, source: Source, task_round: int, stops: list[New
     return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="remove-given-up")
 
 
-def inserting(rider_id: RiderId, source: Source, task_round: int, stops: list[NewPlannedStop]) -> Step:
+def inserting(rider_id: RiderId, source: Source, task_round: int, stops: list[NewPlannedStop], purpose: str) -> Step:
     command = InsertStops(task_id=TaskId(source.aggregate_id), round=task_round, stops=stops)
-    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="insert-return")
+    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose=purpose)
 
 
 async def stop_over(event: StopOver, source: Source) -> Sequence[Step]:

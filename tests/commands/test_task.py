@@ -237,7 +237,7 @@ def test_a_pin_after_the_last_attempt_does_not_cost_the_physical_fact():
 
 
 def test_a_failed_attempt_is_tried_again_and_then_the_goods_go_back():
-    nobody_home = ReportAttemptFailed(stop_id=DROPOFF, observed_at=NOON, reason_code="customer_unavailable")
+    nobody_home = ReportAttemptFailed(stop_id=DROPOFF, observed_at=NOON, reason_code="access_denied")
     story = told(picked_up().when(nobody_home).tells("DeliveryAttemptFailed"))
     story = told(story.when(nobody_home).tells("DeliveryAttemptFailed", "StopFailed", "ReturnStarted"))
     assert state(story) == "returning"
