@@ -81,7 +81,7 @@ def app(door: Door) -> Starlette:
         service_paths(health.Readiness(door)),
         registry.paths(door.registry),
         console_paths(Console(door, entry)),
-        tracking_paths(door, PublicTracking(door, entry, reading)),
+        tracking_paths(door, PublicTracking(door, entry, reading, positions)),
     )
     starlette = Starlette(
         routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes)), *routes_of(paths, door.learn)],

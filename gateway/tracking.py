@@ -13,14 +13,15 @@ from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
 from gateway.parameters import Parameter, parameters_of
+from gateway.positions import Positions
 from gateway.problems import FieldError, Problem, TenantNotKnown, not_found
 from gateway.queries import vector_header
 from gateway.rates import Rates
 from gateway.reading import Reading, parked_of
 from gateway.reply import Reply, json_reply
-from gateway.tracking_links import tracked_by
+from gateway.tracking_links import Tracked, tracked_by
 from gateway.tracking_told import Tracking, is_past, own_stop, told
-from projections.public_tracking import PUBLIC_TRACKING, by_code, by_handle, road_to
+from projections.public_tracking import PUBLIC_TRACKING, PublicTrackingRow, by_code, by_handle, road_to
 
 CODE = re.compile(r"CV-[0-9]{8}-[2-9A-HJKMNP-Z]{6}")
 MOST_OF_A_CODE = 100
@@ -49,12 +50,13 @@ CODE_PARAMETERS = {
 
 
 class PublicTracking:
-    """Each address may come so often, whether or not it has a link."""
+    """Each address may come so often, whether or not it has a link; and each of staff with a code."""
 
-    def __init__(self, door: Door, entry: Entry, reading: Reading) -> None:
+    def __init__(self, door: Door, entry: Entry, reading: Reading, positions: Positions) -> None:
         self._door = door
         self._entry = entry
         self._reading = reading
+        self._positions = positions
         self._rates = Rates(door.limits.tracking_rate_per_s, door.limits.tracking_burst)
 
     async def by_link(self, call: Call) -> Reply:
@@ -62,15 +64,15 @@ class PublicTracking:
 
     async def told(self, call: Call) -> Tracking:
         """Raises Problem: 429, and the same 404 for a link that is unknown, no link at all, or past."""
-        self._spend(call)
+        self._spend(("", address_of(call)))
         tracked = tracked_by(call.param("token"), self._door.secrets)
-        if tracked is None:
+        row = None if tracked is None else await self._row(tracked)
+        if tracked is None or row is None:
+            raise nothing_tracked()
+        stop = own_stop(row, tracked.stop_id)
+        if stop is None and tracked.stop_id is not None:
             raise nothing_tracked()
         async with self._reading.connection() as connection:
-            row = await by_handle(connection, tracked.handle)
-            stop = None if row is None else own_stop(row, tracked.stop_id)
-            if row is None or (tracked.stop_id is not None and stop is None):
-                raise nothing_tracked()
             road = await road_to(connection, row, None if stop is None else stop.stop_id)
             stands_still = bool(await parked_of(connection, PUBLIC_TRACKING, [row.task_id]))
         call.tenant = row.tenant
@@ -85,7 +87,8 @@ class PublicTracking:
 
     async def by_code(self, call: Call) -> Reply:
         """For staff: the tenant's tasks of this code."""
-        self._entry.admitted(call, READERS["tracking"], "look a tracking code up")
+        caller = self._entry.admitted(call, READERS["tracking"], "look a tracking code up")
+        self._spend((caller.tenant, caller.subject))
         given = parameters_of(call, CODE_PARAMETERS)
         if "code" not in given:
             raise Problem("invalid-parameter", "the parameters are not valid", errors=[FieldError("code", "is needed")])
@@ -95,13 +98,33 @@ class PublicTracking:
         )
         return json_reply({"items": items}, headers=[vector_header(at)])
 
-    def _spend(self, call: Call) -> None:
-        wait_s = self._rates.wait_s(("tracking", address_of(call)), monotonic())
+    async def _row(self, tracked: Tracked) -> PublicTrackingRow | None:
+        """A link to a stop we have made ourselves: where its task is missing it may come in a moment."""
+        row = await self._by_handle(tracked)
+        if row is not None or tracked.stop_id is None:
+            return row
+        until_s = monotonic() + self._door.limits.wait_s
+        with self._positions.waiting():
+            while row is None:
+                moves = self._positions.moves
+                row = await self._by_handle(tracked)
+                left_s = until_s - monotonic()
+                if row is None and (left_s <= 0 or not await self._positions.moved_since(moves, left_s)):
+                    break
+        return row
+
+    async def _by_handle(self, tracked: Tracked) -> PublicTrackingRow | None:
+        async with self._reading.connection() as connection:
+            return await by_handle(connection, tracked.handle)
+
+    def _spend(self, who: tuple[str, str]) -> None:
+        """Raises Problem: 429."""
+        wait_s = self._rates.wait_s(who, monotonic())
         if wait_s:
             rate = self._door.limits.tracking_rate_per_s
             raise Problem(
                 "rate-limited",
-                f"{rate:g} requests a second are allowed from one address",
+                f"{rate:g} requests a second are allowed here",
                 values={"rate_per_s": rate},
                 headers=UNSEEN[1:],
                 retry_after_s=wait_s,

@@ -105,18 +105,16 @@ def is_past(row: PublicTrackingRow, rules: TenantRules, now: datetime) -> bool:
 def told(row: PublicTrackingRow, stop: TrackedStop | None, road: Road, policy: TenantPolicy, now: datetime) -> Tracking:
     """`now` is real time, as that of fixes is."""
     ahead = None if stop is None else stops_ahead(row, stop, road)
-    outlet = policy.outlet(row.outlet)
-    over = stop is not None and stop.status in OVER
     return Tracking(
         live=policy.mode == "live",
         tracking_code=row.tracking_code,
         outlet=road.outlet_name or row.outlet,
-        zone=outlet.zone,
+        zone=road.zone or "UTC",
         phase=phase_of(row, stop),
         ordered_at=row.created_at,
         accepted_at=row.rider_since,
         picked_up_at=picked_up_at(row, stop),
-        ended_at=stop.ended_at if stop is not None and over else row.ended_at,
+        ended_at=stop.ended_at if stop is not None and stop.ended_at is not None else row.ended_at,
         stop=None if stop is None else told_stop(stop, ahead, road),
         dropoffs=dropoffs_of(row.stops) if stop is None else None,
         rider=place_of(row, ahead, road, policy.rules, now),
@@ -179,17 +177,22 @@ def forecast_of(road: Road) -> Forecast | None:
 
 def phase_of(row: PublicTrackingRow, stop: TrackedStop | None) -> Phase:
     """Of the stop, as far as it has one of its own; else the task's."""
-    match stop.status if stop is not None else None:
-        case "completed":
-            return "completed"
-        case "failed":
-            return "failed"
-        case "en_route":
-            return "en_route"
-        case "arrived":
-            return "arrived"
+    match None if stop is None else stop.status:
+        case "completed" | "en_route" | "arrived" as status:
+            return status
+        case "failed" | "skipped":
+            return undone_phase(row)
         case _:
             return task_phase(row, whole=stop is None)
+
+
+def undone_phase(row: PublicTrackingRow) -> Phase:
+    """Of a stop that is over without having been made: its goods may be on their way back."""
+    match row.state:
+        case "returning" | "returned" | "cancelled" as state:
+            return state
+        case _:
+            return "failed"
 
 
 def task_phase(row: PublicTrackingRow, *, whole: bool) -> Phase:

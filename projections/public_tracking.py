@@ -1,7 +1,7 @@
 """How far is a task, as those may know it who wait at one of its stops?
 
-It holds nothing personal: neither contacts nor places, and of the token no more than its hash. When the stop will be
-reached and where the rider is stand in `etas` and `live_map`, what is ahead on the road in `rider_roster`.
+It holds nothing personal, neither contacts nor places, and of the token no more than a part of its hash. When the stop
+will be reached and where the rider is stand in `etas` and `live_map`, what is ahead on the road in `rider_roster`.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,6 @@ CREATE TABLE {table} (
     tenant        text        NOT NULL,
     task_id       text        NOT NULL,
     handle        text        NOT NULL,
-    token_hash    text        NOT NULL,
     tracking_code text        NOT NULL,
     outlet        text        NOT NULL,
     kind          text        NOT NULL,
@@ -67,7 +66,7 @@ class PublicTrackingRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     task_id: str
     handle: str
-    token_hash: str
+    """The first half of the token's hash."""
     tracking_code: str
     outlet: str
     kind: str
@@ -115,7 +114,6 @@ def created(event: TaskCreated, fact: Fact) -> PublicTrackingRow:
         tenant=source.tenant,
         task_id=source.aggregate_id,
         handle=event.tracking_token_hash[:HANDLE_CHARACTERS],
-        token_hash=event.tracking_token_hash,
         tracking_code=event.tracking_code,
         outlet=event.outlet,
         kind=event.kind,
@@ -181,7 +179,7 @@ WHERE handle = %s
 
 ROAD = """
 SELECT etas.p10, etas.p50, etas.p90, etas.forecast_at, place.lat, place.lon, place.observed_at,
-       roster.itinerary, outlets.name AS outlet_name
+       roster.itinerary, outlets.name AS outlet_name, outlets.zone
 FROM (SELECT %(tenant)s::text AS tenant, %(rider_id)s::text AS rider_id, %(outlet)s::text AS outlet) AS asked
 LEFT JOIN etas ON etas.tenant = asked.tenant AND etas.task_id = %(task_id)s AND etas.stop_id = %(stop_id)s::text
                   AND etas.rider_id = asked.rider_id
@@ -212,6 +210,7 @@ class Road(msgspec.Struct, frozen=True, kw_only=True):
     observed_at: datetime | None = None
     itinerary: list[dict[str, Any]] | None = None
     outlet_name: str | None = None
+    zone: str | None = None
 
     def without_place(self) -> "Road":
         return replace(self, lat=None, lon=None, observed_at=None)

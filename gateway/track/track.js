@@ -90,15 +90,25 @@ function shown(fresh) {
   return fresh.querySelector("script") !== null;
 }
 
+let next = 0;
+
 async function follow() {
-  if (document.visibilityState === "visible") {
-    const fresh = await fetched();
-    if (fresh && !shown(fresh)) return;
+  const fresh = await fetched();
+  if (fresh && !shown(fresh)) {
+    document.removeEventListener("visibilitychange", wait);
+    return;
   }
-  setTimeout(follow, EVERY_MS);
+  wait();
+}
+
+/** Nobody asks for what nobody sees; who comes back sees it as it is now. */
+function wait(event) {
+  clearTimeout(next);
+  if (document.visibilityState === "visible") next = setTimeout(follow, event ? 0 : EVERY_MS);
 }
 
 draw();
 addEventListener("resize", draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-setTimeout(follow, EVERY_MS);
+document.addEventListener("visibilitychange", wait);
+wait();

@@ -1,5 +1,6 @@
 """Tracking through the door: who has a link sees their own stop, the rider once near, and nothing of another's."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -122,6 +123,28 @@ async def test_a_link_is_worth_the_same_with_no_token_and_with_any(street):
     wanted = await street.told(FIRST)
     with_token = await street.house.caller(tenant="other").get(f"/v1/tracking/{street.token(FIRST)}")
     assert with_token.json() == wanted
+
+
+async def test_a_link_that_was_made_just_now_waits_for_its_task(street):
+    await street.ordered()
+    path = f"/v1/tracking/{street.token(FIRST)}"
+    asked = asyncio.create_task(street.house.client().get(path))
+    await asyncio.sleep(0.2)
+    assert not asked.done()
+    await street.models.fold()
+    assert (await asked).status_code == 200
+
+
+async def test_it_does_not_wait_for_ever_nor_for_a_word_that_anybody_may_have_made_up(street):
+    await street.ordered()
+    limits = Limits(wait_s=0.05, waiters=1)
+    street.house.app = app(msgspec.structs.replace(street.house.door, limits=limits))
+    client = street.house.client()
+    assert (await client.get(f"/v1/tracking/{street.token(FIRST)}")).status_code == 404
+    street.house.app = app(msgspec.structs.replace(street.house.door, limits=Limits(waiters=0)))
+    client = street.house.client()
+    assert (await client.get(f"/v1/tracking/{street.token(FIRST)}")).status_code == 503
+    assert (await client.get(f"/v1/tracking/{street.token(None)}")).status_code == 404
 
 
 async def test_nobody_keeps_or_passes_on_what_a_link_shows(street):
@@ -336,6 +359,15 @@ async def test_a_task_that_ends_otherwise_says_how(street, role: Role, command, 
     assert (told["phase"], told["rider"], told["ended_at"] is None) == (phase, None, False)
 
 
+async def test_a_stop_that_has_nothing_left_to_bring_says_so_while_the_others_go_on(street):
+    await (await street.ordered()).accepted()
+    await street.says("report-picked-up", "stop-1", short=["parcel-1"])
+    await street.seen()
+    assert [(await street.told(stop))["phase"] for stop in (FIRST, SECOND)] == ["failed", "in_progress"]
+    told = await street.told(FIRST)
+    assert (told["rider"], told["stop"]["stops_ahead"]) == (None, None)
+
+
 async def test_what_comes_back_says_so(street):
     await (await street.ordered(doors=1)).picked_up()
     path = f"/v1/acme/tasks/{street.task}/cancel-task"
@@ -441,6 +473,16 @@ async def test_what_is_no_code_is_told(house, query, said):
     refused = await house.caller("dispatcher", "dora").get(f"/v1/acme/tracking{query}")
     assert refused.status_code == 400
     assert said in refused.text
+
+
+async def test_nobody_tries_codes_out(street):
+    await street.ordered()
+    limits = Limits(tracking_rate_per_s=0.001, tracking_burst=2)
+    street.house.app = app(msgspec.structs.replace(street.house.door, limits=limits))
+    dora, code = street.house.caller("dispatcher", "dora"), street.made["tracking_code"]
+    answers = [(await dora.get(f"/v1/acme/tracking?code={code}")).status_code for _ in range(3)]
+    assert answers == [200, 200, 429]
+    assert (await street.house.caller("dispatcher", "dan").get(f"/v1/acme/tracking?code={code}")).status_code == 200
 
 
 async def test_a_code_is_for_staff_alone(street):

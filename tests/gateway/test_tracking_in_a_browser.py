@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 from browsing import chromium
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, ViewportSize, expect
 from read_models import ReadModels
 from reception import House
 from street import FIRST, SECOND, Street
@@ -17,10 +17,12 @@ from infra.embedded.ports import free_port
 from infra.serving import server
 from streams.routing.tiles import OsrmTiles
 
-PHONE = {"width": 390, "height": 780}
+PHONE: ViewportSize = {"width": 390, "height": 780}
 SOON_MS = 20_000
 """A bound for what should take a second or two."""
 NEXT_LOOK_MS = 16_000
+AWAY = "status of 503"
+"""What the browser itself says of such an answer."""
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -62,7 +64,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context(viewport=PHONE)
     page, complaints = await context.new_page(), []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
+    page.on("console", lambda message: complaints.extend(said for said in [message.text] if AWAY not in said))
     await page.clock.install()
     yield page
     await context.close()
@@ -122,7 +124,9 @@ async def test_who_is_further_down_the_street_sees_it_come_nearer(page, street):
 async def test_while_nobody_answers_what_was_known_stays(page, street):
     await opened(page, street, FIRST)
     await page.route("**/track/*", lambda route: route.fulfill(status=503, body="<p>away</p>"))
-    await next_look(page)
+    async with page.expect_response("**/track/*") as away:
+        await next_look(page)
+    assert (await away.value).status == 503
     await page.unroute("**/track/*")
     await expect(page.get_by_role("heading", level=1)).to_have_text("On the way")
     await street.says("report-en-route", FIRST)
