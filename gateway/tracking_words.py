@@ -68,7 +68,7 @@ def said(known: Tracking, now: datetime) -> Said:
     return Said(
         headline=headline_of(known),
         about=about(known, clock),
-        expected="" if over or stop is None or stop.forecast is None else expected(stop.forecast, clock),
+        expected="" if over or stop is None or stop.forecast is None else expected(stop.forecast, clock, now),
         promised="" if over or stop is None or stop.window is None else f"Agreed: {clock.window(stop.window)}",
         near="" if known.rider is None else f"The rider at {clock.time(known.rider.observed_at)}",
         steps=steps(known, clock),
@@ -135,9 +135,12 @@ def progress_of(known: Tracking) -> str:
 
 
 def on_the_road(known: Tracking, stop: OwnStop) -> str:
-    where = "It has been picked up." if known.picked_up_at is not None else "The rider is on the way to pick it up."
     if stop.kind != "dropoff":
         where = "The rider is on the way."
+    elif known.picked_up_at is None:
+        return collecting(stop)
+    else:
+        where = "It has been picked up."
     match stop.stops_ahead:
         case None:
             return where
@@ -149,9 +152,20 @@ def on_the_road(known: Tracking, stop: OwnStop) -> str:
             return f"{where} {more} stops are before yours."
 
 
-def expected(forecast: Forecast, clock: Clock) -> str:
-    """Eight times of ten it is then."""
-    return f"Expected {clock.between(rounded(forecast.p10), rounded(forecast.p90 + GRAIN - timedelta.resolution))}"
+def collecting(stop: OwnStop) -> str:
+    """Where it is picked up is a stop before theirs, too."""
+    where = "The rider is on the way to pick it up."
+    if stop.stops_ahead is None or stop.stops_ahead <= 1:
+        return where
+    return f"{where} With that, {stop.stops_ahead} stops are before yours."
+
+
+def expected(forecast: Forecast, clock: Clock, now: datetime) -> str:
+    """Eight times of ten it is then. What is past is not promised any more."""
+    start, end = rounded(forecast.p10), rounded(forecast.p90 + GRAIN - timedelta.resolution)
+    if end <= now:
+        return "Expected any moment"
+    return f"Expected by {clock.time(end)}" if start <= now else f"Expected {clock.between(start, end)}"
 
 
 def rounded(at: datetime) -> datetime:

@@ -74,12 +74,26 @@ def test_it_says_how_many_stops_are_before(ahead, sentence):
     assert (words.headline, words.about) == ("On the way", f"It has been picked up. {sentence}")
 
 
+@pytest.mark.parametrize(("ahead", "sentence"), [(1, ""), (3, " With that, 3 stops are before yours.")])
+def test_until_it_is_picked_up_that_is_one_of_the_stops_before(ahead, sentence):
+    words = said(known(stop=a_stop(stops_ahead=ahead)), NOON)
+    assert words.about == f"The rider is on the way to pick it up.{sentence}"
+
+
 def test_the_forecast_is_a_range_in_the_outlets_time_by_five_minutes():
     forecast = Forecast(p10=minutes(11.5), p50=minutes(14), p90=minutes(21), forecast_at=NOON)
     words = said(known(stop=a_stop(forecast=forecast, stops_ahead=0)), NOON)
     assert words.expected == "Expected 14:10 to 14:25"
     sharp = Forecast(p10=minutes(10), p50=minutes(14), p90=minutes(20), forecast_at=NOON)
     assert said(known(stop=a_stop(forecast=sharp)), NOON).expected == "Expected 14:10 to 14:20"
+
+
+@pytest.mark.parametrize(
+    ("minute", "words"), [(9, "Expected 14:10 to 14:25"), (10, "Expected by 14:25"), (25, "Expected any moment")]
+)
+def test_what_is_past_is_not_expected_any_more(minute, words):
+    forecast = Forecast(p10=minutes(11.5), p50=minutes(14), p90=minutes(21), forecast_at=NOON)
+    assert said(known(stop=a_stop(forecast=forecast)), minutes(minute)).expected == words
 
 
 def test_another_day_than_today_is_named():
