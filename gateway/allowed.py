@@ -236,6 +236,7 @@ READERS: Mapping[str, Roles] = {
     "task-board": EVERYONE,
     "task-counts": STAFF,
     "tasks": EVERYONE,
+    "tracking": SETUP,
     "history": STAFF,
     "rider-roster": STAFF,
     "riders": EVERYONE,

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -29,9 +30,14 @@ from gateway.queries import LISTINGS, SINGLES, Queries
 from gateway.reading import Reading
 from gateway.reply import Reply
 from gateway.timelines import Timelines
+from gateway.tracking import PublicTracking
+from gateway.tracking_links import PAGE as TRACK_PAGE
+from gateway.tracking_links import WORD
+from gateway.tracking_page import TrackingPage
 
 BATCH = "/v1/{tenant}/commands:batch"
 ARTEFACT = "/v1/{tenant}/artefacts/{id}"
+TRACKING = "/v1/tracking/{token}"
 
 type Paths = dict[str, dict[str, Endpoint]]
 """Path template → method → endpoint."""
@@ -39,6 +45,21 @@ type Paths = dict[str, dict[str, Endpoint]]
 ON_ONE = re.compile(r"/v1/\{tenant\}/([a-z-]+)/\{id\}/([a-z-]+)")
 ON_ALL = re.compile(r"/v1/\{tenant\}/([a-z:-]+)")
 OF_ONE = re.compile(r"/v1/\{tenant\}/([a-z-]+)/\{id\}")
+
+
+class TrackingWord(Convertor[str]):
+    """Of a path that a tenant named `tracking` has none like: what is no word of ours is that tenant's."""
+
+    regex = WORD
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("tracking", TrackingWord())
 
 
 def app(door: Door) -> Starlette:
@@ -60,6 +81,7 @@ def app(door: Door) -> Starlette:
         service_paths(health.Readiness(door)),
         registry.paths(door.registry),
         console_paths(Console(door, entry)),
+        tracking_paths(door, PublicTracking(door, entry, reading, positions)),
     )
     starlette = Starlette(
         routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes)), *routes_of(paths, door.learn)],
@@ -137,6 +159,17 @@ def console_paths(console: Console) -> Paths:
     }
 
 
+def tracking_paths(door: Door, tracking: PublicTracking) -> Paths:
+    page = TrackingPage(door, tracking)
+    return {
+        TRACKING: get(tracking.by_link),
+        "/v1/{tenant}/tracking": get(tracking.by_code),
+        TRACK_PAGE: get(page.page),
+        f"{TRACK_PAGE}/tiles/{{z}}/{{x}}/{{y}}.mvt": get(page.tile),
+        "/track/files/{file}": get(page.file),
+    }
+
+
 def get(endpoint: Any, **fixed: Any) -> dict[str, Endpoint]:
     return {"GET": partial(endpoint, **fixed)}
 
@@ -158,6 +191,7 @@ def routes_of(paths: Paths, learn: Callable[[], Awaitable[None]]) -> list[BaseRo
     """Few patterns for many paths, the commands' first: Starlette tries one after the other."""
     on_one, on_all, of_one = Branch(("kind", "word")), Branch(("kind",)), Branch(("kind",))
     others: list[BaseRoute] = []
+    tracking = Route(TRACKING.replace("}", ":tracking}"), Answering(TRACKING, paths.pop(TRACKING), learn))
     for path, endpoints in paths.items():
         answering = Answering(path, endpoints, learn)
         for shape, branch in ((ON_ONE, on_one), (ON_ALL, on_all), (OF_ONE, of_one)):
@@ -167,6 +201,7 @@ def routes_of(paths: Paths, learn: Callable[[], Awaitable[None]]) -> list[BaseRo
         else:
             others.append(Route(path, answering))
     return [
+        tracking,
         Route("/v1/{tenant}/{kind}/{id}/{word}", on_one),
         Route("/v1/{tenant}/{kind}", on_all),
         *others,

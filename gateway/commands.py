@@ -22,6 +22,7 @@ from gateway.parameters import id_of
 from gateway.problems import FieldError, Problem, not_found, refusal, unavailable
 from gateway.reply import Reply, json_reply
 from gateway.tokens import Caller
+from gateway.tracking_links import named, stop_links
 from gateway.validation import decoded, invalid
 from schemas.directory import CreateOutlet, CreateTenant
 from schemas.hub import CreateHub
@@ -77,10 +78,14 @@ class CommandAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class TaskAnswer(CommandAnswer, kw_only=True, omit_defaults=True):
-    """`pins` are for the recipients, by stop; a repeat of the request derives them again."""
+    """`pins` and `tracking_links` are for who waits at a stop, by stop; a repeat of the request derives them again.
+
+    The token, behind `/track/`, is for who ordered: it shows how far the task is, and the stop if it has one dropoff.
+    """
 
     tracking_code: str
     tracking_token: str
+    tracking_links: dict[str, str]
     pins: dict[str, str]
 
 
@@ -201,10 +206,12 @@ class Commands:
             secrets=self._door.secrets,
             policy_or_none=None,
         )
+        drawn = tracking_token(context)
         return TaskAnswer(
             **msgspec.structs.asdict(body),
             tracking_code=tracking_code(context),
-            tracking_token=tracking_token(context),
+            tracking_token=drawn,
+            tracking_links=stop_links(drawn, wanted.stops, self._door.secrets),
             pins={stop_id: pin_of(context, stop_id) for stop_id in stops_with_pin(wanted)},
         )
 
@@ -314,11 +321,8 @@ def expected_version(call: Call) -> int | None:
 
 
 def stops_with_pin(wanted: CreateTask) -> list[StopId]:
-    """Named as the creation names them."""
     return [
-        StopId(stop.stop_id or f"stop-{number}")
-        for number, stop in enumerate(wanted.stops, start=1)
-        if any("pin" in group for group in stop.required_proof)
+        StopId(stop_id) for stop_id, stop in named(wanted.stops) if any("pin" in group for group in stop.required_proof)
     ]
 
 

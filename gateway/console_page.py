@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from gateway.call import Call
-from gateway.door import Door
+from gateway.door import Door, Streets
 from gateway.entry import Entry
 from gateway.problems import Problem, not_found
 from gateway.reply import Reply
@@ -42,32 +42,44 @@ class Console:
         self._entry = entry
 
     async def index(self, call: Call) -> Reply:
-        return served(call, "index.html")
+        return served(call, FILES, "index.html")
 
     async def file(self, call: Call) -> Reply:
-        return served(call, call.param("file"))
+        return served(call, FILES, call.param("file"))
 
     async def tile(self, call: Call) -> Reply:
         """Raises Problem: 404 for a tile that there is not, 503 while the streets' server is away."""
         self._entry.caller(call)
-        numbers = [call.param(name) for name in ("z", "x", "y")]
-        if not all(NUMBER.fullmatch(number) for number in numbers):
-            raise not_found("there is no such tile")
-        z, x, y = map(int, numbers)
-        if self._door.streets is None or not is_tile(z, x, y):
-            raise not_found("there is no such tile")
-        try:
-            content = await self._door.streets.tile(z, x, y)
-        except StreetsUnavailable as away:
-            raise Problem("streets-unavailable", str(away), retry_after_s=5) from away
-        return Reply(200, content, [(b"content-type", MVT), (b"cache-control", b"private, max-age=86400")])
+        return await street_tile(self._door.streets, *tile_of(call))
 
 
-def served(call: Call, name: str) -> Reply:
+def tile_of(call: Call) -> tuple[int, int, int]:
+    """The zoom, x and y of the path. Raises Problem for what can be no tile."""
+    numbers = [call.param(name) for name in ("z", "x", "y")]
+    if not all(NUMBER.fullmatch(number) for number in numbers):
+        raise not_found("there is no such tile")
+    z, x, y = map(int, numbers)
+    if not is_tile(z, x, y):
+        raise not_found("there is no such tile")
+    return z, x, y
+
+
+async def street_tile(streets: Streets | None, z: int, x: int, y: int) -> Reply:
+    """Raises Problem: 404 where there are no streets, 503 while their server is away."""
+    if streets is None:
+        raise not_found("there is no such tile")
+    try:
+        content = await streets.tile(z, x, y)
+    except StreetsUnavailable as away:
+        raise Problem("streets-unavailable", str(away), retry_after_s=5) from away
+    return Reply(200, content, [(b"content-type", MVT), (b"cache-control", b"private, max-age=86400")])
+
+
+def served(call: Call, files: Path, name: str) -> Reply:
     """One of our own files, by its name alone: no path leads anywhere else. A browser asks each time, by its ETag."""
-    if name not in names():
+    if name not in names(files):
         raise not_found()
-    content, etag = loaded(name)
+    content, etag = loaded(files / name)
     headers = [(b"etag", etag), (b"cache-control", b"no-cache"), *GUARDS]
     if call.header(b"if-none-match") == etag.decode():
         return Reply(304, b"", headers)
@@ -75,11 +87,11 @@ def served(call: Call, name: str) -> Reply:
 
 
 @cache
-def names() -> frozenset[str]:
-    return frozenset(file.name for file in FILES.iterdir() if file.suffix in TYPES)
+def names(files: Path) -> frozenset[str]:
+    return frozenset(file.name for file in files.iterdir() if file.suffix in TYPES)
 
 
 @cache
-def loaded(name: str) -> tuple[bytes, bytes]:
-    content = (FILES / name).read_bytes()
+def loaded(file: Path) -> tuple[bytes, bytes]:
+    content = file.read_bytes()
     return content, b'"%s"' % sha256(content).hexdigest()[:32].encode()

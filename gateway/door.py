@@ -82,6 +82,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Connections for fixes."""
     heartbeat_s: float = 15
     ticket_s: int = 60
+    tracking_rate_per_s: float = 5
+    tracking_burst: int = 100
+    """From one address, behind which a whole house may follow its parcels."""
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):

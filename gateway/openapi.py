@@ -1,16 +1,18 @@
 """The API described: OpenAPI 3.1, from the same types and tables that answer."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from commands.aggregates import BY_PLURAL
+from commands.task_state import TaskState
 from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
 from gateway.artefact_links import LINK_PARAMETERS, LinkAsked, LinkGiven
 from gateway.artefacts import SIGNS, Artefact
 from gateway.batch import MOST, BatchAnswer, CommandBatch
 from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
+from gateway.console_page import MVT
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
 from gateway.parameters import MIN_VERSION, Parameter
@@ -21,6 +23,9 @@ from gateway.registry_described import described
 from gateway.tenant_read import Tenant
 from gateway.timelines import PARAMETERS as TIMELINE_PARAMETERS
 from gateway.timelines import Seal
+from gateway.tracking import CODE_PARAMETERS
+from gateway.tracking_links import WORD as TRACKING_WORD
+from gateway.tracking_told import Tracking
 from schemas.fixes import FixBatch
 from schemas.task import CreateTask
 
@@ -33,6 +38,14 @@ A command is repeated safely with the same `Idempotency-Key`: it gets its first 
 the same key may be tried again. An answer's `Logistics-Consistency`, sent with a read, makes the read see what the
 command did. Personal data are shown to those who need them, otherwise as `hidden`, and as `erased` once forgotten.
 """
+BY_LINK = (
+    "How far one's own stop is: what a tracking link is worth, without a token. It tells nothing of another's stop, "
+    "and where the rider is only while one's own is among the next. An unknown, wrong or past link is answered alike."
+)
+BY_CODE = (
+    "The tenant's tasks of a tracking code, which may be several. The code is for people who talk to staff: without a "
+    "token it opens nothing."
+)
 MADE_ANEW = "What is kept is made anew, upright, in sRGB and without metadata; it is found under either hash."
 REF = "#/components/schemas/{name}"
 COMMAND_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503)
@@ -227,6 +240,7 @@ def other_paths() -> Json:
         "/v1/{tenant}/fixes": {"post": fixes_operation()},
         "/v1/{tenant}/artefacts/{id}": artefact_operations(),
         "/v1/{tenant}/artefacts/{id}/links": {"post": link_operation()},
+        **tracking_paths(html),
         "/problems/{code}": {"get": free("readProblem", "About a kind of problem.", html, ("code",), (404,))},
         "/livez": {"get": free("livez", "Whether the process answers.", ok)},
         "/readyz": {"get": ready()},
@@ -405,6 +419,37 @@ def timeline_paths() -> Json:
     return {f"{path}/timeline": {"get": of_page}, f"{path}/seal": {"get": of_seal}}
 
 
+def tracking_paths(html: Json) -> Json:
+    """By a link without a token, and by the code for staff."""
+    tracking = json_content({"$ref": REF.format(name="Tracking")})
+    matches = json_content({"$ref": REF.format(name="TrackingMatches")})
+    tile: Json = {MVT.decode(): {"schema": {"type": "string", "format": "binary"}}}
+    by_code = read("findByTrackingCode", BY_CODE, "tracking", matches, CODE_PARAMETERS, ("Consistency",))
+    for parameter in by_code["parameters"]:
+        if parameter.get("name") == "code":
+            parameter["required"] = True
+    return {
+        "/v1/{tenant}/tracking": {"get": by_code},
+        "/v1/tracking/{token}": {"get": by_link("readTracking", BY_LINK, tracking)},
+        "/track/{token}": {"get": by_link("readTrackingPage", "The same as a page for people.", html, answers=html)},
+        "/track/{token}/tiles/{z}/{x}/{y}.mvt": {
+            "get": by_link("readTrackingTile", "The streets around the rider, while they are shown.", tile, "zxy")
+        },
+    }
+
+
+def by_link(name: str, about: str, content: Json, path: Iterable[str] = (), answers: Json | None = None) -> Json:
+    """`answers`: what problems are told by, where it is not their JSON."""
+    operation = free(name, about, content, ("token", *path), (404, 429, 503))
+    operation["tags"] = ["tracking"]
+    operation["parameters"][0]["schema"]["pattern"] = f"^{TRACKING_WORD}$"
+    if answers is not None:
+        operation["responses"] |= {
+            str(status): {"description": "Told on a page, too.", "content": answers} for status in (404, 429, 503)
+        }
+    return operation
+
+
 def history_operation(plural: str) -> Json:
     name = title_of(plural)
     content = json_content({"$ref": REF.format(name="EventPage")})
@@ -485,6 +530,7 @@ def components() -> Json:
         LinkAsked,
         LinkGiven,
         Seal,
+        Tracking,
         CommandBatch,
         BatchAnswer,
     ]
@@ -541,6 +587,28 @@ def components() -> Json:
                             "outcome": {"type": "string", "description": "Empty while there is none."},
                             "late": {"type": "boolean"},
                             "tasks": {"type": "integer"},
+                        },
+                    },
+                }
+            },
+        },
+        "TrackingMatches": {
+            "type": "object",
+            "required": ["items"],
+            "properties": {
+                "items": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["task_id", "state", "outlet", "created_at"],
+                        "properties": {
+                            "task_id": {"type": "string"},
+                            "state": {"enum": list(get_args(TaskState.__value__))},
+                            "leg": {"type": ["string", "null"]},
+                            "outcome": {"type": ["string", "null"]},
+                            "outlet": {"type": "string"},
+                            "created_at": {"type": "string", "format": "date-time"},
+                            "ended_at": {"type": ["string", "null"], "format": "date-time"},
                         },
                     },
                 }

@@ -45,7 +45,7 @@ async def serve_gateway(settings: Settings) -> None:
     if settings.prepare_log:
         await set_up_log(settings, client_args(settings), outside=True)
     gateway = Gateway(settings, real_time)
-    public = server(app(gateway.door), settings.http_host, settings.http_port, lifespan="on")
+    public = server(app(gateway.door), settings.http_host, settings.http_port, lifespan="on", proxies=settings.proxies)
     serving: list[asyncio.Task[None]] = []
     try:
         await gateway.start()

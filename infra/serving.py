@@ -18,7 +18,10 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(application: Any, host: str, port: int, lifespan: Literal["on", "off"] = "off") -> Server:
+def server(
+    application: Any, host: str, port: int, lifespan: Literal["on", "off"] = "off", *, proxies: str = ""
+) -> Server:
+    """`proxies` are those whose word is taken for who asks: addresses and networks, with commas between."""
     config = uvicorn.Config(
         application,
         host=host,
@@ -28,7 +31,8 @@ def server(application: Any, host: str, port: int, lifespan: Literal["on", "off"
         lifespan=lifespan,
         timeout_graceful_shutdown=5,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         ws_max_size=WS_MESSAGE_BYTES,
         ws_max_queue=4,
     )

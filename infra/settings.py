@@ -52,6 +52,12 @@ class Settings(BaseSettings):
 
     http_host: str = Field("127.0.0.1", description="Where the gateway listens")
     http_port: int = Field(4103, ge=1, le=65_535, description="The gateway's port")
+    proxies: str = Field(
+        "",
+        pattern=r"^[0-9A-Fa-f.:/, ]*$",
+        description="Addresses and networks of the proxies before the gateway, with commas: their X-Forwarded-For says "
+        "who asks, which the limit on tracking links goes by",
+    )
     internal_host: str = Field("127.0.0.1", description="Where an owner of shards listens for our other processes")
     internal_port: int = Field(0, ge=0, le=65_535, description="The port between our own processes; 0: a free one")
     internal_address: str = Field("", description="host:port by which they reach it; empty: host and port as above")

@@ -11,6 +11,7 @@ from projections.hubs import HUBS
 from projections.incident_register import INCIDENT_REGISTER
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
+from projections.public_tracking import PUBLIC_TRACKING
 from projections.rider_roster import RIDER_ROSTER
 from projections.sla_policies import SLA_POLICIES
 from projections.task_board import TASK_BOARD
@@ -24,6 +25,7 @@ MODELS: dict[str, ReadModel] = {
         HISTORY,
         TASK_BOARD,
         TASK_DETAIL,
+        PUBLIC_TRACKING,
         RIDER_ROSTER,
         VEHICLE_ROSTER,
         TENDER_BOARD,

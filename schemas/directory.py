@@ -61,6 +61,10 @@ class TenantRules(Input, frozen=True, kw_only=True):
     hours_warning_minutes: Annotated[int, msgspec.Meta(ge=0, le=480)] = 30
     """So long before the hours run out somebody is told."""
     artefact_days: Annotated[int, msgspec.Meta(ge=7, le=3_650)] = 365
+    tracking_visible_stops: Annotated[int, msgspec.Meta(ge=0, le=50)] = 2
+    """A recipient sees where the rider is while their stop is among so many that come next; 0: never."""
+    tracking_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 7
+    """So long after a task's end its tracking links end."""
 
 
 class CreateTenant(Command, frozen=True, kw_only=True):

@@ -32,7 +32,9 @@ class Garage:
         kamppi = CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")
         self.send("outlet", ids.outlet_id(ACME, "kamppi"), kamppi)
 
-    def send(self, kind: str, aggregate_id: str, command: Command, role: Role = "dispatcher") -> Answer:
+    def send(
+        self, kind: str, aggregate_id: str, command: Command, role: Role = "dispatcher", actor: str = "dora"
+    ) -> Answer:
         """A new one each time, not a repeat. Raises Refused."""
         self._sent += 1
         identity = ids.derived("sent", str(self._sent))
@@ -43,7 +45,7 @@ class Garage:
             command=command,
             command_id=identity,
             request_hash=identity,
-            actor="dora",
+            actor=actor,
             role=role,
             correlation_id=identity,
         )

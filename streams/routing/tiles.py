@@ -1,5 +1,6 @@
 """The streets as vector tiles (Mapbox Vector Tile 2.1, layer `speeds`), from an OSRM server."""
 
+import math
 from collections import OrderedDict
 
 import httpx
@@ -20,6 +21,13 @@ class StreetsUnavailable(Exception):
 
 def is_tile(z: int, x: int, y: int) -> bool:
     return z in ZOOMS and 0 <= x < 1 << z and 0 <= y < 1 << z
+
+
+def tile_at(lat: float, lon: float, z: int) -> tuple[int, int]:
+    """x and y of the tile with this place, by Web Mercator (EPSG:3857)."""
+    count = 1 << z
+    south = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
+    return min(count - 1, int((lon + 180) / 360 * count)), min(count - 1, max(0, int(south * count)))
 
 
 class OsrmTiles:

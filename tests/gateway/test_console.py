@@ -17,6 +17,7 @@ from reception import HOME, House, delivery, key
 
 from gateway.app import app
 from gateway.console_page import FILES, POLICY
+from gateway.tracking_page import FILES as TRACK_FILES
 from streams.routing import tiles
 from streams.routing.tiles import OsrmTiles, StreetsUnavailable
 
@@ -128,7 +129,7 @@ def test_an_installed_wheel_brings_the_files(tmp_path):
     source = tmp_path / "source"
     (source / "gateway").mkdir(parents=True)
     (source / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    for file in [*(ROOT / "gateway").glob("*.py"), *FILES.iterdir()]:
+    for file in [*(ROOT / "gateway").glob("*.py"), *FILES.iterdir(), *TRACK_FILES.iterdir()]:
         copy = source / file.relative_to(ROOT)
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(file.read_bytes())
@@ -137,6 +138,7 @@ def test_an_installed_wheel_brings_the_files(tmp_path):
     with zipfile.ZipFile(source / done.stdout.split()[-1]) as wheel:
         packed = set(wheel.namelist())
     assert {f"gateway/console/{file.name}" for file in FILES.iterdir()} <= packed
+    assert {f"gateway/track/{file.name}" for file in TRACK_FILES.iterdir()} <= packed
 
 
 # Streets

@@ -3,9 +3,7 @@ click on the map, who was asked and why, and the records on Kafka behind it."""
 
 import asyncio
 import json
-import os
 import re
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -17,26 +15,16 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from browsing import chromium
 from fresh import fresh_name
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from gateway.tokens import Tokens
 from infra.embedded.child import Child
 from infra.embedded.ports import free_port
-from infra.environment import BROWSERS
 from schemas.position import vector
 
 ROOT = Path(__file__).parents[2]
-FLAGS = (
-    "--no-sandbox",  # CI is root, and Chromium's sandbox will not be
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
 READY_WITHIN_S = 90
 SOON_MS = 20_000
 """A bound for what should take a second or two."""
@@ -151,14 +139,8 @@ async def started(system: Child, data: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        assert os.environ.get("LOGISTICS_TEST_BROWSER") != "required", "Chromium is missing and could not be installed"
-        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
-    async with async_playwright() as playwright:
-        made = await playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+    async with chromium() as made:
         yield made
-        await made.close()
 
 
 @dataclass

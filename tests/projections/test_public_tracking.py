@@ -1,0 +1,213 @@
+"""What public tracking says of a task is what its facts and decisions say, and nothing that is personal."""
+
+import contextlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+from garage import Garage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lived import HOME, TASK
+from story import ACME, minutes
+
+from commands.task_state import CreatedTask, leg_of, state_of
+from projections.folding import Parked, folded
+from projections.model import Fact, Key, key_of, parameters, row_of
+from projections.public_tracking import PUBLIC_TRACKING, PublicTrackingRow
+from projections.task_progress import OVER
+from schemas import ids
+from schemas.geo import Window
+from schemas.message import Refused, RiderId, StopId
+from schemas.task import (
+    AcceptAssignment,
+    AssignTask,
+    CancelTask,
+    CreateTask,
+    NewContact,
+    NewParcel,
+    NewStop,
+    ReportArrived,
+    ReportAttemptFailed,
+    ReportDelivered,
+    ReportEnRoute,
+    ReportPickedUp,
+    ReportReturned,
+    TaskCommand,
+    TaskCreated,
+    UnassignTask,
+)
+
+BREAD, MILK = (ids.aggregate_id("task", ACME, "shop", name) for name in ("bread", "milk"))
+SHOP, FIRST, SECOND = StopId("stop-1"), StopId("stop-2"), StopId("stop-3")
+WINDOW = Window(start=minutes(30), end=minutes(60))
+
+
+def ordered(task: str = BREAD) -> Garage:
+    garage = Garage()
+    order(garage, task)
+    return garage
+
+
+def order(garage: Garage, task: str) -> None:
+    cleo = NewContact(name="Cleo Contact", phone="+358401234567", notes="Ring twice")
+    dropoffs = [
+        NewStop(kind="dropoff", location=HOME, address="Pursimiehenkatu 1", contact=cleo, window=WINDOW),
+        NewStop(kind="dropoff", location=HOME, contact=NewContact(name="Nora Neighbour")),
+    ]
+    parcels = [NewParcel(dropoff_stop=FIRST), NewParcel(dropoff_stop=SECOND)]
+    stops = [NewStop(kind="pickup"), *dropoffs]
+    garage.send("task", task, CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=parcels))
+
+
+def assigned(task: str = BREAD) -> Garage:
+    garage = ordered(task)
+    garage.send("task", task, AssignTask(rider_id=RiderId("ann")))
+    return says(garage, AcceptAssignment(), at=1, task=task)
+
+
+def says(garage: Garage, *commands: TaskCommand, at: float, task: str = BREAD) -> Garage:
+    """The rider."""
+    garage.now = minutes(at)
+    for command in commands:
+        garage.send("task", task, command, "rider", "ann")
+    return garage
+
+
+def row(garage: Garage, task: str = BREAD) -> PublicTrackingRow:
+    found = garage.rows(PUBLIC_TRACKING)[ACME, task]
+    assert isinstance(found, PublicTrackingRow)
+    return found
+
+
+def ahead(garage: Garage) -> dict[str, int]:
+    return {stop.stop_id: stop.ahead for stop in row(garage).stops}
+
+
+def test_it_is_found_by_the_hash_of_its_token_and_says_when_to_be_there():
+    garage = ordered()
+    found = row(garage)
+    token_hash = next(fact.event for fact in garage.facts() if isinstance(fact.event, TaskCreated)).tracking_token_hash
+    assert found.handle == token_hash[:32]
+    assert found.tracking_code.startswith("CV-20260301-")
+    assert [(stop.kind, stop.window) for stop in found.stops] == [
+        ("pickup", None),
+        ("dropoff", WINDOW),
+        ("dropoff", None),
+    ]
+    assert (found.state, found.rider_id, found.rider_since, found.ended_at) == ("dispatchable", None, None, None)
+
+
+def test_nothing_personal_stands_in_the_row():
+    garage = says(assigned(), ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5)
+    told = msgspec.json.encode(row(garage)).decode()
+    for personal in ("Cleo", "Nora", "+358", "Ring", "Pursimiehenkatu", "sealed", "subject", "60.1"):
+        assert personal not in told
+
+
+def test_stops_are_counted_down_as_they_are_done():
+    garage = assigned()
+    assert ahead(garage) == {SHOP: 0, FIRST: 1, SECOND: 2}
+    says(garage, ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5)
+    assert ahead(garage) == {SHOP: 0, FIRST: 0, SECOND: 1}
+    says(garage, ReportDelivered(stop_id=FIRST, observed_at=minutes(9)), at=9)
+    assert ahead(garage)[SECOND] == 0
+    first = row(garage).stops[1]
+    assert (first.status, first.ended_at) == ("completed", minutes(9))
+
+
+def test_the_rider_is_told_of_since_their_yes_and_until_they_have_it_no_more():
+    garage = assigned()
+    assert (row(garage).rider_id, row(garage).rider_since) == ("ann", minutes(1))
+    garage.send("task", BREAD, UnassignTask(reason_code="late"))
+    assert (row(garage).rider_id, row(garage).rider_since) == (None, None)
+
+
+def test_an_attempt_in_vain_is_counted():
+    garage = says(assigned(), ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5)
+    failed = ReportAttemptFailed(stop_id=FIRST, observed_at=minutes(8), reason_code="customer_unavailable")
+    says(garage, ReportEnRoute(stop_id=FIRST, observed_at=minutes(6)), failed, at=8)
+    assert (row(garage).stops[1].status, row(garage).stops[1].attempts) == ("pending", 1)
+
+
+def test_the_end_is_told_with_its_time_and_a_return_stands_last():
+    garage = says(assigned(), ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5)
+    garage.now = minutes(7)
+    garage.send("task", BREAD, CancelTask(reason_code="changed_mind"))
+    assert (row(garage).state, row(garage).ended_at) == ("returning", None)
+    back = row(garage).stops[-1]
+    assert back.kind == "return"
+    says(garage, ReportReturned(stop_id=StopId(back.stop_id), observed_at=minutes(20)), at=20)
+    assert (row(garage).state, row(garage).ended_at) == ("returned", minutes(20))
+
+
+def test_the_row_comes_out_of_its_table_as_it_went_in():
+    found = row(says(assigned(), ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5))
+    columns = [column[0] for column in parameters(PUBLIC_TRACKING, [found])]
+    jsonb = [kind == "jsonb" for kind in PUBLIC_TRACKING.columns().values()]
+    stored = [msgspec.json.decode(value) if json else value for value, json in zip(columns, jsonb, strict=True)]
+    assert row_of(PUBLIC_TRACKING, stored) == found
+
+
+def test_two_tasks_rows_are_the_same_however_their_facts_interleave_and_are_fetched():
+    garage = assigned(BREAD)
+    order(garage, MILK)
+    says(garage, ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5)
+    garage.send("task", MILK, CancelTask(reason_code="changed_mind"))
+    says(garage, ReportDelivered(stop_id=FIRST, observed_at=minutes(9)), at=9)
+    wanted = garage.rows(PUBLIC_TRACKING)
+    bread, milk = ([f for f in garage.facts() if f.source.aggregate_id == task] for task in (BREAD, MILK))
+    assert (len(wanted), len(bread) > 5, len(milk) > 2) == (2, True, True)
+
+    @given(st.permutations("b" * len(bread) + "m" * len(milk)), st.integers(1, 5))
+    def fold(order: Sequence[str], size: int) -> None:
+        queues = {"b": list(bread), "m": list(milk)}
+        assert fetched([queues[which].pop(0) for which in order], size) == wanted
+
+    fold()
+
+
+def fetched(facts: list[Fact], size: int) -> dict[Key, PublicTrackingRow]:
+    """Folded fetch by fetch, each upon what the one before has left."""
+    rows: dict[Key, PublicTrackingRow] = {}
+    for at in range(0, len(facts), size):
+        kept, _ = folded(PUBLIC_TRACKING, facts[at : at + size], rows, Parked())
+        rows |= {key_of(PUBLIC_TRACKING, known): known for known in kept.values()}
+    return rows
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, len(TASK) - 1), st.integers(0, 60)), max_size=40),
+    st.randoms(use_true_random=False),
+)
+def test_public_tracking_and_decisions_agree_on_everything_they_both_know(asked, draw):
+    garage = ordered()
+    ended_at = None
+    for which, wait in asked:
+        garage.now += timedelta(minutes=wait)
+        draws, actor, role = TASK[which]
+        with contextlib.suppress(Refused):
+            garage.send("task", BREAD, draws(draw, garage.now), role, actor)
+        known = garage.desk.kept[BREAD].state
+        ended_at = ended_at or (garage.now if known.ended else None)
+    state, shown = garage.desk.kept[BREAD].state, row(garage)
+    assert isinstance(state, CreatedTask)
+    assert (shown.state, shown.leg, shown.rider_id) == (state_of(state), leg_of(state), state.rider_id)
+    assert (shown.outcome, shown.ended_at) == (state.outcome, ended_at)
+    assert (shown.rider_since is not None) == (state.accepted and state.rider_id is not None)
+    assert [(s.stop_id, s.status, s.attempts) for s in shown.stops] == [
+        (stop_id, s.status, s.attempts) for stop_id, s in state.stops.items()
+    ]
+    open_stops = [stop for stop in shown.stops if stop.status not in OVER]
+    assert [stop.ahead for stop in open_stops] == list(range(len(open_stops)))
+
+
+def test_where_the_rider_arrives_is_not_told():
+    near = {"lat": 60.161, "lon": 24.942, "accuracy_m": 5.0, "observed_at": minutes(8)}
+    picked_up = ReportPickedUp(stop_id=SHOP, observed_at=minutes(5))
+    arrived = msgspec.convert({"stop_id": FIRST, "observed_at": minutes(8), "fix": near}, ReportArrived)
+    garage = says(assigned(), picked_up, arrived, at=8)
+    first = row(garage).stops[1]
+    assert (first.status, first.arrived_at) == ("arrived", minutes(8))
+    assert "24.9" not in msgspec.json.encode(row(garage)).decode()
