@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from commands import (
+    fleet,
     geofence,
     hub,
     incident,
@@ -39,6 +40,7 @@ from schemas.directory import (
     TenantCommand,
     TenantEvent,
 )
+from schemas.fleet import CreateFleet, FleetCommand, FleetEvent
 from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
@@ -140,6 +142,16 @@ AGGREGATES: dict[str, Aggregate] = {
             vehicle_state.is_over,
             (vehicle.decide, vehicle.evolve),
             vehicle_life.LIFE,
+        ),
+        aggregate(
+            "fleet",
+            FLEET.name,
+            CreateFleet,
+            (FleetCommand, FleetEvent),
+            (fleet.Fleet, fleet.Uncreated()),
+            fleet.is_over,
+            (fleet.decide, fleet.evolve),
+            fleet.LIFE,
         ),
         aggregate(
             "tender",

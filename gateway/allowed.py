@@ -12,6 +12,15 @@ from schemas.directory import (
     MoveOutlet,
     RemoveGeofence,
 )
+from schemas.fleet import (
+    AddRiderToFleet,
+    AddVehicleToFleet,
+    ChangeFleet,
+    CreateFleet,
+    RemoveRiderFromFleet,
+    RemoveVehicleFromFleet,
+    RetireFleet,
+)
 from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
 from schemas.incident import (
     AssignIncident,
@@ -148,6 +157,13 @@ SENDERS: Mapping[type[Command], Roles] = {
     CompleteVehicleMaintenance: SETUP,
     CancelVehicleMaintenance: SETUP,
     RetireVehicle: DISPATCH,
+    CreateFleet: SETUP,
+    ChangeFleet: SETUP,
+    AddRiderToFleet: SETUP,
+    RemoveRiderFromFleet: SETUP,
+    AddVehicleToFleet: SETUP,
+    RemoveVehicleFromFleet: SETUP,
+    RetireFleet: DISPATCH,
     ViewOffer: RIDER,
     ClaimOffer: RIDER,
     DeclineOffer: RIDER,
@@ -214,6 +230,7 @@ READERS: Mapping[str, Roles] = {
     "riders": EVERYONE,
     "vehicle-roster": EVERYONE,
     "vehicles": EVERYONE,
+    "fleets": STAFF,
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,

@@ -46,6 +46,7 @@ from projections import (
     etas,
     exception_desk,
     fence_alerts,
+    fleets,
     geofences,
     hubs,
     incident_register,
@@ -152,6 +153,19 @@ LISTINGS = (
         },
         order=("created_at", "vehicle_id"),
         about="Which vehicles are there, who has them, may they drive, what care do they need? A rider sees their own.",
+    ),
+    Listing(
+        word="fleets",
+        model=fleets.FLEETS,
+        page=fleets.page,
+        filters={
+            "rider_id": text("Who is in it."),
+            "vehicle_id": text("Which vehicle is in it."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "fleet_id"),
+        about="Which fleets has the tenant, and who and what is in them? Retired ones too.",
     ),
     Listing(
         word="tender-board",
@@ -301,6 +315,7 @@ SINGLES = (
         model=vehicle_roster.VEHICLE_ROSTER,
         about="One vehicle: outfit, documents, inspection, maintenance. A rider reads the one assigned to them.",
     ),
+    Single(plural="fleets", readers="fleets", model=fleets.FLEETS, about="One fleet: who and what is in it."),
     Single(
         plural="tenders",
         readers="tender-board",

@@ -5,6 +5,7 @@ from projections.dispatch_decisions import DISPATCH_DECISIONS
 from projections.etas import ETAS
 from projections.exception_desk import EXCEPTION_DESK
 from projections.fence_alerts import FENCE_ALERTS
+from projections.fleets import FLEETS
 from projections.geofences import GEOFENCES
 from projections.history import HISTORY
 from projections.hubs import HUBS
@@ -26,6 +27,7 @@ MODELS: dict[str, ReadModel] = {
         TASK_DETAIL,
         RIDER_ROSTER,
         VEHICLE_ROSTER,
+        FLEETS,
         TENDER_BOARD,
         DISPATCH_DECISIONS,
         INCIDENT_REGISTER,

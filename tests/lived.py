@@ -10,6 +10,7 @@ from story import KAMPPI, NOON, context
 from commands.aggregates import AGGREGATES
 from commands.life import NEW, Move
 from schemas import directory as d
+from schemas import fleet as e
 from schemas import hub as h
 from schemas import incident as i
 from schemas import proof as f
@@ -376,6 +377,15 @@ VEHICLE: Repertoire = [
     (always(v.CancelVehicleMaintenance(maintenance_id=DUE, reason_code="x")), "dora", "dispatcher"),
     (always(v.RetireVehicle(reason_code="sold")), "dora", "dispatcher"),
 ]
+FLEET: Repertoire = [
+    (lambda draw, now: e.CreateFleet(name="North", outlet=draw.choice((None, "kamppi"))), "shop", "integrator"),
+    (lambda draw, now: e.ChangeFleet(name=draw.choice(("North", "South"))), "shop", "integrator"),
+    (lambda draw, now: e.AddRiderToFleet(rider_id=draw.choice(("ann", "bob"))), "dora", "dispatcher"),
+    (lambda draw, now: e.RemoveRiderFromFleet(rider_id=draw.choice(("ann", "bob"))), "dora", "dispatcher"),
+    (lambda draw, now: e.AddVehicleToFleet(vehicle_id=draw.choice(("van", "bike"))), "dora", "dispatcher"),
+    (lambda draw, now: e.RemoveVehicleFromFleet(vehicle_id=draw.choice(("van", "bike"))), "dora", "dispatcher"),
+    (always(e.RetireFleet(reason_code="merged")), "dora", "dispatcher"),
+]
 OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
 
 
@@ -465,6 +475,7 @@ REPERTOIRES: dict[str, Repertoire] = {
     "incident": INCIDENT,
     "rider": RIDER,
     "vehicle": VEHICLE,
+    "fleet": FLEET,
     "tender": TENDER,
     "tenant": TENANT,
     "outlet": OUTLET,
