@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from commands import (
+    carrier,
     fleet,
     geofence,
     hub,
@@ -28,6 +29,7 @@ from commands.incident_state import Incident, Unreported
 from commands.life import Life
 from commands.rider_state import Rider, Unregistered
 from commands.task_state import Task, Uncreated, is_over
+from schemas.carrier import CarrierCommand, CarrierEvent, RegisterCarrier
 from schemas.catalog import members_of
 from schemas.directory import (
     CreateGeofence,
@@ -212,6 +214,16 @@ AGGREGATES: dict[str, Aggregate] = {
             never,
             (sla_policy.decide, sla_policy.evolve),
             sla_policy.LIFE,
+        ),
+        aggregate(
+            "carrier",
+            DIRECTORY.name,
+            RegisterCarrier,
+            (CarrierCommand, CarrierEvent),
+            (carrier.Carrier, carrier.Unregistered()),
+            carrier.is_over,
+            (carrier.decide, carrier.evolve),
+            carrier.LIFE,
         ),
         aggregate(
             "geofence",

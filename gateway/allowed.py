@@ -2,6 +2,15 @@
 
 from collections.abc import Mapping
 
+from schemas.carrier import (
+    ActivateCarrier,
+    ChangeCarrierDetails,
+    ChangeCarrierTerms,
+    EndCarrierContract,
+    RegisterCarrier,
+    ReinstateCarrier,
+    SuspendCarrier,
+)
 from schemas.directory import (
     AdvanceTenantClock,
     ChangeGeofence,
@@ -195,6 +204,13 @@ SENDERS: Mapping[type[Command], Roles] = {
     CreateSlaPolicy: OPERATOR,
     ChangeSlaPolicy: OPERATOR,
     RemoveSlaPolicy: OPERATOR,
+    RegisterCarrier: SETUP,
+    ChangeCarrierDetails: SETUP,
+    ChangeCarrierTerms: SETUP,
+    ActivateCarrier: DISPATCH,
+    SuspendCarrier: DISPATCH,
+    ReinstateCarrier: DISPATCH,
+    EndCarrierContract: DISPATCH,
     CreateGeofence: SETUP,
     ChangeGeofence: SETUP,
     RemoveGeofence: SETUP,
@@ -240,6 +256,7 @@ READERS: Mapping[str, Roles] = {
     "outlets": EVERYONE,
     "hubs": EVERYONE,
     "sla-policies": STAFF,
+    "carriers": STAFF,
     "geofences": EVERYONE,
     "tenant": EVERYONE,
     "events": STAFF,

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from commands.aggregates import BY_PLURAL
+from commands.carrier import CarrierStatus
 from commands.incident_state import IncidentStatus
 from commands.task_state import TaskState
 from commands.vehicle_state import VehicleStatus
@@ -41,6 +42,7 @@ from gateway.reply import Reply, json_reply
 from gateway.tenant_read import as_read
 from gateway.tokens import Caller
 from projections import (
+    carriers,
     deadlines,
     dispatch_decisions,
     etas,
@@ -247,6 +249,18 @@ LISTINGS = (
         about="What is promised for which tasks? Removed policies too.",
     ),
     Listing(
+        word="carriers",
+        model=carriers.CARRIERS,
+        page=carriers.page,
+        filters={
+            "status": choice(get_args(CarrierStatus.__value__), "The contract's status."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "carrier_id"),
+        about="Which carriers has the tenant, can they be booked, and on which terms?",
+    ),
+    Listing(
         word="geofences",
         model=geofences.GEOFENCES,
         page=geofences.page,
@@ -331,6 +345,7 @@ SINGLES = (
     Single(plural="outlets", readers="outlets", model=outlets.OUTLETS, about="One outlet."),
     Single(plural="hubs", readers="hubs", model=hubs.HUBS, about="One hub."),
     Single(plural="sla-policies", readers="sla-policies", model=sla_policies.SLA_POLICIES, about="One SLA policy."),
+    Single(plural="carriers", readers="carriers", model=carriers.CARRIERS, about="One carrier and its terms."),
     Single(plural="geofences", readers="geofences", model=geofences.GEOFENCES, about="One geofence."),
 )
 OWN_FILTER = {"external_reference": "reference"}

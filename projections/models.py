@@ -1,5 +1,6 @@
 """All read models, by name."""
 
+from projections.carriers import CARRIERS
 from projections.deadlines import DEADLINES
 from projections.dispatch_decisions import DISPATCH_DECISIONS
 from projections.etas import ETAS
@@ -36,6 +37,7 @@ MODELS: dict[str, ReadModel] = {
         OUTLETS,
         HUBS,
         SLA_POLICIES,
+        CARRIERS,
         GEOFENCES,
         FENCE_ALERTS,
         ETAS,

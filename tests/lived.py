@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from story import KAMPPI, NOON, context
+from story import KAMPPI, NOON, SAME_DAY, context
 
 from commands.aggregates import AGGREGATES
 from commands.life import NEW, Move
+from schemas import carrier as c
 from schemas import directory as d
 from schemas import fleet as e
 from schemas import hub as h
@@ -470,6 +471,21 @@ SLA_POLICY: Repertoire = [
     (lambda draw, now: p.ChangeSlaPolicy(name="Quick", terms=terms(draw)), "root", "operator"),
     (always(p.RemoveSlaPolicy()), "root", "operator"),
 ]
+CARRIER: Repertoire = [
+    (lambda draw, now: c.RegisterCarrier(name="Posti", terms=agreed(draw)), "shop", "integrator"),
+    (lambda draw, now: c.ChangeCarrierDetails(name=draw.choice(("Posti", "Matka"))), "shop", "integrator"),
+    (lambda draw, now: c.ChangeCarrierTerms(terms=agreed(draw)), "shop", "integrator"),
+    (always(c.ActivateCarrier()), "dora", "dispatcher"),
+    (always(c.SuspendCarrier(reason_code="strike")), "dora", "dispatcher"),
+    (always(c.ReinstateCarrier()), "dora", "dispatcher"),
+    (always(c.EndCarrierContract(reason_code="notice")), "dora", "dispatcher"),
+]
+
+
+def agreed(draw: Random) -> c.CarrierTerms:
+    return c.CarrierTerms(service_levels=some(draw, [SAME_DAY]), tariff_reference=draw.choice(("a", "b")))
+
+
 REPERTOIRES: dict[str, Repertoire] = {
     "task": TASK,
     "incident": INCIDENT,
@@ -481,5 +497,6 @@ REPERTOIRES: dict[str, Repertoire] = {
     "outlet": OUTLET,
     "hub": HUB,
     "sla_policy": SLA_POLICY,
+    "carrier": CARRIER,
     "geofence": GEOFENCE,
 }

@@ -1,6 +1,6 @@
 """given(history).when(command).then(events) or .refuses(rule): how decisions are told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,16 +8,21 @@ import pytest
 from msgspec.structs import replace
 
 from commands.aggregates import AGGREGATES, BY_EVENT
+from commands.carrier_contract import CarrierView
 from commands.context import Context, OutletPolicy, Secrets, TenantPolicy
 from commands.registries import Registries
+from schemas.carrier import ServiceLevel
 from schemas.directory import TenantRules
 from schemas.geo import Location
-from schemas.message import Command, Event, OutletSlug, Refused, Role, TenantSlug
+from schemas.message import CarrierId, Command, Event, OutletSlug, Refused, Role, TenantSlug
 from schemas.registries import DOCUMENT_KINDS, INCIDENT_KINDS, DocumentKind, IncidentKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME = TenantSlug("acme")
 KAMPPI = Location(lat=60.1688, lon=24.9316)
+POSTI = CarrierId("posti")
+SAME_DAY = ServiceLevel(code="same_day", title="Same day", commitment_seconds=600, silence_seconds=1_800)
+CARRIERS = {POSTI: CarrierView("active", (SAME_DAY,))}
 SECRETS = Secrets(b"a secret that is long enough for tests")
 
 
@@ -30,12 +35,14 @@ def policy(
     rules: TenantRules | None = None,
     documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS,
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
+    carriers: Mapping[CarrierId, CarrierView] = CARRIERS,
 ) -> TenantPolicy:
     return TenantPolicy(
         tenant=ACME,
         mode="test",
         rules=rules or TenantRules(),
         outlets={OutletSlug("kamppi"): OutletPolicy(KAMPPI, "Europe/Helsinki")},
+        carriers=carriers,
         version=1,
         registries=Registries(own_document_kinds=list(documents), own_incident_kinds=list(incidents)),
     )
@@ -49,6 +56,7 @@ def context(
     rules: TenantRules | None = None,
     documents: tuple[DocumentKind, ...] = DOCUMENT_KINDS,
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
+    carriers: Mapping[CarrierId, CarrierView] = CARRIERS,
     aggregate_id: str = "a-1",
 ) -> Context:
     return Context(
@@ -59,7 +67,7 @@ def context(
         actor=actor,
         role=role,
         secrets=SECRETS,
-        policy_or_none=policy(rules, documents, incidents),
+        policy_or_none=policy(rules, documents, incidents, carriers),
     )
 
 
@@ -70,6 +78,7 @@ class Story:
         self.now, self.actor, self.role, self.rules = NOON, "shop", "integrator", TenantRules()
         self.documents = DOCUMENT_KINDS
         self.incidents = INCIDENT_KINDS
+        self.carriers: Mapping[CarrierId, CarrierView] = CARRIERS
         self.take(history)
 
     def take(self, events: Sequence[Event]) -> "Story":
@@ -92,6 +101,10 @@ class Story:
     def requiring(self, *kinds: str) -> "Story":
         """Of the kinds of documents, these are required."""
         self.documents = tuple(replace(kind, required=kind.code in kinds) for kind in DOCUMENT_KINDS)
+        return self
+
+    def under_contract(self, carriers: Mapping[CarrierId, CarrierView]) -> "Story":
+        self.carriers = carriers
         return self
 
     def when(self, command: Command) -> "Story":
@@ -128,6 +141,7 @@ class Story:
             rules=self.rules,
             documents=self.documents,
             incidents=self.incidents,
+            carriers=self.carriers,
         )
         return self.aggregate.decide(self.state, self.command, known)
 
