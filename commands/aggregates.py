@@ -7,6 +7,8 @@ import msgspec
 
 from commands import (
     carrier,
+    carrier_booking,
+    carrier_booking_state,
     fleet,
     geofence,
     hub,
@@ -30,6 +32,7 @@ from commands.life import Life
 from commands.rider_state import Rider, Unregistered
 from commands.task_state import Task, Uncreated, is_over
 from schemas.carrier import CarrierCommand, CarrierEvent, RegisterCarrier
+from schemas.carrier_booking import CarrierBookingCommand, CarrierBookingEvent, QuoteCarrierBooking
 from schemas.catalog import members_of
 from schemas.directory import (
     CreateGeofence,
@@ -164,6 +167,16 @@ AGGREGATES: dict[str, Aggregate] = {
             tender.is_over,
             (tender.decide, tender.evolve),
             tender.LIFE,
+        ),
+        aggregate(
+            "carrier_booking",
+            DISPATCH.name,
+            QuoteCarrierBooking,
+            (CarrierBookingCommand, CarrierBookingEvent),
+            (carrier_booking_state.CarrierBooking, carrier_booking_state.Unquoted()),
+            carrier_booking_state.is_over,
+            (carrier_booking.decide, carrier_booking.evolve),
+            carrier_booking_state.LIFE,
         ),
         aggregate(
             "incident",

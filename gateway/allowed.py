@@ -11,6 +11,15 @@ from schemas.carrier import (
     ReinstateCarrier,
     SuspendCarrier,
 )
+from schemas.carrier_booking import (
+    BookCarrier,
+    CancelCarrierBooking,
+    NameCarrierCourier,
+    QuoteCarrierBooking,
+    RecordCarrierStatus,
+    ReviewCarrierStatus,
+    SettleCarrierBooking,
+)
 from schemas.directory import (
     AdvanceTenantClock,
     ChangeGeofence,
@@ -176,6 +185,13 @@ SENDERS: Mapping[type[Command], Roles] = {
     ViewOffer: RIDER,
     ClaimOffer: RIDER,
     DeclineOffer: RIDER,
+    QuoteCarrierBooking: SETUP,
+    BookCarrier: SETUP,
+    NameCarrierCourier: SETUP,
+    RecordCarrierStatus: INTEGRATOR,
+    ReviewCarrierStatus: DISPATCH,
+    SettleCarrierBooking: DISPATCH,
+    CancelCarrierBooking: SETUP,
     ReportIncident: SETUP | RIDER,
     AssignIncident: DISPATCH,
     CommentIncident: SETUP | RIDER,
@@ -249,6 +265,7 @@ READERS: Mapping[str, Roles] = {
     "fleets": STAFF,
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
+    "carrier-bookings": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
     "exception-desk": STAFF,
     "incident-register": STAFF,

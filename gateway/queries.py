@@ -9,6 +9,7 @@ import msgspec
 
 from commands.aggregates import BY_PLURAL
 from commands.carrier import CarrierStatus
+from commands.carrier_booking_state import BookingStatus
 from commands.incident_state import IncidentStatus
 from commands.task_state import TaskState
 from commands.vehicle_state import VehicleStatus
@@ -42,6 +43,7 @@ from gateway.reply import Reply, json_reply
 from gateway.tenant_read import as_read
 from gateway.tokens import Caller
 from projections import (
+    carrier_bookings,
     carriers,
     deadlines,
     dispatch_decisions,
@@ -189,12 +191,27 @@ LISTINGS = (
         about="Why this rider, and why nobody?",
     ),
     Listing(
+        word="carrier-bookings",
+        model=carrier_bookings.CARRIER_BOOKINGS,
+        page=carrier_bookings.page,
+        filters={
+            "status": choice(get_args(BookingStatus.__value__), "How far it is."),
+            "task_id": text("The task."),
+            "carrier_id": text("The carrier."),
+            "silent": flag("Whether the carrier has fallen silent."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "carrier_booking_id"),
+        about="Which tasks are in carriers' hands, how far are they, and what was heard of them last?",
+    ),
+    Listing(
         word="exception-desk",
         model=exception_desk.EXCEPTION_DESK,
         page=exception_desk.page,
         filters={
             "kind": choice(exception_desk.KINDS, "What is the matter."),
-            "aggregate_id": text("The task, incident or vehicle."),
+            "aggregate_id": text("The task, incident, vehicle, rider or booking."),
         },
         order=("since", "id"),
         also=(etas.ETAS, task_board.TASK_BOARD),
@@ -335,6 +352,12 @@ SINGLES = (
         readers="tender-board",
         model=tender_board.TENDER_BOARD,
         about="One tender: who was asked, who won. A rider sees their own offer.",
+    ),
+    Single(
+        plural="carrier-bookings",
+        readers="carrier-bookings",
+        model=carrier_bookings.CARRIER_BOOKINGS,
+        about="One booking: its quote, who drives, what the carrier says, and what does not fit.",
     ),
     Single(
         plural="incidents",

@@ -1,5 +1,6 @@
 """All read models, by name."""
 
+from projections.carrier_bookings import CARRIER_BOOKINGS
 from projections.carriers import CARRIERS
 from projections.deadlines import DEADLINES
 from projections.dispatch_decisions import DISPATCH_DECISIONS
@@ -31,6 +32,7 @@ MODELS: dict[str, ReadModel] = {
         FLEETS,
         TENDER_BOARD,
         DISPATCH_DECISIONS,
+        CARRIER_BOOKINGS,
         INCIDENT_REGISTER,
         EXCEPTION_DESK,
         DEADLINES,

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from story import KAMPPI, NOON, SAME_DAY, context
+from story import KAMPPI, NOON, POSTI, SAME_DAY, context
 
 from commands.aggregates import AGGREGATES
 from commands.life import NEW, Move
 from schemas import carrier as c
+from schemas import carrier_booking as b
 from schemas import directory as d
 from schemas import fleet as e
 from schemas import hub as h
@@ -40,6 +41,7 @@ from schemas.message import (
     TaskId,
     TenderId,
 )
+from schemas.money import Money
 
 STEPS = 40_000
 KEPT = 40
@@ -486,6 +488,42 @@ def agreed(draw: Random) -> c.CarrierTerms:
     return c.CarrierTerms(service_levels=some(draw, [SAME_DAY]), tariff_reference=draw.choice(("a", "b")))
 
 
+def quoting(draw: Random, now: Any) -> b.QuoteCarrierBooking:
+    return b.QuoteCarrierBooking(
+        task_id="task-1",
+        carrier_id=POSTI,
+        service_level="same_day",
+        price=Money(amount_minor=900, currency="EUR"),
+        estimated_pickup_at=now,
+        estimated_dropoff_at=now + timedelta(hours=1),
+        expires_at=now + timedelta(minutes=draw.choice((1, 20))),
+    )
+
+
+WORDS: Any = list(get_args(b.CarrierWord))
+
+
+def saying(draw: Random, now: Any) -> b.RecordCarrierStatus:
+    at = now - timedelta(minutes=draw.choice((0, 0, 3)))
+    return b.RecordCarrierStatus(status=draw.choice(WORDS), observed_at=at, carrier_event_id=f"e-{draw.randrange(999)}")
+
+
+CARRIER_BOOKING: Repertoire = [
+    (quoting, "shop", "integrator"),
+    *[(always(b.BookCarrier(carrier_reference="P-1")), "shop", "integrator")] * 2,
+    (lambda draw, now: b.NameCarrierCourier(name=draw.choice(("Cai", "Kim"))), "shop", "integrator"),
+    *[(saying, "shop", "integrator")] * 3,
+    *[(always(b.ReviewCarrierStatus(conflict_id=conflict_id("c-1"), decision_code="called")), "dora", "dispatcher")]
+    * 2,
+    (
+        lambda draw, now: b.SettleCarrierBooking(outcome=draw.choice(("delivered", "failed")), reason_code="called"),
+        "dora",
+        "dispatcher",
+    ),
+    (always(b.CancelCarrierBooking(reason_code="changed_mind")), "shop", "integrator"),
+    (always(b.ExpireCarrierQuote()), "deadlines", "system"),
+    *[(always(b.RecordCarrierSilence()), "deadlines", "system")] * 2,
+]
 REPERTOIRES: dict[str, Repertoire] = {
     "task": TASK,
     "incident": INCIDENT,
@@ -493,6 +531,7 @@ REPERTOIRES: dict[str, Repertoire] = {
     "vehicle": VEHICLE,
     "fleet": FLEET,
     "tender": TENDER,
+    "carrier_booking": CARRIER_BOOKING,
     "tenant": TENANT,
     "outlet": OUTLET,
     "hub": HUB,
