@@ -24,7 +24,7 @@ from schemas.money import Money
 
 MAX_OPEN_STATUS_CONFLICTS = 50
 """The oldest are closed by themselves."""
-REMEMBERED_STATUSES = 200
+REMEMBERED_STATUSES = 100
 """So many of the carrier's latest events are known when they are told again."""
 
 CarrierWord = Literal[

@@ -5,12 +5,13 @@ import pytest
 from story import POSTI, SAME_DAY, context, given, nothing_yet
 
 from commands.aggregates import AGGREGATES
-from commands.carrier import NoServiceLevel, is_over
+from commands.carrier import NoServiceLevel, decide, is_over
 from commands.carrier_contract import CarrierView
 from commands.context import UnknownOutlet
 from commands.memory import encode
 from commands.refusals import TooMany
 from commands.registries import DuplicateCode
+from schemas import catalog
 from schemas.carrier import (
     MAX_CARRIERS,
     ActivateCarrier,
@@ -103,6 +104,16 @@ def test_whom_to_ask_changes_and_the_same_person_is_no_change():
     given(REGISTERED).when(ChangeCarrierDetails(name="Posti")).then(nobody)
     given(REGISTERED, nobody).when(ChangeCarrierDetails(name="Posti")).then()
     given(REGISTERED, nobody).when(same).then(CarrierDetailsChanged(name="Posti", contact=SEALED_PIA))
+
+
+def test_the_same_person_is_no_change_though_they_are_sealed():
+    registered = catalog.sealed(REGISTERED, lambda subject, field, plain: plain[::-1])
+    knowing = msgspec.structs.replace(context(), unseal=lambda subject, field, sealed: sealed[::-1])
+    state = given(registered).state
+    assert "Pia" not in repr(state)
+    assert decide(state, ChangeCarrierDetails(name="Posti", contact=PIA), knowing) == []
+    other = NewCarrierContact(name="Pekka Postimies")
+    assert len(decide(state, ChangeCarrierDetails(name="Posti", contact=other), knowing)) == 1
 
 
 def test_who_is_forgotten_can_be_told_anew():

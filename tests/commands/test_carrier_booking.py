@@ -6,15 +6,16 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec.structs import replace
-from story import KAMPPI, POSTI, SAME_DAY, Story, given, minutes, nothing_yet
+from story import KAMPPI, POSTI, SAME_DAY, Story, context, given, minutes, nothing_yet
 
 from commands.aggregates import AGGREGATES
-from commands.carrier_booking import GoodsWithCarrier, QuoteExpired
+from commands.carrier_booking import GoodsWithCarrier, QuoteExpired, decide
 from commands.carrier_booking_state import is_over, status_of
 from commands.carrier_contract import CarrierNotActive, CarrierView, UnknownCarrier, UnknownServiceLevel
 from commands.carrier_feed import NoSuchConflict
 from commands.memory import encode
 from commands.refusals import NotAnInterval
+from schemas import catalog
 from schemas.carrier_booking import (
     MAX_OPEN_STATUS_CONFLICTS,
     REMEMBERED_STATUSES,
@@ -224,6 +225,15 @@ def test_another_courier_takes_over_and_once_the_goods_are_aboard_that_is_no_sta
 def test_nobody_drives_what_is_over_or_not_booked(end: Event):
     given(QUOTED, BOOKED, end).when(CAI).refuses(NotInThisState)
     given(QUOTED).when(CAI).refuses(NotInThisState)
+
+
+def test_the_same_courier_is_no_change_though_they_are_sealed():
+    known = catalog.sealed(KNOWN, lambda subject, field, plain: plain[::-1])
+    knowing = replace(context(), unseal=lambda subject, field, sealed: sealed[::-1])
+    state = given(QUOTED, BOOKED, known).state
+    assert "Cai" not in repr(state)
+    assert decide(state, CAI, knowing) == []
+    assert len(decide(state, NameCarrierCourier(name="Cai Courier"), knowing)) == 1
 
 
 def test_a_courier_who_is_forgotten_can_be_named_anew():
