@@ -6,6 +6,10 @@ from typing import Any
 import msgspec
 
 from commands import (
+    carrier,
+    carrier_booking,
+    carrier_booking_state,
+    fleet,
     geofence,
     hub,
     incident,
@@ -28,6 +32,8 @@ from commands.incident_state import Incident, Unreported
 from commands.life import Life
 from commands.rider_state import Rider, Unregistered
 from commands.task_state import Task, Uncreated, is_over
+from schemas.carrier import CarrierCommand, CarrierEvent, RegisterCarrier
+from schemas.carrier_booking import CarrierBookingCommand, CarrierBookingEvent, QuoteCarrierBooking
 from schemas.catalog import members_of
 from schemas.directory import (
     CreateGeofence,
@@ -40,6 +46,7 @@ from schemas.directory import (
     TenantCommand,
     TenantEvent,
 )
+from schemas.fleet import CreateFleet, FleetCommand, FleetEvent
 from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
@@ -143,6 +150,16 @@ AGGREGATES: dict[str, Aggregate] = {
             vehicle_life.LIFE,
         ),
         aggregate(
+            "fleet",
+            FLEET.name,
+            CreateFleet,
+            (FleetCommand, FleetEvent),
+            (fleet.Fleet, fleet.Uncreated()),
+            fleet.is_over,
+            (fleet.decide, fleet.evolve),
+            fleet.LIFE,
+        ),
+        aggregate(
             "tender",
             DISPATCH.name,
             OpenTender,
@@ -151,6 +168,16 @@ AGGREGATES: dict[str, Aggregate] = {
             tender.is_over,
             (tender.decide, tender.evolve),
             tender.LIFE,
+        ),
+        aggregate(
+            "carrier_booking",
+            DISPATCH.name,
+            QuoteCarrierBooking,
+            (CarrierBookingCommand, CarrierBookingEvent),
+            (carrier_booking_state.CarrierBooking, carrier_booking_state.Unquoted()),
+            carrier_booking_state.is_over,
+            (carrier_booking.decide, carrier_booking.evolve),
+            carrier_booking_state.LIFE,
         ),
         aggregate(
             "incident",
@@ -201,6 +228,16 @@ AGGREGATES: dict[str, Aggregate] = {
             never,
             (sla_policy.decide, sla_policy.evolve),
             sla_policy.LIFE,
+        ),
+        aggregate(
+            "carrier",
+            DIRECTORY.name,
+            RegisterCarrier,
+            (CarrierCommand, CarrierEvent),
+            (carrier.Carrier, carrier.Unregistered()),
+            carrier.is_over,
+            (carrier.decide, carrier.evolve),
+            carrier.LIFE,
         ),
         aggregate(
             "geofence",

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import msgspec
 
+from commands.carrier_contract import CarrierNotActive, CarrierView, UnknownCarrier
 from commands.registries import (
     Registries,
     UnknownDocumentKind,
@@ -18,7 +19,7 @@ from commands.sla_choice import SlaPolicyView, chosen
 from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
-from schemas.message import HubSlug, NotInDirectory, OutletSlug, Personal, Role, SlaPolicyId, TenantSlug
+from schemas.message import CarrierId, HubSlug, NotInDirectory, OutletSlug, Personal, Role, SlaPolicyId, TenantSlug
 from schemas.registries import DocumentKind, DocumentOf, FailureReason, IncidentKind
 from schemas.task import Priority, TaskKind
 
@@ -67,6 +68,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     outlets: Mapping[OutletSlug, OutletPolicy]
     hubs: Mapping[HubSlug, HubPolicy] = {}
     sla_policies: Mapping[SlaPolicyId, SlaPolicyView] = {}
+    carriers: Mapping[CarrierId, CarrierView] = {}
     registries: Registries = Registries()
     clock_ahead_s: int = 0
     version: int
@@ -102,6 +104,15 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def sla_policy_for(self, task_kind: TaskKind, outlet: str, priority: Priority) -> SlaPolicyView | None:
         """The one that says most of such a task; None where nothing is promised for it."""
         return chosen(self.sla_policies.values(), task_kind, outlet, priority)
+
+    def carrier_to_book(self, carrier_id: str) -> CarrierView:
+        """Raises UnknownCarrier, CarrierNotActive."""
+        known = self.carriers.get(CarrierId(carrier_id))
+        if known is None:
+            raise UnknownCarrier(carrier_id)
+        if known.status != "active":
+            raise CarrierNotActive(carrier_id, known.status)
+        return known
 
     def failure_reason(self, code: str) -> FailureReason:
         """Raises UnknownFailureReason."""

@@ -6,9 +6,20 @@ from typing import Any, assert_never
 
 from msgspec.structs import replace
 
+from commands.carrier_contract import CarrierView, view_after
 from commands.context import HubPolicy, OutletPolicy, TenantPolicy
 from commands.registries import with_registry
 from commands.sla_choice import SlaPolicyView
+from schemas.carrier import (
+    CarrierActivated,
+    CarrierContractEnded,
+    CarrierDetailsChanged,
+    CarrierEvent,
+    CarrierRegistered,
+    CarrierReinstated,
+    CarrierSuspended,
+    CarrierTermsChanged,
+)
 from schemas.directory import (
     OutletCreated,
     OutletEvent,
@@ -19,7 +30,7 @@ from schemas.directory import (
 )
 from schemas.hub import HubClosed, HubCreated, HubEvent, HubMoved, HubReopened
 from schemas.ids import hub_id, outlet_id
-from schemas.message import Event, HubSlug, OutletSlug, SlaPolicyId, Source, TenantSlug
+from schemas.message import CarrierId, Event, HubSlug, OutletSlug, SlaPolicyId, Source, TenantSlug
 from schemas.position import Vector, token
 from schemas.registries import DocumentKindsSet, FailureReasonsSet, IncidentKindsSet
 from schemas.sla_policy import SlaPolicyChanged, SlaPolicyCreated, SlaPolicyEvent, SlaPolicyRemoved
@@ -29,8 +40,8 @@ from schemas.topics import DIRECTORY
 class Policy:
     """Each record is taken once, in its partition's order; what comes again is passed over.
 
-    A tenant's events lie in another partition than those of its outlets, hubs and SLA policies, and they may come in
-    any order.
+    A tenant's events lie in another partition than those of its outlets, hubs, SLA policies and carriers, and they may
+    come in any order.
     """
 
     def __init__(self) -> None:
@@ -38,6 +49,7 @@ class Policy:
         self._outlets: defaultdict[TenantSlug, dict[OutletSlug, OutletPolicy]] = defaultdict(dict)
         self._hubs: defaultdict[TenantSlug, dict[HubSlug, HubPolicy]] = defaultdict(dict)
         self._sla_policies: defaultdict[TenantSlug, dict[SlaPolicyId, SlaPolicyView]] = defaultdict(dict)
+        self._carriers: defaultdict[TenantSlug, dict[CarrierId, CarrierView]] = defaultdict(dict)
         self._outlet_slugs: dict[str, OutletSlug] = {}
         self._hub_slugs: dict[str, HubSlug] = {}
         self._next: Vector = {}
@@ -91,6 +103,16 @@ class Policy:
                 self._hub(event, source)
             case SlaPolicyCreated() | SlaPolicyChanged() | SlaPolicyRemoved():
                 self._sla_policy(event, source)
+            case (
+                CarrierRegistered()
+                | CarrierDetailsChanged()
+                | CarrierTermsChanged()
+                | CarrierActivated()
+                | CarrierSuspended()
+                | CarrierReinstated()
+                | CarrierContractEnded()
+            ):
+                self._carrier(event, source)
             case _:
                 pass  # geofences are the streams' concern
 
@@ -103,6 +125,7 @@ class Policy:
             outlets=self._outlets[source.tenant],
             hubs=self._hubs[source.tenant],
             sla_policies=self._sla_policies[source.tenant],
+            carriers=self._carriers[source.tenant],
             version=source.version,
         )
 
@@ -139,6 +162,14 @@ class Policy:
             applies_to=event.applies_to,
             terms=event.terms,
         )
+
+    def _carrier(self, event: CarrierEvent, source: Source) -> None:
+        carriers, carrier_id = self._carriers[source.tenant], CarrierId(source.aggregate_id)
+        seen = view_after(carriers.get(carrier_id), event)
+        if seen is None:
+            del carriers[carrier_id]
+        else:
+            carriers[carrier_id] = seen
 
 
 def hub_after(hub: HubPolicy | None, event: HubEvent) -> HubPolicy:

@@ -2,6 +2,24 @@
 
 from collections.abc import Mapping
 
+from schemas.carrier import (
+    ActivateCarrier,
+    ChangeCarrierDetails,
+    ChangeCarrierTerms,
+    EndCarrierContract,
+    RegisterCarrier,
+    ReinstateCarrier,
+    SuspendCarrier,
+)
+from schemas.carrier_booking import (
+    BookCarrier,
+    CancelCarrierBooking,
+    NameCarrierCourier,
+    QuoteCarrierBooking,
+    RecordCarrierStatus,
+    ReviewCarrierStatus,
+    SettleCarrierBooking,
+)
 from schemas.directory import (
     AdvanceTenantClock,
     ChangeGeofence,
@@ -11,6 +29,15 @@ from schemas.directory import (
     CreateTenant,
     MoveOutlet,
     RemoveGeofence,
+)
+from schemas.fleet import (
+    AddRiderToFleet,
+    AddVehicleToFleet,
+    ChangeFleet,
+    CreateFleet,
+    RemoveRiderFromFleet,
+    RemoveVehicleFromFleet,
+    RetireFleet,
 )
 from schemas.goods import InspectReturn, ReceiveTransfer, ReportParcelsDamaged, ReportParcelsLost
 from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
@@ -175,9 +202,23 @@ SENDERS: Mapping[type[Command], Roles] = {
     CompleteVehicleMaintenance: SETUP,
     CancelVehicleMaintenance: SETUP,
     RetireVehicle: DISPATCH,
+    CreateFleet: SETUP,
+    ChangeFleet: SETUP,
+    AddRiderToFleet: SETUP,
+    RemoveRiderFromFleet: SETUP,
+    AddVehicleToFleet: SETUP,
+    RemoveVehicleFromFleet: SETUP,
+    RetireFleet: DISPATCH,
     ViewOffer: RIDER,
     ClaimOffer: RIDER,
     DeclineOffer: RIDER,
+    QuoteCarrierBooking: SETUP,
+    BookCarrier: SETUP,
+    NameCarrierCourier: SETUP,
+    RecordCarrierStatus: INTEGRATOR,
+    ReviewCarrierStatus: DISPATCH,
+    SettleCarrierBooking: DISPATCH,
+    CancelCarrierBooking: SETUP,
     ReportIncident: SETUP | RIDER,
     AssignIncident: DISPATCH,
     CommentIncident: SETUP | RIDER,
@@ -206,6 +247,13 @@ SENDERS: Mapping[type[Command], Roles] = {
     CreateSlaPolicy: OPERATOR,
     ChangeSlaPolicy: OPERATOR,
     RemoveSlaPolicy: OPERATOR,
+    RegisterCarrier: SETUP,
+    ChangeCarrierDetails: SETUP,
+    ChangeCarrierTerms: SETUP,
+    ActivateCarrier: DISPATCH,
+    SuspendCarrier: DISPATCH,
+    ReinstateCarrier: DISPATCH,
+    EndCarrierContract: DISPATCH,
     CreateGeofence: SETUP,
     ChangeGeofence: SETUP,
     RemoveGeofence: SETUP,
@@ -242,8 +290,10 @@ READERS: Mapping[str, Roles] = {
     "riders": EVERYONE,
     "vehicle-roster": EVERYONE,
     "vehicles": EVERYONE,
+    "fleets": STAFF,
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
+    "carrier-bookings": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
     "exception-desk": STAFF,
     "incident-register": STAFF,
@@ -251,6 +301,7 @@ READERS: Mapping[str, Roles] = {
     "outlets": EVERYONE,
     "hubs": EVERYONE,
     "sla-policies": STAFF,
+    "carriers": STAFF,
     "geofences": EVERYONE,
     "tenant": EVERYONE,
     "events": STAFF,

@@ -38,6 +38,9 @@ KEY = re.compile(r'"?([\x21\x23-\x7e]{1,200})"?')
 ETAG = re.compile(r'"v(\d{1,15})"')
 JSON_TYPE = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
 
+CONFLICTED = frozenset({"FieldReportConflicted", "CarrierStatusConflicted"})
+"""Events of what does not fit and is recorded all the same."""
+
 
 class OpenCommand(msgspec.Struct, frozen=True):
     """A command that the door takes."""
@@ -74,7 +77,7 @@ class CommandAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     consistency: str
     """Send it as `Logistics-Consistency` with a read that must see this."""
     conflict: bool | None = None
-    """A field report that does not fit was recorded, and a dispatcher will look at it."""
+    """A field report, or a carrier's status, that does not fit was recorded, and a dispatcher will look at it."""
 
 
 class TaskAnswer(CommandAnswer, kw_only=True, omit_defaults=True):
@@ -134,7 +137,7 @@ class Commands:
         body = answer_body(answer)
         if "PinRejected" in answer.events:
             raise pin_rejected(body)
-        if "FieldReportConflicted" in answer.events:
+        if CONFLICTED.intersection(answer.events):
             body.conflict = True
             return answer_reply(body, 202)
         return answer_reply(body, 200)

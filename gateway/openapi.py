@@ -261,7 +261,7 @@ def command_operation(known: OpenCommand) -> Json:
         "201" if known.creating else "200": done
         | {"headers": named([*headers, "Location"] if known.creating else headers)}
     }
-    if known.kind == "task" and not known.creating:
+    if known.kind in ("task", "carrier_booking") and not known.creating:
         conflicted = "Recorded, but it does not fit: a dispatcher will look at it."
         responses["202"] = {"description": conflicted, "content": content, "headers": named(headers)}
     return {

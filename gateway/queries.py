@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from commands.aggregates import BY_PLURAL
+from commands.carrier import CarrierStatus
+from commands.carrier_booking_state import BookingStatus
 from commands.incident_state import IncidentStatus
 from commands.task_state import TaskState
 from commands.vehicle_state import VehicleStatus
@@ -41,11 +43,14 @@ from gateway.reply import Reply, json_reply
 from gateway.tenant_read import as_read
 from gateway.tokens import Caller
 from projections import (
+    carrier_bookings,
+    carriers,
     deadlines,
     dispatch_decisions,
     etas,
     exception_desk,
     fence_alerts,
+    fleets,
     geofences,
     hubs,
     incident_register,
@@ -154,6 +159,19 @@ LISTINGS = (
         about="Which vehicles are there, who has them, may they drive, what care do they need? A rider sees their own.",
     ),
     Listing(
+        word="fleets",
+        model=fleets.FLEETS,
+        page=fleets.page,
+        filters={
+            "rider_id": text("Who is in it."),
+            "vehicle_id": text("Which vehicle is in it."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "fleet_id"),
+        about="Which fleets has the tenant, and who and what is in them? Retired ones too.",
+    ),
+    Listing(
         word="tender-board",
         model=tender_board.TENDER_BOARD,
         page=tender_board.page,
@@ -173,12 +191,27 @@ LISTINGS = (
         about="Why this rider, and why nobody?",
     ),
     Listing(
+        word="carrier-bookings",
+        model=carrier_bookings.CARRIER_BOOKINGS,
+        page=carrier_bookings.page,
+        filters={
+            "status": choice(get_args(BookingStatus.__value__), "How far it is."),
+            "task_id": text("The task."),
+            "carrier_id": text("The carrier."),
+            "silent": flag("Whether the carrier has fallen silent."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "carrier_booking_id"),
+        about="Which tasks are in carriers' hands, how far are they, and what was heard of them last?",
+    ),
+    Listing(
         word="exception-desk",
         model=exception_desk.EXCEPTION_DESK,
         page=exception_desk.page,
         filters={
             "kind": choice(exception_desk.KINDS, "What is the matter."),
-            "aggregate_id": text("The task, incident or vehicle."),
+            "aggregate_id": text("The task, incident, vehicle, rider or booking."),
         },
         order=("since", "id"),
         also=(etas.ETAS, task_board.TASK_BOARD),
@@ -231,6 +264,18 @@ LISTINGS = (
         filters={},
         order=("created_at", "sla_policy_id"),
         about="What is promised for which tasks? Removed policies too.",
+    ),
+    Listing(
+        word="carriers",
+        model=carriers.CARRIERS,
+        page=carriers.page,
+        filters={
+            "status": choice(get_args(CarrierStatus.__value__), "The contract's status."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "carrier_id"),
+        about="Which carriers has the tenant, can they be booked, and on which terms?",
     ),
     Listing(
         word="geofences",
@@ -301,11 +346,18 @@ SINGLES = (
         model=vehicle_roster.VEHICLE_ROSTER,
         about="One vehicle: outfit, documents, inspection, maintenance. A rider reads the one assigned to them.",
     ),
+    Single(plural="fleets", readers="fleets", model=fleets.FLEETS, about="One fleet: who and what is in it."),
     Single(
         plural="tenders",
         readers="tender-board",
         model=tender_board.TENDER_BOARD,
         about="One tender: who was asked, who won. A rider sees their own offer.",
+    ),
+    Single(
+        plural="carrier-bookings",
+        readers="carrier-bookings",
+        model=carrier_bookings.CARRIER_BOOKINGS,
+        about="One booking: its quote, who drives, what the carrier says, and what does not fit.",
     ),
     Single(
         plural="incidents",
@@ -316,6 +368,7 @@ SINGLES = (
     Single(plural="outlets", readers="outlets", model=outlets.OUTLETS, about="One outlet."),
     Single(plural="hubs", readers="hubs", model=hubs.HUBS, about="One hub."),
     Single(plural="sla-policies", readers="sla-policies", model=sla_policies.SLA_POLICIES, about="One SLA policy."),
+    Single(plural="carriers", readers="carriers", model=carriers.CARRIERS, about="One carrier and its terms."),
     Single(plural="geofences", readers="geofences", model=geofences.GEOFENCES, about="One geofence."),
 )
 OWN_FILTER = {"external_reference": "reference"}

@@ -10,6 +10,18 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from schemas.carrier_booking import (
+    CarrierBooked,
+    CarrierBookingCancelled,
+    CarrierBookingExpired,
+    CarrierBookingQuoted,
+    CarrierCourierKnown,
+    CarrierDelivered,
+    CarrierDeliveryFailed,
+    CarrierFellSilent,
+    CarrierStatusConflicted,
+    CarrierStatusRecorded,
+)
 from schemas.hours import HoursLimit
 from schemas.incident import (
     IncidentAssigned,
@@ -87,12 +99,18 @@ DUTY_OVER = (BreakStarted, HoursLimitWarned, ShiftEnded)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
 
+QUOTE = (CarrierBookingQuoted, CarrierBookingExpired)
+BOOKING = (CarrierBooked, CarrierBookingCancelled)
+"""The quote is over; of the carrier something was heard, or need not be any more."""
+HEARD = (CarrierCourierKnown, CarrierStatusRecorded, CarrierStatusConflicted)
+UNHEARD = (CarrierFellSilent, CarrierDelivered, CarrierDeliveryFailed)
+
 
 class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
-    record_maintenance_due or warn_hours_limit."""
+    record_maintenance_due, warn_hours_limit, expire_carrier_quote or record_carrier_silence."""
     aggregate_id: str
     subject: str
     """The offer, the task of the reservation, the maintenance, the shift, or the aggregate itself."""
@@ -124,6 +142,14 @@ def keys(fact: Fact) -> Sequence[Key]:
         return ((source.tenant, "escalate_incident", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, (VehicleMaintenancePlanned, *MAINTENANCE_OVER)):
         return ((source.tenant, "record_maintenance_due", source.aggregate_id, event.maintenance_id),)
+    of_quote = (source.tenant, "expire_carrier_quote", source.aggregate_id, source.aggregate_id)
+    of_silence = (source.tenant, "record_carrier_silence", source.aggregate_id, source.aggregate_id)
+    if isinstance(event, BOOKING):
+        return of_quote, of_silence
+    if isinstance(event, QUOTE):
+        return (of_quote,)
+    if isinstance(event, (*HEARD, *UNHEARD)):
+        return (of_silence,)
     if isinstance(event, (*DUTY, *DUTY_OVER)):
         return ((source.tenant, "warn_hours_limit", source.aggregate_id, event.shift_id),)
     task = getattr(event, "task_id", None)
@@ -154,6 +180,16 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
         case VehicleMaintenancePlanned(due_at=datetime() as due_at):
             task_round = None
         case ShiftStarted(hours_limit=HoursLimit(warn_at=due_at)) | BreakEnded(hours_limit=HoursLimit(warn_at=due_at)):
+            task_round = None
+        case CarrierBookingQuoted():
+            due_at, task_round = event.expires_at, None
+        case CarrierBooked(silent_at=due_at) if kind == "record_carrier_silence":
+            task_round = None
+        case (
+            CarrierCourierKnown(silent_at=datetime() as due_at)
+            | CarrierStatusRecorded(silent_at=datetime() as due_at)
+            | CarrierStatusConflicted(silent_at=datetime() as due_at)
+        ):
             task_round = None
         case _:
             return None
@@ -190,6 +226,10 @@ DEADLINES = ReadModel(
             *MAINTENANCE_OVER,
             *DUTY,
             *DUTY_OVER,
+            *QUOTE,
+            *BOOKING,
+            *HEARD,
+            *UNHEARD,
         }
     ),
     keys=keys,

@@ -13,6 +13,15 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from schemas.carrier_booking import (
+    CarrierBookingCancelled,
+    CarrierDelivered,
+    CarrierDeliveryFailed,
+    CarrierFellSilent,
+    CarrierHeardAgain,
+    CarrierStatusConflicted,
+    CarrierStatusReviewed,
+)
 from schemas.incident import (
     IncidentActionRefused,
     IncidentActionTaken,
@@ -67,6 +76,8 @@ type ExceptionKind = Literal[
     "maintenance_due",
     "inspection_failed",
     "hours_ending",
+    "carrier_silent",
+    "carrier_status_conflicted",
     "predicted_late",
 ]
 KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
@@ -82,6 +93,16 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     ),
     "inspection_failed": ("vehicles/{id}/report-vehicle-inspection", "vehicles/{id}/ground-vehicle"),
     "hours_ending": ("riders/{id}/start-break", "riders/{id}/end-shift"),
+    "carrier_silent": (
+        "carrier-bookings/{id}/record-carrier-status",
+        "carrier-bookings/{id}/settle-carrier-booking",
+        "carrier-bookings/{id}/cancel-carrier-booking",
+    ),
+    "carrier_status_conflicted": (
+        "carrier-bookings/{id}/review-carrier-status",
+        "carrier-bookings/{id}/settle-carrier-booking",
+        "carrier-bookings/{id}/cancel-carrier-booking",
+    ),
     "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
 }
 """The commands, as the API's paths have them."""
@@ -111,6 +132,13 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     HoursLimitWarned: ("hours_ending",),
     BreakStarted: ("hours_ending",),
     ShiftEnded: ("hours_ending",),
+    CarrierFellSilent: ("carrier_silent",),
+    CarrierHeardAgain: ("carrier_silent",),
+    CarrierDelivered: ("carrier_silent",),
+    CarrierDeliveryFailed: ("carrier_silent",),
+    CarrierBookingCancelled: ("carrier_silent",),
+    CarrierStatusConflicted: ("carrier_status_conflicted",),
+    CarrierStatusReviewed: ("carrier_status_conflicted",),
     VehicleRetired: ("maintenance_due", "inspection_failed"),
 }
 
@@ -178,6 +206,14 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item(items, event.maintenance_id, {"trigger": event.trigger}, fact)
         case VehicleMaintenancePlanned() | VehicleMaintenanceCompleted() | VehicleMaintenanceCancelled() as event:
             return without(items, event.maintenance_id)
+        case CarrierFellSilent() as event:
+            told = {"carrier_id": event.carrier_id, "task_id": event.task_id}
+            return with_item([], "silence", told | {"last_heard_at": event.last_heard_at.isoformat()}, fact)
+        case CarrierStatusConflicted() as event:
+            told = {"carrier_id": event.carrier_id, "task_id": event.task_id, "status": event.status}
+            return with_item(items, event.conflict_id, told | {"conflict": event.conflict}, fact)
+        case CarrierStatusReviewed(conflict_id=conflict_id):
+            return without(items, conflict_id)
         case HoursLimitWarned() as event:
             return with_item([], event.shift_id, {"rule": event.rule, "reached_at": event.reached_at.isoformat()}, fact)
         case _:

@@ -1,10 +1,13 @@
 """All read models, by name."""
 
+from projections.carrier_bookings import CARRIER_BOOKINGS
+from projections.carriers import CARRIERS
 from projections.deadlines import DEADLINES
 from projections.dispatch_decisions import DISPATCH_DECISIONS
 from projections.etas import ETAS
 from projections.exception_desk import EXCEPTION_DESK
 from projections.fence_alerts import FENCE_ALERTS
+from projections.fleets import FLEETS
 from projections.geofences import GEOFENCES
 from projections.history import HISTORY
 from projections.hubs import HUBS
@@ -28,14 +31,17 @@ MODELS: dict[str, ReadModel] = {
         PUBLIC_TRACKING,
         RIDER_ROSTER,
         VEHICLE_ROSTER,
+        FLEETS,
         TENDER_BOARD,
         DISPATCH_DECISIONS,
+        CARRIER_BOOKINGS,
         INCIDENT_REGISTER,
         EXCEPTION_DESK,
         DEADLINES,
         OUTLETS,
         HUBS,
         SLA_POLICIES,
+        CARRIERS,
         GEOFENCES,
         FENCE_ALERTS,
         ETAS,

@@ -18,7 +18,18 @@ from projections.task_progress import OVER, Progress, leg_of, progressed, state_
 from schemas.catalog import members_of
 from schemas.geo import Window
 from schemas.message import Event
-from schemas.task import AssignmentAccepted, ReturnStarted, Stop, TaskAssigned, TaskCreated, TaskEvent, TaskUnassigned
+from schemas.task import (
+    AssignmentAccepted,
+    HoldStarted,
+    ReattemptPlanned,
+    ReturnStarted,
+    Stop,
+    StopRescheduled,
+    TaskAssigned,
+    TaskCreated,
+    TaskEvent,
+    TaskUnassigned,
+)
 
 HANDLE_CHARACTERS = 32
 """Of the token's hash: 128 bits, by which the row is found."""
@@ -92,7 +103,7 @@ def apply(row: PublicTrackingRow | None, fact: Fact, key: Key) -> PublicTracking
         row = created(event, fact)
     assert row is not None, "a task's first event creates it"
     progress = progressed(row.progress, event, source.event_time)
-    stops = [*row.stops, tracked(event.stop)] if isinstance(event, ReturnStarted) else row.stops
+    stops = planned(row.stops, event)
     return replace(
         row,
         state=state_of(progress),
@@ -123,6 +134,21 @@ def created(event: TaskCreated, fact: Fact) -> PublicTrackingRow:
         version=source.version,
         progress=Progress(),
     )
+
+
+def planned(stops: list[TrackedStop], event: Event) -> list[TrackedStop]:
+    """In the order in which they are served."""
+    match event:
+        case ReturnStarted() | HoldStarted():
+            return [*stops, tracked(event.stop)]
+        case ReattemptPlanned():
+            rest = [stop for stop in stops if stop.stop_id not in event.stop_ids]
+            again = [replace(s, window=event.window or s.window) for s in stops if s.stop_id in event.stop_ids]
+            return [*rest, tracked(event.pickup), *again]
+        case StopRescheduled():
+            return [replace(s, window=event.window) if s.stop_id == event.stop_id else s for s in stops]
+        case _:
+            return stops
 
 
 def tracked(stop: Stop) -> TrackedStop:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import fastavro
 import msgspec
 
-from schemas import control, directory, fixes, incident, rider, signals, task, tender, vehicle
+from schemas import carrier_booking, control, directory, fixes, fleet, incident, rider, signals, task, tender, vehicle
 from schemas.codec import Compiler, Read, Seal, Sealing, Unseal, Write, plain
 from schemas.message import Event, SubjectId
 from schemas.topics import DIRECTORY, DISPATCH, FIXES, FLEET, INCIDENT, SIGNALS, TASK
@@ -64,7 +64,9 @@ TYPES: dict[str, MessageType] = {
         (task.TaskEvent, TASK.name, "public"),
         (rider.RiderEvent, FLEET.name, "public"),
         (vehicle.VehicleEvent, FLEET.name, "public"),
+        (fleet.FleetEvent, FLEET.name, "public"),
         (tender.TenderEvent, DISPATCH.name, "public"),
+        (carrier_booking.CarrierBookingEvent, DISPATCH.name, "public"),
         (incident.IncidentEvent, INCIDENT.name, "public"),
         (directory.DirectoryEvent, DIRECTORY.name, "public"),
         (fixes.FixFrame, FIXES.name, "public"),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.carrier import CarrierEvent
 from schemas.geo import Lat, Location, Lon, Zone
 from schemas.hours import HoursLimits, HoursRules
 from schemas.hub import HubEvent
@@ -209,4 +210,4 @@ class GeofenceRemoved(Event, frozen=True, kw_only=True):
 
 type GeofenceEvent = GeofenceCreated | GeofenceChanged | GeofenceRemoved
 
-type DirectoryEvent = TenantEvent | OutletEvent | GeofenceEvent | HubEvent | SlaPolicyEvent
+type DirectoryEvent = TenantEvent | OutletEvent | GeofenceEvent | HubEvent | SlaPolicyEvent | CarrierEvent

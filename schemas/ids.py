@@ -5,7 +5,17 @@ from uuid import UUID
 
 import msgspec
 
-from schemas.message import OfferId, ProofId, RiderId, SubjectId, TaskId, TenderId, VehicleId
+from schemas.message import (
+    CarrierBookingId,
+    CarrierId,
+    OfferId,
+    ProofId,
+    RiderId,
+    SubjectId,
+    TaskId,
+    TenderId,
+    VehicleId,
+)
 
 NAMESPACE = UUID("6f1ed002-ab5d-5a0e-9d2c-1f5a3c7b9e42")
 """For ever: every id on every log hangs on it."""
@@ -63,6 +73,16 @@ def incident_subject(incident: str) -> SubjectId:
 def vehicle_subject(vehicle: VehicleId) -> SubjectId:
     """What a vehicle tells of its owner is sealed under the vehicle's id."""
     return SubjectId(vehicle)
+
+
+def carrier_subject(carrier: CarrierId) -> SubjectId:
+    """Whom to ask at a carrier is sealed under the carrier's id."""
+    return SubjectId(carrier)
+
+
+def courier_subject(booking: CarrierBookingId) -> SubjectId:
+    """Who drives for a carrier is known by the booking alone, and is sealed under the booking's id."""
+    return SubjectId(booking)
 
 
 def tenant_id(tenant: str) -> str:

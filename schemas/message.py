@@ -23,6 +23,9 @@ MaintenanceId = NewType("MaintenanceId", str)
 ShiftId = NewType("ShiftId", str)
 GeofenceId = NewType("GeofenceId", str)
 SlaPolicyId = NewType("SlaPolicyId", str)
+FleetId = NewType("FleetId", str)
+CarrierId = NewType("CarrierId", str)
+CarrierBookingId = NewType("CarrierBookingId", str)
 SubjectId = NewType("SubjectId", str)
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

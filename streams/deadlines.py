@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas import ids
+from schemas.carrier_booking import ExpireCarrierQuote, RecordCarrierSilence
 from schemas.incident import EscalateUnattended
 from schemas.message import Command, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
 from schemas.rider import ExpireReservation, WarnHoursLimit
@@ -25,6 +26,8 @@ KINDS = (
     "escalate_incident",
     "record_maintenance_due",
     "warn_hours_limit",
+    "expire_carrier_quote",
+    "record_carrier_silence",
 )
 
 
@@ -51,6 +54,10 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             command = RecordVehicleMaintenanceDue(maintenance_id=MaintenanceId(deadline["subject"]))
         case "warn_hours_limit":
             aggregate, command = "rider", WarnHoursLimit(shift_id=ShiftId(deadline["subject"]))
+        case "expire_carrier_quote":
+            aggregate, command = "carrier_booking", ExpireCarrierQuote()
+        case "record_carrier_silence":
+            aggregate, command = "carrier_booking", RecordCarrierSilence()
         case _:
             raise ValueError(f"{kind} is no deadline of ours: {', '.join(KINDS)}")
     return Step(kind=aggregate, aggregate_id=deadline["aggregate_id"], command=command, purpose=kind)

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from msgspec.structs import replace
-from story import KAMPPI, NOON, context
+from story import KAMPPI, NOON, POSTI, SAME_DAY, context
 
 from commands.aggregates import AGGREGATES
 from commands.life import NEW, Move
 from commands.task_state import CreatedTask
+from schemas import carrier as c
+from schemas import carrier_booking as b
 from schemas import directory as d
+from schemas import fleet as e
 from schemas import goods as k
 from schemas import hub as h
 from schemas import incident as i
@@ -41,6 +44,7 @@ from schemas.message import (
     TaskId,
     TenderId,
 )
+from schemas.money import Money
 
 STEPS = 40_000
 BEGINNINGS = 0.05
@@ -476,6 +480,15 @@ VEHICLE: Repertoire = [
     (always(v.CancelVehicleMaintenance(maintenance_id=DUE, reason_code="x")), "dora", "dispatcher"),
     (always(v.RetireVehicle(reason_code="sold")), "dora", "dispatcher"),
 ]
+FLEET: Repertoire = [
+    (lambda draw, now: e.CreateFleet(name="North", outlet=draw.choice((None, "kamppi"))), "shop", "integrator"),
+    (lambda draw, now: e.ChangeFleet(name=draw.choice(("North", "South"))), "shop", "integrator"),
+    (lambda draw, now: e.AddRiderToFleet(rider_id=draw.choice(("ann", "bob"))), "dora", "dispatcher"),
+    (lambda draw, now: e.RemoveRiderFromFleet(rider_id=draw.choice(("ann", "bob"))), "dora", "dispatcher"),
+    (lambda draw, now: e.AddVehicleToFleet(vehicle_id=draw.choice(("van", "bike"))), "dora", "dispatcher"),
+    (lambda draw, now: e.RemoveVehicleFromFleet(vehicle_id=draw.choice(("van", "bike"))), "dora", "dispatcher"),
+    (always(e.RetireFleet(reason_code="merged")), "dora", "dispatcher"),
+]
 OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
 
 
@@ -560,15 +573,69 @@ SLA_POLICY: Repertoire = [
     (lambda draw, now: p.ChangeSlaPolicy(name="Quick", terms=terms(draw)), "root", "operator"),
     (always(p.RemoveSlaPolicy()), "root", "operator"),
 ]
+CARRIER: Repertoire = [
+    (lambda draw, now: c.RegisterCarrier(name="Posti", terms=agreed(draw)), "shop", "integrator"),
+    (lambda draw, now: c.ChangeCarrierDetails(name=draw.choice(("Posti", "Matka"))), "shop", "integrator"),
+    (lambda draw, now: c.ChangeCarrierTerms(terms=agreed(draw)), "shop", "integrator"),
+    (always(c.ActivateCarrier()), "dora", "dispatcher"),
+    (always(c.SuspendCarrier(reason_code="strike")), "dora", "dispatcher"),
+    (always(c.ReinstateCarrier()), "dora", "dispatcher"),
+    (always(c.EndCarrierContract(reason_code="notice")), "dora", "dispatcher"),
+]
+
+
+def agreed(draw: Random) -> c.CarrierTerms:
+    return c.CarrierTerms(service_levels=some(draw, [SAME_DAY]), tariff_reference=draw.choice(("a", "b")))
+
+
+def quoting(draw: Random, now: Any) -> b.QuoteCarrierBooking:
+    return b.QuoteCarrierBooking(
+        task_id="task-1",
+        carrier_id=POSTI,
+        service_level="same_day",
+        price=Money(amount_minor=900, currency="EUR"),
+        estimated_pickup_at=now,
+        estimated_dropoff_at=now + timedelta(hours=1),
+        expires_at=now + timedelta(minutes=draw.choice((1, 20))),
+    )
+
+
+WORDS: Any = list(get_args(b.CarrierWord))
+
+
+def saying(draw: Random, now: Any) -> b.RecordCarrierStatus:
+    at = now - timedelta(minutes=draw.choice((0, 0, 3)))
+    return b.RecordCarrierStatus(status=draw.choice(WORDS), observed_at=at, carrier_event_id=f"e-{draw.randrange(999)}")
+
+
+CARRIER_BOOKING: Repertoire = [
+    (quoting, "shop", "integrator"),
+    *[(always(b.BookCarrier(carrier_reference="P-1")), "shop", "integrator")] * 2,
+    (lambda draw, now: b.NameCarrierCourier(name=draw.choice(("Cai", "Kim"))), "shop", "integrator"),
+    *[(saying, "shop", "integrator")] * 3,
+    *[(always(b.ReviewCarrierStatus(conflict_id=conflict_id("c-1"), decision_code="called")), "dora", "dispatcher")]
+    * 2,
+    (
+        lambda draw, now: b.SettleCarrierBooking(outcome=draw.choice(("delivered", "failed")), reason_code="called"),
+        "dora",
+        "dispatcher",
+    ),
+    (always(b.CancelCarrierBooking(reason_code="changed_mind")), "shop", "integrator"),
+    (always(b.ExpireCarrierQuote()), "deadlines", "system"),
+    *[(always(b.RecordCarrierSilence()), "deadlines", "system")] * 2,
+]
 REPERTOIRES: dict[str, Repertoire] = {
     "task": TASK,
     "incident": INCIDENT,
     "rider": RIDER,
     "vehicle": VEHICLE,
+    "fleet": FLEET,
     "tender": TENDER,
+    "carrier_booking": CARRIER_BOOKING,
     "tenant": TENANT,
     "outlet": OUTLET,
     "hub": HUB,
     "sla_policy": SLA_POLICY,
+    "carrier": CARRIER,
     "geofence": GEOFENCE,
 }

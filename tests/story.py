@@ -8,17 +8,22 @@ import pytest
 from msgspec.structs import replace
 
 from commands.aggregates import AGGREGATES, BY_EVENT
+from commands.carrier_contract import CarrierView
 from commands.context import Context, HubPolicy, OutletPolicy, Secrets, TenantPolicy
 from commands.registries import Registries
+from schemas.carrier import ServiceLevel
 from schemas.directory import TenantRules
 from schemas.geo import Location
-from schemas.message import Command, Event, HubSlug, OutletSlug, Refused, Role, TenantSlug
+from schemas.message import CarrierId, Command, Event, HubSlug, OutletSlug, Refused, Role, TenantSlug
 from schemas.registries import DOCUMENT_KINDS, INCIDENT_KINDS, AfterFailure, DocumentKind, FailureReason, IncidentKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME = TenantSlug("acme")
 KAMPPI = Location(lat=60.1688, lon=24.9316)
 HUBS = {HubSlug("north"): HubPolicy(Location(lat=60.1610, lon=24.9420), "Europe/Helsinki")}
+POSTI = CarrierId("posti")
+SAME_DAY = ServiceLevel(code="same_day", title="Same day", commitment_seconds=600, silence_seconds=1_800)
+CARRIERS = {POSTI: CarrierView("active", (SAME_DAY,))}
 SECRETS = Secrets(b"a secret that is long enough for tests")
 
 
@@ -33,6 +38,7 @@ def policy(
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
     hubs: Mapping[HubSlug, HubPolicy] | None = None,
     failures: Sequence[FailureReason] = (),
+    carriers: Mapping[CarrierId, CarrierView] = CARRIERS,
 ) -> TenantPolicy:
     return TenantPolicy(
         tenant=ACME,
@@ -40,6 +46,7 @@ def policy(
         rules=rules or TenantRules(),
         outlets={OutletSlug("kamppi"): OutletPolicy(KAMPPI, "Europe/Helsinki")},
         hubs=HUBS if hubs is None else hubs,
+        carriers=carriers,
         version=1,
         registries=Registries(
             own_failure_reasons=list(failures),
@@ -59,6 +66,7 @@ def context(
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
     hubs: Mapping[HubSlug, HubPolicy] | None = None,
     failures: Sequence[FailureReason] = (),
+    carriers: Mapping[CarrierId, CarrierView] = CARRIERS,
     aggregate_id: str = "a-1",
 ) -> Context:
     return Context(
@@ -69,7 +77,7 @@ def context(
         actor=actor,
         role=role,
         secrets=SECRETS,
-        policy_or_none=policy(rules, documents, incidents, hubs, failures),
+        policy_or_none=policy(rules, documents, incidents, hubs, failures, carriers),
     )
 
 
@@ -82,6 +90,7 @@ class Story:
         self.incidents = INCIDENT_KINDS
         self.failures: tuple[FailureReason, ...] = ()
         self.hubs: Mapping[HubSlug, HubPolicy] = HUBS
+        self.carriers: Mapping[CarrierId, CarrierView] = CARRIERS
         self.take(history)
 
     def take(self, events: Sequence[Event]) -> "Story":
@@ -110,6 +119,10 @@ class Story:
     def requiring(self, *kinds: str) -> "Story":
         """Of the kinds of documents, these are required."""
         self.documents = tuple(replace(kind, required=kind.code in kinds) for kind in DOCUMENT_KINDS)
+        return self
+
+    def under_contract(self, carriers: Mapping[CarrierId, CarrierView]) -> "Story":
+        self.carriers = carriers
         return self
 
     def when(self, command: Command) -> "Story":
@@ -151,6 +164,7 @@ class Story:
             incidents=self.incidents,
             hubs=self.hubs,
             failures=self.failures,
+            carriers=self.carriers,
         )
 
 

@@ -5,11 +5,22 @@ from itertools import count, permutations
 
 import pytest
 from msgspec.structs import replace
-from story import ACME, KAMPPI, NOON, minutes
+from story import ACME, KAMPPI, NOON, SAME_DAY, minutes
 
+from commands.carrier_contract import CarrierNotActive, CarrierView, UnknownCarrier, UnknownServiceLevel
 from commands.context import HubPolicy, TenantPolicy, UnknownHub
 from commands.policy import Policy
 from schemas import ids
+from schemas.carrier import (
+    CarrierActivated,
+    CarrierContractEnded,
+    CarrierDetailsChanged,
+    CarrierRegistered,
+    CarrierReinstated,
+    CarrierSuspended,
+    CarrierTerms,
+    CarrierTermsChanged,
+)
 from schemas.directory import (
     OutletCreated,
     OutletMoved,
@@ -47,6 +58,11 @@ TENANTS = ids.tenant_id("acme")
 OUTLETS = ids.outlet_id("acme", "kamppi")
 HUBS = ids.hub_id("acme", "north")
 POLICIES = "policy-1"
+POSTI = CarrierRegistered(
+    name="Posti", contact=None, terms=CarrierTerms(), external_reference=None, source="shop", metadata={}
+)
+AGREED = CarrierTermsChanged(terms=CarrierTerms(service_levels=[SAME_DAY]))
+CARRIERS = "carrier-1"
 
 
 class Log:
@@ -100,16 +116,18 @@ def all_of_it() -> Log:
         .wrote(OUTLETS, OUTLET, OutletMoved(location=ELSEWHERE, address=None))
         .wrote(HUBS, HUB, HubMoved(location=ELSEWHERE, address=None), HubClosed())
         .wrote(POLICIES, GOLD, SlaPolicyChanged(name="Gold", applies_to=SlaScope(), terms=HALF))
+        .wrote(CARRIERS, POSTI, AGREED, CarrierActivated())
     )
 
 
-@pytest.mark.parametrize("order", list(permutations(range(4))))
+@pytest.mark.parametrize("order", list(permutations(range(5))))
 def test_in_whatever_order_the_partitions_come_the_directory_is_the_same(order: tuple[int, ...]):
     known = all_of_it().told(order)
     assert known == all_of_it().told()
     assert known.outlet("kamppi").location == ELSEWHERE
     assert known.hub("north") == HubPolicy(ELSEWHERE, "Europe/Helsinki", closed=True)
     assert known.failure_reason("dog") == DOG
+    assert known.carrier_to_book(CARRIERS) == CarrierView("active", (SAME_DAY,))
     held = known.sla_policy_for("delivery", "kamppi", "normal")
     assert held is not None
     assert (held.policy_id, held.version, held.created_at, held.terms) == (POLICIES, 2, NOON, HALF)
@@ -127,8 +145,8 @@ def test_a_decision_that_holds_the_tenant_sees_a_hub_and_a_policy_that_come_late
 
 def test_what_comes_again_is_passed_over():
     policy, log = Policy(), all_of_it()
-    log.tell(policy, range(4))
-    log.tell(policy, range(4))
+    log.tell(policy, range(5))
+    log.tell(policy, range(5))
     assert policy.tenant("acme") == log.told()
 
 
@@ -161,6 +179,25 @@ def test_a_hub_that_opened_again_is_open():
 def test_a_removed_sla_policy_holds_for_no_task():
     known = Log().wrote(TENANTS, TENANT).wrote(POLICIES, GOLD, SlaPolicyRemoved()).told()
     assert known.sla_policy_for("delivery", "kamppi", "normal") is None
+
+
+def test_a_carrier_can_be_booked_while_its_contract_is_in_force():
+    def known(*events: Event) -> TenantPolicy:
+        return Log().wrote(TENANTS, TENANT).wrote(CARRIERS, POSTI, AGREED, *events).told()
+
+    suspended, active = CarrierSuspended(reason_code="strike"), CarrierActivated()
+    for events, status in (((), "registered"), ((active, suspended), "suspended")):
+        with pytest.raises(CarrierNotActive) as refused:
+            known(*events).carrier_to_book(CARRIERS)
+        assert refused.value.values() == {"carrier_id": CARRIERS, "status": status}
+    back = known(active, suspended, CarrierReinstated(), CarrierDetailsChanged(name="Post", contact=None))
+    assert back.carrier_to_book(CARRIERS).service_level("same_day") == SAME_DAY
+    with pytest.raises(UnknownServiceLevel) as unknown:
+        back.carrier_to_book(CARRIERS).service_level("next_day")
+    assert unknown.value.values() == {"code": "next_day", "known": ["same_day"]}
+    with pytest.raises(UnknownCarrier) as gone:
+        known(active, CarrierContractEnded(reason_code="notice")).carrier_to_book(CARRIERS)
+    assert gone.value.values() == {"carrier_id": CARRIERS}
 
 
 def test_another_tenants_hubs_and_policies_are_not_this_ones():

@@ -11,6 +11,7 @@ from commands.aggregates import AGGREGATES
 from gateway.commands import OPEN
 from projections.etas import ETAS
 from projections.exception_desk import KINDS, MENDS
+from schemas.carrier_booking import RecordCarrierSilence
 from schemas.ids import tenant_id
 from schemas.incident import IncidentLink, NoteActionRefused, TakeIncidentAction
 from schemas.message import ShiftId, TaskId, TenderId
@@ -179,6 +180,69 @@ async def test_a_rider_whose_hours_end_soon_stands_there_until_they_take_a_break
     assert (row["items"][0]["id"], row["items"][0]["rule"]) == ("early", "break_due")
     assert row["mends"][0] == f"riders/{rider}/start-break"
     await done(house, row["mends"][0])
+    assert await desk(house, models) == []
+
+
+async def a_booking(house: House) -> str:
+    """Booked with a carrier that is to be heard of every half hour."""
+    level = {"code": "same_day", "title": "Same day", "commitment_seconds": 600, "silence_seconds": 1_800}
+    carrier = await made(house, "carriers", {"name": "Posti", "terms": {"service_levels": [level]}})
+    await done(house, f"carriers/{carrier}/activate-carrier")
+    quote = {
+        "task_id": "task-1",
+        "carrier_id": carrier,
+        "service_level": "same_day",
+        "price": {"amount_minor": 1_250, "currency": "EUR"},
+        "estimated_pickup_at": (house.now + timedelta(hours=1)).isoformat(),
+        "estimated_dropoff_at": (house.now + timedelta(hours=2)).isoformat(),
+        "expires_at": (house.now + timedelta(minutes=10)).isoformat(),
+    }
+    booking = await made(house, "carrier-bookings", quote)
+    await done(house, f"carrier-bookings/{booking}/book-carrier", {"carrier_reference": "P-77"})
+    return booking
+
+
+def says(house: House, status: str) -> Json:
+    return {"status": status, "observed_at": house.now.isoformat(), "carrier_event_id": f"{status}-{house.now}"}
+
+
+SHOP = ("integrator", "shop")
+
+
+async def test_a_silent_carrier_stands_there_until_it_is_heard_again_or_the_booking_is_over(
+    house: House, models: ReadModels
+):
+    booking = await a_booking(house)
+    assert await desk(house, models) == []
+    house.now += timedelta(minutes=30)
+    await house.process("carrier_booking", booking, RecordCarrierSilence())
+    [row] = await desk(house, models, "?kind=carrier_silent")
+    assert (row["aggregate_id"], row["items"][0]["task_id"]) == (booking, "task-1")
+    assert row["mends"][0] == f"carrier-bookings/{booking}/record-carrier-status"
+    await done(house, row["mends"][0], says(house, "arrived_at_pickup"), SHOP)
+    assert await desk(house, models) == []
+
+
+async def test_a_silent_carrier_that_has_the_goods_is_settled_by_a_dispatcher(house: House, models: ReadModels):
+    booking = await a_booking(house)
+    await done(house, f"carrier-bookings/{booking}/record-carrier-status", says(house, "picked_up"), SHOP)
+    house.now += timedelta(minutes=30)
+    await house.process("carrier_booking", booking, RecordCarrierSilence())
+    [row] = await desk(house, models)
+    settle = {"outcome": "delivered", "reason_code": "recipient_called"}
+    await done(house, row["mends"][1], settle)
+    assert await desk(house, models) == []
+
+
+async def test_a_carriers_status_that_does_not_fit_waits_until_it_is_reviewed(house: House, models: ReadModels):
+    booking = await a_booking(house)
+    await done(house, f"carrier-bookings/{booking}/cancel-carrier-booking", {"reason_code": "changed_mind"})
+    told = await done(house, f"carrier-bookings/{booking}/record-carrier-status", says(house, "picked_up"), SHOP)
+    assert (told["conflict"], told["events"]) == (True, ["CarrierStatusConflicted"])
+    [row] = await desk(house, models, "?kind=carrier_status_conflicted")
+    [item] = row["items"]
+    assert (item["status"], item["conflict"]) == ("picked_up", "the booking is cancelled")
+    await done(house, row["mends"][0], {"conflict_id": item["id"], "decision_code": "goods_come_back"})
     assert await desk(house, models) == []
 
 

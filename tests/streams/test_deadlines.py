@@ -3,10 +3,21 @@
 import msgspec
 import pytest
 from garage import VAN, Garage
-from story import NOON, minutes
+from story import ACME, NOON, SAME_DAY, minutes
 
 from projections.deadlines import DEADLINES, DeadlineRow
+from schemas import ids
+from schemas.carrier import ActivateCarrier, CarrierTerms, RegisterCarrier
+from schemas.carrier_booking import (
+    BookCarrier,
+    CancelCarrierBooking,
+    NameCarrierCourier,
+    QuoteCarrierBooking,
+    RecordCarrierStatus,
+    SettleCarrierBooking,
+)
 from schemas.message import TenantSlug
+from schemas.money import Money
 from schemas.vehicle import (
     CancelVehicleMaintenance,
     Capacity,
@@ -104,6 +115,120 @@ def test_a_deadline_fires_the_same_command_whenever_it_fires():
     assert step.command == RecordVehicleMaintenanceDue(maintenance_id="m-1")  # type: ignore[arg-type]
     assert step.command_id(source_of(row, minutes(31))) == step.command_id(source_of(row, minutes(90)))
     assert source_of(row, minutes(31)).tenant == TenantSlug("acme")
+
+
+# Carriers' bookings
+
+POSTI = ids.aggregate_id("carrier", ACME, "shop", "posti")
+BOOKING = ids.aggregate_id("carrier_booking", ACME, "shop", "first")
+BOOK = BookCarrier(carrier_reference="P-77")
+
+
+def quoted() -> Garage:
+    """Until ten past noon; silent once nothing is heard for half an hour."""
+    garage = Garage()
+    garage.send("carrier", POSTI, RegisterCarrier(name="Posti", terms=CarrierTerms(service_levels=[SAME_DAY])))
+    garage.send("carrier", POSTI, ActivateCarrier())
+    quote = QuoteCarrierBooking(
+        task_id="task-1",
+        carrier_id=POSTI,
+        service_level="same_day",
+        price=Money(amount_minor=1_250, currency="EUR"),
+        estimated_pickup_at=minutes(60),
+        estimated_dropoff_at=minutes(120),
+        expires_at=minutes(10),
+    )
+    garage.send("carrier_booking", BOOKING, quote)
+    return garage
+
+
+def booked() -> Garage:
+    garage = quoted()
+    garage.send("carrier_booking", BOOKING, BOOK)
+    return garage
+
+
+def heard(event: str, minute: float, word: str = "arrived_at_pickup") -> RecordCarrierStatus:
+    return RecordCarrierStatus(status=word, observed_at=minutes(minute), carrier_event_id=event)  # type: ignore[arg-type]
+
+
+def test_a_quote_that_fires_expires_once_and_not_before_its_time():
+    garage = quoted()
+    [deadline] = deadlines(garage)
+    assert (deadline.kind, deadline.subject, deadline.due_at) == ("expire_carrier_quote", BOOKING, minutes(10))
+    garage.now = minutes(9)
+    assert fire(garage, deadline) == ()
+    garage.now = minutes(10)
+    assert fire(garage, deadline) == ("CarrierBookingExpired",)
+    assert (fire(garage, deadline), deadlines(garage)) == ((), [])
+
+
+def test_a_quote_that_is_booked_waits_for_the_carrier_instead():
+    garage = quoted()
+    [quote] = deadlines(garage)
+    garage.send("carrier_booking", BOOKING, BOOK)
+    [silence] = deadlines(garage)
+    assert (silence.kind, silence.due_at) == ("record_carrier_silence", minutes(30))
+    garage.now = minutes(11)
+    assert fire(garage, quote) == ()
+
+
+def test_a_carrier_of_which_nothing_is_heard_is_silent_once():
+    garage = booked()
+    [deadline] = deadlines(garage)
+    garage.now = minutes(30)
+    assert fire(garage, deadline) == ("CarrierFellSilent",)
+    assert (fire(garage, deadline), deadlines(garage)) == ((), [])
+
+
+@pytest.mark.parametrize(
+    "news", [heard("e-1", 5), NameCarrierCourier(name="Cai")], ids=lambda command: type(command).__name__
+)
+def test_what_is_heard_moves_the_silence_and_the_deadline_from_before_changes_nothing(news):
+    garage = booked()
+    [before] = deadlines(garage)
+    garage.now = minutes(10)
+    garage.send("carrier_booking", BOOKING, news)
+    [after] = deadlines(garage)
+    assert (after.due_at, after.set_by != before.set_by) == (minutes(40), True)
+    garage.now = minutes(31)
+    assert fire(garage, before) == ()
+    garage.now = minutes(40)
+    assert fire(garage, before) == ("CarrierFellSilent",), "whichever fires: nothing was heard"
+    assert fire(garage, after) == ()
+
+
+def test_a_carrier_that_is_heard_again_is_waited_for_again():
+    garage = booked()
+    [deadline] = deadlines(garage)
+    garage.now = minutes(30)
+    fire(garage, deadline)
+    garage.now = minutes(33)
+    garage.send("carrier_booking", BOOKING, heard("e-1", 32))
+    [again] = deadlines(garage)
+    assert again.due_at == minutes(63)
+    garage.now = minutes(63)
+    assert fire(garage, again) == ("CarrierFellSilent",)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        heard("e-1", 5, "delivered"),
+        heard("e-1", 5, "failed"),
+        heard("e-1", 5, "cancelled"),
+        CancelCarrierBooking(reason_code="changed_mind"),
+        SettleCarrierBooking(outcome="delivered", reason_code="called"),
+    ],
+    ids=["delivered", "failed", "cancelled by the carrier", "cancelled", "settled"],
+)
+def test_nothing_is_waited_for_once_a_booking_is_over(over):
+    garage = booked()
+    [deadline] = deadlines(garage)
+    garage.send("carrier_booking", BOOKING, over)
+    assert deadlines(garage) == []
+    garage.now = minutes(90)
+    assert fire(garage, deadline) == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,256 @@
+"""CarrierBooking: one task in a carrier's hands, from its quote to its end; what the carrier says is never refused."""
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from commands.carrier_booking_state import (
+    BEFORE_CUSTODY,
+    QUOTED,
+    UNDER_WAY,
+    CarrierBooking,
+    Courier,
+    QuotedBooking,
+    Unquoted,
+    quoted,
+    status_of,
+    within_states,
+)
+from commands.carrier_feed import heard_again, record_silence, record_status, review, subject_of
+from commands.context import Context
+from commands.refusals import NotAnInterval
+from schemas.carrier_booking import (
+    MAX_OPEN_STATUS_CONFLICTS,
+    REMEMBERED_STATUSES,
+    BookCarrier,
+    CancelCarrierBooking,
+    CarrierBooked,
+    CarrierBookingCancelled,
+    CarrierBookingCommand,
+    CarrierBookingEvent,
+    CarrierBookingExpired,
+    CarrierBookingQuoted,
+    CarrierCourierKnown,
+    CarrierDelivered,
+    CarrierDeliveryFailed,
+    CarrierFellSilent,
+    CarrierHeardAgain,
+    CarrierPickedUp,
+    CarrierStatusConflicted,
+    CarrierStatusRecorded,
+    CarrierStatusReviewed,
+    ExpireCarrierQuote,
+    NameCarrierCourier,
+    QuoteCarrierBooking,
+    RecordCarrierSilence,
+    RecordCarrierStatus,
+    ReviewCarrierStatus,
+    SettleCarrierBooking,
+)
+from schemas.message import CarrierId, NotInThisState, Personal, Refused, TaskId
+
+
+class QuoteExpired(Refused):
+    rule = "quote-expired"
+
+    def __init__(self, expires_at: datetime) -> None:
+        super().__init__(f"the quote was good until {expires_at.isoformat()}")
+        self.expires_at = expires_at
+
+
+class GoodsWithCarrier(Refused):
+    rule = "goods-with-carrier"
+
+    def __init__(self) -> None:
+        super().__init__("the carrier has the goods already")
+
+
+def decide(booking: CarrierBooking, command: CarrierBookingCommand, context: Context) -> list[CarrierBookingEvent]:
+    match command:
+        case QuoteCarrierBooking():
+            return quote(booking, command, context)
+        case BookCarrier():
+            return book(quoted(booking), command, context)
+        case NameCarrierCourier():
+            return name_courier(within_states(quoted(booking), UNDER_WAY), command, context)
+        case RecordCarrierStatus():
+            return record_status(quoted(booking), command, context)
+        case ReviewCarrierStatus():
+            return review(quoted(booking), command)
+        case SettleCarrierBooking():
+            return settle(quoted(booking), command, context)
+        case CancelCarrierBooking():
+            return cancel(quoted(booking), command, context)
+        case ExpireCarrierQuote():
+            return expire(booking, context)
+        case RecordCarrierSilence():
+            return record_silence(booking, context)
+        case _:
+            assert_never(command)
+
+
+def quote(booking: CarrierBooking, command: QuoteCarrierBooking, context: Context) -> list[CarrierBookingEvent]:
+    if not isinstance(booking, Unquoted):
+        raise NotInThisState(needed="new", actual=status_of(booking))
+    level = context.policy.carrier_to_book(command.carrier_id).service_level(command.service_level)
+    if command.estimated_dropoff_at <= command.estimated_pickup_at:
+        raise NotAnInterval(command.estimated_pickup_at, command.estimated_dropoff_at)
+    if command.expires_at <= context.now:
+        raise QuoteExpired(command.expires_at)
+    quoted = CarrierBookingQuoted(
+        task_id=TaskId(command.task_id),
+        carrier_id=CarrierId(command.carrier_id),
+        service_level=level.code,
+        price=command.price,
+        estimated_pickup_at=command.estimated_pickup_at,
+        estimated_dropoff_at=command.estimated_dropoff_at,
+        expires_at=command.expires_at,
+        silence_seconds=level.silence_seconds,
+        external_reference=command.external_reference,
+        source=command.source or context.actor,
+        metadata=command.metadata,
+    )
+    return [quoted]
+
+
+def book(booking: QuotedBooking, command: BookCarrier, context: Context) -> list[CarrierBookingEvent]:
+    if booking.carrier_reference == command.carrier_reference:
+        return []
+    within_states(booking, QUOTED)
+    if context.now >= booking.expires_at:
+        raise QuoteExpired(booking.expires_at)
+    context.policy.carrier_to_book(booking.carrier_id)
+    booked = CarrierBooked(
+        task_id=booking.task_id,
+        carrier_id=booking.carrier_id,
+        carrier_reference=command.carrier_reference,
+        silent_at=unless_heard(booking, context),
+    )
+    return [booked]
+
+
+def unless_heard(booking: QuotedBooking, context: Context) -> datetime:
+    return context.now + timedelta(seconds=booking.silence_seconds)
+
+
+def name_courier(booking: QuotedBooking, command: NameCarrierCourier, context: Context) -> list[CarrierBookingEvent]:
+    """The carrier is heard by it, even where it says what is known."""
+    if known_courier(booking, context) == command and booking.unheard_since is None:
+        return []
+    subject = subject_of(context)
+    known = CarrierCourierKnown(
+        task_id=booking.task_id,
+        name=Personal(subject, command.name),
+        phone=Personal(subject, command.phone) if command.phone else None,
+        vehicle_plate=Personal(subject, command.vehicle_plate) if command.vehicle_plate else None,
+        silent_at=unless_heard(booking, context),
+    )
+    return [*heard_again(booking, context), known]
+
+
+def known_courier(booking: QuotedBooking, context: Context) -> NameCarrierCourier | None:
+    """None too where the courier is forgotten."""
+    courier = booking.courier
+    name = None if courier is None else context.opened(courier.name, str)
+    if courier is None or name is None:
+        return None
+    return NameCarrierCourier(
+        name=name,
+        phone=context.opened(courier.phone, str),
+        vehicle_plate=context.opened(courier.vehicle_plate, str),
+    )
+
+
+def settle(booking: QuotedBooking, command: SettleCarrierBooking, context: Context) -> list[CarrierBookingEvent]:
+    if booking.status == command.outcome:
+        return []
+    within_states(booking, UNDER_WAY)
+    told = CarrierDelivered if command.outcome == "delivered" else CarrierDeliveryFailed
+    settled = told(
+        task_id=booking.task_id, observed_at=context.now, told_by="dispatcher", reason_code=command.reason_code
+    )
+    return [settled]
+
+
+def cancel(booking: QuotedBooking, command: CancelCarrierBooking, context: Context) -> list[CarrierBookingEvent]:
+    if booking.status == "cancelled":
+        return []
+    if booking.status == "picked_up":
+        raise GoodsWithCarrier
+    within_states(booking, QUOTED | BEFORE_CUSTODY)
+    cancelled = CarrierBookingCancelled(
+        task_id=booking.task_id,
+        cancelled_at=context.now,
+        by=command.by,
+        reason_code=command.reason_code,
+        fee=command.fee,
+    )
+    return [cancelled]
+
+
+def expire(booking: CarrierBooking, context: Context) -> list[CarrierBookingEvent]:
+    if not isinstance(booking, QuotedBooking) or booking.status != "quoted" or context.now < booking.expires_at:
+        return []
+    return [CarrierBookingExpired(task_id=booking.task_id)]
+
+
+def evolve(booking: CarrierBooking, event: CarrierBookingEvent) -> CarrierBooking:
+    if isinstance(event, CarrierBookingQuoted):
+        return born(event)
+    booking = quoted(booking)
+    match event:
+        case CarrierBooked():
+            return replace(
+                booking, status="booked", carrier_reference=event.carrier_reference, silent_at=event.silent_at
+            )
+        case CarrierCourierKnown():
+            return with_courier(booking, event)
+        case CarrierStatusRecorded():
+            return with_heard(booking, event)
+        case CarrierStatusConflicted():
+            conflicts = (*booking.conflicts, event.conflict_id)[-MAX_OPEN_STATUS_CONFLICTS:]
+            return replace(with_heard(booking, event), conflicts=conflicts)
+        case CarrierStatusReviewed():
+            return replace(booking, conflicts=tuple(c for c in booking.conflicts if c != event.conflict_id))
+        case CarrierPickedUp():
+            return replace(booking, status="picked_up")
+        case CarrierDelivered():
+            return ended(replace(booking, status="delivered"), event.observed_at)
+        case CarrierDeliveryFailed():
+            return ended(replace(booking, status="failed"), event.observed_at)
+        case CarrierBookingCancelled():
+            return ended(replace(booking, status="cancelled"), event.cancelled_at)
+        case CarrierBookingExpired():
+            return ended(replace(booking, status="expired"), booking.expires_at)
+        case CarrierFellSilent():
+            return replace(booking, silent_at=None, unheard_since=event.last_heard_at)
+        case CarrierHeardAgain():
+            return replace(booking, unheard_since=None)
+        case _:
+            assert_never(event)
+
+
+def born(event: CarrierBookingQuoted) -> QuotedBooking:
+    return QuotedBooking(
+        task_id=event.task_id,
+        carrier_id=event.carrier_id,
+        expires_at=event.expires_at,
+        silence_seconds=event.silence_seconds,
+    )
+
+
+def with_courier(booking: QuotedBooking, event: CarrierCourierKnown) -> QuotedBooking:
+    """Once the carrier has the goods, who drives is no state of its own."""
+    courier = Courier(name=event.name, phone=event.phone, vehicle_plate=event.vehicle_plate)
+    known = replace(booking, courier=courier, silent_at=event.silent_at)
+    return replace(known, status="courier_known") if booking.status == "booked" else known
+
+
+def with_heard(booking: QuotedBooking, event: CarrierStatusRecorded | CarrierStatusConflicted) -> QuotedBooking:
+    heard = (*booking.heard, event.carrier_event_id)[-REMEMBERED_STATUSES:]
+    return replace(booking, heard=heard, silent_at=event.silent_at)
+
+
+def ended(booking: QuotedBooking, at: datetime) -> QuotedBooking:
+    return replace(booking, ended_at=at, silent_at=None, unheard_since=None)

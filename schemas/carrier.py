@@ -1,0 +1,164 @@
+"""Carrier: a party under contract that delivers for a tenant, by service levels that both have agreed."""
+
+from typing import Annotated
+
+import msgspec
+
+from schemas.message import Code, Command, Event, Input, Metadata, Name, Personal, Record, Reference, Slug
+
+MAX_CARRIERS = 200
+"""Under contract with a tenant. Several made in the same moment may pass it by a few."""
+MAX_SERVICE_LEVELS = 20
+MAX_AREA_OUTLETS = 200
+MAX_POSTAL_PREFIXES = 1_000
+MAX_CAPABILITIES = 50
+LONGEST_S = 7 * 86_400
+
+PostalPrefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}-[A-Z0-9][A-Z0-9 -]{0,9}$")]
+"""The country's code (ISO 3166-1 alpha-2), then how its postal codes begin: `FI-00` is Helsinki."""
+
+
+class ServiceLevel(Input, frozen=True, kw_only=True):
+    """It answers an offer within `commitment_seconds`; a booking of which nothing is heard for `silence_seconds` is
+    silent."""
+
+    code: Code
+    title: Name
+    commitment_seconds: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_S)]
+    silence_seconds: Annotated[int, msgspec.Meta(ge=60, le=LONGEST_S)]
+
+
+class ServedArea(Input, frozen=True, kw_only=True):
+    """It collects at any of these outlets, and delivers to any of these postal codes; of what is empty, anywhere."""
+
+    outlets: Annotated[list[Slug], msgspec.Meta(max_length=MAX_AREA_OUTLETS)] = []
+    postal_prefixes: Annotated[list[PostalPrefix], msgspec.Meta(max_length=MAX_POSTAL_PREFIXES)] = []
+
+
+class CarrierTerms(Input, frozen=True, kw_only=True):
+    """`tariff_reference` names the tariff where that is kept; `capabilities` are such as `chilled` or `age_check`."""
+
+    service_levels: Annotated[list[ServiceLevel], msgspec.Meta(max_length=MAX_SERVICE_LEVELS)] = []
+    area: ServedArea = ServedArea()
+    tariff_reference: Reference | None = None
+    capabilities: Annotated[list[Code], msgspec.Meta(max_length=MAX_CAPABILITIES)] = []
+
+
+class NewCarrierContact(Input, frozen=True, kw_only=True):
+    """Whom to ask there."""
+
+    name: Name
+    phone: Annotated[str, msgspec.Meta(min_length=3, max_length=40)] | None = None
+    email: Annotated[str, msgspec.Meta(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+
+
+# What can be asked
+
+
+class RegisterCarrier(Command, frozen=True, kw_only=True):
+    """The contract is not in force yet, and its terms may follow."""
+
+    name: Name
+    contact: NewCarrierContact | None = None
+    terms: CarrierTerms = CarrierTerms()
+    external_reference: Reference | None = None
+    source: Reference | None = None
+    metadata: Metadata = {}
+
+
+class ChangeCarrierDetails(Command, frozen=True, kw_only=True):
+    """All of them anew; without `contact` there is nobody to ask."""
+
+    name: Name
+    contact: NewCarrierContact | None = None
+
+
+class ChangeCarrierTerms(Command, frozen=True, kw_only=True):
+    """All of them anew. What is quoted or booked already stays as it was."""
+
+    terms: CarrierTerms
+
+
+class ActivateCarrier(Command, frozen=True, kw_only=True):
+    """The contract is in force: it can be booked. It needs a service level."""
+
+
+class SuspendCarrier(Command, frozen=True, kw_only=True):
+    """Nothing more is booked with it; what is booked goes on."""
+
+    reason_code: Code
+
+
+class ReinstateCarrier(Command, frozen=True, kw_only=True):
+    pass
+
+
+class EndCarrierContract(Command, frozen=True, kw_only=True):
+    """For ever. What is booked goes on."""
+
+    reason_code: Code
+
+
+type CarrierCommand = (
+    RegisterCarrier
+    | ChangeCarrierDetails
+    | ChangeCarrierTerms
+    | ActivateCarrier
+    | SuspendCarrier
+    | ReinstateCarrier
+    | EndCarrierContract
+)
+
+
+# What can happen
+
+
+class CarrierContact(Record, frozen=True, kw_only=True):
+    name: Personal[str]
+    phone: Personal[str] | None = None
+    email: Personal[str] | None = None
+
+
+class CarrierRegistered(Event, frozen=True, kw_only=True):
+    name: str
+    contact: CarrierContact | None
+    terms: CarrierTerms
+    external_reference: str | None
+    source: str
+    metadata: dict[str, str]
+
+
+class CarrierDetailsChanged(Event, frozen=True, kw_only=True):
+    name: str
+    contact: CarrierContact | None
+
+
+class CarrierTermsChanged(Event, frozen=True, kw_only=True):
+    terms: CarrierTerms
+
+
+class CarrierActivated(Event, frozen=True, kw_only=True):
+    pass
+
+
+class CarrierSuspended(Event, frozen=True, kw_only=True):
+    reason_code: str
+
+
+class CarrierReinstated(Event, frozen=True, kw_only=True):
+    pass
+
+
+class CarrierContractEnded(Event, frozen=True, kw_only=True):
+    reason_code: str
+
+
+type CarrierEvent = (
+    CarrierRegistered
+    | CarrierDetailsChanged
+    | CarrierTermsChanged
+    | CarrierActivated
+    | CarrierSuspended
+    | CarrierReinstated
+    | CarrierContractEnded
+)
