@@ -21,7 +21,7 @@ from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
 from schemas.message import CarrierId, HubSlug, NotInDirectory, OutletSlug, Personal, Role, SlaPolicyId, TenantSlug
 from schemas.registries import DocumentKind, DocumentOf, FailureReason, IncidentKind
-from schemas.task import Priority, TaskKind
+from schemas.task_kind import Priority, TaskKind
 
 
 class UnknownTenant(NotInDirectory):

@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.message import SlaPolicyId
 from schemas.sla_policy import SlaScope, SlaTerms
-from schemas.task import Priority, TaskKind
+from schemas.task_kind import Priority, TaskKind
 
 
 class SlaPolicyView(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from commands.goods import decide_on_parcels, inspect_return, receive_transfer
 from commands.proof import reject_proof
 from commands.task_creation import create_task
 from commands.task_evolve import evolve
+from commands.task_promises import mark, with_clock
 from commands.task_state import (
     CreatedTask,
     NotTheAssignee,
@@ -56,6 +57,8 @@ from schemas.message import (
     RiderId,
     StopId,
 )
+from schemas.proof import ProofDisputeSettled
+from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.task import (
     AcceptAssignment,
     AssignmentAccepted,
@@ -93,6 +96,7 @@ from schemas.task import (
     RetryDispatch,
     ReturnStarted,
     ReviewFieldReport,
+    SettleProofDispute,
     StartDispatch,
     Stop,
     StopLocated,
@@ -114,8 +118,6 @@ from schemas.task import (
     UpdateGoodsReady,
 )
 
-GOODS_WAIT = "goods_wait"
-
 
 class UnknownConflict(Refused):
     rule = "unknown-conflict"
@@ -134,6 +136,12 @@ class GoodsInCustody(Refused):
 
 
 def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
+    """What is asked, and what that means for the clock of what was promised."""
+    at = min(getattr(command, "observed_at", context.now), context.now)
+    return with_clock(task, asked(task, command, context), at, context)
+
+
+def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
     match command:
         case CreateTask():
             return create_task(task, command, context)
@@ -173,6 +181,8 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
             return force_complete(created(task), command)
         case RejectProof():
             return reject_proof(known_stop(created(task), command.stop_id), command)
+        case SettleProofDispute():
+            return settle_proof_dispute(created(task), command)
         case ReviewFieldReport():
             return review_field_report(created(task), command)
         case (
@@ -195,6 +205,8 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
             return receive_transfer(created(task), command)
         case InspectReturn():
             return inspect_return(created(task), command)
+        case MarkSlaAtRisk() | MarkSlaBreach():
+            return mark(created(task), command, context)
         case _:
             assert_never(command)
 
@@ -358,6 +370,10 @@ def written_off(task: CreatedTask, parcels: list[ParcelState], disposition: Disp
     ]
 
 
+def settle_proof_dispute(task: CreatedTask, command: SettleProofDispute) -> list[TaskEvent]:
+    return [ProofDisputeSettled(decision_code=command.decision_code)] if task.proof_disputed else []
+
+
 def review_field_report(task: CreatedTask, command: ReviewFieldReport) -> list[TaskEvent]:
     if command.conflict_id not in task.conflicts:
         raise UnknownConflict(command.conflict_id)
@@ -445,8 +461,9 @@ def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
     if carried(task):
         return [return_started(task, "not_delivered", context)]
     if waiting_elsewhere(task) and task.rider_id is not None:
-        left = TaskUnassigned(rider_id=task.rider_id, round=task.round, reason_code=GOODS_WAIT, waits=True)
-        return [left, TaskHeld(reason_code=GOODS_WAIT)]
+        reason = task.hold_reason or "goods_wait"
+        left = TaskUnassigned(rider_id=task.rider_id, round=task.round, reason_code=reason, waits=True)
+        return [left, TaskHeld(reason_code=reason)]
     outcome, rider = outcome_of(task), task.rider_id
     if task.return_reason is not None:
         return [TaskReturned(outcome=outcome, rider_id=assigned_rider(task), round=task.round)]

@@ -11,6 +11,7 @@ from schemas.goods import Item, Party
 from schemas.ids import contact_subject
 from schemas.message import NotInThisState, OutletSlug, ParcelId, Personal, Refused, StopId, SubjectId
 from schemas.proof import ProofKind
+from schemas.sla import PinnedSla
 from schemas.task import (
     Contact,
     CreateTask,
@@ -21,8 +22,8 @@ from schemas.task import (
     Stop,
     TaskCreated,
     TaskEvent,
-    TaskKind,
 )
+from schemas.task_kind import TaskKind
 
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without the letters and digits that people take for each other."""
@@ -76,6 +77,7 @@ def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskE
         return_proof=command.return_proof,
         authorisation=command.authorisation,
         on_hold=command.on_hold,
+        sla=promised(command, context),
         external_reference=command.external_reference,
         source=command.source or context.actor,
         shipment_id=command.shipment_id,
@@ -88,6 +90,13 @@ def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskE
         dispatch_lead_s=rules.dispatch_lead_seconds,
     )
     return [made, *towards_dispatch(evolve(task, made), context)]
+
+
+def promised(command: CreateTask, context: Context) -> PinnedSla | None:
+    policy = context.policy.sla_policy_for(command.kind, command.outlet, command.priority)
+    if policy is None:
+        return None
+    return PinnedSla(policy_id=policy.policy_id, policy_version=policy.version, terms=policy.terms)
 
 
 def new_stops(command: CreateTask, context: Context) -> list[Stop]:

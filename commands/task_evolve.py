@@ -6,6 +6,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from commands.proof import state_of_proof, with_rejected
+from commands.sla_clock import evolve_clock, pinned
 from commands.task_state import (
     MAX_OPEN_CONFLICTS,
     OVER,
@@ -20,7 +21,16 @@ from commands.task_state import (
 )
 from schemas.goods import InspectionLine, ParcelsDamaged, ParcelsLost, Party, ReturnInspected, TransferReceived
 from schemas.message import ParcelId, StopId
-from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofRejected
+from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofDisputeSettled, ProofRejected
+from schemas.sla import (
+    SlaAtRisk,
+    SlaBreached,
+    SlaClockPaused,
+    SlaClockResumed,
+    SlaClockStarted,
+    SlaClockStopped,
+    SlaPromiseSettled,
+)
 from schemas.task import (
     AssignmentAccepted,
     ContactAttempted,
@@ -66,11 +76,23 @@ from schemas.task import (
     TaskUnassigned,
 )
 
+CLOCK = (
+    SlaClockStarted,
+    SlaClockPaused,
+    SlaClockResumed,
+    SlaAtRisk,
+    SlaBreached,
+    SlaPromiseSettled,
+    SlaClockStopped,
+)
+
 
 def evolve(task: Task, event: TaskEvent) -> Task:
     if isinstance(event, TaskCreated):
         return born(event)
     task = created(task)
+    if isinstance(event, CLOCK):
+        return replace(task, sla=None if task.sla is None else evolve_clock(task.sla, event))
     match event:
         case StopLocated():
             stop = replace(task.stops[event.stop_id].stop, location=event.location)
@@ -90,7 +112,7 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskScheduled():
             return replace(task, dispatch_at=event.dispatch_at)
         case TaskDispatchable():
-            return replace(task, round=event.round, dispatch_at=None, waits=False)
+            return replace(task, round=event.round, dispatch_at=None, waits=False, hold_reason=None)
         case TaskTendered():
             return replace(task, tender_id=event.tender_id)
         case TaskTenderClosed():
@@ -134,6 +156,8 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             return with_stop(task, event.stop_id, proofs=proofs)
         case ProofDisputed():
             return replace(task, proof_disputed=True)
+        case ProofDisputeSettled():
+            return replace(task, proof_disputed=False)
         case PinRejected():
             return with_stop(task, event.stop_id, pin_failures=event.attempt)
         case DeliveryAttemptFailed():
@@ -142,7 +166,11 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             return with_stop(task, event.stop_id, contacts=task.stops[event.stop_id].contacts + 1)
         case HoldStarted():
             bound = with_parcels(task, event.parcel_ids, bound_for=event.stop.stop_id)
-            return replace(bound, stops={**bound.stops, event.stop.stop_id: StopState(stop=event.stop)})
+            return replace(
+                bound,
+                hold_reason=event.reason_code,
+                stops={**bound.stops, event.stop.stop_id: StopState(stop=event.stop)},
+            )
         case ParcelsHeld():
             return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "in_custody")
         case ReattemptPlanned():
@@ -185,6 +213,7 @@ def born(event: TaskCreated) -> CreatedTask:
         pin_attempts=event.pin_attempts,
         dispatch_lead_s=event.dispatch_lead_s,
         return_proof=event.return_proof,
+        sla=pinned(event.sla),
         authorised=event.kind != "return" or event.authorisation is not None,
         held="created_on_hold" if event.on_hold else None,
     )

@@ -12,7 +12,16 @@ from schemas.goods import (
     ReturnInspected,
     TransferReceived,
 )
-from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofRejected
+from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofDisputeSettled, ProofRejected
+from schemas.sla import (
+    SlaAtRisk,
+    SlaBreached,
+    SlaClockPaused,
+    SlaClockResumed,
+    SlaClockStarted,
+    SlaClockStopped,
+    SlaPromiseSettled,
+)
 from schemas.task import (
     AcceptAssignment,
     AssignmentAccepted,
@@ -58,6 +67,7 @@ from schemas.task import (
     ReturnAuthorised,
     ReturnStarted,
     ReviewFieldReport,
+    SettleProofDispute,
     StopArrived,
     StopCompleted,
     StopEnRoute,
@@ -107,6 +117,13 @@ LIFE = Life(
         ReturnAuthorised: within("created"),
         GoodsReadyUpdated: within("created", "dispatchable", "offering", *WITH_RIDER),
         StopRescheduled: within("created", "dispatchable", "offering", *WITH_RIDER, "returning"),
+        SlaClockStarted: within("created", "dispatchable"),
+        SlaClockPaused: within("dispatchable", "offering"),
+        SlaClockResumed: within("dispatchable", "offering", *WITH_RIDER),
+        SlaAtRisk: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
+        SlaBreached: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
+        SlaPromiseSettled: within("created", *WITH_RIDER, "returning", "completed", "failed"),
+        SlaClockStopped: within(*ENDED),
         TaskHeld: within(*WITHOUT_RIDER),
         TaskReleased: within(*WITHOUT_RIDER),
         TaskScheduled: within("created"),
@@ -136,6 +153,7 @@ LIFE = Life(
         PinRejected: within(*WITH_RIDER),
         ProofRejected: within(*SINCE_DISPATCHED),
         ProofDisputed: within("created", "dispatchable", "offering", "in_progress", "returning", *ENDED),
+        ProofDisputeSettled: within("created", "dispatchable", "offering", "in_progress", "returning", *ENDED),
         StopCompleted: to("in_progress", "created", *NOT_STARTED) | within("in_progress", "returning"),
         DeliveryAttemptFailed: to("accepted", "in_progress")
         | to("assigned", "in_progress")
@@ -179,6 +197,7 @@ LIFE = Life(
         CancelTask: when(*WITHOUT_RIDER, *WITH_RIDER),
         ForceCompleteTask: when(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
         RejectProof: when(*SINCE_DISPATCHED),
+        SettleProofDispute: when("created", "dispatchable", "offering", "in_progress", "returning", *ENDED),
         ReviewFieldReport: when(*SINCE_DISPATCHED),
         ReportEnRoute: when(*SINCE_DISPATCHED),
         ReportArrived: when(*SINCE_DISPATCHED),

@@ -6,10 +6,12 @@ from typing import Literal
 
 import msgspec
 
+from commands.sla_clock import SlaState
 from schemas.goods import AfterInspection, Condition, Party
 from schemas.message import NotInThisState, OutletSlug, ParcelId, ProofId, Refused, RiderId, StopId, TenderId
 from schemas.proof import PinlessKind, ProofKind
-from schemas.task import Outcome, Parcel, Stop, TaskKind
+from schemas.task import Outcome, Parcel, Stop
+from schemas.task_kind import TaskKind
 
 type StopStatus = Literal["pending", "en_route", "arrived", "completed", "failed", "skipped"]
 type ParcelStatus = Literal["expected", "in_custody", "delivered", "refused", "returned", "lost", "disposed"]
@@ -93,6 +95,10 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     return_proof: list[list[PinlessKind]] = []
     authorised: bool = True
     """Only a return may still wait for it."""
+    sla: SlaState | None = None
+    """None where nothing was promised."""
+    hold_reason: str | None = None
+    """Why goods wait, or are brought to where they will, until another attempt comes to dispatch."""
     held: str | None = None
     """Why it is kept from dispatch, if it is."""
     dispatch_at: datetime | None = None

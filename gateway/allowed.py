@@ -106,6 +106,7 @@ from schemas.task import (
     ReportReturned,
     RescheduleStop,
     ReviewFieldReport,
+    SettleProofDispute,
     UnassignTask,
     UpdateGoodsReady,
 )
@@ -170,6 +171,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     InspectReturn: SETUP,
     CaptureProof: RIDER,
     RejectProof: DISPATCH,
+    SettleProofDispute: DISPATCH,
     RegisterRider: SETUP,
     ApproveRider: DISPATCH,
     RejectRider: DISPATCH,
@@ -283,6 +285,8 @@ EVERYONE: Roles = STAFF | RIDER
 READERS: Mapping[str, Roles] = {
     "task-board": EVERYONE,
     "task-counts": STAFF,
+    "sla-board": STAFF,
+    "sla-statistics": STAFF,
     "tasks": EVERYONE,
     "tracking": SETUP,
     "history": STAFF,

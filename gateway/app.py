@@ -120,6 +120,7 @@ def query_paths(queries: Queries) -> Paths:
         **{f"/v1/{{tenant}}/{each.plural}/{{id}}": get(queries.single, single=each) for each in SINGLES},
         "/v1/{tenant}/tenant": get(queries.tenant),
         "/v1/{tenant}/task-counts": get(queries.counts),
+        "/v1/{tenant}/sla-statistics": get(queries.sla_statistics),
     }
 
 

@@ -18,7 +18,7 @@ from gateway.fixes import FixesAnswer
 from gateway.parameters import MIN_VERSION, Parameter
 from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
-from gateway.queries import LISTINGS, SINGLES, UNSHOWN, Listing, Single
+from gateway.queries import LISTINGS, SINGLES, SLA_PERIOD, UNSHOWN, Listing, Single
 from gateway.registry_described import described
 from gateway.tenant_read import Tenant
 from gateway.timelines import PARAMETERS as TIMELINE_PARAMETERS
@@ -181,6 +181,20 @@ def paths() -> Json:
     return found | other_paths() | described()
 
 
+COUNTED_PROMISES: Json = {
+    "type": "object",
+    "properties": {
+        **{name: {"type": "string"} for name in ("sla_policy_id", "promise", "outlet", "kind", "priority")},
+        **{
+            name: {"type": "integer"}
+            for name in ("promised", "kept", "late", "stopped", "open", "at_risk", "breached", "paused_s")
+        },
+        **{name: {"type": ["integer", "null"]} for name in ("mean_late_s", "longest_late_s")},
+    },
+}
+"""Of one policy, promise, outlet, kind and priority; times in seconds."""
+
+
 def other_paths() -> Json:
     page = json_content({"$ref": REF.format(name="EventPage")})
     ticket = json_content({"$ref": REF.format(name="Ticket")})
@@ -200,6 +214,16 @@ def other_paths() -> Json:
                 "task-counts",
                 counts,
                 {},
+                ("Consistency",),
+            )
+        },
+        "/v1/{tenant}/sla-statistics": {
+            "get": read(
+                "readSlaStatistics",
+                "How many promises were kept, late, at risk, by policy, promise, outlet, kind and priority.",
+                "sla-statistics",
+                json_content({"$ref": REF.format(name="SlaStatistics")}),
+                SLA_PERIOD,
                 ("Consistency",),
             )
         },
@@ -591,6 +615,11 @@ def components() -> Json:
                     },
                 }
             },
+        },
+        "SlaStatistics": {
+            "type": "object",
+            "required": ["items"],
+            "properties": {"items": {"type": "array", "items": COUNTED_PROMISES}},
         },
         "TrackingMatches": {
             "type": "object",

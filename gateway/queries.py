@@ -58,6 +58,7 @@ from projections import (
     outlets,
     quarantine,
     rider_roster,
+    sla_board,
     sla_policies,
     task_board,
     task_detail,
@@ -67,6 +68,7 @@ from projections import (
 from projections.model import Readable, ReadModel
 from schemas.position import Vector, token
 from schemas.registries import Severity
+from schemas.sla import Promise
 from schemas.vehicle import VehicleKind
 
 CONTACTS_AFTER_END = timedelta(hours=4)
@@ -74,6 +76,11 @@ CONTACTS_AFTER_END = timedelta(hours=4)
 
 UNSHOWN = frozenset({"tenant", "progress"})
 """The path names the tenant; the progress is the fold's own."""
+
+SLA_PERIOD = {
+    "since": moment("Of promises whose clock started then or later."),
+    "until": moment("Of promises whose clock started before."),
+}
 
 type Page = Callable[[Connection, str, dict[str, Any]], Awaitable[list[Row]]]
 
@@ -216,6 +223,21 @@ LISTINGS = (
         order=("since", "id"),
         also=(etas.ETAS, task_board.TASK_BOARD),
         about="What needs a person now, since when, and which commands would mend it?",
+    ),
+    Listing(
+        word="sla-board",
+        model=sla_board.SLA_BOARD,
+        page=sla_board.page,
+        filters={
+            "status": choice(get_args(sla_board.SlaStatus), "How it stands with the promise."),
+            "promise": choice(get_args(Promise), "What was promised."),
+            "outlet": text("The outlet's slug."),
+            "task_id": text("The task."),
+            "sla_policy_id": text("The policy that promised it."),
+            "at_risk": flag("Whether it is at risk, or was."),
+        },
+        order=("updated_at", "id"),
+        about="What was promised for which task, by when, and is it kept?",
     ),
     Listing(
         word="incident-register",
@@ -429,6 +451,16 @@ class Queries:
         parameters_of(call, {})
         tenant = tenant_of(call)
         rows, at = await self._reading.fresh(call, task_board.TASK_BOARD, lambda c: task_board.counts(c, tenant))
+        return json_reply({"items": rows}, headers=[vector_header(at)])
+
+    async def sla_statistics(self, call: Call) -> Reply:
+        """How many promises were kept, by policy, promise, outlet, kind and priority."""
+        self._entry.admitted(call, READERS["sla-statistics"], "read sla-statistics")
+        period = parameters_of(call, SLA_PERIOD)
+        tenant = tenant_of(call)
+        rows, at = await self._reading.fresh(
+            call, sla_board.SLA_BOARD, lambda c: sla_board.statistics(c, tenant, period)
+        )
         return json_reply({"items": rows}, headers=[vector_header(at)])
 
     async def tenant(self, call: Call) -> Reply:

@@ -23,6 +23,7 @@ from infra.sending import Sending
 from infra.settings import Settings
 from projections.deadlines import due
 from projections.models import MODELS
+from projections.sla_board import predicted
 from projections.tables import MIGRATION_LOCK, migrate
 from schemas.keyring import Keyring
 from schemas.record import Stored, stored_of
@@ -201,6 +202,7 @@ class Processes:
         now = self._clock()
         async with self._pool.connection() as connection:
             rows = await due(connection, self._partitions, now, most, self._policy.clocks_ahead())
+            rows += await predicted(connection, self._partitions, most)
         fired, waiting = 0, set[int]()
         for row in rows:
             if row["partition"] in waiting:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 from psycopg import AsyncConnection
@@ -39,6 +39,17 @@ from schemas.rider import (
     RiderReserved,
     ShiftEnded,
     ShiftStarted,
+)
+from schemas.sla import (
+    Promise,
+    SlaAtRisk,
+    SlaBreached,
+    SlaClockPaused,
+    SlaClockResumed,
+    SlaClockStarted,
+    SlaClockStopped,
+    SlaEvent,
+    SlaPromiseSettled,
 )
 from schemas.task import (
     TaskAssigned,
@@ -76,6 +87,7 @@ CREATE TABLE {table} (
     set_by       text        NOT NULL,
     partition    bigint      NOT NULL,
     round        bigint,
+    target_at    timestamptz,
     PRIMARY KEY (tenant, kind, aggregate_id, subject)
 );
 CREATE INDEX ON {table} (partition, due_at)
@@ -96,6 +108,15 @@ CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
 DUTY = (ShiftStarted, BreakEnded)
 DUTY_OVER = (BreakStarted, HoursLimitWarned, ShiftEnded)
+SLA = (
+    SlaClockStarted,
+    SlaClockPaused,
+    SlaClockResumed,
+    SlaAtRisk,
+    SlaBreached,
+    SlaPromiseSettled,
+    SlaClockStopped,
+)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
 
@@ -110,7 +131,8 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
-    record_maintenance_due, warn_hours_limit, expire_carrier_quote or record_carrier_silence."""
+    record_maintenance_due, warn_hours_limit, expire_carrier_quote, record_carrier_silence, sla_at_risk or
+    sla_breach."""
     aggregate_id: str
     subject: str
     """The offer, the task of the reservation, the maintenance, the shift, or the aggregate itself."""
@@ -119,11 +141,19 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     """The id of the event that set it."""
     partition: int
     round: int | None = None
-    """The task's; of an incident the level that it comes to."""
+    """The task's; of an incident or a breach the level that it comes to."""
+    target_at: datetime | None = None
+    """What was promised for the task is to happen by then."""
 
 
 def keys(fact: Fact) -> Sequence[Key]:
     event, source = fact.event, fact.source
+    if isinstance(event, SLA):
+        return [
+            (source.tenant, kind, source.aggregate_id, promise)
+            for promise in promises_of(event)
+            for kind in kinds_of(event)
+        ]
     offer = getattr(event, "offer_id", None)
     of_offer = (source.tenant, "expire_offer", source.aggregate_id, offer)
     of_claim = (source.tenant, "expire_claim", source.aggregate_id, offer)
@@ -156,10 +186,38 @@ def keys(fact: Fact) -> Sequence[Key]:
     return ((source.tenant, "expire_reservation", source.aggregate_id, task),)
 
 
+def promises_of(event: SlaEvent) -> list[Promise]:
+    match event:
+        case SlaClockStarted() | SlaClockResumed():
+            return [target.promise for target in event.targets]
+        case SlaClockPaused() | SlaClockStopped():
+            return event.promises
+        case SlaAtRisk() | SlaBreached() | SlaPromiseSettled():
+            return [event.promise]
+        case _:
+            assert_never(event)
+
+
+def kinds_of(event: SlaEvent) -> tuple[str, ...]:
+    if isinstance(event, SlaAtRisk):
+        return ("sla_at_risk",)
+    return ("sla_breach",) if isinstance(event, SlaBreached) else ("sla_at_risk", "sla_breach")
+
+
 def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
     event, source = fact.event, fact.source
     tenant, kind, aggregate_id, subject = key
+    target_at: datetime | None = None
+    task_round: int | None
     match event:
+        case SlaClockStarted() | SlaClockResumed():
+            target = next(target for target in event.targets if target.promise == subject)
+            at = target.at_risk_at if kind == "sla_at_risk" else target.breach_at
+            if at is None:
+                return None
+            due_at, task_round, target_at = at, target.level, target.target_at
+        case SlaBreached(next_at=datetime() as due_at):
+            task_round, target_at = event.level + 1, event.target_at
         case OfferSent():
             due_at, task_round = event.expires_at, None
         case ReservationRequested():
@@ -202,12 +260,13 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
         set_by=source.event_id,
         partition=source.partition,
         round=task_round,
+        target_at=target_at,
     )
 
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=3,
+    version=4,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -230,6 +289,7 @@ DEADLINES = ReadModel(
             *BOOKING,
             *HEARD,
             *UNHEARD,
+            *SLA,
         }
     ),
     keys=keys,

@@ -33,7 +33,9 @@ from schemas.incident import (
     IncidentUnlinked,
 )
 from schemas.message import Event
+from schemas.proof import ProofDisputed, ProofDisputeSettled
 from schemas.rider import BreakStarted, HoursLimitWarned, ShiftEnded
+from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettled
 from schemas.task import (
     FieldReportConflicted,
     FieldReportReviewed,
@@ -79,6 +81,9 @@ type ExceptionKind = Literal[
     "carrier_silent",
     "carrier_status_conflicted",
     "predicted_late",
+    "sla_at_risk",
+    "sla_breached",
+    "proof_disputed",
 ]
 KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
 MENDS: Mapping[str, tuple[str, ...]] = {
@@ -103,6 +108,9 @@ MENDS: Mapping[str, tuple[str, ...]] = {
         "carrier-bookings/{id}/settle-carrier-booking",
         "carrier-bookings/{id}/cancel-carrier-booking",
     ),
+    "sla_at_risk": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
+    "sla_breached": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
+    "proof_disputed": ("tasks/{id}/settle-proof-dispute",),
     "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
 }
 """The commands, as the API's paths have them."""
@@ -115,6 +123,12 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskAssigned: ("no_taker",),
     TaskCancelled: ("no_taker",),
     TaskForceCompleted: ("no_taker",),
+    SlaAtRisk: ("sla_at_risk",),
+    SlaBreached: ("sla_at_risk", "sla_breached"),
+    SlaPromiseSettled: ("sla_at_risk", "sla_breached"),
+    SlaClockStopped: ("sla_at_risk", "sla_breached"),
+    ProofDisputed: ("proof_disputed",),
+    ProofDisputeSettled: ("proof_disputed",),
     IncidentReported: ("incident_unattended",),
     IncidentEscalated: ("incident_unattended",),
     IncidentReopened: ("incident_unattended",),
@@ -142,6 +156,7 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     VehicleRetired: ("maintenance_due", "inspection_failed"),
 }
 
+SLA_KINDS = ("sla_at_risk", "sla_breached")
 INSPECTED = (VehicleInspectionFailed, VehicleInspectionPassed)
 
 type Item = dict[str, Any]
@@ -171,7 +186,8 @@ def apply(row: ExceptionRow | None, fact: Fact, key: Key) -> ExceptionRow | None
     tenant, aggregate_id, kind = key
     if isinstance(fact.event, INSPECTED):
         return inspected(row, fact, key)
-    items = changed([] if row is None else row.items, fact, kind)
+    before = [] if row is None else row.items
+    items = promises(before, fact, kind) if kind in SLA_KINDS else changed(before, fact, kind)
     if not items:
         return None
     at = fact.source.recorded_at
@@ -214,10 +230,34 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item(items, event.conflict_id, told | {"conflict": event.conflict}, fact)
         case CarrierStatusReviewed(conflict_id=conflict_id):
             return without(items, conflict_id)
+        case ProofDisputed() as event:
+            told = {"stop_id": event.stop_id, "reason_code": event.reason_code}
+            return with_item(items, event.proof_id, told, fact)
         case HoursLimitWarned() as event:
             return with_item([], event.shift_id, {"rule": event.rule, "reached_at": event.reached_at.isoformat()}, fact)
         case _:
             return []
+
+
+def promises(items: list[Item], fact: Fact, kind: str) -> list[Item]:
+    """One item for each promise: what is broken is not at risk any more, and what is settled or given up is neither."""
+    match fact.event:
+        case SlaAtRisk() as event:
+            told: Item = {"target_at": event.target_at.isoformat(), "predicted_at": text_of(event.predicted_at)}
+            return with_item(items, event.promise, told, fact)
+        case SlaBreached() as event if kind == "sla_breached":
+            told = {"target_at": event.target_at.isoformat(), "level": event.level, "minutes": event.minutes}
+            return with_item(items, event.promise, told | {"at_fault": event.at_fault}, fact)
+        case SlaBreached(promise=promise) | SlaPromiseSettled(promise=promise):
+            return without(items, promise)
+        case SlaClockStopped():
+            return []
+        case _:
+            return items
+
+
+def text_of(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def inspected(row: ExceptionRow | None, fact: Fact, key: Key) -> ExceptionRow:

@@ -16,6 +16,7 @@ from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.public_tracking import PUBLIC_TRACKING
 from projections.rider_roster import RIDER_ROSTER
+from projections.sla_board import SLA_BOARD
 from projections.sla_policies import SLA_POLICIES
 from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
@@ -37,6 +38,7 @@ MODELS: dict[str, ReadModel] = {
         CARRIER_BOOKINGS,
         INCIDENT_REGISTER,
         EXCEPTION_DESK,
+        SLA_BOARD,
         DEADLINES,
         OUTLETS,
         HUBS,

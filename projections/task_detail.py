@@ -24,7 +24,7 @@ from schemas.goods import (
     TransferReceived,
 )
 from schemas.message import Event
-from schemas.proof import ProofDisputed
+from schemas.proof import ProofDisputed, ProofDisputeSettled
 from schemas.task import (
     CustomerArrived,
     CustomerOnTheWay,
@@ -300,8 +300,11 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
 
 def with_proofs(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
     begun = {stop_id for stop_id, stop in row.progress.stops.items() if stop.status not in OVER}
+    disputed = row.proof_disputed or isinstance(event, ProofDisputed)
+    if isinstance(event, ProofDisputeSettled):
+        disputed = False
     proofs = proofs_after(row.proofs, event, at, begun)
-    return replace(row, proofs=proofs, proof_disputed=row.proof_disputed or isinstance(event, ProofDisputed))
+    return replace(row, proofs=proofs, proof_disputed=disputed)
 
 
 def reviewed(conflict: ConflictRow, event: FieldReportReviewed) -> ConflictRow:

@@ -159,3 +159,9 @@ class ProofDisputed(Event, frozen=True, kw_only=True):
     proof_id: ProofId
     stop_id: StopId
     reason_code: str
+
+
+class ProofDisputeSettled(Event, frozen=True, kw_only=True):
+    """All that was disputed of the task's proofs."""
+
+    decision_code: str

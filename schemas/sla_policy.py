@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from schemas.message import Code, Command, Event, Input, Metadata, Name, Reference, Slug
-from schemas.task import Priority, TaskKind
+from schemas.task_kind import Priority, TaskKind
 
 MAX_POLICIES = 200
 """Of a tenant. Several made in the same moment may pass it by a few."""

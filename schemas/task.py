@@ -39,18 +39,19 @@ from schemas.proof import (
     PinRejected,
     ProofCaptured,
     ProofDisputed,
+    ProofDisputeSettled,
     ProofKind,
     ProofRejected,
     Proofs,
     RequiredProof,
     SomeProofs,
 )
+from schemas.sla import PinnedSla, SlaCommand, SlaEvent
+from schemas.task_kind import Priority, TaskKind
 
 MAX_STOPS = 50
 MAX_CONTACTS = 20
 
-TaskKind = Literal["delivery", "pickup", "transfer", "return", "collection"]
-Priority = Literal["low", "normal", "high", "urgent"]
 StopKind = Literal["pickup", "dropoff", "collection", "hold", "return"]
 """At a collection the recipient comes for the goods; the others are a rider's. A hold is where goods wait for another
 attempt, a return where they came from."""
@@ -236,6 +237,13 @@ class ForceCompleteTask(Command, frozen=True, kw_only=True):
     note: Text | None = None
 
 
+class SettleProofDispute(Command, frozen=True, kw_only=True):
+    """Somebody has seen to it that a proof was rejected after its stop had completed; what it leads to is another
+    command."""
+
+    decision_code: Code
+
+
 class ReviewFieldReport(Command, frozen=True, kw_only=True):
     """A report that did not fit was looked at; what it leads to is another command."""
 
@@ -384,10 +392,12 @@ type TaskCommand = (
     | CancelTask
     | ForceCompleteTask
     | RejectProof
+    | SettleProofDispute
     | ReviewFieldReport
     | TaskReport
     | CollectionReport
     | GoodsCommand
+    | SlaCommand
 )
 
 
@@ -438,6 +448,7 @@ class TaskCreated(Event, frozen=True, kw_only=True):
     return_proof: list[list[PinlessKind]]
     authorisation: str | None
     on_hold: bool
+    sla: PinnedSla | None
     external_reference: str | None
     source: str
     shipment_id: str | None
@@ -759,11 +770,13 @@ type TaskEvent = (
     | CustomerOnTheWay
     | CustomerArrived
     | GoodsEvent
+    | SlaEvent
     | ParcelsWrittenOff
     | ProofCaptured
     | PinRejected
     | ProofRejected
     | ProofDisputed
+    | ProofDisputeSettled
     | DeliveryAttemptFailed
     | ContactAttempted
     | HoldStarted

@@ -12,6 +12,7 @@ from schemas.carrier_booking import ExpireCarrierQuote, RecordCarrierSilence
 from schemas.incident import EscalateUnattended
 from schemas.message import Command, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
 from schemas.rider import ExpireReservation, WarnHoursLimit
+from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.task import RetryDispatch, StartDispatch
 from schemas.tender import ExpireClaim, ExpireOffer
 from schemas.vehicle import RecordVehicleMaintenanceDue
@@ -23,6 +24,9 @@ KINDS = (
     "expire_reservation",
     "retry_dispatch",
     "start_dispatch",
+    "sla_at_risk",
+    "sla_breach",
+    "sla_predicted_late",
     "escalate_incident",
     "record_maintenance_due",
     "warn_hours_limit",
@@ -47,6 +51,19 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             aggregate, command = "task", RetryDispatch(round=deadline["round"])
         case "start_dispatch":
             aggregate, command = "task", StartDispatch()
+        case "sla_at_risk":
+            aggregate = "task"
+            command = MarkSlaAtRisk(promise=deadline["subject"], target_at=deadline["target_at"])
+        case "sla_breach":
+            aggregate = "task"
+            command = MarkSlaBreach(
+                promise=deadline["subject"], target_at=deadline["target_at"], level=deadline["round"]
+            )
+        case "sla_predicted_late":
+            aggregate = "task"
+            command = MarkSlaAtRisk(
+                promise=deadline["subject"], target_at=deadline["target_at"], predicted_at=deadline["predicted_at"]
+            )
         case "escalate_incident":
             aggregate, command = "incident", EscalateUnattended(level=deadline["round"])
         case "record_maintenance_due":

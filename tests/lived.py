@@ -21,6 +21,7 @@ from schemas import incident as i
 from schemas import proof as f
 from schemas import registries as g
 from schemas import rider as r
+from schemas import sla as q
 from schemas import sla_policy as p
 from schemas import task as t
 from schemas import tender as o
@@ -64,6 +65,10 @@ FAILURES = (
     g.FailureReason(code="spoilt", title="No", at_fault="rider", retryable=False, after="dispose"),
     g.FailureReason(code="no_way_in", title="No", at_fault="recipient", after="leave_at_door"),
 )
+PROMISES: Any = ["dispatch", "pickup", "deliver"]
+SLA = p.SlaTerms(dispatch_within_s=60, pickup_within_s=60, deliver_within_s=60, at_risk_margin_s=0, pauses=["stock"])
+TARGETS = [NOON + timedelta(minutes=count + 1) for count in (0, 1, 5, 30)]
+LATE = NOON + timedelta(days=1)
 TENDERS = [TenderId("tender-1"), TenderId("tender-2")]
 ACTIONS: Any = ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
 
@@ -95,7 +100,7 @@ def lived(kind: str, steps: int = STEPS, seed: int = 5) -> Iterator[Lived]:
         command, first, moves = draws(draw, now), aggregate.life.status(state), []
         try:
             events = aggregate.decide(
-                state, command, context(now=now, actor=actor, role=role, rules=RULES, failures=FAILURES)
+                state, command, context(now=now, actor=actor, role=role, rules=RULES, failures=FAILURES, sla=SLA)
             )
         except Refused:
             continue
@@ -269,7 +274,7 @@ TASK: Repertoire = [
         "system",
     ),
     (lambda draw, now: t.RetryDispatch(round=draw.randint(1, 3)), "deadlines", "system"),
-    (lambda draw, now: t.AssignTask(rider_id=RiderId("ann")), "dora", "dispatcher"),
+    *[(lambda draw, now: t.AssignTask(rider_id=RiderId("ann")), "dora", "dispatcher")] * 2,
     (
         lambda draw, now: t.AssignTask(rider_id=RiderId("ann"), tender_id=TENDERS[0], offer_id=OfferId("o")),
         "dispatch",
@@ -295,6 +300,24 @@ TASK: Repertoire = [
     *[(report(t.ReportReturned), "ann", "rider")] * 3,
     (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "ann", "rider"),
     *[(rejecting, "dora", "dispatcher")] * 3,
+    (always(t.SettleProofDispute(decision_code="as_it_was")), "dora", "dispatcher"),
+    (
+        lambda draw, now: q.MarkSlaAtRisk(
+            promise=draw.choice(PROMISES), target_at=draw.choice(TARGETS), predicted_at=draw.choice((None, LATE))
+        ),
+        "deadlines",
+        "system",
+    ),
+    *[
+        (
+            lambda draw, now: q.MarkSlaBreach(
+                promise=draw.choice(PROMISES), target_at=draw.choice(TARGETS), level=draw.choice((0, 0, 1))
+            ),
+            "deadlines",
+            "system",
+        )
+    ]
+    * 2,
     (always(t.ReviewFieldReport(conflict_id=conflict_id("c-1"), decision_code="as_it_was")), "dora", "dispatcher"),
 ]
 INCIDENT: Repertoire = [

@@ -11,11 +11,13 @@ from commands.aggregates import AGGREGATES, BY_EVENT
 from commands.carrier_contract import CarrierView
 from commands.context import Context, HubPolicy, OutletPolicy, Secrets, TenantPolicy
 from commands.registries import Registries
+from commands.sla_choice import SlaPolicyView
 from schemas.carrier import ServiceLevel
 from schemas.directory import TenantRules
 from schemas.geo import Location
-from schemas.message import CarrierId, Command, Event, HubSlug, OutletSlug, Refused, Role, TenantSlug
+from schemas.message import CarrierId, Command, Event, HubSlug, OutletSlug, Refused, Role, SlaPolicyId, TenantSlug
 from schemas.registries import DOCUMENT_KINDS, INCIDENT_KINDS, AfterFailure, DocumentKind, FailureReason, IncidentKind
+from schemas.sla_policy import SlaScope, SlaTerms
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACME = TenantSlug("acme")
@@ -24,7 +26,13 @@ HUBS = {HubSlug("north"): HubPolicy(Location(lat=60.1610, lon=24.9420), "Europe/
 POSTI = CarrierId("posti")
 SAME_DAY = ServiceLevel(code="same_day", title="Same day", commitment_seconds=600, silence_seconds=1_800)
 CARRIERS = {POSTI: CarrierView("active", (SAME_DAY,))}
+PROMISED = SlaPolicyId("policy-1")
 SECRETS = Secrets(b"a secret that is long enough for tests")
+
+
+def policy_of(terms: SlaTerms) -> SlaPolicyView:
+    """For every task."""
+    return SlaPolicyView(policy_id=PROMISED, version=1, created_at=NOON, applies_to=SlaScope(), terms=terms)
 
 
 def minutes(count: float) -> datetime:
@@ -38,6 +46,7 @@ def policy(
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
     hubs: Mapping[HubSlug, HubPolicy] | None = None,
     failures: Sequence[FailureReason] = (),
+    sla: SlaTerms | None = None,
     carriers: Mapping[CarrierId, CarrierView] = CARRIERS,
 ) -> TenantPolicy:
     return TenantPolicy(
@@ -47,6 +56,7 @@ def policy(
         outlets={OutletSlug("kamppi"): OutletPolicy(KAMPPI, "Europe/Helsinki")},
         hubs=HUBS if hubs is None else hubs,
         carriers=carriers,
+        sla_policies={} if sla is None else {PROMISED: policy_of(sla)},
         version=1,
         registries=Registries(
             own_failure_reasons=list(failures),
@@ -66,6 +76,7 @@ def context(
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
     hubs: Mapping[HubSlug, HubPolicy] | None = None,
     failures: Sequence[FailureReason] = (),
+    sla: SlaTerms | None = None,
     carriers: Mapping[CarrierId, CarrierView] = CARRIERS,
     aggregate_id: str = "a-1",
 ) -> Context:
@@ -77,7 +88,7 @@ def context(
         actor=actor,
         role=role,
         secrets=SECRETS,
-        policy_or_none=policy(rules, documents, incidents, hubs, failures, carriers),
+        policy_or_none=policy(rules, documents, incidents, hubs, failures, sla, carriers),
     )
 
 
@@ -88,6 +99,7 @@ class Story:
         self.now, self.actor, self.role, self.rules = NOON, "shop", "integrator", TenantRules()
         self.documents = DOCUMENT_KINDS
         self.incidents = INCIDENT_KINDS
+        self.sla: SlaTerms | None = None
         self.failures: tuple[FailureReason, ...] = ()
         self.hubs: Mapping[HubSlug, HubPolicy] = HUBS
         self.carriers: Mapping[CarrierId, CarrierView] = CARRIERS
@@ -108,6 +120,10 @@ class Story:
 
     def where(self, **rules: Any) -> "Story":
         self.rules = TenantRules(**rules)
+        return self
+
+    def promising(self, terms: SlaTerms) -> "Story":
+        self.sla = terms
         return self
 
     def after(self, code: str, follows: AfterFailure, **fields: Any) -> "Story":
@@ -164,6 +180,7 @@ class Story:
             incidents=self.incidents,
             hubs=self.hubs,
             failures=self.failures,
+            sla=self.sla,
             carriers=self.carriers,
         )
 

@@ -8,13 +8,14 @@ from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
 
 from commands.order import Order
+from projections.etas import ETAS
 from schemas import ids
 from schemas.geo import Location
 from schemas.message import StopId, TaskId, TenantSlug
 from schemas.rider import ActivateReservation, NewPlannedStop, ReserveRider
 
-FORECAST = """
-INSERT INTO etas_v2 (tenant, task_id, stop_id, kind, rider_id, p10, p50, p90, forecast_at)
+FORECAST = f"""
+INSERT INTO {ETAS.physical} (tenant, task_id, stop_id, kind, rider_id, p10, p50, p90, forecast_at)
 VALUES ('acme', %(task)s, %(stop)s, 'dropoff', %(rider)s, %(p10)s, %(p50)s, %(p90)s, %(at)s)
 ON CONFLICT (tenant, task_id, stop_id) DO UPDATE SET rider_id = excluded.rider_id, p10 = excluded.p10,
     p50 = excluded.p50, p90 = excluded.p90, forecast_at = excluded.forecast_at

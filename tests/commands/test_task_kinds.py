@@ -39,8 +39,8 @@ from schemas.task import (
     ReportCustomerOnTheWay,
     ReportDelivered,
     ReportPickedUp,
-    TaskKind,
 )
+from schemas.task_kind import TaskKind
 
 HOME = Location(lat=60.1610, lon=24.9420)
 STOP, PICKUP, DROPOFF = StopId("stop-1"), StopId("stop-1"), StopId("stop-2")

@@ -17,6 +17,8 @@ from gateway.call import Call
 from gateway.door import Limits
 from gateway.tracking import address_of
 from gateway.tracking_links import handle_of, stop_link, tracked_by
+from projections.etas import ETAS
+from projections.public_tracking import PUBLIC_TRACKING
 from schemas import ids
 from schemas.message import Role
 from streams.routing.tiles import OsrmTiles, tile_at
@@ -189,7 +191,7 @@ async def test_a_forecast_of_a_rider_who_has_it_no_more_is_not_told(street):
     await (await street.ordered()).picked_up()
     await street.seen()
     async with street.house.door.pool.connection() as connection:
-        await connection.execute("UPDATE etas_v2 SET rider_id = 'bob'")
+        await connection.execute(f"UPDATE {ETAS.physical} SET rider_id = 'bob'")
     assert (await street.told(FIRST))["stop"]["forecast"] is None
 
 
@@ -233,7 +235,7 @@ async def test_once_the_stop_is_over_nothing_is_shown_any_more(street):
 async def test_after_an_attempt_in_vain_the_rider_is_not_shown_until_they_set_out_again(street):
     await (await street.ordered()).picked_up()
     await street.seen()
-    await street.says("report-attempt-failed", FIRST, reason_code="customer_unavailable")
+    await street.says("report-attempt-failed", FIRST, reason_code="access_denied")
     told = await street.told(FIRST)
     assert (told["rider"], told["stop"]["attempts"], told["stop"]["stops_ahead"]) == (None, 1, None)
     await street.says("report-en-route", FIRST)
@@ -303,7 +305,7 @@ async def test_who_sees_the_rider_gets_the_streets_around_them(street, osrm):
 async def test_nothing_of_another_stop_is_told(street):
     await (await street.ordered()).picked_up()
     await street.seen()
-    await street.says("report-attempt-failed", SECOND, reason_code="customer_unavailable")
+    await street.says("report-attempt-failed", SECOND, reason_code="access_denied")
     for stop in (FIRST, THIRD, None):
         answer = await street.read(stop)
         for other in (*NEIGHBOURS, street.rider, "stop-", "customer_unavailable", str(HOME["lat"])):
@@ -461,7 +463,7 @@ async def test_codes_may_collide_within_a_tenant_and_do_not_reach_into_another(h
         made[word] = ordered.json()["id"]
     await models.fold()
     async with house.door.pool.connection() as connection:
-        await connection.execute("UPDATE public_tracking_v1 SET tracking_code = 'CV-20260301-AAAAAA'")
+        await connection.execute(f"UPDATE {PUBLIC_TRACKING.physical} SET tracking_code = 'CV-20260301-AAAAAA'")
     found = await house.caller("dispatcher", "dora").get("/v1/acme/tracking?code=CV-20260301-AAAAAA")
     assert {match["task_id"] for match in found.json()["items"]} == {made["one"], made["two"]}
 

@@ -125,7 +125,7 @@ def test_the_rider_is_told_of_since_their_yes_and_until_they_have_it_no_more():
 
 def test_an_attempt_in_vain_is_counted():
     garage = says(assigned(), ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5)
-    failed = ReportAttemptFailed(stop_id=FIRST, observed_at=minutes(8), reason_code="customer_unavailable")
+    failed = ReportAttemptFailed(stop_id=FIRST, observed_at=minutes(8), reason_code="access_denied")
     says(garage, ReportEnRoute(stop_id=FIRST, observed_at=minutes(6)), failed, at=8)
     assert (row(garage).stops[1].status, row(garage).stops[1].attempts) == ("pending", 1)
 

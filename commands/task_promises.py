@@ -1,0 +1,74 @@
+"""What happens to a task, as the clock of what was promised for it sees it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from commands.context import Context
+from commands.sla_clock import DELIVERED, Turn, clock_after, mark_at_risk, mark_breach
+from commands.task_evolve import evolve
+from commands.task_state import CreatedTask, Task, open_stops
+from schemas.fault import AtFault
+from schemas.sla import MarkSlaAtRisk, MarkSlaBreach, Promise, SlaAtRisk, SlaBreached
+from schemas.task import (
+    StopCompleted,
+    TaskAssigned,
+    TaskCompleted,
+    TaskCreated,
+    TaskDispatchable,
+    TaskEvent,
+    TaskForceCompleted,
+)
+
+
+def with_clock(task: Task, events: list[TaskEvent], at: datetime, context: Context) -> list[TaskEvent]:
+    """The events, and what follows for the clock. `at` is when they happened."""
+    if not events or isinstance(events[0], (SlaAtRisk, SlaBreached)):
+        return events
+    after: Task = task
+    if isinstance(task, CreatedTask) and task.sla is None:
+        return events
+    for event in events:
+        after = evolve(after, event)
+    if not isinstance(after, CreatedTask) or after.sla is None:
+        return events
+    return [*events, *clock_after(after.sla, turn_of(after, events, at), context)]
+
+
+def turn_of(after: CreatedTask, events: Sequence[TaskEvent], at: datetime) -> Turn:
+    """A collection is not dispatched: its clock starts with it."""
+    first = TaskCreated if after.kind == "collection" else TaskDispatchable
+    return Turn(
+        at=at,
+        begins=any(isinstance(event, first) for event in events),
+        waits_for=after.held or after.hold_reason,
+        settles=settled(after, events),
+        ended=after.ended,
+    )
+
+
+def settled(after: CreatedTask, events: Sequence[TaskEvent]) -> list[Promise]:
+    promises: list[Promise] = []
+    if any(isinstance(event, TaskAssigned) for event in events):
+        promises.append("dispatch")
+    completed = [after.stops[e.stop_id].stop.kind for e in events if isinstance(e, StopCompleted)]
+    if "pickup" in completed and not any(stop.stop.kind == "pickup" for stop in open_stops(after)):
+        promises.append("pickup")
+    if any(isinstance(e, (TaskCompleted, TaskForceCompleted)) and e.outcome in DELIVERED for e in events):
+        promises.append("deliver")
+    return promises
+
+
+def mark(task: CreatedTask, command: MarkSlaAtRisk | MarkSlaBreach, context: Context) -> list[TaskEvent]:
+    if isinstance(command, MarkSlaAtRisk):
+        return [*mark_at_risk(task.sla, command, context)]
+    return [*mark_breach(task.sla, command, fault_of(task), context)]
+
+
+def fault_of(task: CreatedTask) -> AtFault:
+    """Who keeps it waiting now: who sends the goods where they are not ready, whoever has it, or we."""
+    waiting = [s for s in task.stops.values() if s.stop.kind in ("pickup", "collection") and s.status == "arrived"]
+    if any(stop.stop.goods_ready_at is not None and not stop.goods_ready for stop in waiting):
+        return "sender"
+    if task.kind == "collection":
+        return "sender" if waiting else "recipient"
+    return "system" if task.rider_id is None else "rider"
