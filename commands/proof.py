@@ -6,7 +6,7 @@ from typing import assert_never
 import msgspec
 
 from commands.context import Context
-from commands.task_state import CreatedTask, ProofState, ProofStatus, StopState
+from commands.task_state import CreatedTask, ParcelState, ProofState, ProofStatus, StopState
 from schemas.geo import ObservedFix
 from schemas.ids import contact_subject, proof_id, rider_subject
 from schemas.message import (
@@ -195,10 +195,14 @@ def problem_of_scan(task: CreatedTask, stop: StopState, entry: ScanEntry) -> Pro
     known = task.parcels.get(entry.parcel_id)
     if known is None:
         raise ParcelNotHere(entry.parcel_id, stop.stop.stop_id)
-    if known.parcel.barcode not in (None, entry.code):
-        return "barcode_differs"
+    if (problem := problem_of_parcel(known, entry)) is not None:
+        return problem
     stops = (known.parcel.pickup_stop, known.parcel.dropoff_stop)
     return None if stop.stop.kind == "return" or stop.stop.stop_id in stops else "parcel_of_another_stop"
+
+
+def problem_of_parcel(known: ParcelState, entry: ScanEntry) -> ProofProblem | None:
+    return None if known.parcel.barcode in (None, entry.code) else "barcode_differs"
 
 
 def is_old_enough(stop: StopState, entry: IdCheckEntry) -> bool:

@@ -53,6 +53,7 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
             round=command.round,
             tender_id=command.tender_id,
             offer_id=command.offer_id,
+            handed_over=command.handed_over,
             hold_until=command.hold_until,
             stops=stops,
         )

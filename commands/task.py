@@ -9,6 +9,7 @@ from commands.collection import decide_collection
 from commands.context import Context
 from commands.field_reports import decide_report
 from commands.goods import decide_on_parcels, inspect_return, receive_transfer
+from commands.hand_over import decide_hand_over, with_closed
 from commands.proof import reject_proof
 from commands.task_creation import create_task
 from commands.task_evolve import evolve
@@ -47,6 +48,14 @@ from schemas.goods import (
     ReceiveTransfer,
     ReportParcelsDamaged,
     ReportParcelsLost,
+)
+from schemas.hand_over import (
+    AcceptHandOver,
+    DeclineHandOver,
+    ExpireHandOver,
+    OfferHandOver,
+    RefuseHandOver,
+    WithdrawHandOver,
 )
 from schemas.ids import contact_subject
 from schemas.message import (
@@ -138,7 +147,16 @@ class GoodsInCustody(Refused):
 def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
     """What is asked, and what that means for the clock of what was promised."""
     at = min(getattr(command, "observed_at", context.now), context.now)
-    return with_clock(task, asked(task, command, context), at, context)
+    return with_clock(task, with_offers_closed(task, asked(task, command, context)), at, context)
+
+
+def with_offers_closed(task: Task, events: list[TaskEvent]) -> list[TaskEvent]:
+    if not isinstance(task, CreatedTask) or task.hand_over is None or not events:
+        return events
+    after: Task = task
+    for event in events:
+        after = evolve(after, event)
+    return with_closed(task.hand_over, created(after), events)
 
 
 def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
@@ -201,6 +219,15 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return collection_report(created(task), command, context)
         case ReportParcelsLost() | ReportParcelsDamaged():
             return parcel_report(created(task), command, context)
+        case (
+            OfferHandOver()
+            | AcceptHandOver()
+            | DeclineHandOver()
+            | WithdrawHandOver()
+            | ExpireHandOver()
+            | RefuseHandOver()
+        ):
+            return decide_hand_over(created(task), command, context)
         case ReceiveTransfer():
             return receive_transfer(created(task), command)
         case InspectReturn():

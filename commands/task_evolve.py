@@ -12,6 +12,7 @@ from commands.task_state import (
     OVER,
     CreatedTask,
     Ended,
+    HandOverState,
     LineState,
     ParcelState,
     StopState,
@@ -20,6 +21,7 @@ from commands.task_state import (
     line_of,
 )
 from schemas.goods import InspectionLine, ParcelsDamaged, ParcelsLost, Party, ReturnInspected, TransferReceived
+from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.message import ParcelId, StopId
 from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofDisputeSettled, ProofRejected
 from schemas.sla import (
@@ -118,7 +120,13 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskTenderClosed():
             return replace(task, tender_id=None, closed_round=event.round, retry_at=event.retry_at)
         case TaskAssigned():
-            return replace(task, rider_id=event.rider_id, accepted=False, held=None)
+            return replace(task, rider_id=event.rider_id, round=event.round, accepted=False, held=None)
+        case HandOverOffered():
+            return replace(task, hand_over=HandOverState(event.to_rider, event.round, event.expires_at))
+        case HandOverClosed():
+            return replace(task, hand_over=None)
+        case ParcelsHandedOver():
+            return with_parcels(task, event.parcel_ids, party=event.to_party)
         case AssignmentAccepted():
             return replace(task, accepted=True)
         case TaskUnassigned():
@@ -269,6 +277,7 @@ def back_to_dispatch(task: CreatedTask, event: TaskUnassigned) -> CreatedTask:
         rider_id=None,
         accepted=False,
         tender_id=None,
+        hand_over=None,
         stops=stops,
         former_riders=former[-16:],
         waits=event.waits,
@@ -287,7 +296,7 @@ def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:
 
 
 def ended(task: CreatedTask, how: Ended, outcome: Outcome) -> CreatedTask:
-    return replace(task, ended=how, outcome=outcome)
+    return replace(task, ended=how, outcome=outcome, hand_over=None)
 
 
 def states_of(lines: Iterable[InspectionLine]) -> tuple[LineState, ...]:

@@ -12,6 +12,15 @@ from schemas.goods import (
     ReturnInspected,
     TransferReceived,
 )
+from schemas.hand_over import (
+    AcceptHandOver,
+    DeclineHandOver,
+    HandOverClosed,
+    HandOverOffered,
+    OfferHandOver,
+    ParcelsHandedOver,
+    WithdrawHandOver,
+)
 from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofDisputeSettled, ProofRejected
 from schemas.sla import (
     SlaAtRisk,
@@ -124,6 +133,9 @@ LIFE = Life(
         SlaBreached: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
         SlaPromiseSettled: within("created", *WITH_RIDER, "returning", "completed", "failed"),
         SlaClockStopped: within(*ENDED),
+        HandOverOffered: within(*WITH_RIDER, "returning"),
+        HandOverClosed: within("created", "dispatchable", *WITH_RIDER, "returning", *ENDED),
+        ParcelsHandedOver: within(*WITH_RIDER, "returning"),
         TaskHeld: within(*WITHOUT_RIDER),
         TaskReleased: within(*WITHOUT_RIDER),
         TaskScheduled: within("created"),
@@ -136,9 +148,13 @@ LIFE = Life(
         TaskDispatchable: to("dispatchable", "created") | within("dispatchable"),
         TaskTendered: to("offering", "dispatchable"),
         TaskTenderClosed: to("dispatchable", "offering") | within("dispatchable"),
-        TaskAssigned: to("assigned", "dispatchable", "offering") | to("in_progress", "dispatchable", "offering"),
+        TaskAssigned: to("assigned", "dispatchable", "offering")
+        | to("in_progress", "dispatchable", "offering")
+        | within("returning"),
         AssignmentAccepted: to("accepted", "assigned") | within("in_progress", "returning"),
-        TaskUnassigned: to("dispatchable", *WITH_RIDER) | to("created", "in_progress", "returning"),
+        TaskUnassigned: to("dispatchable", *WITH_RIDER)
+        | to("created", "in_progress", "returning")
+        | within("returning"),
         ContactAttempted: within(*WITH_RIDER, "returning"),
         HoldStarted: within("in_progress"),
         ParcelsHeld: within("in_progress"),
@@ -173,11 +189,13 @@ LIFE = Life(
     },
     {
         LocateStop: when(*WITHOUT_RIDER),
+        OfferHandOver: when(*WITH_RIDER, "returning"),
+        AcceptHandOver: when(*SINCE_DISPATCHED),
+        DeclineHandOver: when(*WITH_RIDER, "returning"),
+        WithdrawHandOver: when(*WITH_RIDER, "returning"),
         AuthoriseReturn: when("created"),
         ReattemptDelivery: when("created"),
-        ReportContactAttempt: when(
-            *WITH_RIDER, "created", "dispatchable", "offering", "returning", "cancelled", "completed"
-        ),
+        ReportContactAttempt: when(*SINCE_DISPATCHED),
         ReportHeld: when(*SINCE_DISPATCHED),
         UpdateGoodsReady: when("created", "dispatchable", "offering", *WITH_RIDER),
         RescheduleStop: when("created", "dispatchable", "offering", *WITH_RIDER, "returning"),
@@ -205,6 +223,6 @@ LIFE = Life(
         ReportDelivered: when(*SINCE_DISPATCHED),
         ReportAttemptFailed: when(*SINCE_DISPATCHED),
         ReportReturned: when(*SINCE_DISPATCHED),
-        CaptureProof: when("created", *WITH_RIDER, "dispatchable", "offering", "returning", "cancelled", "completed"),
+        CaptureProof: when(*SINCE_DISPATCHED),
     },
 )

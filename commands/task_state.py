@@ -79,6 +79,14 @@ class LineState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     disposition: AfterInspection | None = None
 
 
+class HandOverState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Offered, and not answered yet."""
+
+    to_rider: RiderId
+    round: int
+    expires_at: datetime
+
+
 class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     pass
 
@@ -112,6 +120,7 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     retry_at: datetime | None = None
     rider_id: RiderId | None = None
     accepted: bool = False
+    hand_over: HandOverState | None = None
     former_riders: tuple[RiderId, ...] = ()
     return_reason: str | None = None
     ended: Ended | None = None

@@ -40,6 +40,7 @@ from schemas.fleet import (
     RetireFleet,
 )
 from schemas.goods import InspectReturn, ReceiveTransfer, ReportParcelsDamaged, ReportParcelsLost
+from schemas.hand_over import AcceptHandOver, DeclineHandOver, OfferHandOver, WithdrawHandOver
 from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
 from schemas.incident import (
     AssignIncident,
@@ -162,6 +163,10 @@ SENDERS: Mapping[type[Command], Roles] = {
     ReportContactAttempt: RIDER,
     ReportHeld: RIDER,
     ReportReturned: RIDER,
+    OfferHandOver: DISPATCH | RIDER,
+    AcceptHandOver: RIDER,
+    DeclineHandOver: RIDER,
+    WithdrawHandOver: DISPATCH | RIDER,
     ReportCustomerOnTheWay: SETUP,
     ReportCustomerArrived: SETUP,
     ReportCollected: SETUP,

@@ -86,10 +86,13 @@ class Lookups:
         stops = [self._stop(stop, row, tenant, task_id) for stop in row["stops"]]
         located = [stop for stop in stops if stop is not None]
         status = {stop_id: stop["status"] for stop_id, stop in row["progress"]["stops"].items()}
+        offered = row["hand_over"]
         return KnownTask(
+            meeting=None if offered is None else self._opened(offered["place"], tenant, task_id),
             task_id=TaskId(task_id),
             round=row["progress"]["round"],
             stops=located,
+            aboard_g=sum(p["parcel"]["weight_g"] for p in row["parcels"].values() if p["party"]["kind"] == "rider"),
             ahead=[stop for stop in located if status.get(stop.stop_id) not in OVER],
         )
 
@@ -99,20 +102,22 @@ class Lookups:
         """None where the place is not known, or not any more."""
         if stop["location"] is None:
             return None
-        sealed = msgspec.convert(stop["location"], Sealed)
-        unseal = self._keyring.unsealer(partition_of(task_id, self._partitions), tenant, task_id)
-        place = opened(sealed, unseal, Location)
+        place = self._opened(stop["location"], tenant, task_id)
         if place is None:
             return None
         return NewPlannedStop(
             stop_id=StopId(stop["stop_id"]),
             kind=stop["kind"],
-            subject=sealed.subject,
+            subject=stop["location"]["subject"],
             location=place,
             window=msgspec.convert(stop["window"], Window) if stop["window"] else None,
             service_seconds=stop["service_seconds"],
             load_g=load_g(stop["stop_id"], row["parcels"].values()),
         )
+
+    def _opened(self, sealed: Mapping[str, Any], tenant: str, task_id: str) -> Location | None:
+        unseal = self._keyring.unsealer(partition_of(task_id, self._partitions), tenant, task_id)
+        return opened(msgspec.convert(sealed, Sealed), unseal, Location)
 
     async def rules(self, tenant: TenantSlug) -> TenantRules:
         """With the documents that the registry requires among those that the rules do."""

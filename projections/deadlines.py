@@ -22,6 +22,7 @@ from schemas.carrier_booking import (
     CarrierStatusConflicted,
     CarrierStatusRecorded,
 )
+from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.hours import HoursLimit
 from schemas.incident import (
     IncidentAssigned,
@@ -117,6 +118,7 @@ SLA = (
     SlaPromiseSettled,
     SlaClockStopped,
 )
+HAND_OVER = (HandOverOffered, HandOverClosed, ParcelsHandedOver)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
 
@@ -131,8 +133,8 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
-    record_maintenance_due, warn_hours_limit, expire_carrier_quote, record_carrier_silence, sla_at_risk or
-    sla_breach."""
+    record_maintenance_due, warn_hours_limit, expire_carrier_quote, record_carrier_silence, sla_at_risk,
+    sla_breach or expire_hand_over."""
     aggregate_id: str
     subject: str
     """The offer, the task of the reservation, the maintenance, the shift, or the aggregate itself."""
@@ -168,6 +170,8 @@ def keys(fact: Fact) -> Sequence[Key]:
         kinds = ("retry_dispatch",) * isinstance(event, (TaskTenderClosed, *DISPATCHED))
         kinds += ("start_dispatch",) * isinstance(event, SCHEDULED)
         return tuple((source.tenant, kind, of, of) for kind in kinds)
+    if isinstance(event, HAND_OVER):
+        return ((source.tenant, "expire_hand_over", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, UNATTENDED):
         return ((source.tenant, "escalate_incident", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, (VehicleMaintenancePlanned, *MAINTENANCE_OVER)):
@@ -228,6 +232,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round = retry_at, event.round
         case TaskScheduled(dispatch_at=datetime() as due_at):
             task_round = None
+        case HandOverOffered():
+            due_at, task_round = event.expires_at, event.round
         case IncidentReported(escalate_at=datetime() as escalate_at):
             due_at, task_round = escalate_at, 1
         case (
@@ -290,6 +296,7 @@ DEADLINES = ReadModel(
             *HEARD,
             *UNHEARD,
             *SLA,
+            *HAND_OVER,
         }
     ),
     keys=keys,

@@ -23,6 +23,7 @@ from schemas.goods import (
     ReturnInspected,
     TransferReceived,
 )
+from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.message import Event
 from schemas.proof import ProofDisputed, ProofDisputeSettled
 from schemas.task import (
@@ -47,6 +48,7 @@ from schemas.task import (
     StopRescheduled,
     TaskCreated,
     TaskEvent,
+    TaskUnassigned,
 )
 
 TABLE = """
@@ -63,6 +65,7 @@ CREATE TABLE {table} (
     leg                text,
     stops              jsonb       NOT NULL,
     parcels            jsonb       NOT NULL,
+    hand_over          jsonb,
     lines              jsonb       NOT NULL,
     proofs             jsonb       NOT NULL,
     proof_disputed     boolean     NOT NULL,
@@ -111,6 +114,16 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
     custody: list[HandedOn] = []
 
 
+class HandOverRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Offered to another rider, and not answered yet."""
+
+    to_rider: str
+    place: dict[str, Any]
+    """Where the two meet, sealed."""
+    reason_code: str
+    expires_at: datetime
+
+
 class LineRow(msgspec.Struct, frozen=True, kw_only=True):
     """What was received of a transfer, or found of a return, of one item; without a `sku` of the parcel itself."""
 
@@ -154,6 +167,7 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     stops: list[dict[str, Any]]
     """As they were created and have changed since, personal data sealed."""
     parcels: Mapping[str, ParcelRow]
+    hand_over: HandOverRow | None = None
     lines: list[LineRow] = []
     """Of a receipt or an inspection."""
     proofs: list[ProofRow] = []
@@ -229,6 +243,16 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
         case CustomerArrived():
             where = {name: told(getattr(event, name), CustomerArrived.__name__, name) for name in ("spot", "vehicle")}
             return with_stop(row, event.stop_id, where)
+        case HandOverOffered():
+            offered = HandOverRow(
+                to_rider=event.to_rider,
+                place=told(event.place, HandOverOffered.__name__, "place"),
+                reason_code=event.reason_code,
+                expires_at=event.expires_at,
+            )
+            return replace(row, hand_over=offered)
+        case HandOverClosed() | TaskUnassigned():
+            return replace(row, hand_over=None)
         case ReturnAuthorised():
             return replace(row, authorisation=event.authorisation)
         case ReturnStarted():
@@ -264,6 +288,8 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
             return handed_on(row, event, at, "in_custody")
         case ParcelsDelivered():
             return handed_on(row, event, at, "delivered")
+        case ParcelsHandedOver():
+            return handed_on(row, event, at, "in_custody")
         case ParcelsHeld():
             return handed_on(row, event, at, "in_custody")
         case ParcelsReturned():
@@ -313,9 +339,26 @@ def reviewed(conflict: ConflictRow, event: FieldReportReviewed) -> ConflictRow:
     return replace(conflict, decision_code=event.decision_code)
 
 
+type HandingOn = (
+    ParcelsPickedUp
+    | ParcelsHandedOver
+    | ParcelsDelivered
+    | ParcelsHeld
+    | ParcelsReturned
+    | ParcelsLost
+    | ParcelsWrittenOff
+)
+
+
 def handed_on(
     row: TaskDetailRow,
-    event: ParcelsPickedUp | ParcelsDelivered | ParcelsHeld | ParcelsReturned | ParcelsLost | ParcelsWrittenOff,
+    event: ParcelsPickedUp
+    | ParcelsHandedOver
+    | ParcelsDelivered
+    | ParcelsHeld
+    | ParcelsReturned
+    | ParcelsLost
+    | ParcelsWrittenOff,
     at: datetime,
     status: str,
 ) -> TaskDetailRow:
@@ -372,7 +415,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=3,
+    version=4,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

@@ -52,6 +52,8 @@ class TenantRules(Input, frozen=True, kw_only=True):
     """So long before its goods are ready, or its pickup's window begins, a task comes to dispatch."""
     max_rounds: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
     retry_seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
+    hand_over_seconds: Annotated[int, msgspec.Meta(ge=60, le=14_400)] = 1_800
+    """So long an offer of goods to another rider stands."""
     max_active_tasks: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
     stale_fix_seconds: Annotated[int, msgspec.Meta(ge=30, le=86_400)] = 900
     breaks_with_goods: bool = False

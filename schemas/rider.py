@@ -187,6 +187,8 @@ class ReserveRider(Command, frozen=True, kw_only=True):
     round: Count
     tender_id: TenderId | None = None
     offer_id: OfferId | None = None
+    handed_over: bool = False
+    """By another rider: it is active once the goods have changed hands."""
     hold_until: Moment
     stops: Annotated[list[NewPlannedStop], msgspec.Meta(min_length=1, max_length=50)]
 
@@ -420,6 +422,7 @@ class RiderReserved(Event, frozen=True, kw_only=True):
     round: int
     tender_id: TenderId | None
     offer_id: OfferId | None
+    handed_over: bool
     hold_until: datetime
     stops: list[PlannedStop]
 

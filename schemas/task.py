@@ -8,6 +8,7 @@ import msgspec
 from schemas.fault import AtFault
 from schemas.geo import Location, ObservedFix, Window
 from schemas.goods import MAX_ITEMS, MAX_PARCELS, GoodsCommand, GoodsEvent, Item, NewItem, Party
+from schemas.hand_over import HandOverCommand, HandOverEvent
 from schemas.message import (
     Code,
     Command,
@@ -397,6 +398,7 @@ type TaskCommand = (
     | TaskReport
     | CollectionReport
     | GoodsCommand
+    | HandOverCommand
     | SlaCommand
 )
 
@@ -525,6 +527,8 @@ class TaskAssigned(Event, frozen=True, kw_only=True):
     round: int
     tender_id: TenderId | None
     offer_id: OfferId | None
+    handed_over: bool = False
+    """By another rider, who had the goods."""
 
 
 class AssignmentAccepted(Event, frozen=True, kw_only=True):
@@ -770,6 +774,7 @@ type TaskEvent = (
     | CustomerOnTheWay
     | CustomerArrived
     | GoodsEvent
+    | HandOverEvent
     | SlaEvent
     | ParcelsWrittenOff
     | ProofCaptured

@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas import ids
 from schemas.carrier_booking import ExpireCarrierQuote, RecordCarrierSilence
+from schemas.hand_over import ExpireHandOver
 from schemas.incident import EscalateUnattended
 from schemas.message import Command, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
 from schemas.rider import ExpireReservation, WarnHoursLimit
@@ -24,6 +25,7 @@ KINDS = (
     "expire_reservation",
     "retry_dispatch",
     "start_dispatch",
+    "expire_hand_over",
     "sla_at_risk",
     "sla_breach",
     "sla_predicted_late",
@@ -64,6 +66,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             command = MarkSlaAtRisk(
                 promise=deadline["subject"], target_at=deadline["target_at"], predicted_at=deadline["predicted_at"]
             )
+        case "expire_hand_over":
+            aggregate, command = "task", ExpireHandOver(round=deadline["round"])
         case "escalate_incident":
             aggregate, command = "incident", EscalateUnattended(level=deadline["round"])
         case "record_maintenance_due":

@@ -1,5 +1,6 @@
 """All processes: what runs, and what is rehearsed when the log is checked (I9)."""
 
+from streams.dispatch.hand_over import hand_over
 from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.incident_response import RESPONSE
@@ -9,7 +10,7 @@ from streams.suspension import SUSPENSION
 
 def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
     return [
-        Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup)], send),
+        Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
         Process("incident-response", RESPONSE, send),
         Process("suspension", SUSPENSION, send),
     ]

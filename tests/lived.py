@@ -16,6 +16,7 @@ from schemas import carrier_booking as b
 from schemas import directory as d
 from schemas import fleet as e
 from schemas import goods as k
+from schemas import hand_over as y
 from schemas import hub as h
 from schemas import incident as i
 from schemas import proof as f
@@ -57,6 +58,7 @@ RULES = d.TenantRules(hours_rules="custom", custom_hours=HoursLimits(duty_before
 HOME = Location(lat=60.161, lon=24.942)
 STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1"), StopId("return-1")]
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
+REPORTED = [*STOPS[:2] * 3, *STOPS[2:]]
 REASONS = ["refused", "nobody_there", "spoilt", "no_way_in"]
 RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
 FAILURES = (
@@ -69,6 +71,7 @@ PROMISES: Any = ["dispatch", "pickup", "deliver"]
 SLA = p.SlaTerms(dispatch_within_s=60, pickup_within_s=60, deliver_within_s=60, at_risk_margin_s=0, pauses=["stock"])
 TARGETS = [NOON + timedelta(minutes=count + 1) for count in (0, 1, 5, 30)]
 LATE = NOON + timedelta(days=1)
+SCAN = f.ScanEntry(parcel_id=PARCELS[0], code="A1")
 TENDERS = [TenderId("tender-1"), TenderId("tender-2")]
 ACTIONS: Any = ["suspend_rider", "ground_vehicle", "hand_over_tasks"]
 
@@ -86,7 +89,7 @@ class Lived(NamedTuple):
     moves: list[tuple[type[Event], Move]]
 
 
-def lived(kind: str, steps: int = STEPS, seed: int = 5) -> Iterator[Lived]:
+def lived(kind: str, steps: int = STEPS, seed: int = 6) -> Iterator[Lived]:
     """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
     status, their traits and the events that led there, so that what is seldom come by is not seldom left."""
     aggregate, draw = AGGREGATES[kind], Random(seed)
@@ -170,7 +173,7 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
         kind="delivery",
         outlet="kamppi",
         stops=[
-            t.NewStop(kind="pickup", goods_ready_at=ready, required_proof=draw.choice(([], [["photo"]]))),
+            t.NewStop(kind="pickup", goods_ready_at=ready, required_proof=draw.choice(([], [["photo"]], [["photo"]]))),
             dropoff,
         ],
         parcels=parcels,
@@ -182,7 +185,7 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
 def report(cls: Any, **fields: Any) -> Draws:
     def draws(draw: Random, now: Any) -> Command:
         drawn = {name: value(draw, now) if callable(value) else value for name, value in fields.items()}
-        return cls(stop_id=draw.choice(STOPS), observed_at=now, **drawn)
+        return cls(stop_id=draw.choice(REPORTED), observed_at=now, **drawn)
 
     return draws
 
@@ -261,6 +264,13 @@ TASK: Repertoire = [
         "dora",
         "dispatcher",
     ),
+    (always(y.OfferHandOver(to_rider=RiderId("bob"), place=HOME, reason_code="late")), "ann", "rider"),
+    (always(y.OfferHandOver(to_rider=RiderId("ann"), place=HOME, reason_code="late")), "dora", "dispatcher"),
+    *[(lambda draw, now: y.AcceptHandOver(observed_at=now, scans=[SCAN]), who, "rider") for who in ("ann", "bob")],
+    (always(y.DeclineHandOver(reason_code="far")), "bob", "rider"),
+    (always(y.WithdrawHandOver(reason_code="found")), "dora", "dispatcher"),
+    (lambda draw, now: y.ExpireHandOver(round=draw.randint(2, 3)), "deadlines", "system"),
+    (always(y.RefuseHandOver(to_rider=RiderId("bob"), reason_code="full")), "dispatch", "system"),
     *[(receiving, "shop", "integrator"), (inspecting, "shop", "integrator")] * 3,
     *(
         (lambda draw, now, n=n: t.RecordTender(tender_id=TENDERS[n], round=draw.randint(1, 3)), "dispatch", "system")

@@ -3,6 +3,7 @@
 from infra.check.finding import Judgement
 from schemas import catalog
 from schemas.goods import ParcelsLost, Party
+from schemas.hand_over import ParcelsHandedOver
 from schemas.message import Event
 from schemas.record import Envelope, Stored, Unreadable, event_of
 from schemas.task import (
@@ -25,6 +26,7 @@ TOLD_BY: tuple[type[Event], ...] = (
     ParcelsDelivered,
     ParcelsReturned,
     ParcelsHeld,
+    ParcelsHandedOver,
     ParcelsLost,
     ParcelsWrittenOff,
     OfferAccepted,
@@ -66,7 +68,14 @@ class Custody:
                 self._judgement.looked_at += 1 + len(event.parcels)
                 at_stop = {stop.stop_id: stop.party for stop in event.stops}
                 self._parcels |= {(aggregate_id, p.parcel_id): at_stop[p.pickup_stop] for p in event.parcels}
-            case ParcelsPickedUp() | ParcelsDelivered() | ParcelsReturned() | ParcelsHeld() | ParcelsLost():
+            case (
+                ParcelsPickedUp()
+                | ParcelsDelivered()
+                | ParcelsReturned()
+                | ParcelsHeld()
+                | ParcelsHandedOver()
+                | ParcelsLost()
+            ):
                 for parcel_id in event.parcel_ids:
                     self._handed_on(aggregate_id, parcel_id, event.from_party, event.to_party, at)
             case ParcelsWrittenOff():  # by statement, whoever had them

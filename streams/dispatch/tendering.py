@@ -10,6 +10,7 @@
 | TenderAwarded              | AssignTask (Task)               | ReleaseReservation        |                        |
 | TaskAssigned, by tender    | ActivateReservation (Rider)     | UnassignTask              |                        |
 | TaskAssigned, by order     | ReserveRider (Rider)            | UnassignTask              |                        |
+| TaskAssigned, handed over  | ActivateReservation (Rider)     |                           |                        |
 | TenderExhausted, Withdrawn | CloseTender (Task)              |                           |                        |
 | TaskCancelled, forced      | WithdrawTender (Tender)         |                           |                        |
 """
@@ -21,6 +22,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.directory import TenantRules
+from schemas.geo import Location
 from schemas.ids import tender_id
 from schemas.message import OfferId, RiderId, Source, TaskId, TenantSlug, TenderId
 from schemas.rider import ActivateReservation, NewPlannedStop, ReleaseReservation, ReserveRider, RiderReserved
@@ -56,6 +58,10 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     stops: list[NewPlannedStop]
     ahead: list[NewPlannedStop]
     """Those that are not over."""
+    aboard_g: int = 0
+    """What its rider has of it."""
+    meeting: Location | None = None
+    """Where another rider is to take it over, if that is offered."""
 
 
 class Lookup(Protocol):
@@ -92,7 +98,7 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         return [reserve(event.rider_id, task, event.hold_until, tender, event.offer_id)]
 
     async def reserve_ordered(event: TaskAssigned, source: Source) -> Sequence[Step]:
-        if event.tender_id is not None:
+        if event.tender_id is not None or event.handed_over:
             return [activate(event.rider_id, TaskId(source.aggregate_id), event.round)]
         task = await lookup.task(source.tenant, source.aggregate_id, source)
         if task.round != event.round or not task.ahead:
@@ -149,6 +155,8 @@ def reject_claim(event: ReservationRequested, source: Source, refused: NotAllowe
 
 
 async def award_or_activate(event: RiderReserved, source: Source) -> Sequence[Step]:
+    if event.handed_over:
+        return []
     if event.tender_id is None or event.offer_id is None:
         return [activate(RiderId(source.aggregate_id), event.task_id, event.round)]
     command = AwardTender(offer_id=event.offer_id)

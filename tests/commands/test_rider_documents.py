@@ -229,6 +229,7 @@ def test_what_is_remembered_of_breaches_and_of_past_tasks_is_bounded():
             round=1,
             tender_id=None,
             offer_id=None,
+            handed_over=False,
             hold_until=NOON,
             stops=[],
         )

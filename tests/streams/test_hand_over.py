@@ -1,0 +1,92 @@
+"""The rider who is to take over is reserved to the place where the two meet, with what is then aboard."""
+
+from typing import Any
+
+import pytest
+from story import ACME, KAMPPI, NOON, minutes
+
+from schemas import ids
+from schemas.geo import Location
+from schemas.hand_over import HandOverClosed, HandOverOffered, RefuseHandOver
+from schemas.message import Personal, RiderId, Source, StopId, SubjectId, TaskId
+from schemas.rider import NewPlannedStop, ReleaseReservation, RemoveStops, ReserveRider
+from schemas.task import TaskAssigned
+from streams.dispatch.hand_over import MEETING, hand_over, refuse
+from streams.dispatch.tendering import KnownTask
+from streams.process import NotAllowed, Step
+
+BOB, TASK = RiderId("bob"), TaskId(ids.aggregate_id("task", ACME, "shop", "bread"))
+CORNER = Location(lat=60.1650, lon=24.9380)
+DOOR = NewPlannedStop(stop_id=StopId("stop-2"), kind="dropoff", subject="s", location=KAMPPI, load_g=-900)
+OFFERED = HandOverOffered(
+    from_rider=RiderId("ann"),
+    to_rider=BOB,
+    round=2,
+    place=Personal(SubjectId("s"), CORNER),
+    reason_code="puncture",
+    expires_at=minutes(30),
+)
+
+
+class Known:
+    def __init__(self, **changes: Any) -> None:
+        known = {"task_id": TASK, "round": 1, "stops": [DOOR], "ahead": [DOOR], "aboard_g": 900, "meeting": CORNER}
+        self._task = KnownTask(**(known | changes))
+
+    async def task(self, tenant: str, task_id: str, source: Source) -> KnownTask:
+        return self._task
+
+
+def source() -> Source:
+    return Source(
+        event_id="e-1",
+        tenant=ACME,
+        outlet=None,
+        aggregate_id=TASK,
+        version=7,
+        event_time=NOON,
+        recorded_at=NOON,
+        actor="ann",
+        command_id="c-1",
+        correlation_id="c-1",
+        topic="logistics.task",
+        partition=0,
+        offset=1,
+    )
+
+
+async def follows(event: Any, **known: Any) -> list[Step]:
+    rules = [rule for rule in hand_over(Known(**known)) if rule.fact is type(event)]  # type: ignore[arg-type]
+    return [step for rule in rules for step in await rule.steps(event, source())]
+
+
+async def test_who_is_to_take_over_is_reserved_by_way_of_the_meeting():
+    [step] = await follows(OFFERED)
+    assert (step.kind, step.aggregate_id) == ("rider", BOB)
+    reserve = step.command
+    assert isinstance(reserve, ReserveRider)
+    assert (reserve.round, reserve.hold_until, reserve.handed_over) == (2, minutes(30), True)
+    assert [(stop.stop_id, stop.load_g) for stop in reserve.stops] == [(MEETING, 900), (StopId("stop-2"), -900)]
+
+
+@pytest.mark.parametrize("known", [{"meeting": None}, {"round": 2}])
+async def test_what_is_over_already_reserves_nobody(known: dict[str, Any]):
+    assert await follows(OFFERED, **known) == []
+
+
+def test_a_rider_who_cannot_take_it_is_told_of_to_the_task():
+    [step] = refuse(OFFERED, source(), NotAllowed("cannot-reserve", "over_capacity"))
+    assert (step.kind, step.aggregate_id) == ("task", TASK)
+    assert step.command == RefuseHandOver(to_rider=BOB, reason_code="over_capacity")
+
+
+async def test_an_offer_that_is_over_frees_the_rider():
+    [step] = await follows(HandOverClosed(to_rider=BOB, round=2, end="declined", reason_code=None))
+    assert step.command == ReleaseReservation(task_id=TASK, round=2, reason_code="not_handed_over")
+
+
+async def test_once_they_have_met_the_meeting_is_not_ahead_any_more():
+    taken = TaskAssigned(rider_id=BOB, round=2, tender_id=None, offer_id=None, handed_over=True)
+    [step] = await follows(taken)
+    assert step.command == RemoveStops(task_id=TASK, round=2, reason_code="met", stop_ids=[MEETING])
+    assert await follows(TaskAssigned(rider_id=BOB, round=2, tender_id=None, offer_id=None)) == []
