@@ -80,7 +80,7 @@ LIFE = Life(
         ParcelsDelivered: within(*WITH_RIDER),
         ParcelsRefused: within("in_progress"),
         ProofCaptured: within(*WITH_RIDER, "returning"),
-        PinRejected: within(*WITH_RIDER),
+        PinRejected: within(*WITH_RIDER, "returning"),
         ProofRejected: within(*SINCE_DISPATCHED),
         ProofDisputed: within("dispatchable", "offering", "in_progress", "returning", *ENDED),
         StopCompleted: to("in_progress", *NOT_STARTED) | within("in_progress", "returning"),
