@@ -568,8 +568,9 @@ def return_started(task: CreatedTask, reason_code: str, context: Context) -> Ret
     """Back to where the first of the carried parcels was picked up."""
     goods = carried(task)
     origin = task.stops[goods[0].parcel.pickup_stop].stop
+    failed = sum(stop.stop.kind == "return" for stop in task.stops.values())
     stop = Stop(
-        stop_id=StopId("return-1"),
+        stop_id=StopId(f"return-{failed + 1}"),  # an itinerary takes no stop twice
         kind="return",
         location=context.anew(origin.location, Location),
         address=origin.address,
