@@ -357,8 +357,11 @@ def dispatchable_if_located(task: Task) -> list[TaskEvent]:
 
 
 def record_tender(task: CreatedTask, command: RecordTender) -> list[TaskEvent]:
-    if command.round != task.round or task.tender_id is not None or is_settled(task, command.round):
+    """A tender that the task has outrun has nothing to offer: that it is refused is what withdraws it."""
+    if task.tender_id == command.tender_id or task.closed_round >= command.round:
         return []
+    if command.round != task.round or task.tender_id is not None or is_settled(task, command.round):
+        raise NotInThisState(needed="dispatchable", actual=state_of(task))
     return [TaskTendered(tender_id=command.tender_id, round=command.round)]
 
 

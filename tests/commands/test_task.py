@@ -264,6 +264,13 @@ def test_a_return_that_fails_for_good_is_followed_by_another_with_a_stop_of_its_
     )
 
 
+def test_a_tender_that_the_task_has_outrun_is_refused_and_one_that_it_knows_is_a_repeat():
+    tendered = RecordTender(tender_id=TENDER, round=1)
+    told(created().when(tendered)).when(tendered).then()
+    told(created().when(AssignTask(rider_id=ANN))).when(tendered).refuses(NotInThisState)
+    told(created().when(CancelTask(reason_code="changed_mind"))).when(tendered).refuses(NotInThisState)
+
+
 def test_a_pickup_that_fails_for_good_fails_the_task():
     closed = ReportAttemptFailed(stop_id=PICKUP, observed_at=NOON, reason_code="outlet_closed")
     story = told(assigned_to(ANN).by(ANN).when(closed))
