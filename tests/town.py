@@ -178,6 +178,14 @@ class Town:
             self._underway.pop(lane).close()
         self._through[lane] = max(0, self._through[lane] - self.chance.randint(0, 3))
 
+    def starts_from_nothing(self) -> None:
+        """All processes, long after everything: with no places, and nobody remembers their commands by their ids."""
+        self.much_time_passes()
+        self.comes_to_rest()
+        for lane in list(self._through):
+            self._through[lane] = 0
+        self._underway.clear()
+
     def what_is_due_fires(self) -> None:
         """Late, or although it is settled: the worker may have read it before."""
         ahead = self.policy.now(ACME, self.now)
