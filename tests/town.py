@@ -35,8 +35,8 @@ from streams.dispatch.tendering import KnownTask
 from streams.process import Done, NotAllowed, Step
 from streams.processes import every_process
 
-RIDERS = [RiderId("ann"), RiderId("bob"), RiderId("cyd")]
-CAPACITY_G = 1_000
+CAPACITIES_G = {RiderId("ann"): 500, RiderId("bob"): 1_000, RiderId("cyd"): 2_000}
+RIDERS = list(CAPACITIES_G)
 LONG_AGO = timedelta(hours=25)
 """So long ago that a command's id is not remembered any more."""
 
@@ -98,8 +98,8 @@ class Town:
         self.ask("tenant", ids.tenant_id(ACME), d.CreateTenant(tenant=ACME, name="Acme", mode="test"))
         outlet = d.CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")
         self.ask("outlet", ids.outlet_id(ACME, "kamppi"), outlet)
-        for rider in RIDERS:
-            self.ask("rider", rider, r.RegisterRider(name=rider, capacity_g=CAPACITY_G))
+        for rider, capacity_g in CAPACITIES_G.items():
+            self.ask("rider", rider, r.RegisterRider(name=rider, capacity_g=capacity_g))
             self.ask("rider", rider, r.ApproveRider(), "dora", "dispatcher")
             self.ask("rider", rider, r.StartShift(ends_at=self.now + timedelta(hours=12)), rider, "rider")
 
