@@ -47,11 +47,11 @@ async def listening(shards: Shards, address: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def routing(*addresses: str) -> AsyncIterator[Router]:
+async def routing(*addresses: str, epoch: int = 1) -> AsyncIterator[Router]:
     """Knows of an owner of each shard in turn, from a log that nobody else reads."""
     routing = Router(Announced(), PARTITIONS, KEY, Keyring(KEK))
     for shard, address in enumerate(addresses):
-        routing.announced.take(announcement(shard, address))
+        routing.announced.take(announcement(shard, address, epoch))
     try:
         yield routing
     finally:
@@ -139,8 +139,9 @@ async def test_an_order_for_an_owner_that_is_gone_is_asked_for_once_more_when_th
 ):
     monkeypatch.setattr(router, "LEARN_WITHIN_S", 20.0)
     gone, after = an_address(), an_address()
+    await world.owner(address=gone)  # the first of its shards, of epoch 0
     owner = await world.owner(address=after)
-    async with listening(owner, after), routing(gone, gone) as routed:
+    async with listening(owner, after), routing(gone, gone, epoch=0) as routed:
         asked = asyncio.ensure_future(world.settle(routed))
         await asyncio.sleep(0.3)
         assert not asked.done(), "its next owner is not announced yet"
