@@ -95,7 +95,7 @@ class DomainMachine(RuleBasedStateMachine):
             self.custody.take(told.envelope, told.stored)
             allowed_by_its_life(told)
             self.by_the_itinerary(told)
-            with_room(self.town, told, self.strayed)
+            with_room(told, self.strayed)
         if self.judgement.verdict().broken:
             raise Broken(self.judgement.verdict().findings[0].what)
         for aggregate_id in {told.aggregate_id for told in self.town.told}:
@@ -124,7 +124,7 @@ def allowed_by_its_life(told: Told) -> None:
         raise Broken(f"{type(told.event).__name__} of {told.aggregate_id} leads from {move[0]} to {move[1]}")
 
 
-def with_room(town: Town, told: Told, strayed: set[str]) -> None:
+def with_room(told: Told, strayed: set[str]) -> None:
     """Nobody is promised more than they can carry, nor is it put on their way."""
     if not isinstance(told.event, RiderReserved | ItineraryStopsInserted | ItineraryResequenced):
         return
