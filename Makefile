@@ -5,7 +5,9 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.13 \
 	--custom-compile-command "make lock"
 
-.PHONY: run demo test test-faults check bench bench-commands faults setup lock clean
+HALF := tests/commands tests/projections tests/protocol tests/scenarios tests/schemas tests/streams
+
+.PHONY: run demo test test-half test-other-half test-faults check bench bench-commands faults setup lock clean
 .DEFAULT_GOAL := run
 
 run: setup        ## everything embedded, with deliveries played in the demo city, until Ctrl-C
@@ -14,8 +16,14 @@ run: setup        ## everything embedded, with deliveries played in the demo cit
 demo: setup       ## one simulated hour on fresh data, checked; exits 0 only if the checks hold
 	@$(BIN)/logistics demo --data .logistics/demo
 
-test: check       ## the whole suite on real engines
-	@$(BIN)/python -m pytest --ignore=tests/brokers --ignore=tests/faults
+test: check       ## the whole suite on real engines, in two halves side by side, each on engines of its own
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-half test-other-half
+
+test-half: .venv/.tests
+	@set -o pipefail; $(BIN)/python -m pytest $(HALF) 2>&1 | sed -u 's/^/half  | /'
+
+test-other-half: .venv/.tests
+	@set -o pipefail; $(BIN)/python -m pytest $(addprefix --ignore=,tests/brokers tests/faults $(HALF)) 2>&1 | sed -u 's/^/other | /'
 
 test-faults: .venv/.tests   ## brokers lost, disks full, and short runs of everything failing under load
 	@$(BIN)/python -m pytest tests/brokers tests/faults

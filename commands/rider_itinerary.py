@@ -3,10 +3,10 @@
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.rider_refusals import ItineraryChanged, NotThatItinerary
+from commands.rider_refusals import ItineraryChanged, NotThatItinerary, TooHeavyThatWay
 from commands.rider_reservations import planned_stops, released, with_reservation
 from commands.rider_shift import shift_end_after
-from commands.rider_state import RegisteredRider
+from commands.rider_state import RegisteredRider, peak_load_g
 from schemas.message import TaskId
 from schemas.rider import (
     InsertStops,
@@ -66,6 +66,9 @@ def resequence_itinerary(rider: RegisteredRider, command: ResequenceItinerary) -
         raise NotThatItinerary
     if wanted == list(present):
         return []
+    peak_g = peak_load_g(present[ref] for ref in wanted)
+    if peak_g > max(rider.capacity_g, peak_load_g(rider.itinerary)):  # what is too heavy as it is may get better
+        raise TooHeavyThatWay(peak_g, rider.capacity_g)
     return [ItineraryResequenced(itinerary_version=rider.itinerary_version + 1, order=command.order)]
 
 

@@ -39,6 +39,15 @@ class NotThatItinerary(Refused):
         super().__init__("the order must name each stop of the itinerary once, a task's pickups before its dropoffs")
 
 
+class TooHeavyThatWay(Refused):
+    rule = "too-heavy-that-way"
+
+    def __init__(self, peak_g: int, capacity_g: int) -> None:
+        super().__init__(f"in that order the rider would come to carry {peak_g} g, and can carry {capacity_g} g")
+        self.peak_g = peak_g
+        self.capacity_g = capacity_g
+
+
 class RestTooShort(Refused):
     rule = "rest-too-short"
 

@@ -252,8 +252,11 @@ def locate_stop(task: CreatedTask, command: LocateStop, context: Context) -> lis
 
 
 def record_tender(task: CreatedTask, command: RecordTender) -> list[TaskEvent]:
-    if command.round != task.round or task.tender_id is not None or is_settled(task, command.round):
+    """A tender that the task has outrun has nothing to offer: that it is refused is what withdraws it."""
+    if task.tender_id == command.tender_id or task.closed_round >= command.round:
         return []
+    if command.round != task.round or task.tender_id is not None or is_settled(task, command.round):
+        raise NotInThisState(needed="dispatchable", actual=state_of(task))
     return [TaskTendered(tender_id=command.tender_id, round=command.round)]
 
 
@@ -507,7 +510,7 @@ def assigned_rider(task: CreatedTask) -> RiderId:
 def return_started(task: CreatedTask, reason_code: str, context: Context) -> ReturnStarted:
     """Back to where the first of the carried parcels was picked up."""
     goods = carried(task)
-    number = 1 + sum(each.stop.kind == "return" for each in task.stops.values())
+    number = 1 + sum(each.stop.kind == "return" for each in task.stops.values())  # an itinerary takes no stop twice
     origin = task.stops[goods[0].parcel.pickup_stop].stop
     stop = Stop(
         stop_id=StopId(f"return-{number}"),

@@ -166,7 +166,7 @@ LIFE = Life(
         ParcelsDelivered: within("created", *WITH_RIDER),
         ParcelsRefused: within("created", *WITH_RIDER),
         ProofCaptured: within(*WITH_RIDER, "returning"),
-        PinRejected: within(*WITH_RIDER),
+        PinRejected: within(*WITH_RIDER, "returning"),
         ProofRejected: within(*SINCE_DISPATCHED),
         ProofDisputed: within("created", "dispatchable", "offering", "in_progress", "returning", *ENDED),
         ProofDisputeSettled: within("created", "dispatchable", "offering", "in_progress", "returning", *ENDED),

@@ -112,7 +112,7 @@ class Lookups:
             location=place,
             window=msgspec.convert(stop["window"], Window) if stop["window"] else None,
             service_seconds=stop["service_seconds"],
-            load_g=load_g(stop["stop_id"], row["parcels"].values()),
+            load_g=load_g(stop["stop_id"], stop["kind"], row["parcels"].values()),
         )
 
     def _opened(self, sealed: Mapping[str, Any], tenant: str, task_id: str) -> Location | None:
@@ -195,9 +195,13 @@ class Lookups:
             raise NotNow(f"{', '.join(models)} has not folded what was sent")
 
 
-def load_g(stop_id: str, parcels: Any) -> int:
+def load_g(stop_id: str, kind: str, parcels: Any) -> int:
     """What the stop adds to the load: a return takes off whatever is aboard, a hold what is bound for it."""
     load = 0
+    if kind == "return":
+        for row in parcels:
+            load -= row["parcel"]["weight_g"] * (row["party"]["kind"] == "rider")
+        return load
     for row in parcels:
         parcel, weight = row["parcel"], row["parcel"]["weight_g"]
         goes = row["bound_for"] or parcel["dropoff_stop"]

@@ -1,9 +1,11 @@
 """The engines that tests run on: real ones, started once per run, each on data of its own."""
 
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -22,6 +24,15 @@ JARS = Path(os.environ.get("LOGISTICS_JARS", ".logistics/jars"))
 CITIES = Path(os.environ.get("LOGISTICS_CITY_DATA", ".logistics/city"))
 
 
+@contextmanager
+def alone_at(folder: Path) -> Iterator[None]:
+    """Two halves of the suite may run side by side: what both need in `folder`, one makes while the other waits."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def engines() -> Iterator[Path]:
     """A folder for the engines' data, on the disk where tests may write."""
@@ -33,7 +44,8 @@ def engines() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def jars() -> Path:
-    fetch_jars(JARS)
+    with alone_at(JARS):
+        fetch_jars(JARS)
     return JARS
 
 
@@ -81,6 +93,8 @@ async def lone_world(tmp_path: Path, jars: Path) -> AsyncIterator[World]:
 async def osrm(engines: Path) -> AsyncIterator[str]:
     """The URL of a router on Helsinki's streets."""
     router = EmbeddedOsrm(engines / "osrm", CITIES, city_extract("helsinki", None))
+    with alone_at(CITIES):
+        await router.prepare()
     yield await router.start()
     await router.stop()
 

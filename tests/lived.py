@@ -200,6 +200,7 @@ def drawn_proof(draw: Random) -> f.AnyProof:
         *[f.PhotoEntry(sha256="ab" * 32)] * 3,
         f.ScanEntry(parcel_id=draw.choice(PARCELS), code=draw.choice(("A1", "B2"))),
         f.IdCheckEntry(result="pass", age_band=draw.choice(("16_to_17", "18_to_19"))),
+        f.PinEntry(pin="0000"),
     ]
     return draw.choice(kinds)
 

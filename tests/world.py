@@ -1,5 +1,6 @@
 """A log for a test: shards that own it, orders for them, and what stands on it afterwards."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -122,6 +123,9 @@ async def make_topics(kafka: str, replication: int = 1) -> None:
             if topic.name not in there
         ]
     )
+    async with asyncio.timeout(20):
+        while not {t.name for t in TOPICS} <= {*await admin.list_topics()}:  # noqa: ASYNC110 - it knows a moment later
+            await asyncio.sleep(0.02)
     await admin.close()
 
 

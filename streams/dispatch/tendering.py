@@ -3,13 +3,14 @@
 | fact                       | command                         | refused →                 | undone by              |
 |----------------------------|---------------------------------|---------------------------|------------------------|
 | TaskDispatchable           | OpenTender (Tender)             |                           |                        |
-| TenderOpened               | RecordTender (Task)             |                           |                        |
+| TenderOpened               | RecordTender (Task)             | WithdrawTender            |                        |
 | ReservationRequested       | ReserveRider (Rider)            | RejectClaim (Tender)      | ExpireClaim            |
 | RiderReserved, by tender   | AwardTender (Tender)            | ReleaseReservation        | ExpireReservation      |
 | RiderReserved, by order    | ActivateReservation (Rider)     | UnassignTask              |                        |
 | TenderAwarded              | AssignTask (Task)               | ReleaseReservation        |                        |
 | TaskAssigned, by tender    | ActivateReservation (Rider)     | UnassignTask              |                        |
-| TaskAssigned, by order     | ReserveRider (Rider)            | UnassignTask              |                        |
+| TaskAssigned, by order     | ReserveRider, Activate… (Rider) | UnassignTask              |                        |
+|                            | WithdrawTender (Tender)         |                           |                        |
 | TaskAssigned, handed over  | ActivateReservation (Rider)     |                           |                        |
 | TenderExhausted, Withdrawn | CloseTender (Task)              |                           |                        |
 | TaskCancelled, forced      | WithdrawTender (Tender)         |                           |                        |
@@ -105,15 +106,19 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
             return []
         rules = await lookup.rules(source.tenant)
         hold_until = source.recorded_at + timedelta(seconds=rules.hold_seconds)
-        return [reserve(event.rider_id, task, hold_until, None, None)]
+        return [
+            reserve(event.rider_id, task, hold_until, None, None),
+            activate(event.rider_id, task.task_id, event.round),  # refused where the hold had passed before this came
+        ]
 
     return [
         Rule(TaskDispatchable, open_tender),
-        Rule(TenderOpened, record_tender),
+        Rule(TenderOpened, record_tender, withdraw_outrun),
         Rule(ReservationRequested, reserve_claimant, reject_claim),
         Rule(RiderReserved, award_or_activate, release_or_unassign),
         Rule(TenderAwarded, assign_task, release_winner),
         Rule(TaskAssigned, reserve_ordered, unassign),
+        Rule(TaskAssigned, withdraw_passed_over),
         Rule(TenderExhausted, close_tender),
         Rule(TenderWithdrawn, close_tender),
         Rule(TaskCancelled, withdraw_tender),
@@ -147,6 +152,18 @@ def activate(rider_id: RiderId, task_id: TaskId, task_round: int) -> Step:
 async def record_tender(event: TenderOpened, source: Source) -> Sequence[Step]:
     command = RecordTender(tender_id=TenderId(source.aggregate_id), round=event.round)
     return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="record-tender")]
+
+
+def withdraw_outrun(event: TenderOpened, source: Source, refused: NotAllowed) -> Sequence[Step]:
+    """The task was settled before it knew of this tender: whoever was asked is asked in vain."""
+    return [withdrawing(TenderId(source.aggregate_id))]
+
+
+async def withdraw_passed_over(event: TaskAssigned, source: Source) -> Sequence[Step]:
+    """An order settles what was offered; goods that are handed over were not offered any more."""
+    if event.tender_id is not None or event.handed_over:
+        return []
+    return [withdrawing(tender_id(TaskId(source.aggregate_id), event.round))]
 
 
 def reject_claim(event: ReservationRequested, source: Source, refused: NotAllowed) -> Sequence[Step]:
@@ -203,7 +220,9 @@ async def close_tender(event: TenderExhausted | TenderWithdrawn, source: Source)
 
 
 async def withdraw_tender(event: TaskCancelled | TaskForceCompleted, source: Source) -> Sequence[Step]:
-    if event.tender_id is None:
-        return []
+    return [] if event.tender_id is None else [withdrawing(event.tender_id)]
+
+
+def withdrawing(tender: TenderId) -> Step:
     command = WithdrawTender(reason_code="task_gone")
-    return [Step(kind="tender", aggregate_id=event.tender_id, command=command, purpose="withdraw-tender")]
+    return Step(kind="tender", aggregate_id=tender, command=command, purpose="withdraw-tender")

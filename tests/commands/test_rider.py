@@ -7,6 +7,7 @@ from commands.rider_refusals import (
     ItineraryChanged,
     NotReserved,
     NotThatItinerary,
+    TooHeavyThatWay,
 )
 from commands.rider_reservations import planned_stops
 from commands.rider_state import peak_load_g
@@ -160,6 +161,18 @@ def test_the_itinerary_is_resequenced_at_its_version_with_pickups_first():
     story.when(ResequenceItinerary(itinerary_version=1, order=there)).then()
     story.when(ResequenceItinerary(itinerary_version=1, order=there[::-1])).refuses(NotThatItinerary)
     story.when(ResequenceItinerary(itinerary_version=1, order=there[:1])).refuses(NotThatItinerary)
+
+
+def test_no_order_makes_the_rider_carry_more_than_they_can():
+    """One after the other both fit; together they are too heavy."""
+    story = underway(on_shift().when(reserve(load_g=3_000)).happened())
+    story = story.when(reserve(OTHER, load_g=3_000)).happened()
+    story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened()
+    here, there = ([StopRef(task_id=task, stop_id=stop) for stop in (PICKUP, DROPOFF)] for task in (TASK, OTHER))
+    both_first = [here[0], there[0], here[1], there[1]]
+    refused = story.when(ResequenceItinerary(itinerary_version=2, order=both_first)).refuses(TooHeavyThatWay)
+    assert (refused.values()["peak_g"], refused.values()["capacity_g"]) == (6_000, 5_000)
+    story.when(ResequenceItinerary(itinerary_version=2, order=[*there, *here])).tells("ItineraryResequenced")
 
 
 def test_a_device_is_bound_from_a_time_until_a_time():

@@ -139,6 +139,7 @@ async def test_an_order_for_an_owner_that_is_gone_is_asked_for_once_more_when_th
 ):
     monkeypatch.setattr(router, "LEARN_WITHIN_S", 20.0)
     gone, after = an_address(), an_address()
+    await world.owner(address=gone)  # the first of its shards, of epoch 0
     owner = await world.owner(address=after)
     async with listening(owner, after), routing(gone, gone, epoch=0) as routed:
         asked = asyncio.ensure_future(world.settle(routed))

@@ -247,6 +247,24 @@ def test_a_failed_attempt_is_tried_again_and_then_the_goods_go_back():
     assert told(story).state.outcome == "returned"
 
 
+def test_a_return_that_fails_for_good_is_followed_by_another_with_a_stop_of_its_own():
+    closed = ReportAttemptFailed(stop_id=RETURN, observed_at=NOON, reason_code="outlet_closed")
+    story = told(picked_up().when(CancelTask(reason_code="changed_mind")).tells("ReturnStarted"))
+    story = told(story.by(ANN).when(closed))
+    story = told(story.when(closed).tells("DeliveryAttemptFailed", "StopFailed", "ReturnStarted"))
+    again = StopId("return-2")
+    story.when(ReportReturned(stop_id=again, observed_at=NOON)).tells(
+        "ParcelsReturned", "StopCompleted", "TaskReturned"
+    )
+
+
+def test_a_tender_that_the_task_has_outrun_is_refused_and_one_that_it_knows_is_a_repeat():
+    tendered = RecordTender(tender_id=TENDER, round=1)
+    told(created().when(tendered)).when(tendered).then()
+    told(created().when(AssignTask(rider_id=ANN))).when(tendered).refuses(NotInThisState)
+    told(created().when(CancelTask(reason_code="changed_mind"))).when(tendered).refuses(NotInThisState)
+
+
 def test_a_pickup_that_fails_for_good_fails_the_task():
     closed = ReportAttemptFailed(stop_id=PICKUP, observed_at=NOON, reason_code="outlet_closed")
     story = told(assigned_to(ANN).by(ANN).when(closed))

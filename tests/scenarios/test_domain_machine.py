@@ -1,0 +1,344 @@
+"""All aggregates together, driven at random by the real decisions and the real processes: what holds after every step,
+and once the processes are quiet. That it can fail is shown by breaking one rule at a time."""
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from msgspec.structs import replace
+from town import Told, Town
+from townspeople import People
+
+from commands import field_reports, rider_reservations, task, tender
+from commands.aggregates import AGGREGATES
+from commands.task_state import CreatedTask, carried, is_over
+from commands.tender import Open
+from infra.check.custody import Custody
+from infra.check.finding import Judgement
+from projections import deadlines
+from schemas.proof import ProofKind
+from schemas.rider import (
+    ItineraryResequenced,
+    ItineraryStopsInserted,
+    ItineraryStopsRemoved,
+    PlannedStop,
+    RiderReserved,
+)
+from schemas.task import AssignTask, StopCompleted, TaskAssigned, TaskEvent
+from schemas.tender import AwardTender, OfferAccepted, OfferWithdrawn, TenderEvent
+from streams.dispatch import itinerary, tendering
+
+TOWNS = 24
+STEPS = 500
+TOWNS_TO_FIND = 200
+"""In so many a broken rule must show."""
+AT_LEAST = 10_000
+"""Steps, in all towns."""
+STEPS_TAKEN: Counter[str] = Counter()
+HAPPENS = (
+    *["somebody_asks"] * 8,
+    *["processes_go_on"] * 8,
+    *["time_passes", "what_is_due_fires"] * 2,
+    "a_process_starts_again",
+    "much_time_passes",
+    "comes_to_rest",
+)
+"""The more often it is named the more often it happens."""
+
+
+class Broken(AssertionError):
+    """What must hold does not."""
+
+
+class DomainMachine(RuleBasedStateMachine):
+    @initialize()
+    def a_town(self) -> None:
+        self.town = Town()
+        self.people = People(self.town)
+        self.sound = True
+        self.judgement = Judgement("I7")
+        self.custody = Custody(self.judgement)
+        self.strayed: set[str] = set()
+        """Riders who did not go by their itinerary: what it tells of their load is not so."""
+
+    @rule(what=st.sampled_from(HAPPENS), seed=st.integers(0, 2**24))
+    def it_happens(self, what: str, seed: int) -> None:
+        STEPS_TAKEN[what] += 1
+        self.sound = False
+        self.town.chance = Random(seed * 1_000_003 + len(self.town.desk.log))
+        if what == "somebody_asks":
+            self.people.somebody_asks()
+        else:
+            getattr(self.town, what)()
+        self.looked_at()
+        if what == "comes_to_rest":
+            for check in ONCE_QUIET:
+                check(self.town)
+        self.sound = True
+
+    def teardown(self) -> None:
+        """Long after, with nothing remembered, the processes follow everything again: nothing is added."""
+        if not self.sound:
+            return
+        self.town.starts_from_nothing()
+        self.looked_at()
+        self.town.comes_to_rest()
+        if self.town.told:
+            told = self.town.told[0]
+            raise Broken(f"from nothing, processes add {type(told.event).__name__} to {told.aggregate_id}")
+
+    def looked_at(self) -> None:
+        for told in self.town.told:
+            self.custody.take(told.envelope, told.stored)
+            allowed_by_its_life(told)
+            self.by_the_itinerary(told)
+            with_room(told, self.strayed)
+        if self.judgement.verdict().broken:
+            raise Broken(self.judgement.verdict().findings[0].what)
+        for aggregate_id in {told.aggregate_id for told in self.town.told}:
+            as_it_stands(self.town, aggregate_id)
+        with_proof(self.town, self.town.told)
+        self.town.told.clear()
+        no_clock_runs_on(self.town)
+
+    def by_the_itinerary(self, told: Told) -> None:
+        match told.event:
+            case ItineraryStopsRemoved(reason_code="stop_over", stop_ids=over) if (
+                told.before.itinerary[0].stop_id not in over
+            ):
+                self.strayed.add(told.aggregate_id)
+        if told.kind == "rider" and not getattr(told.after, "itinerary", ()):
+            self.strayed.discard(told.aggregate_id)
+
+
+# After every step
+
+
+def allowed_by_its_life(told: Told) -> None:
+    life = AGGREGATES[told.kind].life
+    move = life.status(told.before), life.status(told.after)
+    if move not in life.moves[type(told.event)]:
+        raise Broken(f"{type(told.event).__name__} of {told.aggregate_id} leads from {move[0]} to {move[1]}")
+
+
+def with_room(told: Told, strayed: set[str]) -> None:
+    """Nobody is promised more than they can carry, nor is it put on their way."""
+    if not isinstance(told.event, RiderReserved | ItineraryStopsInserted | ItineraryResequenced):
+        return
+    rider = told.after
+    now = told.envelope.recorded_at
+    held = [stop for r in rider.reservations.values() if not r.active and r.hold_until > now for stop in r.stops]
+    ahead = [*rider.itinerary, *(held if isinstance(told.event, RiderReserved) else [])]
+    if told.aggregate_id not in strayed and heaviest_g(ahead) > rider.capacity_g:
+        raise Broken(f"{told.aggregate_id} is to carry {heaviest_g(ahead)} g, and can {rider.capacity_g} g: {ahead}")
+
+
+def heaviest_g(stops: list[PlannedStop]) -> int:
+    """What is dropped without having been picked up is aboard from the start."""
+    aboard = lightest = heaviest = 0
+    for stop in stops:
+        aboard += stop.load_g
+        lightest, heaviest = min(lightest, aboard), max(heaviest, aboard)
+    return heaviest - lightest
+
+
+def as_it_stands(town: Town, aggregate_id: str) -> None:
+    state = town.state(aggregate_id)
+    if isinstance(state, CreatedTask):
+        for parcel in carried(state):
+            if is_over(state) or parcel.party.id != state.rider_id:
+                raise Broken(
+                    f"{parcel.party.id} has {parcel.parcel.parcel_id} of {aggregate_id}, {state.rider_id} has the task"
+                )
+
+
+def with_proof(town: Town, all_told: list[Told]) -> None:
+    """Judged by the task as it was when the command was through: what is rejected later may be disputed."""
+    last = {told.envelope.command_id: told.after for told in all_told if told.kind == "task"}
+    for told in all_told:
+        if isinstance(told.event, StopCompleted):
+            lacking = proof_lacking(last[told.envelope.command_id], told.event.stop_id)
+            if lacking:
+                raise Broken(f"{told.event.stop_id} of {told.aggregate_id} is completed without {lacking}")
+
+
+def proof_lacking(task: CreatedTask, stop_id: Any) -> list[ProofKind] | None:
+    stop = task.stops[stop_id]
+    accepted = {proof.kind for proof in stop.proofs if proof.status == "accepted"}
+    for group in stop.stop.required_proof:
+        if accepted.isdisjoint(group):
+            return group
+    return None
+
+
+def no_clock_runs_on(town: Town) -> None:
+    for row in town.deadlines.values():
+        kind, state = town.kinds[row.aggregate_id], town.state(row.aggregate_id)
+        if AGGREGATES[kind].life.status(state) in AGGREGATES[kind].life.ends:
+            raise Broken(f"{row.kind} of {row.aggregate_id} is still due, and it is over")
+
+
+# Once the processes are quiet
+
+
+def over_is_over(town: Town) -> None:
+    tasks = dict(town.of_kind("task"))
+    for tender_id, state in town.of_kind("tender"):
+        if isinstance(state, Open) and is_over(tasks[state.task_id]):
+            raise Broken(f"tender {tender_id} is open, and its task {state.task_id} is over")
+    for rider_id, rider in town.of_kind("rider"):
+        for task_id in rider.reservations:
+            if is_over(tasks[task_id]):
+                raise Broken(f"{rider_id} is reserved for {task_id}, which is over")
+
+
+def riders_and_tasks_agree(town: Town) -> None:
+    riders = dict(town.of_kind("rider"))
+    for task_id, state in town.of_kind("task"):
+        if state.rider_id is None or is_over(state) or task_id in with_goods_and_unreserved(town):
+            continue
+        reservation = riders[state.rider_id].reservations.get(task_id)
+        if reservation is None or not reservation.active or reservation.round != state.round:
+            raise Broken(f"{state.rider_id} has {task_id} in round {state.round}, and {reservation} says so")
+    for rider_id, rider in riders.items():
+        for task_id, reservation in rider.reservations.items():
+            state = town.state(task_id)
+            if reservation.active and (state.rider_id, state.round) != (rider_id, reservation.round):
+                raise Broken(f"{rider_id} is on the way for {task_id}, and {state.rider_id} has it")
+
+
+def with_goods_and_unreserved(town: Town) -> set[str]:
+    """Whoever has picked up before it was known that they cannot be reserved keeps the task: their hands are full."""
+    return {step.aggregate_id for step, _ in town.refused if step.purpose == "unassign"}
+
+
+def the_way_ahead_tells_what_is_aboard(town: Town) -> None:
+    """All that a rider has is dropped off on the way that is known."""
+    riders = dict(town.of_kind("rider"))
+    for task_id, state in town.of_kind("task"):
+        if state.rider_id is None or task_id in with_goods_and_unreserved(town):
+            continue
+        ahead = [stop for stop in riders[state.rider_id].itinerary if stop.task_id == task_id and stop.kind != "pickup"]
+        aboard, dropped = sum(p.parcel.weight_g for p in carried(state)), -sum(stop.load_g for stop in ahead)
+        if aboard > dropped:
+            raise Broken(f"{state.rider_id} has {aboard} g of {task_id} aboard, and drops {dropped} g: {ahead}")
+
+
+ONCE_QUIET = (over_is_over, riders_and_tasks_agree, the_way_ahead_tells_what_is_aboard)
+
+
+@pytest.mark.timeout(600)
+def test_whatever_is_done_in_whatever_order_what_must_hold_holds():
+    STEPS_TAKEN.clear()
+    run_state_machine_as_test(
+        DomainMachine,
+        settings=settings(
+            max_examples=TOWNS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    assert STEPS_TAKEN.total() >= AT_LEAST
+
+
+# It can fail
+
+
+def searched() -> None:
+    """Town by town, the same whatever else is loaded: hypothesis draws among what it finds in modules, too."""
+    for seed in range(TOWNS_TO_FIND):
+        draw, machine = Random(seed), DomainMachine()
+        machine.a_town()
+        for _ in range(STEPS):
+            machine.it_happens(what=draw.choice(HAPPENS), seed=draw.randrange(2**24))
+        machine.teardown()
+
+
+def carries_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rider_reservations, "peak_load_g", lambda stops: 0)
+
+
+def wins_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tender that is won is not over: the next claim wins too."""
+
+    def award(known: tender.Tender, command: AwardTender) -> list[TenderEvent]:
+        offer = known.pending.get(command.offer_id) if isinstance(known, Open) else None
+        return [OfferAccepted(offer_id=command.offer_id, rider_id=offer.rider_id)] if offer else []
+
+    monkeypatch.setattr(tender, "award_tender", award)
+
+
+def assigned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def assign(known: CreatedTask, command: AssignTask) -> list[TaskEvent]:
+        if known.ended or not known.round or known.rider_id == command.rider_id:
+            return []
+        return [TaskAssigned(rider_id=command.rider_id, round=known.round, tender_id=None, offer_id=None)]
+
+    monkeypatch.setattr(task, "assign_task", assign)
+
+
+def goods_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task, "carried", lambda known: [])
+
+
+def completed_without_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(field_reports, "proof_holds", lambda *anything: True)
+
+
+async def nothing(event: Any, source: Any) -> list[Any]:
+    return []
+
+
+def never_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rider is not through with what is over."""
+    monkeypatch.setattr(itinerary, "task_over", nothing)
+
+
+def left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tender whose task was cancelled."""
+    monkeypatch.setattr(tendering, "withdraw_tender", nothing)
+
+
+def clock_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of offers that were withdrawn."""
+    over = tuple(cls for cls in deadlines.OFFER_OVER if cls is not OfferWithdrawn)
+    monkeypatch.setattr(deadlines, "OFFER_OVER", over)
+    monkeypatch.setattr(deadlines, "CLAIM_OVER", tuple(cls for cls in deadlines.CLAIM_OVER if cls in over))
+
+
+def life_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    moves = {**AGGREGATES["rider"].life.moves, RiderReserved: frozenset()}
+    life = replace(AGGREGATES["rider"].life, moves=moves)
+    monkeypatch.setitem(AGGREGATES, "rider", replace(AGGREGATES["rider"], life=life))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("breaks", "found"),
+    [
+        (carries_anything, "is to carry"),
+        (wins_and_goes_on, "is won by offer|which is over|from nothing"),
+        (assigned_again, "leads from|still has it|from nothing"),
+        (goods_forgotten, "has the task"),
+        (completed_without_proof, "is completed without"),
+        (never_let_go, "which is over|on the way for|from nothing"),
+        (left_open, "is open, and its task"),
+        (clock_runs_on, "is still due"),
+        (life_says_nothing, "RiderReserved"),
+    ],
+)
+def test_with_a_rule_broken_it_is_found(
+    breaks: Callable[[pytest.MonkeyPatch], None], found: str, monkeypatch: pytest.MonkeyPatch
+):
+    breaks(monkeypatch)
+    with pytest.raises(Broken, match=found):
+        searched()

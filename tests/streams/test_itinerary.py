@@ -1,0 +1,27 @@
+"""What lies ahead of a rider follows a task through everything that is told of it, and again."""
+
+from story import KAMPPI
+from town import RIDERS, Town
+
+from schemas.message import StopId, TaskId
+from schemas.task import AssignTask, CancelTask, CreateTask, NewParcel, NewStop, ReportAttemptFailed, ReportPickedUp
+
+TASK, ANN = TaskId("task-1"), RIDERS[0]
+
+
+def test_the_second_way_back_stays_ahead_though_the_first_is_told_again():
+    town = Town()
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=KAMPPI)]
+    town.ask("task", TASK, CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=[NewParcel()]))
+    town.ask("task", TASK, AssignTask(rider_id=ANN), "dora", "dispatcher")
+    town.comes_to_rest()
+    town.ask("task", TASK, ReportPickedUp(stop_id=StopId("stop-1"), observed_at=town.now), ANN, "rider")
+    town.ask("task", TASK, CancelTask(reason_code="changed_mind"))
+    failed = ReportAttemptFailed(stop_id=StopId("return-1"), observed_at=town.now, reason_code="outlet_closed")
+    while StopId("return-2") not in town.state(TASK).stops:
+        assert town.ask("task", TASK, failed, ANN, "rider")
+    town.comes_to_rest()
+    assert [stop.stop_id for stop in town.state(ANN).itinerary] == ["return-2"]
+    town.starts_from_nothing()
+    town.comes_to_rest()
+    assert [stop.stop_id for stop in town.state(ANN).itinerary] == ["return-2"]

@@ -1,0 +1,67 @@
+"""A task that is settled while its processes are behind: what was begun for it comes to an end."""
+
+import pytest
+from story import KAMPPI
+from town import RIDERS, Town
+
+from commands.task_state import CreatedTask
+from commands.tender import Over
+from schemas.ids import tender_id
+from schemas.message import Command, TaskId
+from schemas.task import AssignTask, CancelTask, CreateTask, NewStop
+
+TASK = TaskId("task-1")
+TENDER = tender_id(TASK, 1)
+ORDER = AssignTask(rider_id=RIDERS[0])
+
+
+@pytest.fixture
+def town() -> Town:
+    """With a task that nobody has looked at, and riders who are all asked."""
+    made = Town()
+    made.whom = lambda: RIDERS
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=KAMPPI)]
+    assert made.ask("task", TASK, CreateTask(kind="delivery", outlet="kamppi", stops=stops))
+    return made
+
+
+def asked(town: Town, command: Command) -> None:
+    assert town.ask("task", TASK, command, "dora", "dispatcher")
+
+
+def the_task(town: Town) -> CreatedTask:
+    state = town.state(TASK)
+    assert isinstance(state, CreatedTask)
+    return state
+
+
+def test_a_tender_for_a_task_that_was_cancelled_before_it_knew_of_it_is_withdrawn(town: Town):
+    asked(town, CancelTask(reason_code="changed_mind"))
+    town.comes_to_rest()
+    assert town.state(TENDER) == Over("withdrawn")
+
+
+def test_an_order_withdraws_what_was_offered(town: Town):
+    town.comes_to_rest()
+    asked(town, ORDER)
+    town.comes_to_rest()
+    assert town.state(TENDER) == Over("withdrawn")
+    assert the_task(town).rider_id == RIDERS[0]
+
+
+def test_an_order_withdraws_what_is_offered_after_it(town: Town):
+    asked(town, ORDER)
+    town.comes_to_rest()
+    assert town.state(TENDER) == Over("withdrawn")
+
+
+def test_an_order_that_nobody_followed_until_its_hold_had_passed_leaves_no_task_with_a_rider_who_is_not_reserved(
+    town: Town,
+):
+    town.comes_to_rest()
+    asked(town, ORDER)
+    town.much_time_passes()
+    town.comes_to_rest()
+    assert the_task(town).rider_id is None
+    assert the_task(town).round == 2
+    assert town.state(RIDERS[0]).reservations == {}

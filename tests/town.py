@@ -1,0 +1,334 @@
+"""A town in memory: aggregates of every kind that decide for real, and the real processes, whose steps come late, in any
+order between aggregates, and again."""
+
+import types
+from collections import defaultdict
+from collections.abc import Coroutine, Generator, Mapping, Sequence
+from datetime import timedelta
+from random import Random
+from typing import Any, NamedTuple
+
+import msgspec
+from memory_desk import MemoryDesk
+from reception import KEK
+from story import ACME, KAMPPI, NOON, SECRETS
+
+from commands.aggregates import BY_EVENT
+from commands.order import Answer, Order
+from commands.policy import Policy
+from commands.task_state import OVER, CreatedTask
+from commands.tender import Open
+from infra.lookups import load_g
+from infra.sending import Sending
+from projections.deadlines import DEADLINES, DeadlineRow
+from projections.model import Fact, Key
+from schemas import directory as d
+from schemas import ids
+from schemas import rider as r
+from schemas import tender as o
+from schemas.keyring import Keyring
+from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, TaskId, TenderId
+from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
+from streams.deadlines import source_of as source_of_deadline
+from streams.deadlines import step_of
+from streams.dispatch.tendering import KnownTask
+from streams.process import Done, NotAllowed, Step
+from streams.processes import every_process
+
+CAPACITIES_G = {RiderId("ann"): 500, RiderId("bob"): 1_000, RiderId("cyd"): 2_000}
+RIDERS = list(CAPACITIES_G)
+LONG_AGO = timedelta(hours=25)
+"""So long ago that a command's id is not remembered any more."""
+
+type Lane = tuple[str, str]
+"""A process and an aggregate whose facts it takes, one after the other."""
+
+
+class Told(NamedTuple):
+    """A fact as it came, and what its aggregate was before and is after it."""
+
+    kind: str
+    aggregate_id: str
+    event: Any
+    before: Any
+    after: Any
+    envelope: Envelope
+    stored: Stored
+
+
+@types.coroutine
+def a_while() -> Generator[None]:
+    """Anything may happen meanwhile."""
+    yield
+
+
+class Town:
+    def __init__(self) -> None:
+        self.now = NOON
+        self.chance = Random(0)
+        """Given anew for each step: what happens follows from the steps."""
+        self.policy = Policy()
+        self.keyring = Keyring(KEK)
+        self.desk = MemoryDesk(self.policy, SECRETS, self.keyring, lambda: self.now)
+        self.desk.heard = self._heard
+        self.lives: defaultdict[str, list[Any]] = defaultdict(list)
+        """Of each aggregate its states, one for each version from none on."""
+        self.kinds: dict[str, str] = {}
+        self.told: list[Told] = []
+        """What came since it was last looked at."""
+        self.refused: list[tuple[Step, str]] = []
+        """What processes sent, and the rules that said no."""
+        self.deadlines: dict[Key, DeadlineRow] = {}
+        self._were_due: list[DeadlineRow] = []
+        self.whom = self._anybody
+        """Who is asked for a task."""
+        self._asked = 0
+        self._read: defaultdict[str, int] = defaultdict(int)
+        processes = every_process(self, self._decide, self._send)
+        self._processes = {process.name: process for process in processes}
+        self._facts: defaultdict[Lane, list[tuple[Event, Source]]] = defaultdict(list)
+        self._through: defaultdict[Lane, int] = defaultdict(int)
+        self._underway: dict[Lane, Coroutine[Any, Any, None]] = {}
+        self._sent = Sending(self.desk, "dispatch", lambda position: None)
+        self._fired = Sending(self.desk, "deadlines", lambda position: None)
+        self._begin()
+
+    def _begin(self) -> None:
+        """The tenant and its outlet, and riders at work: else most of every story would be this."""
+        self.ask("tenant", ids.tenant_id(ACME), d.CreateTenant(tenant=ACME, name="Acme", mode="test"))
+        outlet = d.CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")
+        self.ask("outlet", ids.outlet_id(ACME, "kamppi"), outlet)
+        for rider, capacity_g in CAPACITIES_G.items():
+            self.ask("rider", rider, r.RegisterRider(name=rider, capacity_g=capacity_g))
+            self.ask("rider", rider, r.ApproveRider(), "dora", "dispatcher")
+            self.ask("rider", rider, r.StartShift(ends_at=self.now + timedelta(hours=12)), rider, "rider")
+
+    def state(self, aggregate_id: str) -> Any:
+        """None of what nobody has heard of."""
+        known = self.lives.get(aggregate_id)
+        return known[-1] if known else None
+
+    def of_kind(self, kind: str) -> list[tuple[str, Any]]:
+        return [(known, self.lives[known][-1]) for known, its in self.kinds.items() if its == kind]
+
+    # What people do
+
+    def ask(
+        self, kind: str, aggregate_id: str, command: Command, actor: str = "shop", role: Role = "integrator"
+    ) -> bool:
+        """Whether anything came of it."""
+        self._asked += 1
+        command_id = ids.command_id(aggregate_id, f"asked-{self._asked}")
+        order = Order(
+            tenant=ACME,
+            kind=kind,
+            aggregate_id=aggregate_id,
+            command=command,
+            command_id=command_id,
+            request_hash=command_id,
+            actor=actor,
+            role=role,
+            correlation_id=command_id,
+        )
+        try:
+            answer: Answer = at_once(self.desk.submit(order))
+        except Refused:
+            return False
+        return bool(answer.events)
+
+    def time_passes(self) -> None:
+        self.now += timedelta(minutes=self.chance.choice((0.5, 1, 5, 10, 30)))
+
+    def much_time_passes(self) -> None:
+        """What was answered is not remembered by its command's id, but where it created something."""
+        self.now += LONG_AGO
+        for kept in self.desk.kept.values():
+            kept.answers = {kept.created_by: kept.answers[kept.created_by]}
+
+    # What the processes do
+
+    def lanes(self) -> list[Lane]:
+        """Those in which something waits."""
+        return [lane for lane, facts in self._facts.items() if self._through[lane] < len(facts)]
+
+    def processes_go_on(self) -> None:
+        """By a few steps, each in any lane."""
+        for _ in range(self.chance.choice((1, 1, 2, 4, 8))):
+            if lanes := self.lanes():
+                self._go_on(self.chance.choice(lanes))
+
+    def _go_on(self, lane: Lane) -> None:
+        name, _ = lane
+        if lane not in self._underway:
+            event, source = self._facts[lane][self._through[lane]]
+            self._underway[lane] = self._processes[name].take(event, source)
+        try:
+            self._underway[lane].send(None)
+        except StopIteration:
+            del self._underway[lane]
+            self._through[lane] += 1
+
+    def a_process_starts_again(self) -> None:
+        """It ends within a step, and comes back some facts before where it was: where it was was not yet written."""
+        lanes = [lane for lane, through in self._through.items() if through or lane in self._underway]
+        if not lanes:
+            return
+        lane = self.chance.choice(lanes)
+        if lane in self._underway:
+            self._underway.pop(lane).close()
+        self._through[lane] = max(0, self._through[lane] - self.chance.randint(0, 3))
+
+    def starts_from_nothing(self) -> None:
+        """All processes, long after everything: with no places, and nobody remembers their commands by their ids."""
+        self.much_time_passes()
+        self.comes_to_rest()
+        for lane in list(self._through):
+            self._through[lane] = 0
+        self._underway.clear()
+
+    def what_is_due_fires(self) -> None:
+        """Late, or although it is settled: the worker may have read it before."""
+        ahead = self.policy.now(ACME, self.now)
+        due = [row for row in self._were_due if row.due_at <= ahead]
+        if due:
+            self._fire(self.chance.choice(due))
+
+    def _fire(self, row: DeadlineRow) -> None:
+        deadline = msgspec.structs.asdict(row)
+        source = source_of_deadline(deadline, self.policy.now(ACME, self.now))
+        at_once(self._fired(step_of(deadline), source, ACME))
+
+    def comes_to_rest(self) -> None:
+        """The processes are through with all facts, and with all that is due."""
+        while True:
+            while lanes := self.lanes():
+                self._go_on(self.chance.choice(lanes))
+            before = len(self.desk.log)
+            now = self.policy.now(ACME, self.now)
+            for row in [row for row in self.deadlines.values() if row.due_at <= now]:
+                self._fire(row)
+            if len(self.desk.log) == before:
+                return
+
+    async def _send(self, step: Step, source: Source, tenant: Any) -> Done | NotAllowed:
+        await a_while()
+        outcome = await self._sent(step, source, tenant)
+        if isinstance(outcome, NotAllowed):
+            self.refused.append((step, outcome.rule))
+        return outcome
+
+    # What they know: what was at the time of the asking fact, or at any time since
+
+    def _as_of(self, aggregate_id: str, version: int) -> Any:
+        """A read model is behind, but it never goes back."""
+        states = self.lives[aggregate_id]
+        self._read[aggregate_id] = self.chance.randint(max(version, self._read[aggregate_id]), len(states) - 1)
+        return states[self._read[aggregate_id]]
+
+    async def task(self, tenant: Any, task_id: str, source: Source) -> KnownTask:
+        task: CreatedTask = self._as_of(task_id, source.version if source.aggregate_id == task_id else 1)
+        stops = [planned for stop_id in task.stops if (planned := planned_stop(task, stop_id)) is not None]
+        ahead = [stop for stop in stops if task.stops[stop.stop_id].status not in OVER]
+        return KnownTask(
+            task_id=TaskId(task_id),
+            round=task.round,
+            stops=stops,
+            ahead=ahead,
+            aboard_g=sum(p.parcel.weight_g for p in task.parcels.values() if p.party.kind == "rider"),
+            meeting=None if task.hand_over is None else KAMPPI,
+        )
+
+    async def rules(self, tenant: Any) -> d.TenantRules:
+        known = self.policy.tenant(ACME)
+        assert known is not None
+        return known.rules
+
+    async def claimed(self, tender: TenderId, offer: Any, source: Source) -> bool:
+        known = self._as_of(tender, source.version)
+        return isinstance(known, Open) and offer in known.pending and known.pending[offer].claimed
+
+    def _anybody(self) -> Sequence[RiderId]:
+        return self.chance.sample(RIDERS, self.chance.choice((0, 1, 2, 3, 3, 3)))
+
+    async def _decide(self, task: KnownTask, task_round: int, source: Source) -> o.OpenTender | None:
+        """Asks anybody: whatever it knows of the riders may have changed before they answer."""
+        if task.round != task_round or not task.ahead:
+            return None
+        tender, now = ids.tender_id(task.task_id, task_round), self.policy.now(ACME, self.now)
+        return o.OpenTender(
+            task_id=task.task_id,
+            round=task_round,
+            mode="broadcast",
+            candidates=[],
+            excluded=[],
+            offers=[
+                o.PlannedOffer(
+                    offer_id=ids.offer_id(tender, rider), rider_id=rider, expires_at=now + timedelta(minutes=10)
+                )
+                for rider in self.whom()
+            ],
+            policy_version=1,
+            input_hash="x",
+            solver="anybody",
+        )
+
+    # What stands on the log
+
+    def _heard(self, stored: Stored) -> None:
+        envelope = envelope_of(stored)
+        aggregate_id = envelope.aggregate_id
+        unseal = self.keyring.unsealer(stored.partition, envelope.tenant, aggregate_id)
+        event, source = event_of(stored, unseal), source_of(envelope, stored)
+        aggregate = BY_EVENT[type(event)]
+        if aggregate_id not in self.kinds:
+            self.kinds[aggregate_id] = aggregate.kind
+            self.lives[aggregate_id].append(aggregate.initial)
+        states = self.lives[aggregate_id]
+        states.append(aggregate.evolve(states[-1], event))
+        self.told.append(Told(aggregate.kind, aggregate_id, event, states[-2], states[-1], envelope, stored))
+        for name, process in self._processes.items():
+            if type(event) in process.facts:
+                self._facts[name, aggregate_id].append((event, source))
+        if type(event) in DEADLINES.events:
+            self._fold(Fact(event, source, envelope, stored))
+
+    def _fold(self, fact: Fact) -> None:
+        for key in DEADLINES.keys(fact):
+            row = DEADLINES.apply(self.deadlines.get(key), fact, key)
+            if row is None:
+                self.deadlines.pop(key, None)
+            else:
+                self.deadlines[key] = row
+                self._were_due.append(row)
+
+
+def planned_stop(task: CreatedTask, stop_id: StopId) -> r.NewPlannedStop | None:
+    """As the road ahead sees it; None where the place is not known."""
+    stop = task.stops[stop_id].stop
+    if stop.location is None or stop.location.value is None:
+        return None
+    return r.NewPlannedStop(
+        stop_id=stop_id,
+        kind=stop.kind,
+        subject=stop.location.subject,
+        location=stop.location.value,
+        window=stop.window,
+        service_seconds=stop.service_seconds,
+        load_g=load_g(stop_id, stop.kind, [msgspec.to_builtins(parcel) for parcel in task_rows(task)]),
+    )
+
+
+def task_rows(task: CreatedTask) -> Sequence[Mapping[str, Any]]:
+    return [
+        {"parcel": parcel.parcel, "party": parcel.party, "bound_for": parcel.bound_for}
+        for parcel in task.parcels.values()
+    ]
+
+
+def at_once(work: Coroutine[Any, Any, Any]) -> Any:
+    """What waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits for something")

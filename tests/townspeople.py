@@ -1,0 +1,177 @@
+"""The people of a town: they ask anything at any time, as in a single life, with names of the town in what they ask."""
+
+from typing import Any
+
+import msgspec
+from lived import REPERTOIRES
+from msgspec.structs import replace
+from story import ACME, SECRETS
+from town import RIDERS, Town
+
+from commands.aggregates import AGGREGATES
+from commands.task_state import OVER, CreatedTask, is_over
+from commands.tender import Open
+from schemas import ids
+from schemas import incident as i
+from schemas import proof as f
+from schemas import rider as r
+from schemas import task as t
+from schemas import tender as o
+from schemas.message import Command, Role, StopId
+
+TASKS_AT_ONCE = 4
+BUSY = {"task": 9, "tender": 6, "rider": 4, "incident": 2}
+"""How often each kind is asked something; any other once."""
+TRIES = 6
+SELDOM = (
+    t.CancelTask,
+    t.ForceCompleteTask,
+    t.UnassignTask,
+    r.SuspendRider,
+    r.StartBreak,
+    r.EndShift,
+    r.ReportComplianceBreach,
+    o.DeclineOffer,
+)
+WEIGHTS_G = (0, 200, 400, 600, 800)
+
+
+class People:
+    def __init__(self, town: Town) -> None:
+        self._town = town
+        self._offer: Any = None
+        """That was asked about last."""
+
+    def somebody_asks(self) -> None:
+        """For something that is granted, or for a few things in vain."""
+        for _ in range(TRIES):
+            kind = self._town.chance.choices(list(AGGREGATES), [BUSY.get(kind, 1) for kind in AGGREGATES])[0]
+            aggregate_id = self.somewhere(kind)
+            if aggregate_id is not None and self._asked_of(kind, aggregate_id):
+                return
+
+    def _asked_of(self, kind: str, aggregate_id: str) -> bool:
+        aggregate, is_new = AGGREGATES[kind], aggregate_id not in self._town.kinds
+        asked = [
+            (draws(self._town.chance, self._town.now), actor, role)
+            for draws, actor, role in REPERTOIRES[kind]
+            if role != "system"
+        ]
+        fitting = [each for each in asked if isinstance(each[0], aggregate.creating) == is_new]
+        if not fitting:
+            return False
+        command, actor, role = self._town.chance.choices(
+            fitting, [often(command, role) for command, _, role in fitting]
+        )[0]
+        command = self._fitting(command, aggregate_id)
+        try:
+            command = msgspec.json.decode(msgspec.json.encode(command), type=type(command))
+        except msgspec.ValidationError:
+            return False  # the door would not have let it in
+        return self._town.ask(
+            kind, aggregate_id, command, self._rider_of(aggregate_id) if role == "rider" else actor, role
+        )
+
+    def somewhere(self, kind: str) -> str | None:
+        match kind:
+            case "tenant":
+                return ids.tenant_id(ACME)
+            case "outlet":
+                return ids.outlet_id(ACME, "kamppi")
+            case "hub":
+                return ids.hub_id(ACME, "pasila")
+            case "rider":
+                return self._town.chance.choice(RIDERS)
+            case "task":
+                return self._some_task()
+            case "tender":
+                tenders = [tender for tender, _ in self._town.of_kind("tender")][-4:]
+                return self._town.chance.choice(tenders) if tenders else None
+            case _:
+                return f"{kind}-{self._town.chance.randint(1, 2)}"
+
+    def _some_task(self) -> str:
+        """Mostly one that is not over; a new one where there are few."""
+        tasks = self._town.of_kind("task")
+        live = [task for task, state in tasks if not is_over(state)]
+        if not live or (len(live) < TASKS_AT_ONCE and self._town.chance.random() < 0.2):
+            return f"task-{len(tasks) + 1}"
+        over = [task for task, state in tasks if is_over(state)][-2:]
+        return self._town.chance.choice(over if over and self._town.chance.random() < 0.05 else live)
+
+    def _rider_of(self, aggregate_id: str) -> str:
+        """Mostly the one it is about."""
+        state = self._town.state(aggregate_id)
+        if aggregate_id in RIDERS:
+            return aggregate_id
+        if self._town.chance.random() < 0.9:
+            if isinstance(state, CreatedTask) and state.rider_id:
+                return state.rider_id
+            if isinstance(state, Open) and state.pending:
+                return state.pending.get(self._offer, state.pending[min(state.pending)]).rider_id
+        return self._town.chance.choice(RIDERS)
+
+    def _fitting(self, command: Command, aggregate_id: str) -> Command:
+        """With names of this town."""
+        state = self._town.state(aggregate_id)
+        changed = {name: self._named(name, getattr(command, name), state) for name in command.__struct_fields__}
+        self._offer = changed.get("offer_id")
+        if "proofs" in changed and isinstance(state, CreatedTask) and self._town.chance.random() < 0.7:
+            changed["proofs"] = self._proofs(state, aggregate_id, changed["stop_id"])
+        return replace(command, **changed)
+
+    def _proofs(self, task: CreatedTask, task_id: str, stop_id: StopId) -> list[f.AnyProof]:
+        """All that any stop may need, and mostly right."""
+        pin = SECRETS.digits(4, "pin", task_id, stop_id)
+        scans = [
+            f.ScanEntry(parcel_id=parcel_id, code=parcel.parcel.barcode or "A1")
+            for parcel_id, parcel in task.parcels.items()
+        ]
+        everything = [
+            f.PinEntry(pin=self._town.chance.choice((pin, pin, "0000"))),
+            f.PhotoEntry(sha256=f"{self._town.chance.randrange(9)}" * 64),
+            f.IdCheckEntry(result="pass", age_band="18_to_19"),
+        ]
+        return [*everything, *scans]
+
+    def _named(self, name: str, value: Any, state: Any) -> Any:
+        draw = self._town.chance
+        match name:
+            case "parcels" if isinstance(value, list):
+                return [replace(parcel, weight_g=draw.choice(WEIGHTS_G)) for parcel in value]
+            case "offer_id" if isinstance(state, Open) and state.pending:
+                return draw.choice(list(state.pending))
+            case "stop_id" if isinstance(state, CreatedTask) and draw.random() < 0.8:
+                ahead = [stop_id for stop_id, stop in state.stops.items() if stop.status not in OVER]
+                return ahead[0] if ahead else value
+            case "proof_id" if isinstance(state, CreatedTask):
+                proofs = [proof.proof_id for stop in state.stops.values() for proof in stop.proofs]
+                return draw.choice(proofs) if proofs else value
+            case "conflict_id" if isinstance(state, CreatedTask) and state.conflicts:
+                return draw.choice(state.conflicts)
+            case _ if value is not None and name.removesuffix("_id") in AGGREGATES and name.endswith("_id"):
+                return self.somewhere(name.removesuffix("_id")) or value
+            case "itinerary_version":
+                return getattr(state, "itinerary_version", value)
+            case "order":
+                ahead = [r.StopRef(task_id=s.task_id, stop_id=s.stop_id) for s in getattr(state, "itinerary", ())]
+                return draw.sample(ahead, len(ahead))
+            case "link":
+                return self._link()
+            case "links":
+                return [self._link() for _ in value]
+            case _:
+                return value
+
+    def _link(self) -> i.IncidentLink:
+        kind = self._town.chance.choice(("rider", "task", "vehicle"))
+        return i.IncidentLink(kind=kind, id=self.somewhere(kind) or "")
+
+
+def often(command: Command, role: Role) -> float:
+    """Those at work ask most; what ends much is asked seldom."""
+    if isinstance(command, SELDOM):
+        return 0.25
+    if isinstance(command, (o.ClaimOffer, r.ResequenceItinerary)):
+        return 9.0
+    return 3.0 if role == "rider" else 1.0
