@@ -335,6 +335,8 @@ def unassign_task(task: CreatedTask, command: UnassignTask, context: Context) ->
         raise GoodsInCustody(len(carried(task)))
     if task.return_reason is not None:
         raise NotInThisState(needed="not returning", actual=state_of(task))
+    if any(stop.handed_over for stop in open_stops(task)):  # what has changed hands nobody else can hand over
+        raise NotInThisState(needed="nothing that waits for its proof", actual=state_of(task))
     return unassigned(task, task.rider_id, command.reason_code)
 
 

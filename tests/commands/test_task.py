@@ -265,6 +265,11 @@ def test_a_tender_that_the_task_has_outrun_is_refused_and_one_that_it_knows_is_a
     told(created().when(CancelTask(reason_code="changed_mind"))).when(tendered).refuses(NotInThisState)
 
 
+def test_a_task_whose_goods_are_delivered_and_not_yet_proven_is_taken_from_nobody():
+    story = told(picked_up().when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)))
+    story.by("dora", "dispatcher").when(UnassignTask(reason_code="late")).refuses(NotInThisState)
+
+
 def test_a_pickup_that_fails_for_good_fails_the_task():
     closed = ReportAttemptFailed(stop_id=PICKUP, observed_at=NOON, reason_code="outlet_closed")
     story = told(assigned_to(ANN).by(ANN).when(closed))
