@@ -240,8 +240,8 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
 
 def locate_stop(task: CreatedTask, command: LocateStop, context: Context) -> list[TaskEvent]:
     stop = known_stop(task, command.stop_id)
-    if task.ended or task.rider_id:
-        raise NotInThisState(needed="not yet assigned", actual=state_of(task))
+    if state_of(task) not in ("created", "dispatchable", "offering"):
+        raise NotInThisState(needed="not yet under way", actual=state_of(task))
     if context.opened(stop.stop.location, Location) == command.location:
         return []
     subject = contact_subject(context.tenant, f"{context.aggregate_id}/{command.stop_id}")

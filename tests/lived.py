@@ -89,7 +89,7 @@ class Lived(NamedTuple):
     moves: list[tuple[type[Event], Move]]
 
 
-def lived(kind: str, steps: int = STEPS, seed: int = 6) -> Iterator[Lived]:
+def lived(kind: str, steps: int = STEPS, seed: int = 7) -> Iterator[Lived]:
     """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
     status, their traits and the events that led there, so that what is seldom come by is not seldom left."""
     aggregate, draw = AGGREGATES[kind], Random(seed)
@@ -156,7 +156,7 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
             stops = [replace(made.stops[0], location=HOME), t.NewStop(kind="dropoff", required_proof=proof)]
             return replace(made, kind="return", stops=stops, authorisation=draw.choice((None, "R-1")))
         case "collection":
-            return replace(made, kind="collection", stops=[t.NewStop(kind="collection")], on_hold=False)
+            return replace(made, kind="collection", stops=[replace(made.stops[1], kind="collection")], on_hold=False)
         case _:
             return made
 
@@ -253,6 +253,10 @@ TASK: Repertoire = [
     (report(t.ReportCollected, refused=lambda draw, now: some(draw, PARCELS)), "shop", "integrator"),
     (report(t.ReportCollected), "shop", "integrator"),
     (report(t.ReportCollected, short=PARCELS), "shop", "integrator"),
+    *[
+        (report(t.ReportCollected, proofs=[given]), "shop", "integrator")
+        for given in (f.PinEntry(pin="0000"), f.PhotoEntry(sha256="ab" * 32))
+    ],
     (
         lambda draw, now: k.ReportParcelsLost(
             parcel_ids=draw.choice((PARCELS, PARCELS[:1])), reason_code="theft", observed_at=now
