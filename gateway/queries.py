@@ -69,6 +69,7 @@ from projections.model import Readable, ReadModel
 from schemas.position import Vector, token
 from schemas.registries import Severity
 from schemas.sla import Promise
+from schemas.task_kind import Priority, TaskKind
 from schemas.vehicle import VehicleKind
 
 CONTACTS_AFTER_END = timedelta(hours=4)
@@ -124,6 +125,10 @@ LISTINGS = (
         filters={
             "state": choice(get_args(TaskState.__value__), "The state."),
             "outlet": text("The outlet's slug."),
+            "kind": choice(get_args(TaskKind), "The kind."),
+            "priority": choice(get_args(Priority), "How pressing it is."),
+            "held": flag("Whether it is kept from dispatch."),
+            "shipment_id": text("The shipment that it is part of."),
             "rider_id": text("Who has the task."),
             "external_reference": text("The caller's own reference."),
             "updated_since": moment("What has changed since then."),

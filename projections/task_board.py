@@ -166,6 +166,10 @@ FROM task_board
 WHERE tenant = %(tenant)s
   AND (%(state)s::text IS NULL OR state = %(state)s)
   AND (%(outlet)s::text IS NULL OR outlet = %(outlet)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(priority)s::text IS NULL OR priority = %(priority)s)
+  AND (%(held)s::boolean IS NULL OR (held IS NOT NULL) = %(held)s)
+  AND (%(shipment_id)s::text IS NULL OR shipment_id = %(shipment_id)s)
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
@@ -174,10 +178,24 @@ ORDER BY created_at, task_id
 LIMIT %(limit)s
 """
 
+FILTERS = (
+    "state",
+    "outlet",
+    "kind",
+    "priority",
+    "held",
+    "shipment_id",
+    "rider_id",
+    "reference",
+    "updated_since",
+    "at",
+    "id",
+)
+
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Tasks, oldest first. Filters: state, outlet, rider_id, reference, updated_since; after (at, id); limit."""
-    wanted = dict.fromkeys(("state", "outlet", "rider_id", "reference", "updated_since", "at", "id"))
+    """Tasks, oldest first. Filters: see FILTERS; after (at, id); limit."""
+    wanted = dict.fromkeys(FILTERS)
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
         return await cursor.fetchall()
