@@ -13,6 +13,7 @@ from gateway.artefacts import SIGNS, Artefact
 from gateway.batch import MOST, BatchAnswer, CommandBatch
 from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.console_page import MVT
+from gateway.examples.bodies import BODIES, every_body
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
 from gateway.parameters import MIN_VERSION, Parameter
@@ -162,6 +163,7 @@ def document() -> Json:
             "schemas": schemas,
             "parameters": dict(HEADERS) | {OPTIONAL_KEY: optional_key()},
             "headers": dict(ANSWER_HEADERS),
+            "examples": {body.name: {"summary": body.summary, "value": body.value} for body in every_body()},
             "responses": {f"Problem{status}": problem_response(status) for status in statuses()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
@@ -296,10 +298,16 @@ def command_operation(known: OpenCommand) -> Json:
         "parameters": [*path_parameters(known.route), *command_headers(known)],
         "requestBody": {
             "required": bool(msgspec.json.schema_components([known.cls])[1][name].get("required")),
-            "content": json_content({"$ref": REF.format(name=name)}),
+            "content": {
+                "application/json": {"schema": {"$ref": REF.format(name=name)}, "examples": body_examples(known)}
+            },
         },
         "responses": responses | problems(COMMAND_STATUSES),
     }
+
+
+def body_examples(known: OpenCommand) -> Json:
+    return {body.name: example_ref(body.name) for body in BODIES[known.cls]}
 
 
 def command_headers(known: OpenCommand) -> list[Json]:
@@ -695,8 +703,8 @@ def problem_response(status: int) -> Json:
     }
 
 
-def json_content(schema: Json) -> Json:
-    return {"application/json": {"schema": schema}}
+def json_content(schema: Json, examples: Json | None = None) -> Json:
+    return {"application/json": {"schema": schema} | ({"examples": examples} if examples else {})}
 
 
 def named(headers: Iterable[str]) -> Json:
@@ -705,6 +713,10 @@ def named(headers: Iterable[str]) -> Json:
 
 def roles_text(roles: Roles) -> str:
     return f"For tokens of role {', '.join(sorted(roles))}."
+
+
+def example_ref(name: str) -> Json:
+    return {"$ref": f"#/components/examples/{name}"}
 
 
 def parameter_ref(name: str) -> Json:
