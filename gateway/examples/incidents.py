@@ -28,7 +28,7 @@ INCIDENTS: dict[str, Command] = {
     "The rider fell": ReportIncident(
         kind="accident",
         description="Slipped on the tram rails at Tehtaankatu. A scratched arm; the goods are whole.",
-        occurred_at=at(9, 30),
+        occurred_at=at(8, 40),
         severity="high",
         location=AT_HOME,
         links=[RIDER, TASK],
