@@ -1,6 +1,8 @@
 """The examples of the API's description: what is sent is taken, and what is answered is what the door answers."""
 
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, get_args
 
 import httpx
@@ -11,6 +13,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from reception import TOKENS, House, key
 
+import commands.order
 from commands.context import UnknownOutlet
 from commands.incident import TimelineMissing
 from commands.order import Unavailable
@@ -39,6 +42,7 @@ from gateway.examples.lumi import (
     VEHICLE_ID,
     ZONE,
     at,
+    id_of,
 )
 from gateway.examples.problems import (
     BEFORE_ANY_RULE,
@@ -60,7 +64,7 @@ from schemas.hub import CreateHub
 from schemas.incident import SealIncident
 from schemas.message import Refused, Role
 from schemas.proof import PhotoEntry
-from schemas.task import CreateTask, ReportArrived, ReportAttemptFailed, ReportCollected
+from schemas.task import CreateTask, ReportArrived, ReportAttemptFailed, ReportCollected, StartDispatch
 from schemas.task_kind import TaskKind
 from schemas.vehicle import RegisterVehicle, RetireVehicle
 
@@ -130,21 +134,22 @@ async def answers() -> AsyncIterator[list[tuple[OpenCommand, Body, httpx.Respons
             if isinstance(body.command, RegisterCarrier):
                 await sent(house, BY_COMMAND[ActivateCarrier], BODIES[ActivateCarrier][0], made["carrier"])
             if isinstance(body.command, CreateTenant):
-                for digest in (PHOTO, SIGNATURE):
-                    await house.door.artefacts.put(TENANT, digest, digest, b"")
-                await another_outlet(house)
+                await beside(house)
         yield told
 
 
 async def sent(house: House, known: OpenCommand, body: Body, target: str) -> httpx.Response:
     path = known.route.format(tenant=TENANT, id=target)
     role: Role = next(each for each in ROLES if each in known.roles)
-    subject = target if known.kind == "rider" and role == "rider" else SHOP
+    subject = RIDER_ID if role == "rider" else SHOP
     caller = house.caller(role, subject, "*" if known.cls is CreateTenant else TENANT)
     return await caller.post(path, json=body.value, headers=key(body.name))
 
 
-async def another_outlet(house: House) -> None:
+async def beside(house: House) -> None:
+    """What the examples speak of and do not create."""
+    for digest in (PHOTO, SIGNATURE):
+        await house.door.artefacts.put(TENANT, digest, digest, b"")
     wanted = CreateOutlet(outlet=SECOND_OUTLET, name="Lumi Kallio", location=AT_KALLIO, zone=ZONE)
     answer = await house.caller(tenant=TENANT).post(f"/v1/{TENANT}/outlets", json=shortest(wanted))
     assert answer.status_code == 201
@@ -180,6 +185,39 @@ def codes(known: OpenCommand, status: int) -> set[str]:
     return {DOCUMENT["components"]["examples"][each]["value"]["code"] for each in examples}
 
 
+DELIVERED = (
+    "UpdateGoodsReady.1",
+    "AssignTask.1",
+    "AcceptAssignment.1",
+    "ReportEnRoute.1",
+    "ReportPickedUp.1",
+    "ReportArrived.1",
+    "ReportContactAttempt.1",
+    "CaptureProof.1",
+    "ReportDelivered.2",
+    "ReportReturned.1",
+)
+COLLECTED = ("ReportCustomerOnTheWay.1", "ReportCustomerArrived.1", "ReportCollected.1")
+
+
+async def test_a_delivery_and_a_collection_are_told_with_them_from_their_beginning_to_their_end(house: House):
+    house.now = at(9)
+    for name in ("CreateTenant.1", "CreateOutlet.1", "CreateTask.1", "CreateTask.5"):
+        assert (await by_name(house, name, "")).status_code == 201
+    await beside(house)
+    house.now = at(15, 30)
+    await house.process("task", TASK_ID, StartDispatch(), TENANT)
+    ends = [await by_name(house, name, TASK_ID) for name in DELIVERED]
+    collected = [await by_name(house, name, id_of("task", "collection-10043")) for name in COLLECTED]
+    assert {answer.status_code for answer in (*ends, *collected)} == {200}
+    assert (ends[-1].json()["events"][-1], collected[-1].json()["events"][-1]) == ("TaskReturned", "TaskCompleted")
+
+
+async def by_name(house: House, name: str, target: str) -> httpx.Response:
+    body = next(body for body in every_body() if body.name == name)
+    return await sent(house, BY_COMMAND[type(body.command)], body, target)
+
+
 # Refusals
 
 
@@ -203,6 +241,13 @@ async def test_a_refusals_example_is_what_the_door_answers(house: House, refused
     house.desk.fails = refused
     answer = await house.caller().post("/v1/acme/tasks", json=reception.delivery(), headers=NAMED | key("k"))
     assert (answer.status_code, answer.json()) == (told(type(refused).__name__)["status"], told(type(refused).__name__))
+
+
+def test_every_way_in_which_nobody_can_judge_has_an_example():
+    root = Path(commands.order.__file__).parents[1]
+    sources = [*root.glob("commands/*.py"), *root.glob("infra/*.py")]
+    named = {code for source in sources for code in re.findall(r'Unavailable\(\s*"([a-z-]+)"', source.read_text())}
+    assert named <= {problem.code for problem in NOBODY_COULD_JUDGE}
 
 
 @pytest.mark.parametrize("problem", [each for each in NOBODY_COULD_JUDGE if each.retry_after_s], ids=lambda it: it.code)
