@@ -1,7 +1,8 @@
 """Which rules can refuse a command: told by the decisions' own source, which is read and not run.
 
 From where its aggregate decides, each function that is named is followed, and each method that is called; what is for
-other commands is passed over. So a rule that is found may refuse the command; none that is missing can.
+other commands is passed over. A rule that is found may refuse the command, though no state may lead there; one that
+is raised by a method is found where its module is in `WITH_METHODS`.
 """
 
 import ast
