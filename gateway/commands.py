@@ -307,8 +307,9 @@ def needed_key(call: Call) -> str:
     return key
 
 
-def key_missing(what_else: str) -> Problem:
-    line = f"Idempotency-Key: {uuid4()}"
+def key_missing(what_else: str, key: str | None = None) -> Problem:
+    """`key` is the one to propose, else a new one."""
+    line = f"Idempotency-Key: {key or uuid4()}"
     return Problem("idempotency-key-missing", f"add this header line, {what_else}: {line}", values={"header": line})
 
 

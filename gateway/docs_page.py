@@ -1,5 +1,6 @@
 """The API's pages: the description itself, and Swagger UI from local files."""
 
+import asyncio
 from functools import cache
 
 import msgspec
@@ -35,7 +36,8 @@ SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true,
 
 
 async def openapi(call: Call) -> Reply:
-    return Reply(200, encoded(), [JSON, (b"cache-control", b"max-age=60")])
+    """The first time others go on meanwhile: what each command can be refused by is read from the decisions' source."""
+    return Reply(200, await asyncio.to_thread(encoded), [JSON, (b"cache-control", b"max-age=60")])
 
 
 async def docs(call: Call) -> Reply:

@@ -13,8 +13,11 @@ from gateway.artefacts import SIGNS, Artefact
 from gateway.batch import MOST, BatchAnswer, CommandBatch
 from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.console_page import MVT
+from gateway.examples.bodies import BODIES, Body, every_body
+from gateway.examples.problems import Example
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
+from gateway.openapi_problems import command_problems, every_problem, responses_met
 from gateway.parameters import MIN_VERSION, Parameter
 from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
@@ -48,7 +51,6 @@ BY_CODE = (
 )
 MADE_ANEW = "What is kept is made anew, upright, in sRGB and without metadata; it is found under either hash."
 REF = "#/components/schemas/{name}"
-COMMAND_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503)
 FIX_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
 PUT_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
 READ_STATUSES = (400, 401, 403, 404, 429, 500, 503)
@@ -162,7 +164,9 @@ def document() -> Json:
             "schemas": schemas,
             "parameters": dict(HEADERS) | {OPTIONAL_KEY: optional_key()},
             "headers": dict(ANSWER_HEADERS),
-            "responses": {f"Problem{status}": problem_response(status) for status in statuses()},
+            "examples": {body.name: shown(body) for body in every_body()}
+            | {example.name: shown(example) for example in every_problem()},
+            "responses": {f"Problem{status}": problem_response(status) for status in statuses()} | command_responses(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -296,10 +300,16 @@ def command_operation(known: OpenCommand) -> Json:
         "parameters": [*path_parameters(known.route), *command_headers(known)],
         "requestBody": {
             "required": bool(msgspec.json.schema_components([known.cls])[1][name].get("required")),
-            "content": json_content({"$ref": REF.format(name=name)}),
+            "content": {
+                "application/json": {"schema": {"$ref": REF.format(name=name)}, "examples": body_examples(known)}
+            },
         },
-        "responses": responses | problems(COMMAND_STATUSES),
+        "responses": responses | command_problems(known),
     }
+
+
+def body_examples(known: OpenCommand) -> Json:
+    return {body.name: example_ref(body.name) for body in BODIES[known.cls]}
 
 
 def command_headers(known: OpenCommand) -> list[Json]:
@@ -686,17 +696,36 @@ def problems(wanted: Iterable[int]) -> Json:
 
 
 def problem_response(status: int) -> Json:
-    codes = [code for code, kind in KINDS.items() if kind.status == status]
+    return problem_of([code for code, kind in KINDS.items() if kind.status == status], status, {})
+
+
+def command_responses() -> Json:
+    return {
+        name: problem_of(
+            dict.fromkeys(example.problem.code for example in examples),
+            examples[0].status,
+            {"examples": {example.name: example_ref(example.name) for example in examples}},
+        )
+        for name, examples in responses_met().items()
+    }
+
+
+def problem_of(codes: Iterable[str], status: int, examples: Json) -> Json:
     headers = ["RequestId", "RetryAfter"] if status in (429, 503) else ["RequestId"]
+    schema = {"$ref": REF.format(name="ProblemBody")}
     return {
         "description": ", ".join(f"`{code}`" for code in codes),
-        "content": {"application/problem+json": {"schema": {"$ref": REF.format(name="ProblemBody")}}},
+        "content": {"application/problem+json": {"schema": schema} | examples},
         "headers": named(headers),
     }
 
 
-def json_content(schema: Json) -> Json:
-    return {"application/json": {"schema": schema}}
+def shown(example: Body | Example) -> Json:
+    return {"summary": example.summary, "value": example.value}
+
+
+def json_content(schema: Json, examples: Json | None = None) -> Json:
+    return {"application/json": {"schema": schema} | ({"examples": examples} if examples else {})}
 
 
 def named(headers: Iterable[str]) -> Json:
@@ -705,6 +734,10 @@ def named(headers: Iterable[str]) -> Json:
 
 def roles_text(roles: Roles) -> str:
     return f"For tokens of role {', '.join(sorted(roles))}."
+
+
+def example_ref(name: str) -> Json:
+    return {"$ref": f"#/components/examples/{name}"}
 
 
 def parameter_ref(name: str) -> Json:

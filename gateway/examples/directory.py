@@ -1,0 +1,115 @@
+"""Tenants with their rules and registries; outlets, hubs, geofences and what is promised."""
+
+from gateway.examples.lumi import AT_KALLIO, AT_KAMPPI, AT_PASILA, HUB, OUTLET, TENANT, ZONE, at
+from schemas.directory import (
+    AdvanceTenantClock,
+    ChangeGeofence,
+    ChangeTenantRules,
+    Circle,
+    CreateGeofence,
+    CreateOutlet,
+    CreateTenant,
+    MoveOutlet,
+    Polygon,
+    RemoveGeofence,
+    TenantRules,
+)
+from schemas.geo import Location
+from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
+from schemas.message import Command
+from schemas.registries import (
+    DocumentKind,
+    FailureReason,
+    IncidentKind,
+    SetDocumentKinds,
+    SetFailureReasons,
+    SetIncidentKinds,
+)
+from schemas.sla_policy import ChangeSlaPolicy, CreateSlaPolicy, RemoveSlaPolicy, SlaScope, SlaTerms
+
+TENANTS: dict[str, Command] = {
+    "A tenant to try things with": CreateTenant(
+        tenant=TENANT, name="Lumi", mode="test", rules=TenantRules(max_attempts=3, required_documents=["licence"])
+    ),
+    "Offers go to three riders at once": ChangeTenantRules(
+        rules=TenantRules(max_attempts=3, required_documents=["licence"], tender_mode="broadcast", hours_rules="eu_561")
+    ),
+    "One hour on": AdvanceTenantClock(seconds=3_600),
+    "Two reasons of one's own": SetFailureReasons(
+        reasons=[
+            FailureReason(
+                code="customer_unavailable",
+                title="Nobody was there",
+                at_fault="recipient",
+                after="hold_at_hub",
+                contact_attempts=2,
+            ),
+            FailureReason(code="lift_broken", title="The lift is broken", at_fault="recipient"),
+        ]
+    ),
+    "A dog has a kind of its own": SetIncidentKinds(
+        kinds=[
+            IncidentKind(
+                code="dog_bite",
+                title="A dog has bitten",
+                severity="high",
+                actions=["suspend_rider", "contact_customer"],
+                escalate_after_seconds=600,
+            )
+        ]
+    ),
+    "What riders and vehicles must have": SetDocumentKinds(
+        kinds=[
+            DocumentKind(code="licence", title="Driving licence", of="rider", required=True, warn_days=30),
+            DocumentKind(code="vehicle_insurance", title="Insurance of the vehicle", of="vehicle", required=True),
+        ]
+    ),
+}
+
+PLACES: dict[str, Command] = {
+    "An outlet in the inner city": CreateOutlet(
+        outlet=OUTLET, name="Lumi Kamppi", location=AT_KAMPPI, zone=ZONE, address="Fredrikinkatu 51, Helsinki"
+    ),
+    "The outlet moves across the street": MoveOutlet(
+        location=Location(lat=60.1691, lon=24.9309), address="Fredrikinkatu 48, Helsinki"
+    ),
+    "A hub by the railway": CreateHub(
+        hub=HUB, name="Pasila", location=AT_PASILA, zone=ZONE, address="Ratapihantie 9, Helsinki"
+    ),
+    "The hub moves": MoveHub(location=AT_KALLIO, address="Vaasankatu 2, Helsinki"),
+    "The hub is closed": CloseHub(),
+    "The hub is open again": ReopenHub(),
+    "A circle around the outlet": CreateGeofence(
+        name="Around Kamppi",
+        kind="outlet",
+        shape=Circle(center=AT_KAMPPI, radius_m=150),
+        outlet=OUTLET,
+        external_reference="fence-kamppi",
+    ),
+    "An area where nobody rides, longitude first": CreateGeofence(
+        name="Esplanadi",
+        kind="exclusion",
+        shape=Polygon(
+            rings=[[(24.9426, 60.1669), (24.9512, 60.1679), (24.951, 60.1672), (24.9428, 60.1662), (24.9426, 60.1669)]]
+        ),
+    ),
+    "A wider circle": ChangeGeofence(shape=Circle(center=AT_KAMPPI, radius_m=250), valid_from=at(12)),
+    "It holds until the evening": RemoveGeofence(valid_until=at(18)),
+}
+
+PROMISES: dict[str, Command] = {
+    "What is urgent comes within the hour": CreateSlaPolicy(
+        name="Urgent",
+        applies_to=SlaScope(task_kind="delivery", priority="urgent"),
+        terms=SlaTerms(pickup_within_s=1_200, deliver_within_s=3_600, pauses=["payment_review"]),
+        external_reference="sla-urgent",
+    ),
+    "Somebody is told at once, then after an hour": ChangeSlaPolicy(
+        name="Urgent",
+        applies_to=SlaScope(task_kind="delivery", priority="urgent"),
+        terms=SlaTerms(deliver_within_s=3_600, at_risk_margin_s=600, breach_levels_minutes=[1, 60]),
+    ),
+    "It is promised no more": RemoveSlaPolicy(),
+}
+
+EXAMPLES = (TENANTS, PLACES, PROMISES)

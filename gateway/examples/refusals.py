@@ -1,0 +1,167 @@
+"""Of each rule a refusal, with values as they may be."""
+
+from commands.attempts import ContactFirst
+from commands.carrier import NoServiceLevel
+from commands.carrier_booking import GoodsWithCarrier, QuoteExpired
+from commands.carrier_contract import CarrierNotActive, UnknownCarrier, UnknownServiceLevel
+from commands.carrier_feed import NoSuchConflict
+from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
+from commands.directory import UnknownZone
+from commands.field_reports import TooFarFromStop
+from commands.geofence import InvalidShape
+from commands.goods import ItemNotKnown, NotADropoff, ParcelNotKnown
+from commands.incident import (
+    ActionAnswered,
+    ActionsOutstanding,
+    HighestLevel,
+    IncidentFull,
+    NotInvolved,
+    TimelineMissing,
+    UnknownLink,
+)
+from commands.judging import COMMAND_LIMIT_BYTES
+from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused, VersionConflict
+from commands.proof import ParcelNotHere, PinAttemptsExhausted, ProofNotKnown, TooManyProofs
+from commands.refusals import InTheFuture, NotAnInterval, TooMany, UnknownDocument
+from commands.registries import DuplicateCode, UnknownDocumentKind, UnknownFailureReason, UnknownIncidentKind
+from commands.rider_refusals import (
+    CannotReserve,
+    GoodsAboard,
+    HandOverAnswered,
+    ItineraryChanged,
+    NotReserved,
+    NotThatItinerary,
+    RestTooShort,
+)
+from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies
+from commands.task import GoodsInCustody, UnknownConflict
+from commands.task_creation import HubClosedNow, ParcelMismatch, StopsMismatch
+from commands.task_state import NotForThisKind, NotTheAssignee, StopNotKnown
+from commands.task_timing import NotAPlaceOfGoods
+from commands.tenant import ClockTooFarAhead, NotATestTenant
+from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
+from commands.vehicle import VehicleTaken, VehicleUnfit
+from commands.vehicle_upkeep import DueMissing, NotYourVehicle, OdometerWentBack, UnknownMaintenance
+from gateway.examples.incidents import VEHICLE
+from gateway.examples.lumi import (
+    BAG,
+    CARRIER_ID,
+    CONFLICT_ID,
+    HUB,
+    OFFER_ID,
+    OTHER_RIDER_ID,
+    PROOF_ID,
+    RIDER_ID,
+    STATUS_CONFLICT_ID,
+    TASK_ID,
+    TO_DOOR,
+    at,
+)
+from schemas.directory import MAX_CLOCK_AHEAD_S
+from schemas.incident import HIGHEST_LEVEL, MAX_LINKS
+from schemas.message import NotInThisState, Refused, TaskId, UnknownAggregate
+from schemas.proof import MAX_PROOFS_OF_STOP
+from schemas.registries import DOCUMENT_KINDS, FAILURE_REASONS, INCIDENT_KINDS
+from schemas.rider import MAX_PLANNED_SHIFTS
+from schemas.sla_policy import MAX_POLICIES
+
+TASK = TaskId(TASK_ID)
+
+OF_ANY: tuple[Refused, ...] = (
+    IdempotencyKeyReused(TASK_ID),
+    AlreadyExists(TASK_ID),
+    VersionConflict(expected=6, actual=7),
+    CommandTooLarge(1_310_720, COMMAND_LIMIT_BYTES),
+    UnknownAggregate("task", TASK_ID),
+    NotInThisState(needed="assigned", actual="completed"),
+    NotAnInterval(at(12), at(10)),
+    InTheFuture("occurred_at", at(14), at(10)),
+    TooMany("planned shifts", MAX_PLANNED_SHIFTS),
+    DuplicateCode("lift_broken"),
+)
+
+OF_THE_DIRECTORY: tuple[Refused, ...] = (
+    UnknownTenant("lumy"),
+    UnknownOutlet("kampi"),
+    UnknownHub("pasilla"),
+    UnknownZone("Europe/Helsingfors"),
+    UnknownFailureReason("no_one_home", [reason.code for reason in FAILURE_REASONS]),
+    UnknownIncidentKind("acident", [kind.code for kind in INCIDENT_KINDS]),
+    UnknownDocumentKind("passport", [kind.code for kind in DOCUMENT_KINDS if kind.of == "rider"]),
+    InvalidShape("ring 1 is not closed: its last vertex must be its first"),
+    NotATestTenant(),
+    ClockTooFarAhead(MAX_CLOCK_AHEAD_S + 3_600, MAX_CLOCK_AHEAD_S),
+    NothingPromised(),
+    LevelsNotAscending([30, 15, 60]),
+    TooManyPolicies(MAX_POLICIES),
+)
+
+OF_TASKS: tuple[Refused, ...] = (
+    StopsMismatch("a delivery begins with a pickup and has a dropoff"),
+    ParcelMismatch(BAG, "is dropped off before it is picked up"),
+    HubClosedNow(HUB),
+    StopNotKnown("dor"),
+    NotTheAssignee(OTHER_RIDER_ID),
+    NotForThisKind(needed="return", actual="delivery"),
+    NotAPlaceOfGoods(TO_DOOR),
+    GoodsInCustody(2),
+    UnknownConflict(CONFLICT_ID),
+    ContactFirst("customer_unavailable", needed=2, made=1),
+    TooFarFromStop(distance_m=420, allowed_m=150),
+    ParcelNotHere("bag-3", TO_DOOR),
+    ParcelNotKnown("bag-3"),
+    ItemNotKnown(BAG, "kettle-white"),
+    NotADropoff("shop"),
+    ProofNotKnown(PROOF_ID, TO_DOOR),
+    TooManyProofs(MAX_PROOFS_OF_STOP),
+    PinAttemptsExhausted(5),
+)
+
+OF_RIDERS: tuple[Refused, ...] = (
+    UnknownDocument("licence-2"),
+    CannotReserve("document_expired"),
+    NotReserved(TASK_ID),
+    ItineraryChanged(given=4, actual=6),
+    NotThatItinerary(),
+    RestTooShort(at(6, day=3)),
+    GoodsAboard([TASK]),
+    HandOverAnswered(TASK),
+    OfferNotPending(OFFER_ID),
+    NotYourOffer(OFFER_ID, OTHER_RIDER_ID),
+    OfferHasExpired(OFFER_ID, at(9, 31)),
+)
+
+OF_VEHICLES: tuple[Refused, ...] = (
+    VehicleUnfit("inspection_failed"),
+    VehicleTaken(OTHER_RIDER_ID),
+    NotYourVehicle(RIDER_ID),
+    OdometerWentBack(given_km=18_100, known_km=18_212),
+    DueMissing(),
+    UnknownMaintenance("service-2027"),
+)
+
+OF_CARRIERS: tuple[Refused, ...] = (
+    NoServiceLevel(),
+    UnknownCarrier(CARRIER_ID),
+    CarrierNotActive(CARRIER_ID, "suspended"),
+    UnknownServiceLevel("overnight", ["express", "same_day"]),
+    QuoteExpired(at(10, 10)),
+    GoodsWithCarrier(),
+    NoSuchConflict(STATUS_CONFLICT_ID),
+)
+
+OF_INCIDENTS: tuple[Refused, ...] = (
+    IncidentFull("links", MAX_LINKS),
+    ActionsOutstanding(["ground_vehicle", "hand_over_tasks"]),
+    ActionAnswered("suspend_rider"),
+    HighestLevel(HIGHEST_LEVEL),
+    NotInvolved(OTHER_RIDER_ID),
+    TimelineMissing(),
+    UnknownLink(VEHICLE),
+)
+
+REFUSALS: dict[type[Refused], Refused] = {
+    type(refused): refused
+    for group in (OF_ANY, OF_THE_DIRECTORY, OF_TASKS, OF_RIDERS, OF_VEHICLES, OF_CARRIERS, OF_INCIDENTS)
+    for refused in group
+}
