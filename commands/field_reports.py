@@ -163,7 +163,7 @@ def arrived(task: CreatedTask, stop: StopState, command: ReportArrived, context:
 
 def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
-        return []
+        return capture_proof(task, stop, command, context)
     here = [p.parcel.parcel_id for p in parcels_of(task, stop)]
     short = named(command.short, here, stop)
     taken = [parcel_id for parcel_id in here if parcel_id not in short]
@@ -184,7 +184,7 @@ def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, conte
 
 def delivered(task: CreatedTask, stop: StopState, command: ReportDelivered, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
-        return []
+        return capture_proof(task, stop, command, context)
     here = [p.parcel.parcel_id for p in parcels_of(task, stop)]
     refused = named(command.refused, here, stop)
     taken = [parcel_id for parcel_id in here if parcel_id not in refused]
@@ -204,7 +204,7 @@ def delivered(task: CreatedTask, stop: StopState, command: ReportDelivered, cont
 
 def held(task: CreatedTask, stop: StopState, command: ReportHeld, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
-        return []
+        return capture_proof(task, stop, command, context)
     fact = ParcelsHeld(
         stop_id=stop.stop.stop_id,
         parcel_ids=[p.parcel.parcel_id for p in parcels_of(task, stop)],
@@ -227,7 +227,7 @@ def contact_attempted(
 
 def returned(task: CreatedTask, stop: StopState, command: ReportReturned, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
-        return []
+        return capture_proof(task, stop, command, context)
     fact = ParcelsReturned(
         stop_id=stop.stop.stop_id,
         parcel_ids=[p.parcel.parcel_id for p in parcels_of(task, stop)],
@@ -237,7 +237,9 @@ def returned(task: CreatedTask, stop: StopState, command: ReportReturned, contex
     return with_proofs(task, stop, [fact], command, context)
 
 
-def capture_proof(task: CreatedTask, stop: StopState, command: CaptureProof, context: Context) -> list[TaskEvent]:
+def capture_proof(task: CreatedTask, stop: StopState, command: ProvingReport, context: Context) -> list[TaskEvent]:
+    """Also of a report whose goods had changed hands before: what it adds is the proof, the right PIN after a wrong
+    one."""
     if task.ended or stop.status in OVER:
         return []
     return with_proofs(task, stop, [], command, context)

@@ -127,7 +127,7 @@ LIFE = Life(
         GoodsReadyUpdated: within("created", "dispatchable", "offering", *WITH_RIDER),
         StopRescheduled: within("created", "dispatchable", "offering", *WITH_RIDER, "returning"),
         SlaClockStarted: within("created", "dispatchable"),
-        SlaClockPaused: within("dispatchable", "offering"),
+        SlaClockPaused: within("dispatchable", "offering", "in_progress"),
         SlaClockResumed: within("dispatchable", "offering", *WITH_RIDER),
         SlaAtRisk: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
         SlaBreached: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),

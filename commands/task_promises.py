@@ -6,7 +6,7 @@ from datetime import datetime
 from commands.context import Context
 from commands.sla_clock import DELIVERED, Turn, clock_after, mark_at_risk, mark_breach
 from commands.task_evolve import evolve
-from commands.task_state import CreatedTask, Task, open_stops
+from commands.task_state import CreatedTask, Task, open_stops, outcome_of
 from schemas.fault import AtFault
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach, Promise, SlaAtRisk, SlaBreached
 from schemas.task import (
@@ -55,6 +55,8 @@ def settled(after: CreatedTask, events: Sequence[TaskEvent]) -> list[Promise]:
         promises.append("pickup")
     if any(isinstance(e, (TaskCompleted, TaskForceCompleted)) and e.outcome in DELIVERED for e in events):
         promises.append("deliver")
+    elif "dropoff" in completed and after.return_reason is not None and outcome_of(after) in DELIVERED:
+        promises.append("deliver")  # what was taken has come; only what was refused is still under way
     return promises
 
 

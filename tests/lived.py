@@ -1,6 +1,6 @@
 """Lives lived at random: what may be asked of each kind of aggregate, asked in any order, again and again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple, get_args
@@ -68,7 +68,8 @@ FAILURES = (
     g.FailureReason(code="no_way_in", title="No", at_fault="recipient", after="leave_at_door"),
 )
 PROMISES: Any = ["dispatch", "pickup", "deliver"]
-SLA = p.SlaTerms(dispatch_within_s=60, pickup_within_s=60, deliver_within_s=60, at_risk_margin_s=0, pauses=["stock"])
+PAUSES = ["stock", "nobody_there"]
+SLA = p.SlaTerms(dispatch_within_s=60, pickup_within_s=60, deliver_within_s=60, at_risk_margin_s=0, pauses=PAUSES)
 TARGETS = [NOON + timedelta(minutes=count + 1) for count in (0, 1, 5, 30)]
 LATE = NOON + timedelta(days=1)
 SCAN = f.ScanEntry(parcel_id=PARCELS[0], code="A1")
@@ -112,9 +113,14 @@ def lived(kind: str, steps: int = STEPS, seed: int = 7) -> Iterator[Lived]:
             state = aggregate.evolve(state, event)
             moves.append((type(event), (before, aggregate.life.status(state))))
         if events:
-            led_to = (aggregate.life.status(state), *traits(state), *map(type, events))
+            led_to = (aggregate.life.status(state), *traits(state), *what_led(events))
             keep(kept, kinds, led_to, (state, now), draw)
             yield Lived(type(command), first, moves)
+
+
+def what_led(events: Iterable[Event]) -> list[type[Event]]:
+    """A clock that stands still or goes on only accompanies what made it: it is no beginning of its own."""
+    return [type(event) for event in events if not isinstance(event, (q.SlaClockPaused, q.SlaClockResumed))]
 
 
 def traits(state: Any) -> tuple[Any, ...]:

@@ -44,7 +44,10 @@ type Clock = Callable[[TenantSlug], datetime]
 
 
 class Decision:
-    """Decides for one task. It is not pure: what it knew is hashed into the record."""
+    """Decides for one task. It is not pure: what it knew is hashed into the record.
+
+    It is not earlier than the fact that asks: a tenant's clock that was advanced may be known here a little later.
+    """
 
     def __init__(self, lookup: Lookup, fleet: Fleet, router: Router, clock: Clock) -> None:
         self._lookup = lookup
@@ -55,7 +58,7 @@ class Decision:
     async def __call__(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
         if task.round != task_round or not task.ahead:
             return None
-        tenant, now = source.tenant, self._clock(source.tenant)
+        tenant, now = source.tenant, max(self._clock(source.tenant), source.recorded_at)
         rules = await self._lookup.rules(tenant)
         riders = await self._fleet.riders(tenant)
         declined = await self._fleet.declined(tenant, task.task_id)

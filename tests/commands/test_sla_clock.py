@@ -37,6 +37,7 @@ from schemas.task import (
     ReportDelivered,
     ReportHeld,
     ReportPickedUp,
+    ReportReturned,
     StartDispatch,
     UnassignTask,
 )
@@ -131,6 +132,30 @@ def test_it_goes_by_when_it_happened_and_not_by_when_it_was_told():
     story.at(minutes(90)).when(ReportDelivered(stop_id=DROPOFF, observed_at=minutes(55)))
     [settled] = of(story, SlaPromiseSettled)
     assert (settled.settled_at, settled.late_s) == (minutes(55), 0)
+
+
+def two_of_them(refused: list[ParcelId]) -> Story:
+    story = a_task(parcels=[NewParcel(), NewParcel()]).happened().by("dora", "dispatcher")
+    story.when(AssignTask(rider_id=ANN)).happened().by(ANN)
+    story.when(ReportPickedUp(stop_id=PICKUP, observed_at=minutes(5))).happened()
+    return story.at(minutes(30)).when(ReportDelivered(stop_id=DROPOFF, observed_at=minutes(30), refused=refused))
+
+
+def test_what_was_taken_came_when_it_was_taken_though_the_rest_is_carried_back():
+    story = two_of_them(refused=[ParcelId("parcel-2")])
+    [settled] = of(story, SlaPromiseSettled)
+    assert (settled.promise, settled.settled_at, settled.late_s) == ("deliver", minutes(30), 0)
+    back = ReportReturned(stop_id=StopId("return-1"), observed_at=minutes(90))
+    story.happened().at(minutes(90)).when(back).tells("ParcelsReturned", "StopCompleted", "TaskReturned")
+
+
+def test_where_nothing_was_taken_nothing_came():
+    story = two_of_them(refused=[ParcelId("parcel-1"), ParcelId("parcel-2")])
+    assert of(story, SlaPromiseSettled) == []
+    back = ReportReturned(stop_id=StopId("return-1"), observed_at=minutes(90))
+    assert of(story.happened().when(back), SlaClockStopped) == [
+        SlaClockStopped(promises=["deliver"], outcome="returned")
+    ]
 
 
 def test_a_task_that_ends_without_it_stops_the_clock():

@@ -205,6 +205,14 @@ def test_goods_handed_over_without_their_proof_leave_the_stop_open():
     )
 
 
+def test_after_a_wrong_pin_the_right_one_is_told_with_the_same_report():
+    wrong = ReportDelivered(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=WRONG_PIN)])
+    story = told(picked_up().when(wrong).tells("ParcelsDelivered", "PinRejected"))
+    right = ReportDelivered(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=PIN)])
+    story.when(right).tells("ProofCaptured", "StopCompleted", "TaskCompleted")
+    story.and_then(right).then()
+
+
 def test_either_proof_of_a_group_will_do():
     stops = [
         NewStop(kind="pickup"),

@@ -185,6 +185,18 @@ def test_a_collection_needs_its_proof():
     )
 
 
+def test_after_a_wrong_pin_at_a_collection_the_right_one_is_told_with_the_same_report():
+    story = a_collection(required_proof=[["pin"]]).happened().by("staff", "integrator")
+    pin = pin_of(story.context(), STOP)
+    wrong = PinEntry(pin="0000" if pin != "0000" else "1111")
+    story.when(ReportCollected(stop_id=STOP, observed_at=NOON, proofs=[wrong])).happened()
+    story.when(ReportCollected(stop_id=STOP, observed_at=NOON)).then()
+    story.when(ReportCollected(stop_id=STOP, observed_at=NOON, proofs=[wrong])).tells("PinRejected")
+    right = ReportCollected(stop_id=STOP, observed_at=NOON, proofs=[PinEntry(pin=pin)])
+    story.when(right).tells("ProofCaptured", "StopCompleted", "TaskCompleted")
+    story.and_then(right).then()
+
+
 def test_who_is_too_young_gets_nothing():
     story = a_collection(minimum_age=18).happened().by("staff", "integrator")
     young = IdCheckEntry(result="pass", age_band="16_to_17")

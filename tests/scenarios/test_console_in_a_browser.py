@@ -4,12 +4,10 @@ click on the map, who was asked and why, and the records on Kafka behind it."""
 import asyncio
 import json
 import re
-import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,14 +16,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from browsing import chromium
 from fresh import fresh_name
 from playwright.async_api import Browser, Page, expect
+from whole_system import WholeSystem
 
 from gateway.tokens import Tokens
-from infra.embedded.child import Child
-from infra.embedded.ports import free_port
 from schemas.position import vector
 
-ROOT = Path(__file__).parents[2]
-READY_WITHIN_S = 90
 SOON_MS = 20_000
 """A bound for what should take a second or two."""
 
@@ -100,41 +95,15 @@ class City:
 
 
 @pytest.fixture(scope="module")
-async def city(osrm: str, jars: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[City]:
-    data = tmp_path_factory.mktemp("console") / "run"
-    data.parent.chmod(0o755)
-    given = {"HTTP_PORT": free_port(), "OSRM": osrm, "JARS": jars.resolve(), "DATA": data}
-    system = Child(
-        [sys.executable, "-m", "infra.cli", "up"],
-        data.parent / "up.log",
-        env={f"LOGISTICS_{name}": str(value) for name, value in given.items()},
-    )
-    await system.start()
-    try:
-        endpoints = await started(system, data)
-        key = bytes.fromhex((data / "secrets" / "token_key").read_text().strip())
-        async with httpx.AsyncClient(base_url=endpoints["http"], timeout=30) as http:
-            made = City(endpoints["http"], endpoints["kafka"], Tokens(key), fresh_name("acme"), http)
-            await made.settle()
-            driving = asyncio.create_task(made.drive())
-            yield made
-            driving.cancel()
-            with suppress(asyncio.CancelledError):
-                await driving
-    finally:
-        await system.stop()
-
-
-async def started(system: Child, data: Path) -> dict[str, str]:
-    """Where it is reached, once it says that all is well."""
-    async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as http:
-        while True:
-            assert system.running, system.tail()
-            with suppress(FileNotFoundError, httpx.TransportError):
-                endpoints: dict[str, str] = json.loads((data / "endpoints.json").read_text())
-                if (await http.get(f"{endpoints['http']}/readyz")).is_success:
-                    return endpoints
-            await asyncio.sleep(0.2)
+async def city(system: WholeSystem) -> AsyncIterator[City]:
+    async with httpx.AsyncClient(base_url=system.url, timeout=30) as http:
+        made = City(system.url, system.kafka, system.tokens, fresh_name("acme"), http)
+        await made.settle()
+        driving = asyncio.create_task(made.drive())
+        yield made
+        driving.cancel()
+        with suppress(asyncio.CancelledError):
+            await driving
 
 
 @pytest.fixture(scope="module")
