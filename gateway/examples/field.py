@@ -7,14 +7,16 @@ from gateway.examples.lumi import (
     BAG,
     COUNTER,
     FROM_SHOP,
+    OTHER_RIDER_ID,
     PHOTO,
     SECOND_BAG,
     SIGNATURE,
     TO_DOOR,
     at,
 )
-from schemas.geo import ObservedFix
+from schemas.geo import Location, ObservedFix
 from schemas.goods import ReportParcelsDamaged, ReportParcelsLost
+from schemas.hand_over import AcceptHandOver, DeclineHandOver, OfferHandOver, WithdrawHandOver
 from schemas.message import Command
 from schemas.proof import IdCheckEntry, PhotoEntry, PinEntry, ScanEntry, SignatureEntry
 from schemas.task import (
@@ -34,6 +36,7 @@ from schemas.task import (
 )
 
 HERE = ObservedFix(lat=AT_HOME.lat, lon=AT_HOME.lon, accuracy_m=12.0, observed_at=at(10, 38))
+CORNER = Location(lat=60.1625, lon=24.9412)
 SCAN = ScanEntry(parcel_id=BAG, code="LUMI-10042-1")
 CALL = ContactAttempt(channel="call", attempted_at=at(10, 41))
 
@@ -71,6 +74,10 @@ BY_RIDERS: dict[str, Command] = {
     "A photo that had to wait for the network": CaptureProof(
         stop_id=TO_DOOR, observed_at=at(10, 40), proofs=[PhotoEntry(sha256=PHOTO, taken_at=at(10, 40))]
     ),
+    "A puncture: another rider takes it": OfferHandOver(to_rider=OTHER_RIDER_ID, place=CORNER, reason_code="puncture"),
+    "The other rider has the bag": AcceptHandOver(observed_at=at(10, 20), scans=[SCAN]),
+    "The other rider is too far away": DeclineHandOver(reason_code="too_far"),
+    "The wheel is mended": WithdrawHandOver(reason_code="mended"),
     "Stolen off the bicycle": ReportParcelsLost(
         parcel_ids=[BAG], reason_code="stolen", observed_at=at(10, 12), note="At the corner of Fredrikinkatu."
     ),

@@ -10,6 +10,7 @@ from commands.directory import UnknownZone
 from commands.field_reports import TooFarFromStop
 from commands.geofence import InvalidShape
 from commands.goods import ItemNotKnown, NotADropoff, ParcelNotKnown
+from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedToYou
 from commands.incident import (
     ActionAnswered,
     ActionsOutstanding,
@@ -32,6 +33,7 @@ from commands.rider_refusals import (
     NotReserved,
     NotThatItinerary,
     RestTooShort,
+    TooHeavyThatWay,
 )
 from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies
 from commands.task import GoodsInCustody, UnknownConflict
@@ -106,6 +108,9 @@ OF_TASKS: tuple[Refused, ...] = (
     NotAPlaceOfGoods(TO_DOOR),
     GoodsInCustody(2),
     UnknownConflict(CONFLICT_ID),
+    HandOverIncomplete([BAG]),
+    HandOverPending(OTHER_RIDER_ID),
+    NotOfferedToYou(RIDER_ID),
     ContactFirst("customer_unavailable", needed=2, made=1),
     TooFarFromStop(distance_m=420, allowed_m=150),
     ParcelNotHere("bag-3", TO_DOOR),
@@ -118,6 +123,7 @@ OF_TASKS: tuple[Refused, ...] = (
 )
 
 OF_RIDERS: tuple[Refused, ...] = (
+    TooHeavyThatWay(14_500, 12_000),
     UnknownDocument("licence-2"),
     CannotReserve("document_expired"),
     NotReserved(TASK_ID),
