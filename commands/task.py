@@ -266,13 +266,14 @@ def is_settled(task: CreatedTask, tender_round: int) -> bool:
 
 
 def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> list[TaskEvent]:
-    """Withdrawn means that it was settled otherwise; else the next round waits a little, if there is one."""
+    """Withdrawn means that it was settled otherwise; else the next round waits a little, if there is one. That of a task
+    on hold comes with its release."""
     if command.round != task.round or is_settled(task, command.round):
         return []
     if task.tender_id not in (None, command.tender_id):
         return []
     rules = context.policy.rules
-    again = command.outcome != "withdrawn" and task.round < rules.max_rounds
+    again = command.outcome != "withdrawn" and task.round < rules.max_rounds and not task.held
     return [
         TaskTenderClosed(
             tender_id=command.tender_id,

@@ -57,6 +57,7 @@ from schemas.task import (
     TaskCancelled,
     TaskDispatchable,
     TaskForceCompleted,
+    TaskHeld,
     TaskScheduled,
     TaskTenderClosed,
 )
@@ -94,7 +95,8 @@ CREATE TABLE {table} (
 CREATE INDEX ON {table} (partition, due_at)
 """
 
-DISPATCHED = (TaskDispatchable, TaskAssigned, TaskCancelled, TaskForceCompleted)
+DISPATCHED = (TaskDispatchable, TaskAssigned, TaskHeld, TaskCancelled, TaskForceCompleted)
+"""Nothing is left to be tried again; a hold ends in another round of its own."""
 SCHEDULED = (TaskScheduled, TaskDispatchable, TaskCancelled, TaskForceCompleted)
 OFFER_OVER = (
     OfferClaimed,
@@ -203,9 +205,8 @@ def promises_of(event: SlaEvent) -> list[Promise]:
 
 
 def kinds_of(event: SlaEvent) -> tuple[str, ...]:
-    if isinstance(event, SlaAtRisk):
-        return ("sla_at_risk",)
-    return ("sla_breach",) if isinstance(event, SlaBreached) else ("sla_at_risk", "sla_breach")
+    """What is broken is at risk no more, whichever of the two was fired first."""
+    return ("sla_at_risk",) if isinstance(event, SlaAtRisk) else ("sla_at_risk", "sla_breach")
 
 
 def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
@@ -220,7 +221,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             if at is None:
                 return None
             due_at, task_round, target_at = at, target.level, target.target_at
-        case SlaBreached(next_at=datetime() as due_at):
+        case SlaBreached(next_at=datetime() as due_at) if kind == "sla_breach":
             task_round, target_at = event.level + 1, event.target_at
         case OfferSent():
             due_at, task_round = event.expires_at, None

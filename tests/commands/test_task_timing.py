@@ -107,7 +107,9 @@ def test_what_is_held_does_not_come_to_dispatch_until_it_is_released():
 def test_a_hold_keeps_a_task_from_its_next_round():
     story = a_task().happened().when(RecordTender(tender_id=TENDER, round=1)).happened()
     story.when(HoldTask(reason_code="stock")).tells("TaskHeld").happened()
-    story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).happened()
+    [closed] = story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).decided()
+    assert closed.retry_at is None, "nothing is due until it is released"
+    story.happened()
     story.at(minutes(60)).when(RetryDispatch(round=1)).then()
     story.when(ReleaseTask(reason_code="stock")).tells("TaskReleased", "TaskDispatchable")
 

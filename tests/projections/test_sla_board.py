@@ -18,16 +18,18 @@ from projections.exception_desk import EXCEPTION_DESK
 from projections.sla_board import SLA_BOARD, SlaRow
 from schemas import ids
 from schemas.geo import Location
-from schemas.message import Command, Refused, RiderId, Role, StopId
+from schemas.message import Command, Refused, RiderId, Role, StopId, TenderId
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.sla_policy import CreateSlaPolicy, SlaTerms
 from schemas.task import (
     AssignTask,
     CancelTask,
+    CloseTender,
     CreateTask,
     HoldTask,
     NewParcel,
     NewStop,
+    RecordTender,
     ReleaseTask,
     ReportDelivered,
     ReportPickedUp,
@@ -36,6 +38,7 @@ from schemas.task import (
 
 HOME = Location(lat=60.1610, lon=24.9420)
 PICKUP, DROPOFF, ANN = StopId("stop-1"), StopId("stop-2"), RiderId("ann")
+TENDER = TenderId("tender-1")
 BREAD, MILK = (ids.aggregate_id("task", ACME, "shop", name) for name in ("bread", "milk"))
 POLICY = ids.aggregate_id("sla_policy", ACME, "shop", "hour")
 TERMS = SlaTerms(
@@ -120,6 +123,20 @@ def test_what_is_at_risk_and_then_broken_stands_on_the_desk_until_it_is_settled(
     assert (following.due_at, following.round) == (minutes(75), 1)
     tell(garage, 80, ReportDelivered(stop_id=DROPOFF, observed_at=minutes(80)), "rider")
     assert on_the_desk(garage) == {}
+
+
+def test_what_is_broken_before_it_was_said_to_be_at_risk_is_at_risk_no_more():
+    garage = tell(on_the_road(), 61, MarkSlaBreach(promise="deliver", target_at=minutes(60), level=0))
+    assert set(due(garage)) == {("sla_breach", "deliver")}
+    assert on_the_desk(garage) == {"sla_breached": ["deliver"]}
+
+
+def test_a_task_that_is_held_is_not_tried_again_meanwhile():
+    garage = tell(promised(BREAD), 1, RecordTender(tender_id=TENDER, round=1), "system")
+    tell(garage, 2, CloseTender(tender_id=TENDER, round=1, outcome="exhausted"), "system")
+    assert "retry_dispatch" in {row.kind for row in garage.rows(DEADLINES).values()}
+    tell(garage, 3, HoldTask(reason_code="stock"))
+    assert "retry_dispatch" not in {row.kind for row in garage.rows(DEADLINES).values()}
 
 
 def test_while_the_clock_stands_still_nothing_falls_due():

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from msgspec.structs import replace
+from story import ACME
 from town import Told, Town
 from townspeople import People
 
@@ -229,7 +230,14 @@ def the_way_ahead_tells_what_is_aboard(town: Town) -> None:
             raise Broken(f"{state.rider_id} has {aboard} g of {task_id} aboard, and drops {dropped} g: {ahead}")
 
 
-ONCE_QUIET = (over_is_over, riders_and_tasks_agree, the_way_ahead_tells_what_is_aboard)
+def nothing_is_due_for_ever(town: Town) -> None:
+    """What is due has fired by now, and its aggregate has answered: a row that is left would be fired again and again."""
+    for row in town.deadlines.values():
+        if row.due_at <= town.policy.now(ACME, town.now):
+            raise Broken(f"{row.kind} of {row.aggregate_id} has fired, and is still due")
+
+
+ONCE_QUIET = (nothing_is_due_for_ever, over_is_over, riders_and_tasks_agree, the_way_ahead_tells_what_is_aboard)
 
 
 @pytest.mark.timeout(600)
