@@ -266,8 +266,8 @@ def is_settled(task: CreatedTask, tender_round: int) -> bool:
 
 
 def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> list[TaskEvent]:
-    """Withdrawn means that it was settled otherwise; else the next round waits a little, if there is one. That of a task
-    on hold comes with its release."""
+    """Withdrawn means that it was settled otherwise; else the next round waits a little, if there is one. Where the task
+    is on hold it comes with its release."""
     if command.round != task.round or is_settled(task, command.round):
         return []
     if task.tender_id not in (None, command.tender_id):
