@@ -103,7 +103,7 @@ def policy_of(task: CreatedTask, stop: StopState, reason: FailureReason, attempt
     policy = FOLLOWS[reason.after]
     if stop.stop.kind != "dropoff" or (policy != "leave_at_door" and not aboard(task, stop)):
         return "return"
-    if policy == "leave_at_door" and (stop.at_door or needs_a_person(stop)):
+    if policy == "leave_at_door" and (stop.at_door or needs_a_person(task, stop)):
         return "return"
     return policy
 
@@ -112,9 +112,10 @@ def aboard(task: CreatedTask, stop: StopState) -> list[str]:
     return [p.parcel.parcel_id for p in parcels_of(task, stop) if p.party.kind == "rider"]
 
 
-def needs_a_person(stop: StopState) -> bool:
+def needs_a_person(task: CreatedTask, stop: StopState) -> bool:
     """An ID check is of somebody."""
-    return stop.stop.minimum_age is not None or ["id_check"] in stop.stop.required_proof
+    of_parcels = [group for p in parcels_of(task, stop) for group in p.parcel.required_proof]
+    return stop.stop.minimum_age is not None or ["id_check"] in [*stop.stop.required_proof, *of_parcels]
 
 
 def goods_of_failed(

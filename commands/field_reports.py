@@ -9,7 +9,6 @@ from commands.proof_needed import moved, proof_holds
 from commands.task_state import OVER, CreatedTask, StopState, parcels_of, state_of, taker_at
 from schemas.geo import Location, distance_m
 from schemas.goods import ParcelReport, Party
-from schemas.hand_over import AcceptHandOver
 from schemas.ids import conflict_id, rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId
 from schemas.task import (
@@ -122,12 +121,12 @@ def repeats(stop: StopState, command: TaskReport | CollectionReport) -> bool:
 
 
 def conflicted(
-    command: TaskReport | CollectionReport | ParcelReport | AcceptHandOver, context: Context, conflict: str
+    command: TaskReport | CollectionReport | ParcelReport, context: Context, conflict: str
 ) -> FieldReportConflicted:
     return FieldReportConflicted(
         conflict_id=conflict_id(context.command_id),
         report=type(command).__name__,
-        stop_id=None if isinstance(command, (ParcelReport, AcceptHandOver)) else command.stop_id,
+        stop_id=None if isinstance(command, ParcelReport) else command.stop_id,
         rider_id=RiderId(context.actor) if context.role == "rider" else None,
         observed_at=command.observed_at,
         conflict=conflict,

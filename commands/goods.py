@@ -79,16 +79,18 @@ def lost(
 ) -> list[TaskEvent]:
     """What has been handed over cannot be lost any more: somebody has to see what that means."""
     new = [parcel for parcel in parcels if parcel.status != "lost"]
-    for parcel in new:
-        if parcel.status in ("delivered", "returned", "disposed"):
-            conflict = f"parcel {parcel.parcel.parcel_id} is {parcel.status}"
-            return [conflicted(command, context, conflict)]
+    settled = [parcel for parcel in new if parcel.status in ("delivered", "returned", "disposed")]
+    contradicted: list[TaskEvent] = []
+    if settled:
+        told = ", ".join(f"{parcel.parcel.parcel_id} is {parcel.status}" for parcel in settled)
+        contradicted = [conflicted(command, context, f"of the parcels {told}"[:500])]
+        new = [parcel for parcel in new if parcel not in settled]
     if new and task.ended:
         return [conflicted(command, context, f"the task is {state_of(task)}")]
     had: dict[tuple[str, str | None], list[ParcelState]] = {}
     for parcel in new:
         had.setdefault((parcel.party.kind, parcel.party.id), []).append(parcel)
-    return [
+    lost_now: list[TaskEvent] = [
         ParcelsLost(
             parcel_ids=ids_of(parcels),
             from_party=parcels[0].party,
@@ -99,6 +101,7 @@ def lost(
         )
         for parcels in had.values()
     ]
+    return [*lost_now, *contradicted]
 
 
 def damaged(parcels: list[ParcelState], command: ParcelReport) -> list[TaskEvent]:

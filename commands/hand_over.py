@@ -4,9 +4,8 @@ from datetime import timedelta
 from typing import assert_never
 
 from commands.context import Context
-from commands.field_reports import conflicted
 from commands.proof import problem_of_parcel
-from commands.task_state import CreatedTask, HandOverState, NotTheAssignee, ParcelState, carried, state_of
+from commands.task_state import CreatedTask, HandOverState, NotTheAssignee, ParcelState, carried, open_stops, state_of
 from schemas.goods import Party
 from schemas.hand_over import (
     AcceptHandOver,
@@ -79,6 +78,8 @@ def offer(task: CreatedTask, command: OfferHandOver, context: Context) -> list[T
     by_its_rider(task, context)
     if task.ended or task.rider_id is None or not carried(task):
         raise NotInThisState(needed="goods in a rider's custody", actual=state_of(task))
+    if any(stop.handed_over for stop in open_stops(task)):
+        raise NotInThisState(needed="the proof of what has changed hands already", actual=state_of(task))
     if command.to_rider == task.rider_id:
         raise NotInThisState(needed="another rider", actual="the one who has it")
     if task.hand_over is not None:
@@ -98,20 +99,19 @@ def offer(task: CreatedTask, command: OfferHandOver, context: Context) -> list[T
 
 
 def accept(task: CreatedTask, command: AcceptHandOver, context: Context) -> list[TaskEvent]:
-    """The scans are of what they have: once the offer is over, that is put to a person."""
+    """By when it was done: what was scanned while the offer stood is theirs, though it was told afterwards."""
     if context.actor == task.rider_id:
         return []
-    if task.hand_over is None or task.hand_over.to_rider != context.actor or task.rider_id is None:
-        if context.actor in task.former_riders or not command.scans:
-            raise NotOfferedToYou(context.actor)
-        return [conflicted(command, context, "scanned by a rider to whom it is not offered")]
+    offered = offer_of(task, RiderId(context.actor)) or in_time(task, command, context)
+    if offered is None or task.rider_id is None:
+        raise NotOfferedToYou(context.actor)
     goods = carried(task)
     if not goods:
         raise NotInThisState(needed="goods in a rider's custody", actual=state_of(task))
     missing = [p.parcel.parcel_id for p in goods if not is_scanned(task, p, command)]
     if missing:
         raise HandOverIncomplete([*missing])
-    taker, giver, task_round = task.hand_over.to_rider, task.rider_id, task.hand_over.round
+    taker, giver, task_round = offered.to_rider, task.rider_id, offered.round
     fix = None if command.fix is None else Personal(rider_subject(taker), command.fix)
     handed_over = ParcelsHandedOver(
         parcel_ids=[p.parcel.parcel_id for p in goods],
@@ -125,6 +125,14 @@ def accept(task: CreatedTask, command: AcceptHandOver, context: Context) -> list
         TaskAssigned(rider_id=taker, round=task_round, tender_id=None, offer_id=None, handed_over=True),
         AssignmentAccepted(rider_id=taker),
     ]
+
+
+def in_time(task: CreatedTask, command: AcceptHandOver, context: Context) -> HandOverState | None:
+    """The offer that has lapsed, if they had the goods by then."""
+    lapsed = task.lapsed
+    if lapsed is None or lapsed.to_rider != context.actor or lapsed.round != task.round + 1:
+        return None
+    return lapsed if command.observed_at <= lapsed.expires_at else None
 
 
 def with_closed(before: HandOverState | None, after: CreatedTask, events: list[TaskEvent]) -> list[TaskEvent]:

@@ -39,12 +39,12 @@ PAST_TASKS_KEPT = 200
 
 def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Context) -> list[RiderEvent]:
     known = rider.reservations.get(command.task_id)
-    if known is not None and known.round == command.round:
+    if known is not None and known.round == command.round and not is_let_lapse(known, command, context):
         return []
     if command.hold_until <= context.now:
         return []
     stops = planned_stops(command.task_id, command.stops)
-    why_not = cannot_reserve(rider, stops, context)
+    why_not = None if command.has_goods else cannot_reserve(rider, stops, context)
     if why_not is not None:
         raise CannotReserve(why_not)
     return [
@@ -58,6 +58,11 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
             stops=stops,
         )
     ]
+
+
+def is_let_lapse(known: Reservation, command: ReserveRider, context: Context) -> bool:
+    """The hold for a hand-over has passed, and then they have taken the goods all the same."""
+    return command.has_goods and not known.active and known.hold_until <= context.now
 
 
 def cannot_reserve(rider: RegisteredRider, stops: list[PlannedStop], context: Context) -> Exclusion | None:

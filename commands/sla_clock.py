@@ -31,6 +31,7 @@ from schemas.sla import (
     promised,
 )
 from schemas.sla_policy import SlaTerms
+from schemas.task_kind import TaskKind
 
 DELIVERED = ("delivered", "partially_delivered")
 
@@ -49,7 +50,9 @@ class SlaState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     """`promises` are those that are open."""
 
     terms: SlaTerms
-    started: bool = False
+    kind: TaskKind
+    running_since: datetime | None = None
+    """Since it was started, or went on."""
     promises: Mapping[Promise, PromiseState] = {}
     paused_at: datetime | None = None
 
@@ -59,24 +62,27 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     begins: bool
-    waits_for: str | None
-    """The reason for which the task now waits, if it does."""
+    waits_for: Sequence[str]
+    """The reasons for which the task now waits."""
     settles: Sequence[Promise]
     ended: str | None
     """How the task has ended, if it has."""
 
 
-def pinned(sla: PinnedSla | None) -> SlaState | None:
-    return None if sla is None else SlaState(terms=sla.terms)
+def pinned(sla: PinnedSla | None, kind: TaskKind) -> SlaState | None:
+    return None if sla is None else SlaState(terms=sla.terms, kind=kind)
 
 
 def clock_after(sla: SlaState, turn: Turn, context: Context) -> list[SlaEvent]:
     """A promise that is settled in the moment in which the clock pauses or stops is settled first."""
     events: list[SlaEvent] = []
-    if turn.begins and not sla.started and turn.ended is None:
-        first: Promises = {promise: PromiseState(at) for promise, at in first_targets(sla.terms, turn.at)}
-        events.append(SlaClockStarted(targets=targets(first, sla.terms, turn.at)))
-    elif sla.paused_at is not None and turn.waits_for is None and turn.ended is None and sla.promises:
+    if sla.running_since is None and turn.ended is not None:
+        never: list[Promise] = [*promised(sla.terms, sla.kind)]
+        return [*([SlaClockStopped(promises=never, outcome=turn.ended)] if never else [])]
+    if turn.begins and sla.running_since is None:
+        first: Promises = {promise: PromiseState(at) for promise, at in first_targets(sla, turn.at)}
+        events.append(SlaClockStarted(started_at=turn.at, targets=targets(first, sla.terms, turn.at)))
+    elif sla.paused_at is not None and not pausing(sla, turn) and turn.ended is None and sla.promises:
         events.append(resumed(sla, sla.paused_at, turn.at))
     now = folded(sla, events)
     settled = [settling(now, promise, turn.at) for promise in turn.settles if promise in now.promises]
@@ -86,18 +92,25 @@ def clock_after(sla: SlaState, turn: Turn, context: Context) -> list[SlaEvent]:
         if now.promises:
             events.append(SlaClockStopped(promises=list(now.promises), outcome=turn.ended))
         return events
-    if turn.waits_for in now.terms.pauses and now.paused_at is None and now.promises:
-        assert turn.waits_for is not None, "no terms name nothing"
-        fault = at_fault(turn.waits_for, context)
+    reason = pausing(now, turn)
+    if reason is not None and now.paused_at is None and now.promises:
         paused = SlaClockPaused(
-            reason_code=turn.waits_for, at_fault=fault, paused_at=turn.at, promises=list(now.promises)
+            reason_code=reason,
+            at_fault=at_fault(reason, context),
+            paused_at=turn.at if now.running_since is None else max(turn.at, now.running_since),
+            promises=list(now.promises),
         )
         events.append(paused)
     return events
 
 
-def first_targets(terms: SlaTerms, at: datetime) -> Iterator[tuple[Promise, datetime]]:
-    for promise, within in promised(terms).items():
+def pausing(sla: SlaState, turn: Turn) -> str | None:
+    """For which of what the task waits for the clock stands still, if for any."""
+    return next((reason for reason in turn.waits_for if reason in sla.terms.pauses), None)
+
+
+def first_targets(sla: SlaState, at: datetime) -> Iterator[tuple[Promise, datetime]]:
+    for promise, within in promised(sla.terms, sla.kind).items():
         yield promise, at + timedelta(seconds=within)
 
 
@@ -124,7 +137,9 @@ def breach_at(target_at: datetime, level: int, terms: SlaTerms) -> datetime | No
 def resumed(sla: SlaState, paused_at: datetime, at: datetime) -> SlaClockResumed:
     stood = max(at - paused_at, timedelta())
     later: Promises = {p: replace(s, target_at=s.target_at + stood) for p, s in sla.promises.items()}
-    return SlaClockResumed(targets=targets(later, sla.terms, at), paused_s=round(stood.total_seconds()))
+    resumed_at = max(at, paused_at)
+    paused_s = round(stood.total_seconds())
+    return SlaClockResumed(resumed_at=resumed_at, targets=targets(later, sla.terms, at), paused_s=paused_s)
 
 
 def settling(sla: SlaState, promise: Promise, at: datetime) -> SlaPromiseSettled:
@@ -190,12 +205,13 @@ def folded(sla: SlaState, events: Iterable[Event]) -> SlaState:
 def evolve_clock(sla: SlaState, event: Event) -> SlaState:
     match event:
         case SlaClockStarted():
-            return replace(sla, started=True, promises={t.promise: PromiseState(t.target_at) for t in event.targets})
+            promises = {t.promise: PromiseState(t.target_at) for t in event.targets}
+            return replace(sla, running_since=event.started_at, promises=promises)
         case SlaClockPaused():
             return replace(sla, paused_at=event.paused_at)
         case SlaClockResumed():
             moved = {t.promise: replace(sla.promises[t.promise], target_at=t.target_at) for t in event.targets}
-            return replace(sla, promises=moved, paused_at=None)
+            return replace(sla, promises=moved, paused_at=None, running_since=event.resumed_at)
         case SlaAtRisk():
             return with_promise(sla, event.promise, at_risk=True)
         case SlaBreached():

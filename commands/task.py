@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from commands.attempts import reattempt_delivery
 from commands.collection import decide_collection
 from commands.context import Context
@@ -266,8 +268,8 @@ def is_settled(task: CreatedTask, tender_round: int) -> bool:
 
 
 def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> list[TaskEvent]:
-    """Withdrawn means that it was settled otherwise; else the next round waits a little, if there is one. Where the task
-    is on hold it comes with its release."""
+    """Withdrawn means that it was settled otherwise; else the next round waits a little, if there is one. On hold there
+    is none: it comes with the release."""
     if command.round != task.round or is_settled(task, command.round):
         return []
     if task.tender_id not in (None, command.tender_id):
@@ -354,7 +356,7 @@ def cancel_task(task: CreatedTask, command: CancelTask, context: Context) -> lis
     if task.ended:
         raise NotInThisState(needed="not ended", actual=task.ended)
     if carried(task):
-        return [return_started(task, command.reason_code, context)]
+        return [replace(return_started(task, command.reason_code, context), cancelled=True)]
     return [
         TaskCancelled(
             rider_id=task.rider_id,
@@ -493,7 +495,7 @@ def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
         return []
     if carried(task):
         return [return_started(task, "not_delivered", context)]
-    if waiting_elsewhere(task) and task.rider_id is not None:
+    if waiting_elsewhere(task) and task.rider_id is not None and not task.cancelling:
         reason = task.hold_reason or "goods_wait"
         left = TaskUnassigned(rider_id=task.rider_id, round=task.round, reason_code=reason, waits=True)
         return [left, TaskHeld(reason_code=reason)]

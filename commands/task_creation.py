@@ -29,6 +29,7 @@ CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without the letters and digits that people take for each other."""
 
 
+OURS = ("hold-", "again-", "return-", "meeting")
 GIVING = ("pickup", "collection")
 TAKING = ("dropoff", "collection")
 
@@ -104,6 +105,9 @@ def new_stops(command: CreateTask, context: Context) -> list[Stop]:
     ids = [StopId(stop.stop_id or f"stop-{number}") for number, stop in enumerate(wanted, start=1)]
     if len(set(ids)) < len(ids):
         raise StopsMismatch("two stops have the same stop_id")
+    for stop_id in ids:
+        if stop_id.startswith(OURS):
+            raise StopsMismatch(f"{stop_id} begins as the stops do that are added on the way: give it another stop_id")
     must_suit_kind(command.kind, [stop.kind for stop in wanted])
     return [new_stop(command, stop, stop_id, context) for stop, stop_id in zip(wanted, ids, strict=True)]
 

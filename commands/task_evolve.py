@@ -124,7 +124,7 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case HandOverOffered():
             return replace(task, hand_over=HandOverState(event.to_rider, event.round, event.expires_at))
         case HandOverClosed():
-            return replace(task, hand_over=None)
+            return replace(task, hand_over=None, lapsed=task.hand_over if event.end == "expired" else None)
         case ParcelsHandedOver():
             return with_parcels(task, event.parcel_ids, party=event.to_party)
         case AssignmentAccepted():
@@ -221,7 +221,7 @@ def born(event: TaskCreated) -> CreatedTask:
         pin_attempts=event.pin_attempts,
         dispatch_lead_s=event.dispatch_lead_s,
         return_proof=event.return_proof,
-        sla=pinned(event.sla),
+        sla=pinned(event.sla, event.kind),
         authorised=event.kind != "return" or event.authorisation is not None,
         held="created_on_hold" if event.on_hold else None,
     )
@@ -278,6 +278,7 @@ def back_to_dispatch(task: CreatedTask, event: TaskUnassigned) -> CreatedTask:
         accepted=False,
         tender_id=None,
         hand_over=None,
+        lapsed=None,
         stops=stops,
         former_riders=former[-16:],
         waits=event.waits,
@@ -292,7 +293,8 @@ def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:
         for stop_id, stop in task.stops.items()
     }
     stops[event.stop.stop_id] = StopState(stop=event.stop)
-    return replace(task, stops=stops, return_reason=event.reason_code)
+    cancelling = task.cancelling or event.cancelled
+    return replace(task, stops=stops, return_reason=event.reason_code, cancelling=cancelling)
 
 
 def ended(task: CreatedTask, how: Ended, outcome: Outcome) -> CreatedTask:

@@ -6,11 +6,13 @@ from datetime import datetime
 from commands.context import Context
 from commands.sla_clock import DELIVERED, Turn, clock_after, mark_at_risk, mark_breach
 from commands.task_evolve import evolve
-from commands.task_state import CreatedTask, Task, open_stops, outcome_of
+from commands.task_state import OVER, CreatedTask, Task, outcome_of
 from schemas.fault import AtFault
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach, Promise, SlaAtRisk, SlaBreached
 from schemas.task import (
     StopCompleted,
+    StopFailed,
+    StopSkipped,
     TaskAssigned,
     TaskCompleted,
     TaskCreated,
@@ -40,7 +42,7 @@ def turn_of(after: CreatedTask, events: Sequence[TaskEvent], at: datetime) -> Tu
     return Turn(
         at=at,
         begins=any(isinstance(event, first) for event in events),
-        waits_for=after.held or after.hold_reason,
+        waits_for=[reason for reason in (after.held, after.hold_reason) if reason is not None],
         settles=settled(after, events),
         ended=after.ended,
     )
@@ -50,12 +52,14 @@ def settled(after: CreatedTask, events: Sequence[TaskEvent]) -> list[Promise]:
     promises: list[Promise] = []
     if any(isinstance(event, TaskAssigned) for event in events):
         promises.append("dispatch")
-    completed = [after.stops[e.stop_id].stop.kind for e in events if isinstance(e, StopCompleted)]
-    if "pickup" in completed and not any(stop.stop.kind == "pickup" for stop in open_stops(after)):
+    over = [after.stops[e.stop_id].stop.kind for e in events if isinstance(e, (StopCompleted, StopFailed, StopSkipped))]
+    pickups = [stop for stop in after.stops.values() if stop.stop.kind == "pickup"]
+    done = all(stop.status in OVER for stop in pickups) and any(stop.status == "completed" for stop in pickups)
+    if "pickup" in over and done:
         promises.append("pickup")
     if any(isinstance(e, (TaskCompleted, TaskForceCompleted)) and e.outcome in DELIVERED for e in events):
         promises.append("deliver")
-    elif "dropoff" in completed and after.return_reason is not None and outcome_of(after) in DELIVERED:
+    elif "dropoff" in over and after.return_reason is not None and outcome_of(after) in DELIVERED:
         promises.append("deliver")  # what was taken has come; only what was refused is still under way
     return promises
 

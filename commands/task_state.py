@@ -121,8 +121,12 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     rider_id: RiderId | None = None
     accepted: bool = False
     hand_over: HandOverState | None = None
+    lapsed: HandOverState | None = None
+    """That was not accepted in time, as far as was told in time."""
     former_riders: tuple[RiderId, ...] = ()
     return_reason: str | None = None
+    cancelling: bool = False
+    """The way back is because it was cancelled: nothing of it is attempted again."""
     ended: Ended | None = None
     outcome: Outcome | None = None
     proof_disputed: bool = False
@@ -225,10 +229,12 @@ def open_stops(task: CreatedTask) -> list[StopState]:
 
 
 def parcels_of(task: CreatedTask, stop: StopState) -> Iterator[ParcelState]:
-    """The parcels that this stop is about: neither short at the pickup nor lost."""
+    """The parcels that this stop is about: neither short at the pickup nor settled otherwise since."""
     stop_id = stop.stop.stop_id
     for parcel in task.parcels.values():
-        if parcel.short or parcel.status == "lost":
+        if parcel.short or parcel.status in ("lost", "returned", "disposed"):
+            continue
+        if parcel.bound_for is not None and stop.stop.kind == "dropoff":
             continue
         if stop.stop.kind == "hold":
             if parcel.bound_for == stop_id:
@@ -252,7 +258,7 @@ def unsettled(task: CreatedTask) -> list[ParcelState]:
 
 def waiting_elsewhere(task: CreatedTask) -> list[ParcelState]:
     """Those at a hold."""
-    return [p for p in task.parcels.values() if p.bound_for is not None and p.party.kind in ("hub", "outlet")]
+    return [p for p in unsettled(task) if p.bound_for is not None and p.party.kind in ("hub", "outlet")]
 
 
 def carried(task: CreatedTask) -> list[ParcelState]:

@@ -530,7 +530,8 @@ def may_see(plural: str, row: Row, caller: Caller) -> bool:
         return True
     match plural:
         case "tasks":
-            return bool(row["progress"]["rider_id"] == caller.subject)
+            offered = row["hand_over"]
+            return caller.subject in (row["progress"]["rider_id"], offered and offered["to_rider"])
         case "riders" | "vehicles":
             return bool(row["rider_id"] == caller.subject)
         case "tenders":

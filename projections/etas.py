@@ -16,6 +16,8 @@ from projections.model import Fact, Key, ReadModel
 from schemas.message import Event
 from schemas.signals import EtaForecast
 from schemas.task import (
+    HoldStarted,
+    ReattemptPlanned,
     ReturnStarted,
     Stop,
     StopArrived,
@@ -55,6 +57,7 @@ CREATE INDEX ON {table} (tenant) WHERE ended IS NULL AND p50 > window_end;
 CREATE INDEX ON {table} (tenant, forecast_at, task_id, stop_id) WHERE forecast_at IS NOT NULL
 """
 
+PLANNED = (TaskCreated, ReturnStarted, HoldStarted, ReattemptPlanned)
 ENDS: dict[type[Event], str] = {StopCompleted: "completed", StopFailed: "failed", StopSkipped: "skipped"}
 
 
@@ -87,8 +90,11 @@ def keys(fact: Fact) -> Sequence[Key]:
     match event:
         case TaskCreated():
             return [(source.tenant, source.aggregate_id, stop.stop_id) for stop in event.stops]
-        case ReturnStarted():
+        case ReturnStarted() | HoldStarted():
             return [(source.tenant, source.aggregate_id, event.stop.stop_id)]
+        case ReattemptPlanned():
+            stops = [event.pickup.stop_id, *event.stop_ids]
+            return [(source.tenant, source.aggregate_id, stop_id) for stop_id in stops]
         case EtaForecast():
             return [(source.tenant, event.task_id, event.stop_id)]
         case StopArrived() | StopCompleted() | StopFailed() | StopSkipped() | StopRescheduled():
@@ -104,8 +110,14 @@ def apply(row: EtaRow | None, fact: Fact, key: Key) -> EtaRow:
     match event:
         case TaskCreated():
             return planned(known, next(stop for stop in event.stops if stop.stop_id == stop_id))
-        case ReturnStarted():
+        case ReturnStarted() | HoldStarted():
             return planned(known, event.stop)
+        case ReattemptPlanned() if stop_id == event.pickup.stop_id:
+            return planned(known, event.pickup)
+        case ReattemptPlanned():
+            window_end = event.window.end if event.window else known.window_end
+            again = EtaRow(tenant=tenant, task_id=task_id, stop_id=stop_id, kind=known.kind)
+            return replace(again, window_end=window_end)
         case EtaForecast():
             return forecast(known, event, fact)
         case StopRescheduled():
@@ -152,11 +164,11 @@ def forecast(row: EtaRow, event: EtaForecast, fact: Fact) -> EtaRow:
 
 ETAS = ReadModel(
     name="etas",
-    version=3,
+    version=4,
     table=TABLE,
     row=EtaRow,
     key=("tenant", "task_id", "stop_id"),
-    events=frozenset({TaskCreated, ReturnStarted, EtaForecast, StopArrived, StopRescheduled, *ENDS}),
+    events=frozenset({*PLANNED, EtaForecast, StopArrived, StopRescheduled, *ENDS}),
     keys=keys,
     apply=apply,
 )

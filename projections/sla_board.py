@@ -105,8 +105,8 @@ def keys(fact: Fact) -> Sequence[Key]:
 
 def promises(fact: Fact) -> list[Promise]:
     match fact.event:
-        case TaskCreated(sla=pinned):
-            return [] if pinned is None else [*promised(pinned.terms)]
+        case TaskCreated(sla=pinned, kind=kind):
+            return [] if pinned is None else [*promised(pinned.terms, kind)]
         case SlaClockStarted() | SlaClockResumed() as event:
             return [target.promise for target in event.targets]
         case SlaClockPaused() | SlaClockStopped() as event:
@@ -125,7 +125,7 @@ def apply(row: SlaRow | None, fact: Fact, key: Key) -> SlaRow:
     row = replace(row, updated_at=source.recorded_at)
     match event:
         case SlaClockStarted():
-            started = replace(row, status="running", started_at=source.event_time, clock_id=source.event_id)
+            started = replace(row, status="running", started_at=event.started_at, clock_id=source.event_id)
             return replace(started, target_at=target_of(event.targets, promise).target_at)
         case SlaClockPaused():
             pause = PauseRow(reason_code=event.reason_code, at_fault=event.at_fault, paused_at=event.paused_at)

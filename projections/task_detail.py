@@ -289,7 +289,7 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
         case ParcelsDelivered():
             return handed_on(row, event, at, "delivered")
         case ParcelsHandedOver():
-            return handed_on(row, event, at, "in_custody")
+            return handed_on(row, event, at, None)
         case ParcelsHeld():
             return handed_on(row, event, at, "in_custody")
         case ParcelsReturned():
@@ -360,7 +360,7 @@ def handed_on(
     | ParcelsLost
     | ParcelsWrittenOff,
     at: datetime,
-    status: str,
+    status: str | None,
 ) -> TaskDetailRow:
     changed = dict(row.parcels)
     for parcel_id in event.parcel_ids:
@@ -373,7 +373,7 @@ def handed_on(
             stop_id=getattr(event, "stop_id", None),
         )
         custody = [*parcel.custody, link][-MAX_CUSTODY:]
-        changed[parcel_id] = replace(parcel, party=event.to_party, status=status, custody=custody)
+        changed[parcel_id] = replace(parcel, party=event.to_party, status=status or parcel.status, custody=custody)
     return replace(row, parcels=changed)
 
 

@@ -189,6 +189,8 @@ class ReserveRider(Command, frozen=True, kw_only=True):
     offer_id: OfferId | None = None
     handed_over: bool = False
     """By another rider: it is active once the goods have changed hands."""
+    has_goods: bool = False
+    """They have: what could be said against it comes too late."""
     hold_until: Moment
     stops: Annotated[list[NewPlannedStop], msgspec.Meta(min_length=1, max_length=50)]
 

@@ -6,12 +6,15 @@ from typing import Literal
 from schemas.fault import AtFault
 from schemas.message import Command, Count, Event, Moment, Record, SlaPolicyId
 from schemas.sla_policy import SlaTerms
+from schemas.task_kind import TaskKind
 
 Promise = Literal["dispatch", "pickup", "deliver"]
 
 
-def promised(terms: SlaTerms) -> dict[Promise, int]:
-    """Seconds within which each is to happen."""
+def promised(terms: SlaTerms, kind: TaskKind) -> dict[Promise, int]:
+    """Seconds within which each is to happen. A collection is neither dispatched nor picked up by anybody of ours."""
+    if kind == "collection":
+        return {} if terms.deliver_within_s is None else {"deliver": terms.deliver_within_s}
     within: dict[Promise, int | None] = {
         "dispatch": terms.dispatch_within_s,
         "pickup": terms.pickup_within_s,
@@ -66,6 +69,7 @@ class SlaTarget(Record, frozen=True, kw_only=True):
 
 
 class SlaClockStarted(Event, frozen=True, kw_only=True):
+    started_at: datetime
     targets: list[SlaTarget]
 
 
@@ -81,6 +85,7 @@ class SlaClockPaused(Event, frozen=True, kw_only=True):
 class SlaClockResumed(Event, frozen=True, kw_only=True):
     """The targets are so much later than they were."""
 
+    resumed_at: datetime
     targets: list[SlaTarget]
     paused_s: int
 

@@ -691,6 +691,7 @@ class ReturnStarted(Event, frozen=True, kw_only=True):
     rider_id: RiderId
     round: int
     reason_code: str
+    cancelled: bool = False
 
 
 class TaskCompleted(Event, frozen=True, kw_only=True):

@@ -59,11 +59,12 @@ HOME = Location(lat=60.161, lon=24.942)
 STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1"), StopId("return-1")]
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
 REPORTED = [*STOPS[:2] * 3, *STOPS[2:]]
-REASONS = ["refused", "nobody_there", "spoilt", "no_way_in"]
+REASONS = ["refused", "nobody_there", "moved", "spoilt", "no_way_in"]
 RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
 FAILURES = (
     g.FailureReason(code="refused", title="No", at_fault="recipient", retryable=False),
     g.FailureReason(code="nobody_there", title="No", at_fault="recipient", retryable=False, after="hold_at_hub"),
+    g.FailureReason(code="moved", title="No", at_fault="recipient", retryable=False, after="hold_at_hub"),
     g.FailureReason(code="spoilt", title="No", at_fault="rider", retryable=False, after="dispose"),
     g.FailureReason(code="no_way_in", title="No", at_fault="recipient", after="leave_at_door"),
 )
@@ -318,6 +319,13 @@ TASK: Repertoire = [
     (report(t.ReportContactAttempt, contact=RANG), "ann", "rider"),
     (report(t.ReportHeld), "ann", "rider"),
     (always(t.ReattemptDelivery(reason_code="asked")), "dora", "dispatcher"),
+    (
+        lambda draw, now: t.ReattemptDelivery(
+            reason_code="asked", window=Window(start=now + timedelta(hours=9), end=now + timedelta(hours=10))
+        ),
+        "dora",
+        "dispatcher",
+    ),
     *[(report(t.ReportReturned), "ann", "rider")] * 3,
     (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "ann", "rider"),
     *[(rejecting, "dora", "dispatcher")] * 3,

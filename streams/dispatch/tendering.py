@@ -11,7 +11,7 @@
 | TaskAssigned, by tender    | ActivateReservation (Rider)     | UnassignTask              |                        |
 | TaskAssigned, by order     | ReserveRider, Activate… (Rider) | UnassignTask              |                        |
 |                            | WithdrawTender (Tender)         |                           |                        |
-| TaskAssigned, handed over  | ActivateReservation (Rider)     |                           |                        |
+| TaskAssigned, handed over  | see hand_over                   |                           |                        |
 | TenderExhausted, Withdrawn | CloseTender (Task)              |                           |                        |
 | TaskCancelled, forced      | WithdrawTender (Tender)         |                           |                        |
 """
@@ -99,7 +99,9 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         return [reserve(event.rider_id, task, event.hold_until, tender, event.offer_id)]
 
     async def reserve_ordered(event: TaskAssigned, source: Source) -> Sequence[Step]:
-        if event.tender_id is not None or event.handed_over:
+        if event.handed_over:
+            return []  # see hand_over
+        if event.tender_id is not None:
             return [activate(event.rider_id, TaskId(source.aggregate_id), event.round)]
         task = await lookup.task(source.tenant, source.aggregate_id, source)
         if task.round != event.round or not task.ahead:

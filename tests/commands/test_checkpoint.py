@@ -204,7 +204,7 @@ async def test_what_was_loaded_again_and_changed_is_whole_for_a_successor(world:
     late = LocateStop(stop_id=StopId("stop-2"), location=HOME)
     task = world.task("order-1")
     [owned] = [s for p, s in shards.shards().items() if task in s._snapshots.evicted]
-    with pytest.raises(Exception, match="needs not yet assigned"):
+    with pytest.raises(Exception, match="needs not yet under way"):
         await shards.submit(world.order("task", task, late, "late"))
     live = owned.memory.get(task)
     assert live is not None, "it is held again"

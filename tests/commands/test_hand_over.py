@@ -1,5 +1,7 @@
 """Goods on their way go from one rider to another: who has them has them until the other has scanned them."""
 
+from typing import Any
+
 from story import NOON, Story, minutes, nothing_yet
 
 from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedToYou
@@ -39,8 +41,8 @@ OFFER = OfferHandOver(to_rider=BOB, place=CORNER, reason_code="puncture")
 ACCEPT = AcceptHandOver(observed_at=NOON, scans=[SCAN])
 
 
-def assigned() -> Story:
-    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME)]
+def assigned(**pickup: Any) -> Story:
+    stops = [NewStop(kind="pickup", **pickup), NewStop(kind="dropoff", location=HOME)]
     parcels = [NewParcel(barcode="A1"), NewParcel()]
     story = nothing_yet("task").when(CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=parcels))
     return story.and_then(RecordTender(tender_id=TENDER, round=1)).and_then(AssignTask(rider_id=ANN, tender_id=TENDER))
@@ -89,9 +91,22 @@ def test_what_has_a_code_is_scanned():
     story.when(AcceptHandOver(observed_at=NOON, scans=[wrong])).refuses(HandOverIncomplete)
 
 
-def test_who_scans_what_is_not_offered_to_them_is_put_to_a_person():
-    on_the_road().by(BOB).when(AcceptHandOver(observed_at=NOON)).refuses(NotOfferedToYou)
-    on_the_road().by(BOB).when(ACCEPT).tells("FieldReportConflicted")
+def test_nobody_accepts_what_is_not_offered_to_them():
+    on_the_road().by(BOB).when(ACCEPT).refuses(NotOfferedToYou)
+    offered().by("cyd").when(ACCEPT).refuses(NotOfferedToYou)
+
+
+def test_what_was_scanned_in_time_is_theirs_though_it_is_told_when_the_offer_has_lapsed():
+    story = offered().at(minutes(30)).when(ExpireHandOver(round=2)).happened().by(BOB)
+    late = AcceptHandOver(observed_at=minutes(31), scans=[SCAN])
+    story.at(minutes(40)).when(late).refuses(NotOfferedToYou)
+    story.when(ACCEPT).tells("ParcelsHandedOver", "TaskUnassigned", "TaskAssigned", "AssignmentAccepted")
+
+
+def test_what_waits_for_its_proof_is_not_handed_over():
+    story = assigned(required_proof=[["photo"]]).happened().by(ANN)
+    story.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).happened()
+    story.when(OFFER).refuses(NotInThisState)
 
 
 def test_the_goods_on_their_way_back_are_handed_over_too():

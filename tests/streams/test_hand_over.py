@@ -6,10 +6,18 @@ import pytest
 from story import ACME, KAMPPI, NOON, minutes
 
 from schemas import ids
+from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.hand_over import HandOverClosed, HandOverOffered, RefuseHandOver
 from schemas.message import Personal, RiderId, Source, StopId, SubjectId, TaskId
-from schemas.rider import NewPlannedStop, ReleaseReservation, RemoveStops, ReserveRider
+from schemas.rider import (
+    ActivateReservation,
+    InsertStops,
+    NewPlannedStop,
+    ReleaseReservation,
+    RemoveStops,
+    ReserveRider,
+)
 from schemas.task import TaskAssigned
 from streams.dispatch.hand_over import MEETING, hand_over, refuse
 from streams.dispatch.tendering import KnownTask
@@ -17,6 +25,7 @@ from streams.process import NotAllowed, Step
 
 BOB, TASK = RiderId("bob"), TaskId(ids.aggregate_id("task", ACME, "shop", "bread"))
 CORNER = Location(lat=60.1650, lon=24.9380)
+OVER = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI, load_g=900)
 DOOR = NewPlannedStop(stop_id=StopId("stop-2"), kind="dropoff", subject="s", location=KAMPPI, load_g=-900)
 OFFERED = HandOverOffered(
     from_rider=RiderId("ann"),
@@ -35,6 +44,9 @@ class Known:
 
     async def task(self, tenant: str, task_id: str, source: Source) -> KnownTask:
         return self._task
+
+    async def rules(self, tenant: str) -> TenantRules:
+        return TenantRules()
 
 
 def source() -> Source:
@@ -65,7 +77,7 @@ async def test_who_is_to_take_over_is_reserved_by_way_of_the_meeting():
     assert (step.kind, step.aggregate_id) == ("rider", BOB)
     reserve = step.command
     assert isinstance(reserve, ReserveRider)
-    assert (reserve.round, reserve.hold_until, reserve.handed_over) == (2, minutes(30), True)
+    assert (reserve.round, reserve.hold_until, reserve.handed_over) == (2, minutes(35), True)
     assert [(stop.stop_id, stop.load_g) for stop in reserve.stops] == [(MEETING, 900), (StopId("stop-2"), -900)]
 
 
@@ -85,8 +97,23 @@ async def test_an_offer_that_is_over_frees_the_rider():
     assert step.command == ReleaseReservation(task_id=TASK, round=2, reason_code="not_handed_over")
 
 
-async def test_once_they_have_met_the_meeting_is_not_ahead_any_more():
+async def test_who_has_the_goods_is_reserved_whatever_is_said_against_it_and_goes_on_from_there():
     taken = TaskAssigned(rider_id=BOB, round=2, tender_id=None, offer_id=None, handed_over=True)
-    [step] = await follows(taken)
-    assert step.command == RemoveStops(task_id=TASK, round=2, reason_code="met", stop_ids=[MEETING])
+    steps = [step.command for step in await follows(taken, round=2, stops=[OVER, DOOR])]
+    assert isinstance(steps[0], ReserveRider)
+    assert (steps[0].has_goods, steps[0].round, steps[0].stops) == (True, 2, [DOOR])
+    assert steps[1:] == [
+        ActivateReservation(task_id=TASK, round=2),
+        RemoveStops(task_id=TASK, round=2, reason_code="met", stop_ids=[MEETING, OVER.stop_id]),
+        InsertStops(task_id=TASK, round=2, stops=[DOOR]),
+    ]
+
+
+@pytest.mark.parametrize("known", [{"round": 3}, {"round": 2, "ahead": []}])
+async def test_what_has_gone_on_since_is_left_alone(known: dict[str, Any]):
+    taken = TaskAssigned(rider_id=BOB, round=2, tender_id=None, offer_id=None, handed_over=True)
+    assert await follows(taken, **known) == []
+
+
+async def test_an_order_or_a_claim_is_not_its_business():
     assert await follows(TaskAssigned(rider_id=BOB, round=2, tender_id=None, offer_id=None)) == []
