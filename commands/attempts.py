@@ -8,13 +8,13 @@ from commands.context import Context, HubPolicy
 from commands.refusals import NotAnInterval
 from commands.registries import UnknownFailureReason
 from commands.task_creation import location_of
-from commands.task_evolve import evolve
-from commands.task_state import OVER, CreatedTask, StopState, created, parcels_of, state_of, waiting_elsewhere
+from commands.task_evolve import evolved
+from commands.task_state import OVER, CreatedTask, StopState, parcels_of, state_of, waiting_elsewhere
 from commands.task_timing import not_ended, towards_dispatch
 from schemas.geo import Location, distance_m
 from schemas.goods import Party
 from schemas.ids import contact_subject
-from schemas.message import HubSlug, NotInThisState, Personal, Refused, RiderId, StopId
+from schemas.message import HubSlug, NotInThisState, ParcelId, Personal, Refused, RiderId, StopId
 from schemas.registries import AfterFailure, FailureReason
 from schemas.task import (
     AttemptPolicy,
@@ -26,6 +26,7 @@ from schemas.task import (
     ReportAttemptFailed,
     Stop,
     StopFailed,
+    StopKind,
     TaskEvent,
     TaskReleased,
 )
@@ -108,7 +109,7 @@ def policy_of(task: CreatedTask, stop: StopState, reason: FailureReason, attempt
     return policy
 
 
-def aboard(task: CreatedTask, stop: StopState) -> list[str]:
+def aboard(task: CreatedTask, stop: StopState) -> list[ParcelId]:
     return [p.parcel.parcel_id for p in parcels_of(task, stop) if p.party.kind == "rider"]
 
 
@@ -121,7 +122,7 @@ def needs_a_person(task: CreatedTask, stop: StopState) -> bool:
 def goods_of_failed(
     task: CreatedTask, stop: StopState, policy: AttemptPolicy, reason_code: str, context: Context
 ) -> list[TaskEvent]:
-    goods = [p.parcel.parcel_id for p in parcels_of(task, stop) if p.party.kind == "rider"]
+    goods = aboard(task, stop)
     if policy == "dispose":
         return [ParcelsWrittenOff(parcel_ids=goods, disposition="disposed", to_party=Party(kind="nobody"))]
     if policy not in HOLDING:
@@ -157,13 +158,13 @@ def holding_party(task: CreatedTask, near: Location | None, context: Context) ->
     return Party(kind="hub", id=min(hubs, key=away)[0])
 
 
-def plain_stop(stop_id: StopId, kind: str, party: Party, context: Context) -> Stop:
+def plain_stop(stop_id: StopId, kind: StopKind, party: Party, context: Context) -> Stop:
     """At a place of the tenant's own, where nothing needs to be proven."""
     place = location_of(party, context)
     subject = contact_subject(context.tenant, f"{context.aggregate_id}/{stop_id}")
     return Stop(
         stop_id=stop_id,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         party=party,
         location=None if place is None else Personal(subject, place),
         address=None,
@@ -197,7 +198,4 @@ def reattempt_delivery(task: CreatedTask, command: ReattemptDelivery, context: C
         reason_code=command.reason_code,
     )
     released: list[TaskEvent] = [TaskReleased(reason_code=command.reason_code)] if task.held else []
-    after = evolve(task, planned)
-    for event in released:
-        after = evolve(after, event)
-    return [planned, *released, *towards_dispatch(created(after), context)]
+    return [planned, *released, *towards_dispatch(evolved(task, [planned, *released]), context)]

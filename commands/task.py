@@ -14,7 +14,7 @@ from commands.goods import decide_on_parcels, inspect_return, receive_transfer
 from commands.hand_over import decide_hand_over, with_closed
 from commands.proof import reject_proof
 from commands.task_creation import create_task
-from commands.task_evolve import evolve
+from commands.task_evolve import evolved
 from commands.task_promises import mark, with_clock
 from commands.task_state import (
     CreatedTask,
@@ -155,10 +155,7 @@ def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent
 def with_offers_closed(task: Task, events: list[TaskEvent]) -> list[TaskEvent]:
     if not isinstance(task, CreatedTask) or task.hand_over is None or not events:
         return events
-    after: Task = task
-    for event in events:
-        after = evolve(after, event)
-    return with_closed(task.hand_over, created(after), events)
+    return with_closed(task.hand_over, created(evolved(task, events)), events)
 
 
 def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
@@ -453,10 +450,7 @@ def parcel_report(
 
 
 def with_consequences(task: CreatedTask, events: list[TaskEvent], context: Context) -> list[TaskEvent]:
-    after: Task = task
-    for event in events:
-        after = evolve(after, event)
-    return [*events, *consequences(created(after), context)] if events else []
+    return [*events, *consequences(created(evolved(task, events)), context)] if events else []
 
 
 def consequences(task: CreatedTask, context: Context) -> list[TaskEvent]:
@@ -467,10 +461,7 @@ def consequences(task: CreatedTask, context: Context) -> list[TaskEvent]:
         StopSkipped(stop_id=s, rider_id=task.rider_id, round=task.round, reason_code="nothing_to_deliver")
         for s in idle_stops(task)
     ]
-    after: Task = task
-    for event in skipped:
-        after = evolve(after, event)
-    return [*skipped, *ending(created(after), context)]
+    return [*skipped, *ending(created(evolved(task, skipped)), context)]
 
 
 def idle_stops(task: CreatedTask) -> list[StopId]:

@@ -24,16 +24,9 @@ from schemas.goods import InspectionLine, ParcelsDamaged, ParcelsLost, Party, Re
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.message import ParcelId, StopId
 from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofDisputeSettled, ProofRejected
-from schemas.sla import (
-    SlaAtRisk,
-    SlaBreached,
-    SlaClockPaused,
-    SlaClockResumed,
-    SlaClockStarted,
-    SlaClockStopped,
-    SlaPromiseSettled,
-)
+from schemas.sla import SLA_EVENTS
 from schemas.task import (
+    CREATED_ON_HOLD,
     AssignmentAccepted,
     ContactAttempted,
     CustomerArrived,
@@ -78,22 +71,12 @@ from schemas.task import (
     TaskUnassigned,
 )
 
-CLOCK = (
-    SlaClockStarted,
-    SlaClockPaused,
-    SlaClockResumed,
-    SlaAtRisk,
-    SlaBreached,
-    SlaPromiseSettled,
-    SlaClockStopped,
-)
-
 
 def evolve(task: Task, event: TaskEvent) -> Task:
     if isinstance(event, TaskCreated):
         return born(event)
     task = created(task)
-    if isinstance(event, CLOCK):
+    if isinstance(event, SLA_EVENTS):
         return replace(task, sla=None if task.sla is None else evolve_clock(task.sla, event))
     match event:
         case StopLocated():
@@ -207,6 +190,13 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             assert_never(event)
 
 
+def evolved(task: Task, events: Iterable[TaskEvent]) -> Task:
+    """What it is after all of them."""
+    for event in events:
+        task = evolve(task, event)
+    return task
+
+
 def born(event: TaskCreated) -> CreatedTask:
     parties = {stop.stop_id: stop.party for stop in event.stops}
     return CreatedTask(
@@ -223,7 +213,7 @@ def born(event: TaskCreated) -> CreatedTask:
         return_proof=event.return_proof,
         sla=pinned(event.sla, event.kind),
         authorised=event.kind != "return" or event.authorisation is not None,
-        held="created_on_hold" if event.on_hold else None,
+        held=CREATED_ON_HOLD if event.on_hold else None,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from commands.context import Context
 from commands.sla_clock import DELIVERED, Turn, clock_after, mark_at_risk, mark_breach
-from commands.task_evolve import evolve
+from commands.task_evolve import evolved
 from commands.task_state import OVER, CreatedTask, Task, outcome_of
 from schemas.fault import AtFault
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach, Promise, SlaAtRisk, SlaBreached
@@ -26,11 +26,9 @@ def with_clock(task: Task, events: list[TaskEvent], at: datetime, context: Conte
     """The events, and what follows for the clock. `at` is when they happened."""
     if not events or isinstance(events[0], (SlaAtRisk, SlaBreached)):
         return events
-    after: Task = task
     if isinstance(task, CreatedTask) and task.sla is None:
         return events
-    for event in events:
-        after = evolve(after, event)
+    after = evolved(task, events)
     if not isinstance(after, CreatedTask) or after.sla is None:
         return events
     return [*events, *clock_after(after.sla, turn_of(after, events, at), context)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 from psycopg import AsyncConnection
@@ -41,17 +41,7 @@ from schemas.rider import (
     ShiftEnded,
     ShiftStarted,
 )
-from schemas.sla import (
-    Promise,
-    SlaAtRisk,
-    SlaBreached,
-    SlaClockPaused,
-    SlaClockResumed,
-    SlaClockStarted,
-    SlaClockStopped,
-    SlaEvent,
-    SlaPromiseSettled,
-)
+from schemas.sla import SLA_EVENTS, SlaAtRisk, SlaBreached, SlaClockResumed, SlaClockStarted, SlaEvent, promises_of
 from schemas.task import (
     TaskAssigned,
     TaskCancelled,
@@ -111,15 +101,6 @@ CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
 DUTY = (ShiftStarted, BreakEnded)
 DUTY_OVER = (BreakStarted, HoursLimitWarned, ShiftEnded)
-SLA = (
-    SlaClockStarted,
-    SlaClockPaused,
-    SlaClockResumed,
-    SlaAtRisk,
-    SlaBreached,
-    SlaPromiseSettled,
-    SlaClockStopped,
-)
 HAND_OVER = (HandOverOffered, HandOverClosed, ParcelsHandedOver)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
@@ -152,7 +133,7 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def keys(fact: Fact) -> Sequence[Key]:
     event, source = fact.event, fact.source
-    if isinstance(event, SLA):
+    if isinstance(event, SLA_EVENTS):
         return [
             (source.tenant, kind, source.aggregate_id, promise)
             for promise in promises_of(event)
@@ -190,18 +171,6 @@ def keys(fact: Fact) -> Sequence[Key]:
         return ((source.tenant, "warn_hours_limit", source.aggregate_id, event.shift_id),)
     task = getattr(event, "task_id", None)
     return ((source.tenant, "expire_reservation", source.aggregate_id, task),)
-
-
-def promises_of(event: SlaEvent) -> list[Promise]:
-    match event:
-        case SlaClockStarted() | SlaClockResumed():
-            return [target.promise for target in event.targets]
-        case SlaClockPaused() | SlaClockStopped():
-            return event.promises
-        case SlaAtRisk() | SlaBreached() | SlaPromiseSettled():
-            return [event.promise]
-        case _:
-            assert_never(event)
 
 
 def kinds_of(event: SlaEvent) -> tuple[str, ...]:
@@ -296,7 +265,7 @@ DEADLINES = ReadModel(
             *BOOKING,
             *HEARD,
             *UNHEARD,
-            *SLA,
+            *SLA_EVENTS,
             *HAND_OVER,
         }
     ),

@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
 from schemas.sla import (
+    SLA_EVENTS,
     Promise,
     SlaAtRisk,
     SlaBreached,
@@ -21,6 +22,7 @@ from schemas.sla import (
     SlaPromiseSettled,
     SlaTarget,
     promised,
+    promises_of,
 )
 from schemas.task import TaskCreated
 
@@ -104,17 +106,11 @@ def keys(fact: Fact) -> Sequence[Key]:
 
 
 def promises(fact: Fact) -> list[Promise]:
-    match fact.event:
-        case TaskCreated(sla=pinned, kind=kind):
-            return [] if pinned is None else [*promised(pinned.terms, kind)]
-        case SlaClockStarted() | SlaClockResumed() as event:
-            return [target.promise for target in event.targets]
-        case SlaClockPaused() | SlaClockStopped() as event:
-            return event.promises
-        case SlaAtRisk() | SlaBreached() | SlaPromiseSettled() as event:
-            return [event.promise]
-        case _:
-            return []
+    event = fact.event
+    if isinstance(event, TaskCreated):
+        return [] if event.sla is None else [*promised(event.sla.terms, event.kind)]
+    assert isinstance(event, SLA_EVENTS), "nothing else is folded here"
+    return promises_of(event)
 
 
 def apply(row: SlaRow | None, fact: Fact, key: Key) -> SlaRow:
@@ -175,18 +171,7 @@ SLA_BOARD = ReadModel(
     table=TABLE,
     row=SlaRow,
     key=("tenant", "task_id", "promise"),
-    events=frozenset(
-        {
-            TaskCreated,
-            SlaClockStarted,
-            SlaClockPaused,
-            SlaClockResumed,
-            SlaAtRisk,
-            SlaBreached,
-            SlaPromiseSettled,
-            SlaClockStopped,
-        }
-    ),
+    events=frozenset({TaskCreated, *SLA_EVENTS}),
     keys=keys,
     apply=apply,
 )

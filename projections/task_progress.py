@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from schemas.message import Event
 from schemas.task import (
+    CREATED_ON_HOLD,
     AssignmentAccepted,
     CustomerArrived,
     CustomerOnTheWay,
@@ -38,7 +39,6 @@ from schemas.task import (
     TaskUnassigned,
 )
 
-CREATED_ON_HOLD = "created_on_hold"
 OVER = frozenset({"completed", "failed", "skipped"})
 
 

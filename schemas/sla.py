@@ -1,7 +1,7 @@
 """The clock of what is promised for a task: when it runs, when a promise is at risk, broken, kept."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, assert_never
 
 from schemas.fault import AtFault
 from schemas.message import Command, Count, Event, Moment, Record, SlaPolicyId
@@ -125,6 +125,28 @@ class SlaClockStopped(Event, frozen=True, kw_only=True):
     outcome: str
 
 
+SLA_EVENTS = (
+    SlaClockStarted,
+    SlaClockPaused,
+    SlaClockResumed,
+    SlaAtRisk,
+    SlaBreached,
+    SlaPromiseSettled,
+    SlaClockStopped,
+)
 type SlaEvent = (
     SlaClockStarted | SlaClockPaused | SlaClockResumed | SlaAtRisk | SlaBreached | SlaPromiseSettled | SlaClockStopped
 )
+
+
+def promises_of(event: SlaEvent) -> list[Promise]:
+    """Those that it is about."""
+    match event:
+        case SlaClockStarted() | SlaClockResumed():
+            return [target.promise for target in event.targets]
+        case SlaClockPaused() | SlaClockStopped():
+            return event.promises
+        case SlaAtRisk() | SlaBreached() | SlaPromiseSettled():
+            return [event.promise]
+        case _:
+            assert_never(event)

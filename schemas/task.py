@@ -52,6 +52,8 @@ from schemas.task_kind import Priority, TaskKind
 
 MAX_STOPS = 50
 MAX_CONTACTS = 20
+CREATED_ON_HOLD = "created_on_hold"
+"""Why a task is held that was so from the start."""
 
 StopKind = Literal["pickup", "dropoff", "collection", "hold", "return"]
 """At a collection the recipient comes for the goods; the others are a rider's. A hold is where goods wait for another
