@@ -9,7 +9,18 @@ from commands.refusals import NotAnInterval
 from commands.registries import UnknownFailureReason
 from commands.task_creation import location_of
 from commands.task_evolve import evolved
-from commands.task_state import OVER, CreatedTask, StopState, parcels_of, state_of, waiting_elsewhere
+from commands.task_state import (
+    AGAIN,
+    HOLD,
+    OVER,
+    CreatedTask,
+    StopState,
+    ids_of,
+    next_stop_id,
+    parcels_of,
+    state_of,
+    waiting_elsewhere,
+)
 from commands.task_timing import not_ended, towards_dispatch
 from schemas.geo import Location, distance_m
 from schemas.goods import Party
@@ -42,8 +53,6 @@ FOLLOWS: Mapping[AfterFailure, AttemptPolicy] = {
 """Once the attempts are used up."""
 HOLDING = ("reattempt_later", "hold_at_hub")
 HOLD_SERVICE_S = 120
-AGAIN = "again-"
-"""Begins the id of a pickup where goods waited."""
 
 
 class ContactFirst(Refused):
@@ -110,7 +119,7 @@ def policy_of(task: CreatedTask, stop: StopState, reason: FailureReason, attempt
 
 
 def aboard(task: CreatedTask, stop: StopState) -> list[ParcelId]:
-    return [p.parcel.parcel_id for p in parcels_of(task, stop) if p.party.kind == "rider"]
+    return ids_of(p for p in parcels_of(task, stop) if p.party.kind == "rider")
 
 
 def needs_a_person(task: CreatedTask, stop: StopState) -> bool:
@@ -141,8 +150,7 @@ def goods_of_failed(
 def hold_stop(task: CreatedTask, stop: StopState, context: Context) -> Stop:
     place = context.opened(stop.stop.location, Location)
     party = holding_party(task, place, context)
-    number = 1 + sum(each.stop.kind == "hold" for each in task.stops.values())
-    return plain_stop(StopId(f"hold-{number}"), "hold", party, context)
+    return plain_stop(next_stop_id(task, HOLD), "hold", party, context)
 
 
 def holding_party(task: CreatedTask, near: Location | None, context: Context) -> Party:
@@ -185,14 +193,13 @@ def reattempt_delivery(task: CreatedTask, command: ReattemptDelivery, context: C
     goods = waiting_elsewhere(task)
     if not goods or not task.waits:
         raise NotInThisState(needed="goods that wait for another attempt", actual=state_of(task))
-    number = 1 + sum(each.stop.stop_id.startswith(AGAIN) for each in task.stops.values())
-    pickup = plain_stop(StopId(f"{AGAIN}{number}"), "pickup", goods[0].party, context)
+    pickup = plain_stop(next_stop_id(task, AGAIN), "pickup", goods[0].party, context)
     if command.window is not None:
         pickup = replace(pickup, goods_ready_at=command.window.start)
     here = [p for p in goods if p.party == goods[0].party]
     planned = ReattemptPlanned(
         pickup=pickup,
-        parcel_ids=[p.parcel.parcel_id for p in here],
+        parcel_ids=ids_of(here),
         stop_ids=list(dict.fromkeys(p.parcel.dropoff_stop for p in here)),
         window=command.window,
         reason_code=command.reason_code,

@@ -5,7 +5,7 @@ from typing import assert_never
 from commands.context import Context
 from commands.field_reports import capture_proof, conflict_of, conflicted, named, with_proofs
 from commands.proof import subject_of
-from commands.task_state import OVER, CreatedTask, StopState, parcels_of, taker_at
+from commands.task_state import OVER, CreatedTask, StopState, ids_of, parcels_of, taker_at
 from schemas.message import Personal
 from schemas.task import (
     CollectionReport,
@@ -58,7 +58,7 @@ def customer_arrived(stop: StopState, command: ReportCustomerArrived, context: C
 def collected(task: CreatedTask, stop: StopState, command: ReportCollected, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
         return capture_proof(task, stop, command, context)
-    here = [p.parcel.parcel_id for p in parcels_of(task, stop)]
+    here = ids_of(parcels_of(task, stop))
     short, refused = named(command.short, here, stop), named(command.refused, here, stop)
     taken = [parcel_id for parcel_id in here if parcel_id not in (*short, *refused)]
     stop_id = command.stop_id

@@ -6,7 +6,7 @@ from commands.attempts import attempt_failed
 from commands.context import Context
 from commands.proof import ParcelNotHere, ProvingReport, captured
 from commands.proof_needed import moved, proof_holds
-from commands.task_state import OVER, CreatedTask, StopState, parcels_of, state_of, taker_at
+from commands.task_state import OVER, CreatedTask, StopState, ids_of, parcels_of, state_of, taker_at
 from schemas.geo import Location, distance_m
 from schemas.goods import ParcelReport, Party
 from schemas.ids import conflict_id, rider_subject
@@ -163,7 +163,7 @@ def arrived(task: CreatedTask, stop: StopState, command: ReportArrived, context:
 def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
         return capture_proof(task, stop, command, context)
-    here = [p.parcel.parcel_id for p in parcels_of(task, stop)]
+    here = ids_of(parcels_of(task, stop))
     short = named(command.short, here, stop)
     taken = [parcel_id for parcel_id in here if parcel_id not in short]
     rider = Party(kind="rider", id=context.actor)
@@ -184,7 +184,7 @@ def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, conte
 def delivered(task: CreatedTask, stop: StopState, command: ReportDelivered, context: Context) -> list[TaskEvent]:
     if stop.handed_over or stop.status == "completed":
         return capture_proof(task, stop, command, context)
-    here = [p.parcel.parcel_id for p in parcels_of(task, stop)]
+    here = ids_of(parcels_of(task, stop))
     refused = named(command.refused, here, stop)
     taken = [parcel_id for parcel_id in here if parcel_id not in refused]
     facts: list[TaskEvent] = []
@@ -206,7 +206,7 @@ def held(task: CreatedTask, stop: StopState, command: ReportHeld, context: Conte
         return capture_proof(task, stop, command, context)
     fact = ParcelsHeld(
         stop_id=stop.stop.stop_id,
-        parcel_ids=[p.parcel.parcel_id for p in parcels_of(task, stop)],
+        parcel_ids=ids_of(parcels_of(task, stop)),
         from_party=Party(kind="rider", id=context.actor),
         to_party=stop.stop.party,
     )
@@ -229,7 +229,7 @@ def returned(task: CreatedTask, stop: StopState, command: ReportReturned, contex
         return capture_proof(task, stop, command, context)
     fact = ParcelsReturned(
         stop_id=stop.stop.stop_id,
-        parcel_ids=[p.parcel.parcel_id for p in parcels_of(task, stop)],
+        parcel_ids=ids_of(parcels_of(task, stop)),
         from_party=Party(kind="rider", id=context.actor),
         to_party=stop.stop.party,
     )
@@ -264,7 +264,7 @@ def kept_back(task: CreatedTask, stop: StopState, context: Context) -> list[Task
     """Nobody there is old enough: by rule the goods are refused, and the stop is over."""
     stop_id = stop.stop.stop_id
     has = "outlet" if stop.stop.kind == "collection" else "rider"
-    goods = [p.parcel.parcel_id for p in parcels_of(task, stop) if p.party.kind == has]
+    goods = ids_of(p for p in parcels_of(task, stop) if p.party.kind == has)
     refused = ParcelsRefused(stop_id=stop_id, parcel_ids=goods, reason_code=UNDER_AGE)
     failed = StopFailed(stop_id=stop_id, rider_id=task.rider_id, round=task.round, reason_code=UNDER_AGE)
     return [*([refused] if goods else []), failed]

@@ -1,13 +1,13 @@
 """What becomes of parcels apart from their stops: lost, damaged, received line by line, inspected on their return."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import assert_never
 
 from commands.context import Context
 from commands.field_reports import conflicted
 from commands.refusals import TooMany
 from commands.task_evolve import states_of
-from commands.task_state import CreatedTask, LineState, ParcelState, known_stop, line_of, only_for, state_of
+from commands.task_state import CreatedTask, LineState, ParcelState, ids_of, known_stop, line_of, only_for, state_of
 from schemas.goods import (
     MAX_LINES,
     Discrepancy,
@@ -212,7 +212,3 @@ def known_parcel(task: CreatedTask, parcel_id: ParcelId) -> ParcelState:
     if parcel is None:
         raise ParcelNotKnown(parcel_id)
     return parcel
-
-
-def ids_of(parcels: Iterable[ParcelState]) -> list[ParcelId]:
-    return [parcel.parcel.parcel_id for parcel in parcels]

@@ -5,7 +5,16 @@ from typing import assert_never
 
 from commands.context import Context
 from commands.proof import problem_of_parcel
-from commands.task_state import CreatedTask, HandOverState, NotTheAssignee, ParcelState, carried, open_stops, state_of
+from commands.task_state import (
+    CreatedTask,
+    HandOverState,
+    NotTheAssignee,
+    ParcelState,
+    carried,
+    ids_of,
+    open_stops,
+    state_of,
+)
 from schemas.goods import Party
 from schemas.hand_over import (
     AcceptHandOver,
@@ -108,13 +117,13 @@ def accept(task: CreatedTask, command: AcceptHandOver, context: Context) -> list
     goods = carried(task)
     if not goods:
         raise NotInThisState(needed="goods in a rider's custody", actual=state_of(task))
-    missing = [p.parcel.parcel_id for p in goods if not is_scanned(task, p, command)]
+    missing = ids_of(p for p in goods if not is_scanned(task, p, command))
     if missing:
         raise HandOverIncomplete([*missing])
     taker, giver, task_round = offered.to_rider, task.rider_id, offered.round
     fix = None if command.fix is None else Personal(rider_subject(taker), command.fix)
     handed_over = ParcelsHandedOver(
-        parcel_ids=[p.parcel.parcel_id for p in goods],
+        parcel_ids=ids_of(goods),
         from_party=Party(kind="rider", id=giver),
         to_party=Party(kind="rider", id=taker),
         fix=fix,

@@ -17,6 +17,7 @@ from commands.task_creation import create_task
 from commands.task_evolve import evolved
 from commands.task_promises import mark, with_clock
 from commands.task_state import (
+    RETURN,
     CreatedTask,
     NotTheAssignee,
     ParcelState,
@@ -24,7 +25,9 @@ from commands.task_state import (
     Task,
     carried,
     created,
+    ids_of,
     known_stop,
+    next_stop_id,
     only_for,
     open_stops,
     outcome_of,
@@ -506,10 +509,9 @@ def assigned_rider(task: CreatedTask) -> RiderId:
 def return_started(task: CreatedTask, reason_code: str, context: Context) -> ReturnStarted:
     """Back to where the first of the carried parcels was picked up."""
     goods = carried(task)
-    number = 1 + sum(each.stop.kind == "return" for each in task.stops.values())  # an itinerary takes no stop twice
     origin = task.stops[goods[0].parcel.pickup_stop].stop
     stop = Stop(
-        stop_id=StopId(f"return-{number}"),
+        stop_id=next_stop_id(task, RETURN),
         kind="return",
         party=origin.party,
         location=context.anew(origin.location, Location),
@@ -524,7 +526,7 @@ def return_started(task: CreatedTask, reason_code: str, context: Context) -> Ret
     )
     return ReturnStarted(
         stop=stop,
-        parcel_ids=[p.parcel.parcel_id for p in goods],
+        parcel_ids=ids_of(goods),
         rider_id=assigned_rider(task),
         round=task.round,
         reason_code=reason_code,

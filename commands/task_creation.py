@@ -4,7 +4,7 @@ from typing import assert_never
 
 from commands.context import Context
 from commands.task_evolve import evolve
-from commands.task_state import NotForThisKind, Task, Uncreated, state_of
+from commands.task_state import AGAIN, HOLD, RETURN, NotForThisKind, Task, Uncreated, state_of
 from commands.task_timing import towards_dispatch
 from schemas.geo import Location
 from schemas.goods import Item, Party
@@ -29,7 +29,7 @@ CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without the letters and digits that people take for each other."""
 
 
-OURS = ("hold-", "again-", "return-", "meeting")
+OURS = (HOLD, AGAIN, RETURN, "meeting")
 GIVING = ("pickup", "collection")
 TAKING = ("dropoff", "collection")
 

@@ -1,6 +1,6 @@
 """What a task is, folded from its events; its state is derived from its assignment, stops and parcels."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -183,6 +183,15 @@ def only_for(kind: TaskKind, task: "CreatedTask") -> None:
         raise NotForThisKind(kind, task.kind)
 
 
+HOLD, AGAIN, RETURN = "hold-", "again-", "return-"
+"""So begin the ids of the stops that are added on the way: a hold, a pickup where goods waited, a return."""
+
+
+def next_stop_id(task: "CreatedTask", prefix: str) -> StopId:
+    """An itinerary takes no stop twice."""
+    return StopId(f"{prefix}{1 + sum(stop_id.startswith(prefix) for stop_id in task.stops)}")
+
+
 def line_of(parcel_id: str, sku: str | None) -> str:
     return f"{parcel_id}/{sku or ''}"
 
@@ -259,6 +268,10 @@ def unsettled(task: CreatedTask) -> list[ParcelState]:
 def waiting_elsewhere(task: CreatedTask) -> list[ParcelState]:
     """Those at a hold."""
     return [p for p in unsettled(task) if p.bound_for is not None and p.party.kind in ("hub", "outlet")]
+
+
+def ids_of(parcels: Iterable[ParcelState]) -> list[ParcelId]:
+    return [parcel.parcel.parcel_id for parcel in parcels]
 
 
 def carried(task: CreatedTask) -> list[ParcelState]:
