@@ -19,6 +19,7 @@ from schemas import goods as k
 from schemas import hand_over as y
 from schemas import hub as h
 from schemas import incident as i
+from schemas import person as n
 from schemas import proof as f
 from schemas import registries as g
 from schemas import rider as r
@@ -587,6 +588,7 @@ TENANT: Repertoire = [
     ),
 ]
 TENANT += [
+    (always(n.ForgetPerson(contact="CUST-1", reason_code="asked")), "shop", "integrator"),
     (lambda draw, now: g.SetFailureReasons(reasons=some(draw, list(g.FAILURE_REASONS))), "root", "operator"),
     (lambda draw, now: g.SetIncidentKinds(kinds=some(draw, list(g.INCIDENT_KINDS))), "root", "operator"),
     (lambda draw, now: g.SetDocumentKinds(kinds=some(draw, list(g.DOCUMENT_KINDS))), "root", "operator"),
