@@ -130,7 +130,7 @@ KINDS: dict[str, Kind] = {
     "pin-rejected": Kind(
         422,
         "The PIN is wrong",
-        "All else in the report is recorded. Read the task for the attempts left, then send another proof.",
+        "Nothing else was in the report. Read the task for the attempts left, then send another proof.",
     ),
     "invalid-shape": Kind(422, "The shape is not valid", "Correct what the detail says."),
     "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),

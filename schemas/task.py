@@ -483,9 +483,13 @@ class GoodsReadyUpdated(Event, frozen=True, kw_only=True):
 
 
 class StopRescheduled(Event, frozen=True, kw_only=True):
+    """`rider_id` is who has to be told."""
+
     stop_id: StopId
     window: Window
     reason_code: str
+    rider_id: RiderId | None
+    round: int
 
 
 class TaskHeld(Event, frozen=True, kw_only=True):
@@ -529,6 +533,7 @@ class TaskAssigned(Event, frozen=True, kw_only=True):
     round: int
     tender_id: TenderId | None
     offer_id: OfferId | None
+    assigned_at: datetime | None = None
     handed_over: bool = False
     """By another rider, who had the goods."""
 
@@ -697,14 +702,20 @@ class ReturnStarted(Event, frozen=True, kw_only=True):
 
 
 class TaskCompleted(Event, frozen=True, kw_only=True):
+    """`rider_id` and `tender_id` say who has to be told."""
+
     outcome: Outcome
     rider_id: RiderId | None
+    tender_id: TenderId | None = None
     round: int
 
 
 class TaskFailed(Event, frozen=True, kw_only=True):
+    """`rider_id` and `tender_id` say who has to be told."""
+
     outcome: Outcome
     rider_id: RiderId | None
+    tender_id: TenderId | None = None
     round: int
     reason_code: str
 
@@ -712,6 +723,7 @@ class TaskFailed(Event, frozen=True, kw_only=True):
 class TaskCancelled(Event, frozen=True, kw_only=True):
     """`rider_id` and `tender_id` say who has to be told."""
 
+    outcome: Outcome
     rider_id: RiderId | None
     tender_id: TenderId | None
     round: int

@@ -59,7 +59,8 @@ RULES = d.TenantRules(hours_rules="custom", custom_hours=HoursLimits(duty_before
 HOME = Location(lat=60.161, lon=24.942)
 STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1"), StopId("return-1")]
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
-REPORTED = [*STOPS[:2] * 3, *STOPS[2:]]
+FURTHER = StopId("stop-3")
+REPORTED = [*STOPS[:2] * 3, FURTHER, *STOPS[2:]]
 REASONS = ["refused", "nobody_there", "moved", "spoilt", "no_way_in"]
 RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
 FAILURES = (
@@ -157,7 +158,7 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
     match draw.choice(("delivery", "transfer", "return", "collection")):
         case "transfer":
             proof = made.stops[1].required_proof
-            stops = [made.stops[0], t.NewStop(kind="dropoff", outlet="kamppi", required_proof=proof)]
+            stops = [made.stops[0], t.NewStop(kind="dropoff", outlet="kallio", required_proof=proof)]
             return replace(made, kind="transfer", stops=stops)
         case "return":
             proof = made.stops[1].required_proof
@@ -166,7 +167,13 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
         case "collection":
             return replace(made, kind="collection", stops=[replace(made.stops[1], kind="collection")], on_hold=False)
         case _:
-            return made
+            return to_two_doors(made) if made.parcels and draw.random() < 0.5 else made
+
+
+def to_two_doors(made: t.CreateTask) -> t.CreateTask:
+    first, second = made.parcels
+    parcels = [replace(first, dropoff_stop=STOPS[1]), replace(second, dropoff_stop=FURTHER)]
+    return replace(made, stops=[*made.stops, made.stops[1]], parcels=parcels)
 
 
 def new_delivery(draw: Random, now: Any) -> t.CreateTask:
@@ -470,6 +477,13 @@ RIDER: Repertoire = [
     (lambda draw, now: r.ExpireReservation(task_id=draw.choice(TASKS), round=1), "deadlines", "system"),
     (
         lambda draw, now: r.InsertStops(task_id=draw.choice(TASKS), round=1, stops=[BACK]),
+        "dispatch",
+        "system",
+    ),
+    (
+        lambda draw, now: r.ChangePlannedWindow(
+            task_id=draw.choice(TASKS), round=1, stop_id=draw.choice(STOPS[:2]), window=Window(start=NOON, end=LATE)
+        ),
         "dispatch",
         "system",
     ),

@@ -98,6 +98,8 @@ class Town:
         self.ask("tenant", ids.tenant_id(ACME), d.CreateTenant(tenant=ACME, name="Acme", mode="test"))
         outlet = d.CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")
         self.ask("outlet", ids.outlet_id(ACME, "kamppi"), outlet)
+        another = d.CreateOutlet(outlet="kallio", name="Kallio", location=KAMPPI, zone="Europe/Helsinki")
+        self.ask("outlet", ids.outlet_id(ACME, "kallio"), another)
         for rider, capacity_g in CAPACITIES_G.items():
             self.ask("rider", rider, r.RegisterRider(name=rider, capacity_g=capacity_g))
             self.ask("rider", rider, r.ApproveRider(), "dora", "dispatcher")
