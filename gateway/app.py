@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from gateway import docs_page, fixes_socket, health, problems, registry
+from gateway import callbacks, docs_page, fixes_socket, health, problems, registry
 from gateway.artefacts import Artefacts
 from gateway.batch import Batch
 from gateway.call import Call
@@ -82,9 +82,10 @@ def app(door: Door) -> Starlette:
         registry.paths(door.registry),
         console_paths(Console(door, entry)),
         tracking_paths(door, PublicTracking(door, entry, reading, positions)),
+        {callbacks.ROUTE: {"POST": callbacks.Callbacks(door).auth}},
     )
     starlette = Starlette(
-        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes)), *routes_of(paths, door.learn)],
+        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes)), *routes_of(paths, door)],
         middleware=[Middleware(Edge)],
         exception_handlers={HTTPException: as_problem},
         lifespan=listening(positions),
@@ -188,13 +189,15 @@ async def problem_page(call: Call) -> Reply:
     return problems.page(call.param("code"))
 
 
-def routes_of(paths: Paths, learn: Callable[[], Awaitable[None]]) -> list[BaseRoute]:
+def routes_of(paths: Paths, door: Door) -> list[BaseRoute]:
     """Few patterns for many paths, the commands' first: Starlette tries one after the other."""
     on_one, on_all, of_one = Branch(("kind", "word")), Branch(("kind",)), Branch(("kind",))
     others: list[BaseRoute] = []
-    tracking = Route(TRACKING.replace("}", ":tracking}"), Answering(TRACKING, paths.pop(TRACKING), learn))
+    tracking = Route(
+        TRACKING.replace("}", ":tracking}"), Answering(TRACKING, paths.pop(TRACKING), door.learn, door.hydration)
+    )
     for path, endpoints in paths.items():
-        answering = Answering(path, endpoints, learn)
+        answering = Answering(path, endpoints, door.learn, door.hydration)
         for shape, branch in ((ON_ONE, on_one), (ON_ALL, on_all), (OF_ONE, of_one)):
             if words := shape.fullmatch(path):
                 branch.add(words.groups(), answering)

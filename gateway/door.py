@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from commands.context import Secrets, TenantPolicy
 from commands.order import Desk
 from gateway.bindings import Bindings
+from gateway.hydration import Hydration
 from gateway.pictures import MAX_PIXELS
 from gateway.registry import Registry
 from gateway.tokens import Caller
@@ -104,6 +105,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     """Of each part `ok`, or what is wrong with it."""
     learn: Callable[[], Awaitable[None]]
     """Returns once the policy knows the directory as it stands on the log now. Raises Unavailable."""
+    hydration: Hydration = msgspec.field(default_factory=Hydration)
+    platform_key: bytes | None = None
+    """What the platform signs its calls back with; None: there is none."""
     registry: Registry = msgspec.field(default_factory=Registry)
     limits: Limits = Limits()
     streets: Streets | None = None

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from commands.order import Unavailable
 from gateway import log
 from gateway.call import Call
+from gateway.hydration import Hydration
 from gateway.problems import Problem, TenantNotKnown, answered, not_found, unavailable
 from gateway.reply import Reply
 
@@ -79,10 +80,12 @@ async def reply_with(reply: Reply, send: Send) -> None:
 
 
 class Answering:
-    """An endpoint for each method of one path. `learn`: see `Door`."""
+    """An endpoint for each method of one path. `learn` and `hydration`: see `Door`."""
 
-    def __init__(self, route: str, endpoints: dict[str, Endpoint], learn: Callable[[], Awaitable[None]]) -> None:
-        self._route, self._learn = route, learn
+    def __init__(
+        self, route: str, endpoints: dict[str, Endpoint], learn: Callable[[], Awaitable[None]], hydration: Hydration
+    ) -> None:
+        self._route, self._learn, self._hydration = route, learn, hydration
         self._endpoints = endpoints | ({"HEAD": endpoints["GET"]} if "GET" in endpoints else {})
         self._allow = ", ".join(sorted(self._endpoints)).encode()
 
@@ -97,14 +100,20 @@ class Answering:
                 headers=[(b"allow", self._allow)],
             )
         try:
-            answer = await endpoint(call)
-        except TenantNotKnown:
-            await self._directory_is_new()
-            answer = await endpoint(call)
+            answer = await self._answer(endpoint, call)
+        except Problem as problem:
+            raise self._hydration.instead_of(problem, call) from problem
         if isinstance(answer, Reply):
             await reply_with(answer, send)
         else:
             await answer(scope, receive, send)
+
+    async def _answer(self, endpoint: Endpoint, call: Call) -> Reply | ASGIApp:
+        try:
+            return await endpoint(call)
+        except TenantNotKnown:
+            await self._directory_is_new()
+            return await endpoint(call)
 
     async def _directory_is_new(self) -> None:
         """Nobody is told that a tenant is not there by who has not heard of it yet. Raises Problem."""

@@ -7,10 +7,12 @@ import msgspec
 
 from commands.aggregates import BY_PLURAL
 from commands.task_state import TaskState
+from gateway import callbacks
 from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, CLOSED_FIELDS, FIX_SENDERS, READERS, Roles
 from gateway.artefact_links import LINK_PARAMETERS, LinkAsked, LinkGiven
 from gateway.artefacts import SIGNS, Artefact
 from gateway.batch import MOST, BatchAnswer, CommandBatch
+from gateway.callbacks import CallbackAnswer
 from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.console_page import MVT
 from gateway.examples.bodies import BODIES, Body, every_body
@@ -29,6 +31,7 @@ from gateway.timelines import Seal
 from gateway.tracking import CODE_PARAMETERS
 from gateway.tracking_links import WORD as TRACKING_WORD
 from gateway.tracking_told import Tracking
+from gateway.webhook_signature import ID, SIGNATURE, TIMESTAMP
 from schemas.fixes import FixBatch
 from schemas.task import CreateTask
 
@@ -269,6 +272,7 @@ def other_paths() -> Json:
         "/v1/{tenant}/artefacts/{id}": artefact_operations(),
         "/v1/{tenant}/artefacts/{id}/links": {"post": link_operation()},
         **tracking_paths(html),
+        callbacks.ROUTE: {"post": callback_operation()},
         "/problems/{code}": {"get": free("readProblem", "About a kind of problem.", html, ("code",), (404,))},
         "/livez": {"get": free("livez", "Whether the process answers.", ok)},
         "/readyz": {"get": ready()},
@@ -539,6 +543,22 @@ def free(name: str, about: str, content: Json, path: Iterable[str] = (), more: I
     }
 
 
+def callback_operation() -> Json:
+    """What the platform tells us; we ask for it at `LOGISTICS_DIRECTORY_URL`, signed in the same way."""
+    told = {"oneOf": [{"$ref": REF.format(name=cls.__name__)} for cls in callbacks.MESSAGES.values()]}
+    content = json_content({"$ref": REF.format(name="CallbackAnswer")})
+    operation = free("tellOfTenants", "What the platform tells of its tenants and outlets.", content)
+    operation["tags"] = ["directory"]
+    operation["description"] = "Signed by Standard Webhooks; a message that comes again changes nothing."
+    operation["parameters"] = [
+        {"name": name.decode(), "in": "header", "required": True, "schema": {"type": "string", "maxLength": 500}}
+        for name in (ID, TIMESTAMP, SIGNATURE)
+    ]
+    operation["requestBody"] = {"required": True, "content": json_content(told)}
+    operation["responses"] |= problems((400, 401, 404, 409, 413, 422, 429, 500, 503))
+    return operation
+
+
 def ready() -> Json:
     content = json_content({"$ref": REF.format(name="Readiness")})
     operation = free("readyz", "Whether every part is ready.", content, more=(400,))
@@ -568,6 +588,8 @@ def components() -> Json:
         Tracking,
         CommandBatch,
         BatchAnswer,
+        CallbackAnswer,
+        *callbacks.MESSAGES.values(),
     ]
     _, schemas = msgspec.json.schema_components([*commands, *rows, *others], ref_template=REF)
     for cls, names in CLOSED_FIELDS.items():

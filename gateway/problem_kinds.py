@@ -26,6 +26,11 @@ KINDS: dict[str, Kind] = {
         "Add the header line that the detail prints; send the same key again when you repeat the request.",
     ),
     "token-missing": Kind(401, "A token is needed", "Send `Authorization: Bearer …`; `logistics token` makes one."),
+    "signature-invalid": Kind(
+        401,
+        "The call back is not signed as it must be",
+        "Sign it by Standard Webhooks, with the secret that both know.",
+    ),
     "token-invalid": Kind(401, "The token is not valid", "Get a new token: this one is expired or not ours."),
     "forbidden": Kind(403, "The role may not do this", "Use a token of a role that `values.allowed` names."),
     "not-the-assignee": Kind(403, "Another rider has this task", "Only the rider who has the task may do this."),
@@ -152,6 +157,9 @@ KINDS: dict[str, Kind] = {
     "directory-lagging": Kind(503, "The directory is not up to date", AGAIN, True),
     "aggregate-cold": Kind(503, "What was let go cannot be loaded now", AGAIN, True),
     "answer-unknown": Kind(503, "The answer did not come in time", MAY_HAVE, True),
+    "tenant-hydrating": Kind(
+        503, "The tenant or its outlet is being looked up", "Ask again; it is known in a moment, or not at all.", True
+    ),
     "projection-lagging": Kind(
         503, "The read model is behind", "Repeat the request after `Retry-After` seconds.", True
     ),

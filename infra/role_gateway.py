@@ -18,17 +18,20 @@ from commands.router import Router
 from gateway.app import app
 from gateway.bindings import Bindings
 from gateway.door import Door, Limits
+from gateway.hydration import Hydration
 from gateway.registry import Registry
 from gateway.tokens import Tokens
+from gateway.webhook_signature import key_of
 from infra.artefacts import artefacts_of
 from infra.clock import real_time
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.log_setup import set_up_log
+from infra.look_ups import PlatformLookUps
 from infra.owning import Owning
 from infra.secrets import internal_key, secret, server_secrets
 from infra.serving import server
-from infra.settings import Settings
+from infra.settings import Settings, WrongSetting
 from infra.side_by_side import side_by_side
 from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
@@ -93,6 +96,7 @@ class Gateway:
         self._schemas = Follower(args, [SCHEMAS.name], lambda stored: learn_schema(registry, stored))
         self._frames = KafkaFrameLog(args, settings.cluster, clock)
         self._streets = OsrmTiles(settings.osrm)
+        self._look_ups = look_ups_of(settings)
         self.door = Door(
             desk=self.desk,
             pool=self._pool,
@@ -108,6 +112,8 @@ class Gateway:
             cluster=settings.cluster,
             readiness=lambda: readiness(self.desk, self._pool),
             learn=self._following.up_to_now,
+            hydration=Hydration(self._look_ups),
+            platform_key=platform_key(settings),
             registry=registry,
             limits=Limits(rate_per_s=settings.rate_per_s, burst=settings.rate_burst),
             streets=self._streets,
@@ -153,10 +159,28 @@ class Gateway:
             await self.owning.stop()
         await self._pool.close()
         await self._streets.close()
+        await self.door.hydration.stop()
+        if self._look_ups is not None:
+            await self._look_ups.stop()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether it knows of every device before `ends` who holds it."""
         return await self._fleet.caught_up(ends)
+
+
+def look_ups_of(settings: Settings) -> PlatformLookUps | None:
+    """None where no platform is set. Raises WrongSetting."""
+    key = platform_key(settings)
+    if not settings.directory_url:
+        return None
+    if key is None:
+        raise WrongSetting("LOGISTICS_DIRECTORY_URL needs LOGISTICS_DIRECTORY_SECRET: what is asked there is signed")
+    return PlatformLookUps(settings.directory_url, key)
+
+
+def platform_key(settings: Settings) -> bytes | None:
+    word = settings.directory_secret.get_secret_value()
+    return key_of(word) if word else None
 
 
 def bind(bindings: Bindings, stored: Stored) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gateway.webhook_signature import key_of
 from infra.embedded.broker_settings import ALLOWED
 
 PREFIX = "LOGISTICS_"
@@ -31,6 +32,16 @@ def hex_secret(value: object) -> object:
 
 
 HexSecret = Annotated[SecretStr, BeforeValidator(hex_secret)]
+
+
+def webhook_secret(value: object) -> object:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and text:
+        key_of(text)
+    return value
+
+
+WebhookSecret = Annotated[SecretStr, BeforeValidator(webhook_secret)]
 
 
 def broker_count(value: int) -> int:
@@ -120,6 +131,15 @@ class Settings(BaseSettings):
     key_encryption_key: HexSecret = Field(SecretStr(""), description="Wraps the data keys; 64 hexadecimal digits")
     server_secret: HexSecret = Field(SecretStr(""), description="All chance derives from it; 64 hexadecimal digits")
     token_key: HexSecret = Field(SecretStr(""), description="Signs tokens; 64 hexadecimal digits")
+
+    directory_url: str = Field(
+        "",
+        pattern=r"^(|https?://\S+)$",
+        description="Where the platform is asked for tenants and outlets that are not known here; empty: nobody is",
+    )
+    directory_secret: WebhookSecret = Field(
+        SecretStr(""), description="Signs those questions and the calls back: whsec_ and Base64 (Standard Webhooks)"
+    )
 
     rate_per_s: int = Field(5_000, ge=1, description="Requests a second for one subject")
     rate_burst: int = Field(10_000, ge=1, description="Requests at once for one subject")

@@ -112,6 +112,12 @@ KEY_MISSING = key_missing("and keep it for repeats", KEY)
 NOWHERE = not_found()
 STORE_SILENT = Problem("artefacts-unavailable", "the artefacts' store does not answer", retry_after_s=5)
 PIN_REJECTED = pin_rejected(WRONG_PIN)
+HYDRATING = Problem(
+    "tenant-hydrating",
+    "outlet kallio is being looked up",
+    values={"tenant": TENANT, "outlet": "kallio"},
+    retry_after_s=2,
+)
 OF_SEALING = (
     Problem("projection-lagging", "the incident has changed since its timeline was read"),
     Problem("read-models-unavailable", "the read models' database does not answer"),
@@ -139,6 +145,7 @@ def of_some(known: OpenCommand, rules: frozenset[type[Refused]]) -> Iterator[Pro
         yield KEY_MISSING
     if known.cls is not CreateTenant:
         yield NOWHERE
+        yield HYDRATING
     if known.cls is SealIncident:
         yield from OF_SEALING
     if {"proofs", "evidence"}.intersection(known.cls.__struct_fields__):

@@ -1,0 +1,214 @@
+"""What the platform tells of its tenants and outlets, signed; `auth` is its name in the path and on the log."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+import msgspec
+
+from commands.order import AlreadyExists, Answer, Order
+from gateway.call import Call
+from gateway.commands import answer_of
+from gateway.door import Door
+from gateway.hydration import Wanted
+from gateway.parameters import parameters_of
+from gateway.problems import Problem
+from gateway.reply import Reply, json_reply
+from gateway.validation import decoded
+from gateway.webhook_signature import ID, SIGNATURE, TIMESTAMP, NotSigned, verified
+from schemas.directory import ChangeTenantRules, CreateOutlet, CreateTenant, MoveOutlet, TenantMode, TenantRules
+from schemas.geo import Location, Zone
+from schemas.ids import command_id, outlet_id, tenant_id
+from schemas.message import Command, Input, Metadata, Moment, Name, Slug, TenantSlug, Text
+
+ACTOR = "auth"
+ROUTE = "/callbacks/v1/auth"
+MAX_OUTLETS = 500
+
+MessageType = Literal["auth.tenant.updated", "auth.outlet.updated", "auth.tenant.unknown", "auth.outlet.unknown"]
+
+
+class ToldOutlet(Input, frozen=True, kw_only=True):
+    outlet: Slug
+    name: Name
+    location: Location
+    zone: Zone
+    address: Text | None = None
+    metadata: Metadata = {}
+
+
+class ToldTenant(Input, frozen=True, kw_only=True):
+    """`rules` only where the platform sets them; `outlets` are those that it knows, all or some."""
+
+    tenant: Slug
+    name: Name
+    mode: TenantMode = "live"
+    rules: TenantRules | None = None
+    outlets: Annotated[list[ToldOutlet], msgspec.Meta(max_length=MAX_OUTLETS)] = []
+
+
+class ToldOutletOf(ToldOutlet, frozen=True, kw_only=True):
+    tenant: Slug
+
+
+class NoSuchTenant(Input, frozen=True, kw_only=True):
+    tenant: Slug
+
+
+class NoSuchOutlet(Input, frozen=True, kw_only=True):
+    tenant: Slug
+    outlet: Slug
+
+
+class TenantTold(Input, frozen=True, kw_only=True):
+    """Created, or changed since; also the answer to `logistics.tenant.wanted`."""
+
+    type: Literal["auth.tenant.updated"]
+    timestamp: Moment
+    data: ToldTenant
+
+
+class OutletTold(Input, frozen=True, kw_only=True):
+    """Created, or changed since; also the answer to `logistics.outlet.wanted`."""
+
+    type: Literal["auth.outlet.updated"]
+    timestamp: Moment
+    data: ToldOutletOf
+
+
+class TenantUnknown(Input, frozen=True, kw_only=True):
+    """There is none: whoever asks for it is told so at once."""
+
+    type: Literal["auth.tenant.unknown"]
+    timestamp: Moment
+    data: NoSuchTenant
+
+
+class OutletUnknown(Input, frozen=True, kw_only=True):
+    type: Literal["auth.outlet.unknown"]
+    timestamp: Moment
+    data: NoSuchOutlet
+
+
+class AnyMessage(msgspec.Struct, frozen=True):
+    type: MessageType
+
+
+class CallbackAnswer(msgspec.Struct, frozen=True):
+    """The events that stand on the log because of it; none where all was known."""
+
+    events: list[str]
+
+
+type Told = TenantTold | OutletTold | TenantUnknown | OutletUnknown
+kinds = msgspec.json.Decoder(AnyMessage)
+MESSAGES: Mapping[str, type[Told]] = {
+    "auth.tenant.updated": TenantTold,
+    "auth.outlet.updated": OutletTold,
+    "auth.tenant.unknown": TenantUnknown,
+    "auth.outlet.unknown": OutletUnknown,
+}
+decoders: Mapping[str, msgspec.json.Decoder[Told]] = {name: msgspec.json.Decoder(cls) for name, cls in MESSAGES.items()}
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """One command that the message amounts to, and what is sent where it exists already."""
+
+    kind: str
+    aggregate_id: str
+    create: Command
+    change: Command | None
+
+
+class Callbacks:
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def auth(self, call: Call) -> Reply:
+        parameters_of(call, {})
+        body = await call.body(self._door.limits.body_bytes)
+        message_id = self._verified(call, body)
+        kind = decoded(kinds, AnyMessage, body).type
+        told = decoded(decoders[kind], MESSAGES[kind], body)
+        match told:
+            case TenantUnknown(data=data):
+                self._door.hydration.is_unknown(Wanted(data.tenant))
+                return json_reply(CallbackAnswer(events=[]))
+            case OutletUnknown(data=data):
+                self._door.hydration.is_unknown(Wanted(data.tenant, data.outlet))
+                return json_reply(CallbackAnswer(events=[]))
+            case TenantTold() | OutletTold():
+                events: list[str] = []
+                for wish in wishes(told):
+                    events += await self._fulfilled(call, told.data.tenant, wish, message_id)
+                return json_reply(CallbackAnswer(events=events))
+
+    def _verified(self, call: Call, body: bytes) -> str:
+        """Raises Problem: 404 where there is no platform, 401."""
+        if self._door.platform_key is None:
+            raise Problem("not-found", "no platform is set that could call back")
+        headers = {name: call.header(name) for name in (ID, TIMESTAMP, SIGNATURE)}
+        try:
+            return verified(self._door.platform_key, headers, body, time.time())
+        except NotSigned as refused:
+            raise Problem("signature-invalid", str(refused)) from refused
+
+    async def _fulfilled(self, call: Call, tenant: str, wish: Wish, message_id: str) -> list[str]:
+        """What is there already is changed to what is told; the same message again changes nothing."""
+        try:
+            created = await self._sent(call, tenant, wish, wish.create, message_id)
+        except Problem as problem:
+            if problem.code not in (AlreadyExists.rule, "not-in-this-state"):
+                raise
+        else:
+            if not created.repeated:
+                return [*created.events]
+        if wish.change is None:
+            return []
+        changed = await self._sent(call, tenant, wish, wish.change, message_id)
+        return [] if changed.repeated else [*changed.events]
+
+    async def _sent(self, call: Call, tenant: str, wish: Wish, command: Command, message_id: str) -> Answer:
+        name = type(command).__name__
+        words = msgspec.json.encode(command, order="deterministic").decode()
+        order = Order(
+            tenant=TenantSlug(tenant),
+            kind=wish.kind,
+            aggregate_id=wish.aggregate_id,
+            command=command,
+            command_id=command_id(wish.aggregate_id, f"{ACTOR}:{message_id}:{name}"),
+            request_hash=self._door.secrets.keyed_hash("request", wish.kind, name, words),
+            actor=ACTOR,
+            role="system",
+            natural=command is wish.create,
+            correlation_id=call.request_id,
+            traceparent=call.traceparent,
+        )
+        return await answer_of(self._door, order)
+
+
+def wishes(told: TenantTold | OutletTold) -> Iterator[Wish]:
+    if isinstance(told, OutletTold):
+        yield outlet_wish(told.data.tenant, told.data)
+        return
+    data = told.data
+    rules = TenantRules() if data.rules is None else data.rules
+    create = CreateTenant(tenant=data.tenant, name=data.name, mode=data.mode, rules=rules)
+    change = None if data.rules is None else ChangeTenantRules(rules=data.rules)
+    yield Wish("tenant", tenant_id(data.tenant), create, change)
+    for outlet in data.outlets:
+        yield outlet_wish(data.tenant, outlet)
+
+
+def outlet_wish(tenant: str, told: ToldOutlet) -> Wish:
+    create = CreateOutlet(
+        outlet=told.outlet,
+        name=told.name,
+        location=told.location,
+        zone=told.zone,
+        address=told.address,
+        metadata=told.metadata,
+    )
+    return Wish(
+        "outlet", outlet_id(tenant, told.outlet), create, MoveOutlet(location=told.location, address=told.address)
+    )
