@@ -3,9 +3,10 @@
 from typing import assert_never
 
 from commands.context import Context
-from commands.task_evolve import evolve
+from commands.task_evolve import evolved
 from commands.task_state import AGAIN, HOLD, RETURN, NotForThisKind, Task, Uncreated, state_of
 from commands.task_timing import towards_dispatch
+from commands.waiting import declared
 from schemas.geo import Location
 from schemas.goods import Item, Party
 from schemas.ids import contact_subject
@@ -90,7 +91,8 @@ def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskE
         pin_attempts=rules.pin_attempts,
         dispatch_lead_s=rules.dispatch_lead_seconds,
     )
-    return [made, *towards_dispatch(evolve(task, made), context)]
+    begun = [made, *declared(command, context)]
+    return [*begun, *towards_dispatch(evolved(task, begun), context)]
 
 
 def promised(command: CreateTask, context: Context) -> PinnedSla | None:

@@ -58,6 +58,7 @@ from schemas.incident import (
     UnlinkIncident,
 )
 from schemas.message import Command, Input, Role
+from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
 from schemas.proof import PhotoEntry, SignatureEntry
 from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentKinds
 from schemas.rider import (
@@ -129,6 +130,7 @@ from schemas.vehicle import (
     SubmitVehicleDocument,
     VerifyVehicleDocument,
 )
+from schemas.waiting import WaiveDependency
 
 type Roles = frozenset[Role]
 
@@ -148,6 +150,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     RescheduleStop: SETUP,
     HoldTask: SETUP,
     ReleaseTask: SETUP,
+    WaiveDependency: DISPATCH,
     CancelTask: SETUP,
     AssignTask: DISPATCH,
     UnassignTask: DISPATCH | RIDER,
@@ -219,6 +222,10 @@ SENDERS: Mapping[type[Command], Roles] = {
     ViewOffer: RIDER,
     ClaimOffer: RIDER,
     DeclineOffer: RIDER,
+    CreatePickWave: SETUP,
+    RetimePickWave: SETUP,
+    ReleasePickWave: SETUP,
+    CancelPickWave: SETUP,
     QuoteCarrierBooking: SETUP,
     BookCarrier: SETUP,
     NameCarrierCourier: SETUP,
@@ -302,6 +309,7 @@ READERS: Mapping[str, Roles] = {
     "fleets": STAFF,
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
+    "pick-waves": STAFF,
     "carrier-bookings": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
     "exception-desk": STAFF,

@@ -49,6 +49,7 @@ from schemas.proof import (
 )
 from schemas.sla import PinnedSla, SlaCommand, SlaEvent
 from schemas.task_kind import Priority, TaskKind
+from schemas.waiting import DependsOn, WaitingCommand, WaitingEvent
 
 MAX_STOPS = 50
 MAX_CONTACTS = 20
@@ -117,8 +118,8 @@ class CreateTask(Command, frozen=True, kw_only=True):
     or hub to another, a return from who received back to the outlet; for a collection the recipient comes to the
     outlet, and its only stop is one. A return without an `authorisation` waits until it is given.
 
-    `on_hold` keeps it from dispatch until it is released. `return_proof` is what is needed where goods that were not
-    delivered come back to.
+    `on_hold` keeps it from dispatch until it is released, `depends_on` until those tasks have ended well, `pick_wave`
+    until that is released. `return_proof` is what is needed where goods that were not delivered come back to.
     """
 
     kind: TaskKind
@@ -129,6 +130,8 @@ class CreateTask(Command, frozen=True, kw_only=True):
     return_proof: PinlessProof = []
     authorisation: Reference | None = None
     on_hold: bool = False
+    depends_on: DependsOn = []
+    pick_wave: Id | None = None
     external_reference: Reference | None = None
     source: Reference | None = None
     shipment_id: Reference | None = None
@@ -402,6 +405,7 @@ type TaskCommand = (
     | GoodsCommand
     | HandOverCommand
     | SlaCommand
+    | WaitingCommand
 )
 
 
@@ -779,6 +783,7 @@ type TaskEvent = (
     | GoodsEvent
     | HandOverEvent
     | SlaEvent
+    | WaitingEvent
     | ParcelsWrittenOff
     | ProofCaptured
     | PinRejected

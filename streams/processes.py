@@ -6,6 +6,7 @@ from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
 from streams.suspension import SUSPENSION
+from streams.waiting import WAITING
 
 
 def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
@@ -13,4 +14,5 @@ def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
         Process("incident-response", RESPONSE, send),
         Process("suspension", SUSPENSION, send),
+        Process("waiting", WAITING, send),
     ]

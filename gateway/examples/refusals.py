@@ -44,6 +44,7 @@ from commands.tenant import ClockTooFarAhead, NotATestTenant
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
 from commands.vehicle import VehicleTaken, VehicleUnfit
 from commands.vehicle_upkeep import DueMissing, NotYourVehicle, OdometerWentBack, UnknownMaintenance
+from commands.waiting import CircularDependency, DependencyAnswered, UnknownDependency
 from gateway.examples.incidents import VEHICLE
 from gateway.examples.lumi import (
     BAG,
@@ -57,6 +58,7 @@ from gateway.examples.lumi import (
     STATUS_CONFLICT_ID,
     TASK_ID,
     TO_DOOR,
+    TRANSFER_ID,
     at,
 )
 from schemas.directory import MAX_CLOCK_AHEAD_S
@@ -102,6 +104,9 @@ OF_TASKS: tuple[Refused, ...] = (
     StopsMismatch("a delivery begins with a pickup and has a dropoff"),
     ParcelMismatch(BAG, "is dropped off before it is picked up"),
     HubClosedNow(HUB),
+    CircularDependency(TASK_ID),
+    DependencyAnswered(TRANSFER_ID),
+    UnknownDependency(TRANSFER_ID),
     StopNotKnown("dor"),
     NotTheAssignee(OTHER_RIDER_ID),
     NotForThisKind(needed="return", actual="delivery"),
