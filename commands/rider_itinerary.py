@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.rider_refusals import ItineraryChanged, NotThatItinerary, TooHeavyThatWay
+from commands.rider_refusals import ItineraryChanged, NotThatItinerary, OutOfOrder, TooHeavyThatWay
 from commands.rider_reservations import planned_stops, released, with_reservation
 from commands.rider_shift import shift_end_after
 from commands.rider_state import RegisteredRider, peak_load_g
@@ -66,10 +66,21 @@ def resequence_itinerary(rider: RegisteredRider, command: ResequenceItinerary) -
         raise NotThatItinerary
     if wanted == list(present):
         return []
+    must_keep_order([present[ref] for ref in wanted])
     peak_g = peak_load_g(present[ref] for ref in wanted)
     if peak_g > max(rider.capacity_g, peak_load_g(rider.itinerary)):  # what is too heavy as it is may get better
         raise TooHeavyThatWay(peak_g, rider.capacity_g)
     return [ItineraryResequenced(itinerary_version=rider.itinerary_version + 1, order=command.order)]
+
+
+def must_keep_order(stops: list[PlannedStop]) -> None:
+    """What comes after a stop that is ahead comes after it here too."""
+    ahead = {(stop.task_id, stop.stop_id) for stop in stops}
+    for stop in stops:
+        ahead.discard((stop.task_id, stop.stop_id))
+        for earlier in stop.after:
+            if (stop.task_id, earlier) in ahead:
+                raise OutOfOrder(stop.task_id, stop.stop_id, earlier)
 
 
 def pickups_first(stops: list[PlannedStop]) -> bool:

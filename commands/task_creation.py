@@ -111,6 +111,7 @@ def new_stops(command: CreateTask, context: Context) -> list[Stop]:
         if stop_id.startswith(OURS):
             raise StopsMismatch(f"{stop_id} begins as the stops do that are added on the way: give it another stop_id")
     must_suit_kind(command.kind, [stop.kind for stop in wanted])
+    must_follow_earlier(wanted, ids)
     return [new_stop(command, stop, stop_id, context) for stop, stop_id in zip(wanted, ids, strict=True)]
 
 
@@ -122,6 +123,14 @@ def must_suit_kind(kind: TaskKind, stops: list[str]) -> None:
         raise StopsMismatch(f"a {kind} begins with a pickup and has a dropoff")
     elif "collection" in stops:
         raise StopsMismatch(f"a {kind} has no collection: there the recipient comes")
+
+
+def must_follow_earlier(wanted: list[NewStop], ids: list[StopId]) -> None:
+    """So that there is an order that suits them all: the one in which they are given."""
+    for place, stop in enumerate(wanted):
+        for stop_id in stop.after:
+            if stop_id not in ids[:place]:
+                raise StopsMismatch(f"{ids[place]} comes after {stop_id}, which is no earlier stop of this task")
 
 
 def new_stop(command: CreateTask, stop: NewStop, stop_id: StopId, context: Context) -> Stop:
@@ -149,6 +158,7 @@ def new_stop(command: CreateTask, stop: NewStop, stop_id: StopId, context: Conte
         required_proof=with_age_check(stop),
         minimum_age=stop.minimum_age,
         pin_hash=pin_hash(context, stop_id, pin_of(context, stop_id)) if wants_pin else None,
+        after=[StopId(earlier) for earlier in dict.fromkeys(stop.after)],
     )
 
 

@@ -133,6 +133,7 @@ KINDS: dict[str, Kind] = {
     "invalid-shape": Kind(422, "The shape is not valid", "Correct what the detail says."),
     "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),
     "too-heavy-that-way": Kind(422, "Too heavy in that order", "Let the rider drop something off before."),
+    "out-of-order": Kind(422, "A stop comes after another", "Put `values.stop_id` after `values.after`."),
     "not-that-itinerary": Kind(422, "The order is not that of the itinerary", "Name each stop once."),
     "refused": Kind(409, "A rule says no", "The detail names the rule."),
     # Nobody's fault, or ours

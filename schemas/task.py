@@ -81,7 +81,8 @@ class NewContact(Input, frozen=True, kw_only=True):
 class NewStop(Input, frozen=True, kw_only=True):
     """At an outlet or a hub of the tenant's if it names one; its location is then known. Without any of it the goods of
     a delivery, a transfer and a collection are at the task's outlet, and those of a pickup and a return go there.
-    `minimum_age` asks for an ID check of who receives."""
+    `minimum_age` asks for an ID check of who receives. `after` names earlier stops that are over before this one is, as
+    a parcel's pickup is before its dropoff anyhow."""
 
     kind: Literal["pickup", "dropoff", "collection"]
     stop_id: Id | None = None
@@ -95,6 +96,7 @@ class NewStop(Input, frozen=True, kw_only=True):
     goods_ready_at: Moment | None = None
     required_proof: RequiredProof = []
     minimum_age: MinimumAge | None = None
+    after: Annotated[list[Id], msgspec.Meta(max_length=MAX_STOPS)] = []
 
 
 class NewParcel(Input, frozen=True, kw_only=True):
@@ -433,6 +435,7 @@ class Stop(Record, frozen=True, kw_only=True):
     required_proof: list[list[ProofKind]]
     minimum_age: int | None
     pin_hash: str | None
+    after: list[StopId] = []
 
 
 class Parcel(Record, frozen=True, kw_only=True):

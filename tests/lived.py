@@ -61,6 +61,7 @@ HOME = Location(lat=60.161, lon=24.942)
 STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1"), StopId("return-1")]
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
 AWAITED = ["task-9", "wave-9"]
+ASIDE = (q.SlaClockPaused, q.SlaClockResumed, w.DependentAdded, w.DependentsAnswered, w.DependencyDropped)
 REPORTED = [*STOPS[:2] * 3, *STOPS[2:]]
 REASONS = ["refused", "nobody_there", "moved", "spoilt", "no_way_in"]
 RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
@@ -123,8 +124,9 @@ def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
 
 
 def what_led(events: Iterable[Event]) -> list[type[Event]]:
-    """A clock that stands still or goes on only accompanies what made it: it is no beginning of its own."""
-    return [type(event) for event in events if not isinstance(event, (q.SlaClockPaused, q.SlaClockResumed))]
+    """A clock that stands still or goes on only accompanies what made it, and who waits for a task changes nothing for
+    it: they are no beginnings of their own."""
+    return [type(event) for event in events if not isinstance(event, ASIDE)]
 
 
 def traits(state: Any) -> tuple[Any, ...]:
@@ -166,7 +168,7 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
             stops = [replace(made.stops[0], location=HOME), t.NewStop(kind="dropoff", required_proof=proof)]
             return replace(made, kind="return", stops=stops, authorisation=draw.choice((None, "R-1")))
         case "collection":
-            stops = [replace(made.stops[1], kind="collection")]
+            stops = [replace(made.stops[1], kind="collection", after=[])]
             return replace(made, kind="collection", stops=stops, on_hold=False, depends_on=[], pick_wave=None)
         case _:
             return made
@@ -177,7 +179,8 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
     where = draw.choice((HOME, None))
     proof: Any = draw.choice(([], [["pin"]], [["photo"]]))
     age: Any = draw.choice((None, None, 18))
-    dropoff = t.NewStop(kind="dropoff", location=where, required_proof=proof, minimum_age=age)
+    after: Any = draw.choice(([], [], STOPS[:1]))
+    dropoff = t.NewStop(kind="dropoff", location=where, required_proof=proof, minimum_age=age, after=after)
     parcels = [t.NewParcel(barcode="A1"), t.NewParcel()] if draw.random() < 0.7 else []
     back: Any = draw.choice(([], [["photo"]]))
     return t.CreateTask(

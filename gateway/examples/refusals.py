@@ -32,6 +32,7 @@ from commands.rider_refusals import (
     ItineraryChanged,
     NotReserved,
     NotThatItinerary,
+    OutOfOrder,
     RestTooShort,
     TooHeavyThatWay,
 )
@@ -50,6 +51,7 @@ from gateway.examples.lumi import (
     BAG,
     CARRIER_ID,
     CONFLICT_ID,
+    FROM_SHOP,
     HUB,
     OFFER_ID,
     OTHER_RIDER_ID,
@@ -134,6 +136,7 @@ OF_RIDERS: tuple[Refused, ...] = (
     NotReserved(TASK_ID),
     ItineraryChanged(given=4, actual=6),
     NotThatItinerary(),
+    OutOfOrder(TASK, TO_DOOR, FROM_SHOP),
     RestTooShort(at(6, day=3)),
     GoodsAboard([TASK]),
     HandOverAnswered(TASK),
