@@ -7,7 +7,7 @@ from commands.rider_refusals import ItineraryChanged, NotThatItinerary, OutOfOrd
 from commands.rider_reservations import planned_stops, released, with_reservation
 from commands.rider_shift import shift_end_after
 from commands.rider_state import RegisteredRider, peak_load_g
-from schemas.message import TaskId
+from schemas.message import StopId, TaskId
 from schemas.rider import (
     InsertStops,
     ItineraryResequenced,
@@ -84,12 +84,14 @@ def must_keep_order(stops: list[PlannedStop]) -> None:
 
 
 def pickups_first(stops: list[PlannedStop]) -> bool:
-    dropped: set[TaskId] = set()
+    """A task's, but for one that itself comes after what is dropped before it."""
+    dropped: dict[TaskId, set[StopId]] = {}
     for stop in stops:
-        if stop.kind == "pickup" and stop.task_id in dropped:
-            return False
+        before = dropped.setdefault(stop.task_id, set())
         if stop.kind != "pickup":
-            dropped.add(stop.task_id)
+            before.add(stop.stop_id)
+        elif not before <= set(stop.after):
+            return False
     return True
 
 

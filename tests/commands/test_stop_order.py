@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from story import KAMPPI, NOON, Story, minutes, nothing_yet
 
-from commands.rider_refusals import OutOfOrder
+from commands.rider_refusals import NotThatItinerary, OutOfOrder
 from commands.task_creation import StopsMismatch
 from schemas.geo import Location, ObservedFix
 from schemas.message import RiderId, StopId, TaskId
@@ -81,8 +81,8 @@ def planned(stop_id: StopId, kind: Any, after: list[StopId]) -> NewPlannedStop:
     return NewPlannedStop(stop_id=stop_id, kind=kind, subject="s", location=KAMPPI, after=after)
 
 
-def with_stops_ahead() -> Story:
-    stops = [planned(SHOP, "pickup", []), planned(BANK, "dropoff", []), planned(DOOR, "dropoff", [BANK])]
+def with_stops_ahead(stops: list[NewPlannedStop] | None = None) -> Story:
+    stops = stops or [planned(SHOP, "pickup", []), planned(BANK, "dropoff", []), planned(DOOR, "dropoff", [BANK])]
     story = nothing_yet("rider").when(RegisterRider(name="Ann")).and_then(ApproveRider())
     story = story.and_then(StartShift(ends_at=minutes(480)))
     story = story.and_then(ReserveRider(task_id=TASK, round=1, hold_until=minutes(1), stops=stops))
@@ -96,6 +96,16 @@ def order(*stops: StopId) -> list[StopRef]:
 def test_no_order_brings_a_stop_before_one_that_it_comes_after():
     story = with_stops_ahead().when(ResequenceItinerary(itinerary_version=1, order=order(SHOP, DOOR, BANK)))
     assert story.refuses(OutOfOrder).values() == {"task_id": TASK, "stop_id": DOOR, "after": BANK}
+
+
+def test_a_pickup_that_comes_after_a_dropoff_keeps_to_that_and_others_come_first():
+    empties = StopId("empties")
+    stops = [planned(SHOP, "pickup", []), planned(BANK, "dropoff", []), planned(empties, "pickup", [BANK])]
+    story = with_stops_ahead([*stops, planned(DOOR, "dropoff", [])])
+    asked = ResequenceItinerary(itinerary_version=1, order=order(SHOP, BANK, empties, DOOR))
+    story.when(asked).then()
+    story.when(replace(asked, order=order(SHOP, DOOR, BANK, empties))).refuses(NotThatItinerary)
+    story.when(replace(asked, order=order(SHOP, empties, BANK, DOOR))).refuses(OutOfOrder)
 
 
 def test_what_is_over_stands_in_no_ones_way():
