@@ -1,5 +1,6 @@
 """What waits for what: a task for other tasks and for its pick wave, and what becomes of it where those do not come."""
 
+import msgspec
 import pytest
 from story import Story, minutes, nothing_yet
 
@@ -26,6 +27,7 @@ from schemas.task import (
 )
 from schemas.waiting import (
     MAX_DEPENDENTS,
+    MAX_DEPENDS_ON,
     AddDependent,
     AnswerDependency,
     ConfirmDependency,
@@ -151,6 +153,13 @@ def test_no_task_waits_for_itself_and_no_collection_for_anything():
     counter = [NewStop(kind="collection")]
     for waits in ({"depends_on": [FIRST]}, {"pick_wave": WAVE}):
         a_task(kind="collection", stops=counter, **waits).refuses(NotForThisKind)
+
+
+def test_a_task_waits_for_so_many_and_no_more():
+    a_task(depends_on=[f"t-{number}" for number in range(MAX_DEPENDS_ON)]).happened()
+    wanted = {"kind": "delivery", "outlet": "kamppi", "stops": [{"kind": "pickup"}, {"kind": "dropoff"}]}
+    with pytest.raises(msgspec.ValidationError, match="length <= 20"):
+        msgspec.convert(wanted | {"depends_on": [FIRST] * (MAX_DEPENDS_ON + 1)}, CreateTask)
 
 
 def test_the_clock_of_what_was_promised_starts_with_dispatch():
