@@ -15,6 +15,7 @@ from commands import (
     incident,
     incident_state,
     outlet,
+    pick_wave,
     rider,
     rider_life,
     sla_policy,
@@ -50,6 +51,7 @@ from schemas.fleet import CreateFleet, FleetCommand, FleetEvent
 from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
+from schemas.pick_wave import CreatePickWave, PickWaveCommand, PickWaveEvent
 from schemas.rider import RegisterRider, RiderCommand, RiderEvent
 from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
@@ -168,6 +170,16 @@ AGGREGATES: dict[str, Aggregate] = {
             tender.is_over,
             (tender.decide, tender.evolve),
             tender.LIFE,
+        ),
+        aggregate(
+            "pick_wave",
+            DISPATCH.name,
+            CreatePickWave,
+            (PickWaveCommand, PickWaveEvent),
+            (pick_wave.PickWave, pick_wave.Uncreated()),
+            pick_wave.is_over,
+            (pick_wave.decide, pick_wave.evolve),
+            pick_wave.LIFE,
         ),
         aggregate(
             "carrier_booking",

@@ -10,7 +10,7 @@ from commands.task_state import OVER, CreatedTask, StopState, ids_of, parcels_of
 from schemas.geo import Location, distance_m
 from schemas.goods import ParcelReport, Party
 from schemas.ids import conflict_id, rider_subject
-from schemas.message import ParcelId, Personal, Refused, RiderId
+from schemas.message import ParcelId, Personal, Refused, RiderId, StopId
 from schemas.task import (
     MAX_CONTACTS,
     CaptureProof,
@@ -98,11 +98,24 @@ def conflict_of(
         return f"the stop is {stop.status}"
     if isinstance(command, ReportAttemptFailed) and (stop.handed_over or stop.status == "completed"):
         return "the parcels of this stop have changed hands already"
-    if isinstance(command, ReportDelivered) and not stop.handed_over:
+    if isinstance(command, ReportAttemptFailed) and (ahead := comes_before(task, stop)):
+        return too_early(stop, ahead)
+    tried = isinstance(command, ReportDelivered | ReportAttemptFailed) and stop.stop.kind == "dropoff"
+    if tried and not stop.handed_over:
         waiting = [p for p in parcels_of(task, stop) if p.status == "expected"]
         if waiting:
             return f"{len(waiting)} of the parcels were never picked up"
     return None
+
+
+def comes_before(task: CreatedTask, stop: StopState) -> list[StopId]:
+    """The stops that this one comes after and that are still ahead."""
+    earlier = [task.stops[stop_id] for stop_id in stop.stop.after]
+    return [each.stop.stop_id for each in earlier if each.status not in OVER and not each.handed_over]
+
+
+def too_early(stop: StopState, ahead: list[StopId]) -> str:
+    return f"{stop.stop.stop_id} comes after {', '.join(ahead)}, still ahead"
 
 
 def repeats(stop: StopState, command: TaskReport | CollectionReport) -> bool:
@@ -253,13 +266,21 @@ def with_proofs(
     handed_over = stop.handed_over or bool(facts)
     if given.under_age and not handed_over:
         return [*so_far, *kept_back(task, stop, context)]
-    if given.under_age:
-        so_far.append(conflicted(command, context, "the goods went to somebody who is too young, or may be"))
+    if conflicts := contradicted(task, stop, facts, under_age=given.under_age):
+        so_far.append(conflicted(command, context, "; ".join(conflicts)))
     goods = moved(task, stop, facts)
     proven = nothing_moved(task, stop, facts) or proof_holds(task, stop, goods, given.proofs)
     if not handed_over or not proven:
         return so_far
     return [*so_far, StopCompleted(stop_id=stop.stop.stop_id, rider_id=task.rider_id, round=task.round)]
+
+
+def contradicted(task: CreatedTask, stop: StopState, facts: list[TaskEvent], *, under_age: bool) -> list[str]:
+    """What should not have happened, and has: the goods are where they are, and a person looks at it."""
+    conflicts = ["the goods went to somebody who is too young, or may be"] if under_age else []
+    if facts and (ahead := comes_before(task, stop)):
+        conflicts.append(too_early(stop, ahead))
+    return conflicts
 
 
 def kept_back(task: CreatedTask, stop: StopState, context: Context) -> list[TaskEvent]:

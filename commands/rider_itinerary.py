@@ -3,11 +3,11 @@
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.rider_refusals import ItineraryChanged, NotThatItinerary, TooHeavyThatWay
+from commands.rider_refusals import ItineraryChanged, NotThatItinerary, OutOfOrder, TooHeavyThatWay
 from commands.rider_reservations import planned_stops, released, with_reservation
 from commands.rider_shift import shift_end_after
 from commands.rider_state import RegisteredRider, peak_load_g
-from schemas.message import TaskId
+from schemas.message import StopId, TaskId
 from schemas.rider import (
     ChangePlannedWindow,
     InsertStops,
@@ -87,19 +87,32 @@ def resequence_itinerary(rider: RegisteredRider, command: ResequenceItinerary) -
         raise NotThatItinerary
     if wanted == list(present):
         return []
+    must_keep_order([present[ref] for ref in wanted])
     peak_g = peak_load_g(present[ref] for ref in wanted)
     if peak_g > max(rider.capacity_g, peak_load_g(rider.itinerary)):  # what is too heavy as it is may get better
         raise TooHeavyThatWay(peak_g, rider.capacity_g)
     return [ItineraryResequenced(itinerary_version=rider.itinerary_version + 1, order=command.order)]
 
 
-def pickups_first(stops: list[PlannedStop]) -> bool:
-    dropped: set[TaskId] = set()
+def must_keep_order(stops: list[PlannedStop]) -> None:
+    """What comes after a stop that is ahead comes after it here too."""
+    ahead = {(stop.task_id, stop.stop_id) for stop in stops}
     for stop in stops:
-        if stop.kind == "pickup" and stop.task_id in dropped:
-            return False
+        ahead.discard((stop.task_id, stop.stop_id))
+        for earlier in stop.after:
+            if (stop.task_id, earlier) in ahead:
+                raise OutOfOrder(stop.task_id, stop.stop_id, earlier)
+
+
+def pickups_first(stops: list[PlannedStop]) -> bool:
+    """A task's, but for one that itself comes after what is dropped before it."""
+    dropped: dict[TaskId, set[StopId]] = {}
+    for stop in stops:
+        before = dropped.setdefault(stop.task_id, set())
         if stop.kind != "pickup":
-            dropped.add(stop.task_id)
+            before.add(stop.stop_id)
+        elif not before <= set(stop.after):
+            return False
     return True
 
 

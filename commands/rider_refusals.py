@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from schemas.message import Refused, TaskId
+from schemas.message import Refused, StopId, TaskId
 from schemas.rider import HAND_OVER_ANSWERED
 from schemas.tender import Exclusion
 
@@ -37,6 +37,16 @@ class NotThatItinerary(Refused):
 
     def __init__(self) -> None:
         super().__init__("the order must name each stop of the itinerary once, a task's pickups before its dropoffs")
+
+
+class OutOfOrder(Refused):
+    rule = "out-of-order"
+
+    def __init__(self, task_id: TaskId, stop_id: StopId, after: StopId) -> None:
+        super().__init__(f"{stop_id} of task {task_id} comes after {after}")
+        self.task_id = task_id
+        self.stop_id = stop_id
+        self.after = after
 
 
 class TooHeavyThatWay(Refused):

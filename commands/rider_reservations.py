@@ -124,6 +124,7 @@ def planned_stops(task_id: TaskId, stops: list[NewPlannedStop]) -> list[PlannedS
             window=stop.window,
             service_seconds=stop.service_seconds,
             load_g=stop.load_g,
+            after=stop.after,
         )
         for stop in stops
     ]

@@ -45,6 +45,7 @@ from commands.task_timing import (
     start_dispatch,
     update_goods_ready,
 )
+from commands.waiting import decide_waiting, with_answers
 from schemas.geo import Location
 from schemas.goods import (
     InspectReturn,
@@ -131,6 +132,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.waiting import AddDependent, AnswerDependency, ConfirmDependency, FollowPickWave, WaiveDependency
 
 
 class UnknownConflict(Refused):
@@ -151,7 +153,7 @@ class GoodsInCustody(Refused):
 
 def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
     """What is asked, and what that means for the clock of what was promised."""
-    events = with_offers_closed(task, asked(task, command, context))
+    events = with_answers(task, with_offers_closed(task, asked(task, command, context)))
     return with_clock(task, events, happened_at(task, command, context), context)
 
 
@@ -243,6 +245,8 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return inspect_return(created(task), command)
         case MarkSlaAtRisk() | MarkSlaBreach():
             return mark(created(task), command, context)
+        case ConfirmDependency() | AddDependent() | AnswerDependency() | FollowPickWave() | WaiveDependency():
+            return decide_waiting(created(task), command, context)
         case _:
             assert_never(command)
 

@@ -3,9 +3,10 @@
 from typing import assert_never
 
 from commands.context import Context
-from commands.task_evolve import evolve
+from commands.task_evolve import evolved
 from commands.task_state import AGAIN, HOLD, RETURN, NotForThisKind, Task, Uncreated, state_of
 from commands.task_timing import towards_dispatch
+from commands.waiting import declared
 from schemas.geo import Location, distance_m
 from schemas.goods import Item, Party
 from schemas.ids import contact_subject
@@ -94,7 +95,8 @@ def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskE
         pin_attempts=rules.pin_attempts,
         dispatch_lead_s=rules.dispatch_lead_seconds,
     )
-    return [made, *towards_dispatch(evolve(task, made), context)]
+    begun = [made, *declared(command, context)]
+    return [*begun, *towards_dispatch(evolved(task, begun), context)]
 
 
 def promised(command: CreateTask, context: Context) -> PinnedSla | None:
@@ -113,6 +115,7 @@ def new_stops(command: CreateTask, context: Context) -> list[Stop]:
         if stop_id.startswith(OURS):
             raise StopsMismatch(f"{stop_id} begins as the stops do that are added on the way: give it another stop_id")
     must_suit_kind(command.kind, [stop.kind for stop in wanted])
+    must_follow_earlier(wanted, ids)
     return [new_stop(command, stop, stop_id, context) for stop, stop_id in zip(wanted, ids, strict=True)]
 
 
@@ -133,6 +136,14 @@ def must_go_elsewhere(stops: list[Stop]) -> None:
             raise StopsMismatch(
                 f"{stop.stop_id} is at {stop.party.kind} {stop.party.id}, where the transfer comes from"
             )
+
+
+def must_follow_earlier(wanted: list[NewStop], ids: list[StopId]) -> None:
+    """So that there is an order that suits them all: the one in which they are given."""
+    for place, stop in enumerate(wanted):
+        for stop_id in stop.after:
+            if stop_id not in ids[:place]:
+                raise StopsMismatch(f"{ids[place]} comes after {stop_id}, which is no earlier stop of this task")
 
 
 def new_stop(command: CreateTask, stop: NewStop, stop_id: StopId, context: Context) -> Stop:
@@ -163,6 +174,7 @@ def new_stop(command: CreateTask, stop: NewStop, stop_id: StopId, context: Conte
         required_proof=with_age_check(stop),
         minimum_age=stop.minimum_age,
         pin_hash=pin_hash(context, stop_id, pin_of(context, stop_id)) if wants_pin else None,
+        after=[StopId(earlier) for earlier in dict.fromkeys(stop.after)],
     )
 
 

@@ -20,6 +20,7 @@ from commands.task_state import (
     created,
     line_of,
 )
+from commands.waiting_state import evolve_waiting
 from schemas.goods import InspectionLine, ParcelsDamaged, ParcelsLost, Party, ReturnInspected, TransferReceived
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.message import ParcelId, StopId
@@ -70,12 +71,15 @@ from schemas.task import (
     TaskTendered,
     TaskUnassigned,
 )
+from schemas.waiting import WAITING_EVENTS
 
 
 def evolve(task: Task, event: TaskEvent) -> Task:
     if isinstance(event, TaskCreated):
         return born(event)
     task = created(task)
+    if isinstance(event, WAITING_EVENTS):
+        return replace(task, waiting=evolve_waiting(task.waiting, event))
     if isinstance(event, SLA_EVENTS):
         return replace(task, sla=None if task.sla is None else evolve_clock(task.sla, event))
     match event:

@@ -101,6 +101,17 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.waiting import (
+    DependencyDeclared,
+    DependencyDropped,
+    DependencyFailed,
+    DependencyMet,
+    DependencyWaived,
+    DependentAdded,
+    DependentsAnswered,
+    PickWaveFollowed,
+    WaiveDependency,
+)
 
 WITHOUT_RIDER = ("created", "dispatchable", "offering")
 NOT_STARTED = ("assigned", "accepted")
@@ -139,6 +150,14 @@ LIFE = Life(
         TaskHeld: within(*WITHOUT_RIDER),
         TaskReleased: within(*WITHOUT_RIDER),
         TaskScheduled: within("created"),
+        DependencyDeclared: within("created"),
+        DependencyMet: within("created"),
+        DependencyFailed: within("created"),
+        DependencyWaived: within("created"),
+        DependencyDropped: within("completed", "failed", "cancelled"),
+        DependentAdded: within(*SINCE_DISPATCHED),
+        DependentsAnswered: within(*ENDED),
+        PickWaveFollowed: within("created"),
         CustomerOnTheWay: to("in_progress", "created"),
         CustomerArrived: to("in_progress", "created") | within("in_progress"),
         ParcelsLost: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
@@ -199,6 +218,7 @@ LIFE = Life(
         RescheduleStop: when("created", "dispatchable", "offering", *WITH_RIDER, "returning"),
         HoldTask: when(*WITHOUT_RIDER),
         ReleaseTask: when(*WITHOUT_RIDER),
+        WaiveDependency: when("created"),
         ReportCustomerOnTheWay: when("created", *NOT_RETURNED),
         ReportCustomerArrived: when("created", "in_progress", *NOT_RETURNED),
         ReportCollected: when("created", "in_progress", *NOT_RETURNED),

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from commands.sla_clock import SlaState
+from commands.waiting_state import Waiting
 from schemas.goods import AfterInspection, Condition, Party
 from schemas.message import NotInThisState, OutletSlug, ParcelId, ProofId, Refused, RiderId, StopId, TenderId
 from schemas.proof import PinlessKind, ProofKind
@@ -137,6 +138,7 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     """Field reports that did not fit and that nobody has reviewed, the latest of them."""
     lines: Mapping[str, tuple[LineState, ...]] = {}
     """What was received of a transfer or inspected of a return, by `line_of`."""
+    waiting: Waiting = Waiting()
 
 
 type Task = Uncreated | CreatedTask

@@ -1,4 +1,5 @@
-"""When a task comes to dispatch: once it can, nothing holds it, and its goods are nearly ready."""
+"""When a task comes to dispatch: once it can, nothing holds it, all it waits for is met, and its goods are nearly
+ready."""
 
 from datetime import datetime, timedelta
 
@@ -39,12 +40,16 @@ def towards_dispatch(task: Task, context: Context) -> list[TaskEvent]:
         return []
     if not open_stops(task):
         return []  # its goods wait until another attempt is planned
-    if not located(task) or not task.authorised or task.held:
+    if kept_back(task):
         return [TaskScheduled(dispatch_at=None)] if task.dispatch_at else []
     at = due_for_dispatch(task)
     if at is None or at <= context.now:
         return [TaskDispatchable(round=task.round + 1)]
     return [TaskScheduled(dispatch_at=at)] if at != task.dispatch_at else []
+
+
+def kept_back(task: CreatedTask) -> bool:
+    return not located(task) or not task.authorised or task.held is not None or bool(task.waiting.awaited)
 
 
 def due_for_dispatch(task: CreatedTask) -> datetime | None:

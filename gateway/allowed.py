@@ -59,6 +59,7 @@ from schemas.incident import (
 )
 from schemas.message import Command, Input, Role
 from schemas.person import ForgetPerson
+from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
 from schemas.proof import PhotoEntry, SignatureEntry
 from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentKinds
 from schemas.rider import (
@@ -130,6 +131,7 @@ from schemas.vehicle import (
     SubmitVehicleDocument,
     VerifyVehicleDocument,
 )
+from schemas.waiting import WaiveDependency
 
 type Roles = frozenset[Role]
 
@@ -149,6 +151,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     RescheduleStop: SETUP,
     HoldTask: SETUP,
     ReleaseTask: SETUP,
+    WaiveDependency: DISPATCH,
     CancelTask: SETUP,
     AssignTask: DISPATCH,
     UnassignTask: DISPATCH | RIDER,
@@ -220,6 +223,10 @@ SENDERS: Mapping[type[Command], Roles] = {
     ViewOffer: RIDER,
     ClaimOffer: RIDER,
     DeclineOffer: RIDER,
+    CreatePickWave: SETUP,
+    RetimePickWave: SETUP,
+    ReleasePickWave: SETUP,
+    CancelPickWave: SETUP,
     QuoteCarrierBooking: SETUP,
     BookCarrier: SETUP,
     NameCarrierCourier: SETUP,
@@ -305,6 +312,7 @@ READERS: Mapping[str, Roles] = {
     "fleets": STAFF,
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
+    "pick-waves": STAFF,
     "carrier-bookings": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
     "exception-desk": STAFF,

@@ -11,6 +11,7 @@ from commands.aggregates import BY_PLURAL
 from commands.carrier import CarrierStatus
 from commands.carrier_booking_state import BookingStatus
 from commands.incident_state import IncidentStatus
+from commands.pick_wave import WaveStatus
 from commands.task_state import TaskState
 from commands.vehicle_state import VehicleStatus
 from gateway import log
@@ -56,6 +57,7 @@ from projections import (
     incident_register,
     live_map,
     outlets,
+    pick_waves,
     quarantine,
     rider_roster,
     sla_board,
@@ -128,6 +130,7 @@ LISTINGS = (
             "kind": choice(get_args(TaskKind), "The kind."),
             "priority": choice(get_args(Priority), "How pressing it is."),
             "held": flag("Whether it is kept from dispatch."),
+            "waits_for": text("The id of a task or a pick wave that it still waits for."),
             "shipment_id": text("The shipment that it is part of."),
             "rider_id": text("Who has the task."),
             "external_reference": text("The caller's own reference."),
@@ -201,6 +204,19 @@ LISTINGS = (
         filters={"task_id": text("The task.")},
         order=("decided_at", "tender_id"),
         about="Why this rider, and why nobody?",
+    ),
+    Listing(
+        word="pick-waves",
+        model=pick_waves.PICK_WAVES,
+        page=pick_waves.page,
+        filters={
+            "outlet": text("The outlet's slug."),
+            "status": choice(get_args(WaveStatus.__value__), "How far it is."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "pick_wave_id"),
+        about="Which pick waves are there, when are their goods ready, and which tasks are in them?",
     ),
     Listing(
         word="carrier-bookings",
@@ -379,6 +395,12 @@ SINGLES = (
         readers="tender-board",
         model=tender_board.TENDER_BOARD,
         about="One tender: who was asked, who won. A rider sees their own offer.",
+    ),
+    Single(
+        plural="pick-waves",
+        readers="pick-waves",
+        model=pick_waves.PICK_WAVES,
+        about="One pick wave: when its goods are ready, and which tasks are in it.",
     ),
     Single(
         plural="carrier-bookings",

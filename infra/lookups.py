@@ -113,6 +113,7 @@ class Lookups:
             window=msgspec.convert(stop["window"], Window) if stop["window"] else None,
             service_seconds=stop["service_seconds"],
             load_g=load_g(stop["stop_id"], stop["kind"], row["parcels"].values()),
+            after=stop["after"],
         )
 
     def _opened(self, sealed: Mapping[str, Any], tenant: str, task_id: str) -> Location | None:

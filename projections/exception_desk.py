@@ -54,6 +54,7 @@ from schemas.vehicle import (
     VehicleMaintenancePlanned,
     VehicleRetired,
 )
+from schemas.waiting import DependencyFailed, DependencyWaived
 
 TABLE = """
 CREATE TABLE {table} (
@@ -84,6 +85,7 @@ type ExceptionKind = Literal[
     "sla_at_risk",
     "sla_breached",
     "proof_disputed",
+    "dependency_failed",
 ]
 KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
 MENDS: Mapping[str, tuple[str, ...]] = {
@@ -111,6 +113,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     "sla_at_risk": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
     "sla_breached": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
     "proof_disputed": ("tasks/{id}/settle-proof-dispute",),
+    "dependency_failed": ("tasks/{id}/waive-dependency", "tasks/{id}/cancel-task"),
     "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
 }
 """The commands, as the API's paths have them."""
@@ -121,8 +124,10 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskTenderClosed: ("no_taker",),
     TaskDispatchable: ("no_taker",),
     TaskAssigned: ("no_taker",),
-    TaskCancelled: ("no_taker",),
-    TaskForceCompleted: ("no_taker",),
+    TaskCancelled: ("no_taker", "dependency_failed"),
+    TaskForceCompleted: ("no_taker", "dependency_failed"),
+    DependencyFailed: ("dependency_failed",),
+    DependencyWaived: ("dependency_failed",),
     SlaAtRisk: ("sla_at_risk",),
     SlaBreached: ("sla_at_risk", "sla_breached"),
     SlaPromiseSettled: ("sla_at_risk", "sla_breached"),
@@ -233,6 +238,11 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
         case ProofDisputed() as event:
             told = {"stop_id": event.stop_id, "reason_code": event.reason_code}
             return with_item(items, event.proof_id, told, fact)
+        case DependencyFailed() as event:
+            told = {"kind": event.kind, "reason_code": event.reason_code}
+            return with_item(items, event.on, told, fact)
+        case DependencyWaived(on=on):
+            return without(items, on)
         case HoursLimitWarned() as event:
             return with_item([], event.shift_id, {"rule": event.rule, "reached_at": event.reached_at.isoformat()}, fact)
         case _:

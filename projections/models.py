@@ -14,6 +14,7 @@ from projections.hubs import HUBS
 from projections.incident_register import INCIDENT_REGISTER
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
+from projections.pick_waves import PICK_WAVES
 from projections.public_tracking import PUBLIC_TRACKING
 from projections.rider_roster import RIDER_ROSTER
 from projections.sla_board import SLA_BOARD
@@ -35,6 +36,7 @@ MODELS: dict[str, ReadModel] = {
         FLEETS,
         TENDER_BOARD,
         DISPATCH_DECISIONS,
+        PICK_WAVES,
         CARRIER_BOOKINGS,
         INCIDENT_REGISTER,
         EXCEPTION_DESK,

@@ -21,6 +21,7 @@ CREATE TABLE {table} (
     kind               text        NOT NULL,
     priority           text        NOT NULL,
     held               text,
+    waits_for          jsonb       NOT NULL,
     dispatch_at        timestamptz,
     state              text        NOT NULL,
     leg                text,
@@ -60,6 +61,8 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     priority: str
     held: str | None = None
     """Why it is kept from dispatch, if it is."""
+    waits_for: list[str] = []
+    """The tasks and the pick wave that keep it from dispatch, by their ids."""
     dispatch_at: datetime | None = None
     """When it comes to dispatch, while it waits for that."""
     state: str
@@ -95,6 +98,7 @@ def apply(row: TaskRow | None, fact: Fact, key: Key) -> TaskRow:
         row,
         state=state_of(progress),
         held=progress.held,
+        waits_for=[on for on, awaited in progress.dependencies.items() if awaited.status in ("open", "failed")],
         dispatch_at=progress.dispatch_at,
         leg=leg_of(progress),
         rider_id=progress.rider_id,
@@ -149,7 +153,7 @@ def late(progress: Progress, due: datetime | None) -> bool:
 
 TASK_BOARD = ReadModel(
     name="task_board",
-    version=2,
+    version=3,
     table=TABLE,
     row=TaskRow,
     key=("tenant", "task_id"),
@@ -159,9 +163,9 @@ TASK_BOARD = ReadModel(
 )
 
 PAGE = """
-SELECT tenant, task_id, outlet, kind, priority, held, dispatch_at, state, leg, rider_id, tender_id, round, outcome,
-       reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code, external_reference,
-       shipment_id, created_at, updated_at, version
+SELECT tenant, task_id, outlet, kind, priority, held, waits_for, dispatch_at, state, leg, rider_id, tender_id, round,
+       outcome, reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code,
+       external_reference, shipment_id, created_at, updated_at, version
 FROM task_board
 WHERE tenant = %(tenant)s
   AND (%(state)s::text IS NULL OR state = %(state)s)
@@ -169,6 +173,7 @@ WHERE tenant = %(tenant)s
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(priority)s::text IS NULL OR priority = %(priority)s)
   AND (%(held)s::boolean IS NULL OR (held IS NOT NULL) = %(held)s)
+  AND (%(waits_for)s::text IS NULL OR waits_for ? %(waits_for)s)
   AND (%(shipment_id)s::text IS NULL OR shipment_id = %(shipment_id)s)
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
@@ -184,6 +189,7 @@ FILTERS = (
     "kind",
     "priority",
     "held",
+    "waits_for",
     "shipment_id",
     "rider_id",
     "reference",

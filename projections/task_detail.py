@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.sealed import told
-from projections.task_progress import OVER, Progress, leg_of, progressed, state_of
+from projections.task_progress import OVER, Dependency, Progress, leg_of, progressed, state_of
 from projections.task_proofs import ProofRow, proofs_after
 from schemas.catalog import members_of
 from schemas.goods import (
@@ -60,6 +60,7 @@ CREATE TABLE {table} (
     priority           text        NOT NULL,
     authorisation      text,
     held               text,
+    dependencies       jsonb       NOT NULL,
     dispatch_at        timestamptz,
     state              text        NOT NULL,
     leg                text,
@@ -160,6 +161,8 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     """Of a return; None while it waits for one."""
     held: str | None = None
     """Why it is kept from dispatch, if it is."""
+    dependencies: Mapping[str, Dependency] = {}
+    """The tasks and the pick wave that it waits for, or has waited for, by their ids."""
     dispatch_at: datetime | None = None
     """When it comes to dispatch, while it waits for that."""
     state: str
@@ -196,6 +199,7 @@ def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
         state=state_of(progress),
         leg=leg_of(progress),
         held=progress.held,
+        dependencies=progress.dependencies,
         dispatch_at=progress.dispatch_at,
         updated_at=source.recorded_at,
         version=source.version,
@@ -415,7 +419,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=4,
+    version=5,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

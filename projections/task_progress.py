@@ -38,6 +38,13 @@ from schemas.task import (
     TaskTendered,
     TaskUnassigned,
 )
+from schemas.waiting import (
+    DependencyDeclared,
+    DependencyDropped,
+    DependencyFailed,
+    DependencyMet,
+    DependencyWaived,
+)
 
 OVER = frozenset({"completed", "failed", "skipped"})
 
@@ -51,10 +58,20 @@ class StopProgress(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
 
 
+class Dependency(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task waits for before it comes to dispatch, or has waited for."""
+
+    kind: str
+    status: str = "open"
+    """open, met, failed, waived, or dropped where the task has ended before."""
+    reason_code: str | None = None
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "delivery"
     held: str | None = None
     dispatch_at: datetime | None = None
+    dependencies: Mapping[str, Dependency] = {}
     stops: Mapping[str, StopProgress] = {}
     waits: bool = True
     """Until it comes to dispatch: at first, and again once its goods wait for another attempt."""
@@ -102,6 +119,16 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
         case TaskCreated():
             held = CREATED_ON_HOLD if event.on_hold else None
             return Progress(kind=event.kind, held=held, stops={stop.stop_id: planned(stop) for stop in event.stops})
+        case DependencyDeclared():
+            return replace(task, dependencies={**task.dependencies, event.on: Dependency(kind=event.kind)})
+        case DependencyMet():
+            return with_dependency(task, event.on, "met")
+        case DependencyFailed():
+            return with_dependency(task, event.on, "failed", event.reason_code)
+        case DependencyWaived():
+            return with_dependency(task, event.on, "waived", event.reason_code)
+        case DependencyDropped():
+            return with_dependency(task, event.on, "dropped")
         case StopRescheduled():
             return with_stop(task, event.stop_id, window_end=event.window.end)
         case TaskHeld():
@@ -173,6 +200,11 @@ def ahead_again(stops: Mapping[str, StopProgress], event: ReattemptPlanned) -> d
         for stop_id in event.stop_ids
     }
     return {**rest, event.pickup.stop_id: StopProgress(kind="pickup"), **again}
+
+
+def with_dependency(task: Progress, on: str, status: str, reason_code: str | None = None) -> Progress:
+    answered = replace(task.dependencies[on], status=status, reason_code=reason_code)
+    return replace(task, dependencies={**task.dependencies, on: answered})
 
 
 def with_stop(task: Progress, stop_id: str, **changes: object) -> Progress:

@@ -9,7 +9,20 @@ from typing import Any, Literal, get_args
 import fastavro
 import msgspec
 
-from schemas import carrier_booking, control, directory, fixes, fleet, incident, rider, signals, task, tender, vehicle
+from schemas import (
+    carrier_booking,
+    control,
+    directory,
+    fixes,
+    fleet,
+    incident,
+    pick_wave,
+    rider,
+    signals,
+    task,
+    tender,
+    vehicle,
+)
 from schemas.codec import Compiler, Read, Seal, Sealing, Unseal, Write, plain
 from schemas.message import Event, SubjectId
 from schemas.topics import DIRECTORY, DISPATCH, FIXES, FLEET, INCIDENT, SIGNALS, TASK
@@ -66,6 +79,7 @@ TYPES: dict[str, MessageType] = {
         (vehicle.VehicleEvent, FLEET.name, "public"),
         (fleet.FleetEvent, FLEET.name, "public"),
         (tender.TenderEvent, DISPATCH.name, "public"),
+        (pick_wave.PickWaveEvent, DISPATCH.name, "public"),
         (carrier_booking.CarrierBookingEvent, DISPATCH.name, "public"),
         (incident.IncidentEvent, INCIDENT.name, "public"),
         (directory.DirectoryEvent, DIRECTORY.name, "public"),

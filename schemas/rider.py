@@ -160,6 +160,7 @@ class NewPlannedStop(Input, frozen=True, kw_only=True):
     window: Window | None = None
     service_seconds: Count = 120
     load_g: int = 0
+    after: list[StopId] = []
 
 
 class ConfirmHandOverRequested(Command, frozen=True, kw_only=True):
@@ -297,6 +298,8 @@ class PlannedStop(Record, frozen=True, kw_only=True):
     window: Window | None
     service_seconds: int
     load_g: int
+    after: list[StopId] = []
+    """Stops of the same task that come before it."""
 
 
 class RiderRegistered(Event, frozen=True, kw_only=True):

@@ -49,6 +49,7 @@ from schemas.proof import (
 )
 from schemas.sla import PinnedSla, SlaCommand, SlaEvent
 from schemas.task_kind import Priority, TaskKind
+from schemas.waiting import DependsOn, WaitingCommand, WaitingEvent
 
 MAX_STOPS = 50
 MAX_CONTACTS = 20
@@ -80,7 +81,8 @@ class NewContact(Input, frozen=True, kw_only=True):
 class NewStop(Input, frozen=True, kw_only=True):
     """At an outlet or a hub of the tenant's if it names one; its location is then known. Without any of it the goods of
     a delivery, a transfer and a collection are at the task's outlet, and those of a pickup and a return go there.
-    `minimum_age` asks for an ID check of who receives."""
+    `minimum_age` asks for an ID check of who receives. `after` names earlier stops that are over before this one is, as
+    a parcel's pickup is before its dropoff anyhow."""
 
     kind: Literal["pickup", "dropoff", "collection"]
     stop_id: Id | None = None
@@ -94,6 +96,7 @@ class NewStop(Input, frozen=True, kw_only=True):
     goods_ready_at: Moment | None = None
     required_proof: RequiredProof = []
     minimum_age: MinimumAge | None = None
+    after: Annotated[list[Id], msgspec.Meta(max_length=MAX_STOPS)] = []
 
 
 class NewParcel(Input, frozen=True, kw_only=True):
@@ -117,8 +120,8 @@ class CreateTask(Command, frozen=True, kw_only=True):
     or hub to another, a return from who received back to the outlet; for a collection the recipient comes to the
     outlet, and its only stop is one. A return without an `authorisation` waits until it is given.
 
-    `on_hold` keeps it from dispatch until it is released. `return_proof` is what is needed where goods that were not
-    delivered come back to.
+    `on_hold` keeps it from dispatch until it is released, `depends_on` until those tasks have ended well, `pick_wave`
+    until that is released. `return_proof` is what is needed where goods that were not delivered come back to.
     """
 
     kind: TaskKind
@@ -129,6 +132,8 @@ class CreateTask(Command, frozen=True, kw_only=True):
     return_proof: PinlessProof = []
     authorisation: Reference | None = None
     on_hold: bool = False
+    depends_on: DependsOn = []
+    pick_wave: Id | None = None
     external_reference: Reference | None = None
     source: Reference | None = None
     shipment_id: Reference | None = None
@@ -402,6 +407,7 @@ type TaskCommand = (
     | GoodsCommand
     | HandOverCommand
     | SlaCommand
+    | WaitingCommand
 )
 
 
@@ -429,6 +435,7 @@ class Stop(Record, frozen=True, kw_only=True):
     required_proof: list[list[ProofKind]]
     minimum_age: int | None
     pin_hash: str | None
+    after: list[StopId] = []
 
 
 class Parcel(Record, frozen=True, kw_only=True):
@@ -791,6 +798,7 @@ type TaskEvent = (
     | GoodsEvent
     | HandOverEvent
     | SlaEvent
+    | WaitingEvent
     | ParcelsWrittenOff
     | ProofCaptured
     | PinRejected

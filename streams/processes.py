@@ -7,6 +7,7 @@ from streams.forgetting import Forget, forgetting
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
 from streams.suspension import SUSPENSION
+from streams.waiting import WAITING
 
 
 def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget) -> list[Process]:
@@ -15,4 +16,5 @@ def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget) ->
         Process("incident-response", RESPONSE, send),
         Process("suspension", SUSPENSION, send),
         Process("forgetting", forgetting(forget), send),
+        Process("waiting", WAITING, send),
     ]

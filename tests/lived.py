@@ -20,6 +20,7 @@ from schemas import hand_over as y
 from schemas import hub as h
 from schemas import incident as i
 from schemas import person as n
+from schemas import pick_wave as m
 from schemas import proof as f
 from schemas import registries as g
 from schemas import rider as r
@@ -28,6 +29,7 @@ from schemas import sla_policy as p
 from schemas import task as t
 from schemas import tender as o
 from schemas import vehicle as v
+from schemas import waiting as w
 from schemas.geo import Location, Window
 from schemas.hours import HoursLimits
 from schemas.ids import conflict_id, proof_id
@@ -60,6 +62,8 @@ HOME = Location(lat=60.161, lon=24.942)
 STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1"), StopId("return-1")]
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
 FURTHER = StopId("stop-3")
+AWAITED = ["task-9", "wave-9"]
+ASIDE = (q.SlaClockPaused, q.SlaClockResumed, w.DependentAdded, w.DependentsAnswered, w.DependencyDropped)
 REPORTED = [*STOPS[:2] * 3, FURTHER, *STOPS[2:]]
 REASONS = ["refused", "nobody_there", "moved", "spoilt", "no_way_in"]
 RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
@@ -122,8 +126,9 @@ def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
 
 
 def what_led(events: Iterable[Event]) -> list[type[Event]]:
-    """A clock that stands still or goes on only accompanies what made it: it is no beginning of its own."""
-    return [type(event) for event in events if not isinstance(event, (q.SlaClockPaused, q.SlaClockResumed))]
+    """A clock that stands still or goes on only accompanies what made it, and who waits for a task changes nothing for
+    it: they are no beginnings of their own."""
+    return [type(event) for event in events if not isinstance(event, ASIDE)]
 
 
 def traits(state: Any) -> tuple[Any, ...]:
@@ -165,7 +170,8 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
             stops = [replace(made.stops[0], location=HOME), t.NewStop(kind="dropoff", required_proof=proof)]
             return replace(made, kind="return", stops=stops, authorisation=draw.choice((None, "R-1")))
         case "collection":
-            return replace(made, kind="collection", stops=[replace(made.stops[1], kind="collection")], on_hold=False)
+            stops = [replace(made.stops[1], kind="collection", after=[])]
+            return replace(made, kind="collection", stops=stops, on_hold=False, depends_on=[], pick_wave=None)
         case _:
             return to_two_doors(made) if made.parcels and draw.random() < 0.5 else made
 
@@ -181,7 +187,8 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
     where = draw.choice((HOME, None))
     proof: Any = draw.choice(([], [["pin"]], [["photo"]]))
     age: Any = draw.choice((None, None, 18))
-    dropoff = t.NewStop(kind="dropoff", location=where, required_proof=proof, minimum_age=age)
+    after: Any = draw.choice(([], [], STOPS[:1]))
+    dropoff = t.NewStop(kind="dropoff", location=where, required_proof=proof, minimum_age=age, after=after)
     parcels = [t.NewParcel(barcode="A1"), t.NewParcel()] if draw.random() < 0.7 else []
     back: Any = draw.choice(([], [["photo"]]))
     return t.CreateTask(
@@ -194,6 +201,8 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
         parcels=parcels,
         return_proof=back,
         on_hold=draw.random() < 0.1,
+        depends_on=AWAITED[:1] if draw.random() < 0.06 else [],
+        pick_wave=AWAITED[1] if draw.random() < 0.06 else None,
     )
 
 
@@ -262,6 +271,22 @@ TASK: Repertoire = [
     ),
     (always(t.HoldTask(reason_code="stock")), "dora", "dispatcher"),
     (always(t.ReleaseTask(reason_code="stock")), "dora", "dispatcher"),
+    (lambda draw, now: w.AddDependent(task_id=TaskId(draw.choice(("task-7", "task-8")))), "dispatch", "system"),
+    (
+        lambda draw, now: w.AnswerDependency(
+            on=draw.choice(AWAITED), reason_code=draw.choice((None, None, "task_failed"))
+        ),
+        "dispatch",
+        "system",
+    ),
+    (
+        lambda draw, now: w.FollowPickWave(
+            pick_wave=AWAITED[1], revision=draw.randint(1, 3), ready_at=now, released=draw.random() < 0.5
+        ),
+        "dispatch",
+        "system",
+    ),
+    (lambda draw, now: w.WaiveDependency(on=draw.choice(AWAITED), reason_code="found"), "dora", "dispatcher"),
     (always(t.StartDispatch()), "deadlines", "system"),
     (report(t.ReportCustomerOnTheWay), "shop", "integrator"),
     (report(t.ReportCustomerArrived), "shop", "integrator"),
@@ -556,6 +581,22 @@ FLEET: Repertoire = [
     (lambda draw, now: e.RemoveVehicleFromFleet(vehicle_id=draw.choice(("van", "bike"))), "dora", "dispatcher"),
     (always(e.RetireFleet(reason_code="merged")), "dora", "dispatcher"),
 ]
+PICK_WAVE: Repertoire = [
+    (
+        lambda draw, now: m.CreatePickWave(outlet="kamppi", goods_ready_at=now + timedelta(hours=1)),
+        "shop",
+        "integrator",
+    ),
+    (
+        lambda draw, now: m.RetimePickWave(goods_ready_at=now + timedelta(minutes=draw.randint(1, 90))),
+        "shop",
+        "integrator",
+    ),
+    (always(m.ReleasePickWave()), "shop", "integrator"),
+    (always(m.CancelPickWave(reason_code="closed")), "shop", "integrator"),
+    (lambda draw, now: m.JoinPickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
+    (lambda draw, now: m.LeavePickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
+]
 OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
 
 
@@ -699,6 +740,7 @@ REPERTOIRES: dict[str, Repertoire] = {
     "vehicle": VEHICLE,
     "fleet": FLEET,
     "tender": TENDER,
+    "pick_wave": PICK_WAVE,
     "carrier_booking": CARRIER_BOOKING,
     "tenant": TENANT,
     "outlet": OUTLET,

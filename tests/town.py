@@ -321,6 +321,7 @@ def planned_stop(task: CreatedTask, stop_id: StopId) -> r.NewPlannedStop | None:
         window=stop.window,
         service_seconds=stop.service_seconds,
         load_g=load_g(stop_id, stop.kind, [msgspec.to_builtins(parcel) for parcel in task_rows(task)]),
+        after=stop.after,
     )
 
 

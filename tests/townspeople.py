@@ -13,6 +13,7 @@ from commands.task_state import OVER, CreatedTask, is_over
 from commands.tender import Open
 from schemas import ids
 from schemas import incident as i
+from schemas import pick_wave as m
 from schemas import proof as f
 from schemas import rider as r
 from schemas import task as t
@@ -32,7 +33,11 @@ SELDOM = (
     r.EndShift,
     r.ReportComplianceBreach,
     o.DeclineOffer,
+    m.ReleasePickWave,
+    m.CancelPickWave,
 )
+WAITS = 0.25
+"""How often a task waits for others, or is in a wave."""
 WEIGHTS_G = (0, 200, 400, 600, 800)
 
 
@@ -84,6 +89,8 @@ class People:
                 return self._town.chance.choice(RIDERS)
             case "task":
                 return self._some_task()
+            case "pick_wave":
+                return self._some_wave()
             case "tender":
                 tenders = [tender for tender, _ in self._town.of_kind("tender")][-4:]
                 return self._town.chance.choice(tenders) if tenders else None
@@ -94,10 +101,29 @@ class People:
         """Mostly one that is not over; a new one where there are few."""
         tasks = self._town.of_kind("task")
         live = [task for task, state in tasks if not is_over(state)]
-        if not live or (len(live) < TASKS_AT_ONCE and self._town.chance.random() < 0.2):
+        going = [task for task, state in tasks if not is_over(state) and not state.waiting.awaited]
+        if not live or (len(going) < TASKS_AT_ONCE and self._town.chance.random() < 0.2):
             return f"task-{len(tasks) + 1}"
         over = [task for task, state in tasks if is_over(state)][-2:]
         return self._town.chance.choice(over if over and self._town.chance.random() < 0.05 else live)
+
+    def _some_wave(self) -> str:
+        """Mostly one that is planned; a new one where there is none."""
+        waves = self._town.of_kind("pick_wave")
+        known = [wave for wave, state in waves if state.status == "planned"] or [f"wave-{len(waves) + 1}"]
+        over = [wave for wave, _ in waves][-1:]
+        return self._town.chance.choice(over if over and self._town.chance.random() < 0.1 else known)
+
+    def _awaited(self) -> dict[str, Any]:
+        """Tasks that are there, were, or will be; and a wave."""
+        draw, count = self._town.chance, len(self._town.of_kind("task"))
+        near = [f"task-{number}" for number in range(max(1, count - 2), count + 1)]
+        if not near or draw.random() < 0.2:
+            near.append(f"task-{count + draw.choice((1, 2, 2, 3))}")
+        known = [wave for wave, state in self._town.of_kind("pick_wave") if state.status == "planned"]
+        waves = [*(known * 3 or [None]), self._some_wave()]
+        tasks = draw.sample(near, min(len(near), draw.choice((1, 1, 2)))) if draw.random() < WAITS else []
+        return {"depends_on": tasks, "pick_wave": draw.choice(waves) if draw.random() < WAITS else None}
 
     def _rider_of(self, aggregate_id: str) -> str:
         """Mostly the one it is about."""
@@ -116,6 +142,8 @@ class People:
         state = self._town.state(aggregate_id)
         changed = {name: self._named(name, getattr(command, name), state) for name in command.__struct_fields__}
         self._offer = changed.get("offer_id")
+        if isinstance(command, t.CreateTask) and command.kind != "collection":
+            changed |= self._awaited()
         if "proofs" in changed and isinstance(state, CreatedTask) and self._town.chance.random() < 0.7:
             changed["proofs"] = self._proofs(state, aggregate_id, changed["stop_id"])
         return replace(command, **changed)
@@ -144,6 +172,8 @@ class People:
             case "stop_id" if isinstance(state, CreatedTask) and draw.random() < 0.8:
                 ahead = [stop_id for stop_id, stop in state.stops.items() if stop.status not in OVER]
                 return ahead[0] if ahead else value
+            case "on" if isinstance(state, CreatedTask) and state.waiting.awaited:
+                return draw.choice(state.waiting.awaited).on
             case "proof_id" if isinstance(state, CreatedTask):
                 proofs = [proof.proof_id for stop in state.stops.values() for proof in stop.proofs]
                 return draw.choice(proofs) if proofs else value

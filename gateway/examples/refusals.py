@@ -32,6 +32,7 @@ from commands.rider_refusals import (
     ItineraryChanged,
     NotReserved,
     NotThatItinerary,
+    OutOfOrder,
     RestTooShort,
     TooHeavyThatWay,
 )
@@ -44,11 +45,13 @@ from commands.tenant import ClockTooFarAhead, NotATestTenant, OnePersonToForget
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
 from commands.vehicle import VehicleTaken, VehicleUnfit
 from commands.vehicle_upkeep import DueMissing, NotYourVehicle, OdometerWentBack, UnknownMaintenance
+from commands.waiting import CircularDependency, DependencyAnswered, UnknownDependency
 from gateway.examples.incidents import VEHICLE
 from gateway.examples.lumi import (
     BAG,
     CARRIER_ID,
     CONFLICT_ID,
+    FROM_SHOP,
     HUB,
     OFFER_ID,
     OTHER_RIDER_ID,
@@ -57,6 +60,7 @@ from gateway.examples.lumi import (
     STATUS_CONFLICT_ID,
     TASK_ID,
     TO_DOOR,
+    TRANSFER_ID,
     at,
 )
 from schemas.directory import MAX_CLOCK_AHEAD_S
@@ -103,6 +107,9 @@ OF_TASKS: tuple[Refused, ...] = (
     StopsMismatch("a delivery begins with a pickup and has a dropoff"),
     ParcelMismatch(BAG, "is dropped off before it is picked up"),
     HubClosedNow(HUB),
+    CircularDependency(TASK_ID),
+    DependencyAnswered(TRANSFER_ID),
+    UnknownDependency(TRANSFER_ID),
     StopNotKnown("dor"),
     NotTheAssignee(OTHER_RIDER_ID),
     NotForThisKind(needed="return", actual="delivery"),
@@ -130,6 +137,7 @@ OF_RIDERS: tuple[Refused, ...] = (
     NotReserved(TASK_ID),
     ItineraryChanged(given=4, actual=6),
     NotThatItinerary(),
+    OutOfOrder(TASK, TO_DOOR, FROM_SHOP),
     RestTooShort(at(6, day=3)),
     GoodsAboard([TASK]),
     HandOverAnswered(TASK),

@@ -16,11 +16,15 @@ from gateway.examples.lumi import (
     SECOND_OUTLET,
     TO_DOOR,
     TRANSFER,
+    TRANSFER_ID,
+    WAVE,
+    WAVE_ID,
     at,
 )
 from schemas.geo import Window
 from schemas.goods import InspectedLine, InspectReturn, NewItem, ReceivedLine, ReceiveTransfer
 from schemas.message import Command
+from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
@@ -43,6 +47,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.waiting import WaiveDependency
 
 CLEO = NewContact(name="Cleo Korhonen", phone="+358401234567", reference="customer-881")
 HOME = "Tehtaankatu 12 B 31, Helsinki"
@@ -135,6 +140,18 @@ CREATED: dict[str, Command] = {
         parcels=[NewParcel(parcel_id=BAG, description="Wine", weight_g=3_000)],
         external_reference="collection-10043",
     ),
+    "A delivery that is picked with others, of goods that a transfer brings": CreateTask(
+        kind="delivery",
+        outlet=OUTLET,
+        stops=[
+            NewStop(kind="pickup", stop_id=FROM_SHOP),
+            NewStop(kind="dropoff", stop_id=TO_DOOR, location=AT_HOME, address=HOME, contact=CLEO),
+        ],
+        parcels=[NewParcel(parcel_id=BAG, description="Coffee", weight_g=1_000)],
+        depends_on=[TRANSFER_ID],
+        pick_wave=WAVE_ID,
+        external_reference="order-10044",
+    ),
 }
 
 CHANGED: dict[str, Command] = {
@@ -150,6 +167,9 @@ CHANGED: dict[str, Command] = {
     ),
     "The payment is looked at": HoldTask(reason_code="payment_review"),
     "The payment is in order": ReleaseTask(reason_code="payment_cleared"),
+    "The transfer will not come, and there is enough in the shop": WaiveDependency(
+        on=TRANSFER_ID, reason_code="in_stock"
+    ),
     "The customer wants it no more": CancelTask(reason_code="customer_cancelled", note="Called at noon."),
 }
 
@@ -179,4 +199,12 @@ LOOKED_AT: dict[str, Command] = {
         lines=[InspectedLine(parcel_id=BAG, sku="kettle-black", quantity=1, condition="opened", disposition="restock")]
     ),
 }
-EXAMPLES = (CREATED, CHANGED, GIVEN, LOOKED_AT)
+PICKED: dict[str, Command] = {
+    "The orders that are picked for half past nine": CreatePickWave(
+        outlet=OUTLET, goods_ready_at=at(9, 30), external_reference=WAVE
+    ),
+    "Picking takes a quarter of an hour more": RetimePickWave(goods_ready_at=at(9, 45)),
+    "All is picked": ReleasePickWave(),
+    "The shop closes early": CancelPickWave(reason_code="outlet_closed"),
+}
+EXAMPLES = (CREATED, CHANGED, GIVEN, LOOKED_AT, PICKED)

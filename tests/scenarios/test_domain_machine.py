@@ -1,7 +1,7 @@
 """All aggregates together, driven at random by the real decisions and the real processes: what holds after every step,
 and once the processes are quiet. That it can fail is shown by breaking one rule at a time."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -15,11 +15,12 @@ from story import ACME
 from town import Told, Town
 from townspeople import People
 
-from commands import field_reports, rider_reservations, task, tender
+from commands import field_reports, pick_wave, rider_reservations, task, task_timing, tender
 from commands.aggregates import AGGREGATES
 from commands.context import Context
 from commands.task_state import CreatedTask, carried, is_over
 from commands.tender import Open
+from commands.waiting_state import open_wait
 from infra.check.custody import Custody
 from infra.check.finding import Judgement
 from projections import deadlines
@@ -31,8 +32,9 @@ from schemas.rider import (
     PlannedStop,
     RiderReserved,
 )
-from schemas.task import AssignTask, StopCompleted, TaskAssigned, TaskEvent
+from schemas.task import AssignTask, StopCompleted, TaskAssigned, TaskDispatchable, TaskEvent
 from schemas.tender import AwardTender, OfferAccepted, OfferWithdrawn, TenderEvent
+from schemas.waiting import AwaitedKind, DependencyDeclared, DependencyWaived
 from streams.dispatch import itinerary, tendering
 
 TOWNS = 24
@@ -65,6 +67,8 @@ class DomainMachine(RuleBasedStateMachine):
         self.sound = True
         self.judgement = Judgement("I7")
         self.custody = Custody(self.judgement)
+        self.awaited: defaultdict[str, set[tuple[AwaitedKind, str]]] = defaultdict(set)
+        """Of each task what it is to wait for, without what was waived."""
         self.strayed: set[str] = set()
         """Riders who did not go by their itinerary: what it tells of their load is not so."""
 
@@ -100,6 +104,7 @@ class DomainMachine(RuleBasedStateMachine):
             allowed_by_its_life(told)
             self.by_the_itinerary(told)
             with_room(told, self.strayed)
+            self.in_its_time(told)
         if self.judgement.verdict().broken:
             raise Broken(self.judgement.verdict().findings[0].what)
         for aggregate_id in {told.aggregate_id for told in self.town.told}:
@@ -107,6 +112,18 @@ class DomainMachine(RuleBasedStateMachine):
         with_proof(self.town, self.town.told)
         self.town.told.clear()
         no_clock_runs_on(self.town)
+
+    def in_its_time(self, told: Told) -> None:
+        """No task comes to dispatch before what it waits for."""
+        match told.event:
+            case DependencyDeclared(kind=kind, on=on):
+                self.awaited[told.aggregate_id].add((kind, on))
+            case DependencyWaived(kind=kind, on=on):
+                self.awaited[told.aggregate_id].discard((kind, on))
+            case TaskDispatchable():
+                for kind, on in self.awaited[told.aggregate_id]:
+                    if not came_about(kind, self.town.state(on)):
+                        raise Broken(f"{told.aggregate_id} comes to dispatch before {kind} {on} lets it")
 
     def by_the_itinerary(self, told: Told) -> None:
         match told.event:
@@ -138,6 +155,15 @@ def with_room(told: Told, strayed: set[str]) -> None:
     ahead = [*rider.itinerary, *(held if isinstance(told.event, RiderReserved) else [])]
     if told.aggregate_id not in strayed and heaviest_g(ahead) > rider.capacity_g:
         raise Broken(f"{told.aggregate_id} is to carry {heaviest_g(ahead)} g, and can {rider.capacity_g} g: {ahead}")
+
+
+def came_about(kind: AwaitedKind, state: Any) -> bool:
+    """A task has brought something, a wave is released."""
+    if state is None:
+        return False
+    if kind == "pick_wave":
+        return bool(state.status == "released")
+    return bool(state.ended == "completed" and state.outcome in ("delivered", "partially_delivered"))
 
 
 def heaviest_g(stops: list[PlannedStop]) -> int:
@@ -250,7 +276,40 @@ def nothing_is_due_for_ever(town: Town) -> None:
             raise Broken(f"{row.kind} of {row.aggregate_id} has fired, and is still due")
 
 
-ONCE_QUIET = (nothing_is_due_for_ever, over_is_over, riders_and_tasks_agree, the_way_ahead_tells_what_is_aboard)
+def nothing_waits_in_vain(town: Town) -> None:
+    """What a task waits for may still come about, or a person has been told that it will not."""
+    for task_id, state in town.of_kind("task"):
+        for awaited in () if is_over(state) else state.waiting.awaited:
+            other = town.state(awaited.on)
+            gone = other is None or AGGREGATES[awaited.kind].over(other)
+            if awaited.failed is None and gone:
+                raise Broken(f"{task_id} waits in vain for {awaited.kind} {awaited.on}")
+
+
+def waves_have_their_tasks(town: Town) -> None:
+    """A wave that is planned has those, and only those, that wait for it."""
+    tasks = dict(town.of_kind("task"))
+    for wave_id, wave in town.of_kind("pick_wave"):
+        waiting = {
+            task_id
+            for task_id, state in tasks.items()
+            if not is_over(state) and open_wait(state.waiting, wave_id) is not None
+        }
+        if wave.status == "planned" and waiting != set(wave.tasks):
+            raise Broken(f"{wave_id} has {wave.tasks}, and {waiting} wait for it")
+        held_back = [task_id for task_id in wave.tasks if open_wait(tasks[task_id].waiting, wave_id) is not None]
+        if wave.status == "released" and held_back:
+            raise Broken(f"{wave_id} is released, and {held_back} still wait for it")
+
+
+ONCE_QUIET = (
+    nothing_waits_in_vain,
+    waves_have_their_tasks,
+    nothing_is_due_for_ever,
+    over_is_over,
+    riders_and_tasks_agree,
+    the_way_ahead_tells_what_is_aboard,
+)
 
 
 @pytest.mark.timeout(600)
@@ -342,6 +401,19 @@ def life_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(AGGREGATES, "rider", replace(AGGREGATES["rider"], life=life))
 
 
+def waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_timing, "kept_back", lambda known: known.held is not None)
+
+
+def nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the end of what they wait for."""
+    monkeypatch.setattr(task, "with_answers", lambda known, events: events)
+
+
+def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pick_wave, "leave", lambda known, command: [])
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("breaks", "found"),
@@ -355,6 +427,9 @@ def life_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         (left_open, "is open, and its task"),
         (clock_runs_on, "is still due"),
         (life_says_nothing, "RiderReserved"),
+        (waits_for_nothing, "comes to dispatch before"),
+        (nobody_is_told, "waits in vain|wait for it"),
+        (leaves_no_wave, "wait for it"),
     ],
 )
 def test_with_a_rule_broken_it_is_found(

@@ -1,0 +1,125 @@
+"""What a task waits for is told that it waits, and tells how it ended.
+
+| fact                         | command                                        | refused →                     |
+|------------------------------|------------------------------------------------|-------------------------------|
+| DependencyDeclared, a task   | ConfirmDependency, then AddDependent (Task)    | AnswerDependency, with why    |
+| DependencyDeclared, a wave   | ConfirmDependency, then JoinPickWave           | AnswerDependency, with why    |
+| DependentsAnswered           | AnswerDependency (Task), each                  |                               |
+| PickWaveJoined               | FollowPickWave (Task)                          |                               |
+| PickWaveRetimed, Released    | FollowPickWave (Task), each                    |                               |
+| PickWaveCancelled            | AnswerDependency (Task), each                  |                               |
+| DependencyWaived, Dropped    | LeavePickWave, where it was one                |                               |
+
+Before anything the task is asked whether it waits still: who reads the log anew has it wait for nothing that it did not
+wait for then, such as a task that was unknown at the time and was created since.
+"""
+
+from collections.abc import Sequence
+
+from schemas.message import Command, Source, TaskId
+from schemas.pick_wave import (
+    JoinPickWave,
+    LeavePickWave,
+    PickWaveCancelled,
+    PickWaveJoined,
+    PickWaveReleased,
+    PickWaveRetimed,
+)
+from schemas.waiting import (
+    DEPENDENCY_ANSWERED,
+    AddDependent,
+    AnswerDependency,
+    ConfirmDependency,
+    DependencyDeclared,
+    DependencyDropped,
+    DependencyWaived,
+    DependentsAnswered,
+    FollowPickWave,
+)
+from streams.process import NotAllowed, Rule, Step
+
+WHY = {
+    ("not-found", "task"): "unknown_task",
+    ("not-found", "pick_wave"): "unknown_pick_wave",
+    ("circular-dependency", "task"): "circular_dependency",
+    ("too-many", "task"): "too_many_dependents",
+    ("too-many", "pick_wave"): "pick_wave_full",
+    ("not-in-this-state", "pick_wave"): "pick_wave_cancelled",
+}
+
+
+async def tell_awaited(event: DependencyDeclared, source: Source) -> Sequence[Step]:
+    task_id = TaskId(source.aggregate_id)
+    confirmed = ConfirmDependency(on=event.on)
+    waits: Command = AddDependent(task_id=task_id) if event.kind == "task" else JoinPickWave(task_id=task_id)
+    return [
+        Step(kind="task", aggregate_id=task_id, command=confirmed, purpose="confirm"),
+        Step(kind=event.kind, aggregate_id=event.on, command=waits, purpose="wait"),
+    ]
+
+
+def not_possible(event: DependencyDeclared, source: Source, refused: NotAllowed) -> Sequence[Step]:
+    if refused.rule == DEPENDENCY_ANSWERED:
+        return []
+    reason_code = WHY.get((refused.rule, event.kind), refused.reason_code)
+    return [answering(source.aggregate_id, event.on, reason_code)]
+
+
+async def answer_dependents(event: DependentsAnswered, source: Source) -> Sequence[Step]:
+    return [answering(task_id, source.aggregate_id, event.reason_code) for task_id in event.task_ids]
+
+
+async def answer_joined(event: PickWaveJoined, source: Source) -> Sequence[Step]:
+    told = FollowPickWave(
+        pick_wave=source.aggregate_id,
+        revision=event.revision,
+        ready_at=event.goods_ready_at,
+        released=event.released,
+    )
+    return [following(event.task_id, told)]
+
+
+async def retime_tasks(event: PickWaveRetimed, source: Source) -> Sequence[Step]:
+    told = FollowPickWave(
+        pick_wave=source.aggregate_id, revision=event.revision, ready_at=event.goods_ready_at, released=False
+    )
+    return [following(task_id, told) for task_id in event.task_ids]
+
+
+async def release_tasks(event: PickWaveReleased, source: Source) -> Sequence[Step]:
+    told = FollowPickWave(
+        pick_wave=source.aggregate_id, revision=event.revision, ready_at=event.released_at, released=True
+    )
+    return [following(task_id, told) for task_id in event.task_ids]
+
+
+async def put_to_a_person(event: PickWaveCancelled, source: Source) -> Sequence[Step]:
+    return [answering(task_id, source.aggregate_id, "pick_wave_cancelled") for task_id in event.task_ids]
+
+
+async def leave_wave(event: DependencyWaived | DependencyDropped, source: Source) -> Sequence[Step]:
+    if event.kind != "pick_wave":
+        return []
+    left = LeavePickWave(task_id=TaskId(source.aggregate_id))
+    return [Step(kind="pick_wave", aggregate_id=event.on, command=left, purpose="leave")]
+
+
+def answering(task_id: str, on: str, reason_code: str | None) -> Step:
+    command = AnswerDependency(on=on, reason_code=reason_code)
+    return Step(kind="task", aggregate_id=task_id, command=command, purpose=f"answer-{task_id}")
+
+
+def following(task_id: str, command: FollowPickWave) -> Step:
+    return Step(kind="task", aggregate_id=task_id, command=command, purpose=f"follow-{task_id}")
+
+
+WAITING = (
+    Rule(DependencyDeclared, tell_awaited, not_possible),
+    Rule(DependentsAnswered, answer_dependents),
+    Rule(PickWaveJoined, answer_joined),
+    Rule(PickWaveRetimed, retime_tasks),
+    Rule(PickWaveReleased, release_tasks),
+    Rule(PickWaveCancelled, put_to_a_person),
+    Rule(DependencyWaived, leave_wave),
+    Rule(DependencyDropped, leave_wave),
+)

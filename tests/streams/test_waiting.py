@@ -1,0 +1,117 @@
+"""What waits for what, told by the process on real decisions: by what stands afterwards."""
+
+from following import anew, made
+from reception import House, delivery, house, key
+
+from schemas.ids import aggregate_id
+from schemas.task import ForceCompleteTask
+from schemas.topics import DISPATCH, TASK
+from streams.waiting import WAITING
+
+CONFIRMED = ("ConfirmDependency", "")
+ANSWERED = ("ConfirmDependency", "dependency-answered")
+
+
+async def followed(at: House) -> list[tuple[str, str]]:
+    """The whole log once more, from its first record: first of the tasks, then of the waves."""
+    return [*await anew(at, "waiting", WAITING, TASK), *await anew(at, "waiting", WAITING, DISPATCH)]
+
+
+def forgotten(at: House) -> None:
+    """What was answered long ago is not remembered by its command's id."""
+    for kept in at.desk.kept.values():
+        kept.answers = {}
+
+
+async def a_task(at: House, reference: str, **more: object) -> str:
+    return await made(at, "tasks", delivery(external_reference=reference) | more)
+
+
+async def a_wave(at: House, reference: str = "wave") -> str:
+    wave = {"outlet": "kamppi", "goods_ready_at": "2026-03-01T13:00:00Z", "external_reference": reference}
+    return await made(at, "pick-waves", wave)
+
+
+async def done(at: House, path: str, **body: object) -> None:
+    answer = await at.caller("dispatcher", "dora").post(f"/v1/acme/{path}", json=body, headers=key(path))
+    assert answer.status_code == 200, answer.text
+
+
+def waits(at: House, task: str) -> list[str | None]:
+    """Why each wait has failed, None for those that are open."""
+    return [awaited.failed for awaited in at.desk.kept[task].state.waiting.awaited]
+
+
+async def test_a_task_goes_once_the_other_was_delivered():
+    async with house() as at:
+        first = await a_task(at, "first")
+        second = await a_task(at, "second", depends_on=[first])
+        assert await followed(at) == [CONFIRMED, ("AddDependent", "DependentAdded")]
+        await at.process("task", first, ForceCompleteTask(disposition="delivered", reason_code="x"))
+        answered = ("AnswerDependency", "DependencyMet, TaskDispatchable")
+        assert answered in await followed(at)
+        assert at.desk.kept[second].state.round == 1
+
+
+async def test_where_the_other_is_not_known_a_person_decides():
+    async with house() as at:
+        unknown = aggregate_id("task", "acme", "dora", "later")
+        task = await a_task(at, "first", depends_on=[unknown])
+        assert await followed(at) == [
+            CONFIRMED,
+            ("AddDependent", "not-found"),
+            ("AnswerDependency", "DependencyFailed"),
+        ]
+        assert waits(at, task) == ["unknown_task"]
+
+
+async def test_who_reads_the_log_anew_waits_for_nothing_that_was_created_since():
+    async with house() as at:
+        later = aggregate_id("task", "acme", "dora", "later")
+        task = await a_task(at, "first", depends_on=[later])
+        await followed(at)
+        assert await a_task(at, "later") == later
+        forgotten(at)
+        assert await followed(at) == [ANSWERED]
+        assert (waits(at, task), at.desk.kept[later].state.waiting.dependents) == (["unknown_task"], ())
+
+
+async def test_two_that_wait_for_each_other_are_put_to_a_person_and_only_one_of_them():
+    async with house() as at:
+        second = aggregate_id("task", "acme", "dora", "second")
+        first = await a_task(at, "first", depends_on=[second])
+        assert await a_task(at, "second", depends_on=[first]) == second
+        await followed(at)
+        assert (waits(at, first), waits(at, second)) == (["circular_dependency"], [None])
+
+
+async def test_a_wave_tells_its_tasks_when_and_that_they_go():
+    async with house() as at:
+        wave = await a_wave(at)
+        first, second = [await a_task(at, reference, pick_wave=wave) for reference in ("first", "second")]
+        await followed(at)
+        await done(at, f"pick-waves/{wave}/retime-pick-wave", goods_ready_at="2026-03-01T14:00:00Z")
+        later = await followed(at)
+        assert later[-2:] == [("FollowPickWave", "PickWaveFollowed, GoodsReadyUpdated")] * 2
+        await done(at, f"tasks/{first}/cancel-task", reason_code="x")
+        await done(at, f"pick-waves/{wave}/release-pick-wave")
+        await followed(at)
+        released = await followed(at)
+        assert ("FollowPickWave", "") in released
+        assert [at.desk.kept[task].state.round for task in (first, second)] == [0, 1]
+        assert at.desk.kept[wave].state.tasks == (second,)
+
+
+async def test_who_joins_a_wave_late_goes_at_once_and_one_that_is_cancelled_takes_nobody():
+    async with house() as at:
+        wave, gone = await a_wave(at), await a_wave(at, "gone")
+        await done(at, f"pick-waves/{wave}/release-pick-wave")
+        late = await a_task(at, "late", pick_wave=wave)
+        before = await a_task(at, "before", pick_wave=gone)
+        await followed(at)
+        await done(at, f"pick-waves/{gone}/cancel-pick-wave", reason_code="outlet_closed")
+        after = await a_task(at, "after", pick_wave=gone)
+        await followed(at)
+        await followed(at)
+        assert at.desk.kept[late].state.round == 1
+        assert [waits(at, task) for task in (before, after)] == [["pick_wave_cancelled"]] * 2
