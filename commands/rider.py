@@ -54,7 +54,8 @@ from commands.rider_shift import (
     with_shift,
     with_started,
 )
-from commands.rider_state import RegisteredRider, Rider, Unregistered, registered
+from commands.rider_silence import back_in_touch, record_heard, record_silence
+from commands.rider_state import RegisteredRider, Rider, Silence, Unregistered, registered
 from schemas.ids import rider_subject
 from schemas.message import DeviceId, NotInThisState, Personal, RiderId
 from schemas.rider import (
@@ -81,6 +82,8 @@ from schemas.rider import (
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
     PlanShift,
+    RecordRiderHeard,
+    RecordRiderSilence,
     RegisterRider,
     ReinstateRider,
     RejectDocument,
@@ -95,6 +98,8 @@ from schemas.rider import (
     RiderApproved,
     RiderCommand,
     RiderEvent,
+    RiderFellSilent,
+    RiderHeardAgain,
     RiderRegistered,
     RiderReinstated,
     RiderRejected,
@@ -146,6 +151,10 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return end_break(registered(rider), context)
         case WarnHoursLimit():
             return warn_hours_limit(registered(rider), command, context)
+        case RecordRiderSilence():
+            return record_silence(registered(rider), command, context)
+        case RecordRiderHeard():
+            return record_heard(registered(rider), command, context)
         case EndShift():
             return end_shift(registered(rider), context)
         case BindDevice():
@@ -253,7 +262,7 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
         case RiderRejected():
             return replace(rider, status="rejected")
         case RiderSuspended():
-            return replace(rider, status="suspended")
+            return replace(rider, status="suspended", silence=None)
         case DocumentSubmitted():
             return with_submitted(rider, event)
         case DocumentVerified():
@@ -276,6 +285,10 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return with_shift(rider, ending=True)
         case ShiftEnded():
             return off_shift(rider, event)
+        case RiderFellSilent():
+            return replace(rider, silence=Silence(event.since))
+        case RiderHeardAgain():
+            return back_in_touch(rider, event)
         case TaskHandOverRequested():
             return with_requested(rider, event)
         case TaskHandOverClosed():

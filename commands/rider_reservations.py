@@ -74,6 +74,8 @@ def cannot_reserve(rider: RegisteredRider, stops: list[PlannedStop], context: Co
         return "off_shift"
     if rider.shift.break_since is not None:
         return "on_break"
+    if rider.silence is not None:
+        return "silent"
     if rider.shift.ends_at <= now:
         return "shift_ends_too_soon"
     why_not = not_compliant(rider, context.policy.required_of_riders, now, planned_until(stops, rider.shift, now))
@@ -162,6 +164,12 @@ def expire_reservation(rider: RegisteredRider, command: ExpireReservation, conte
 
 def released(task_id: TaskId, task_round: int, reason_code: str, context: Context) -> ReservationReleased:
     return ReservationReleased(task_id=task_id, round=task_round, reason_code=reason_code, released_at=context.now)
+
+
+def released_holds(rider: RegisteredRider, reason_code: str, context: Context) -> list[RiderEvent]:
+    return [
+        released(task_id, r.round, reason_code, context) for task_id, r in rider.reservations.items() if not r.active
+    ]
 
 
 def with_reserved(rider: RegisteredRider, event: RiderReserved) -> RegisteredRider:

@@ -40,11 +40,13 @@ class PlannedShift(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Shift(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """`hours_limit` is that of the duty under way, gone once it was told of."""
+    """`hours_limit` is that of the duty under way, gone once it was told of. `heard_at`: besides fixes and reports of
+    tasks, which are not told here."""
 
     shift_id: ShiftId
     ends_at: datetime
     location: Personal[Location] | None
+    heard_at: datetime
     ending: bool = False
     break_since: datetime | None = None
     hours_limit: HoursLimit | None = None
@@ -71,6 +73,13 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     @property
     def active(self) -> bool:
         return self.activated_at is not None
+
+
+class Silence(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Nothing was heard since then; `asked` are the tasks, with the round, that are to be handed over for it."""
+
+    since: datetime
+    asked: Mapping[TaskId, int] = {}
 
 
 class PastTask(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -105,6 +114,7 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     """Those that were reported last, by which a repeat is known."""
     handing_over: Mapping[TaskId, int] = {}
     """Tasks that are to be taken away, with the round, until it is known what became of that."""
+    silence: Silence | None = None
 
 
 type Rider = Unregistered | RegisteredRider

@@ -160,6 +160,7 @@ class Lookups:
             documents=[document(known) for known in row["documents"].values()],
             shift_ends_at=datetime.fromisoformat(shift["ends_at"]) if row["on_shift"] else None,
             on_break=row["on_break"],
+            silent=row["silent_since"] is not None,
             hours_end_at=hours_end_at(shift),
             capacity_g=row["capacity_g"],
             tasks=len(holds),

@@ -44,6 +44,7 @@ EXCLUSIONS = {
     "off_shift": "not at work",
     "shift_ends_too_soon": "their shift ends too soon",
     "on_break": "they take a break",
+    "silent": "nothing is heard of them",
     "hours_exhausted": "their hours of service do not suffice",
     "document_missing": "a document is missing",
     "document_expired": "a document has expired",

@@ -31,6 +31,8 @@ from schemas.rider import (
     ReservationReleased,
     RiderApproved,
     RiderEvent,
+    RiderFellSilent,
+    RiderHeardAgain,
     RiderRegistered,
     RiderReinstated,
     RiderRejected,
@@ -40,6 +42,8 @@ from schemas.rider import (
     ShiftEnding,
     ShiftPlanned,
     ShiftStarted,
+    TaskHandOverClosed,
+    TaskHandOverRequested,
 )
 
 BREACHES_SHOWN = 20
@@ -66,6 +70,9 @@ CREATE TABLE {table} (
     active_tasks       bigint      NOT NULL,
     itinerary          jsonb       NOT NULL,
     itinerary_version  bigint      NOT NULL,
+    silent_since       timestamptz,
+    asked_in_silence   jsonb       NOT NULL,
+    handing_over       jsonb       NOT NULL,
     external_reference text,
     metadata           jsonb       NOT NULL,
     created_at         timestamptz NOT NULL,
@@ -73,7 +80,8 @@ CREATE TABLE {table} (
     version            bigint      NOT NULL,
     PRIMARY KEY (tenant, rider_id)
 );
-CREATE INDEX ON {table} (tenant, created_at, rider_id)
+CREATE INDEX ON {table} (tenant, created_at, rider_id);
+CREATE INDEX ON {table} (tenant) WHERE active_tasks > 0 OR silent_since IS NOT NULL
 """
 
 
@@ -104,6 +112,8 @@ class ShiftRow(msgspec.Struct, frozen=True, kw_only=True):
     ending: bool = False
     location: Sealed | None = None
     break_since: datetime | None = None
+    heard_at: datetime
+    """Besides fixes and reports of tasks."""
     hours_limit: HoursLimit | None = None
     """Of the duty under way: when it must end, and by which rule."""
     hours_warned: bool = False
@@ -113,6 +123,7 @@ class ReservationRow(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     hold_until: datetime
     active: bool = False
+    activated_at: datetime | None = None
     load_g: list[int] = []
     """What each of its stops adds to the load."""
 
@@ -139,6 +150,12 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     active_tasks: int = 0
     itinerary: list[dict[str, Any]] = []
     itinerary_version: int = 0
+    silent_since: datetime | None = None
+    """When something was heard last of a rider who is silent."""
+    asked_in_silence: Mapping[str, int] = {}
+    """Tasks, with the round, that were to be handed over for it."""
+    handing_over: Mapping[str, int] = {}
+    """Tasks, with the round, of which it is not known yet what became of that."""
     external_reference: str | None
     metadata: dict[str, str]
     created_at: datetime
@@ -187,7 +204,7 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
         case RiderRejected():
             return replace(row, status="rejected")
         case RiderSuspended():
-            return replace(row, status="suspended")
+            return spoken_to(replace(row, status="suspended"))
         case DocumentSubmitted() as event:
             return with_document(row, event.document_id, DocumentRow(kind=event.kind, status="submitted"))
         case DocumentVerified() as event:
@@ -204,7 +221,33 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
         case DeviceUnbound() as event:
             return replace(row, devices={d: at for d, at in row.devices.items() if d != event.device_id})
         case _:
-            return with_work(with_duty(row, fact), fact)
+            return with_work(with_duty(with_silence(row, fact), fact), fact)
+
+
+def with_silence(row: RiderRow, fact: Fact) -> RiderRow:
+    match fact.event:
+        case RiderFellSilent() as event:
+            return replace(row, silent_since=event.since)
+        case RiderHeardAgain() as event:
+            assert row.shift is not None, "silence ends with the shift"
+            return with_shift(spoken_to(row), heard_at=max(row.shift.heard_at, event.heard_at))
+        case TaskHandOverRequested() as event:
+            asked = {event.task_id: event.round}
+            if event.reason_code == "rider_silent" and row.silent_since is not None:
+                row = replace(row, asked_in_silence={**row.asked_in_silence, **asked})
+            return replace(row, handing_over={**row.handing_over, **asked})
+        case TaskHandOverClosed() as event:
+            rest = {task: task_round for task, task_round in row.handing_over.items() if task != event.task_id}
+            return replace(row, handing_over=rest)
+        case ShiftEnded():
+            return spoken_to(row)
+        case _:
+            return row
+
+
+def spoken_to(row: RiderRow) -> RiderRow:
+    """Or it does not matter any more that they are silent."""
+    return replace(row, silent_since=None, asked_in_silence={})
 
 
 def with_duty(row: RiderRow, fact: Fact) -> RiderRow:
@@ -212,9 +255,10 @@ def with_duty(row: RiderRow, fact: Fact) -> RiderRow:
         case ShiftPlanned() as event:
             return with_planned(row, event)
         case BreakStarted() as event:
-            return with_shift(row, break_since=event.started_at, hours_limit=None, hours_warned=False)
+            at = event.started_at
+            return with_shift(row, break_since=at, heard_at=at, hours_limit=None, hours_warned=False)
         case BreakEnded() as event:
-            return with_shift(row, break_since=None, hours_limit=event.hours_limit)
+            return with_shift(row, break_since=None, heard_at=event.ended_at, hours_limit=event.hours_limit)
         case HoursLimitWarned():
             return with_shift(row, hours_warned=True)
         case ShiftEnding():
@@ -231,6 +275,7 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
                 started_at=event.started_at,
                 ends_at=event.ends_at,
                 location=sealed(event.location, "ShiftStarted.location"),
+                heard_at=event.started_at,
                 hours_limit=event.hours_limit,
             )
             ahead = {
@@ -246,7 +291,7 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
             held = ReservationRow(round=event.round, hold_until=event.hold_until, load_g=loads)
             return replace(row, reservations={**row.reservations, event.task_id: held})
         case ReservationActivated() as event:
-            active = replace(row.reservations[event.task_id], active=True)
+            active = replace(row.reservations[event.task_id], active=True, activated_at=event.activated_at)
             return replace(row, reservations={**row.reservations, event.task_id: active})
         case ReservationReleased() as event:
             return replace(row, reservations={t: r for t, r in row.reservations.items() if t != event.task_id})
@@ -303,7 +348,7 @@ def with_shift(row: RiderRow, **changes: object) -> RiderRow:
 
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=2,
+    version=3,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),

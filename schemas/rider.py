@@ -41,6 +41,7 @@ HAND_OVER_ANSWERED = "hand-over-answered"
 Employment = Literal["staff", "freelance"]
 VehicleKind = Literal["foot", "bicycle", "scooter", "car", "van"]
 StopKind = Literal["pickup", "dropoff", "hold", "return"]
+HandOverReason = Literal["rider_suspended", "rider_silent"]
 
 
 # What can be asked
@@ -136,6 +137,19 @@ class WarnHoursLimit(Command, frozen=True, kw_only=True):
     """Sent when the deadline is due; firing late or twice changes nothing."""
 
     shift_id: ShiftId
+
+
+class RecordRiderSilence(Command, frozen=True, kw_only=True):
+    """Sent when nothing was heard of the rider for long: the last was at `last_heard_at`, None where there was nothing.
+    The rider judges; sending it late or twice changes nothing."""
+
+    last_heard_at: datetime | None
+
+
+class RecordRiderHeard(Command, frozen=True, kw_only=True):
+    """Sent when something is heard of a rider who was silent."""
+
+    heard_at: datetime
 
 
 class BindDevice(Command, frozen=True, kw_only=True):
@@ -262,6 +276,8 @@ type RiderCommand = (
     | EndBreak
     | EndShift
     | WarnHoursLimit
+    | RecordRiderSilence
+    | RecordRiderHeard
     | BindDevice
     | UnbindDevice
     | ConfirmHandOverRequested
@@ -392,12 +408,25 @@ class ShiftEnded(Event, frozen=True, kw_only=True):
     ended_at: datetime
 
 
+class RiderFellSilent(Event, frozen=True, kw_only=True):
+    """Nothing was heard of the rider since then. The tasks are to be handed over; what they come to have later follows
+    in its time."""
+
+    since: datetime
+    task_ids: list[TaskId]
+
+
+class RiderHeardAgain(Event, frozen=True, kw_only=True):
+    heard_at: datetime
+
+
 class TaskHandOverRequested(Event, frozen=True, kw_only=True):
-    """The rider was suspended and has the task. Where the goods cannot be taken away, an incident of this kind is
-    reported."""
+    """The rider has the task and was suspended, or is silent: the reason says which. Where the goods cannot be taken
+    away, an incident of this kind is reported."""
 
     task_id: TaskId
     round: int
+    reason_code: HandOverReason
     incident_kind: str
 
 
@@ -476,6 +505,8 @@ type RiderEvent = (
     | HoursLimitWarned
     | ShiftEnding
     | ShiftEnded
+    | RiderFellSilent
+    | RiderHeardAgain
     | TaskHandOverRequested
     | TaskHandOverClosed
     | DeviceBound

@@ -15,6 +15,7 @@ Exclusion = Literal[
     "suspended",
     "off_shift",
     "on_break",
+    "silent",
     "shift_ends_too_soon",
     "hours_exhausted",
     "document_missing",

@@ -5,12 +5,12 @@ from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
-from streams.suspension import SUSPENSION
+from streams.taken_away import TAKEN_AWAY
 
 
 def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
     return [
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
         Process("incident-response", RESPONSE, send),
-        Process("suspension", SUSPENSION, send),
+        Process("taken-away", TAKEN_AWAY, send),
     ]

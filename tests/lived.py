@@ -446,6 +446,8 @@ RIDER: Repertoire = [
     (always(r.StartBreak()), "ann", "rider"),
     (always(r.EndBreak()), "ann", "rider"),
     (lambda draw, now: r.WarnHoursLimit(shift_id=ShiftId(draw.choice(SHIFTS))), "deadlines", "system"),
+    *[(lambda draw, now: r.RecordRiderSilence(last_heard_at=draw.choice((None, now))), "deadlines", "system")] * 2,
+    (lambda draw, now: r.RecordRiderHeard(heard_at=now), "deadlines", "system"),
     (always(r.EndShift()), "ann", "rider"),
     (lambda draw, now: r.CloseHandOver(task_id=draw.choice(TASKS), round=1), "dispatch", "system"),
     (always(r.BindDevice(device_id="phone")), "ann", "rider"),

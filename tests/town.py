@@ -4,7 +4,7 @@ order between aggregates, and again."""
 import types
 from collections import defaultdict
 from collections.abc import Coroutine, Generator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
@@ -80,6 +80,8 @@ class Town:
         """What processes sent, and the rules that said no."""
         self.deadlines: dict[Key, DeadlineRow] = {}
         self._were_due: list[DeadlineRow] = []
+        self.heard: dict[RiderId, datetime] = {}
+        """Of each rider who has sent a fix, when the latest was."""
         self.whom = self._anybody
         """Who is asked for a task."""
         self._asked = 0
@@ -145,6 +147,10 @@ class Town:
         for kept in self.desk.kept.values():
             kept.answers = {kept.created_by: kept.answers[kept.created_by]}
 
+    def phones_tell(self) -> None:
+        """Where their riders are: one or another has no signal."""
+        self.heard |= dict.fromkeys(self.chance.sample(RIDERS, self.chance.choice((1, 2, 3, 3))), self._now())
+
     # What the processes do
 
     def lanes(self) -> list[Lane]:
@@ -188,25 +194,41 @@ class Town:
 
     def what_is_due_fires(self) -> None:
         """Late, or although it is settled: the worker may have read it before."""
-        ahead = self.policy.now(ACME, self.now)
-        due = [row for row in self._were_due if row.due_at <= ahead]
+        due = [row for row in self._were_due if row.due_at <= self._now()]
         if due:
             self._fire(self.chance.choice(due))
 
     def _fire(self, row: DeadlineRow) -> None:
         deadline = msgspec.structs.asdict(row)
-        source = source_of_deadline(deadline, self.policy.now(ACME, self.now))
+        source = source_of_deadline(deadline, self._now())
         at_once(self._fired(step_of(deadline), source, ACME))
 
+    def silence_is_looked_for(self) -> None:
+        """Of anybody, whether or not it is long enough: who looked may know less, or of a while ago."""
+        self._look(self.chance.choice(RIDERS))
+
+    def _look(self, rider: RiderId) -> None:
+        looked: dict[str, Any] = {"tenant": ACME, "aggregate_id": rider, "partition": 0}
+        for kind in ("record_rider_silence", "record_rider_heard"):
+            heard_at = self.heard.get(rider)
+            if heard_at is None and kind == "record_rider_heard":
+                return
+            looked |= {"kind": kind, "heard_at": heard_at, "set_by": f"{rider}/{len(self.lives[rider])}"}
+            at_once(self._fired(step_of(looked), source_of_deadline(looked, self._now()), ACME))
+
+    def _now(self) -> datetime:
+        return self.policy.now(ACME, self.now)
+
     def comes_to_rest(self) -> None:
-        """The processes are through with all facts, and with all that is due."""
+        """The processes are through with all facts, and with all that is due; and nobody is silent unnoticed."""
         while True:
             while lanes := self.lanes():
                 self._go_on(self.chance.choice(lanes))
             before = len(self.desk.log)
-            now = self.policy.now(ACME, self.now)
-            for row in [row for row in self.deadlines.values() if row.due_at <= now]:
+            for row in [row for row in self.deadlines.values() if row.due_at <= self._now()]:
                 self._fire(row)
+            for rider in RIDERS:
+                self._look(rider)
             if len(self.desk.log) == before:
                 return
 
@@ -254,7 +276,7 @@ class Town:
         """Asks anybody: whatever it knows of the riders may have changed before they answer."""
         if task.round != task_round or not task.ahead:
             return None
-        tender, now = ids.tender_id(task.task_id, task_round), self.policy.now(ACME, self.now)
+        tender, now = ids.tender_id(task.task_id, task_round), self._now()
         return o.OpenTender(
             task_id=task.task_id,
             round=task_round,

@@ -29,6 +29,7 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
     documents: Sequence[Document]
     shift_ends_at: datetime | None
     on_break: bool
+    silent: bool
     hours_end_at: datetime | None
     """When their hours of service run out, where those are limited; on a break that is not told."""
     capacity_g: int
@@ -63,6 +64,8 @@ def exclusion_of(
         return "off_shift"
     if rider.on_break:
         return "on_break"
+    if rider.silent:
+        return "silent"
     if rider.hours_end_at is not None and rider.hours_end_at <= now:
         return "hours_exhausted"
     if (document := document_problem(rider, rules, now, planned_until(rider.shift_ends_at, work, now))) is not None:

@@ -15,7 +15,7 @@ from story import ACME
 from town import Told, Town
 from townspeople import People
 
-from commands import field_reports, rider_reservations, task, tender
+from commands import field_reports, rider_reservations, rider_silence, task, tender
 from commands.aggregates import AGGREGATES
 from commands.task_state import CreatedTask, carried, is_over
 from commands.tender import Open
@@ -44,7 +44,8 @@ STEPS_TAKEN: Counter[str] = Counter()
 HAPPENS = (
     *["somebody_asks"] * 8,
     *["processes_go_on"] * 8,
-    *["time_passes", "what_is_due_fires"] * 2,
+    *["time_passes", "what_is_due_fires", "phones_tell"] * 2,
+    "silence_is_looked_for",
     "a_process_starts_again",
     "much_time_passes",
     "comes_to_rest",
@@ -237,7 +238,26 @@ def nothing_is_due_for_ever(town: Town) -> None:
             raise Broken(f"{row.kind} of {row.aggregate_id} has fired, and is still due")
 
 
-ONCE_QUIET = (nothing_is_due_for_ever, over_is_over, riders_and_tasks_agree, the_way_ahead_tells_what_is_aboard)
+def who_is_silent_keeps_what_they_have(town: Town) -> None:
+    """And nothing else, but what waits for a proof: what they had not picked up has gone to others."""
+    kept = {step.aggregate_id for step, _ in town.refused if step.purpose == "take-away"}
+    for rider_id, rider in town.of_kind("rider"):
+        if rider.silence is None or rider.shift.break_since is not None:
+            continue
+        for task_id, r in rider.reservations.items():
+            if r.active and r.activated_at <= rider.silence.since and task_id not in kept:
+                raise Broken(
+                    f"nothing is heard of {rider_id} since {rider.silence.since}, and {task_id} waits for them"
+                )
+
+
+ONCE_QUIET = (
+    nothing_is_due_for_ever,
+    over_is_over,
+    riders_and_tasks_agree,
+    the_way_ahead_tells_what_is_aboard,
+    who_is_silent_keeps_what_they_have,
+)
 
 
 @pytest.mark.timeout(600)
@@ -316,6 +336,11 @@ def left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tendering, "withdraw_tender", nothing)
 
 
+def waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of a silent rider stays with them."""
+    monkeypatch.setattr(rider_silence, "requested", lambda *anything: [])
+
+
 def clock_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of offers that were withdrawn."""
     over = tuple(cls for cls in deadlines.OFFER_OVER if cls is not OfferWithdrawn)
@@ -340,6 +365,7 @@ def life_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         (completed_without_proof, "is completed without"),
         (never_let_go, "which is over|on the way for|from nothing"),
         (left_open, "is open, and its task"),
+        (waited_for, "waits for them"),
         (clock_runs_on, "is still due"),
         (life_says_nothing, "RiderReserved"),
     ],

@@ -22,6 +22,7 @@ ANN = KnownRider(
     documents=[licence(-60, 480)],
     shift_ends_at=minutes(480),
     on_break=False,
+    silent=False,
     hours_end_at=None,
     capacity_g=5_000,
     tasks=0,
@@ -46,6 +47,11 @@ def test_who_is_on_shift_with_a_licence_is_able():
 
 def test_who_takes_a_break_is_passed_by():
     assert why_not(replace(ANN, on_break=True)) == "on_break"
+
+
+def test_who_is_silent_is_passed_by_however_old_a_fix_may_be():
+    patient = replace(RULES, stale_fix_seconds=86_400)
+    assert exclusion_of(replace(ANN, silent=True), patient, ALL_DAY, frozenset(), NOON) == "silent"
 
 
 @pytest.mark.parametrize(("minute", "code"), [(-1, "hours_exhausted"), (0, "hours_exhausted"), (1, None)])

@@ -38,6 +38,7 @@ class Known:
             documents=[UNTIL_ONE],
             shift_ends_at=minutes(60),
             on_break=False,
+            silent=False,
             hours_end_at=None,
             capacity_g=5_000,
             tasks=0,
