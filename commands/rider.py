@@ -56,6 +56,7 @@ from commands.rider_shift import (
 )
 from commands.rider_silence import back_in_touch, record_heard, record_silence
 from commands.rider_state import RegisteredRider, Rider, Silence, Unregistered, registered
+from commands.rider_vehicles import record_vehicle_fitness, with_vehicle
 from schemas.ids import rider_subject
 from schemas.message import DeviceId, NotInThisState, Personal, RiderId
 from schemas.rider import (
@@ -84,6 +85,7 @@ from schemas.rider import (
     PlanShift,
     RecordRiderHeard,
     RecordRiderSilence,
+    RecordVehicleFitness,
     RegisterRider,
     ReinstateRider,
     RejectDocument,
@@ -116,6 +118,7 @@ from schemas.rider import (
     TaskHandOverClosed,
     TaskHandOverRequested,
     UnbindDevice,
+    VehicleFitnessChanged,
     VerifyDocument,
     WarnHoursLimit,
 )
@@ -157,6 +160,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return record_heard(registered(rider), command, context)
         case EndShift():
             return end_shift(registered(rider), context)
+        case RecordVehicleFitness():
+            return record_vehicle_fitness(registered(rider), command)
         case BindDevice():
             return bind_device(registered(rider), command, context)
         case UnbindDevice():
@@ -293,6 +298,8 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return with_requested(rider, event)
         case TaskHandOverClosed():
             return with_closed(rider, event)
+        case VehicleFitnessChanged():
+            return with_vehicle(rider, event)
         case DeviceBound():
             return replace(rider, devices={**rider.devices, event.device_id: event.valid_from})
         case DeviceUnbound():

@@ -46,6 +46,7 @@ from schemas.rider import (
     TaskHandOverClosed,
     TaskHandOverRequested,
     UnbindDevice,
+    VehicleFitnessChanged,
     VerifyDocument,
 )
 
@@ -81,6 +82,7 @@ LIFE = Life(
         ShiftEnded: AT_WORK,
         RiderFellSilent: within("approved"),
         RiderHeardAgain: within("approved"),
+        VehicleFitnessChanged: ALWAYS,
         TaskHandOverRequested: AT_WORK,
         TaskHandOverClosed: AT_WORK,
         RiderReserved: within("approved"),

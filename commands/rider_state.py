@@ -19,9 +19,12 @@ from schemas.message import (
     StopId,
     TaskId,
     TenderId,
+    VehicleId,
 )
 from schemas.rider import Employment, PlannedStop, VehicleKind
 from schemas.tender import Exclusion
+from schemas.validity import shortfall
+from schemas.vehicle_fitness import VehicleFitness
 
 type RiderStatus = Literal["invited", "approved", "rejected", "suspended"]
 type DocumentStatus = Literal["submitted", "verified", "rejected"]
@@ -90,6 +93,13 @@ class PastTask(msgspec.Struct, frozen=True, array_like=True, gc=False):
     until: datetime
 
 
+class AssignedVehicle(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """As it has stated, by that number."""
+
+    number: int
+    fitness: VehicleFitness
+
+
 class Unregistered(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     pass
 
@@ -115,6 +125,8 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     handing_over: Mapping[TaskId, int] = {}
     """Tasks that are to be taken away, with the round, until it is known what became of that."""
     silence: Silence | None = None
+    vehicles: Mapping[VehicleId, AssignedVehicle] = {}
+    """Those that were assigned to the rider."""
 
 
 type Rider = Unregistered | RegisteredRider
@@ -143,22 +155,7 @@ def not_compliant(
 
 def without_document(rider: RegisteredRider, kind: str, at: datetime, until: datetime) -> Exclusion | None:
     known = [d for d in rider.documents.values() if d.kind == kind and d.status == "verified"]
-    if not known:
-        return "document_missing"
-    valid_until = covered(known, at)
-    if valid_until is None:
-        return "document_expired"
-    return "document_expires_too_soon" if valid_until < until else None
-
-
-def covered(documents: Iterable[DocumentState], at: datetime) -> datetime | None:
-    """Until when there is a valid one without a gap, one taking over from the other; None where there is none now."""
-    spans = sorted((d.valid_from, d.expires_at) for d in documents if d.valid_from and d.expires_at)
-    valid_until = at
-    for valid_from, expires_at in spans:
-        if valid_from <= valid_until:
-            valid_until = max(valid_until, expires_at)
-    return valid_until if valid_until > at else None
+    return shortfall([(d.valid_from, d.expires_at) for d in known if d.valid_from and d.expires_at], at, until)
 
 
 def held(rider: RegisteredRider, at: datetime) -> Mapping[TaskId, Reservation]:

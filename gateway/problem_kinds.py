@@ -66,6 +66,7 @@ KINDS: dict[str, Kind] = {
     "hand-over-answered": Kind(409, "The hand-over was answered already", "Read the task for who has it."),
     "too-many": Kind(409, "There are too many already", "Remove one first."),
     "vehicle-unfit": Kind(409, "The vehicle may not drive", "`values.code` says why; choose another vehicle."),
+    "fitness-stated-anew": Kind(409, "It was stated anew", "Go by the vehicle's latest statement."),
     "vehicle-taken": Kind(409, "Another rider has the vehicle", "Release it first, or choose another vehicle."),
     "no-service-level": Kind(409, "The carrier has no service level", "Change its terms first: it needs one."),
     "carrier-not-active": Kind(409, "The carrier cannot be booked", "Activate or reinstate it, or choose another."),

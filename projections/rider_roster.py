@@ -44,7 +44,9 @@ from schemas.rider import (
     ShiftStarted,
     TaskHandOverClosed,
     TaskHandOverRequested,
+    VehicleFitnessChanged,
 )
+from schemas.vehicle_fitness import VehicleFitness
 
 BREACHES_SHOWN = 20
 
@@ -73,6 +75,7 @@ CREATE TABLE {table} (
     silent_since       timestamptz,
     asked_in_silence   jsonb       NOT NULL,
     handing_over       jsonb       NOT NULL,
+    vehicles           jsonb       NOT NULL,
     external_reference text,
     metadata           jsonb       NOT NULL,
     created_at         timestamptz NOT NULL,
@@ -156,6 +159,8 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks, with the round, that were to be handed over for it."""
     handing_over: Mapping[str, int] = {}
     """Tasks, with the round, of which it is not known yet what became of that."""
+    vehicles: Mapping[str, VehicleFitness] = {}
+    """Assigned to the rider, as they have stated."""
     external_reference: str | None
     metadata: dict[str, str]
     created_at: datetime
@@ -216,6 +221,8 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
             return with_rejected(row, event.document_id)
         case ComplianceBreachFound() as event:
             return with_breach(row, event)
+        case VehicleFitnessChanged() as event:
+            return with_vehicle(row, event)
         case DeviceBound() as event:
             return replace(row, devices={**row.devices, event.device_id: event.valid_from})
         case DeviceUnbound() as event:
@@ -331,6 +338,11 @@ def with_breach(row: RiderRow, event: ComplianceBreachFound) -> RiderRow:
     )
     found = replace(row, breaches=[*row.breaches, breach][-BREACHES_SHOWN:])
     return found if event.document_id is None else with_rejected(found, event.document_id)
+
+
+def with_vehicle(row: RiderRow, event: VehicleFitnessChanged) -> RiderRow:
+    others = {vehicle: fitness for vehicle, fitness in row.vehicles.items() if vehicle != event.vehicle_id}
+    return replace(row, vehicles=others if event.fitness is None else {**others, event.vehicle_id: event.fitness})
 
 
 def with_planned(row: RiderRow, event: ShiftPlanned) -> RiderRow:

@@ -29,12 +29,16 @@ from schemas.message import (
     TaskId,
     TenderId,
     Text,
+    VehicleId,
 )
+from schemas.vehicle_fitness import VehicleFitness
 
 MAX_DOCUMENTS = 50
 MAX_DEVICES = 10
 MAX_SKILLS = 50
 MAX_PLANNED_SHIFTS = 60
+MAX_VEHICLES = 20
+"""At once."""
 HAND_OVER_ANSWERED = "hand-over-answered"
 """The rule that says so."""
 
@@ -150,6 +154,15 @@ class RecordRiderHeard(Command, frozen=True, kw_only=True):
     """Sent when something is heard of a rider who was silent."""
 
     heard_at: datetime
+
+
+class RecordVehicleFitness(Command, frozen=True, kw_only=True):
+    """Sent when a vehicle that the rider has says how fit it is, in its statement of that number, or is theirs no more.
+    An older one changes nothing."""
+
+    vehicle_id: VehicleId
+    number: Count
+    fitness: VehicleFitness | None
 
 
 class BindDevice(Command, frozen=True, kw_only=True):
@@ -278,6 +291,7 @@ type RiderCommand = (
     | WarnHoursLimit
     | RecordRiderSilence
     | RecordRiderHeard
+    | RecordVehicleFitness
     | BindDevice
     | UnbindDevice
     | ConfirmHandOverRequested
@@ -420,6 +434,14 @@ class RiderHeardAgain(Event, frozen=True, kw_only=True):
     heard_at: datetime
 
 
+class VehicleFitnessChanged(Event, frozen=True, kw_only=True):
+    """Of a vehicle that the rider has; None: has no more."""
+
+    vehicle_id: VehicleId
+    number: int
+    fitness: VehicleFitness | None
+
+
 class TaskHandOverRequested(Event, frozen=True, kw_only=True):
     """The rider has the task and was suspended, or is silent: the reason says which. Where the goods cannot be taken
     away, an incident of this kind is reported."""
@@ -507,6 +529,7 @@ type RiderEvent = (
     | ShiftEnded
     | RiderFellSilent
     | RiderHeardAgain
+    | VehicleFitnessChanged
     | TaskHandOverRequested
     | TaskHandOverClosed
     | DeviceBound

@@ -6,6 +6,7 @@ from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
 from streams.taken_away import TAKEN_AWAY
+from streams.vehicle_fitness import VEHICLE_FITNESS
 
 
 def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
@@ -13,4 +14,5 @@ def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
         Process("incident-response", RESPONSE, send),
         Process("taken-away", TAKEN_AWAY, send),
+        Process("vehicle-fitness", VEHICLE_FITNESS, send),
     ]

@@ -26,6 +26,7 @@ from schemas import directory as d
 from schemas import ids
 from schemas import rider as r
 from schemas import tender as o
+from schemas import vehicle as v
 from schemas.keyring import Keyring
 from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, TaskId, TenderId
 from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
@@ -96,14 +97,20 @@ class Town:
         self._begin()
 
     def _begin(self) -> None:
-        """The tenant and its outlet, and riders at work: else most of every story would be this."""
+        """The tenant and its outlet, riders at work, one with a van of ours: else most of every story would be this."""
         self.ask("tenant", ids.tenant_id(ACME), d.CreateTenant(tenant=ACME, name="Acme", mode="test"))
         outlet = d.CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")
         self.ask("outlet", ids.outlet_id(ACME, "kamppi"), outlet)
         for rider, capacity_g in CAPACITIES_G.items():
             self.ask("rider", rider, r.RegisterRider(name=rider, capacity_g=capacity_g))
             self.ask("rider", rider, r.ApproveRider(), "dora", "dispatcher")
-            self.ask("rider", rider, r.StartShift(ends_at=self.now + timedelta(hours=12)), rider, "rider")
+            self._to_work(rider)
+        carries = v.Capacity(weight_g=2_000, volume_cm3=1, parcels=1)
+        self.ask("vehicle", "vehicle-1", v.RegisterVehicle(kind="van", capacity=carries))
+        self.ask("vehicle", "vehicle-1", v.AssignVehicle(rider_id=RIDERS[-1]), "dora", "dispatcher")
+
+    def _to_work(self, rider: RiderId) -> None:
+        self.ask("rider", rider, r.StartShift(ends_at=self._now() + timedelta(hours=12)), rider, "rider")
 
     def state(self, aggregate_id: str) -> Any:
         """None of what nobody has heard of."""
@@ -142,14 +149,21 @@ class Town:
         self.now += timedelta(minutes=self.chance.choice((0.5, 1, 5, 10, 30)))
 
     def much_time_passes(self) -> None:
-        """What was answered is not remembered by its command's id, but where it created something."""
+        """What was answered is not remembered by its command's id, but where it created something. Riders have gone
+        home where they could, and come to work again."""
         self.now += LONG_AGO
+        for rider in RIDERS:
+            self.ask("rider", rider, r.EndShift(), rider, "rider")
+            self._to_work(rider)
         for kept in self.desk.kept.values():
             kept.answers = {kept.created_by: kept.answers[kept.created_by]}
 
     def phones_tell(self) -> None:
-        """Where their riders are: one or another has no signal."""
-        self.heard |= dict.fromkeys(self.chance.sample(RIDERS, self.chance.choice((1, 2, 3, 3))), self._now())
+        """Where their riders are: one or another has no signal. Mostly that is noticed soon."""
+        for rider in self.chance.sample(RIDERS, self.chance.choice((1, 2, 3, 3))):
+            self.heard[rider] = self._now()
+            if self.chance.random() < 0.7:
+                self._look(rider)
 
     # What the processes do
 

@@ -43,6 +43,7 @@ from commands.task_timing import NotAPlaceOfGoods
 from commands.tenant import ClockTooFarAhead, NotATestTenant
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
 from commands.vehicle import VehicleTaken, VehicleUnfit
+from commands.vehicle_fitness import FitnessStatedAnew
 from commands.vehicle_upkeep import DueMissing, NotYourVehicle, OdometerWentBack, UnknownMaintenance
 from gateway.examples.incidents import VEHICLE
 from gateway.examples.lumi import (
@@ -140,6 +141,7 @@ OF_RIDERS: tuple[Refused, ...] = (
 OF_VEHICLES: tuple[Refused, ...] = (
     VehicleUnfit("inspection_failed"),
     VehicleTaken(OTHER_RIDER_ID),
+    FitnessStatedAnew(given=3, latest=4),
     NotYourVehicle(RIDER_ID),
     OdometerWentBack(given_km=18_100, known_km=18_212),
     DueMissing(),

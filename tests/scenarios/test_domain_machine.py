@@ -19,6 +19,7 @@ from commands import field_reports, rider_reservations, rider_silence, task, ten
 from commands.aggregates import AGGREGATES
 from commands.task_state import CreatedTask, carried, is_over
 from commands.tender import Open
+from commands.vehicle_fitness import fitness_of
 from infra.check.custody import Custody
 from infra.check.finding import Judgement
 from projections import deadlines
@@ -32,6 +33,8 @@ from schemas.rider import (
 )
 from schemas.task import AssignTask, StopCompleted, TaskAssigned, TaskEvent
 from schemas.tender import AwardTender, OfferAccepted, OfferWithdrawn, TenderEvent
+from schemas.vehicle_fitness import carries_g
+from streams import processes
 from streams.dispatch import itinerary, tendering
 
 TOWNS = 24
@@ -100,6 +103,7 @@ class DomainMachine(RuleBasedStateMachine):
             allowed_by_its_life(told)
             self.by_the_itinerary(told)
             with_room(told, self.strayed)
+            with_a_vehicle_that_drives(told)
         if self.judgement.verdict().broken:
             raise Broken(self.judgement.verdict().findings[0].what)
         for aggregate_id in {told.aggregate_id for told in self.town.told}:
@@ -136,8 +140,21 @@ def with_room(told: Told, strayed: set[str]) -> None:
     now = told.envelope.recorded_at
     held = [stop for r in rider.reservations.values() if not r.active and r.hold_until > now for stop in r.stops]
     ahead = [*rider.itinerary, *(held if isinstance(told.event, RiderReserved) else [])]
-    if told.aggregate_id not in strayed and heaviest_g(ahead) > rider.capacity_g:
-        raise Broken(f"{told.aggregate_id} is to carry {heaviest_g(ahead)} g, and can {rider.capacity_g} g: {ahead}")
+    capacity_g = rider.capacity_g
+    if isinstance(told.event, RiderReserved) and not told.event.handed_over:
+        capacity_g = carries_g(capacity_g, [vehicle.fitness for vehicle in rider.vehicles.values()])
+    if told.aggregate_id not in strayed and heaviest_g(ahead) > capacity_g:
+        raise Broken(f"{told.aggregate_id} is to carry {heaviest_g(ahead)} g, and can {capacity_g} g: {ahead}")
+
+
+def with_a_vehicle_that_drives(told: Told) -> None:
+    """Who has vehicles of ours is given work with one that may drive; or has the goods already."""
+    if not isinstance(told.event, RiderReserved) or told.event.handed_over:
+        return
+    vehicles = [vehicle.fitness for vehicle in told.before.vehicles.values()]
+    able = [v for v in vehicles if not v.grounded and not v.inspection_failed and not v.maintenance_due]
+    if vehicles and not able:
+        raise Broken(f"{told.aggregate_id} is reserved, and has nothing that may drive: {vehicles}")
 
 
 def heaviest_g(stops: list[PlannedStop]) -> int:
@@ -251,7 +268,20 @@ def who_is_silent_keeps_what_they_have(town: Town) -> None:
                 )
 
 
+def riders_know_their_vehicles(town: Town) -> None:
+    for rider_id, rider in town.of_kind("rider"):
+        theirs = {
+            vehicle_id: fitness_of(state)
+            for vehicle_id, state in town.of_kind("vehicle")
+            if getattr(state, "rider_id", None) == rider_id
+        }
+        known = {vehicle_id: vehicle.fitness for vehicle_id, vehicle in rider.vehicles.items()}
+        if known != theirs:
+            raise Broken(f"{rider_id} goes by {known}, and has {theirs}")
+
+
 ONCE_QUIET = (
+    riders_know_their_vehicles,
     nothing_is_due_for_ever,
     over_is_over,
     riders_and_tasks_agree,
@@ -336,6 +366,15 @@ def left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tendering, "withdraw_tender", nothing)
 
 
+def drives_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rider_reservations, "fit_for", lambda vehicles, *of: (vehicles, None))
+
+
+def never_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Riders hear nothing of their vehicles."""
+    monkeypatch.setattr(processes, "VEHICLE_FITNESS", ())
+
+
 def waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked of a silent rider stays with them."""
     monkeypatch.setattr(rider_silence, "requested", lambda *anything: [])
@@ -366,6 +405,8 @@ def life_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         (never_let_go, "which is over|on the way for|from nothing"),
         (left_open, "is open, and its task"),
         (waited_for, "waits for them"),
+        (drives_anything, "nothing that may drive"),
+        (never_told, "goes by"),
         (clock_runs_on, "is still due"),
         (life_says_nothing, "RiderReserved"),
     ],

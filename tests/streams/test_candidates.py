@@ -6,6 +6,7 @@ from story import KAMPPI, NOON, minutes
 
 from schemas.directory import TenantRules
 from schemas.message import RiderId
+from schemas.vehicle_fitness import VehicleFitness, VehicleValidity
 from streams.dispatch.candidates import Document, KnownRider, Work, eligible, exclusion_of
 
 RULES = TenantRules(required_documents=["licence"])
@@ -82,3 +83,36 @@ def test_one_licence_takes_over_from_the_other_but_without_a_gap():
 
 def test_the_load_is_judged_after_that():
     assert why_not(ANN, Work(5_001, None)) == "over_capacity"
+
+
+# Whose vehicle it is not done with
+
+VAN = VehicleFitness(
+    grounded=False,
+    inspection_failed=False,
+    maintenance_due=False,
+    maintenance_due_at=None,
+    capacity_g=800,
+    documents=[VehicleValidity(kind="roadworthiness", valid_from=minutes(-60), expires_at=minutes(100))],
+)
+GROUNDED = replace(VAN, grounded=True, capacity_g=9_000)
+
+
+def with_vehicles(*vehicles: VehicleFitness, work: Work = ALL_DAY, needs: str = "") -> str | None:
+    return exclusion_of(replace(ANN, vehicles=vehicles), RULES, work, frozenset(), NOON, [needs] if needs else [])
+
+
+def test_who_has_none_but_vehicles_that_may_not_drive_is_passed_by():
+    assert with_vehicles(GROUNDED) == "vehicle_grounded"
+    assert with_vehicles(GROUNDED, VAN, work=Work(800, None)) is None
+
+
+def test_a_vehicle_has_its_papers_for_all_of_the_time():
+    assert with_vehicles(VAN, work=Work(1, minutes(100)), needs="roadworthiness") is None
+    assert with_vehicles(VAN, work=Work(1, minutes(101)), needs="roadworthiness") == "vehicle_document_expires_too_soon"
+    assert with_vehicles(VAN, needs="vehicle_insurance") == "vehicle_document_missing"
+    assert with_vehicles(needs="roadworthiness") is None
+
+
+def test_the_load_is_judged_by_what_a_vehicle_that_drives_can_carry():
+    assert with_vehicles(VAN, GROUNDED, work=Work(801, None)) == "over_capacity"

@@ -51,6 +51,9 @@ class Known:
     async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[str]:
         return frozenset()
 
+    async def documents_of_vehicles(self, tenant: TenantSlug) -> Sequence[str]:
+        return ()
+
     async def policy_version(self, tenant: TenantSlug) -> int:
         return 1
 
