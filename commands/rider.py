@@ -69,6 +69,7 @@ from schemas.rider import (
     CloseHandOver,
     ComplianceBreachFound,
     ConfirmHandOverRequested,
+    ConfirmRiderRegistered,
     DeviceBound,
     DeviceUnbound,
     DocumentRejected,
@@ -136,6 +137,9 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return suspend_rider(registered(rider), command, context)
         case ReinstateRider():
             return reinstate_rider(registered(rider))
+        case ConfirmRiderRegistered():
+            registered(rider)
+            return []
         case SubmitDocument():
             return submit_document(registered(rider), command, context)
         case VerifyDocument():

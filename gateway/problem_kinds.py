@@ -101,6 +101,7 @@ KINDS: dict[str, Kind] = {
     "unknown-hub": Kind(422, "The tenant has no such hub", "Create the hub first, or correct its slug."),
     "unknown-carrier": Kind(422, "There is no contract with this carrier", "Register it first, or correct its id."),
     "unknown-service-level": Kind(422, "The carrier has no such service level", "Give a code of `values.known`."),
+    "unknown-rider": Kind(422, "There is no such rider", "Register the rider first, or correct the id."),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
     "unknown-proof": Kind(422, "The stop has no such proof", "Read the task for its proofs."),

@@ -80,6 +80,10 @@ class ReinstateRider(Command, frozen=True, kw_only=True):
     pass
 
 
+class ConfirmRiderRegistered(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where there is no such rider."""
+
+
 class SubmitDocument(Command, frozen=True, kw_only=True):
     """`kind` is one of the tenant's registry, for riders."""
 
@@ -279,6 +283,7 @@ type RiderCommand = (
     | RejectRider
     | SuspendRider
     | ReinstateRider
+    | ConfirmRiderRegistered
     | SubmitDocument
     | VerifyDocument
     | RejectDocument

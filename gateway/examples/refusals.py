@@ -34,6 +34,7 @@ from commands.rider_refusals import (
     NotThatItinerary,
     RestTooShort,
     TooHeavyThatWay,
+    UnknownRider,
 )
 from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies
 from commands.task import GoodsInCustody, UnknownConflict
@@ -124,6 +125,7 @@ OF_TASKS: tuple[Refused, ...] = (
 )
 
 OF_RIDERS: tuple[Refused, ...] = (
+    UnknownRider(OTHER_RIDER_ID),
     TooHeavyThatWay(14_500, 12_000),
     UnknownDocument("licence-2"),
     CannotReserve("document_expired"),
