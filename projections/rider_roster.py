@@ -49,6 +49,7 @@ from schemas.rider import (
 from schemas.vehicle_fitness import VehicleFitness
 
 BREACHES_SHOWN = 20
+LATEST_TASKS = 5
 
 TABLE = """
 CREATE TABLE {table} (
@@ -70,6 +71,7 @@ CREATE TABLE {table} (
     breaches           jsonb       NOT NULL,
     reservations       jsonb       NOT NULL,
     active_tasks       bigint      NOT NULL,
+    latest_tasks       jsonb       NOT NULL,
     itinerary          jsonb       NOT NULL,
     itinerary_version  bigint      NOT NULL,
     silent_since       timestamptz,
@@ -151,6 +153,8 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     """The latest that were found, the last one last."""
     reservations: Mapping[str, ReservationRow] = {}
     active_tasks: int = 0
+    latest_tasks: list[str] = []
+    """Of those that they are through with, or that were taken away; the last one last."""
     itinerary: list[dict[str, Any]] = []
     itinerary_version: int = 0
     silent_since: datetime | None = None
@@ -301,7 +305,7 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
             active = replace(row.reservations[event.task_id], active=True, activated_at=event.activated_at)
             return replace(row, reservations={**row.reservations, event.task_id: active})
         case ReservationReleased() as event:
-            return replace(row, reservations={t: r for t, r in row.reservations.items() if t != event.task_id})
+            return without_reservation(row, event.task_id)
         case ItineraryStopsInserted() as event:
             stops = [*row.itinerary, *(told(stop) for stop in event.stops)]
             return replace(row, itinerary=stops, itinerary_version=event.itinerary_version)
@@ -318,6 +322,14 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
             return replace(row, itinerary=order, itinerary_version=event.itinerary_version)
         case _:
             return row
+
+
+def without_reservation(row: RiderRow, task_id: str) -> RiderRow:
+    kept = {task: reservation for task, reservation in row.reservations.items() if task != task_id}
+    if not row.reservations[task_id].active:
+        return replace(row, reservations=kept)
+    others = [task for task in row.latest_tasks if task != task_id]
+    return replace(row, reservations=kept, latest_tasks=[*others, task_id][-LATEST_TASKS:])
 
 
 def with_document(row: RiderRow, document_id: str, document: DocumentRow) -> RiderRow:

@@ -1,7 +1,7 @@
 """Of whom was nothing heard for too long, and who is heard again? Told of riders at work, by what they sent last.
 
-A fix is heard, and so is whatever a rider says of a task that is theirs. No table of its own: fixes are not on the
-aggregates' log. The rows read as deadlines, of which the rider judges.
+A fix is heard, and so is whatever a rider says of a task that is theirs, or was until a moment ago. It has no table of
+its own, since fixes are not on the aggregates' log. The rows read as deadlines, of which the rider judges.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,10 @@ FROM (
                ELSE greatest(map.observed_at, (
                    SELECT max(recorded_at) FROM history
                    WHERE history.tenant = roster.tenant AND history.actor = roster.rider_id
-                     AND history.aggregate_id IN (SELECT jsonb_object_keys(roster.reservations))
+                     AND history.aggregate_id IN (
+                         SELECT jsonb_object_keys(roster.reservations)
+                         UNION ALL SELECT jsonb_array_elements_text(roster.latest_tasks)
+                     )
                )) END AS heard_at
     ) AS heard
     WHERE (roster.active_tasks > 0 OR roster.silent_since IS NOT NULL) AND roster.shift IS NOT NULL

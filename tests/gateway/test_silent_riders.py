@@ -18,7 +18,7 @@ from schemas import ids
 from schemas.directory import AdvanceTenantClock, ChangeTenantRules, TenantRules
 from schemas.message import Command, StopId, TaskId, TenantSlug
 from schemas.partition import partition_of
-from schemas.rider import ActivateReservation, NewPlannedStop, ReserveRider
+from schemas.rider import ActivateReservation, NewPlannedStop, RemoveStops, ReserveRider
 from schemas.topics import FIXES, TASK
 from streams.deadlines import source_of, step_of
 
@@ -131,6 +131,14 @@ async def test_a_fix_is_heard_and_so_is_what_the_rider_says_of_a_task(ann: AtWor
     await ann.does(f"tasks/{ann.task}/accept-assignment", rider=True)
     assert await ann.found(32.9) == []
     assert await ann.found(33) == [("record_rider_silence", minutes(18))], "the later of the two counts"
+
+
+async def test_the_last_word_on_a_task_is_heard_though_it_is_over_by_then(ann: AtWork):
+    assert await ann.fired(15) == ["RiderFellSilent", "TaskHandOverRequested"]
+    ann.house.now = minutes(16)
+    await ann.does(f"tasks/{ann.task}/accept-assignment", rider=True)
+    await ann.process(RemoveStops(task_id=TaskId(ann.task), round=1, reason_code="task_over"))
+    assert await ann.found(17) == [("record_rider_heard", minutes(16))]
 
 
 async def test_it_is_found_by_the_tenants_rule_and_by_its_clock(ann: AtWork):

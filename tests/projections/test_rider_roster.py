@@ -157,6 +157,7 @@ def test_the_roster_and_decisions_agree_on_everything_they_both_know(asked, draw
     assert {t: (r.active, r.activated_at) for t, r in shown.reservations.items()} == {
         t: (r.active, r.activated_at) for t, r in state.reservations.items()
     }
+    assert shown.latest_tasks == [*dict.fromkeys(reversed([past.task_id for past in state.past_tasks]))][:5][::-1]
     assert shown.vehicles == {vehicle: known.fitness for vehicle, known in state.vehicles.items()}
     assert (shown.handing_over, shown.silent_since is None) == (state.handing_over, state.silence is None)
     if state.silence:
