@@ -21,6 +21,7 @@ from schemas.carrier import (
     CarrierTermsChanged,
 )
 from schemas.directory import (
+    SILENT_AFTER_SECONDS,
     OutletCreated,
     OutletEvent,
     OutletMoved,
@@ -66,6 +67,11 @@ class Policy:
     def clocks_ahead(self) -> dict[TenantSlug, int]:
         """Seconds, of the tenants whose clock is not real time."""
         return {slug: known.clock_ahead_s for slug, known in self._tenants.items() if known.clock_ahead_s}
+
+    def silent_after(self) -> dict[TenantSlug, int]:
+        """Seconds, of the tenants whose rule is not the default."""
+        after = {slug: known.rules.silent_after_seconds for slug, known in self._tenants.items()}
+        return {slug: seconds for slug, seconds in after.items() if seconds != SILENT_AFTER_SECONDS}
 
     @property
     def position(self) -> str:

@@ -56,7 +56,9 @@ from commands.rider_shift import (
     with_shift,
     with_started,
 )
-from commands.rider_state import RegisteredRider, Rider, Unregistered, registered
+from commands.rider_silence import back_in_touch, record_heard, record_silence
+from commands.rider_state import RegisteredRider, Rider, Silence, Unregistered, registered
+from commands.rider_vehicles import record_vehicle_fitness, with_vehicle
 from schemas.ids import rider_subject
 from schemas.message import DeviceId, NotInThisState, Personal, RiderId
 from schemas.rider import (
@@ -70,6 +72,7 @@ from schemas.rider import (
     CloseHandOver,
     ComplianceBreachFound,
     ConfirmHandOverRequested,
+    ConfirmRiderRegistered,
     DeviceBound,
     DeviceUnbound,
     DocumentRejected,
@@ -85,6 +88,9 @@ from schemas.rider import (
     ItineraryStopsRemoved,
     PlannedWindowChanged,
     PlanShift,
+    RecordRiderHeard,
+    RecordRiderSilence,
+    RecordVehicleFitness,
     RegisterRider,
     ReinstateRider,
     RejectDocument,
@@ -99,6 +105,8 @@ from schemas.rider import (
     RiderApproved,
     RiderCommand,
     RiderEvent,
+    RiderFellSilent,
+    RiderHeardAgain,
     RiderRegistered,
     RiderReinstated,
     RiderRejected,
@@ -115,6 +123,7 @@ from schemas.rider import (
     TaskHandOverClosed,
     TaskHandOverRequested,
     UnbindDevice,
+    VehicleFitnessChanged,
     VerifyDocument,
     WarnHoursLimit,
 )
@@ -132,6 +141,9 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return suspend_rider(registered(rider), command, context)
         case ReinstateRider():
             return reinstate_rider(registered(rider))
+        case ConfirmRiderRegistered():
+            registered(rider)
+            return []
         case SubmitDocument():
             return submit_document(registered(rider), command, context)
         case VerifyDocument():
@@ -150,8 +162,14 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return end_break(registered(rider), context)
         case WarnHoursLimit():
             return warn_hours_limit(registered(rider), command, context)
+        case RecordRiderSilence():
+            return record_silence(registered(rider), command, context)
+        case RecordRiderHeard():
+            return record_heard(registered(rider), command, context)
         case EndShift():
             return end_shift(registered(rider), context)
+        case RecordVehicleFitness():
+            return record_vehicle_fitness(registered(rider), command)
         case BindDevice():
             return bind_device(registered(rider), command, context)
         case UnbindDevice():
@@ -259,7 +277,7 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
         case RiderRejected():
             return replace(rider, status="rejected")
         case RiderSuspended():
-            return replace(rider, status="suspended")
+            return replace(rider, status="suspended", silence=None)
         case DocumentSubmitted():
             return with_submitted(rider, event)
         case DocumentVerified():
@@ -282,10 +300,16 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return with_shift(rider, ending=True)
         case ShiftEnded():
             return off_shift(rider, event)
+        case RiderFellSilent():
+            return replace(rider, silence=Silence(event.since))
+        case RiderHeardAgain():
+            return back_in_touch(rider, event)
         case TaskHandOverRequested():
             return with_requested(rider, event)
         case TaskHandOverClosed():
             return with_closed(rider, event)
+        case VehicleFitnessChanged():
+            return with_vehicle(rider, event)
         case DeviceBound():
             return replace(rider, devices={**rider.devices, event.device_id: event.valid_from})
         case DeviceUnbound():

@@ -1,15 +1,18 @@
-"""The tasks of a rider who is suspended: to be taken away, and what became of that."""
+"""The tasks of a rider who is suspended, or silent: to be taken away, and what became of that."""
+
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
 from commands.context import Context
 from commands.rider_refusals import HandOverAnswered
-from commands.rider_shift import released_holds
+from commands.rider_reservations import released_holds
 from commands.rider_state import RegisteredRider
-from schemas.message import NotInThisState
+from schemas.message import NotInThisState, TaskId
 from schemas.rider import (
     CloseHandOver,
     ConfirmHandOverRequested,
+    HandOverReason,
     RiderEvent,
     RiderSuspended,
     SuspendRider,
@@ -17,7 +20,8 @@ from schemas.rider import (
     TaskHandOverRequested,
 )
 
-INCIDENT_KIND = "other"
+OTHER = "other"
+INCIDENT_KINDS: Mapping[HandOverReason, str] = {"rider_suspended": OTHER, "rider_silent": "silent_rider"}
 
 
 def suspend_rider(rider: RegisteredRider, command: SuspendRider, context: Context) -> list[RiderEvent]:
@@ -25,25 +29,27 @@ def suspend_rider(rider: RegisteredRider, command: SuspendRider, context: Contex
     match rider.status:
         case "approved":
             suspended = RiderSuspended(reason_code=command.reason_code, note=command.note)
-            return [suspended, *requested(rider, context), *released_holds(rider, "rider_suspended", context)]
+            rounds = {task_id: r.round for task_id, r in rider.reservations.items()}
+            asked = requested(rounds, "rider_suspended", context)
+            return [suspended, *asked, *released_holds(rider, "rider_suspended", context)]
         case "suspended":
             return []
         case _:
             raise NotInThisState(needed="approved", actual=rider.status)
 
 
-def requested(rider: RegisteredRider, context: Context) -> list[RiderEvent]:
-    kind = incident_kind(context)
+def requested(rounds: Mapping[TaskId, int], reason: HandOverReason, context: Context) -> list[RiderEvent]:
+    kind = incident_kind(reason, context)
     return [
-        TaskHandOverRequested(task_id=task_id, round=r.round, incident_kind=kind)
-        for task_id, r in rider.reservations.items()
+        TaskHandOverRequested(task_id=task_id, round=task_round, reason_code=reason, incident_kind=kind)
+        for task_id, task_round in rounds.items()
     ]
 
 
-def incident_kind(context: Context) -> str:
-    """Of a tenant that has no kind for what is something else, the first."""
+def incident_kind(reason: HandOverReason, context: Context) -> str:
+    """Of a tenant that has no kind for it, what is something else; without that, the first."""
     kinds = [kind.code for kind in context.policy.registries.incident_kinds]
-    return INCIDENT_KIND if INCIDENT_KIND in kinds else kinds[0]
+    return next((kind for kind in (INCIDENT_KINDS[reason], OTHER) if kind in kinds), kinds[0])
 
 
 def confirm_requested(rider: RegisteredRider, command: ConfirmHandOverRequested) -> list[RiderEvent]:
@@ -59,7 +65,11 @@ def close_hand_over(rider: RegisteredRider, command: CloseHandOver) -> list[Ride
 
 
 def with_requested(rider: RegisteredRider, event: TaskHandOverRequested) -> RegisteredRider:
-    return replace(rider, handing_over={**rider.handing_over, event.task_id: event.round})
+    asked = replace(rider, handing_over={**rider.handing_over, event.task_id: event.round})
+    if event.reason_code != "rider_silent" or rider.silence is None:
+        return asked
+    silence = replace(rider.silence, asked={**rider.silence.asked, event.task_id: event.round})
+    return replace(asked, silence=silence)
 
 
 def with_closed(rider: RegisteredRider, event: TaskHandOverClosed) -> RegisteredRider:

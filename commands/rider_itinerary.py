@@ -7,6 +7,7 @@ from commands.rider_refusals import ItineraryChanged, NotThatItinerary, OutOfOrd
 from commands.rider_reservations import planned_stops, released, with_reservation
 from commands.rider_shift import shift_end_after
 from commands.rider_state import RegisteredRider, peak_load_g
+from commands.rider_vehicles import vehicles_of
 from schemas.message import StopId, TaskId
 from schemas.rider import (
     ChangePlannedWindow,
@@ -21,6 +22,7 @@ from schemas.rider import (
     RiderEvent,
     StopRef,
 )
+from schemas.vehicle_fitness import carries_g
 
 
 def insert_stops(rider: RegisteredRider, command: InsertStops) -> list[RiderEvent]:
@@ -89,8 +91,9 @@ def resequence_itinerary(rider: RegisteredRider, command: ResequenceItinerary) -
         return []
     must_keep_order([present[ref] for ref in wanted])
     peak_g = peak_load_g(present[ref] for ref in wanted)
-    if peak_g > max(rider.capacity_g, peak_load_g(rider.itinerary)):  # what is too heavy as it is may get better
-        raise TooHeavyThatWay(peak_g, rider.capacity_g)
+    capacity_g = carries_g(rider.capacity_g, vehicles_of(rider))
+    if peak_g > max(capacity_g, peak_load_g(rider.itinerary)):  # what is too heavy as it is may get better
+        raise TooHeavyThatWay(peak_g, capacity_g)
     return [ItineraryResequenced(itinerary_version=rider.itinerary_version + 1, order=command.order)]
 
 

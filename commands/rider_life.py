@@ -29,6 +29,8 @@ from schemas.rider import (
     ReservationActivated,
     ReservationReleased,
     RiderApproved,
+    RiderFellSilent,
+    RiderHeardAgain,
     RiderRegistered,
     RiderReinstated,
     RiderRejected,
@@ -45,6 +47,7 @@ from schemas.rider import (
     TaskHandOverClosed,
     TaskHandOverRequested,
     UnbindDevice,
+    VehicleFitnessChanged,
     VerifyDocument,
 )
 
@@ -78,7 +81,10 @@ LIFE = Life(
         HoursLimitWarned: AT_WORK,
         ShiftEnding: AT_WORK,
         ShiftEnded: AT_WORK,
-        TaskHandOverRequested: within("suspended"),
+        RiderFellSilent: within("approved"),
+        RiderHeardAgain: within("approved"),
+        VehicleFitnessChanged: ALWAYS,
+        TaskHandOverRequested: AT_WORK,
         TaskHandOverClosed: AT_WORK,
         RiderReserved: within("approved"),
         ReservationActivated: within("approved"),

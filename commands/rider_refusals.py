@@ -7,6 +7,16 @@ from schemas.rider import HAND_OVER_ANSWERED
 from schemas.tender import Exclusion
 
 
+class UnknownRider(Refused):
+    """Of one whom a command for another aggregate names."""
+
+    rule = "unknown-rider"
+
+    def __init__(self, rider_id: str) -> None:
+        super().__init__(f"there is no rider {rider_id}")
+        self.rider_id = rider_id
+
+
 class CannotReserve(Refused):
     rule = "cannot-reserve"
 

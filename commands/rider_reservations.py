@@ -16,6 +16,7 @@ from commands.rider_state import (
     not_compliant,
     peak_load_g,
 )
+from commands.rider_vehicles import vehicles_of
 from schemas.directory import TenantRules
 from schemas.message import Personal, SubjectId, TaskId
 from schemas.rider import (
@@ -32,6 +33,7 @@ from schemas.rider import (
     RiderReserved,
 )
 from schemas.tender import Exclusion
+from schemas.vehicle_fitness import carries_g, fit_for
 
 PAST_TASKS_KEPT = 200
 """Of these it is known later when the rider had them."""
@@ -74,14 +76,20 @@ def cannot_reserve(rider: RegisteredRider, stops: list[PlannedStop], context: Co
         return "off_shift"
     if rider.shift.break_since is not None:
         return "on_break"
+    if rider.silence is not None:
+        return "silent"
     if rider.shift.ends_at <= now:
         return "shift_ends_too_soon"
-    why_not = not_compliant(rider, context.policy.required_of_riders, now, planned_until(stops, rider.shift, now))
+    until = planned_until(stops, rider.shift, now)
+    why_not = not_compliant(rider, context.policy.required_of_riders, now, until)
+    if why_not is not None:
+        return why_not
+    fit, why_not = fit_for(vehicles_of(rider), context.policy.required_documents_of("vehicle"), now, until)
     if why_not is not None:
         return why_not
     if exhausted(rider.duties, rules, now, soonest_end(stops, now)) is not None:
         return "hours_exhausted"
-    return without_room(rider, stops, rules, now)
+    return without_room(rider, stops, carries_g(rider.capacity_g, fit), rules, now)
 
 
 def planned_until(stops: list[PlannedStop], shift: Shift, now: datetime) -> datetime:
@@ -103,13 +111,13 @@ def soonest_end(stops: list[PlannedStop], now: datetime) -> datetime:
 
 
 def without_room(
-    rider: RegisteredRider, stops: list[PlannedStop], rules: TenantRules, now: datetime
+    rider: RegisteredRider, stops: list[PlannedStop], capacity_g: int, rules: TenantRules, now: datetime
 ) -> Exclusion | None:
     still_held = held(rider, now)
     if len(still_held) >= rules.max_active_tasks:
         return "too_many_tasks"
     promised = [stop for r in still_held.values() if not r.active for stop in r.stops]
-    if peak_load_g([*rider.itinerary, *promised, *stops]) > rider.capacity_g:
+    if peak_load_g([*rider.itinerary, *promised, *stops]) > capacity_g:
         return "over_capacity"
     return None
 
@@ -163,6 +171,12 @@ def expire_reservation(rider: RegisteredRider, command: ExpireReservation, conte
 
 def released(task_id: TaskId, task_round: int, reason_code: str, context: Context) -> ReservationReleased:
     return ReservationReleased(task_id=task_id, round=task_round, reason_code=reason_code, released_at=context.now)
+
+
+def released_holds(rider: RegisteredRider, reason_code: str, context: Context) -> list[RiderEvent]:
+    return [
+        released(task_id, r.round, reason_code, context) for task_id, r in rider.reservations.items() if not r.active
+    ]
 
 
 def with_reserved(rider: RegisteredRider, event: RiderReserved) -> RegisteredRider:

@@ -6,7 +6,8 @@ from commands.context import Context
 from commands.hours import exhausted, limit_ahead, limits_of, off_duty, on_duty, rested_at
 from commands.refusals import NotAnInterval, TooMany
 from commands.rider_refusals import CannotReserve, GoodsAboard, RestTooShort
-from commands.rider_reservations import released
+from commands.rider_reservations import released_holds
+from commands.rider_silence import heard
 from commands.rider_state import PlannedShift, RegisteredRider, Shift, not_compliant, with_goods
 from schemas.ids import rider_subject
 from schemas.message import NotInThisState, Personal, RiderId, ShiftId, TaskId
@@ -82,7 +83,7 @@ def start_break(rider: RegisteredRider, context: Context) -> list[RiderEvent]:
     goods = with_goods(rider)
     if goods and not context.policy.rules.breaks_with_goods:
         raise GoodsAboard(goods)
-    return [BreakStarted(shift_id=shift.shift_id, started_at=context.now)]
+    return [*heard(rider, context), BreakStarted(shift_id=shift.shift_id, started_at=context.now)]
 
 
 def end_break(rider: RegisteredRider, context: Context) -> list[RiderEvent]:
@@ -90,7 +91,7 @@ def end_break(rider: RegisteredRider, context: Context) -> list[RiderEvent]:
     if shift.break_since is None:
         return []
     limit = limit_ahead(rider.duties, context.policy.rules, context.now)
-    return [BreakEnded(shift_id=shift.shift_id, ended_at=context.now, hours_limit=limit)]
+    return [*heard(rider, context), BreakEnded(shift_id=shift.shift_id, ended_at=context.now, hours_limit=limit)]
 
 
 def warn_hours_limit(rider: RegisteredRider, command: WarnHoursLimit, context: Context) -> list[RiderEvent]:
@@ -109,16 +110,10 @@ def end_shift(rider: RegisteredRider, context: Context) -> list[RiderEvent]:
     """What is only held is let go; what is under way is finished first."""
     if rider.shift is None or rider.shift.ending:
         return []
-    let_go = released_holds(rider, "shift_ending", context)
+    let_go = [*heard(rider, context), *released_holds(rider, "shift_ending", context)]
     if any(r.active for r in rider.reservations.values()):
         return [*let_go, ShiftEnding(shift_id=rider.shift.shift_id)]
     return [*let_go, ShiftEnded(shift_id=rider.shift.shift_id, ended_at=context.now)]
-
-
-def released_holds(rider: RegisteredRider, reason_code: str, context: Context) -> list[RiderEvent]:
-    return [
-        released(task_id, r.round, reason_code, context) for task_id, r in rider.reservations.items() if not r.active
-    ]
 
 
 def shift_end_after(rider: RegisteredRider, task_id: TaskId, context: Context) -> list[RiderEvent]:
@@ -150,6 +145,7 @@ def with_started(rider: RegisteredRider, event: ShiftStarted) -> RegisteredRider
         shift_id=event.shift_id,
         ends_at=event.ends_at,
         location=event.location,
+        heard_at=event.started_at,
         hours_limit=event.hours_limit,
     )
     planned = {
@@ -165,14 +161,14 @@ def with_shift(rider: RegisteredRider, **changes: object) -> RegisteredRider:
 
 
 def on_break(rider: RegisteredRider, event: BreakStarted) -> RegisteredRider:
-    resting = with_shift(rider, break_since=event.started_at, hours_limit=None)
+    resting = with_shift(rider, break_since=event.started_at, heard_at=event.started_at, hours_limit=None)
     return replace(resting, duties=off_duty(rider.duties, event.started_at))
 
 
 def back_from_break(rider: RegisteredRider, event: BreakEnded) -> RegisteredRider:
-    working = with_shift(rider, break_since=None, hours_limit=event.hours_limit)
+    working = with_shift(rider, break_since=None, heard_at=event.ended_at, hours_limit=event.hours_limit)
     return replace(working, duties=on_duty(rider.duties, event.ended_at))
 
 
 def off_shift(rider: RegisteredRider, event: ShiftEnded) -> RegisteredRider:
-    return replace(rider, shift=None, duties=off_duty(rider.duties, event.ended_at))
+    return replace(rider, shift=None, silence=None, duties=off_duty(rider.duties, event.ended_at))

@@ -19,9 +19,12 @@ from schemas.message import (
     StopId,
     TaskId,
     TenderId,
+    VehicleId,
 )
 from schemas.rider import Employment, PlannedStop, VehicleKind
 from schemas.tender import Exclusion
+from schemas.validity import shortfall
+from schemas.vehicle_fitness import VehicleFitness
 
 type RiderStatus = Literal["invited", "approved", "rejected", "suspended"]
 type DocumentStatus = Literal["submitted", "verified", "rejected"]
@@ -40,11 +43,13 @@ class PlannedShift(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Shift(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """`hours_limit` is that of the duty under way, gone once it was told of."""
+    """`hours_limit` is that of the duty under way, gone once it was told of. `heard_at`: besides fixes and reports of
+    tasks, which are not told here."""
 
     shift_id: ShiftId
     ends_at: datetime
     location: Personal[Location] | None
+    heard_at: datetime
     ending: bool = False
     break_since: datetime | None = None
     hours_limit: HoursLimit | None = None
@@ -73,12 +78,26 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
         return self.activated_at is not None
 
 
+class Silence(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Nothing was heard since then; `asked` are the tasks, with the round, that are to be handed over for it."""
+
+    since: datetime
+    asked: Mapping[TaskId, int] = {}
+
+
 class PastTask(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The rider had it from `since` up to `until`."""
 
     task_id: TaskId
     since: datetime
     until: datetime
+
+
+class AssignedVehicle(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """As it has stated, by that number."""
+
+    number: int
+    fitness: VehicleFitness
 
 
 class Unregistered(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -105,6 +124,9 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     """Those that were reported last, by which a repeat is known."""
     handing_over: Mapping[TaskId, int] = {}
     """Tasks that are to be taken away, with the round, until it is known what became of that."""
+    silence: Silence | None = None
+    vehicles: Mapping[VehicleId, AssignedVehicle] = {}
+    """Those that were assigned to the rider."""
 
 
 type Rider = Unregistered | RegisteredRider
@@ -133,22 +155,7 @@ def not_compliant(
 
 def without_document(rider: RegisteredRider, kind: str, at: datetime, until: datetime) -> Exclusion | None:
     known = [d for d in rider.documents.values() if d.kind == kind and d.status == "verified"]
-    if not known:
-        return "document_missing"
-    valid_until = covered(known, at)
-    if valid_until is None:
-        return "document_expired"
-    return "document_expires_too_soon" if valid_until < until else None
-
-
-def covered(documents: Iterable[DocumentState], at: datetime) -> datetime | None:
-    """Until when there is a valid one without a gap, one taking over from the other; None where there is none now."""
-    spans = sorted((d.valid_from, d.expires_at) for d in documents if d.valid_from and d.expires_at)
-    valid_until = at
-    for valid_from, expires_at in spans:
-        if valid_from <= valid_until:
-            valid_until = max(valid_until, expires_at)
-    return valid_until if valid_until > at else None
+    return shortfall([(d.valid_from, d.expires_at) for d in known if d.valid_from and d.expires_at], at, until)
 
 
 def held(rider: RegisteredRider, at: datetime) -> Mapping[TaskId, Reservation]:

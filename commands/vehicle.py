@@ -13,6 +13,7 @@ from commands.vehicle_documents import (
     with_submitted,
     with_verified,
 )
+from commands.vehicle_fitness import confirm_fitness, with_statement, with_statements
 from commands.vehicle_state import (
     RegisteredVehicle,
     RetiredVehicle,
@@ -42,6 +43,7 @@ from schemas.vehicle import (
     CancelVehicleMaintenance,
     ChangeVehicleOutfit,
     CompleteVehicleMaintenance,
+    ConfirmVehicleFitness,
     GroundVehicle,
     PlanVehicleMaintenance,
     RecordVehicleMaintenanceDue,
@@ -61,6 +63,7 @@ from schemas.vehicle import (
     VehicleDocumentSubmitted,
     VehicleDocumentVerified,
     VehicleEvent,
+    VehicleFitnessStated,
     VehicleGrounded,
     VehicleInspectionFailed,
     VehicleInspectionPassed,
@@ -95,6 +98,11 @@ class VehicleTaken(Refused):
 
 
 def decide(vehicle: Vehicle, command: VehicleCommand, context: Context) -> list[VehicleEvent]:
+    """With what it means for the rider who has the vehicle."""
+    return with_statements(vehicle, decided(vehicle, command, context), evolve)
+
+
+def decided(vehicle: Vehicle, command: VehicleCommand, context: Context) -> list[VehicleEvent]:
     match command:
         case RegisterVehicle():
             return register_vehicle(vehicle, command, context)
@@ -126,6 +134,8 @@ def decide(vehicle: Vehicle, command: VehicleCommand, context: Context) -> list[
             return complete_maintenance(registered(vehicle), command)
         case CancelVehicleMaintenance():
             return cancel_maintenance(registered(vehicle), command)
+        case ConfirmVehicleFitness():
+            return confirm_fitness(registered(vehicle), command)
         case RetireVehicle():
             return retire_vehicle(vehicle, command)
         case _:
@@ -246,6 +256,8 @@ def evolve(vehicle: Vehicle, event: VehicleEvent) -> Vehicle:
             return with_due(vehicle, event)
         case VehicleMaintenanceCompleted() | VehicleMaintenanceCancelled():
             return with_closed(vehicle, event)
+        case VehicleFitnessStated():
+            return with_statement(vehicle, event)
         case VehicleRetired():
             return RetiredVehicle(vehicle.outlet)
         case _:

@@ -20,6 +20,7 @@ from schemas.vehicle import (
     VehicleDocumentRejected,
     VehicleDocumentSubmitted,
     VehicleDocumentVerified,
+    VehicleFitnessStated,
     VehicleGrounded,
     VehicleInspectionFailed,
     VehicleInspectionPassed,
@@ -57,6 +58,7 @@ LIFE = Life(
         VehicleMaintenanceFellDue: IN_USE,
         VehicleMaintenanceCompleted: IN_USE,
         VehicleMaintenanceCancelled: IN_USE,
+        VehicleFitnessStated: IN_USE,
         VehicleRetired: to("retired", "available", "grounded"),
     },
     {

@@ -54,6 +54,8 @@ class RegisteredVehicle(msgspec.Struct, frozen=True, kw_only=True, tag=True, arr
     inspection_failed: bool = False
     maintenance: Mapping[MaintenanceId, Maintenance] = {}
     """All that is open, and what was closed last, by which a repeat is known."""
+    statements: int = 0
+    """Of its fitness, to who has it."""
 
 
 class RetiredVehicle(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):

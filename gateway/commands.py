@@ -13,6 +13,7 @@ from commands.aggregates import AGGREGATES, Aggregate
 from commands.context import Context
 from commands.order import Answer, Order, Unavailable
 from commands.task_creation import pin_of, tracking_code, tracking_token
+from gateway import named_riders
 from gateway.allowed import CLOSED_FIELDS, SENDERS, Roles
 from gateway.artefacts import with_kept
 from gateway.call import Call
@@ -137,6 +138,7 @@ class Commands:
             raise not_found(f"there is no rider {aggregate} for this token")
         wanted = await self._command(call, open_command)
         target = Target(aggregate, needed_key(call), natural=False)
+        await named_riders.known(self._door, call, tenant_of(call), wanted, caller)
         answer = await self._submit(call, open_command, wanted, caller, target)
         body = answer_body(answer)
         if set(answer.events) == PIN_WRONG:

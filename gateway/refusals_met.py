@@ -16,9 +16,11 @@ from commands.aggregates import AGGREGATES
 from commands.context import UnknownTenant
 from commands.incident import TimelineMissing
 from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused, VersionConflict
+from commands.rider_refusals import UnknownRider
 from schemas.directory import CreateTenant
 from schemas.incident import SealIncident
 from schemas.message import Command, Refused, UnknownAggregate
+from schemas.task import AssignTask
 
 type Rules = frozenset[type[Refused]]
 
@@ -27,6 +29,8 @@ OF_JUDGING: Rules = frozenset({IdempotencyKeyReused, VersionConflict, CommandToo
 """Before anything is decided, or after: see `commands.judging`."""
 ANSWERED_HERE: dict[type[Command], Rules] = {SealIncident: frozenset({TimelineMissing})}
 """On this side of the door it is seen to that they cannot be met."""
+ASKED_HERE: dict[type[Command], Rules] = {AssignTask: frozenset({UnknownRider})}
+"""On this side of the door others are asked before: see `gateway.named_riders`."""
 WITH_METHODS = ("commands.context", "commands.registries", "commands.carrier_contract")
 """Modules of what a decision asks by methods."""
 
@@ -38,7 +42,7 @@ def rules_met(kind: str, command: type[Command]) -> Rules:
     if command is not CreateTenant:
         judged |= {UnknownTenant}
     found = Walk(command).function(decide.__module__, functions_of(decide.__module__)[decide.__name__])
-    return judged | found - ANSWERED_HERE.get(command, NONE)
+    return judged | ASKED_HERE.get(command, NONE) | found - ANSWERED_HERE.get(command, NONE)
 
 
 class Walk:

@@ -20,6 +20,7 @@ from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug
 from schemas.partition import partition_of
 from schemas.position import Vector, merged, reached
 from schemas.rider import NewPlannedStop
+from schemas.vehicle_fitness import VehicleFitness
 from streams.dispatch.candidates import Document, KnownRider
 from streams.dispatch.tendering import KnownTask
 from streams.process import NotNow
@@ -127,6 +128,10 @@ class Lookups:
             raise NotNow(f"tenant {tenant} is not yet known")
         return replace(known.rules, required_documents=[*known.required_of_riders])
 
+    async def documents_of_vehicles(self, tenant: TenantSlug) -> Sequence[str]:
+        known = self._policy.tenant(tenant)
+        return () if known is None else known.required_documents_of("vehicle")
+
     async def claimed(self, tender: TenderId, offer: OfferId, source: Source) -> bool:
         async with self._pool.connection() as connection:
             await self._caught_up(connection, "tender_board")
@@ -161,8 +166,10 @@ class Lookups:
             documents=[document(known) for known in row["documents"].values()],
             shift_ends_at=datetime.fromisoformat(shift["ends_at"]) if row["on_shift"] else None,
             on_break=row["on_break"],
+            silent=row["silent_since"] is not None,
             hours_end_at=hours_end_at(shift),
             capacity_g=row["capacity_g"],
+            vehicles=msgspec.convert([*row["vehicles"].values()], list[VehicleFitness]),
             tasks=len(holds),
             offers=row["offers"],
             place=place,

@@ -1,12 +1,13 @@
 """Processes and deadlines: facts become the next commands, what is due is fired."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection, OperationalError
 from psycopg_pool import AsyncConnectionPool
 
@@ -21,6 +22,7 @@ from infra.lookups import Lookups
 from infra.secrets import internal_key, secret, server_secrets
 from infra.sending import Sending
 from infra.settings import Settings
+from infra.silence import SilenceWatch
 from projections.deadlines import due
 from projections.models import MODELS
 from projections.sla_board import predicted
@@ -117,6 +119,7 @@ class Processes:
             fetch_max_wait_ms=50,
             max_poll_records=FETCH_RECORDS,
         )
+        self._silence = SilenceWatch(self._ends, policy, settings.partitions)
         self._places = [TopicPartition(topic, p) for topic in FOLLOWED for p in self._partitions]
         self._done: dict[TopicPartition, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -143,6 +146,10 @@ class Processes:
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether every fact before `ends` has been followed. What is due is another matter."""
         return all(self._done.get(place, 0) >= ends[place] for place in self._places)
+
+    async def _ends(self, places: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(list(places))
+        return ends
 
     async def _seek(self) -> None:
         async with self._pool.connection() as connection:
@@ -199,7 +206,7 @@ class Processes:
             except NotNow as later:
                 logger.info("deadlines wait", why=str(later))
                 fired = 0
-            except OperationalError as lost:
+            except (OperationalError, KafkaError) as lost:
                 logger.warning("deadlines wait", error=lost)
                 fired = 0
             await asyncio.sleep(FOLDED_WITHIN_S if fired else DEADLINES_EVERY_S)
@@ -211,6 +218,7 @@ class Processes:
         async with self._pool.connection() as connection:
             rows = await due(connection, self._partitions, now, most, self._policy.clocks_ahead())
             rows += await predicted(connection, self._partitions, most)
+            rows += await self._silence.look(connection, now, most)
         fired, waiting = 0, set[int]()
         for row in rows:
             if row["partition"] in waiting:

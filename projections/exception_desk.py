@@ -34,7 +34,14 @@ from schemas.incident import (
 )
 from schemas.message import Event
 from schemas.proof import ProofDisputed, ProofDisputeSettled
-from schemas.rider import BreakStarted, HoursLimitWarned, ShiftEnded
+from schemas.rider import (
+    BreakStarted,
+    HoursLimitWarned,
+    RiderFellSilent,
+    RiderHeardAgain,
+    RiderSuspended,
+    ShiftEnded,
+)
 from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettled
 from schemas.task import (
     FieldReportConflicted,
@@ -79,6 +86,7 @@ type ExceptionKind = Literal[
     "maintenance_due",
     "inspection_failed",
     "hours_ending",
+    "rider_silent",
     "carrier_silent",
     "carrier_status_conflicted",
     "predicted_late",
@@ -100,6 +108,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     ),
     "inspection_failed": ("vehicles/{id}/report-vehicle-inspection", "vehicles/{id}/ground-vehicle"),
     "hours_ending": ("riders/{id}/start-break", "riders/{id}/end-shift"),
+    "rider_silent": ("riders/{id}/suspend-rider", "riders/{id}/end-shift"),
     "carrier_silent": (
         "carrier-bookings/{id}/record-carrier-status",
         "carrier-bookings/{id}/settle-carrier-booking",
@@ -150,7 +159,10 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     VehicleInspectionPassed: ("inspection_failed",),
     HoursLimitWarned: ("hours_ending",),
     BreakStarted: ("hours_ending",),
-    ShiftEnded: ("hours_ending",),
+    ShiftEnded: ("hours_ending", "rider_silent"),
+    RiderFellSilent: ("rider_silent",),
+    RiderHeardAgain: ("rider_silent",),
+    RiderSuspended: ("rider_silent",),
     CarrierFellSilent: ("carrier_silent",),
     CarrierHeardAgain: ("carrier_silent",),
     CarrierDelivered: ("carrier_silent",),
@@ -227,6 +239,8 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item(items, event.maintenance_id, {"trigger": event.trigger}, fact)
         case VehicleMaintenancePlanned() | VehicleMaintenanceCompleted() | VehicleMaintenanceCancelled() as event:
             return without(items, event.maintenance_id)
+        case RiderFellSilent() as event:
+            return with_item([], "silence", {"since": event.since.isoformat(), "task_ids": event.task_ids}, fact)
         case CarrierFellSilent() as event:
             told = {"carrier_id": event.carrier_id, "task_id": event.task_id}
             return with_item([], "silence", told | {"last_heard_at": event.last_heard_at.isoformat()}, fact)

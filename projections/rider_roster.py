@@ -32,6 +32,8 @@ from schemas.rider import (
     ReservationReleased,
     RiderApproved,
     RiderEvent,
+    RiderFellSilent,
+    RiderHeardAgain,
     RiderRegistered,
     RiderReinstated,
     RiderRejected,
@@ -41,9 +43,14 @@ from schemas.rider import (
     ShiftEnding,
     ShiftPlanned,
     ShiftStarted,
+    TaskHandOverClosed,
+    TaskHandOverRequested,
+    VehicleFitnessChanged,
 )
+from schemas.vehicle_fitness import VehicleFitness
 
 BREACHES_SHOWN = 20
+LATEST_TASKS = 5
 
 TABLE = """
 CREATE TABLE {table} (
@@ -65,8 +72,13 @@ CREATE TABLE {table} (
     breaches           jsonb       NOT NULL,
     reservations       jsonb       NOT NULL,
     active_tasks       bigint      NOT NULL,
+    latest_tasks       jsonb       NOT NULL,
     itinerary          jsonb       NOT NULL,
     itinerary_version  bigint      NOT NULL,
+    silent_since       timestamptz,
+    asked_in_silence   jsonb       NOT NULL,
+    handing_over       jsonb       NOT NULL,
+    vehicles           jsonb       NOT NULL,
     external_reference text,
     metadata           jsonb       NOT NULL,
     created_at         timestamptz NOT NULL,
@@ -74,7 +86,8 @@ CREATE TABLE {table} (
     version            bigint      NOT NULL,
     PRIMARY KEY (tenant, rider_id)
 );
-CREATE INDEX ON {table} (tenant, created_at, rider_id)
+CREATE INDEX ON {table} (tenant, created_at, rider_id);
+CREATE INDEX ON {table} (tenant) WHERE active_tasks > 0 OR silent_since IS NOT NULL
 """
 
 
@@ -105,6 +118,8 @@ class ShiftRow(msgspec.Struct, frozen=True, kw_only=True):
     ending: bool = False
     location: Sealed | None = None
     break_since: datetime | None = None
+    heard_at: datetime
+    """Besides fixes and reports of tasks."""
     hours_limit: HoursLimit | None = None
     """Of the duty under way: when it must end, and by which rule."""
     hours_warned: bool = False
@@ -114,6 +129,7 @@ class ReservationRow(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     hold_until: datetime
     active: bool = False
+    activated_at: datetime | None = None
     load_g: list[int] = []
     """What each of its stops adds to the load."""
 
@@ -138,8 +154,18 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     """The latest that were found, the last one last."""
     reservations: Mapping[str, ReservationRow] = {}
     active_tasks: int = 0
+    latest_tasks: list[str] = []
+    """Of those that they are through with, or that were taken away; the last one last."""
     itinerary: list[dict[str, Any]] = []
     itinerary_version: int = 0
+    silent_since: datetime | None = None
+    """When something was heard last of a rider who is silent."""
+    asked_in_silence: Mapping[str, int] = {}
+    """Tasks, with the round, that were to be handed over for it."""
+    handing_over: Mapping[str, int] = {}
+    """Tasks, with the round, of which it is not known yet what became of that."""
+    vehicles: Mapping[str, VehicleFitness] = {}
+    """Assigned to the rider, as they have stated."""
     external_reference: str | None
     metadata: dict[str, str]
     created_at: datetime
@@ -188,7 +214,7 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
         case RiderRejected():
             return replace(row, status="rejected")
         case RiderSuspended():
-            return replace(row, status="suspended")
+            return spoken_to(replace(row, status="suspended"))
         case DocumentSubmitted() as event:
             return with_document(row, event.document_id, DocumentRow(kind=event.kind, status="submitted"))
         case DocumentVerified() as event:
@@ -200,12 +226,40 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
             return with_rejected(row, event.document_id)
         case ComplianceBreachFound() as event:
             return with_breach(row, event)
+        case VehicleFitnessChanged() as event:
+            return with_vehicle(row, event)
         case DeviceBound() as event:
             return replace(row, devices={**row.devices, event.device_id: event.valid_from})
         case DeviceUnbound() as event:
             return replace(row, devices={d: at for d, at in row.devices.items() if d != event.device_id})
         case _:
-            return with_work(with_duty(row, fact), fact)
+            return with_work(with_duty(with_silence(row, fact), fact), fact)
+
+
+def with_silence(row: RiderRow, fact: Fact) -> RiderRow:
+    match fact.event:
+        case RiderFellSilent() as event:
+            return replace(row, silent_since=event.since)
+        case RiderHeardAgain() as event:
+            assert row.shift is not None, "silence ends with the shift"
+            return with_shift(spoken_to(row), heard_at=max(row.shift.heard_at, event.heard_at))
+        case TaskHandOverRequested() as event:
+            asked = {event.task_id: event.round}
+            if event.reason_code == "rider_silent" and row.silent_since is not None:
+                row = replace(row, asked_in_silence={**row.asked_in_silence, **asked})
+            return replace(row, handing_over={**row.handing_over, **asked})
+        case TaskHandOverClosed() as event:
+            rest = {task: task_round for task, task_round in row.handing_over.items() if task != event.task_id}
+            return replace(row, handing_over=rest)
+        case ShiftEnded():
+            return spoken_to(row)
+        case _:
+            return row
+
+
+def spoken_to(row: RiderRow) -> RiderRow:
+    """Or it does not matter any more that they are silent."""
+    return replace(row, silent_since=None, asked_in_silence={})
 
 
 def with_duty(row: RiderRow, fact: Fact) -> RiderRow:
@@ -213,9 +267,10 @@ def with_duty(row: RiderRow, fact: Fact) -> RiderRow:
         case ShiftPlanned() as event:
             return with_planned(row, event)
         case BreakStarted() as event:
-            return with_shift(row, break_since=event.started_at, hours_limit=None, hours_warned=False)
+            at = event.started_at
+            return with_shift(row, break_since=at, heard_at=at, hours_limit=None, hours_warned=False)
         case BreakEnded() as event:
-            return with_shift(row, break_since=None, hours_limit=event.hours_limit)
+            return with_shift(row, break_since=None, heard_at=event.ended_at, hours_limit=event.hours_limit)
         case HoursLimitWarned():
             return with_shift(row, hours_warned=True)
         case ShiftEnding():
@@ -232,6 +287,7 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
                 started_at=event.started_at,
                 ends_at=event.ends_at,
                 location=sealed(event.location, "ShiftStarted.location"),
+                heard_at=event.started_at,
                 hours_limit=event.hours_limit,
             )
             ahead = {
@@ -247,10 +303,10 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
             held = ReservationRow(round=event.round, hold_until=event.hold_until, load_g=loads)
             return replace(row, reservations={**row.reservations, event.task_id: held})
         case ReservationActivated() as event:
-            active = replace(row.reservations[event.task_id], active=True)
+            active = replace(row.reservations[event.task_id], active=True, activated_at=event.activated_at)
             return replace(row, reservations={**row.reservations, event.task_id: active})
         case ReservationReleased() as event:
-            return replace(row, reservations={t: r for t, r in row.reservations.items() if t != event.task_id})
+            return without_reservation(row, event.task_id)
         case ItineraryStopsInserted() as event:
             stops = [*row.itinerary, *(told(stop) for stop in event.stops)]
             return replace(row, itinerary=stops, itinerary_version=event.itinerary_version)
@@ -274,6 +330,14 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
             return row
 
 
+def without_reservation(row: RiderRow, task_id: str) -> RiderRow:
+    kept = {task: reservation for task, reservation in row.reservations.items() if task != task_id}
+    if not row.reservations[task_id].active:
+        return replace(row, reservations=kept)
+    others = [task for task in row.latest_tasks if task != task_id]
+    return replace(row, reservations=kept, latest_tasks=[*others, task_id][-LATEST_TASKS:])
+
+
 def with_document(row: RiderRow, document_id: str, document: DocumentRow) -> RiderRow:
     return replace(row, documents={**row.documents, document_id: document})
 
@@ -294,6 +358,11 @@ def with_breach(row: RiderRow, event: ComplianceBreachFound) -> RiderRow:
     return found if event.document_id is None else with_rejected(found, event.document_id)
 
 
+def with_vehicle(row: RiderRow, event: VehicleFitnessChanged) -> RiderRow:
+    others = {vehicle: fitness for vehicle, fitness in row.vehicles.items() if vehicle != event.vehicle_id}
+    return replace(row, vehicles=others if event.fitness is None else {**others, event.vehicle_id: event.fitness})
+
+
 def with_planned(row: RiderRow, event: ShiftPlanned) -> RiderRow:
     """Plans that were never kept end first, and make room, as they do in decisions."""
     plan = PlannedShiftRow(starts_at=event.starts_at, ends_at=event.ends_at)
@@ -309,7 +378,7 @@ def with_shift(row: RiderRow, **changes: object) -> RiderRow:
 
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=2,
+    version=3,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),

@@ -29,6 +29,8 @@ from schemas.sla_policy import SlaPolicyEvent
 
 MAX_VERTICES = 10_000
 
+SILENT_AFTER_SECONDS = 900
+"""Where a tenant's rules say nothing else."""
 MAX_CLOCK_STEP_S = 30 * 86_400
 MAX_CLOCK_AHEAD_S = 3_650 * 86_400
 
@@ -57,6 +59,8 @@ class TenantRules(Input, frozen=True, kw_only=True):
     """So long an offer of goods to another rider stands."""
     max_active_tasks: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
     stale_fix_seconds: Annotated[int, msgspec.Meta(ge=30, le=86_400)] = 900
+    silent_after_seconds: Annotated[int, msgspec.Meta(ge=60, le=86_400)] = SILENT_AFTER_SECONDS
+    """A rider with tasks of whom nothing is heard for so long, neither a fix nor a word, is silent."""
     breaks_with_goods: bool = False
     """Whether a rider may take a break with goods aboard."""
     hours_rules: HoursRules = "none"

@@ -29,18 +29,23 @@ from schemas.message import (
     TaskId,
     TenderId,
     Text,
+    VehicleId,
 )
+from schemas.vehicle_fitness import VehicleFitness
 
 MAX_DOCUMENTS = 50
 MAX_DEVICES = 10
 MAX_SKILLS = 50
 MAX_PLANNED_SHIFTS = 60
+MAX_VEHICLES = 20
+"""At once."""
 HAND_OVER_ANSWERED = "hand-over-answered"
 """The rule that says so."""
 
 Employment = Literal["staff", "freelance"]
 VehicleKind = Literal["foot", "bicycle", "scooter", "car", "van"]
 StopKind = Literal["pickup", "dropoff", "hold", "return"]
+HandOverReason = Literal["rider_suspended", "rider_silent"]
 
 
 # What can be asked
@@ -73,6 +78,10 @@ class SuspendRider(Command, frozen=True, kw_only=True):
 
 class ReinstateRider(Command, frozen=True, kw_only=True):
     pass
+
+
+class ConfirmRiderRegistered(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where there is no such rider."""
 
 
 class SubmitDocument(Command, frozen=True, kw_only=True):
@@ -136,6 +145,28 @@ class WarnHoursLimit(Command, frozen=True, kw_only=True):
     """Sent when the deadline is due; firing late or twice changes nothing."""
 
     shift_id: ShiftId
+
+
+class RecordRiderSilence(Command, frozen=True, kw_only=True):
+    """Sent when nothing was heard of the rider for long: the last was at `last_heard_at`, None where there was nothing.
+    The rider judges; sending it late or twice changes nothing."""
+
+    last_heard_at: datetime | None
+
+
+class RecordRiderHeard(Command, frozen=True, kw_only=True):
+    """Sent when something is heard of a rider who was silent."""
+
+    heard_at: datetime
+
+
+class RecordVehicleFitness(Command, frozen=True, kw_only=True):
+    """Sent when a vehicle that the rider has says how fit it is, in its statement of that number, or is theirs no more.
+    An older one changes nothing."""
+
+    vehicle_id: VehicleId
+    number: Count
+    fitness: VehicleFitness | None
 
 
 class BindDevice(Command, frozen=True, kw_only=True):
@@ -262,6 +293,7 @@ type RiderCommand = (
     | RejectRider
     | SuspendRider
     | ReinstateRider
+    | ConfirmRiderRegistered
     | SubmitDocument
     | VerifyDocument
     | RejectDocument
@@ -272,6 +304,9 @@ type RiderCommand = (
     | EndBreak
     | EndShift
     | WarnHoursLimit
+    | RecordRiderSilence
+    | RecordRiderHeard
+    | RecordVehicleFitness
     | BindDevice
     | UnbindDevice
     | ConfirmHandOverRequested
@@ -405,12 +440,33 @@ class ShiftEnded(Event, frozen=True, kw_only=True):
     ended_at: datetime
 
 
+class RiderFellSilent(Event, frozen=True, kw_only=True):
+    """Nothing was heard of the rider since then. The tasks are to be handed over; what they come to have later follows
+    in its time."""
+
+    since: datetime
+    task_ids: list[TaskId]
+
+
+class RiderHeardAgain(Event, frozen=True, kw_only=True):
+    heard_at: datetime
+
+
+class VehicleFitnessChanged(Event, frozen=True, kw_only=True):
+    """Of a vehicle that the rider has; None: has no more."""
+
+    vehicle_id: VehicleId
+    number: int
+    fitness: VehicleFitness | None
+
+
 class TaskHandOverRequested(Event, frozen=True, kw_only=True):
-    """The rider was suspended and has the task. Where the goods cannot be taken away, an incident of this kind is
-    reported."""
+    """The rider has the task and was suspended, or is silent: the reason says which. Where the goods cannot be taken
+    away, an incident of this kind is reported."""
 
     task_id: TaskId
     round: int
+    reason_code: HandOverReason
     incident_kind: str
 
 
@@ -496,6 +552,9 @@ type RiderEvent = (
     | HoursLimitWarned
     | ShiftEnding
     | ShiftEnded
+    | RiderFellSilent
+    | RiderHeardAgain
+    | VehicleFitnessChanged
     | TaskHandOverRequested
     | TaskHandOverClosed
     | DeviceBound

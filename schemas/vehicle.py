@@ -23,6 +23,7 @@ from schemas.message import (
     Slug,
     Text,
 )
+from schemas.vehicle_fitness import VehicleFitness
 
 MAX_VEHICLE_DOCUMENTS = 100
 MAX_OPEN_MAINTENANCE = 50
@@ -170,6 +171,12 @@ class CancelVehicleMaintenance(Command, frozen=True, kw_only=True):
     reason_code: Code
 
 
+class ConfirmVehicleFitness(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where it was stated anew since: who comes back to it later has nothing to do."""
+
+    number: Count
+
+
 class RetireVehicle(Command, frozen=True, kw_only=True):
     """For ever. Who has it has it no more, and what was planned is off."""
 
@@ -192,6 +199,7 @@ type VehicleCommand = (
     | RecordVehicleMaintenanceDue
     | CompleteVehicleMaintenance
     | CancelVehicleMaintenance
+    | ConfirmVehicleFitness
     | RetireVehicle
 )
 
@@ -296,6 +304,14 @@ class VehicleMaintenanceCancelled(Event, frozen=True, kw_only=True):
     reason_code: str
 
 
+class VehicleFitnessStated(Event, frozen=True, kw_only=True):
+    """To the rider who has it, each time that it changes; None to who has it no more. Statements are numbered."""
+
+    rider_id: RiderId
+    number: int
+    fitness: VehicleFitness | None
+
+
 class VehicleRetired(Event, frozen=True, kw_only=True):
     reason_code: str
 
@@ -317,5 +333,6 @@ type VehicleEvent = (
     | VehicleMaintenanceFellDue
     | VehicleMaintenanceCompleted
     | VehicleMaintenanceCancelled
+    | VehicleFitnessStated
     | VehicleRetired
 )

@@ -12,7 +12,7 @@ from schemas.carrier_booking import ExpireCarrierQuote, RecordCarrierSilence
 from schemas.hand_over import ExpireHandOver
 from schemas.incident import EscalateUnattended
 from schemas.message import Command, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
-from schemas.rider import ExpireReservation, WarnHoursLimit
+from schemas.rider import ExpireReservation, RecordRiderHeard, RecordRiderSilence, WarnHoursLimit
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.task import RetryDispatch, StartDispatch
 from schemas.tender import ExpireClaim, ExpireOffer
@@ -32,6 +32,8 @@ KINDS = (
     "escalate_incident",
     "record_maintenance_due",
     "warn_hours_limit",
+    "record_rider_silence",
+    "record_rider_heard",
     "expire_carrier_quote",
     "record_carrier_silence",
 )
@@ -75,6 +77,10 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             command = RecordVehicleMaintenanceDue(maintenance_id=MaintenanceId(deadline["subject"]))
         case "warn_hours_limit":
             aggregate, command = "rider", WarnHoursLimit(shift_id=ShiftId(deadline["subject"]))
+        case "record_rider_silence":
+            aggregate, command = "rider", RecordRiderSilence(last_heard_at=deadline["heard_at"])
+        case "record_rider_heard":
+            aggregate, command = "rider", RecordRiderHeard(heard_at=deadline["heard_at"])
         case "expire_carrier_quote":
             aggregate, command = "carrier_booking", ExpireCarrierQuote()
         case "record_carrier_silence":

@@ -6,7 +6,8 @@ from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.forgetting import Forget, forgetting
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
-from streams.suspension import SUSPENSION
+from streams.taken_away import TAKEN_AWAY
+from streams.vehicle_fitness import VEHICLE_FITNESS
 from streams.waiting import WAITING
 
 
@@ -14,7 +15,8 @@ def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget) ->
     return [
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
         Process("incident-response", RESPONSE, send),
-        Process("suspension", SUSPENSION, send),
+        Process("taken-away", TAKEN_AWAY, send),
+        Process("vehicle-fitness", VEHICLE_FITNESS, send),
         Process("forgetting", forgetting(forget), send),
         Process("waiting", WAITING, send),
     ]

@@ -48,8 +48,10 @@ from schemas.message import (
     StopId,
     TaskId,
     TenderId,
+    VehicleId,
 )
 from schemas.money import Money
+from schemas.vehicle_fitness import VehicleFitness
 
 STEPS = 40_000
 BEGINNINGS = 0.05
@@ -437,6 +439,22 @@ def planned(draw: Random, task: TaskId) -> list[r.NewPlannedStop]:
     ]
 
 
+def recording_fitness(draw: Random, now: Any) -> r.RecordVehicleFitness:
+    fitness = VehicleFitness(
+        grounded=draw.random() < 0.2,
+        inspection_failed=False,
+        maintenance_due=False,
+        maintenance_due_at=draw.choice((None, now + timedelta(hours=9))),
+        capacity_g=draw.randint(1, 9),
+        documents=[],
+    )
+    return r.RecordVehicleFitness(
+        vehicle_id=VehicleId(draw.choice(("van", "bike"))),
+        number=draw.randint(1, 9),
+        fitness=draw.choice((None, None, fitness)),
+    )
+
+
 BACK = r.NewPlannedStop(stop_id=STOPS[4], kind="return", subject="s", location=KAMPPI)
 RIDER: Repertoire = [
     (always(r.RegisterRider(name="Ann")), "shop", "integrator"),
@@ -479,8 +497,11 @@ RIDER: Repertoire = [
     (always(r.StartBreak()), "ann", "rider"),
     (always(r.EndBreak()), "ann", "rider"),
     (lambda draw, now: r.WarnHoursLimit(shift_id=ShiftId(draw.choice(SHIFTS))), "deadlines", "system"),
+    *[(lambda draw, now: r.RecordRiderSilence(last_heard_at=draw.choice((None, now))), "deadlines", "system")] * 2,
+    (lambda draw, now: r.RecordRiderHeard(heard_at=now), "deadlines", "system"),
     (always(r.EndShift()), "ann", "rider"),
     (lambda draw, now: r.CloseHandOver(task_id=draw.choice(TASKS), round=1), "dispatch", "system"),
+    (recording_fitness, "dispatch", "system"),
     (always(r.BindDevice(device_id="phone")), "ann", "rider"),
     (always(r.UnbindDevice(device_id=DeviceId("phone"))), "ann", "rider"),
     *[

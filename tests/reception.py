@@ -25,6 +25,7 @@ from schemas.keyring import Keyring
 from schemas.message import Command, Role, TenantSlug
 from schemas.position import Vector
 from schemas.record import Stored
+from schemas.rider import RegisterRider
 from schemas.topics import FLEET
 
 TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
@@ -129,6 +130,10 @@ class House:
                 correlation_id=identity,
             )
         )
+
+    async def knows(self, rider: str) -> None:
+        """Somebody under that very id."""
+        await self.process("rider", rider, RegisterRider(name=rider))
 
     async def close(self) -> None:
         for client in self.clients:

@@ -4,7 +4,7 @@ order between aggregates, and again."""
 import types
 from collections import defaultdict
 from collections.abc import Coroutine, Generator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from schemas import directory as d
 from schemas import ids
 from schemas import rider as r
 from schemas import tender as o
+from schemas import vehicle as v
 from schemas.keyring import Keyring
 from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, SubjectId, TaskId, TenderId
 from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
@@ -80,6 +81,8 @@ class Town:
         """What processes sent, and the rules that said no."""
         self.deadlines: dict[Key, DeadlineRow] = {}
         self._were_due: list[DeadlineRow] = []
+        self.heard: dict[RiderId, datetime] = {}
+        """Of each rider who has sent a fix, when the latest was."""
         self.whom = self._anybody
         """Who is asked for a task."""
         self._asked = 0
@@ -94,7 +97,7 @@ class Town:
         self._begin()
 
     def _begin(self) -> None:
-        """The tenant and its outlet, and riders at work: else most of every story would be this."""
+        """The tenant and its outlet, riders at work, one with a van of ours: else most of every story would be this."""
         self.ask("tenant", ids.tenant_id(ACME), d.CreateTenant(tenant=ACME, name="Acme", mode="test"))
         outlet = d.CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")
         self.ask("outlet", ids.outlet_id(ACME, "kamppi"), outlet)
@@ -103,7 +106,13 @@ class Town:
         for rider, capacity_g in CAPACITIES_G.items():
             self.ask("rider", rider, r.RegisterRider(name=rider, capacity_g=capacity_g))
             self.ask("rider", rider, r.ApproveRider(), "dora", "dispatcher")
-            self.ask("rider", rider, r.StartShift(ends_at=self.now + timedelta(hours=12)), rider, "rider")
+            self._to_work(rider)
+        carries = v.Capacity(weight_g=2_000, volume_cm3=1, parcels=1)
+        self.ask("vehicle", "vehicle-1", v.RegisterVehicle(kind="van", capacity=carries))
+        self.ask("vehicle", "vehicle-1", v.AssignVehicle(rider_id=RIDERS[-1]), "dora", "dispatcher")
+
+    def _to_work(self, rider: RiderId) -> None:
+        self.ask("rider", rider, r.StartShift(ends_at=self._now() + timedelta(hours=12)), rider, "rider")
 
     def state(self, aggregate_id: str) -> Any:
         """None of what nobody has heard of."""
@@ -142,10 +151,21 @@ class Town:
         self.now += timedelta(minutes=self.chance.choice((0.5, 1, 5, 10, 30)))
 
     def much_time_passes(self) -> None:
-        """What was answered is not remembered by its command's id, but where it created something."""
+        """What was answered is not remembered by its command's id, but where it created something. Riders have gone
+        home where they could, and come to work again."""
         self.now += LONG_AGO
+        for rider in RIDERS:
+            self.ask("rider", rider, r.EndShift(), rider, "rider")
+            self._to_work(rider)
         for kept in self.desk.kept.values():
             kept.answers = {kept.created_by: kept.answers[kept.created_by]}
+
+    def phones_tell(self) -> None:
+        """Where their riders are: one or another has no signal. Mostly that is noticed soon."""
+        for rider in self.chance.sample(RIDERS, self.chance.choice((1, 2, 3, 3))):
+            self.heard[rider] = self._now()
+            if self.chance.random() < 0.7:
+                self._look(rider)
 
     # What the processes do
 
@@ -190,25 +210,41 @@ class Town:
 
     def what_is_due_fires(self) -> None:
         """Late, or although it is settled: the worker may have read it before."""
-        ahead = self.policy.now(ACME, self.now)
-        due = [row for row in self._were_due if row.due_at <= ahead]
+        due = [row for row in self._were_due if row.due_at <= self._now()]
         if due:
             self._fire(self.chance.choice(due))
 
     def _fire(self, row: DeadlineRow) -> None:
         deadline = msgspec.structs.asdict(row)
-        source = source_of_deadline(deadline, self.policy.now(ACME, self.now))
+        source = source_of_deadline(deadline, self._now())
         at_once(self._fired(step_of(deadline), source, ACME))
 
+    def silence_is_looked_for(self) -> None:
+        """Of anybody, whether or not it is long enough: who looked may know less, or of a while ago."""
+        self._look(self.chance.choice(RIDERS))
+
+    def _look(self, rider: RiderId) -> None:
+        looked: dict[str, Any] = {"tenant": ACME, "aggregate_id": rider, "partition": 0}
+        for kind in ("record_rider_silence", "record_rider_heard"):
+            heard_at = self.heard.get(rider)
+            if heard_at is None and kind == "record_rider_heard":
+                return
+            looked |= {"kind": kind, "heard_at": heard_at, "set_by": f"{rider}/{len(self.lives[rider])}"}
+            at_once(self._fired(step_of(looked), source_of_deadline(looked, self._now()), ACME))
+
+    def _now(self) -> datetime:
+        return self.policy.now(ACME, self.now)
+
     def comes_to_rest(self) -> None:
-        """The processes are through with all facts, and with all that is due."""
+        """The processes are through with all facts, and with all that is due; and nobody is silent unnoticed."""
         while True:
             while lanes := self.lanes():
                 self._go_on(self.chance.choice(lanes))
             before = len(self.desk.log)
-            now = self.policy.now(ACME, self.now)
-            for row in [row for row in self.deadlines.values() if row.due_at <= now]:
+            for row in [row for row in self.deadlines.values() if row.due_at <= self._now()]:
                 self._fire(row)
+            for rider in RIDERS:
+                self._look(rider)
             if len(self.desk.log) == before:
                 return
 
@@ -260,7 +296,7 @@ class Town:
         """Asks anybody: whatever it knows of the riders may have changed before they answer."""
         if task.round != task_round or not task.ahead:
             return None
-        tender, now = ids.tender_id(task.task_id, task_round), self.policy.now(ACME, self.now)
+        tender, now = ids.tender_id(task.task_id, task_round), self._now()
         return o.OpenTender(
             task_id=task.task_id,
             round=task_round,

@@ -25,7 +25,6 @@ BUSY = {"task": 9, "tender": 6, "rider": 4, "incident": 2}
 """How often each kind is asked something; any other once."""
 TRIES = 6
 SELDOM = (
-    t.CancelTask,
     t.ForceCompleteTask,
     t.UnassignTask,
     r.SuspendRider,
@@ -39,6 +38,7 @@ SELDOM = (
 WAITS = 0.25
 """How often a task waits for others, or is in a wave."""
 WEIGHTS_G = (0, 200, 400, 600, 800)
+CARRIED_G = (500, 1_000, 2_000)
 
 
 class People:
@@ -181,6 +181,8 @@ class People:
                 return draw.choice(state.conflicts)
             case _ if value is not None and name.removesuffix("_id") in AGGREGATES and name.endswith("_id"):
                 return self.somewhere(name.removesuffix("_id")) or value
+            case "capacity":
+                return replace(value, weight_g=draw.choice(CARRIED_G))
             case "itinerary_version":
                 return getattr(state, "itinerary_version", value)
             case "order":

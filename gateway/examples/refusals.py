@@ -35,6 +35,7 @@ from commands.rider_refusals import (
     OutOfOrder,
     RestTooShort,
     TooHeavyThatWay,
+    UnknownRider,
 )
 from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies
 from commands.task import GoodsInCustody, UnknownConflict
@@ -44,6 +45,7 @@ from commands.task_timing import NotAPlaceOfGoods
 from commands.tenant import ClockTooFarAhead, NotATestTenant, OnePersonToForget
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
 from commands.vehicle import VehicleTaken, VehicleUnfit
+from commands.vehicle_fitness import FitnessStatedAnew
 from commands.vehicle_upkeep import DueMissing, NotYourVehicle, OdometerWentBack, UnknownMaintenance
 from commands.waiting import CircularDependency, DependencyAnswered, UnknownDependency
 from gateway.examples.incidents import VEHICLE
@@ -131,6 +133,7 @@ OF_TASKS: tuple[Refused, ...] = (
 )
 
 OF_RIDERS: tuple[Refused, ...] = (
+    UnknownRider(OTHER_RIDER_ID),
     TooHeavyThatWay(14_500, 12_000),
     UnknownDocument("licence-2"),
     CannotReserve("document_expired"),
@@ -149,6 +152,7 @@ OF_RIDERS: tuple[Refused, ...] = (
 OF_VEHICLES: tuple[Refused, ...] = (
     VehicleUnfit("inspection_failed"),
     VehicleTaken(OTHER_RIDER_ID),
+    FitnessStatedAnew(given=3, latest=4),
     NotYourVehicle(RIDER_ID),
     OdometerWentBack(given_km=18_100, known_km=18_212),
     DueMissing(),

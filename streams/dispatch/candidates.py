@@ -9,6 +9,8 @@ from schemas.directory import TenantRules
 from schemas.geo import Location, distance_m
 from schemas.message import RiderId
 from schemas.tender import MAX_CANDIDATES, Candidate, Excluded, Exclusion
+from schemas.validity import shortfall
+from schemas.vehicle_fitness import VehicleFitness, carries_g, fit_for
 
 SHIFT_MARGIN = timedelta(minutes=15)
 """A shift that ends sooner than this takes no new task."""
@@ -29,9 +31,12 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
     documents: Sequence[Document]
     shift_ends_at: datetime | None
     on_break: bool
+    silent: bool
     hours_end_at: datetime | None
     """When their hours of service run out, where those are limited; on a break that is not told."""
     capacity_g: int
+    vehicles: Sequence[VehicleFitness] = ()
+    """Assigned to the rider."""
     tasks: int
     """Reserved for or under way with."""
     offers: int
@@ -54,24 +59,35 @@ class Travel(msgspec.Struct, frozen=True):
 
 
 def exclusion_of(
-    rider: KnownRider, rules: TenantRules, work: Work, declined: frozenset[str], now: datetime
+    rider: KnownRider,
+    rules: TenantRules,
+    work: Work,
+    declined: frozenset[str],
+    now: datetime,
+    of_vehicles: Sequence[str] = (),
 ) -> Exclusion | None:
-    """The first rule that shuts the rider out, if any."""
+    """The first rule that shuts the rider out, if any. `of_vehicles` are the documents that vehicles need."""
     if rider.status != "approved":
         return "suspended" if rider.status == "suspended" else "not_approved"
     if rider.shift_ends_at is None:
         return "off_shift"
     if rider.on_break:
         return "on_break"
+    if rider.silent:
+        return "silent"
     if rider.hours_end_at is not None and rider.hours_end_at <= now:
         return "hours_exhausted"
-    if (document := document_problem(rider, rules, now, planned_until(rider.shift_ends_at, work, now))) is not None:
+    until = planned_until(rider.shift_ends_at, work, now)
+    if (document := document_problem(rider, rules, now, until)) is not None:
         return document
+    fit, unfit = fit_for(rider.vehicles, of_vehicles, now, until)
+    if unfit is not None:
+        return unfit
     if rider.shift_ends_at < now + SHIFT_MARGIN:
         return "shift_ends_too_soon"
     if rider.rider_id in declined:
         return "declined_before"
-    if work.load_g > rider.capacity_g:
+    if work.load_g > carries_g(rider.capacity_g, fit):
         return "over_capacity"
     if rider.tasks >= rules.max_active_tasks:
         return "too_many_tasks"
@@ -92,35 +108,26 @@ def planned_until(shift_ends_at: datetime, work: Work, now: datetime) -> datetim
 def document_problem(rider: KnownRider, rules: TenantRules, now: datetime, until: datetime) -> Exclusion | None:
     for kind in rules.required_documents:
         verified = [d for d in rider.documents if d.kind == kind and d.verified]
-        if not verified:
-            return "document_missing"
-        valid_until = covered(verified, now)
-        if valid_until is None:
-            return "document_expired"
-        if valid_until < until:
-            return "document_expires_too_soon"
+        spans = [(d.valid_from, d.expires_at) for d in verified if d.valid_from and d.expires_at]
+        lacking = shortfall(spans, now, until)
+        if lacking is not None:
+            return lacking
     return None
 
 
-def covered(documents: Iterable[Document], at: datetime) -> datetime | None:
-    """Until when there is a valid one without a gap; None where there is none now."""
-    valid_until = at
-    for valid_from, expires_at in sorted(
-        (d.valid_from, d.expires_at) for d in documents if d.valid_from and d.expires_at
-    ):
-        if valid_from <= valid_until:
-            valid_until = max(valid_until, expires_at)
-    return valid_until if valid_until > at else None
-
-
 def eligible(
-    riders: Iterable[KnownRider], rules: TenantRules, work: Work, declined: frozenset[str], now: datetime
+    riders: Iterable[KnownRider],
+    rules: TenantRules,
+    work: Work,
+    declined: frozenset[str],
+    now: datetime,
+    of_vehicles: Sequence[str] = (),
 ) -> tuple[list[KnownRider], list[Excluded]]:
     """Those whom no rule shuts out, and the others with the rule that does; both in order of id."""
     able: list[KnownRider] = []
     excluded: list[Excluded] = []
     for rider in sorted(riders, key=lambda rider: rider.rider_id):
-        code = exclusion_of(rider, rules, work, declined, now)
+        code = exclusion_of(rider, rules, work, declined, now, of_vehicles)
         if code is None:
             able.append(rider)
         else:

@@ -30,6 +30,10 @@ class Fleet(Protocol):
         """Those who have declined, let expire or lost their claim to this task."""
         ...
 
+    async def documents_of_vehicles(self, tenant: TenantSlug) -> Sequence[str]:
+        """Kinds that every vehicle needs."""
+        ...
+
     async def policy_version(self, tenant: TenantSlug) -> int: ...
 
 
@@ -62,7 +66,8 @@ class Decision:
         rules = await self._lookup.rules(tenant)
         riders = await self._fleet.riders(tenant)
         declined = await self._fleet.declined(tenant, task.task_id)
-        able, excluded = eligible(riders, rules, work_of(task), declined, now)
+        of_vehicles = await self._fleet.documents_of_vehicles(tenant)
+        able, excluded = eligible(riders, rules, work_of(task), declined, now, of_vehicles)
         goal = task.ahead[0].location
         travel = await self._router.travel(nearest(able, goal, ASKED_FOR_TRAVEL), goal)
         candidates = ranked(able, travel, goal)
@@ -74,7 +79,7 @@ class Decision:
             excluded=excluded,
             offers=offers(task, task_round, candidates, rules, now),
             policy_version=await self._fleet.policy_version(tenant),
-            input_hash=input_hash(task.ahead, riders, travel, rules, declined),
+            input_hash=input_hash(task.ahead, riders, travel, rules, declined, of_vehicles),
             solver=SOLVER,
         )
 
@@ -102,6 +107,7 @@ def input_hash(
     travel: dict[RiderId, Travel],
     rules: TenantRules,
     declined: frozenset[str],
+    of_vehicles: Sequence[str],
 ) -> str:
     known = [
         list(stops),
@@ -109,5 +115,6 @@ def input_hash(
         sorted(travel.items()),
         rules,
         sorted(declined),
+        list(of_vehicles),
     ]
     return sha256(msgspec.json.encode(known)).hexdigest()

@@ -36,7 +36,7 @@ def test_who_has_nothing_is_only_suspended():
 def test_each_task_is_asked_for_with_its_round():
     underway().when(SUSPEND).then(
         RiderSuspended(reason_code="complaint", note=None),
-        TaskHandOverRequested(task_id=TASK, round=1, incident_kind="other"),
+        TaskHandOverRequested(task_id=TASK, round=1, reason_code="rider_suspended", incident_kind="other"),
     )
 
 
@@ -44,8 +44,8 @@ def test_what_is_only_held_is_asked_for_and_let_go_at_once():
     held = underway().when(reserve(OTHER)).happened().when(SUSPEND)
     held.then(
         RiderSuspended(reason_code="complaint", note=None),
-        TaskHandOverRequested(task_id=TASK, round=1, incident_kind="other"),
-        TaskHandOverRequested(task_id=OTHER, round=1, incident_kind="other"),
+        TaskHandOverRequested(task_id=TASK, round=1, reason_code="rider_suspended", incident_kind="other"),
+        TaskHandOverRequested(task_id=OTHER, round=1, reason_code="rider_suspended", incident_kind="other"),
         ReservationReleased(task_id=OTHER, round=1, reason_code="rider_suspended", released_at=NOON),
     )
     held.happened().when(ActivateReservation(task_id=OTHER, round=1)).refuses(NotReserved)

@@ -116,6 +116,7 @@ async def picked_up(house: House) -> str:
     body["stops"][1]["required_proof"] = [["photo"]]
     task = (await shop.post("/v1/acme/tasks", json=body, headers=key("t"))).json()["id"]
     dora = house.caller("dispatcher", "dora")
+    await house.knows("ann")
     await dora.post(f"/v1/acme/tasks/{task}/assign-task", json={"rider_id": "ann"}, headers=key("a"))
     body = {"stop_id": "stop-1", "observed_at": NOON.isoformat()}
     await ann.post(f"/v1/acme/tasks/{task}/report-picked-up", json=body, headers=key("p"))

@@ -21,6 +21,7 @@ async def rider_with_task(house: House) -> tuple[str, str, Json]:
     made = await created_task(house)
     task = made["id"]
     rider = ids.aggregate_id("rider", "acme", "shop", "ann")
+    await house.knows(rider)
     await house.caller("dispatcher", "dora").post(
         f"/v1/acme/tasks/{task}/assign-task", json={"rider_id": rider}, headers=key("assign")
     )
@@ -279,11 +280,42 @@ async def test_another_riders_report_is_forbidden_by_the_task(house):
 async def test_an_empty_body_is_enough_for_a_command_without_fields(house):
     made = await created_task(house)
     rider = ids.aggregate_id("rider", "acme", "shop", "ann")
+    await house.knows(rider)
     await house.caller("dispatcher", "dora").post(
         f"/v1/acme/tasks/{made['id']}/assign-task", json={"rider_id": rider}, headers=key("a")
     )
     said = await house.caller("rider", rider).post(f"/v1/acme/tasks/{made['id']}/accept-assignment", headers=key("yes"))
     assert (said.status_code, said.json()["events"]) == (200, ["AssignmentAccepted"])
+
+
+async def test_a_task_is_given_to_nobody_who_is_not_a_rider_of_the_tenants(house):
+    task = (await created_task(house))["id"]
+    url, dora = f"/v1/acme/tasks/{task}/assign-task", house.caller("dispatcher", "dora")
+    refused = await dora.post(url, json={"rider_id": "nobody-of-ours"}, headers=key("a"))
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown-rider")
+    assert refused.json()["values"] == {"rider_id": "nobody-of-ours"}
+    no_rider = await dora.post(url, json={"rider_id": task}, headers=key("a"))
+    assert no_rider.json()["code"] == "unknown-rider"
+    made = await dora.post("/v1/acme/riders", json={"name": "Ann"}, headers=key("r"))
+    given = await dora.post(url, json={"rider_id": made.json()["id"]}, headers=key("a"))
+    assert (given.status_code, given.json()["events"]) == (200, ["TaskAssigned"]), "registered just now"
+
+
+async def test_where_nobody_can_say_whether_there_is_such_a_rider_the_task_is_given(house):
+    task = (await created_task(house))["id"]
+    submit = house.desk.submit
+
+    async def their_shard_is_closed(order):
+        if order.kind == "rider":
+            raise Unavailable("shard-not-open", "shard 3 is opening")
+        return await submit(order)
+
+    house.desk.submit = their_shard_is_closed
+    body = {"rider_id": "ann"}
+    given = await house.caller("dispatcher", "dora").post(
+        f"/v1/acme/tasks/{task}/assign-task", json=body, headers=key("a")
+    )
+    assert given.status_code == 200
 
 
 async def test_nobody_wins_a_claim_through_the_door(house):

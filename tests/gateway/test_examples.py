@@ -202,7 +202,7 @@ COLLECTED = ("ReportCustomerOnTheWay.1", "ReportCustomerArrived.1", "ReportColle
 
 async def test_a_delivery_and_a_collection_are_told_with_them_from_their_beginning_to_their_end(house: House):
     house.now = at(9)
-    for name in ("CreateTenant.1", "CreateOutlet.1", "CreateTask.1", "CreateTask.5"):
+    for name in ("CreateTenant.1", "CreateOutlet.1", "RegisterRider.1", "CreateTask.1", "CreateTask.5"):
         assert (await by_name(house, name, "")).status_code == 201
     await beside(house)
     house.now = at(15, 30)

@@ -57,6 +57,7 @@ async def kinds(house: House, models: ReadModels) -> list[str]:
 
 async def test_a_report_that_does_not_fit_waits_until_it_is_reviewed(house: House, models: ReadModels):
     task = await made(house, "tasks", delivery(external_reference="1"))
+    await house.knows("ann")
     await done(house, f"tasks/{task}/assign-task", {"rider_id": "ann"})
     await done(house, f"tasks/{task}/unassign-task", {"reason_code": "late"})
     report = {"stop_id": "stop-1", "observed_at": house.now.isoformat()}
@@ -86,6 +87,7 @@ async def test_a_task_that_nobody_takes_waits_for_a_rider(house: House, models: 
     assert await kinds(house, models) == []
     await house.process("task", TaskId(task), CloseTender(tender_id=tender, round=1, outcome="exhausted"))
     assert await kinds(house, models) == ["no_taker"]
+    await house.knows("ann")
     await done(house, f"tasks/{task}/assign-task", {"rider_id": "ann"})
     assert await kinds(house, models) == []
 

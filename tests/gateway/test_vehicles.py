@@ -28,7 +28,7 @@ async def asked(house: House, vehicle: str, word: str, role: str = "dispatcher",
 
 async def assigned(house: House, vehicle: str, rider: str = "ann") -> None:
     answer = await asked(house, vehicle, "assign-vehicle", rider_id=rider)
-    assert answer.json()["events"] == ["VehicleAssigned"], answer.text
+    assert answer.json()["events"] == ["VehicleAssigned", "VehicleFitnessStated"], answer.text
 
 
 # Commands
@@ -227,5 +227,6 @@ async def test_the_history_of_a_vehicle_tells_all_that_happened(garage, models):
     assert [event["type"] for event in read.json()["items"]] == [
         "logistics.fleet.VehicleRegistered",
         "logistics.fleet.VehicleAssigned",
+        "logistics.fleet.VehicleFitnessStated",
     ]
     assert "ABC-123" not in read.text

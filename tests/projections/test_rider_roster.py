@@ -14,12 +14,15 @@ from commands.rider_state import RegisteredRider
 from projections.rider_roster import BREACHES_SHOWN, RIDER_ROSTER, PlannedShiftRow, RiderRow
 from schemas import ids
 from schemas.directory import ChangeTenantRules, TenantRules
-from schemas.message import Command, DocumentId, Refused, ShiftId
+from schemas.message import Command, DocumentId, Refused, ShiftId, TaskId
 from schemas.rider import (
+    ActivateReservation,
     ApproveRider,
     EndBreak,
     EndShift,
     PlanShift,
+    RecordRiderHeard,
+    RecordRiderSilence,
     RegisterRider,
     ReportComplianceBreach,
     StartBreak,
@@ -117,6 +120,17 @@ def test_so_many_breaches_are_shown_the_latest():
     assert [breach.since for breach in shown] == [minutes(-60 - number) for number in range(3, BREACHES_SHOWN + 3)]
 
 
+def test_since_when_a_rider_is_silent_is_shown_until_they_are_heard_again():
+    task = TaskId("task-1")
+    garage = on_shift(reserve(hold_until=minutes(5)), ActivateReservation(task_id=task, round=1))
+    silent = sends(garage, RecordRiderSilence(last_heard_at=minutes(3)), at=20)
+    shown = row(silent)
+    assert (shown.silent_since, shown.asked_in_silence) == (minutes(3), {task: 1})
+    assert shown.handing_over == {task: 1}
+    back = row(sends(silent, RecordRiderHeard(heard_at=minutes(21)), at=22))
+    assert (back.silent_since, back.asked_in_silence, back.handing_over) == (None, {}, {task: 1})
+
+
 def test_a_reservation_and_what_was_reserved_is_shown_as_before():
     found = row(on_shift(reserve(window=within(10, 20), hold_until=minutes(5))))
     assert list(found.reservations) == ["task-1"]
@@ -140,7 +154,14 @@ def test_the_roster_and_decisions_agree_on_everything_they_both_know(asked, draw
     assert {d: known.status for d, known in shown.documents.items()} == {
         d: known.status for d, known in state.documents.items()
     }
-    assert {t: r.active for t, r in shown.reservations.items()} == {t: r.active for t, r in state.reservations.items()}
+    assert {t: (r.active, r.activated_at) for t, r in shown.reservations.items()} == {
+        t: (r.active, r.activated_at) for t, r in state.reservations.items()
+    }
+    assert shown.latest_tasks == [*dict.fromkeys(reversed([past.task_id for past in state.past_tasks]))][:5][::-1]
+    assert shown.vehicles == {vehicle: known.fitness for vehicle, known in state.vehicles.items()}
+    assert (shown.handing_over, shown.silent_since is None) == (state.handing_over, state.silence is None)
+    if state.silence:
+        assert (shown.silent_since, shown.asked_in_silence) == (state.silence.since, state.silence.asked)
     assert {s: (p.starts_at, p.ends_at) for s, p in shown.planned_shifts.items()} == {
         s: (p.starts_at, p.ends_at) for s, p in state.planned.items()
     }
@@ -148,6 +169,7 @@ def test_the_roster_and_decisions_agree_on_everything_they_both_know(asked, draw
     if shown.shift and state.shift:
         assert shown.shift.break_since == state.shift.break_since
         assert shown.shift.ending == state.shift.ending
+        assert shown.shift.heard_at == state.shift.heard_at
         told = None if shown.shift.hours_warned else shown.shift.hours_limit
         assert told == state.shift.hours_limit
     assert len(shown.breaches) == len(state.breaches)

@@ -15,11 +15,12 @@ from story import ACME
 from town import Told, Town
 from townspeople import People
 
-from commands import field_reports, pick_wave, rider_reservations, task, task_timing, tender
+from commands import field_reports, pick_wave, rider_reservations, rider_silence, task, task_timing, tender
 from commands.aggregates import AGGREGATES
 from commands.context import Context
 from commands.task_state import CreatedTask, carried, is_over
 from commands.tender import Open
+from commands.vehicle_fitness import fitness_of
 from commands.waiting_state import open_wait
 from infra.check.custody import Custody
 from infra.check.finding import Judgement
@@ -34,7 +35,9 @@ from schemas.rider import (
 )
 from schemas.task import AssignTask, StopCompleted, TaskAssigned, TaskDispatchable, TaskEvent
 from schemas.tender import AwardTender, OfferAccepted, OfferWithdrawn, TenderEvent
+from schemas.vehicle_fitness import carries_g
 from schemas.waiting import AwaitedKind, DependencyDeclared, DependencyWaived
+from streams import processes
 from streams.dispatch import itinerary, tendering
 
 TOWNS = 24
@@ -47,7 +50,8 @@ STEPS_TAKEN: Counter[str] = Counter()
 HAPPENS = (
     *["somebody_asks"] * 8,
     *["processes_go_on"] * 8,
-    *["time_passes", "what_is_due_fires"] * 2,
+    *["time_passes", "what_is_due_fires", "phones_tell"] * 2,
+    "silence_is_looked_for",
     "a_process_starts_again",
     "much_time_passes",
     "comes_to_rest",
@@ -105,6 +109,7 @@ class DomainMachine(RuleBasedStateMachine):
             self.by_the_itinerary(told)
             with_room(told, self.strayed)
             self.in_its_time(told)
+            with_a_vehicle_that_drives(told)
         if self.judgement.verdict().broken:
             raise Broken(self.judgement.verdict().findings[0].what)
         for aggregate_id in {told.aggregate_id for told in self.town.told}:
@@ -153,8 +158,21 @@ def with_room(told: Told, strayed: set[str]) -> None:
     now = told.envelope.recorded_at
     held = [stop for r in rider.reservations.values() if not r.active and r.hold_until > now for stop in r.stops]
     ahead = [*rider.itinerary, *(held if isinstance(told.event, RiderReserved) else [])]
-    if told.aggregate_id not in strayed and heaviest_g(ahead) > rider.capacity_g:
-        raise Broken(f"{told.aggregate_id} is to carry {heaviest_g(ahead)} g, and can {rider.capacity_g} g: {ahead}")
+    capacity_g = rider.capacity_g
+    if isinstance(told.event, RiderReserved) and not told.event.handed_over:
+        capacity_g = carries_g(capacity_g, [vehicle.fitness for vehicle in rider.vehicles.values()])
+    if told.aggregate_id not in strayed and heaviest_g(ahead) > capacity_g:
+        raise Broken(f"{told.aggregate_id} is to carry {heaviest_g(ahead)} g, and can {capacity_g} g: {ahead}")
+
+
+def with_a_vehicle_that_drives(told: Told) -> None:
+    """Who has vehicles of ours is given work with one that may drive; or has the goods already."""
+    if not isinstance(told.event, RiderReserved) or told.event.handed_over:
+        return
+    vehicles = [vehicle.fitness for vehicle in told.before.vehicles.values()]
+    able = [v for v in vehicles if not v.grounded and not v.inspection_failed and not v.maintenance_due]
+    if vehicles and not able:
+        raise Broken(f"{told.aggregate_id} is reserved, and has nothing that may drive: {vehicles}")
 
 
 def came_about(kind: AwaitedKind, state: Any) -> bool:
@@ -302,13 +320,40 @@ def waves_have_their_tasks(town: Town) -> None:
             raise Broken(f"{wave_id} is released, and {held_back} still wait for it")
 
 
+def who_is_silent_keeps_what_they_have(town: Town) -> None:
+    """And nothing else, but what waits for a proof: what they had not picked up has gone to others."""
+    kept = {step.aggregate_id for step, _ in town.refused if step.purpose == "take-away"}
+    for rider_id, rider in town.of_kind("rider"):
+        if rider.silence is None or rider.shift.break_since is not None:
+            continue
+        for task_id, r in rider.reservations.items():
+            if r.active and r.activated_at <= rider.silence.since and task_id not in kept:
+                raise Broken(
+                    f"nothing is heard of {rider_id} since {rider.silence.since}, and {task_id} waits for them"
+                )
+
+
+def riders_know_their_vehicles(town: Town) -> None:
+    for rider_id, rider in town.of_kind("rider"):
+        theirs = {
+            vehicle_id: fitness_of(state)
+            for vehicle_id, state in town.of_kind("vehicle")
+            if getattr(state, "rider_id", None) == rider_id
+        }
+        known = {vehicle_id: vehicle.fitness for vehicle_id, vehicle in rider.vehicles.items()}
+        if known != theirs:
+            raise Broken(f"{rider_id} goes by {known}, and has {theirs}")
+
+
 ONCE_QUIET = (
     nothing_waits_in_vain,
     waves_have_their_tasks,
+    riders_know_their_vehicles,
     nothing_is_due_for_ever,
     over_is_over,
     riders_and_tasks_agree,
     the_way_ahead_tells_what_is_aboard,
+    who_is_silent_keeps_what_they_have,
 )
 
 
@@ -388,6 +433,20 @@ def left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tendering, "withdraw_tender", nothing)
 
 
+def drives_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rider_reservations, "fit_for", lambda vehicles, *of: (vehicles, None))
+
+
+def never_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Riders hear nothing of their vehicles."""
+    monkeypatch.setattr(processes, "VEHICLE_FITNESS", ())
+
+
+def waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of a silent rider stays with them."""
+    monkeypatch.setattr(rider_silence, "requested", lambda *anything: [])
+
+
 def clock_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of offers that were withdrawn."""
     over = tuple(cls for cls in deadlines.OFFER_OVER if cls is not OfferWithdrawn)
@@ -425,6 +484,9 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
         (completed_without_proof, "is completed without"),
         (never_let_go, "which is over|on the way for|from nothing"),
         (left_open, "is open, and its task"),
+        (waited_for, "waits for them"),
+        (drives_anything, "nothing that may drive"),
+        (never_told, "goes by"),
         (clock_runs_on, "is still due"),
         (life_says_nothing, "RiderReserved"),
         (waits_for_nothing, "comes to dispatch before"),

@@ -138,6 +138,47 @@ async def test_what_a_rider_did_out_of_reach_is_taken_down_though_the_task_was_c
     await quarter.free(ann)
 
 
+# Nothing is heard of her
+
+
+async def a_parcel(quarter: Quarter) -> str:
+    stops = [{"kind": "pickup"}, {"kind": "dropoff", "location": HOME}]
+    order = {"kind": "delivery", "outlet": "kamppi", "stops": stops, "parcels": [{}]}
+    made: str = (await quarter.shop.makes("tasks", order))["id"]
+    return made
+
+
+async def test_what_a_silent_rider_has_not_picked_up_goes_to_another_and_of_what_she_has_an_incident_tells(
+    quarter: Quarter,
+):
+    ann = await quarter.at_work("Ann")
+    has = await a_parcel(quarter)
+    await quarter.wins(ann, has)
+    waits = await a_parcel(quarter)
+    await quarter.wins(ann, waits)
+    await ann.does(f"tasks/{has}/report-picked-up", {"stop_id": PICKUP, "observed_at": quarter.now().isoformat()})
+    bo = await quarter.at_work("Bo")
+
+    await quarter.later(minutes=16)
+    await quarter.wins(bo, waits)
+
+    async def rows() -> list[Json]:
+        return await quarter.dora.lists("exception-desk")
+
+    kinds = ["incident_unattended", "rider_silent"]
+    desk = await until(rows, lambda told: sorted(row["kind"] for row in told) == kinds)
+    [silence] = [row for row in desk if row["kind"] == "rider_silent"]
+    assert (silence["aggregate_id"], silence["items"][0]["task_ids"]) == (ann.id, [has, waits])
+    [incident] = await quarter.dora.lists("incident-register")
+    assert (incident["kind"], incident["severity"]) == ("silent_rider", "high")
+    assert [link["id"] for link in incident["links"]] == [has, ann.id]
+
+    await ann.does(f"tasks/{has}/report-delivered", {"stop_id": DROPOFF, "observed_at": quarter.ago(minutes=1)})
+    await quarter.free(ann)
+    await until(rows, lambda told: [row["kind"] for row in told] == ["incident_unattended"])
+    assert (await quarter.dora.reads(f"riders/{ann.id}"))["silent_since"] is None, "she has spoken"
+
+
 def as_told(moment: str) -> str:
     """As answers write it."""
     return moment.replace("+00:00", "Z")

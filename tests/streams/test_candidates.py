@@ -6,6 +6,7 @@ from story import KAMPPI, NOON, minutes
 
 from schemas.directory import TenantRules
 from schemas.message import RiderId
+from schemas.vehicle_fitness import VehicleFitness, VehicleValidity
 from streams.dispatch.candidates import Document, KnownRider, Work, eligible, exclusion_of
 
 RULES = TenantRules(required_documents=["licence"])
@@ -22,6 +23,7 @@ ANN = KnownRider(
     documents=[licence(-60, 480)],
     shift_ends_at=minutes(480),
     on_break=False,
+    silent=False,
     hours_end_at=None,
     capacity_g=5_000,
     tasks=0,
@@ -46,6 +48,11 @@ def test_who_is_on_shift_with_a_licence_is_able():
 
 def test_who_takes_a_break_is_passed_by():
     assert why_not(replace(ANN, on_break=True)) == "on_break"
+
+
+def test_who_is_silent_is_passed_by_however_old_a_fix_may_be():
+    patient = replace(RULES, stale_fix_seconds=86_400)
+    assert exclusion_of(replace(ANN, silent=True), patient, ALL_DAY, frozenset(), NOON) == "silent"
 
 
 @pytest.mark.parametrize(("minute", "code"), [(-1, "hours_exhausted"), (0, "hours_exhausted"), (1, None)])
@@ -76,3 +83,36 @@ def test_one_licence_takes_over_from_the_other_but_without_a_gap():
 
 def test_the_load_is_judged_after_that():
     assert why_not(ANN, Work(5_001, None)) == "over_capacity"
+
+
+# Whose vehicle it is not done with
+
+VAN = VehicleFitness(
+    grounded=False,
+    inspection_failed=False,
+    maintenance_due=False,
+    maintenance_due_at=None,
+    capacity_g=800,
+    documents=[VehicleValidity(kind="roadworthiness", valid_from=minutes(-60), expires_at=minutes(100))],
+)
+GROUNDED = replace(VAN, grounded=True, capacity_g=9_000)
+
+
+def with_vehicles(*vehicles: VehicleFitness, work: Work = ALL_DAY, needs: str = "") -> str | None:
+    return exclusion_of(replace(ANN, vehicles=vehicles), RULES, work, frozenset(), NOON, [needs] if needs else [])
+
+
+def test_who_has_none_but_vehicles_that_may_not_drive_is_passed_by():
+    assert with_vehicles(GROUNDED) == "vehicle_grounded"
+    assert with_vehicles(GROUNDED, VAN, work=Work(800, None)) is None
+
+
+def test_a_vehicle_has_its_papers_for_all_of_the_time():
+    assert with_vehicles(VAN, work=Work(1, minutes(100)), needs="roadworthiness") is None
+    assert with_vehicles(VAN, work=Work(1, minutes(101)), needs="roadworthiness") == "vehicle_document_expires_too_soon"
+    assert with_vehicles(VAN, needs="vehicle_insurance") == "vehicle_document_missing"
+    assert with_vehicles(needs="roadworthiness") is None
+
+
+def test_the_load_is_judged_by_what_a_vehicle_that_drives_can_carry():
+    assert with_vehicles(VAN, GROUNDED, work=Work(801, None)) == "over_capacity"

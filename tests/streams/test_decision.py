@@ -38,6 +38,7 @@ class Known:
             documents=[UNTIL_ONE],
             shift_ends_at=minutes(60),
             on_break=False,
+            silent=False,
             hours_end_at=None,
             capacity_g=5_000,
             tasks=0,
@@ -49,6 +50,9 @@ class Known:
 
     async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[str]:
         return frozenset()
+
+    async def documents_of_vehicles(self, tenant: TenantSlug) -> Sequence[str]:
+        return ()
 
     async def policy_version(self, tenant: TenantSlug) -> int:
         return 1

@@ -1,4 +1,4 @@
-"""A suspended rider's tasks, handed over by the process on real decisions: told by what stands afterwards."""
+"""A suspended or silent rider's tasks, taken away by the process on real decisions: told by what stands afterwards."""
 
 from typing import Any
 
@@ -9,9 +9,18 @@ from story import KAMPPI, minutes
 from commands.order import Order
 from schemas.ids import tenant_id
 from schemas.message import Command, RiderId, StopId, TaskId, TenantSlug
-from schemas.rider import ActivateReservation, NewPlannedStop, ReinstateRider, RemoveStops, ReserveRider, SuspendRider
+from schemas.rider import (
+    ActivateReservation,
+    NewPlannedStop,
+    RecordRiderSilence,
+    ReinstateRider,
+    RemoveStops,
+    ReserveRider,
+    SuspendRider,
+)
+from schemas.task import UnassignTask
 from schemas.topics import FLEET
-from streams.suspension import SUSPENSION
+from streams.taken_away import TAKEN_AWAY
 
 TAKEN = [
     ("ConfirmHandOverRequested", ""),
@@ -28,7 +37,7 @@ ANSWERED = [("ConfirmHandOverRequested", "hand-over-answered")]
 
 
 async def followed(at: House) -> list[tuple[str, str]]:
-    return await anew(at, "suspension", SUSPENSION, FLEET)
+    return await anew(at, "taken-away", TAKEN_AWAY, FLEET)
 
 
 def forgotten(at: House) -> None:
@@ -94,6 +103,12 @@ async def suspend(at: House, rider: str, key_word: str = "suspend") -> None:
     await said(at, rider, SuspendRider(reason_code="complaint"), f"{key_word}-{rider}")
 
 
+async def falls_silent(at: House, rider: str) -> None:
+    """A quarter of an hour later."""
+    at.now = minutes(15)
+    await said(at, rider, RecordRiderSilence(last_heard_at=None), f"silence-{rider}")
+
+
 def incidents(at: House) -> list[Any]:
     return [kept.state for kept in at.desk.kept.values() if kept.kind == "incident"]
 
@@ -119,6 +134,32 @@ async def test_where_the_goods_are_with_the_rider_an_incident_tells_of_both():
         [incident] = incidents(at)
         assert [(link.kind, link.id) for link in incident.links] == [("task", task), ("rider", rider)]
         assert at.desk.kept[task].state.rider_id == rider
+
+
+async def test_what_a_silent_rider_has_not_picked_up_goes_back_to_dispatch():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await falls_silent(at, rider)
+        assert await followed(at) == TAKEN
+        assert (at.desk.kept[task].state.rider_id, incidents(at)) == (None, [])
+        [unassigned] = [order.command for order in at.desk.orders if isinstance(order.command, UnassignTask)]
+        assert unassigned.reason_code == "rider_silent"
+
+
+async def test_of_what_a_silent_rider_has_an_incident_of_its_own_kind_tells():
+    async with house() as at:
+        rider = await a_rider(at)
+        stays, goes = await a_task(at, rider, "stays"), await a_task(at, rider, "goes")
+        await picked_up(at, rider, stays)
+        await falls_silent(at, rider)
+        assert await followed(at) == [*KEPT, *TAKEN]
+        assert at.desk.kept[goes].state.rider_id is None
+        [incident] = incidents(at)
+        assert [(link.kind, link.id) for link in incident.links] == [("task", stays), ("rider", rider)]
+        assert incident.severity == "high"
+        forgotten(at)
+        assert await followed(at) == ANSWERED * 2
 
 
 async def test_a_task_that_must_stay_does_not_keep_the_next_from_going():

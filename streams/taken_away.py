@@ -1,4 +1,4 @@
-"""The tasks of a rider who is suspended go back to dispatch; where the goods are with them, a person is told.
+"""A suspended or silent rider's tasks go back to dispatch; where the goods are with the rider, a person is told.
 
 | fact                  | command             | then                  | refused →                     |
 |-----------------------|---------------------|-----------------------|-------------------------------|
@@ -8,24 +8,33 @@ Before anything the rider is asked whether the request still stands: who reads t
 rider was let keep. The incident's id is derived from the fact, so that it is reported once, and for ever.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from schemas import ids
 from schemas.incident import IncidentLink, ReportIncident
 from schemas.message import Source
-from schemas.rider import HAND_OVER_ANSWERED, CloseHandOver, ConfirmHandOverRequested, TaskHandOverRequested
+from schemas.rider import (
+    HAND_OVER_ANSWERED,
+    CloseHandOver,
+    ConfirmHandOverRequested,
+    HandOverReason,
+    TaskHandOverRequested,
+)
 from schemas.task import UnassignTask
 from streams.process import NotAllowed, Rule, Step
 
-REASON = "rider_suspended"
-SOURCE = "suspension"
+SOURCE = "taken-away"
 IN_CUSTODY = "goods-in-custody"
 """The rule that keeps a task with its rider."""
+TOLD: Mapping[HandOverReason, str] = {
+    "rider_suspended": "A suspended rider has goods of this task: somebody must see to it that they go on.",
+    "rider_silent": "Nothing is heard of the rider who has goods of this task: somebody must find out where they are.",
+}
 
 
 async def hand_over(event: TaskHandOverRequested, source: Source) -> Sequence[Step]:
     asked = ConfirmHandOverRequested(task_id=event.task_id, round=event.round)
-    taken = UnassignTask(reason_code=REASON, round=event.round)
+    taken = UnassignTask(reason_code=event.reason_code, round=event.round)
     return [
         Step(kind="rider", aggregate_id=source.aggregate_id, command=asked, purpose="asked"),
         Step(kind="task", aggregate_id=event.task_id, command=taken, purpose="take-away"),
@@ -43,7 +52,7 @@ def keep_and_tell(event: TaskHandOverRequested, source: Source, refused: NotAllo
 def reporting(event: TaskHandOverRequested, source: Source) -> Step:
     command = ReportIncident(
         kind=event.incident_kind,
-        description="A suspended rider has goods of this task: somebody must see to it that they go on.",
+        description=TOLD[event.reason_code],
         links=[IncidentLink(kind="task", id=event.task_id), IncidentLink(kind="rider", id=source.aggregate_id)],
         external_reference=source.event_id,
         source=SOURCE,
@@ -57,4 +66,4 @@ def closing(event: TaskHandOverRequested, source: Source, rule: str | None) -> S
     return Step(kind="rider", aggregate_id=source.aggregate_id, command=command, purpose="close")
 
 
-SUSPENSION = (Rule(TaskHandOverRequested, hand_over, keep_and_tell),)
+TAKEN_AWAY = (Rule(TaskHandOverRequested, hand_over, keep_and_tell),)
