@@ -53,6 +53,7 @@ from schemas.message import Command, Event
 from schemas.rider import RegisterRider, RiderCommand, RiderEvent
 from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
+from schemas.template import CreateFromTemplate
 from schemas.tender import OpenTender, TenderCommand, TenderEvent
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 from schemas.vehicle import RegisterVehicle, VehicleCommand, VehicleEvent
@@ -64,6 +65,9 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
     """Its word in the API's paths."""
     topic: str
     creating: type[Command]
+    """The one that callers create it by."""
+    begins: tuple[type[Command], ...]
+    """All that it can begin with."""
     commands: tuple[type[Command], ...]
     events: tuple[type[Event], ...]
     initial: Any
@@ -97,14 +101,19 @@ def aggregate(
     over: Callable[[Any], bool],
     functions: tuple[Callable[..., list[Any]], Callable[..., Any]],
     life: Life,
+    also_by: tuple[type[Command], ...] = (),
 ) -> Aggregate:
-    """`words` are the unions of its commands and of its events, `states` the union of its states and the first one."""
+    """`words` are the unions of its commands and of its events, `states` the union of its states and the first one.
+
+    `also_by` are the commands of our own that it can begin with besides.
+    """
     commands, events = words
     return Aggregate(
         kind=kind,
         plural=plural_of(kind),
         topic=topic,
         creating=creating,
+        begins=(creating, *also_by),
         commands=tuple(members_of(commands)),
         events=tuple(members_of(events)),
         state=states[0],
@@ -128,6 +137,7 @@ AGGREGATES: dict[str, Aggregate] = {
             is_over,
             (task.decide, task_evolve.evolve),
             task_life.LIFE,
+            also_by=(CreateFromTemplate,),
         ),
         aggregate(
             "rider",

@@ -7,6 +7,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from commands.attempts import reattempt_delivery
+from commands.cloning import clone_task, confirm_clone, create_from_template, refuse_clone
 from commands.collection import decide_collection
 from commands.context import Context
 from commands.field_reports import decide_report
@@ -131,6 +132,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.template import CloneTask, ConfirmClone, CreateFromTemplate, RefuseClone
 
 
 class UnknownConflict(Refused):
@@ -236,6 +238,14 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return inspect_return(created(task), command)
         case MarkSlaAtRisk() | MarkSlaBreach():
             return mark(created(task), command, context)
+        case CreateFromTemplate():
+            return create_from_template(task, command, context)
+        case CloneTask():
+            return clone_task(created(task), command, context)
+        case ConfirmClone():
+            return confirm_clone(created(task), command)
+        case RefuseClone():
+            return refuse_clone(created(task), command)
         case _:
             assert_never(command)
 

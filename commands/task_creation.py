@@ -24,12 +24,15 @@ from schemas.task import (
     TaskEvent,
 )
 from schemas.task_kind import TaskKind
+from schemas.template import MadeFrom
 
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without the letters and digits that people take for each other."""
 
 
 OURS = (HOLD, AGAIN, RETURN, "meeting")
+ORDERED = MadeFrom()
+"""From nothing but the order itself."""
 GIVING = ("pickup", "collection")
 TAKING = ("dropoff", "collection")
 
@@ -59,13 +62,13 @@ class StopsMismatch(Refused):
         self.problem = problem
 
 
-def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskEvent]:
+def create_task(task: Task, command: CreateTask, context: Context, made_from: MadeFrom = ORDERED) -> list[TaskEvent]:
     if not isinstance(task, Uncreated):
         raise NotInThisState(needed="new", actual=state_of(task))
     context.policy.outlet(command.outlet)
     if command.on_hold and command.kind == "collection":
         raise NotForThisKind("delivery", command.kind)  # nobody is sent for it
-    stops = new_stops(command, context)
+    stops = new_stops(command, context, made_from)
     parcels = new_parcels(command.parcels, stops)
     must_be_scannable(stops, parcels)
     rules = context.policy.rules
@@ -89,6 +92,8 @@ def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskE
         arrival_radius_m=rules.arrival_radius_m,
         pin_attempts=rules.pin_attempts,
         dispatch_lead_s=rules.dispatch_lead_seconds,
+        cloned_from=made_from.cloned_from,
+        recurrence_id=made_from.recurrence_id,
     )
     return [made, *towards_dispatch(evolve(task, made), context)]
 
@@ -100,7 +105,7 @@ def promised(command: CreateTask, context: Context) -> PinnedSla | None:
     return PinnedSla(policy_id=policy.policy_id, policy_version=policy.version, terms=policy.terms)
 
 
-def new_stops(command: CreateTask, context: Context) -> list[Stop]:
+def new_stops(command: CreateTask, context: Context, made_from: MadeFrom = ORDERED) -> list[Stop]:
     wanted = command.stops
     ids = [StopId(stop.stop_id or f"stop-{number}") for number, stop in enumerate(wanted, start=1)]
     if len(set(ids)) < len(ids):
@@ -109,7 +114,10 @@ def new_stops(command: CreateTask, context: Context) -> list[Stop]:
         if stop_id.startswith(OURS):
             raise StopsMismatch(f"{stop_id} begins as the stops do that are added on the way: give it another stop_id")
     must_suit_kind(command.kind, [stop.kind for stop in wanted])
-    return [new_stop(command, stop, stop_id, context) for stop, stop_id in zip(wanted, ids, strict=True)]
+    return [
+        new_stop(command, stop, stop_id, context, made_from.subjects.get(stop_id))
+        for stop, stop_id in zip(wanted, ids, strict=True)
+    ]
 
 
 def must_suit_kind(kind: TaskKind, stops: list[str]) -> None:
@@ -122,15 +130,16 @@ def must_suit_kind(kind: TaskKind, stops: list[str]) -> None:
         raise StopsMismatch(f"a {kind} has no collection: there the recipient comes")
 
 
-def new_stop(command: CreateTask, stop: NewStop, stop_id: StopId, context: Context) -> Stop:
+def new_stop(
+    command: CreateTask, stop: NewStop, stop_id: StopId, context: Context, subject: SubjectId | None = None
+) -> Stop:
     if stop.window is not None and stop.window.end <= stop.window.start:
         raise StopsMismatch(f"the window of {stop_id} ends before it starts")
     if stop.minimum_age is not None and stop.kind == "pickup":
         raise StopsMismatch(f"{stop_id} is a pickup: a minimum_age is for who receives")
     if stop.goods_ready_at is not None and stop.kind == "dropoff":
         raise StopsMismatch(f"{stop_id} is a dropoff: goods are ready at a pickup or a collection")
-    reference = stop.contact.reference if stop.contact else None
-    subject = contact_subject(context.tenant, reference or f"{context.aggregate_id}/{stop_id}")
+    subject = subject or subject_of(stop, stop_id, context)
     party = party_at(command, stop, stop_id, context)
     location = stop.location or location_of(party, context)
     wants_pin = any("pin" in group for group in stop.required_proof)
@@ -147,7 +156,13 @@ def new_stop(command: CreateTask, stop: NewStop, stop_id: StopId, context: Conte
         required_proof=with_age_check(stop),
         minimum_age=stop.minimum_age,
         pin_hash=pin_hash(context, stop_id, pin_of(context, stop_id)) if wants_pin else None,
+        from_directory=stop.location is None and location is not None,
     )
+
+
+def subject_of(stop: NewStop, stop_id: StopId, context: Context) -> SubjectId:
+    reference = stop.contact.reference if stop.contact else None
+    return contact_subject(context.tenant, reference or f"{context.aggregate_id}/{stop_id}")
 
 
 def party_at(command: CreateTask, stop: NewStop, stop_id: StopId, context: Context) -> Party:

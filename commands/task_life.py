@@ -101,6 +101,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.template import CloneRefused, CloneTask, TaskCloned
 
 WITHOUT_RIDER = ("created", "dispatchable", "offering")
 NOT_STARTED = ("assigned", "accepted")
@@ -131,7 +132,7 @@ LIFE = Life(
         SlaClockResumed: within("created", "dispatchable", "offering", *WITH_RIDER),
         SlaAtRisk: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
         SlaBreached: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
-        SlaPromiseSettled: within(*WITH_RIDER, "returning", "completed", "failed"),
+        SlaPromiseSettled: within("created", *WITH_RIDER, "returning", "completed", "failed"),
         SlaClockStopped: within(*ENDED),
         HandOverOffered: within("in_progress", "returning"),
         HandOverClosed: within("created", "dispatchable", "in_progress", "returning", *ENDED),
@@ -184,6 +185,8 @@ LIFE = Life(
         ParcelsWrittenOff: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
         FieldReportConflicted: within(*SINCE_DISPATCHED),
         FieldReportReviewed: within(*SINCE_DISPATCHED),
+        TaskCloned: within(*SINCE_DISPATCHED),
+        CloneRefused: within(*SINCE_DISPATCHED),
     },
     {
         LocateStop: when(*WITHOUT_RIDER),
@@ -222,5 +225,6 @@ LIFE = Life(
         ReportAttemptFailed: when(*SINCE_DISPATCHED),
         ReportReturned: when(*SINCE_DISPATCHED),
         CaptureProof: when(*SINCE_DISPATCHED),
+        CloneTask: when(*SINCE_DISPATCHED),
     },
 )

@@ -6,12 +6,13 @@ from typing import Literal
 
 import msgspec
 
+from commands.clones import Clones
 from commands.sla_clock import SlaState
 from schemas.goods import AfterInspection, Condition, Party
 from schemas.message import NotInThisState, OutletSlug, ParcelId, ProofId, Refused, RiderId, StopId, TenderId
 from schemas.proof import PinlessKind, ProofKind
 from schemas.task import Outcome, Parcel, Stop
-from schemas.task_kind import TaskKind
+from schemas.task_kind import Priority, TaskKind
 
 type StopStatus = Literal["pending", "en_route", "arrived", "completed", "failed", "skipped"]
 type ParcelStatus = Literal["expected", "in_custody", "delivered", "refused", "returned", "lost", "disposed"]
@@ -69,6 +70,8 @@ class ParcelState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     damaged: bool = False
     bound_for: StopId | None = None
     """The hold that it is brought to, or waits at."""
+    first_pickup: StopId | None = None
+    """Where it came from, once another attempt fetches it from elsewhere."""
 
 
 class LineState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -94,6 +97,7 @@ class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False
 class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True, gc=False):
     kind: TaskKind
     outlet: OutletSlug
+    priority: Priority = "normal"
     stops: Mapping[StopId, StopState]
     parcels: Mapping[ParcelId, ParcelState]
     max_attempts: int
@@ -135,6 +139,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     """Field reports that did not fit and that nobody has reviewed, the latest of them."""
     lines: Mapping[str, tuple[LineState, ...]] = {}
     """What was received of a transfer or inspected of a return, by `line_of`."""
+    clones: Clones = ()
+    """What was made from it, by number."""
 
 
 type Task = Uncreated | CreatedTask

@@ -111,6 +111,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.template import CloneTask
 from schemas.tender import ClaimOffer, DeclineOffer, ViewOffer
 from schemas.vehicle import (
     AssignVehicle,
@@ -149,6 +150,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     HoldTask: SETUP,
     ReleaseTask: SETUP,
     CancelTask: SETUP,
+    CloneTask: SETUP,
     AssignTask: DISPATCH,
     UnassignTask: DISPATCH | RIDER,
     ForceCompleteTask: OPERATOR,
@@ -294,6 +296,7 @@ READERS: Mapping[str, Roles] = {
     "sla-statistics": STAFF,
     "tasks": EVERYONE,
     "tracking": SETUP,
+    "task-secrets": SETUP,
     "history": STAFF,
     "rider-roster": STAFF,
     "riders": EVERYONE,

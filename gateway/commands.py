@@ -26,11 +26,12 @@ from gateway.tracking_links import named, stop_links
 from gateway.validation import decoded, invalid
 from schemas.directory import CreateOutlet, CreateTenant
 from schemas.hub import CreateHub
-from schemas.ids import aggregate_id, command_id, hub_id, outlet_id, tenant_id
+from schemas.ids import aggregate_id, cloned_task_id, command_id, hub_id, outlet_id, tenant_id
 from schemas.incident import SealIncident
 from schemas.message import Command, Refused, StopId, TenantSlug
 from schemas.position import token
 from schemas.task import CreateTask
+from schemas.template import CloneTask
 
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,200})"?')
 """Visible ASCII, with or without the quotes of draft-ietf-httpapi-idempotency-key."""
@@ -78,6 +79,8 @@ class CommandAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Send it as `Logistics-Consistency` with a read that must see this."""
     conflict: bool | None = None
     """A field report, or a carrier's status, that does not fit was recorded, and a dispatcher will look at it."""
+    created: str | None = None
+    """Of a task that was cloned: the clone's id. It is there a moment later, or the original tells why not."""
 
 
 class TaskAnswer(CommandAnswer, kw_only=True, omit_defaults=True):
@@ -135,6 +138,8 @@ class Commands:
         target = Target(aggregate, needed_key(call), natural=False)
         answer = await self._submit(call, open_command, wanted, caller, target)
         body = answer_body(answer)
+        if isinstance(wanted, CloneTask):
+            body.created = clone_asked_for(wanted, tenant_of(call), caller, answer.command_id)
         if "PinRejected" in answer.events:
             raise pin_rejected(body)
         if CONFLICTED.intersection(answer.events):
@@ -322,6 +327,10 @@ def expected_version(call: Call) -> int | None:
     if version is None:
         raise Problem("invalid-header", 'If-Match takes an ETag as we give it, such as "v17"')
     return int(version[1])
+
+
+def clone_asked_for(wanted: CloneTask, tenant: str, caller: Caller, command: str) -> str:
+    return cloned_task_id(tenant, wanted.source or caller.subject, wanted.external_reference, command)
 
 
 def stops_with_pin(wanted: CreateTask) -> list[StopId]:

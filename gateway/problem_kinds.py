@@ -94,6 +94,7 @@ KINDS: dict[str, Kind] = {
     "hand-over-incomplete": Kind(422, "Not all of it was scanned", "Scan each parcel of `values.missing`."),
     "hand-over-pending": Kind(409, "It is offered to another rider", "Withdraw that offer first."),
     "not-offered-to-you": Kind(409, "The hand-over is not offered to you", "It was answered, withdrawn or expired."),
+    "clone-answered": Kind(409, "The clone was refused", "Clone the task again."),
     "hub-closed": Kind(409, "The hub is closed", "Name another hub, or reopen this one."),
     "not-for-this-kind": Kind(409, "Not for a task of this kind", "`values.needed` is the kind that it is for."),
     "unknown-item": Kind(422, "The parcel has no such item", "Read the task for what is in its parcels."),

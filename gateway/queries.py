@@ -75,8 +75,8 @@ from schemas.vehicle import VehicleKind
 CONTACTS_AFTER_END = timedelta(hours=4)
 """How long after a task's end its rider still sees its contacts."""
 
-UNSHOWN = frozenset({"tenant", "progress"})
-"""The path names the tenant; the progress is the fold's own."""
+UNSHOWN = frozenset({"tenant", "progress", "created_by"})
+"""The path names the tenant; the progress is the fold's own, and so is the command that the secrets hang on."""
 
 SLA_PERIOD = {
     "since": moment("Of promises whose clock started then or later."),
@@ -129,6 +129,7 @@ LISTINGS = (
             "priority": choice(get_args(Priority), "How pressing it is."),
             "held": flag("Whether it is kept from dispatch."),
             "shipment_id": text("The shipment that it is part of."),
+            "recurrence_id": text("The recurrence that it is an occurrence of."),
             "rider_id": text("Who has the task."),
             "external_reference": text("The caller's own reference."),
             "updated_since": moment("What has changed since then."),
@@ -559,6 +560,7 @@ def with_progress(visible: Row, row: Row) -> Row:
     stops = [stop | progress["stops"].get(stop["stop_id"], {}) for stop in visible["stops"]]
     for stop in stops:
         stop.pop("pin_hash", None)
+        stop.pop("from_directory", None)
     about = ("rider_id", "tender_id", "round", "accepted", "outcome", "reason_code")
     return visible | {"stops": stops} | {name: progress[name] for name in about}
 

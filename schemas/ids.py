@@ -97,6 +97,11 @@ def hub_id(tenant: str, hub: str) -> str:
     return derived("hub", tenant, "", hub)
 
 
+def cloned_task_id(tenant: str, source: str, reference: str | None, command: str) -> TaskId:
+    """By the caller's reference, as of any created task; without one by the command that asked for the clone."""
+    return TaskId(derived("clone", command) if reference is None else aggregate_id("task", tenant, source, reference))
+
+
 def tender_id(task: TaskId, tender_round: int) -> TenderId:
     return TenderId(derived("tender", task, str(tender_round)))
 

@@ -25,11 +25,13 @@ from schemas.message import (
     Personal,
     ProofId,
     Record,
+    RecurrenceId,
     Reference,
     RiderId,
     Sha256,
     Slug,
     StopId,
+    TaskId,
     TenderId,
     Text,
 )
@@ -49,6 +51,7 @@ from schemas.proof import (
 )
 from schemas.sla import PinnedSla, SlaCommand, SlaEvent
 from schemas.task_kind import Priority, TaskKind
+from schemas.template import CloneCommand, CloneEvent
 
 MAX_STOPS = 50
 MAX_CONTACTS = 20
@@ -402,6 +405,7 @@ type TaskCommand = (
     | GoodsCommand
     | HandOverCommand
     | SlaCommand
+    | CloneCommand
 )
 
 
@@ -415,7 +419,8 @@ class Contact(Record, frozen=True, kw_only=True):
 
 
 class Stop(Record, frozen=True, kw_only=True):
-    """`party` is who has the goods there: before a pickup and a collection, after a dropoff and a return."""
+    """`party` is who has the goods there: before a pickup and a collection, after a dropoff and a return.
+    `from_directory`: its location is that of its outlet or hub."""
 
     stop_id: StopId
     kind: StopKind
@@ -429,6 +434,7 @@ class Stop(Record, frozen=True, kw_only=True):
     required_proof: list[list[ProofKind]]
     minimum_age: int | None
     pin_hash: str | None
+    from_directory: bool = False
 
 
 class Parcel(Record, frozen=True, kw_only=True):
@@ -463,6 +469,8 @@ class TaskCreated(Event, frozen=True, kw_only=True):
     arrival_radius_m: int
     pin_attempts: int
     dispatch_lead_s: int
+    cloned_from: TaskId | None = None
+    recurrence_id: RecurrenceId | None = None
 
 
 class StopLocated(Event, frozen=True, kw_only=True):
@@ -779,6 +787,7 @@ type TaskEvent = (
     | GoodsEvent
     | HandOverEvent
     | SlaEvent
+    | CloneEvent
     | ParcelsWrittenOff
     | ProofCaptured
     | PinRejected

@@ -1,5 +1,6 @@
 """All processes: what runs, and what is rehearsed when the log is checked (I9)."""
 
+from streams.cloning import CLONING
 from streams.dispatch.hand_over import hand_over
 from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import Decide, Lookup, tendering
@@ -11,6 +12,7 @@ from streams.suspension import SUSPENSION
 def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
     return [
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
+        Process("cloning", CLONING, send),
         Process("incident-response", RESPONSE, send),
         Process("suspension", SUSPENSION, send),
     ]

@@ -25,6 +25,7 @@ from schemas import rider as r
 from schemas import sla as q
 from schemas import sla_policy as p
 from schemas import task as t
+from schemas import template as m
 from schemas import tender as o
 from schemas import vehicle as v
 from schemas.geo import Location, Window
@@ -232,6 +233,12 @@ def always(command: Command) -> Draws:
     return lambda draw, now: command
 
 
+def cloning(draw: Random, now: Any) -> m.CloneTask:
+    return m.CloneTask(
+        external_reference=draw.choice(("again", "once-more")), shift_seconds=draw.choice((None, 86_400))
+    )
+
+
 TASK: Repertoire = [
     (new_task, "shop", "integrator"),
     (lambda draw, now: t.LocateStop(stop_id=STOPS[1], location=draw.choice((HOME, KAMPPI))), "shop", "integrator"),
@@ -252,6 +259,8 @@ TASK: Repertoire = [
         "shop",
         "integrator",
     ),
+    (cloning, "shop", "integrator"),
+    (always(m.RefuseClone(number=1, rule="hub-closed", reason_code="hub_closed")), "cloning", "system"),
     (always(t.HoldTask(reason_code="stock")), "dora", "dispatcher"),
     (always(t.ReleaseTask(reason_code="stock")), "dora", "dispatcher"),
     (always(t.StartDispatch()), "deadlines", "system"),

@@ -57,7 +57,7 @@ class People:
             for draws, actor, role in REPERTOIRES[kind]
             if role != "system"
         ]
-        fitting = [each for each in asked if isinstance(each[0], aggregate.creating) == is_new]
+        fitting = [each for each in asked if isinstance(each[0], aggregate.begins) == is_new]
         if not fitting:
             return False
         command, actor, role = self._town.chance.choices(

@@ -5,6 +5,7 @@ from commands.carrier import NoServiceLevel
 from commands.carrier_booking import GoodsWithCarrier, QuoteExpired
 from commands.carrier_contract import CarrierNotActive, UnknownCarrier, UnknownServiceLevel
 from commands.carrier_feed import NoSuchConflict
+from commands.cloning import CloneAnswered
 from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
 from commands.directory import UnknownZone
 from commands.field_reports import TooFarFromStop
@@ -102,6 +103,7 @@ OF_TASKS: tuple[Refused, ...] = (
     StopsMismatch("a delivery begins with a pickup and has a dropoff"),
     ParcelMismatch(BAG, "is dropped off before it is picked up"),
     HubClosedNow(HUB),
+    CloneAnswered(2),
     StopNotKnown("dor"),
     NotTheAssignee(OTHER_RIDER_ID),
     NotForThisKind(needed="return", actual="delivery"),
