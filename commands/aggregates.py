@@ -15,6 +15,8 @@ from commands import (
     incident,
     incident_state,
     outlet,
+    recurrence,
+    recurrence_state,
     rider,
     rider_life,
     sla_policy,
@@ -50,6 +52,7 @@ from schemas.fleet import CreateFleet, FleetCommand, FleetEvent
 from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
+from schemas.recurrence import CreateRecurrence, RecurrenceCommand, RecurrenceEvent
 from schemas.rider import RegisterRider, RiderCommand, RiderEvent
 from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
@@ -188,6 +191,16 @@ AGGREGATES: dict[str, Aggregate] = {
             carrier_booking_state.is_over,
             (carrier_booking.decide, carrier_booking.evolve),
             carrier_booking_state.LIFE,
+        ),
+        aggregate(
+            "recurrence",
+            DISPATCH.name,
+            CreateRecurrence,
+            (RecurrenceCommand, RecurrenceEvent),
+            (recurrence_state.Recurrence, recurrence_state.Uncreated()),
+            recurrence_state.is_over,
+            (recurrence.decide, recurrence_state.evolve),
+            recurrence_state.LIFE,
         ),
         aggregate(
             "incident",

@@ -59,6 +59,15 @@ from schemas.incident import (
 )
 from schemas.message import Command, Input, Role
 from schemas.proof import PhotoEntry, SignatureEntry
+from schemas.recurrence import (
+    ChangeRecurrence,
+    CreateRecurrence,
+    EndRecurrence,
+    PauseRecurrence,
+    ResumeRecurrence,
+    ReviewOccurrence,
+    SkipOccurrence,
+)
 from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentKinds
 from schemas.rider import (
     ApproveRider,
@@ -179,6 +188,13 @@ SENDERS: Mapping[type[Command], Roles] = {
     CaptureProof: RIDER,
     RejectProof: DISPATCH,
     SettleProofDispute: DISPATCH,
+    CreateRecurrence: SETUP,
+    ChangeRecurrence: SETUP,
+    SkipOccurrence: SETUP,
+    PauseRecurrence: SETUP,
+    ResumeRecurrence: SETUP,
+    EndRecurrence: SETUP,
+    ReviewOccurrence: DISPATCH,
     RegisterRider: SETUP,
     ApproveRider: DISPATCH,
     RejectRider: DISPATCH,
@@ -306,6 +322,7 @@ READERS: Mapping[str, Roles] = {
     "tender-board": EVERYONE,
     "dispatch-decisions": STAFF,
     "carrier-bookings": STAFF,
+    "recurrences": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
     "exception-desk": STAFF,
     "incident-register": STAFF,

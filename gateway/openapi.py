@@ -31,6 +31,7 @@ from gateway.timelines import Seal
 from gateway.tracking import CODE_PARAMETERS
 from gateway.tracking_links import WORD as TRACKING_WORD
 from gateway.tracking_told import Tracking
+from gateway.upcoming import UPCOMING
 from schemas.fixes import FixBatch
 from schemas.task import CreateTask
 
@@ -594,6 +595,7 @@ def components() -> Json:
             "description": "Commands, as they stand behind `/v1/{tenant}/`.",
         },
     }
+    schemas["RecurrenceRow"]["properties"] |= UPCOMING
     schemas["TaskDetailRow"]["properties"] |= {
         "rider_id": {"type": ["string", "null"]},
         "tender_id": {"type": ["string", "null"]},

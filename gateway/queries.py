@@ -42,6 +42,7 @@ from gateway.reading import Connection, Reading, Row, parked_of
 from gateway.reply import Reply, json_reply
 from gateway.tenant_read import as_read
 from gateway.tokens import Caller
+from gateway.upcoming import with_upcoming
 from projections import (
     carrier_bookings,
     carriers,
@@ -57,6 +58,7 @@ from projections import (
     live_map,
     outlets,
     quarantine,
+    recurrences,
     rider_roster,
     sla_board,
     sla_policies,
@@ -67,6 +69,7 @@ from projections import (
 )
 from projections.model import Readable, ReadModel
 from schemas.position import Vector, token
+from schemas.recurrence import RecurrenceStatus
 from schemas.registries import Severity
 from schemas.sla import Promise
 from schemas.task_kind import Priority, TaskKind
@@ -219,12 +222,25 @@ LISTINGS = (
         about="Which tasks are in carriers' hands, how far are they, and what was heard of them last?",
     ),
     Listing(
+        word="recurrences",
+        model=recurrences.RECURRENCES,
+        page=recurrences.page,
+        filters={
+            "status": choice(get_args(RecurrenceStatus), "Whether it goes on."),
+            "outlet": text("The outlet's slug."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "recurrence_id"),
+        about="What recurs, by which rule, what comes next, and what came of it last?",
+    ),
+    Listing(
         word="exception-desk",
         model=exception_desk.EXCEPTION_DESK,
         page=exception_desk.page,
         filters={
             "kind": choice(exception_desk.KINDS, "What is the matter."),
-            "aggregate_id": text("The task, incident, vehicle, rider or booking."),
+            "aggregate_id": text("The task, incident, vehicle, rider, booking or recurrence."),
         },
         order=("since", "id"),
         also=(etas.ETAS, task_board.TASK_BOARD),
@@ -388,6 +404,12 @@ SINGLES = (
         about="One booking: its quote, who drives, what the carrier says, and what does not fit.",
     ),
     Single(
+        plural="recurrences",
+        readers="recurrences",
+        model=recurrences.RECURRENCES,
+        about="One recurrence: its rule, the task of each occurrence, and what comes next.",
+    ),
+    Single(
         plural="incidents",
         readers="incident-register",
         model=incident_register.INCIDENT_REGISTER,
@@ -444,6 +466,8 @@ class Queries:
             parked = await parked_of(connection, single.model, [aggregate_id])
         body = self._shown(call, row, aggregate_id, self._opens(single.plural, row, caller))
         body |= permitted(BY_PLURAL[single.plural].kind, aggregate_id, row, caller)
+        if single.plural == "recurrences":
+            body = with_upcoming(body, row)
         if caller.role == "rider" and single.plural == "tenders":
             body = with_own_offer(body, caller)
         if parked:

@@ -34,6 +34,7 @@ from schemas.incident import (
 )
 from schemas.message import Event
 from schemas.proof import ProofDisputed, ProofDisputeSettled
+from schemas.recurrence import OccurrenceRefused, OccurrenceReviewed
 from schemas.rider import BreakStarted, HoursLimitWarned, ShiftEnded
 from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettled
 from schemas.task import (
@@ -84,6 +85,7 @@ type ExceptionKind = Literal[
     "sla_at_risk",
     "sla_breached",
     "proof_disputed",
+    "occurrence_refused",
 ]
 KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
 MENDS: Mapping[str, tuple[str, ...]] = {
@@ -111,6 +113,11 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     "sla_at_risk": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
     "sla_breached": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
     "proof_disputed": ("tasks/{id}/settle-proof-dispute",),
+    "occurrence_refused": (
+        "recurrences/{id}/review-occurrence",
+        "recurrences/{id}/change-recurrence",
+        "recurrences/{id}/pause-recurrence",
+    ),
     "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
 }
 """The commands, as the API's paths have them."""
@@ -153,6 +160,8 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     CarrierBookingCancelled: ("carrier_silent",),
     CarrierStatusConflicted: ("carrier_status_conflicted",),
     CarrierStatusReviewed: ("carrier_status_conflicted",),
+    OccurrenceRefused: ("occurrence_refused",),
+    OccurrenceReviewed: ("occurrence_refused",),
     VehicleRetired: ("maintenance_due", "inspection_failed"),
 }
 
@@ -233,6 +242,11 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
         case ProofDisputed() as event:
             told = {"stop_id": event.stop_id, "reason_code": event.reason_code}
             return with_item(items, event.proof_id, told, fact)
+        case OccurrenceRefused() as event:
+            told = {"local": event.local, "task_id": event.task_id, "rule": event.rule}
+            return with_item(items, event.occurrence_at.isoformat(), told, fact)
+        case OccurrenceReviewed(occurrence_at=occurrence_at):
+            return without(items, occurrence_at.isoformat())
         case HoursLimitWarned() as event:
             return with_item([], event.shift_id, {"rule": event.rule, "reached_at": event.reached_at.isoformat()}, fact)
         case _:

@@ -15,6 +15,7 @@ from projections.incident_register import INCIDENT_REGISTER
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.public_tracking import PUBLIC_TRACKING
+from projections.recurrences import RECURRENCES
 from projections.rider_roster import RIDER_ROSTER
 from projections.sla_board import SLA_BOARD
 from projections.sla_policies import SLA_POLICIES
@@ -36,6 +37,7 @@ MODELS: dict[str, ReadModel] = {
         TENDER_BOARD,
         DISPATCH_DECISIONS,
         CARRIER_BOOKINGS,
+        RECURRENCES,
         INCIDENT_REGISTER,
         EXCEPTION_DESK,
         SLA_BOARD,

@@ -9,7 +9,20 @@ from typing import Any, Literal, get_args
 import fastavro
 import msgspec
 
-from schemas import carrier_booking, control, directory, fixes, fleet, incident, rider, signals, task, tender, vehicle
+from schemas import (
+    carrier_booking,
+    control,
+    directory,
+    fixes,
+    fleet,
+    incident,
+    recurrence,
+    rider,
+    signals,
+    task,
+    tender,
+    vehicle,
+)
 from schemas.codec import Compiler, Read, Seal, Sealing, Unseal, Write, plain
 from schemas.message import Event, SubjectId
 from schemas.topics import DIRECTORY, DISPATCH, FIXES, FLEET, INCIDENT, SIGNALS, TASK
@@ -67,6 +80,7 @@ TYPES: dict[str, MessageType] = {
         (fleet.FleetEvent, FLEET.name, "public"),
         (tender.TenderEvent, DISPATCH.name, "public"),
         (carrier_booking.CarrierBookingEvent, DISPATCH.name, "public"),
+        (recurrence.RecurrenceEvent, DISPATCH.name, "public"),
         (incident.IncidentEvent, INCIDENT.name, "public"),
         (directory.DirectoryEvent, DIRECTORY.name, "public"),
         (fixes.FixFrame, FIXES.name, "public"),

@@ -6,6 +6,7 @@ from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
+from streams.recurring import RECURRING
 from streams.suspension import SUSPENSION
 
 
@@ -14,5 +15,6 @@ def every_process(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
         Process("cloning", CLONING, send),
         Process("incident-response", RESPONSE, send),
+        Process("recurring", RECURRING, send),
         Process("suspension", SUSPENSION, send),
     ]

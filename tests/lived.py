@@ -20,6 +20,7 @@ from schemas import hand_over as y
 from schemas import hub as h
 from schemas import incident as i
 from schemas import proof as f
+from schemas import recurrence as n
 from schemas import registries as g
 from schemas import rider as r
 from schemas import sla as q
@@ -685,6 +686,51 @@ CARRIER_BOOKING: Repertoire = [
     (always(b.ExpireCarrierQuote()), "deadlines", "system"),
     *[(always(b.RecordCarrierSilence()), "deadlines", "system")] * 2,
 ]
+HOURS = [NOON + timedelta(hours=count) for count in range(7)]
+LOCALS = [f"2026-03-01T{count + 14:02}:00" for count in range(7)]
+"""The same at the outlet."""
+
+
+def recurring(draw: Random, now: Any) -> n.CreateRecurrence:
+    return n.CreateRecurrence(
+        outlet="kamppi",
+        rule=draw.choice(("FREQ=HOURLY", "FREQ=HOURLY;COUNT=3", "FREQ=HOURLY;BYHOUR=15,16,18")),
+        starts_at=NOON,
+        task=n.RecurringTask(
+            kind="delivery",
+            stops=[n.RecurringStop(kind="pickup"), n.RecurringStop(kind="dropoff", location=HOME)],
+        ),
+        create_ahead_seconds=draw.choice((0, 600, 3_600)),
+    )
+
+
+def answered(draw: Random, now: Any) -> n.RefuseOccurrence:
+    place = draw.randrange(7)
+    return n.RefuseOccurrence(
+        occurrence_at=HOURS[place], local=LOCALS[place], task_id="task-1", rule="hub-closed", reason_code="hub_closed"
+    )
+
+
+RECURRENCE: Repertoire = [
+    (recurring, "shop", "integrator"),
+    (
+        lambda draw, now: n.ChangeRecurrence(rule=draw.choice(("FREQ=HOURLY", "FREQ=HOURLY;INTERVAL=2"))),
+        "shop",
+        "integrator",
+    ),
+    (lambda draw, now: n.ChangeRecurrence(create_ahead_seconds=draw.choice((0, 600))), "shop", "integrator"),
+    (lambda draw, now: n.SkipOccurrence(local=draw.choice(LOCALS)), "shop", "integrator"),
+    (always(n.PauseRecurrence(reason_code="holidays")), "shop", "integrator"),
+    (always(n.ResumeRecurrence()), "shop", "integrator"),
+    (always(n.EndRecurrence(reason_code="enough")), "shop", "integrator"),
+    *[(lambda draw, now: n.CreateOccurrence(occurrence_at=draw.choice(HOURS)), "deadlines", "system")] * 4,
+    (answered, "recurring", "system"),
+    (
+        lambda draw, now: n.ReviewOccurrence(occurrence_at=draw.choice(HOURS), decision_code="seen"),
+        "dora",
+        "dispatcher",
+    ),
+]
 REPERTOIRES: dict[str, Repertoire] = {
     "task": TASK,
     "incident": INCIDENT,
@@ -693,6 +739,7 @@ REPERTOIRES: dict[str, Repertoire] = {
     "fleet": FLEET,
     "tender": TENDER,
     "carrier_booking": CARRIER_BOOKING,
+    "recurrence": RECURRENCE,
     "tenant": TENANT,
     "outlet": OUTLET,
     "hub": HUB,

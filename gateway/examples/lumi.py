@@ -28,6 +28,7 @@ def id_of(kind: str, reference: str) -> str:
 
 
 ORDER, TRANSFER, VEHICLE, CARRIER, BOOKING = "order-10042", "transfer-311", "van-7", "carrier-pulu", "booking-58"
+RECURRENCE = "bread-881"
 TASK_ID = id_of("task", ORDER)
 TRANSFER_ID = id_of("task", TRANSFER)
 RIDER_ID = RiderId(id_of("rider", "rider-aino"))
