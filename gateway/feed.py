@@ -32,7 +32,17 @@ from schemas.topics import HISTORY, SIGNALS
 FED = (*HISTORY, SIGNALS)
 """What happens: to aggregates, and on the road."""
 
-WITH_HISTORY = ("tasks", "riders", "vehicles", "fleets", "carriers", "tenders", "carrier-bookings", "incidents")
+WITH_HISTORY = (
+    "tasks",
+    "riders",
+    "vehicles",
+    "fleets",
+    "carriers",
+    "tenders",
+    "carrier-bookings",
+    "recurrences",
+    "incidents",
+)
 STREAM_PAGE = 200
 BREATH_S = 0.2
 """Between two looks of one stream."""
