@@ -8,7 +8,7 @@ from commands.clones import CloneState, mark_of
 from commands.context import Context
 from commands.order import AlreadyExists
 from commands.refusals import TooMany
-from commands.task_creation import OURS, create_task
+from commands.task_creation import OURS, StopsMismatch, create_task
 from commands.task_state import CreatedTask, NotForThisKind, ParcelState, Task
 from schemas.geo import Location, Window
 from schemas.goods import NewItem, Party
@@ -155,14 +155,23 @@ def put_in[T](subject: SubjectId, value: T | None) -> Personal[T] | None:
 
 
 def shifted(at: datetime | None, by_seconds: int | None) -> datetime | None:
-    return None if at is None or by_seconds is None else at + timedelta(seconds=by_seconds)
+    if at is None or by_seconds is None:
+        return None
+    try:
+        return at + timedelta(seconds=by_seconds)
+    except OverflowError as beyond:
+        raise StopsMismatch(
+            f"{at.isoformat()} cannot be moved by {by_seconds} s: no calendar goes on so long"
+        ) from beyond
 
 
 def shifted_window(window: Window | None, by_seconds: int | None) -> Window | None:
     if window is None or by_seconds is None:
         return None
-    by = timedelta(seconds=by_seconds)
-    return Window(start=window.start + by, end=window.end + by)
+    start, end = shifted(window.start, by_seconds), shifted(window.end, by_seconds)
+    assert start is not None
+    assert end is not None
+    return Window(start=start, end=end)
 
 
 def parcel_again(known: ParcelState) -> TemplateParcel:

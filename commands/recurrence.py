@@ -61,6 +61,8 @@ LATE = timedelta(minutes=15)
 """So long after it has begun an occurrence is still created: what is due fires a moment later."""
 LOOKED_THROUGH = 10_000
 """So many occurrences, for the first one that is ahead: an hourly rule's of more than a year."""
+FAR = timedelta(days=3_660)
+"""A start that lies further away is none."""
 EXHAUSTED = "exhausted"
 
 
@@ -68,7 +70,7 @@ class NothingAhead(Refused):
     rule = "nothing-ahead"
 
     def __init__(self, rule: str) -> None:
-        super().__init__(f"{rule} has no occurrence ahead, or none soon enough after it starts")
+        super().__init__(f"{rule} has no occurrence ahead, or none soon enough after its start")
         self.recurrence_rule = rule
 
 
@@ -127,7 +129,7 @@ def create(recurrence: Recurrence, command: CreateRecurrence, context: Context) 
     if not isinstance(recurrence, Uncreated):
         raise NotInThisState(needed="new", actual=status_of(recurrence))
     zone = context.policy.outlet(command.outlet).zone
-    starts = local_of(command.starts_at, zone_of(zone)).strftime(LOCAL)
+    starts = local_start(command.starts_at, zone, command.rule, context)
     made = RecurrenceCreated(
         outlet=OutletSlug(command.outlet),
         zone=zone,
@@ -148,12 +150,13 @@ def create(recurrence: Recurrence, command: CreateRecurrence, context: Context) 
 def change(recurrence: CreatedRecurrence, command: ChangeRecurrence, context: Context) -> list[RecurrenceEvent]:
     """By the rule from where it starts, so that what it counts is counted from there."""
     assert recurrence.next is not None, "while it goes on, something comes next"
-    zone = zone_of(recurrence.zone)
-    starts = recurrence.starts if command.starts_at is None else local_of(command.starts_at, zone).strftime(LOCAL)
+    rule, starts = command.rule or recurrence.rule, recurrence.starts
+    if command.starts_at is not None:
+        starts = local_start(command.starts_at, recurrence.zone, rule, context)
     task = None if command.task is None else recurring_template(command.task, context)
     ahead_s = command.create_ahead_seconds
     changed = RecurrenceChanged(
-        rule=command.rule or recurrence.rule,
+        rule=rule,
         starts=starts,
         create_ahead_s=recurrence.create_ahead_s if ahead_s is None else ahead_s,
         task=task,
@@ -168,6 +171,12 @@ def change(recurrence: CreatedRecurrence, command: ChangeRecurrence, context: Co
     known = created(evolve(recurrence, changed))
     must_be_creatable(known, task or recurrence.task, changed.next, context)
     return [changed, scheduled(known, changed.next)] if recurrence.status == "active" else [changed]
+
+
+def local_start(at: datetime, zone: str, rule: str, context: Context) -> str:
+    if abs(at - context.now) > FAR:
+        raise NothingAhead(rule)
+    return local_of(at, zone_of(zone)).strftime(LOCAL)
 
 
 def begins(recurrence: CreatedRecurrence, command: ChangeRecurrence, context: Context) -> datetime:
@@ -210,14 +219,18 @@ def pause(recurrence: CreatedRecurrence, command: PauseRecurrence) -> list[Recur
 def resume(recurrence: CreatedRecurrence, context: Context) -> list[RecurrenceEvent]:
     if recurrence.status == "active":
         return []
-    passed = 0
+    past: list[Occurrence] = []
     for occurrence in coming(recurrence):
-        if occurrence.local in recurrence.skips:
-            continue
-        if occurrence.at > context.now:
-            return [RecurrenceResumed(passed_over=passed), scheduled(recurrence, occurrence)]
-        passed += 1
-    return [RecurrenceResumed(passed_over=passed), RecurrenceEnded(reason_code=EXHAUSTED)]
+        if occurrence.at > context.now and occurrence.local not in recurrence.skips:
+            return [RecurrenceResumed(passed_over=unskipped(recurrence, past)), scheduled(recurrence, occurrence)]
+        past.append(occurrence)
+    if len(past) == LOOKED_THROUGH:  # the rest of what is past is missed as it falls due
+        return [RecurrenceResumed(passed_over=unskipped(recurrence, past[:-1])), scheduled(recurrence, past[-1])]
+    return [RecurrenceResumed(passed_over=unskipped(recurrence, past)), RecurrenceEnded(reason_code=EXHAUSTED)]
+
+
+def unskipped(recurrence: CreatedRecurrence, past: list[Occurrence]) -> int:
+    return sum(occurrence.local not in recurrence.skips for occurrence in past)
 
 
 def end(recurrence: CreatedRecurrence, command: EndRecurrence) -> list[RecurrenceEvent]:

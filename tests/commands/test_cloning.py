@@ -1,6 +1,6 @@
 """The same again: what a clone has of its original, what it has not, and how it comes to be."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from story import ACME, KAMPPI, Story, context, minutes, nothing_yet
 from commands.cloning import CloneAnswered
 from commands.order import AlreadyExists
 from commands.refusals import TooMany
-from commands.task_creation import HubClosedNow
+from commands.task_creation import HubClosedNow, StopsMismatch
 from commands.task_state import NotForThisKind
 from schemas import ids
 from schemas.geo import Location, Window
@@ -132,6 +132,12 @@ def test_with_a_shift_its_times_are_the_originals_so_much_later():
     assert clone.stops[1].window == Window(start=WINDOW.start + week, end=WINDOW.end + week)
     command = CreateFromTemplate(task=cloned(ordered(), shift_seconds=WEEK_S).template)
     nothing_yet("task").when(command).tells("TaskCreated", "TaskScheduled")
+
+
+def test_no_calendar_goes_on_for_ever():
+    last = Window(start=datetime(9999, 12, 30, tzinfo=UTC), end=datetime(9999, 12, 31, tzinfo=UTC))
+    stops = [ORDER.stops[0], replace(ORDER.stops[1], window=last)]
+    ordered(stops=stops).when(CloneTask(shift_seconds=WEEK_S)).refuses(StopsMismatch)
 
 
 def test_it_is_as_the_original_is_known_by_now():

@@ -11,7 +11,7 @@ from story import ACME, Story, nothing_yet
 
 from commands.aggregates import AGGREGATES
 from commands.context import UnknownOutlet
-from commands.recurrence import LATE, NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
+from commands.recurrence import LATE, LOOKED_THROUGH, NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
 from commands.recurrence_rule import InvalidRule, local_time, occurrences, rule_of
 from commands.recurrence_state import CreatedRecurrence, is_over
 from commands.refusals import TooMany
@@ -259,6 +259,13 @@ def test_a_rule_that_has_nothing_ahead_is_refused(rule: str):
     nothing_yet("recurrence").when(replace(DAILY, rule=rule)).refuses(NothingAhead)
 
 
+@pytest.mark.parametrize("year", [1, 1900, 2200, 9999])
+def test_a_start_that_is_far_away_is_none(year: int):
+    starts = datetime(year, 12, 31, 23, 59, tzinfo=UTC)
+    nothing_yet("recurrence").when(replace(DAILY, starts_at=starts)).refuses(NothingAhead)
+    daily().when(ChangeRecurrence(starts_at=starts)).refuses(NothingAhead)
+
+
 # Created
 
 
@@ -430,6 +437,14 @@ def test_what_its_count_had_left_may_pass_in_the_pause():
     story = daily(rule="FREQ=DAILY;COUNT=3").when(PauseRecurrence(reason_code="holidays")).happened()
     story.at(MORNING + 5 * DAY).when(ResumeRecurrence())
     story.then(RecurrenceResumed(passed_over=3), RecurrenceEnded(reason_code="exhausted"))
+
+
+def test_paused_for_so_long_that_they_are_not_all_counted_the_rest_is_missed():
+    story = daily(rule="FREQ=HOURLY").when(PauseRecurrence(reason_code="holidays")).happened()
+    resumed, scheduled = story.at(MORNING + 500 * DAY).when(ResumeRecurrence()).decided()
+    assert resumed.passed_over == LOOKED_THROUGH - 1
+    assert scheduled.occurrence.number == LOOKED_THROUGH
+    assert isinstance(fired(story.happened()).decided()[0], OccurrencesMissed)
 
 
 def test_one_is_left_out_while_it_is_paused():

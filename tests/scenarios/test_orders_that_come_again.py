@@ -59,6 +59,7 @@ async def test_bread_comes_each_day_but_for_the_holidays(quarter: Quarter):
     assert first["external_reference"] == f"{recurrence}/{told['next']['local']}"
     detail = await quarter.dora.reads(f"tasks/{first['task_id']}")
     assert detail["stops"][1]["window"]["start"] == told["next"]["at"]
+    assert detail["stops"][1]["contact"]["name"] == "Cleo Contact"
 
     await quarter.shop.does(f"recurrences/{recurrence}/pause-recurrence", {"reason_code": "holidays"})
     await quarter.later(days=5)

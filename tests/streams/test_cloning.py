@@ -4,7 +4,9 @@ from typing import Any
 
 from following import anew
 from reception import HOME, House, delivery, house, key
+from story import ACME
 
+from schemas.ids import contact_subject
 from schemas.record import envelope_of, event_of
 from schemas.task import TaskCreated
 from schemas.template import CloneRefused, TaskCloned
@@ -64,6 +66,21 @@ async def test_the_answer_names_the_clone_and_the_clone_comes_to_be():
         (made,) = told(at, TaskCreated, clone)
         assert made.cloned_from == task
         assert (made.stops[1].contact.name.value, made.stops[1].address.value) == ("Cleo", "Tehtaankatu 12")
+
+
+async def test_who_is_forgotten_is_forgotten_in_the_clone_as_well():
+    async with house() as at:
+        task = await ordered(at)
+        clone = await cloned(at, task)
+        await followed(at)
+        assert told(at, TaskCreated, clone)[0].stops[1].contact.name.value == "Cleo"
+        subject = contact_subject(ACME, "customer-881")
+        for partition in at.keyring.partitions_of(subject):
+            at.keyring.apply(partition, subject, None)
+        facts = [*told(at, TaskCreated, task), *told(at, TaskCloned, task), *told(at, TaskCreated, clone)]
+        assert len(facts) == 3
+        assert "Cleo" not in repr(facts)
+        assert "Tehtaankatu" not in repr(facts)
 
 
 async def test_asked_again_the_same_clone_is_meant():
