@@ -2,11 +2,14 @@
 
 import msgspec
 import pytest
+from following import anew
 from read_models import ReadModels
 from reception import HOME, House, Json, key
 
 from schemas.message import Command
 from schemas.recurrence import CreateOccurrence, RefuseOccurrence
+from schemas.topics import DISPATCH
+from streams.recurring import RECURRING
 
 TASK = {
     "kind": "delivery",
@@ -127,4 +130,13 @@ async def test_a_rule_that_cannot_be_read_is_told_with_what_is_wrong(house: Hous
 
 
 async def test_the_board_finds_the_tasks_of_a_recurrence(house: House, models: ReadModels):
+    recurrence = await recurring(house, starts_at="2026-03-02T09:00:00+02:00")
+    await process(house, recurrence, "CreateOccurrence", occurrence_at="2026-03-02T07:00:00Z")
+    await anew(house, "recurring", RECURRING, DISPATCH)
+    await models.fold()
+    (row,) = (await read(house, f"task-board?recurrence_id={recurrence}"))["items"]
+    assert row["external_reference"] == f"{recurrence}/2026-03-02T09:00"
+    assert (await read(house, f"tasks/{row['task_id']}"))["recurrence_id"] == recurrence
     assert (await read(house, "task-board?recurrence_id=nothing"))["items"] == []
+    told = await read(house, f"recurrences/{recurrence}/history")
+    assert told["items"][-2]["type"].endswith("OccurrenceCreated")
