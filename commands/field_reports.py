@@ -5,7 +5,7 @@ from typing import assert_never
 from commands.attempts import attempt_failed
 from commands.context import Context
 from commands.proof import ParcelNotHere, ProvingReport, captured
-from commands.proof_needed import moved, proof_holds
+from commands.proof_needed import moved, nothing_moved, proof_holds
 from commands.task_state import OVER, CreatedTask, StopState, ids_of, parcels_of, state_of, taker_at
 from schemas.geo import Location, distance_m
 from schemas.goods import ParcelReport, Party
@@ -255,7 +255,9 @@ def with_proofs(
         return [*so_far, *kept_back(task, stop, context)]
     if given.under_age:
         so_far.append(conflicted(command, context, "the goods went to somebody who is too young, or may be"))
-    if not handed_over or not proof_holds(task, stop, moved(task, stop, facts), given.proofs):
+    goods = moved(task, stop, facts)
+    proven = nothing_moved(task, stop, facts) or proof_holds(task, stop, goods, given.proofs)
+    if not handed_over or not proven:
         return so_far
     return [*so_far, StopCompleted(stop_id=stop.stop.stop_id, rider_id=task.rider_id, round=task.round)]
 

@@ -1,6 +1,6 @@
 """What becomes of parcels apart from their stops: lost, damaged, received line by line, inspected on their return."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import assert_never
 
 from commands.context import Context
@@ -12,6 +12,7 @@ from schemas.goods import (
     MAX_LINES,
     Discrepancy,
     InspectedLine,
+    InspectionDifference,
     InspectionLine,
     InspectReturn,
     ParcelReport,
@@ -179,7 +180,29 @@ def inspect_return(task: CreatedTask, command: InspectReturn) -> list[TaskEvent]
     back = [p for p in task.parcels.values() if p.status == "delivered"]
     expected = {line for parcel in back for line in expected_of(parcel)}
     complete = expected <= task.lines.keys() | new.keys()
-    return [ReturnInspected(lines=[line for lines in new.values() for line in lines], complete=complete)]
+    return [
+        ReturnInspected(
+            lines=[line for lines in new.values() for line in lines],
+            differences=[d for lines in new.values() if (d := difference_of(lines, back)) is not None],
+            complete=complete,
+        )
+    ]
+
+
+def difference_of(lines: Sequence[InspectionLine], back: Iterable[ParcelState]) -> InspectionDifference | None:
+    """Of one item."""
+    first, inspected = lines[0], sum(line.quantity for line in lines)
+    counts = {line: count for parcel in back for line, count in expected_of(parcel).items()}
+    expected = counts[line_of(first.parcel_id, first.sku)]
+    if inspected == expected:
+        return None
+    return InspectionDifference(
+        parcel_id=first.parcel_id,
+        sku=first.sku,
+        expected=expected,
+        inspected=inspected,
+        discrepancy="short" if inspected < expected else "over",
+    )
 
 
 def inspection_line(line: InspectedLine) -> InspectionLine:

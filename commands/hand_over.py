@@ -131,7 +131,9 @@ def accept(task: CreatedTask, command: AcceptHandOver, context: Context) -> list
     return [
         handed_over,
         TaskUnassigned(rider_id=giver, round=task.round, reason_code=HANDED_OVER),
-        TaskAssigned(rider_id=taker, round=task_round, tender_id=None, offer_id=None, handed_over=True),
+        TaskAssigned(
+            rider_id=taker, round=task_round, tender_id=None, offer_id=None, assigned_at=context.now, handed_over=True
+        ),
         AssignmentAccepted(rider_id=taker),
     ]
 

@@ -57,8 +57,7 @@ def listener(shards: Shards, key: bytes, moved: Callable[[], None] = lambda: Non
 
     async def forget(body: bytes) -> bytes:
         shard, subject = msgspec.msgpack.decode(body, type=tuple[int, str])
-        await shards.forget_in(shard, SubjectId(subject))
-        return encode(None)
+        return encode(await shards.forget_in(shard, SubjectId(subject)))
 
     async def release(body: bytes) -> bytes:
         asked = msgspec.msgpack.decode(body, type=Directed)

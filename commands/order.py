@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from schemas.message import Command, Refused, Role, TenantSlug
+from schemas.message import Command, Refused, Role, SubjectId, TenantSlug
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -47,6 +47,14 @@ class Desk(Protocol):
 
     async def submit(self, order: Order) -> Answer:
         """Raises Refused by a rule, Unavailable where nobody could judge."""
+        ...
+
+
+class Keepers(Desk, Protocol):
+    """The shards' owners, who have the data keys of their shards, too."""
+
+    async def forget(self, subject: SubjectId) -> int:
+        """Throw away the subject's keys in all shards; how many there were. Raises Unavailable."""
         ...
 
 

@@ -244,16 +244,13 @@ class Shards:
             await self.following.up_to_now()
             return await in_time(self._shard(partition).submit(order), partition)
 
-    async def forget_in(self, partition: int, subject: SubjectId) -> None:
-        """Throw away the subject's key of one shard. Raises Unavailable where it is not open here."""
-        await self._shard(partition).forget(subject)
+    async def forget_in(self, partition: int, subject: SubjectId) -> bool:
+        """Throw away the subject's key of one shard, if it has one. Raises Unavailable where it is not open here."""
+        return await self._shard(partition).forget(subject)
 
     async def forget(self, subject: SubjectId) -> int:
         """Throw away the subject's keys everywhere; how many there were. Raises Unavailable."""
-        await self.following.up_to_now()
-        partitions = self._keyring.partitions_of(subject)
-        await asyncio.gather(*(self.forget_in(p, subject) for p in partitions))
-        return len(partitions)
+        return sum(await asyncio.gather(*(self.forget_in(p, subject) for p in range(self.partitions))))
 
     async def accounts(self) -> list[Account]:
         """What each open shard's owner knows. Raises Unavailable."""

@@ -40,6 +40,12 @@ def moved(task: CreatedTask, stop: StopState, facts: Iterable[TaskEvent]) -> lis
     return [parcel_id for fact in facts if isinstance(fact, handing_over) for parcel_id in fact.parcel_ids]
 
 
+def nothing_moved(task: CreatedTask, stop: StopState, facts: Iterable[TaskEvent]) -> bool:
+    """All that was to change hands here was refused or was not there: whoever takes nothing proves nothing."""
+    due = any(stop.stop.stop_id in (p.parcel.pickup_stop, p.parcel.dropoff_stop) for p in task.parcels.values())
+    return due and stop.stop.kind in ("pickup", "dropoff", "collection") and not moved(task, stop, facts)
+
+
 def has_moved(task: CreatedTask, stop: StopState, parcel_id: ParcelId) -> bool:
     known, stop_id = task.parcels[parcel_id], stop.stop.stop_id
     match stop.stop.kind:

@@ -86,9 +86,10 @@ class Peer:
         """The shards that are open there, with the epochs of their tenures. Raises Unavailable."""
         return msgspec.msgpack.decode(await self._call("/serving", b""), type=dict[int, int])
 
-    async def forget(self, shard: int, subject: SubjectId) -> None:
-        """Throw away the subject's key of one shard. Raises Unavailable."""
-        await self._call("/forget", encode((shard, subject)))
+    async def forget(self, shard: int, subject: SubjectId) -> bool:
+        """Throw away the subject's key of one shard; whether there was one. Raises Unavailable."""
+        told = await self._call("/forget", encode((shard, subject)))
+        return msgspec.msgpack.decode(told, type=bool)
 
     async def release(self, shard: int, epoch: int) -> bool:
         """Have the shard of this tenure given up in good order; whether it was open there. Raises Unavailable."""

@@ -24,11 +24,13 @@ from commands.rider_hand_over import (
     with_requested,
 )
 from commands.rider_itinerary import (
+    change_planned_window,
     in_order,
     insert_stops,
     remove_stops,
     resequence_itinerary,
     with_stops,
+    with_window,
     without_stops,
 )
 from commands.rider_reservations import (
@@ -64,6 +66,7 @@ from schemas.rider import (
     BindDevice,
     BreakEnded,
     BreakStarted,
+    ChangePlannedWindow,
     CloseHandOver,
     ComplianceBreachFound,
     ConfirmHandOverRequested,
@@ -80,6 +83,7 @@ from schemas.rider import (
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    PlannedWindowChanged,
     PlanShift,
     RegisterRider,
     ReinstateRider,
@@ -168,6 +172,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return insert_stops(registered(rider), command)
         case RemoveStops():
             return remove_stops(registered(rider), command, context)
+        case ChangePlannedWindow():
+            return change_planned_window(registered(rider), command)
         case ResequenceItinerary():
             return resequence_itinerary(registered(rider), command)
         case _:
@@ -295,6 +301,8 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return with_stops(rider, event)
         case ItineraryStopsRemoved():
             return without_stops(rider, event)
+        case PlannedWindowChanged():
+            return with_window(rider, event)
         case ItineraryResequenced():
             return in_order(rider, event)
         case _:

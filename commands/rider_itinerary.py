@@ -9,11 +9,13 @@ from commands.rider_shift import shift_end_after
 from commands.rider_state import RegisteredRider, peak_load_g
 from schemas.message import TaskId
 from schemas.rider import (
+    ChangePlannedWindow,
     InsertStops,
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
     PlannedStop,
+    PlannedWindowChanged,
     RemoveStops,
     ResequenceItinerary,
     RiderEvent,
@@ -55,6 +57,25 @@ def remove_stops(rider: RegisteredRider, command: RemoveStops, context: Context)
         return events
     events.append(released(command.task_id, command.round, command.reason_code, context))
     return [*events, *shift_end_after(rider, command.task_id, context)]
+
+
+def change_planned_window(rider: RegisteredRider, command: ChangePlannedWindow) -> list[RiderEvent]:
+    """Also of what is only held: it is ahead once the hold becomes active."""
+    reservation = rider.reservations.get(command.task_id)
+    if reservation is None or reservation.round != command.round:
+        return []
+    ahead = rider.itinerary if reservation.active else reservation.stops
+    planned = [s for s in ahead if (s.task_id, s.stop_id) == (command.task_id, command.stop_id)]
+    if not planned or planned[0].window == command.window:
+        return []
+    return [
+        PlannedWindowChanged(
+            itinerary_version=rider.itinerary_version + 1,
+            task_id=command.task_id,
+            stop_id=command.stop_id,
+            window=command.window,
+        )
+    ]
 
 
 def resequence_itinerary(rider: RegisteredRider, command: ResequenceItinerary) -> list[RiderEvent]:
@@ -100,6 +121,16 @@ def without_stops(rider: RegisteredRider, event: ItineraryStopsRemoved) -> Regis
         itinerary=rest,
         itinerary_version=event.itinerary_version,
     )
+
+
+def with_window(rider: RegisteredRider, event: PlannedWindowChanged) -> RegisteredRider:
+    def changed(stops: tuple[PlannedStop, ...]) -> tuple[PlannedStop, ...]:
+        meant = event.task_id, event.stop_id
+        return tuple(replace(s, window=event.window) if (s.task_id, s.stop_id) == meant else s for s in stops)
+
+    reservation = rider.reservations[event.task_id]
+    held = with_reservation(rider, event.task_id, replace(reservation, stops=changed(reservation.stops)))
+    return replace(held, itinerary=changed(rider.itinerary), itinerary_version=event.itinerary_version)
 
 
 def in_order(rider: RegisteredRider, event: ItineraryResequenced) -> RegisteredRider:

@@ -19,6 +19,7 @@ from schemas.rider import (
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    PlannedWindowChanged,
     PlanShift,
     ReinstateRider,
     RejectDocument,
@@ -84,6 +85,7 @@ LIFE = Life(
         ReservationReleased: AT_WORK,
         ItineraryStopsInserted: AT_WORK,
         ItineraryStopsRemoved: AT_WORK,
+        PlannedWindowChanged: AT_WORK,
         ItineraryResequenced: AT_WORK,
     },
     {

@@ -11,7 +11,6 @@ from commands.order import Answer, Order, Unavailable
 from commands.owners import Shards
 from commands.remote import Peer, Unreached
 from commands.wire import Misdirected
-from schemas.keyring import Keyring
 from schemas.message import SubjectId
 from schemas.partition import partition_of
 
@@ -27,13 +26,10 @@ logger = structlog.get_logger()
 class Router:
     """`shards` of None: this process owns none."""
 
-    def __init__(
-        self, announced: Announced, partitions: int, key: bytes, keyring: Keyring, shards: Shards | None = None
-    ) -> None:
+    def __init__(self, announced: Announced, partitions: int, key: bytes, shards: Shards | None = None) -> None:
         self.announced = announced
         self._partitions = partitions
         self._key = key
-        self._keyring = keyring
         self._shards = shards
         self._peers: dict[str, Peer] = {}
 
@@ -61,16 +57,14 @@ class Router:
         return await self._owner(shard).submit(order)
 
     async def forget(self, subject: SubjectId) -> int:
-        """Throw away the subject's keys in all shards; how many there were. Raises Unavailable, Misdirected."""
-        shards = self._keyring.partitions_of(subject)
-        await asyncio.gather(*(self._forget_in(shard, subject) for shard in shards))
-        return len(shards)
+        """Throw away the subject's keys in all shards; how many there were. Each owner knows whether it has one: what
+        this process knows may be a little old. Raises Unavailable."""
+        return sum(await asyncio.gather(*(self._forget_in(shard, subject) for shard in range(self._partitions))))
 
-    async def _forget_in(self, shard: int, subject: SubjectId) -> None:
+    async def _forget_in(self, shard: int, subject: SubjectId) -> bool:
         if self._shards is not None and self._is_here(shard):
-            await self._shards.forget_in(shard, subject)
-        else:
-            await self._owner(shard).forget(shard, subject)
+            return await self._shards.forget_in(shard, subject)
+        return await self._owner(shard).forget(shard, subject)
 
     async def accounts(self) -> list[Account]:
         """What each shard's owner knows. Raises Unavailable."""

@@ -201,13 +201,19 @@ class Shard:
         self._wake.set()
         await in_time(done, self.partition)
 
-    async def forget(self, subject: SubjectId) -> None:
-        """Throw the subject's key of this partition away; what it sealed stays on the log and opens no more."""
-        await self.between_groups(lambda: self._forget(subject))
+    async def forget(self, subject: SubjectId) -> bool:
+        """Throw the subject's key of this partition away; what it sealed stays on the log and opens no more. Whether
+        there was one. Raises Unavailable."""
+        known: list[bool] = []
 
-    async def _forget(self, subject: SubjectId) -> None:
-        stand = await self._append({KEYS.name: [(subject.encode(), None, self._control(DataKeyWrapped))]})
-        self._keyring.take(self.partition, stand[KEYS.name], subject, None)
+        async def throw_away() -> None:
+            known.append(self._keyring.knows(self.partition, subject))
+            if known[0]:
+                stand = await self._append({KEYS.name: [(subject.encode(), None, self._control(DataKeyWrapped))]})
+                self._keyring.take(self.partition, stand[KEYS.name], subject, None)
+
+        await self.between_groups(throw_away)
+        return known[0]
 
     async def account(self) -> Account:
         """What this owner knows, between two groups. Raises Unavailable."""

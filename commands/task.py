@@ -1,7 +1,7 @@
 """Task: goods to be taken from stop to stop, until nobody has to move them any more."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -153,8 +153,15 @@ class GoodsInCustody(Refused):
 
 def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
     """What is asked, and what that means for the clock of what was promised."""
-    at = min(getattr(command, "observed_at", context.now), context.now)
-    return with_clock(task, with_offers_closed(task, asked(task, command, context)), at, context)
+    events = with_offers_closed(task, asked(task, command, context))
+    return with_clock(task, events, happened_at(task, command, context), context)
+
+
+def happened_at(task: Task, command: TaskCommand, context: Context) -> datetime:
+    """As it is told, though not before the rider who tells it got the task: nobody keeps a promise by such a claim."""
+    observed: datetime = getattr(command, "observed_at", context.now)
+    had_since = task.assigned_at if isinstance(task, CreatedTask) else None
+    return min(observed if had_since is None else max(observed, had_since), context.now)
 
 
 def with_offers_closed(task: Task, events: list[TaskEvent]) -> list[TaskEvent]:
@@ -190,7 +197,7 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
         case RetryDispatch():
             return retry_dispatch(created(task), command, context)
         case AssignTask():
-            return assign_task(created(task), command)
+            return assign_task(created(task), command, context)
         case AcceptAssignment():
             return accept_assignment(created(task), context)
         case DeclineAssignment():
@@ -304,7 +311,7 @@ def retry_dispatch(task: CreatedTask, command: RetryDispatch, context: Context) 
     return [TaskDispatchable(round=task.round + 1)]
 
 
-def assign_task(task: CreatedTask, command: AssignTask) -> list[TaskEvent]:
+def assign_task(task: CreatedTask, command: AssignTask, context: Context) -> list[TaskEvent]:
     """A won claim is a yes already; a dispatcher's order waits for one."""
     if task.rider_id == command.rider_id and not task.ended:
         return []
@@ -317,6 +324,7 @@ def assign_task(task: CreatedTask, command: AssignTask) -> list[TaskEvent]:
         round=task.round,
         tender_id=command.tender_id,
         offer_id=command.offer_id,
+        assigned_at=context.now,
     )
     if command.tender_id is None:
         return [assigned]
@@ -369,6 +377,7 @@ def cancel_task(task: CreatedTask, command: CancelTask, context: Context) -> lis
         return [replace(return_started(task, command.reason_code, context), cancelled=True)]
     return [
         TaskCancelled(
+            outcome=outcome_of(task),
             rider_id=task.rider_id,
             tender_id=task.tender_id,
             round=task.round,
@@ -468,13 +477,26 @@ def with_consequences(task: CreatedTask, events: list[TaskEvent], context: Conte
 
 def consequences(task: CreatedTask, context: Context) -> list[TaskEvent]:
     """What follows by itself: dropoffs with nothing to drop are skipped, what is left goes back, the task ends."""
-    if task.ended or (task.rider_id is None and task.kind != "collection"):
+    if task.ended:
         return []
+    if task.rider_id is None and task.kind != "collection":
+        return nothing_left(task)
     skipped = [
         StopSkipped(stop_id=s, rider_id=task.rider_id, round=task.round, reason_code="nothing_to_deliver")
         for s in idle_stops(task)
     ]
     return [*skipped, *ending(created(evolved(task, skipped)), context)]
+
+
+def nothing_left(task: CreatedTask) -> list[TaskEvent]:
+    """Nobody has the task, and nobody will have to move anything of it: all that was left is lost."""
+    if not task.parcels or unsettled(task):
+        return []
+    skipped = [
+        StopSkipped(stop_id=s.stop.stop_id, rider_id=None, round=task.round, reason_code="nothing_to_deliver")
+        for s in open_stops(task)
+    ]
+    return [*skipped, ended(task)]
 
 
 def idle_stops(task: CreatedTask) -> list[StopId]:
@@ -503,12 +525,16 @@ def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
         reason = task.hold_reason or "goods_wait"
         left = TaskUnassigned(rider_id=task.rider_id, round=task.round, reason_code=reason, waits=True)
         return [left, TaskHeld(reason_code=reason)]
-    outcome, rider = outcome_of(task), task.rider_id
     if task.return_reason is not None:
-        return [TaskReturned(outcome=outcome, rider_id=assigned_rider(task), round=task.round)]
+        return [TaskReturned(outcome=outcome_of(task), rider_id=assigned_rider(task), round=task.round)]
+    return [ended(task)]
+
+
+def ended(task: CreatedTask) -> TaskCompleted | TaskFailed:
+    outcome, rider, tender = outcome_of(task), task.rider_id, task.tender_id
     if outcome in ("not_delivered", "disposed"):
-        return [TaskFailed(outcome=outcome, rider_id=rider, round=task.round, reason_code=outcome)]
-    return [TaskCompleted(outcome=outcome, rider_id=rider, round=task.round)]
+        return TaskFailed(outcome=outcome, rider_id=rider, tender_id=tender, round=task.round, reason_code=outcome)
+    return TaskCompleted(outcome=outcome, rider_id=rider, tender_id=tender, round=task.round)
 
 
 def assigned_rider(task: CreatedTask) -> RiderId:

@@ -6,7 +6,7 @@ from commands.context import Context
 from commands.task_evolve import evolve
 from commands.task_state import AGAIN, HOLD, RETURN, NotForThisKind, Task, Uncreated, state_of
 from commands.task_timing import towards_dispatch
-from schemas.geo import Location
+from schemas.geo import Location, distance_m
 from schemas.goods import Item, Party
 from schemas.ids import contact_subject
 from schemas.message import NotInThisState, OutletSlug, ParcelId, Personal, Refused, StopId, SubjectId
@@ -35,6 +35,8 @@ ORDERED = MadeFrom()
 """From nothing but the order itself."""
 GIVING = ("pickup", "collection")
 TAKING = ("dropoff", "collection")
+MOST_FROM_PLACE_M = 2_000
+"""Of a stop that names an outlet or a hub: its gate may be round the corner, and not in another town."""
 
 
 class HubClosedNow(Refused):
@@ -69,6 +71,8 @@ def create_task(task: Task, command: CreateTask, context: Context, made_from: Ma
     if command.on_hold and command.kind == "collection":
         raise NotForThisKind("delivery", command.kind)  # nobody is sent for it
     stops = new_stops(command, context, made_from)
+    if command.kind == "transfer":
+        must_go_elsewhere(stops)
     parcels = new_parcels(command.parcels, stops)
     must_be_scannable(stops, parcels)
     rules = context.policy.rules
@@ -130,6 +134,15 @@ def must_suit_kind(kind: TaskKind, stops: list[str]) -> None:
         raise StopsMismatch(f"a {kind} has no collection: there the recipient comes")
 
 
+def must_go_elsewhere(stops: list[Stop]) -> None:
+    givers = [stop.party for stop in stops if stop.kind == "pickup"]
+    for stop in stops:
+        if stop.kind == "dropoff" and stop.party in givers:
+            raise StopsMismatch(
+                f"{stop.stop_id} is at {stop.party.kind} {stop.party.id}, where the transfer comes from"
+            )
+
+
 def new_stop(
     command: CreateTask, stop: NewStop, stop_id: StopId, context: Context, subject: SubjectId | None = None
 ) -> Stop:
@@ -141,7 +154,10 @@ def new_stop(
         raise StopsMismatch(f"{stop_id} is a dropoff: goods are ready at a pickup or a collection")
     subject = subject or subject_of(stop, stop_id, context)
     party = party_at(command, stop, stop_id, context)
-    location = stop.location or location_of(party, context)
+    own = location_of(party, context)
+    if stop.location is not None and own is not None and distance_m(stop.location, own) > MOST_FROM_PLACE_M:
+        raise StopsMismatch(f"{stop_id} is at {party.kind} {party.id}, and its location is more than 2 km from there")
+    location = stop.location or own
     wants_pin = any("pin" in group for group in stop.required_proof)
     return Stop(
         stop_id=stop_id,

@@ -105,7 +105,14 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskTenderClosed():
             return replace(task, tender_id=None, closed_round=event.round, retry_at=event.retry_at)
         case TaskAssigned():
-            return replace(task, rider_id=event.rider_id, round=event.round, accepted=False, held=None)
+            return replace(
+                task,
+                rider_id=event.rider_id,
+                round=event.round,
+                accepted=False,
+                held=None,
+                assigned_at=event.assigned_at,
+            )
         case HandOverOffered():
             return replace(task, hand_over=HandOverState(event.to_rider, event.round, event.expires_at))
         case HandOverClosed():
@@ -183,7 +190,7 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskReturned():
             return ended(task, "returned", event.outcome)
         case TaskCancelled():
-            return ended(task, "cancelled", "not_delivered")
+            return ended(task, "cancelled", event.outcome)
         case FieldReportConflicted():
             return replace(task, conflicts=(*task.conflicts, event.conflict_id)[-MAX_OPEN_CONFLICTS:])
         case FieldReportReviewed():

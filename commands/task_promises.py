@@ -13,7 +13,6 @@ from schemas.task import (
     StopCompleted,
     StopFailed,
     StopSkipped,
-    TaskAssigned,
     TaskCompleted,
     TaskCreated,
     TaskDispatchable,
@@ -48,8 +47,8 @@ def turn_of(after: CreatedTask, events: Sequence[TaskEvent], at: datetime) -> Tu
 
 def settled(after: CreatedTask, events: Sequence[TaskEvent]) -> list[Promise]:
     promises: list[Promise] = []
-    if any(isinstance(event, TaskAssigned) for event in events):
-        promises.append("dispatch")
+    if after.rider_id is not None and (after.accepted or begun(after)):
+        promises.append("dispatch")  # an order that waits for the rider's yes is nobody's yet
     over = [after.stops[e.stop_id].stop.kind for e in events if isinstance(e, (StopCompleted, StopFailed, StopSkipped))]
     pickups = [stop for stop in after.stops.values() if stop.stop.kind == "pickup"]
     done = all(stop.status in OVER for stop in pickups) and any(stop.status == "completed" for stop in pickups)
@@ -60,6 +59,11 @@ def settled(after: CreatedTask, events: Sequence[TaskEvent]) -> list[Promise]:
     elif "dropoff" in over and after.return_reason is not None and outcome_of(after) in DELIVERED:
         promises.append("deliver")  # what was taken has come; only what was refused is still under way
     return promises
+
+
+def begun(task: CreatedTask) -> bool:
+    """Whoever reports from the way has said yes."""
+    return any(stop.status != "pending" or stop.handed_over for stop in task.stops.values())
 
 
 def mark(task: CreatedTask, command: MarkSlaAtRisk | MarkSlaBreach, context: Context) -> list[TaskEvent]:

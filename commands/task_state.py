@@ -124,6 +124,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     retry_at: datetime | None = None
     rider_id: RiderId | None = None
     accepted: bool = False
+    assigned_at: datetime | None = None
+    """When the rider who has it got it."""
     hand_over: HandOverState | None = None
     lapsed: HandOverState | None = None
     """That was not accepted in time, as far as was told in time."""
@@ -285,9 +287,9 @@ def carried(task: CreatedTask) -> list[ParcelState]:
 
 
 def outcome_of(task: CreatedTask) -> Outcome:
-    """Judged by where the parcels are; a task without parcels by its dropoffs."""
+    """Judged by where the parcels are; a task without parcels by where they would have gone."""
     if not task.parcels:
-        drops = [stop.status for stop in task.stops.values() if stop.stop.kind == "dropoff"]
+        drops = [stop.status for stop in task.stops.values() if stop.stop.kind in ("dropoff", "collection")]
         done = sum(status == "completed" for status in drops)
         return "delivered" if done == len(drops) else "partially_delivered" if done else "not_delivered"
     delivered = sum(parcel.status == "delivered" for parcel in task.parcels.values())

@@ -85,7 +85,13 @@ def reschedule_stop(task: CreatedTask, command: RescheduleStop, context: Context
     open_still(task, stop)
     if stop.stop.window == command.window:
         return []
-    moved = StopRescheduled(stop_id=command.stop_id, window=command.window, reason_code=command.reason_code)
+    moved = StopRescheduled(
+        stop_id=command.stop_id,
+        window=command.window,
+        reason_code=command.reason_code,
+        rider_id=task.rider_id,
+        round=task.round,
+    )
     return followed(task, moved, context)
 
 

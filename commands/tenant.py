@@ -22,7 +22,9 @@ from schemas.directory import (
     TenantRules,
     TenantRulesChanged,
 )
-from schemas.message import Refused, TenantSlug
+from schemas.ids import contact_subject
+from schemas.message import Refused, SubjectId, TenantSlug
+from schemas.person import ForgetPerson, PersonForgotten
 from schemas.registries import (
     DocumentKindsSet,
     FailureReasonsSet,
@@ -56,6 +58,13 @@ class ClockTooFarAhead(Refused):
         self.limit = limit
 
 
+class OnePersonToForget(Refused):
+    rule = "one-person-to-forget"
+
+    def __init__(self) -> None:
+        super().__init__("name one person, by the contact's reference")
+
+
 type Tenant = NotThere | TenantState
 
 
@@ -72,6 +81,7 @@ LIFE = Life(
         FailureReasonsSet: within("created"),
         IncidentKindsSet: within("created"),
         DocumentKindsSet: within("created"),
+        PersonForgotten: within("created"),
     },
     {
         ChangeTenantRules: when("created"),
@@ -79,6 +89,7 @@ LIFE = Life(
         SetFailureReasons: when("created"),
         SetIncidentKinds: when("created"),
         SetDocumentKinds: when("created"),
+        ForgetPerson: when("created"),
     },
 )
 
@@ -98,6 +109,8 @@ def decide(tenant: Tenant, command: TenantCommand, context: Context) -> list[Ten
             return [advanced(tenant, command)]
         case ((SetFailureReasons() | SetIncidentKinds() | SetDocumentKinds()), TenantState()):
             return [*set_registry(tenant.registries, command)]
+        case ForgetPerson(), TenantState():
+            return [PersonForgotten(subject=subject_of(command, context), reason_code=command.reason_code)]
         case _:
             raise misplaced(tenant)
 
@@ -119,6 +132,17 @@ def advanced(tenant: TenantState, command: AdvanceTenantClock) -> TenantClockAdv
     return TenantClockAdvanced(seconds=command.seconds, ahead_seconds=ahead)
 
 
+def subject_of(command: ForgetPerson, context: Context) -> SubjectId:
+    """A reference is the tenant's own: nobody can have another tenant's people forgotten."""
+    match command:
+        case ForgetPerson(contact=str(reference), subject=None):
+            return contact_subject(context.tenant, reference)
+        case ForgetPerson(contact=None, subject=str(subject)):
+            return SubjectId(subject)
+        case _:
+            raise OnePersonToForget
+
+
 def evolve(tenant: Tenant, event: TenantEvent) -> Tenant:
     match event:
         case TenantCreated():
@@ -132,5 +156,7 @@ def evolve(tenant: Tenant, event: TenantEvent) -> Tenant:
         case FailureReasonsSet() | IncidentKindsSet() | DocumentKindsSet():
             assert isinstance(tenant, TenantState), "registries are set on a tenant"
             return replace(tenant, registries=with_registry(tenant.registries, event))
+        case PersonForgotten():
+            return tenant
         case _:
             assert_never(event)

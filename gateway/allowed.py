@@ -58,6 +58,7 @@ from schemas.incident import (
     UnlinkIncident,
 )
 from schemas.message import Command, Input, Role
+from schemas.person import ForgetPerson
 from schemas.proof import PhotoEntry, SignatureEntry
 from schemas.recurrence import (
     ChangeRecurrence,
@@ -260,6 +261,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     CreateTenant: OPERATOR,
     ChangeTenantRules: OPERATOR,
     AdvanceTenantClock: SETUP,
+    ForgetPerson: OPERATOR | INTEGRATOR,
     SetFailureReasons: OPERATOR,
     SetIncidentKinds: OPERATOR,
     SetDocumentKinds: OPERATOR,
@@ -287,11 +289,12 @@ SENDERS: Mapping[type[Command], Roles] = {
 CLOSED_FIELDS: Mapping[type[Command | Input], tuple[str, ...]] = {
     AssignTask: ("tender_id", "offer_id"),
     SealIncident: ("timeline",),
+    ForgetPerson: ("subject",),
     PhotoEntry: ("kept_sha256",),
     SignatureEntry: ("kept_sha256",),
 }
 """Filled on this side of the door alone: else a claim that nobody is reserved for would be won, a timeline be what one
-likes, and a proof name bytes that are not kept."""
+likes, another tenant's rider forgotten, and a proof name bytes that are not kept."""
 
 FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""

@@ -42,6 +42,8 @@ JSON_TYPE = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGN
 CONFLICTED = frozenset({"FieldReportConflicted", "CarrierStatusConflicted"})
 """Events of what does not fit and is recorded all the same."""
 
+PIN_WRONG = frozenset({"PinRejected"})
+
 
 class OpenCommand(msgspec.Struct, frozen=True):
     """A command that the door takes."""
@@ -79,6 +81,8 @@ class CommandAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Send it as `Logistics-Consistency` with a read that must see this."""
     conflict: bool | None = None
     """A field report, or a carrier's status, that does not fit was recorded, and a dispatcher will look at it."""
+    pin_rejected: bool | None = None
+    """The PIN was wrong. All else that was reported is recorded, and the stop still waits for its proof."""
     created: str | None = None
     """Of a task that was cloned: the clone's id. It is there a moment later, or the original tells why not."""
 
@@ -140,12 +144,13 @@ class Commands:
         body = answer_body(answer)
         if isinstance(wanted, CloneTask):
             body.created = clone_asked_for(wanted, tenant_of(call), caller, answer.command_id)
-        if "PinRejected" in answer.events:
+        if set(answer.events) == PIN_WRONG:
             raise pin_rejected(body)
+        if PIN_WRONG.intersection(answer.events):
+            body.pin_rejected = True
         if CONFLICTED.intersection(answer.events):
             body.conflict = True
-            return answer_reply(body, 202)
-        return answer_reply(body, 200)
+        return answer_reply(body, 202 if body.pin_rejected or body.conflict else 200)
 
     async def _create(self, call: Call, open_command: OpenCommand, wanted: Command, caller: Caller) -> Reply:
         tenant = tenant_of(call)

@@ -294,7 +294,8 @@ def command_operation(known: OpenCommand) -> Json:
         | {"headers": named([*headers, "Location"] if known.creating else headers)}
     }
     if known.kind in ("task", "carrier_booking") and not known.creating:
-        conflicted = "Recorded, but it does not fit: a dispatcher will look at it."
+        conflicted = "Recorded, but it does not fit (`conflict`: a dispatcher will look at it)"
+        conflicted += ", or its PIN is wrong (`pin_rejected`)." if known.kind == "task" else "."
         responses["202"] = {"description": conflicted, "content": content, "headers": named(headers)}
     return {
         "operationId": name[0].lower() + name[1:],

@@ -73,6 +73,11 @@ KINDS: dict[str, Kind] = {
     "goods-with-carrier": Kind(409, "The carrier has the goods", "Settle the booking once it is known how it ended."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
     "not-a-test-tenant": Kind(409, "The tenant is live", "Only a tenant of mode test has a clock to advance."),
+    "one-person-to-forget": Kind(
+        422,
+        "It is not clear who is to be forgotten",
+        "Give the reference that tasks name the contact by.",
+    ),
     "clock-too-far-ahead": Kind(409, "The clock would be too far ahead", "Create another test tenant."),
     "incident-full": Kind(409, "The incident holds no more", "Report another one, and link the two."),
     "actions-outstanding": Kind(
@@ -133,7 +138,7 @@ KINDS: dict[str, Kind] = {
     "pin-rejected": Kind(
         422,
         "The PIN is wrong",
-        "All else in the report is recorded. Read the task for the attempts left, then send another proof.",
+        "Nothing else was in the report. Read the task for the attempts left, then send another proof.",
     ),
     "invalid-shape": Kind(422, "The shape is not valid", "Correct what the detail says."),
     "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),

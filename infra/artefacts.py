@@ -6,7 +6,7 @@ sent/{tenant}/{ab}/{hash of what was sent}    the hash of what is kept of it
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,6 +79,16 @@ class ObjectArtefacts:
 
     async def delete(self, paths: list[str]) -> None:
         await obstore.delete_async(self._store, paths)
+
+    async def forget(self, tenant: str, digests: Iterable[str]) -> None:
+        """What is kept under these hashes, and what leads there from them."""
+        places: set[str] = set()
+        for digest in digests:
+            kept = await self.kept(tenant, digest)
+            if kept is not None:
+                places |= {path(KEPT, tenant, kept)} | ({path(SENT, tenant, digest)} if kept != digest else set())
+        if places:
+            await self.delete(sorted(places))
 
     async def _write(self, place: str, content: bytes) -> None:
         with answering():

@@ -204,6 +204,24 @@ def artefacts_sweep(
 
 
 @app.command()
+def forget(
+    person: Annotated[str, typer.Argument(help="The contact's reference as tasks name it; TASK/STOP without one")],
+    tenant: Annotated[str, typer.Option(help="Whose contact it is")],
+    is_id: Annotated[
+        bool, typer.Option("--id", help="PERSON is the id that sealed data name, such as a rider's")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="A code for the log")] = "person_asked",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what is held of the person")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Throw a person's keys away for ever, and prove that nothing of them can be read any more."""
+    from infra.forget.command import forget
+
+    raise typer.Exit(forget(person, tenant, is_id, reason, data, dry_run, json))
+
+
+@app.command()
 def tail(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's records")] = None,
     topic: Annotated[str | None, typer.Option(help="Only this topic, such as task; fixes are told only so")] = None,

@@ -58,7 +58,7 @@ class Owning:
             asks=lambda shard: self.router.ask_to_release(shard),
         )
         key = internal_key(secrets)
-        self.router = Router(self.shards.following.announced, settings.partitions, key, keyring, self.shards)
+        self.router = Router(self.shards.following.announced, settings.partitions, key, self.shards)
         self._membership = Membership(client_args, settings.cluster, self.shards, settings.owner_session_ms)
         self._door = server(listener(self.shards, key, self._membership.rejoin), self._host, self._port)
         self._serving: asyncio.Task[None] | None = None

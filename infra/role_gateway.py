@@ -86,7 +86,7 @@ class Gateway:
         else:
             self._following = Following(args, keyring, policy)
             key = internal_key(secrets)
-            self.desk = Router(self._following.announced, settings.partitions, key, keyring)
+            self.desk = Router(self._following.announced, settings.partitions, key)
         bindings = Bindings()
         self._fleet = Follower(args, [FLEET.name], lambda stored: bind(bindings, stored))
         registry = Registry()

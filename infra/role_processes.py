@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import AsyncConnection, OperationalError
 from psycopg_pool import AsyncConnectionPool
 
-from commands.order import Desk
+from commands.order import Keepers, Unavailable
 from commands.owners import Following
 from commands.policy import Policy
 from commands.router import Router
@@ -26,8 +26,9 @@ from projections.models import MODELS
 from projections.sla_board import predicted
 from projections.tables import MIGRATION_LOCK, migrate
 from schemas.keyring import Keyring
+from schemas.message import SubjectId
 from schemas.record import Stored, stored_of
-from schemas.topics import DISPATCH, FLEET, INCIDENT, TASK
+from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
 from streams.process import NotNow
@@ -35,7 +36,7 @@ from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
 from streams.runner import Runner
 
-FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name)
+FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
 FETCH_RECORDS = 200
 DEADLINES_AT_ONCE = 100
 DEADLINES_EVERY_S = 0.5
@@ -64,7 +65,7 @@ async def serve_processes(settings: Settings) -> None:
     """Until it is cancelled."""
     keyring, policy = Keyring(secret(settings, "key_encryption_key")), Policy()
     following = Following(client_args(settings), keyring, policy)
-    desk = Router(following.announced, settings.partitions, internal_key(server_secrets(settings)), keyring)
+    desk = Router(following.announced, settings.partitions, internal_key(server_secrets(settings)))
     await following.start()
     async with AsyncConnectionPool[AsyncConnection[Any]](
         settings.postgres.get_secret_value(), min_size=2, max_size=8, open=False
@@ -88,7 +89,7 @@ class Processes:
     def __init__(
         self,
         settings: Settings,
-        desk: Desk,
+        desk: Keepers,
         pool: Pool,
         clock: Callable[[], datetime],
         *,
@@ -105,6 +106,7 @@ class Processes:
         self._policy, self._keyring = policy, keyring
         self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
         self._router = OsrmRouter(settings.osrm)
+        self._desk = desk
         self._send = Sending(desk, "dispatch", self._lookups.saw)
         self._fire = Sending(desk, "deadlines", self._lookups.saw)
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
@@ -157,7 +159,7 @@ class Processes:
     async def _facts(self) -> None:
         decide = Decision(self._lookups, self._lookups, self._router, self._lookups.now)
         runner = Runner(
-            every_process(self._lookups, decide, self._send),
+            every_process(self._lookups, decide, self._send, self._forget),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )
@@ -165,6 +167,12 @@ class Processes:
             fetched = await self._consumer.getmany(timeout_ms=200)
             if fetched:
                 await self._through(runner, fetched)
+
+    async def _forget(self, subject: SubjectId) -> None:
+        try:
+            await self._desk.forget(subject)
+        except Unavailable as unavailable:
+            raise NotNow(str(unavailable)) from unavailable
 
     async def _through(self, runner: Runner, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
         """However long Postgres does not answer: a step that was sent before is a quiet repeat."""

@@ -7,19 +7,17 @@ from commands.announced import Announced
 from commands.follow import Follower
 from commands.router import Router
 from infra.kafka import client_args
-from infra.secrets import internal_key, secret, server_secrets
+from infra.secrets import internal_key, server_secrets
 from infra.settings import Settings
-from schemas.keyring import Keyring
 from schemas.topics import SHARDS
 
 
 @asynccontextmanager
 async def routed(settings: Settings) -> AsyncIterator[Router]:
-    """It knows the owners as they are announced now, and no keys."""
+    """It knows the owners as they are announced now."""
     announced = Announced()
     follower = Follower(client_args(settings), [SHARDS.name], announced.take)
-    keyring = Keyring(secret(settings, "key_encryption_key"))
-    router = Router(announced, settings.partitions, internal_key(server_secrets(settings)), keyring)
+    router = Router(announced, settings.partitions, internal_key(server_secrets(settings)))
     try:
         await follower.start()
         yield router

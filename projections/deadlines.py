@@ -52,7 +52,9 @@ from schemas.sla import SLA_EVENTS, SlaAtRisk, SlaBreached, SlaClockResumed, Sla
 from schemas.task import (
     TaskAssigned,
     TaskCancelled,
+    TaskCompleted,
     TaskDispatchable,
+    TaskFailed,
     TaskForceCompleted,
     TaskHeld,
     TaskScheduled,
@@ -92,9 +94,9 @@ CREATE TABLE {table} (
 CREATE INDEX ON {table} (partition, due_at)
 """
 
-DISPATCHED = (TaskDispatchable, TaskAssigned, TaskHeld, TaskCancelled, TaskForceCompleted)
+DISPATCHED = (TaskDispatchable, TaskAssigned, TaskHeld, TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)
 """Nothing is left to be tried again; a hold ends in another round of its own."""
-SCHEDULED = (TaskScheduled, TaskDispatchable, TaskCancelled, TaskForceCompleted)
+SCHEDULED = (TaskScheduled, TaskDispatchable, TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)
 OFFER_OVER = (
     OfferClaimed,
     ClaimRejected,

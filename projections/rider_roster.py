@@ -27,6 +27,7 @@ from schemas.rider import (
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    PlannedWindowChanged,
     ReservationActivated,
     ReservationReleased,
     RiderApproved,
@@ -260,6 +261,11 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
                 if stop["task_id"] != event.task_id or stop["stop_id"] not in event.stop_ids
             ]
             return replace(row, itinerary=rest, itinerary_version=event.itinerary_version)
+        case PlannedWindowChanged() as event:
+            window = told(event.window)
+            meant = event.task_id, event.stop_id
+            stops = [s | {"window": window} if (s["task_id"], s["stop_id"]) == meant else s for s in row.itinerary]
+            return replace(row, itinerary=stops, itinerary_version=event.itinerary_version)
         case ItineraryResequenced() as event:
             there = {(stop["task_id"], stop["stop_id"]): stop for stop in row.itinerary}
             order = [there[ref.task_id, ref.stop_id] for ref in event.order]

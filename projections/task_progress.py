@@ -155,7 +155,7 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
         case TaskReturned():
             return replace(task, ended="returned", outcome=event.outcome)
         case TaskCancelled():
-            return replace(task, ended="cancelled", outcome="not_delivered", reason_code=event.reason_code)
+            return replace(task, ended="cancelled", outcome=event.outcome, reason_code=event.reason_code)
         case _:
             return task
 

@@ -23,6 +23,7 @@ from schemas.message import (
     TenantSlug,
     Text,
 )
+from schemas.person import ForgetPerson, PersonForgotten
 from schemas.registries import RegistryCommand, RegistryEvent
 from schemas.sla_policy import SlaPolicyEvent
 
@@ -89,7 +90,7 @@ class AdvanceTenantClock(Command, frozen=True, kw_only=True):
     seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_CLOCK_STEP_S)]
 
 
-type TenantCommand = CreateTenant | ChangeTenantRules | AdvanceTenantClock | RegistryCommand
+type TenantCommand = CreateTenant | ChangeTenantRules | AdvanceTenantClock | RegistryCommand | ForgetPerson
 
 
 class TenantCreated(Event, frozen=True, kw_only=True):
@@ -110,7 +111,7 @@ class TenantClockAdvanced(Event, frozen=True, kw_only=True):
     ahead_seconds: int
 
 
-type TenantEvent = TenantCreated | TenantRulesChanged | TenantClockAdvanced | RegistryEvent
+type TenantEvent = TenantCreated | TenantRulesChanged | TenantClockAdvanced | RegistryEvent | PersonForgotten
 
 
 class CreateOutlet(Command, frozen=True, kw_only=True):

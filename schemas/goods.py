@@ -164,10 +164,21 @@ class InspectionLine(Record, frozen=True, kw_only=True):
     evidence: list[str]
 
 
+class InspectionDifference(Record, frozen=True, kw_only=True):
+    """So many of an item were looked at, and so many were sent back by what the parcel says."""
+
+    parcel_id: ParcelId
+    sku: str | None
+    expected: int
+    inspected: int
+    discrepancy: Literal["short", "over"]
+
+
 class ReturnInspected(Event, frozen=True, kw_only=True):
     """`complete` once every item of every parcel that came back has been inspected."""
 
     lines: list[InspectionLine]
+    differences: list[InspectionDifference]
     complete: bool
 
 

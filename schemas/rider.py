@@ -232,6 +232,15 @@ class RemoveStops(Command, frozen=True, kw_only=True):
     stop_ids: list[StopId] | None = None
 
 
+class ChangePlannedWindow(Command, frozen=True, kw_only=True):
+    """Sent when a stop that lies ahead of the rider was rescheduled."""
+
+    task_id: TaskId
+    round: Count
+    stop_id: StopId
+    window: Window
+
+
 class StopRef(Input, frozen=True, kw_only=True):
     """Stop ids are unique within their task only."""
 
@@ -272,6 +281,7 @@ type RiderCommand = (
     | ExpireReservation
     | InsertStops
     | RemoveStops
+    | ChangePlannedWindow
     | ResequenceItinerary
 )
 
@@ -454,6 +464,13 @@ class ItineraryStopsRemoved(Event, frozen=True, kw_only=True):
     reason_code: str
 
 
+class PlannedWindowChanged(Event, frozen=True, kw_only=True):
+    itinerary_version: int
+    task_id: TaskId
+    stop_id: StopId
+    window: Window
+
+
 class ItineraryResequenced(Event, frozen=True, kw_only=True):
     itinerary_version: int
     order: list[StopRef]
@@ -485,5 +502,6 @@ type RiderEvent = (
     | ReservationReleased
     | ItineraryStopsInserted
     | ItineraryStopsRemoved
+    | PlannedWindowChanged
     | ItineraryResequenced
 )

@@ -491,9 +491,13 @@ class GoodsReadyUpdated(Event, frozen=True, kw_only=True):
 
 
 class StopRescheduled(Event, frozen=True, kw_only=True):
+    """`rider_id` is who has to be told."""
+
     stop_id: StopId
     window: Window
     reason_code: str
+    rider_id: RiderId | None
+    round: int
 
 
 class TaskHeld(Event, frozen=True, kw_only=True):
@@ -537,6 +541,7 @@ class TaskAssigned(Event, frozen=True, kw_only=True):
     round: int
     tender_id: TenderId | None
     offer_id: OfferId | None
+    assigned_at: datetime | None = None
     handed_over: bool = False
     """By another rider, who had the goods."""
 
@@ -705,14 +710,20 @@ class ReturnStarted(Event, frozen=True, kw_only=True):
 
 
 class TaskCompleted(Event, frozen=True, kw_only=True):
+    """`rider_id` and `tender_id` say who has to be told."""
+
     outcome: Outcome
     rider_id: RiderId | None
+    tender_id: TenderId | None = None
     round: int
 
 
 class TaskFailed(Event, frozen=True, kw_only=True):
+    """`rider_id` and `tender_id` say who has to be told."""
+
     outcome: Outcome
     rider_id: RiderId | None
+    tender_id: TenderId | None = None
     round: int
     reason_code: str
 
@@ -720,6 +731,7 @@ class TaskFailed(Event, frozen=True, kw_only=True):
 class TaskCancelled(Event, frozen=True, kw_only=True):
     """`rider_id` and `tender_id` say who has to be told."""
 
+    outcome: Outcome
     rider_id: RiderId | None
     tender_id: TenderId | None
     round: int

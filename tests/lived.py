@@ -19,8 +19,9 @@ from schemas import goods as k
 from schemas import hand_over as y
 from schemas import hub as h
 from schemas import incident as i
+from schemas import person as n
 from schemas import proof as f
-from schemas import recurrence as n
+from schemas import recurrence as w
 from schemas import registries as g
 from schemas import rider as r
 from schemas import sla as q
@@ -60,7 +61,8 @@ RULES = d.TenantRules(hours_rules="custom", custom_hours=HoursLimits(duty_before
 HOME = Location(lat=60.161, lon=24.942)
 STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1"), StopId("return-1")]
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
-REPORTED = [*STOPS[:2] * 3, *STOPS[2:]]
+FURTHER = StopId("stop-3")
+REPORTED = [*STOPS[:2] * 3, FURTHER, *STOPS[2:]]
 REASONS = ["refused", "nobody_there", "moved", "spoilt", "no_way_in"]
 RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
 FAILURES = (
@@ -158,7 +160,7 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
     match draw.choice(("delivery", "transfer", "return", "collection")):
         case "transfer":
             proof = made.stops[1].required_proof
-            stops = [made.stops[0], t.NewStop(kind="dropoff", outlet="kamppi", required_proof=proof)]
+            stops = [made.stops[0], t.NewStop(kind="dropoff", outlet="kallio", required_proof=proof)]
             return replace(made, kind="transfer", stops=stops)
         case "return":
             proof = made.stops[1].required_proof
@@ -167,7 +169,13 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
         case "collection":
             return replace(made, kind="collection", stops=[replace(made.stops[1], kind="collection")], on_hold=False)
         case _:
-            return made
+            return to_two_doors(made) if made.parcels and draw.random() < 0.5 else made
+
+
+def to_two_doors(made: t.CreateTask) -> t.CreateTask:
+    first, second = made.parcels
+    parcels = [replace(first, dropoff_stop=STOPS[1]), replace(second, dropoff_stop=FURTHER)]
+    return replace(made, stops=[*made.stops, made.stops[1]], parcels=parcels)
 
 
 def new_delivery(draw: Random, now: Any) -> t.CreateTask:
@@ -483,6 +491,13 @@ RIDER: Repertoire = [
         "system",
     ),
     (
+        lambda draw, now: r.ChangePlannedWindow(
+            task_id=draw.choice(TASKS), round=1, stop_id=draw.choice(STOPS[:2]), window=Window(start=NOON, end=LATE)
+        ),
+        "dispatch",
+        "system",
+    ),
+    (
         lambda draw, now: r.ResequenceItinerary(
             itinerary_version=draw.randint(1, 2),
             order=[r.StopRef(task_id=task, stop_id=stop) for task in some(draw, TASKS) for stop in STOPS[:2]],
@@ -597,6 +612,7 @@ TENANT: Repertoire = [
     ),
 ]
 TENANT += [
+    (always(n.ForgetPerson(contact="CUST-1", reason_code="asked")), "shop", "integrator"),
     (lambda draw, now: g.SetFailureReasons(reasons=some(draw, list(g.FAILURE_REASONS))), "root", "operator"),
     (lambda draw, now: g.SetIncidentKinds(kinds=some(draw, list(g.INCIDENT_KINDS))), "root", "operator"),
     (lambda draw, now: g.SetDocumentKinds(kinds=some(draw, list(g.DOCUMENT_KINDS))), "root", "operator"),
@@ -691,22 +707,22 @@ LOCALS = [f"2026-03-01T{count + 14:02}:00" for count in range(7)]
 """The same at the outlet."""
 
 
-def recurring(draw: Random, now: Any) -> n.CreateRecurrence:
-    return n.CreateRecurrence(
+def recurring(draw: Random, now: Any) -> w.CreateRecurrence:
+    return w.CreateRecurrence(
         outlet="kamppi",
         rule=draw.choice(("FREQ=HOURLY", "FREQ=HOURLY;COUNT=3", "FREQ=HOURLY;BYHOUR=15,16,18")),
         starts_at=NOON,
-        task=n.RecurringTask(
+        task=w.RecurringTask(
             kind="delivery",
-            stops=[n.RecurringStop(kind="pickup"), n.RecurringStop(kind="dropoff", location=HOME)],
+            stops=[w.RecurringStop(kind="pickup"), w.RecurringStop(kind="dropoff", location=HOME)],
         ),
         create_ahead_seconds=draw.choice((0, 600, 3_600)),
     )
 
 
-def answered(draw: Random, now: Any) -> n.RefuseOccurrence:
+def answered(draw: Random, now: Any) -> w.RefuseOccurrence:
     place = draw.randrange(7)
-    return n.RefuseOccurrence(
+    return w.RefuseOccurrence(
         occurrence_at=HOURS[place], local=LOCALS[place], task_id="task-1", rule="hub-closed", reason_code="hub_closed"
     )
 
@@ -714,19 +730,19 @@ def answered(draw: Random, now: Any) -> n.RefuseOccurrence:
 RECURRENCE: Repertoire = [
     (recurring, "shop", "integrator"),
     (
-        lambda draw, now: n.ChangeRecurrence(rule=draw.choice(("FREQ=HOURLY", "FREQ=HOURLY;INTERVAL=2"))),
+        lambda draw, now: w.ChangeRecurrence(rule=draw.choice(("FREQ=HOURLY", "FREQ=HOURLY;INTERVAL=2"))),
         "shop",
         "integrator",
     ),
-    (lambda draw, now: n.ChangeRecurrence(create_ahead_seconds=draw.choice((0, 600))), "shop", "integrator"),
-    (lambda draw, now: n.SkipOccurrence(local=draw.choice(LOCALS)), "shop", "integrator"),
-    (always(n.PauseRecurrence(reason_code="holidays")), "shop", "integrator"),
-    (always(n.ResumeRecurrence()), "shop", "integrator"),
-    (always(n.EndRecurrence(reason_code="enough")), "shop", "integrator"),
-    *[(lambda draw, now: n.CreateOccurrence(occurrence_at=draw.choice(HOURS)), "deadlines", "system")] * 4,
+    (lambda draw, now: w.ChangeRecurrence(create_ahead_seconds=draw.choice((0, 600))), "shop", "integrator"),
+    (lambda draw, now: w.SkipOccurrence(local=draw.choice(LOCALS)), "shop", "integrator"),
+    (always(w.PauseRecurrence(reason_code="holidays")), "shop", "integrator"),
+    (always(w.ResumeRecurrence()), "shop", "integrator"),
+    (always(w.EndRecurrence(reason_code="enough")), "shop", "integrator"),
+    *[(lambda draw, now: w.CreateOccurrence(occurrence_at=draw.choice(HOURS)), "deadlines", "system")] * 4,
     (answered, "recurring", "system"),
     (
-        lambda draw, now: n.ReviewOccurrence(occurrence_at=draw.choice(HOURS), decision_code="seen"),
+        lambda draw, now: w.ReviewOccurrence(occurrence_at=draw.choice(HOURS), decision_code="seen"),
         "dora",
         "dispatcher",
     ),

@@ -64,6 +64,12 @@ class MemoryDesk:
         events = aggregate.decide(kept.state, order.command, self._context(order))
         return self._keep(order, aggregate, kept, events)
 
+    async def forget(self, subject: SubjectId) -> int:
+        known = self._keyring.partitions_of(subject)
+        for partition in known:
+            self._keyring.apply(partition, subject, None)
+        return len(known)
+
     def _known(self, order: Order, aggregate: Aggregate) -> Kept:
         kept = self.kept.get(order.aggregate_id)
         if kept is not None and (kept.tenant, kept.kind) != (order.tenant, order.kind):

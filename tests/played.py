@@ -38,6 +38,7 @@ from projections.tables import migrate
 from schemas import ids
 from schemas.directory import CreateOutlet, CreateTenant, TenantRules
 from schemas.message import Command, OfferId, RiderId, Role, StopId
+from schemas.proof import SignatureEntry
 from schemas.record import Stored
 from schemas.rider import ApproveRider, RegisterRider, StartShift
 from schemas.task import (
@@ -54,6 +55,7 @@ from schemas.task import (
 from schemas.tender import ClaimOffer, DeclineOffer
 
 WITHIN_S = 30.0
+SIGNATURE = "a" * 64
 ROOT = Path(__file__).parents[1]
 SET = (
     "data",
@@ -163,13 +165,15 @@ class Play:
             await asyncio.sleep(0.05)
 
     async def won(self, reference: str) -> str:
-        """Bob wants it and gets it, Ann has lost; he picks up and delivers."""
+        """Bob wants it and gets it, Ann has lost; he picks up and delivers, and Cleo signs."""
         task, bob = await self.order(reference), self.riders["bob"]
         tender, offer = (await self.offers(task))[bob]
         await self.send("tender", tender, ClaimOffer(offer_id=OfferId(offer)), bob, "rider")
         await self.state(task, "accepted")
         await self.send("task", task, ReportPickedUp(stop_id=StopId("stop-1"), observed_at=now()), bob, "rider")
-        await self.send("task", task, ReportDelivered(stop_id=StopId("stop-2"), observed_at=now()), bob, "rider")
+        signature = SignatureEntry(sha256=SIGNATURE, kept_sha256=SIGNATURE, signer="Cleo Unusual")
+        delivered = ReportDelivered(stop_id=StopId("stop-2"), observed_at=now(), proofs=[signature])
+        await self.send("task", task, delivered, bob, "rider")
         return task
 
     async def declined(self, reference: str) -> str:

@@ -51,6 +51,12 @@ class Person:
         assert (answer.status_code, answer.json().get("conflict")) == (202, True), answer.text
         return self._town.told(answer)
 
+    async def has_a_wrong_pin(self, path: str, body: Json) -> Json:
+        """All else that is reported is taken down."""
+        answer = await self.sends(path, body)
+        assert (answer.status_code, answer.json().get("pin_rejected")) == (202, True), answer.text
+        return self._town.told(answer)
+
     async def refused(self, path: str, body: Json | None = None) -> tuple[int, str, Json]:
         """The status, the rule and its values."""
         answer = await self.sends(path, body or {})

@@ -53,7 +53,7 @@ def policy(
         tenant=ACME,
         mode="test",
         rules=rules or TenantRules(),
-        outlets={OutletSlug("kamppi"): OutletPolicy(KAMPPI, "Europe/Helsinki")},
+        outlets={OutletSlug(slug): OutletPolicy(KAMPPI, "Europe/Helsinki") for slug in ("kamppi", "kallio")},
         hubs=HUBS if hubs is None else hubs,
         carriers=carriers,
         sla_policies={} if sla is None else {PROMISED: policy_of(sla)},

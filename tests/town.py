@@ -27,7 +27,7 @@ from schemas import ids
 from schemas import rider as r
 from schemas import tender as o
 from schemas.keyring import Keyring
-from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, TaskId, TenderId
+from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, SubjectId, TaskId, TenderId
 from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
 from streams.deadlines import source_of as source_of_deadline
 from streams.deadlines import step_of
@@ -84,7 +84,7 @@ class Town:
         """Who is asked for a task."""
         self._asked = 0
         self._read: defaultdict[str, int] = defaultdict(int)
-        processes = every_process(self, self._decide, self._send)
+        processes = every_process(self, self._decide, self._send, self._forget)
         self._processes = {process.name: process for process in processes}
         self._facts: defaultdict[Lane, list[tuple[Event, Source]]] = defaultdict(list)
         self._through: defaultdict[Lane, int] = defaultdict(int)
@@ -98,6 +98,8 @@ class Town:
         self.ask("tenant", ids.tenant_id(ACME), d.CreateTenant(tenant=ACME, name="Acme", mode="test"))
         outlet = d.CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")
         self.ask("outlet", ids.outlet_id(ACME, "kamppi"), outlet)
+        another = d.CreateOutlet(outlet="kallio", name="Kallio", location=KAMPPI, zone="Europe/Helsinki")
+        self.ask("outlet", ids.outlet_id(ACME, "kallio"), another)
         for rider, capacity_g in CAPACITIES_G.items():
             self.ask("rider", rider, r.RegisterRider(name=rider, capacity_g=capacity_g))
             self.ask("rider", rider, r.ApproveRider(), "dora", "dispatcher")
@@ -209,6 +211,10 @@ class Town:
                 self._fire(row)
             if len(self.desk.log) == before:
                 return
+
+    async def _forget(self, subject: SubjectId) -> None:
+        await a_while()
+        await self.desk.forget(subject)
 
     async def _send(self, step: Step, source: Source, tenant: Any) -> Done | NotAllowed:
         await a_while()

@@ -17,6 +17,7 @@ from schemas.directory import (
 from schemas.geo import Location
 from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
 from schemas.message import Command
+from schemas.person import ForgetPerson
 from schemas.registries import (
     DocumentKind,
     FailureReason,
@@ -35,6 +36,7 @@ TENANTS: dict[str, Command] = {
         rules=TenantRules(max_attempts=3, required_documents=["licence"], tender_mode="broadcast", hours_rules="eu_561")
     ),
     "One hour on": AdvanceTenantClock(seconds=3_600),
+    "A customer wants to be forgotten": ForgetPerson(contact="CUST-17", reason_code="person_asked"),
     "Two reasons of one's own": SetFailureReasons(
         reasons=[
             FailureReason(

@@ -43,7 +43,7 @@ from commands.task import GoodsInCustody, UnknownConflict
 from commands.task_creation import HubClosedNow, ParcelMismatch, StopsMismatch
 from commands.task_state import NotForThisKind, NotTheAssignee, StopNotKnown
 from commands.task_timing import NotAPlaceOfGoods
-from commands.tenant import ClockTooFarAhead, NotATestTenant
+from commands.tenant import ClockTooFarAhead, NotATestTenant, OnePersonToForget
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
 from commands.vehicle import VehicleTaken, VehicleUnfit
 from commands.vehicle_upkeep import DueMissing, NotYourVehicle, OdometerWentBack, UnknownMaintenance
@@ -95,6 +95,7 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     UnknownDocumentKind("passport", [kind.code for kind in DOCUMENT_KINDS if kind.of == "rider"]),
     InvalidShape("ring 1 is not closed: its last vertex must be its first"),
     NotATestTenant(),
+    OnePersonToForget(),
     ClockTooFarAhead(MAX_CLOCK_AHEAD_S + 3_600, MAX_CLOCK_AHEAD_S),
     NothingPromised(),
     LevelsNotAscending([30, 15, 60]),

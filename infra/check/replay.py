@@ -23,6 +23,7 @@ from infra.check.memory import Folded
 from infra.check.reading import Place, whole_log
 from infra.lookups import Lookups
 from infra.sending import Sending
+from schemas.message import SubjectId
 from schemas.partition import partition_of
 from schemas.record import Stored
 from streams.dispatch.decision import Decision, Router
@@ -123,7 +124,9 @@ async def check_replay(
     decide = Decision(lookups, lookups, router, lookups.now)
     keyring = folded.keyring
     runner = Runner(
-        every_process(lookups, decide, send), lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id), passed_over
+        every_process(lookups, decide, send, forgotten_already),
+        lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id),
+        passed_over,
     )
     lanes = asyncio.Semaphore(LANES)
 
@@ -149,6 +152,10 @@ async def followed(runner: Runner, stored: Stored, wait_s: float) -> None:
     except TimeoutError as waited:
         where = f"{stored.topic}/{stored.partition}@{stored.offset}"
         raise NotJudged(f"the read models do not know {where} after {wait_s:.0f} s") from waited
+
+
+async def forgotten_already(subject: SubjectId) -> None:
+    """Keys are thrown away once: here is nothing to be judged."""
 
 
 async def passed_over(stored: Stored, reason: str) -> None:

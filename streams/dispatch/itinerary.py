@@ -5,18 +5,20 @@
 | StopCompleted, Failed, Skipped    | RemoveStops, this one  | the next stop is first                         |
 | ReturnStarted                     | RemoveStops, InsertStops | the way back is ahead                        |
 | HoldStarted                       | InsertStops            | the way to where the goods will wait is ahead  |
+| StopRescheduled                   | ChangePlannedWindow    | the stop has another window there              |
 | TaskUnassigned, and every end     | RemoveStops, all       | the reservation is released                    |
 """
 
 from collections.abc import Sequence
 
 from schemas.message import RiderId, Source, TaskId
-from schemas.rider import InsertStops, NewPlannedStop, RemoveStops
+from schemas.rider import ChangePlannedWindow, InsertStops, NewPlannedStop, RemoveStops
 from schemas.task import (
     HoldStarted,
     ReturnStarted,
     StopCompleted,
     StopFailed,
+    StopRescheduled,
     StopSkipped,
     TaskCancelled,
     TaskCompleted,
@@ -51,6 +53,7 @@ def itinerary(lookup: Lookup) -> list[Rule]:
 
     return [
         Rule(HoldStarted, insert_hold),
+        Rule(StopRescheduled, change_window),
         Rule(ReturnStarted, insert_return),
         *(Rule(fact, stop_over) for fact in (StopCompleted, StopFailed, StopSkipped)),
         *(
@@ -73,6 +76,15 @@ def removing(rider_id: RiderId, source: Source, task_round: int, stops: list[New
 def inserting(rider_id: RiderId, source: Source, task_round: int, stops: list[NewPlannedStop], purpose: str) -> Step:
     command = InsertStops(task_id=TaskId(source.aggregate_id), round=task_round, stops=stops)
     return Step(kind="rider", aggregate_id=rider_id, command=command, purpose=purpose)
+
+
+async def change_window(event: StopRescheduled, source: Source) -> Sequence[Step]:
+    if event.rider_id is None:
+        return []
+    command = ChangePlannedWindow(
+        task_id=TaskId(source.aggregate_id), round=event.round, stop_id=event.stop_id, window=event.window
+    )
+    return [Step(kind="rider", aggregate_id=event.rider_id, command=command, purpose="change-window")]
 
 
 async def stop_over(event: StopOver, source: Source) -> Sequence[Step]:

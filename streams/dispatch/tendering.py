@@ -13,7 +13,7 @@
 |                            | WithdrawTender (Tender)         |                           |                        |
 | TaskAssigned, handed over  | see hand_over                   |                           |                        |
 | TenderExhausted, Withdrawn | CloseTender (Task)              |                           |                        |
-| TaskCancelled, forced      | WithdrawTender (Tender)         |                           |                        |
+| TaskCancelled, other ends  | WithdrawTender (Tender)         |                           |                        |
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,7 +33,9 @@ from schemas.task import (
     RecordTender,
     TaskAssigned,
     TaskCancelled,
+    TaskCompleted,
     TaskDispatchable,
+    TaskFailed,
     TaskForceCompleted,
     UnassignTask,
 )
@@ -123,8 +125,7 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         Rule(TaskAssigned, withdraw_passed_over),
         Rule(TenderExhausted, close_tender),
         Rule(TenderWithdrawn, close_tender),
-        Rule(TaskCancelled, withdraw_tender),
-        Rule(TaskForceCompleted, withdraw_tender),
+        *(Rule(end, withdraw_tender) for end in (TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)),
     ]
 
 
@@ -221,7 +222,9 @@ async def close_tender(event: TenderExhausted | TenderWithdrawn, source: Source)
     return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="close-tender")]
 
 
-async def withdraw_tender(event: TaskCancelled | TaskForceCompleted, source: Source) -> Sequence[Step]:
+async def withdraw_tender(
+    event: TaskCancelled | TaskForceCompleted | TaskCompleted | TaskFailed, source: Source
+) -> Sequence[Step]:
     return [] if event.tender_id is None else [withdrawing(event.tender_id)]
 
 

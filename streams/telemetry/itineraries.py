@@ -3,10 +3,18 @@
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.geo import Location, Window
 from schemas.message import Event, Source, StopId, TaskId
-from schemas.rider import ItineraryResequenced, ItineraryStopsInserted, ItineraryStopsRemoved, PlannedStop, StopRef
+from schemas.rider import (
+    ItineraryResequenced,
+    ItineraryStopsInserted,
+    ItineraryStopsRemoved,
+    PlannedStop,
+    PlannedWindowChanged,
+    StopRef,
+)
 from streams.telemetry.fences import unix_ms
 
 type Reread = Callable[[], Event]
@@ -55,6 +63,13 @@ class Itineraries:
                 self._keep(rider, Itinerary(event.itinerary_version, rest))
                 for task_id, stop_id in gone:
                     self._rereads.pop((source.aggregate_id, task_id, stop_id), None)
+            case PlannedWindowChanged():
+                meant = event.task_id, event.stop_id
+                changed = tuple(
+                    replace(stop, window=event.window) if (stop.task_id, stop.stop_id) == meant else stop
+                    for stop in known.stops
+                )
+                self._keep(rider, Itinerary(event.itinerary_version, changed))
             case ItineraryResequenced():
                 stops = {StopRef(task_id=stop.task_id, stop_id=stop.stop_id): stop for stop in known.stops}
                 self._keep(rider, Itinerary(event.itinerary_version, tuple(stops[ref] for ref in event.order)))
@@ -82,7 +97,8 @@ class Itineraries:
         event = reread() if reread else None
         if not isinstance(event, ItineraryStopsInserted):
             return stop
-        return next((ahead(each, stop.since_ms) for each in event.stops if each.stop_id == stop.stop_id), stop)
+        placed = [ahead(each, stop.since_ms) for each in event.stops if each.stop_id == stop.stop_id]
+        return replace(placed[0], window=stop.window) if placed else stop
 
 
 def ahead(stop: PlannedStop, since_ms: int) -> Ahead:

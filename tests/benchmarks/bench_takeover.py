@@ -60,7 +60,7 @@ async def routed(settings: Settings) -> AsyncIterator[Router]:
     keyring = Keyring(secret(settings, "key_encryption_key"))
     following = Following(client_args(settings), keyring, Policy())
     await following.start()
-    router = Router(following.announced, 1, internal_key(server_secrets(settings)), keyring)
+    router = Router(following.announced, 1, internal_key(server_secrets(settings)))
     try:
         yield router
     finally:

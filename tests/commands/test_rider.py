@@ -1,3 +1,4 @@
+from msgspec.structs import replace
 from riding import DROPOFF, OTHER, PICKUP, TASK, approved, on_shift, registered, reserve, reserved, stops, underway
 from story import KAMPPI, NOON, minutes, nothing_yet
 
@@ -11,11 +12,13 @@ from commands.rider_refusals import (
 )
 from commands.rider_reservations import planned_stops
 from commands.rider_state import peak_load_g
+from schemas.geo import Window
 from schemas.message import DocumentId, NotInThisState, StopId
 from schemas.rider import (
     ActivateReservation,
     ApproveRider,
     BindDevice,
+    ChangePlannedWindow,
     EndShift,
     ExpireReservation,
     InsertStops,
@@ -180,3 +183,17 @@ def test_a_device_is_bound_from_a_time_until_a_time():
     story.when(BindDevice(device_id="phone-1")).then()
     story.when(UnbindDevice(device_id="phone-1")).refuses(NotAnInterval)  # type: ignore[arg-type]
     story.at(minutes(5)).when(UnbindDevice(device_id="phone-1")).tells("DeviceUnbound")  # type: ignore[arg-type]
+
+
+def test_a_stop_that_is_rescheduled_has_its_new_window_ahead_and_in_what_is_only_held():
+    window = Window(start=minutes(60), end=minutes(90))
+    moved = ChangePlannedWindow(task_id=TASK, round=1, stop_id=DROPOFF, window=window)
+    for story in (underway(), reserved()):
+        done = story.when(moved).tells("PlannedWindowChanged").happened()
+        done.when(moved).then()
+        assert [stop.window for stop in done.state.reservations[TASK].stops] == [None, window]
+    assert [stop.window for stop in underway().when(moved).happened().state.itinerary] == [None, window]
+    ahead = reserved().when(moved).happened().when(ActivateReservation(task_id=TASK, round=1)).happened()
+    assert [stop.window for stop in ahead.state.itinerary] == [None, window]
+    underway().when(replace(moved, round=0)).then()
+    underway().when(replace(moved, stop_id=StopId("stop-9"))).then()

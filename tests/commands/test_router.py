@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from world import KEK, PARTITIONS, World, delivery, now, records
+from world import PARTITIONS, World, delivery, now, records
 
 from commands import listener as door
 from commands import remote, router
@@ -21,7 +21,6 @@ from infra.serving import server
 from schemas import catalog
 from schemas.catalog import nothing_personal
 from schemas.control import ShardAnnounced
-from schemas.keyring import Keyring
 from schemas.message import TenantSlug
 from schemas.record import Stored, control_headers
 from schemas.topics import SHARDS
@@ -49,7 +48,7 @@ async def listening(shards: Shards, address: str) -> AsyncIterator[None]:
 @asynccontextmanager
 async def routing(*addresses: str, epoch: int = 1) -> AsyncIterator[Router]:
     """Knows of an owner of each shard in turn, from a log that nobody else reads."""
-    routing = Router(Announced(), PARTITIONS, KEY, Keyring(KEK))
+    routing = Router(Announced(), PARTITIONS, KEY)
     for shard, address in enumerate(addresses):
         routing.announced.take(announcement(shard, address, epoch))
     try:

@@ -22,6 +22,7 @@ from schemas.sla import (
 )
 from schemas.sla_policy import SlaTerms
 from schemas.task import (
+    AcceptAssignment,
     AssignTask,
     CancelTask,
     CreateTask,
@@ -247,3 +248,17 @@ def test_the_clock_stands_still_while_goods_wait_for_another_attempt():
 def test_a_task_that_is_cancelled_while_its_clock_stands_still_stops_it():
     story = a_task().happened().when(HoldTask(reason_code="stock")).happened().when(CancelTask(reason_code="asked"))
     story.tells("TaskCancelled", "SlaClockStopped")
+
+
+def test_an_order_that_waits_for_the_riders_yes_keeps_no_promise():
+    story = a_task(ALL).happened().by("dora", "dispatcher").when(AssignTask(rider_id=ANN))
+    assert of(story, SlaPromiseSettled) == []
+    accepted = story.happened().by(ANN).at(minutes(3)).when(AcceptAssignment())
+    assert [settled.promise for settled in of(accepted, SlaPromiseSettled)] == ["dispatch"]
+
+
+def test_nobody_keeps_a_promise_by_a_time_before_they_had_the_task():
+    story = a_task(HOUR).happened().by("dora", "dispatcher").at(minutes(70)).when(AssignTask(rider_id=ANN)).happened()
+    story = story.by(ANN).when(ReportPickedUp(stop_id=PICKUP, observed_at=minutes(20))).happened()
+    [settled] = of(story.when(ReportDelivered(stop_id=DROPOFF, observed_at=minutes(30))), SlaPromiseSettled)
+    assert (settled.settled_at, settled.target_at) == (minutes(70), minutes(60))

@@ -368,3 +368,55 @@ def test_goods_that_an_operator_states_to_be_somewhere_are_with_whom_the_stop_sa
     [written_off, _] = story.when(forced).decided()
     assert isinstance(written_off, ParcelsWrittenOff)
     assert written_off.to_party == party
+
+
+def test_a_transfer_goes_somewhere_else():
+    there = new("transfer", [NewStop(kind="pickup"), NewStop(kind="dropoff", outlet="kamppi")])
+    assert "where the transfer comes from" in str(there.refuses(StopsMismatch))
+
+
+def test_a_stop_at_an_outlet_is_not_in_another_town():
+    tampere = Location(lat=61.4978, lon=23.7610)
+    stops = [NewStop(kind="pickup", outlet="kamppi", location=tampere), NewStop(kind="dropoff", location=HOME)]
+    assert "outlet kamppi" in str(new("delivery", stops).refuses(StopsMismatch))
+    gate = replace(stops[0], location=Location(lat=KAMPPI.lat + 0.002, lon=KAMPPI.lon))
+    assert new("delivery", [gate, stops[1]]).happened().state.stops[PICKUP].stop.location.value == gate.location
+
+
+def test_with_all_of_it_lost_before_anybody_has_it_the_task_has_failed():
+    story = new("delivery", [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME)]).happened()
+    story = story.when(RecordTender(tender_id=TENDER, round=1)).happened()
+    lost = ReportParcelsLost(parcel_ids=[FIRST, SECOND], reason_code="stolen", observed_at=NOON)
+    told = story.by("staff", "operator").when(lost)
+    told.tells("ParcelsLost", "StopSkipped", "StopSkipped", "TaskFailed")
+    assert told.decided()[-1].tender_id == TENDER, "those who were asked are told"
+    assert state(told.happened()) == "failed"
+
+
+def test_who_refuses_everything_proves_nothing():
+    story = a_collection(required_proof=[["pin"]]).happened()
+    refused = ReportCollected(stop_id=STOP, observed_at=NOON, refused=[FIRST, SECOND])
+    done = story.by("staff", "operator").when(refused).tells("ParcelsRefused", "StopCompleted", "TaskFailed").happened()
+    assert [parcel.party for parcel in done.state.parcels.values()] == [AT_OUTLET, AT_OUTLET]
+
+
+def test_a_cancel_says_where_the_goods_have_come():
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME, required_proof=[["photo"]])]
+    story = on_the_road(new("delivery", stops))
+    story = story.when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)).happened().by("shop", "integrator")
+    cancelled = story.when(CancelTask(reason_code="no_photo")).tells("TaskCancelled").happened()
+    assert (state(cancelled), cancelled.state.outcome) == ("cancelled", "delivered")
+
+
+def test_an_inspection_names_what_is_missing_and_what_is_too_much():
+    parcels = [NewParcel(items=SHIRTS)]
+    story = brought(a_return(authorisation="R-1", parcels=parcels))
+    told = [
+        InspectedLine(parcel_id=FIRST, sku="shirt", quantity=quantity, condition=condition, disposition=then)
+        for quantity, condition, then in ((8, "new", "restock"), (1, "damaged", "dispose"))
+    ]
+    told.append(InspectedLine(parcel_id=FIRST, sku="hat", quantity=3, condition="new", disposition="restock"))
+    [inspected] = story.when(InspectReturn(lines=told)).decided()  # type: ignore[list-item]
+    found = [(each.sku, each.expected, each.inspected, each.discrepancy) for each in inspected.differences]
+    assert found == [("shirt", 10, 9, "short"), ("hat", 2, 3, "over")]
+    assert inspected.complete

@@ -171,17 +171,29 @@ async def test_a_rule_that_says_no_gives_its_values_and_the_state(house):
     assert problem["retryable"] is False
 
 
-async def test_a_wrong_pin_is_told_though_the_report_is_recorded(house):
+async def test_a_report_with_a_wrong_pin_is_recorded_and_says_so(house):
+    task, rider, made = await rider_with_task(house)
+    wrong = f"{(int(made['pins']['stop-2']) + 1) % 10_000:04}"
+    told = await house.caller("rider", rider).post(
+        f"/v1/acme/tasks/{task}/report-delivered",
+        json=report("stop-2", proofs=[{"kind": "pin", "pin": wrong}]),
+        headers=key("d"),
+    )
+    assert (told.status_code, told.json()["pin_rejected"]) == (202, True)
+    assert told.json()["events"] == ["ParcelsDelivered", "PinRejected"]
+
+
+async def test_a_wrong_pin_alone_is_refused(house):
     task, rider, made = await rider_with_task(house)
     wrong = f"{(int(made['pins']['stop-2']) + 1) % 10_000:04}"
     refused = await house.caller("rider", rider).post(
-        f"/v1/acme/tasks/{task}/report-delivered",
+        f"/v1/acme/tasks/{task}/capture-proof",
         json=report("stop-2", proofs=[{"kind": "pin", "pin": wrong}]),
         headers=key("d"),
     )
     problem = refused.json()
     assert (refused.status_code, problem["code"]) == (422, "pin-rejected")
-    assert problem["values"]["events"] == ["ParcelsDelivered", "PinRejected"]
+    assert problem["values"]["events"] == ["PinRejected"]
     assert refused.headers["etag"] == f'"v{problem["version"]}"'
 
 

@@ -9,8 +9,9 @@ from story import nothing_yet
 from gateway.commands import OPEN
 from schemas.task import CreateTask
 
-PAGE = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text()
-SHOWN = re.findall(r"```json (\w+)\n(.*?)```", PAGE, re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [(DOCS / name).read_text() for name in ("tasks.md", "personal-data.md")]
+SHOWN = [found for page in PAGES for found in re.findall(r"```json (\w+)\n(.*?)```", page, re.DOTALL)]
 COMMANDS = {known.cls.__name__: known for known in OPEN}
 
 
@@ -28,6 +29,6 @@ def test_each_body_is_one_of_its_command(name: str, body: str):
 
 def test_each_command_that_it_names_is_one_of_the_doors():
     words = {known.word for known in OPEN if known.kind in ("task", "tenant")}
-    named = set(re.findall(r"`((?:report|set|hold|release|update|reschedule|reattempt)-[a-z-]+)`", PAGE))
+    named = set(re.findall(r"`((?:report|set|hold|release|update|reschedule|reattempt)-[a-z-]+)`", PAGES[0]))
     assert named
     assert named <= words, named - words

@@ -28,7 +28,6 @@ from infra.settings import Settings
 from projections.model import ReadModel
 from projections.models import MODELS
 from projections.tables import migrate
-from schemas import ids
 from schemas.topics import DISPATCH, FLEET, HISTORY, TASK
 
 
@@ -114,12 +113,6 @@ def test_the_demo_holds_only_where_every_invariant_was_judged():
 
 def test_a_long_value_is_told_by_its_beginning():
     assert len(models.shown("x" * 1_000)) == models.SHOWN_CHARACTERS + 1
-
-
-async def test_it_holds_when_a_contact_has_been_forgotten(system: Played):
-    """Owners have thrown the data away, readers find no key, and all still agree."""
-    assert await system.shards.forget(ids.contact_subject(system.world.tenant, "cancelled")) == 1
-    assert all(verdict.passes for verdict in (await verdicts(system.settings)).values())
 
 
 # I3

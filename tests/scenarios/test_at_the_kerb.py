@@ -40,8 +40,7 @@ async def test_who_comes_for_the_goods_is_seen_coming_and_gets_them_for_the_righ
     await who_may_read_where_she_waits(quarter, task)
     await follows(quarter, link, "arrived")
 
-    problem = await quarter.shop.refused(f"{task}/report-collected", handed_over(quarter, wrong(pin)))
-    assert problem[:2] == (422, "pin-rejected")
+    await quarter.shop.has_a_wrong_pin(f"{task}/report-collected", handed_over(quarter, wrong(pin)))
     told = await quarter.dora.reads(task)
     assert told["state"] == "in_progress", "the goods are with her, and nobody has shown that they are hers"
     assert {parcel["party"]["kind"] for parcel in told["parcels"].values()} == {"recipient"}

@@ -17,6 +17,7 @@ from townspeople import People
 
 from commands import field_reports, rider_reservations, task, tender
 from commands.aggregates import AGGREGATES
+from commands.context import Context
 from commands.task_state import CreatedTask, carried, is_over
 from commands.tender import Open
 from infra.check.custody import Custody
@@ -169,12 +170,24 @@ def with_proof(town: Town, all_told: list[Told]) -> None:
 
 
 def proof_lacking(task: CreatedTask, stop_id: Any) -> list[ProofKind] | None:
+    """Where nothing changed hands there is nothing to prove."""
     stop = task.stops[stop_id]
+    if nothing_changed_hands(task, stop_id):
+        return None
     accepted = {proof.kind for proof in stop.proofs if proof.status == "accepted"}
     for group in stop.stop.required_proof:
         if accepted.isdisjoint(group):
             return group
     return None
+
+
+def nothing_changed_hands(task: CreatedTask, stop_id: Any) -> bool:
+    parcels = task.parcels.values()
+    if task.stops[stop_id].stop.kind == "pickup":
+        left = [parcel.short or parcel.status == "lost" for parcel in parcels if parcel.parcel.pickup_stop == stop_id]
+    else:
+        left = [parcel.status != "delivered" for parcel in parcels if parcel.parcel.dropoff_stop == stop_id]
+    return bool(left) and all(left)
 
 
 def no_clock_runs_on(town: Town) -> None:
@@ -286,7 +299,7 @@ def wins_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assigned_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def assign(known: CreatedTask, command: AssignTask) -> list[TaskEvent]:
+    def assign(known: CreatedTask, command: AssignTask, context: Context) -> list[TaskEvent]:
         if known.ended or not known.round or known.rider_id == command.rider_id:
             return []
         return [TaskAssigned(rider_id=command.rider_id, round=known.round, tender_id=None, offer_id=None)]

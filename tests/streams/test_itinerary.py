@@ -1,10 +1,22 @@
 """What lies ahead of a rider follows a task through everything that is told of it, and again."""
 
+from datetime import timedelta
+
 from story import KAMPPI
 from town import RIDERS, Town
 
+from schemas.geo import Window
 from schemas.message import StopId, TaskId
-from schemas.task import AssignTask, CancelTask, CreateTask, NewParcel, NewStop, ReportAttemptFailed, ReportPickedUp
+from schemas.task import (
+    AssignTask,
+    CancelTask,
+    CreateTask,
+    NewParcel,
+    NewStop,
+    ReportAttemptFailed,
+    ReportPickedUp,
+    RescheduleStop,
+)
 
 TASK, ANN = TaskId("task-1"), RIDERS[0]
 
@@ -25,3 +37,15 @@ def test_the_second_way_back_stays_ahead_though_the_first_is_told_again():
     town.starts_from_nothing()
     town.comes_to_rest()
     assert [stop.stop_id for stop in town.state(ANN).itinerary] == ["return-2"]
+
+
+def test_a_stop_that_is_rescheduled_has_its_new_window_on_the_way():
+    town = Town()
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=KAMPPI)]
+    town.ask("task", TASK, CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=[NewParcel()]))
+    town.ask("task", TASK, AssignTask(rider_id=ANN), "dora", "dispatcher")
+    town.comes_to_rest()
+    window = Window(start=town.now + timedelta(hours=1), end=town.now + timedelta(hours=2))
+    town.ask("task", TASK, RescheduleStop(stop_id=StopId("stop-2"), window=window, reason_code="customer_asked"))
+    town.comes_to_rest()
+    assert [stop.window for stop in town.state(ANN).itinerary] == [None, window]

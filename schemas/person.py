@@ -1,0 +1,20 @@
+"""A person who is to be forgotten: one who asked for it, or for whom the time has come."""
+
+from schemas.message import Code, Command, Event, Id, Reference, SubjectId
+
+
+class ForgetPerson(Command, frozen=True, kw_only=True):
+    """`contact` is the reference that tasks give of their contact; of one without a reference `TASK/STOP`, the ids of
+    task and stop. What is known of the person stays sealed where it stands, and nobody opens it again: this cannot be
+    taken back. Tasks that are under way lose whom to ring and where to go."""
+
+    contact: Reference | None = None
+    subject: Id | None = None
+    reason_code: Code
+
+
+class PersonForgotten(Event, frozen=True, kw_only=True):
+    """All that is sealed under this subject's keys is closed for ever. Who it was does not stand here."""
+
+    subject: SubjectId
+    reason_code: str

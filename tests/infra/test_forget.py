@@ -1,0 +1,92 @@
+"""`logistics forget` on real engines: nothing of a person can be read any more, and that is shown."""
+
+from pathlib import Path
+
+import pytest
+from played import SIGNATURE, Played
+from world import PARTITIONS, World
+
+from infra.artefacts import artefacts_of
+from infra.check.run import checked
+from infra.forget.command import forget, run
+from infra.forget.in_the_clear import InTheClear
+from infra.settings import WrongSetting
+from schemas import ids
+from schemas.message import RiderId, SubjectId, TenantSlug
+from schemas.partition import partition_of
+from schemas.record import Stored
+
+ANOTHER = "b" * 64
+
+
+def contact(system: Played, reference: str) -> tuple[TenantSlug, SubjectId]:
+    return TenantSlug(system.world.tenant), ids.contact_subject(system.world.tenant, reference)
+
+
+async def test_what_is_held_of_a_person_is_told_and_nothing_is_thrown_away(system: Played):
+    tenant, subject = contact(system, "cancelled")
+    told = await run(system.settings, tenant, subject, None)
+    assert told.before.readable == told.before.fields > 1
+    assert set(told.before.records) == {"logistics.task"}
+    assert (told.event, told.after, told.proven) == (None, None, False)
+
+
+async def test_a_person_is_forgotten_and_the_proof_looks_everywhere(system: Played):
+    tenant, subject = contact(system, "won")
+    store = artefacts_of(system.settings)
+    for digest in (SIGNATURE, ANOTHER):
+        await store.put(tenant, digest, digest, b"an image")
+
+    done = await run(system.settings, tenant, subject, "person_asked")
+
+    assert done.before.readable == done.before.fields > 3
+    assert done.after is not None
+    assert (done.after.fields, done.after.readable) == (done.before.fields, 0)
+    where = {partition_of(of, PARTITIONS) for of in (system.tasks["won"], system.riders["bob"])}
+    assert done.keys == len(where), "of the task's shard, and of that of the rider who went there"
+    assert (done.artefacts, await store.kept(tenant, SIGNATURE)) == (1, None)
+    assert await store.kept(tenant, ANOTHER) == ANOTHER, "which is of nobody"
+    assert done.chain is not None
+    assert done.chain.state == "holds"
+    assert (done.words, done.in_the_clear) == (1, [])
+    assert done.looked_at is not None
+    assert all(count > 0 for count in done.looked_at.values())
+    assert done.proven
+    # owners, readers and processes still agree
+    assert all(verdict.passes for verdict in (await checked(system.settings))[0])
+
+
+async def test_who_is_not_on_the_log_is_not_forgotten(system: Played):
+    tenant, subject = contact(system, "nobody")
+    told = await run(system.settings, tenant, subject, "person_asked")
+    assert (told.before.fields, told.event) == (0, None)
+
+
+async def test_another_tenants_people_are_not_forgotten(system: Played, world: World):
+    told = await run(system.settings, TenantSlug("other"), SubjectId(RiderId(system.riders["ann"])), "person_asked")
+    assert (told.before.fields, told.event) == (0, None)
+
+
+def test_a_reason_is_a_code(tmp_path: Path):
+    with pytest.raises(WrongSetting, match="--reason GDPR please"):
+        forget("won", "acme", False, "GDPR please", tmp_path, dry_run=True, as_json=False)
+
+
+def test_a_name_in_a_record_or_a_file_is_found(tmp_path: Path):
+    clear = InTheClear({'Cleo "Quick" Unusual', "Bo"})
+    assert clear.words == ['Cleo "Quick" Unusual'], "what is short says nothing"
+    clear.take(Stored("logistics.task", 1, 7, b"task", b'\x00Cleo "Quick" Unusual\x00', []))
+    clear.take(Stored("logistics.task", 1, 8, b"task", b"", [("metadata", b'{"for": "Cleo \\"Quick\\" Unusual"}')]))
+    clear.take(Stored("logistics.task", 1, 9, b"task", None, []))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "gateway.log").write_text('{"for": "Cleo \\"Quick\\" Unusual"}')
+    (tmp_path / "logs" / "empty.log").touch()
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "page").write_text('Cleo "Quick" Unusual')
+    clear.look_through_files(tmp_path)
+    assert [found.where for found in clear.found] == [
+        "logistics.task/1@7",
+        "logistics.task/1@8",
+        "file logs/gateway.log",
+    ]
+    assert (clear.records, clear.files) == (3, 2)

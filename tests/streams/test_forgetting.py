@@ -1,0 +1,45 @@
+"""A person whom a tenant wants forgotten over HTTP is closed in every answer, once the process has followed."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from following import anew
+from reception import House, delivery, house, key
+
+from schemas import ids
+from schemas.message import SubjectId
+from schemas.topics import DIRECTORY
+from streams.forgetting import forgetting
+
+
+@pytest.fixture
+async def at() -> AsyncIterator[House]:
+    async with house() as open_house:
+        yield open_house
+
+
+async def test_the_process_throws_the_keys_away(at: House):
+    order = delivery(external_reference="one")
+    order["stops"][-1]["contact"] = {"name": "Aino Virta", "reference": "CUST-17"}
+    assert (await at.caller().post("/v1/acme/tasks", json=order)).status_code == 201
+    subject = ids.contact_subject("acme", "CUST-17")
+    assert at.keyring.partitions_of(subject)
+    tenant = f"/v1/acme/tenants/{ids.tenant_id('acme')}/forget-person"
+    body = {"contact": "CUST-17", "reason_code": "person_asked"}
+    answer = await at.caller().post(tenant, json=body, headers=key("forget"))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["events"] == ["PersonForgotten"]
+
+    async def forget(subject: SubjectId) -> None:
+        await at.desk.forget(subject)
+
+    await anew(at, "forgetting", forgetting(forget), DIRECTORY)
+    assert at.keyring.partitions_of(subject) == []
+
+
+async def test_nobody_names_a_subject_from_outside(at: House):
+    tenant = f"/v1/acme/tenants/{ids.tenant_id('acme')}/forget-person"
+    body = {"subject": "rider-of-another-tenant", "reason_code": "person_asked"}
+    answer = await at.caller().post(tenant, json=body, headers=key("forget"))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/subject"
