@@ -54,6 +54,8 @@ from schemas.money import Money
 STEPS = 40_000
 BEGINNINGS = 0.05
 """Of the steps: lives that differ from their creation on."""
+BESIDES = 0.05
+"""Of the steps."""
 KEPT = 40
 """States of one kind to go on from."""
 RULES = d.TenantRules(hours_rules="custom", custom_hours=HoursLimits(duty_before_break_minutes=60, rest_minutes=60))
@@ -98,7 +100,7 @@ class Lived(NamedTuple):
 def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
     """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
     status, their traits and the events that led there, so that what is seldom come by is not seldom left."""
-    aggregate, draw = AGGREGATES[kind], Random(seed)
+    aggregate, draw, other = AGGREGATES[kind], Random(seed), Random(seed)
     kept: dict[Any, list[tuple[Any, datetime]]] = {NEW: [(aggregate.initial, NOON)]}
     kinds: list[Any] = [NEW]
     for _ in range(steps):
@@ -120,6 +122,24 @@ def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
         if events:
             led_to = (aggregate.life.status(state), *traits(state), *what_led(events))
             keep(kept, kinds, led_to, (state, now), draw)
+            yield Lived(type(command), first, moves)
+            if other.random() < BESIDES:
+                yield from beside(kind, state, now, other)
+
+
+def beside(kind: str, state: Any, now: datetime, draw: Random) -> Iterator[Lived]:
+    aggregate = AGGREGATES[kind]
+    for draws, actor, role in BESIDE.get(kind, ()):
+        command, first, moves = draws(draw, now), aggregate.life.status(state), []
+        try:
+            events = aggregate.decide(state, command, context(now=now, actor=actor, role=role, rules=RULES))
+        except Refused:
+            return
+        for event in events:
+            before = aggregate.life.status(state)
+            state = aggregate.evolve(state, event)
+            moves.append((type(event), (before, aggregate.life.status(state))))
+        if events:
             yield Lived(type(command), first, moves)
 
 
@@ -242,12 +262,6 @@ def always(command: Command) -> Draws:
     return lambda draw, now: command
 
 
-def cloning(draw: Random, now: Any) -> m.CloneTask:
-    return m.CloneTask(
-        external_reference=draw.choice(("again", "once-more")), shift_seconds=draw.choice((None, 86_400))
-    )
-
-
 TASK: Repertoire = [
     (new_task, "shop", "integrator"),
     (lambda draw, now: t.LocateStop(stop_id=STOPS[1], location=draw.choice((HOME, KAMPPI))), "shop", "integrator"),
@@ -268,8 +282,6 @@ TASK: Repertoire = [
         "shop",
         "integrator",
     ),
-    (cloning, "shop", "integrator"),
-    (always(m.RefuseClone(number=1, rule="hub-closed", reason_code="hub_closed")), "cloning", "system"),
     (always(t.HoldTask(reason_code="stock")), "dora", "dispatcher"),
     (always(t.ReleaseTask(reason_code="stock")), "dora", "dispatcher"),
     (always(t.StartDispatch()), "deadlines", "system"),
@@ -747,6 +759,21 @@ RECURRENCE: Repertoire = [
         "dispatcher",
     ),
 ]
+
+
+def cloning(draw: Random, now: Any) -> m.CloneTask:
+    return m.CloneTask(
+        external_reference=draw.choice(("again", "once-more")), shift_seconds=draw.choice((None, 86_400))
+    )
+
+
+BESIDE: dict[str, Repertoire] = {
+    "task": [
+        (cloning, "shop", "integrator"),
+        (always(m.RefuseClone(number=1, rule="hub-closed", reason_code="hub_closed")), "cloning", "system"),
+    ]
+}
+"""What leads to nothing else: asked one after the other, and the life goes on as if nothing had been."""
 REPERTOIRES: dict[str, Repertoire] = {
     "task": TASK,
     "incident": INCIDENT,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from lived import REPERTOIRES
+from lived import BESIDE, REPERTOIRES
 from msgspec.structs import replace
 from story import ACME, SECRETS
 from town import RIDERS, Town
@@ -54,7 +54,7 @@ class People:
         aggregate, is_new = AGGREGATES[kind], aggregate_id not in self._town.kinds
         asked = [
             (draws(self._town.chance, self._town.now), actor, role)
-            for draws, actor, role in REPERTOIRES[kind]
+            for draws, actor, role in (*REPERTOIRES[kind], *BESIDE.get(kind, ()))
             if role != "system"
         ]
         fitting = [each for each in asked if isinstance(each[0], aggregate.begins) == is_new]
