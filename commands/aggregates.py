@@ -16,6 +16,8 @@ from commands import (
     incident_state,
     outlet,
     pick_wave,
+    recurrence,
+    recurrence_state,
     rider,
     rider_life,
     sla_policy,
@@ -52,9 +54,11 @@ from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
 from schemas.pick_wave import CreatePickWave, PickWaveCommand, PickWaveEvent
+from schemas.recurrence import CreateRecurrence, RecurrenceCommand, RecurrenceEvent
 from schemas.rider import RegisterRider, RiderCommand, RiderEvent
 from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
+from schemas.template import CreateFromTemplate
 from schemas.tender import OpenTender, TenderCommand, TenderEvent
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 from schemas.vehicle import RegisterVehicle, VehicleCommand, VehicleEvent
@@ -66,6 +70,9 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
     """Its word in the API's paths."""
     topic: str
     creating: type[Command]
+    """The one that callers create it by."""
+    begins: tuple[type[Command], ...]
+    """All that it can begin with."""
     commands: tuple[type[Command], ...]
     events: tuple[type[Event], ...]
     initial: Any
@@ -99,14 +106,19 @@ def aggregate(
     over: Callable[[Any], bool],
     functions: tuple[Callable[..., list[Any]], Callable[..., Any]],
     life: Life,
+    also_by: tuple[type[Command], ...] = (),
 ) -> Aggregate:
-    """`words` are the unions of its commands and of its events, `states` the union of its states and the first one."""
+    """`words` are the unions of its commands and of its events, `states` the union of its states and the first one.
+
+    `also_by` are the commands of our own that it can begin with besides.
+    """
     commands, events = words
     return Aggregate(
         kind=kind,
         plural=plural_of(kind),
         topic=topic,
         creating=creating,
+        begins=(creating, *also_by),
         commands=tuple(members_of(commands)),
         events=tuple(members_of(events)),
         state=states[0],
@@ -130,6 +142,7 @@ AGGREGATES: dict[str, Aggregate] = {
             is_over,
             (task.decide, task_evolve.evolve),
             task_life.LIFE,
+            also_by=(CreateFromTemplate,),
         ),
         aggregate(
             "rider",
@@ -190,6 +203,16 @@ AGGREGATES: dict[str, Aggregate] = {
             carrier_booking_state.is_over,
             (carrier_booking.decide, carrier_booking.evolve),
             carrier_booking_state.LIFE,
+        ),
+        aggregate(
+            "recurrence",
+            DISPATCH.name,
+            CreateRecurrence,
+            (RecurrenceCommand, RecurrenceEvent),
+            (recurrence_state.Recurrence, recurrence_state.Uncreated()),
+            recurrence_state.is_over,
+            (recurrence.decide, recurrence_state.evolve),
+            recurrence_state.LIFE,
         ),
         aggregate(
             "incident",

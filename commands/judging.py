@@ -126,7 +126,7 @@ class Judge:
         live = draft.live.get(order.aggregate_id) or self._memory.get(order.aggregate_id)
         if live is not None and (live.tenant != order.tenant or live.kind != order.kind):
             raise UnknownAggregate(order.kind, order.aggregate_id)
-        creating = isinstance(order.command, aggregate.creating)
+        creating = isinstance(order.command, aggregate.begins)
         if live is None and not creating:
             raise UnknownAggregate(order.kind, order.aggregate_id)
         if live is not None:

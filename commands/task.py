@@ -7,6 +7,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from commands.attempts import reattempt_delivery
+from commands.cloning import clone_task, confirm_clone, create_from_template, refuse_clone
 from commands.collection import decide_collection
 from commands.context import Context
 from commands.field_reports import decide_report
@@ -132,6 +133,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.template import CloneTask, ConfirmClone, CreateFromTemplate, RefuseClone
 from schemas.waiting import AddDependent, AnswerDependency, ConfirmDependency, FollowPickWave, WaiveDependency
 
 
@@ -247,6 +249,14 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return mark(created(task), command, context)
         case ConfirmDependency() | AddDependent() | AnswerDependency() | FollowPickWave() | WaiveDependency():
             return decide_waiting(created(task), command, context)
+        case CreateFromTemplate():
+            return create_from_template(task, command, context)
+        case CloneTask():
+            return clone_task(created(task), command, context)
+        case ConfirmClone():
+            return confirm_clone(created(task), command)
+        case RefuseClone():
+            return refuse_clone(created(task), command)
         case _:
             assert_never(command)
 

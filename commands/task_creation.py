@@ -25,12 +25,15 @@ from schemas.task import (
     TaskEvent,
 )
 from schemas.task_kind import TaskKind
+from schemas.template import MadeFrom
 
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without the letters and digits that people take for each other."""
 
 
 OURS = (HOLD, AGAIN, RETURN, "meeting")
+ORDERED = MadeFrom()
+"""From nothing but the order itself."""
 GIVING = ("pickup", "collection")
 TAKING = ("dropoff", "collection")
 MOST_FROM_PLACE_M = 2_000
@@ -62,13 +65,13 @@ class StopsMismatch(Refused):
         self.problem = problem
 
 
-def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskEvent]:
+def create_task(task: Task, command: CreateTask, context: Context, made_from: MadeFrom = ORDERED) -> list[TaskEvent]:
     if not isinstance(task, Uncreated):
         raise NotInThisState(needed="new", actual=state_of(task))
     context.policy.outlet(command.outlet)
     if command.on_hold and command.kind == "collection":
         raise NotForThisKind("delivery", command.kind)  # nobody is sent for it
-    stops = new_stops(command, context)
+    stops = new_stops(command, context, made_from)
     if command.kind == "transfer":
         must_go_elsewhere(stops)
     parcels = new_parcels(command.parcels, stops)
@@ -94,6 +97,8 @@ def create_task(task: Task, command: CreateTask, context: Context) -> list[TaskE
         arrival_radius_m=rules.arrival_radius_m,
         pin_attempts=rules.pin_attempts,
         dispatch_lead_s=rules.dispatch_lead_seconds,
+        cloned_from=made_from.cloned_from,
+        recurrence_id=made_from.recurrence_id,
     )
     begun = [made, *declared(command, context)]
     return [*begun, *towards_dispatch(evolved(task, begun), context)]
@@ -106,7 +111,7 @@ def promised(command: CreateTask, context: Context) -> PinnedSla | None:
     return PinnedSla(policy_id=policy.policy_id, policy_version=policy.version, terms=policy.terms)
 
 
-def new_stops(command: CreateTask, context: Context) -> list[Stop]:
+def new_stops(command: CreateTask, context: Context, made_from: MadeFrom = ORDERED) -> list[Stop]:
     wanted = command.stops
     ids = [StopId(stop.stop_id or f"stop-{number}") for number, stop in enumerate(wanted, start=1)]
     if len(set(ids)) < len(ids):
@@ -116,7 +121,10 @@ def new_stops(command: CreateTask, context: Context) -> list[Stop]:
             raise StopsMismatch(f"{stop_id} begins as the stops do that are added on the way: give it another stop_id")
     must_suit_kind(command.kind, [stop.kind for stop in wanted])
     must_follow_earlier(wanted, ids)
-    return [new_stop(command, stop, stop_id, context) for stop, stop_id in zip(wanted, ids, strict=True)]
+    return [
+        new_stop(command, stop, stop_id, context, made_from.subjects.get(stop_id))
+        for stop, stop_id in zip(wanted, ids, strict=True)
+    ]
 
 
 def must_suit_kind(kind: TaskKind, stops: list[str]) -> None:
@@ -146,15 +154,16 @@ def must_follow_earlier(wanted: list[NewStop], ids: list[StopId]) -> None:
                 raise StopsMismatch(f"{ids[place]} comes after {stop_id}, which is no earlier stop of this task")
 
 
-def new_stop(command: CreateTask, stop: NewStop, stop_id: StopId, context: Context) -> Stop:
+def new_stop(
+    command: CreateTask, stop: NewStop, stop_id: StopId, context: Context, subject: SubjectId | None = None
+) -> Stop:
     if stop.window is not None and stop.window.end <= stop.window.start:
         raise StopsMismatch(f"the window of {stop_id} ends before it starts")
     if stop.minimum_age is not None and stop.kind == "pickup":
         raise StopsMismatch(f"{stop_id} is a pickup: a minimum_age is for who receives")
     if stop.goods_ready_at is not None and stop.kind == "dropoff":
         raise StopsMismatch(f"{stop_id} is a dropoff: goods are ready at a pickup or a collection")
-    reference = stop.contact.reference if stop.contact else None
-    subject = contact_subject(context.tenant, reference or f"{context.aggregate_id}/{stop_id}")
+    subject = subject or subject_of(stop, stop_id, context)
     party = party_at(command, stop, stop_id, context)
     own = location_of(party, context)
     if stop.location is not None and own is not None and distance_m(stop.location, own) > MOST_FROM_PLACE_M:
@@ -175,7 +184,13 @@ def new_stop(command: CreateTask, stop: NewStop, stop_id: StopId, context: Conte
         minimum_age=stop.minimum_age,
         pin_hash=pin_hash(context, stop_id, pin_of(context, stop_id)) if wants_pin else None,
         after=[StopId(earlier) for earlier in dict.fromkeys(stop.after)],
+        from_directory=stop.location is None and location is not None,
     )
+
+
+def subject_of(stop: NewStop, stop_id: StopId, context: Context) -> SubjectId:
+    reference = stop.contact.reference if stop.contact else None
+    return contact_subject(context.tenant, reference or f"{context.aggregate_id}/{stop_id}")
 
 
 def party_at(command: CreateTask, stop: NewStop, stop_id: StopId, context: Context) -> Party:

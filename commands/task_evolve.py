@@ -5,6 +5,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from commands.clones import with_clone, with_refused
 from commands.proof import state_of_proof, with_rejected
 from commands.sla_clock import evolve_clock, pinned
 from commands.task_state import (
@@ -71,6 +72,7 @@ from schemas.task import (
     TaskTendered,
     TaskUnassigned,
 )
+from schemas.template import CloneRefused, TaskCloned
 from schemas.waiting import WAITING_EVENTS
 
 
@@ -84,7 +86,7 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         return replace(task, sla=None if task.sla is None else evolve_clock(task.sla, event))
     match event:
         case StopLocated():
-            stop = replace(task.stops[event.stop_id].stop, location=event.location)
+            stop = replace(task.stops[event.stop_id].stop, location=event.location, from_directory=False)
             return with_stop(task, event.stop_id, stop=stop)
         case ReturnAuthorised():
             return replace(task, authorised=True)
@@ -197,6 +199,10 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             return replace(task, conflicts=(*task.conflicts, event.conflict_id)[-MAX_OPEN_CONFLICTS:])
         case FieldReportReviewed():
             return replace(task, conflicts=tuple(c for c in task.conflicts if c != event.conflict_id))
+        case TaskCloned():
+            return replace(task, clones=with_clone(task.clones, event))
+        case CloneRefused():
+            return replace(task, clones=with_refused(task.clones, event))
         case _:
             assert_never(event)
 
@@ -213,6 +219,7 @@ def born(event: TaskCreated) -> CreatedTask:
     return CreatedTask(
         kind=event.kind,
         outlet=event.outlet,
+        priority=event.priority,
         stops={stop.stop_id: StopState(stop=stop) for stop in event.stops},
         parcels={
             parcel.parcel_id: ParcelState(parcel=parcel, party=parties[parcel.pickup_stop]) for parcel in event.parcels
@@ -261,7 +268,8 @@ def ahead_again(task: CreatedTask, event: ReattemptPlanned) -> CreatedTask:
     for parcel_id in event.parcel_ids:
         known = parcels[parcel_id]
         parcel = replace(known.parcel, pickup_stop=event.pickup.stop_id)
-        parcels[parcel_id] = replace(known, parcel=parcel, status="expected", bound_for=None)
+        first = known.first_pickup or known.parcel.pickup_stop
+        parcels[parcel_id] = replace(known, parcel=parcel, status="expected", bound_for=None, first_pickup=first)
     return replace(task, stops=stops, parcels=parcels)
 
 

@@ -101,6 +101,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.template import CloneRefused, CloneTask, TaskCloned
 from schemas.waiting import (
     DependencyDeclared,
     DependencyDropped,
@@ -203,6 +204,8 @@ LIFE = Life(
         ParcelsWrittenOff: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
         FieldReportConflicted: within(*SINCE_DISPATCHED),
         FieldReportReviewed: within(*SINCE_DISPATCHED),
+        TaskCloned: within(*SINCE_DISPATCHED),
+        CloneRefused: within(*SINCE_DISPATCHED),
     },
     {
         LocateStop: when(*WITHOUT_RIDER),
@@ -242,5 +245,6 @@ LIFE = Life(
         ReportAttemptFailed: when(*SINCE_DISPATCHED),
         ReportReturned: when(*SINCE_DISPATCHED),
         CaptureProof: when(*SINCE_DISPATCHED),
+        CloneTask: when(*SINCE_DISPATCHED),
     },
 )

@@ -6,13 +6,14 @@ from typing import Literal
 
 import msgspec
 
+from commands.clones import Clones
 from commands.sla_clock import SlaState
 from commands.waiting_state import Waiting
 from schemas.goods import AfterInspection, Condition, Party
 from schemas.message import NotInThisState, OutletSlug, ParcelId, ProofId, Refused, RiderId, StopId, TenderId
 from schemas.proof import PinlessKind, ProofKind
 from schemas.task import Outcome, Parcel, Stop
-from schemas.task_kind import TaskKind
+from schemas.task_kind import Priority, TaskKind
 
 type StopStatus = Literal["pending", "en_route", "arrived", "completed", "failed", "skipped"]
 type ParcelStatus = Literal["expected", "in_custody", "delivered", "refused", "returned", "lost", "disposed"]
@@ -70,6 +71,8 @@ class ParcelState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     damaged: bool = False
     bound_for: StopId | None = None
     """The hold that it is brought to, or waits at."""
+    first_pickup: StopId | None = None
+    """Where it came from, once another attempt fetches it from elsewhere."""
 
 
 class LineState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -95,6 +98,7 @@ class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False
 class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True, gc=False):
     kind: TaskKind
     outlet: OutletSlug
+    priority: Priority = "normal"
     stops: Mapping[StopId, StopState]
     parcels: Mapping[ParcelId, ParcelState]
     max_attempts: int
@@ -139,6 +143,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     lines: Mapping[str, tuple[LineState, ...]] = {}
     """What was received of a transfer or inspected of a return, by `line_of`."""
     waiting: Waiting = Waiting()
+    clones: Clones = ()
+    """What was made from it, by number."""
 
 
 type Task = Uncreated | CreatedTask

@@ -61,6 +61,15 @@ from schemas.message import Command, Input, Role
 from schemas.person import ForgetPerson
 from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
 from schemas.proof import PhotoEntry, SignatureEntry
+from schemas.recurrence import (
+    ChangeRecurrence,
+    CreateRecurrence,
+    EndRecurrence,
+    PauseRecurrence,
+    ResumeRecurrence,
+    ReviewOccurrence,
+    SkipOccurrence,
+)
 from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentKinds
 from schemas.rider import (
     ApproveRider,
@@ -113,6 +122,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.template import CloneTask
 from schemas.tender import ClaimOffer, DeclineOffer, ViewOffer
 from schemas.vehicle import (
     AssignVehicle,
@@ -153,6 +163,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     ReleaseTask: SETUP,
     WaiveDependency: DISPATCH,
     CancelTask: SETUP,
+    CloneTask: SETUP,
     AssignTask: DISPATCH,
     UnassignTask: DISPATCH | RIDER,
     ForceCompleteTask: OPERATOR,
@@ -181,6 +192,13 @@ SENDERS: Mapping[type[Command], Roles] = {
     CaptureProof: RIDER,
     RejectProof: DISPATCH,
     SettleProofDispute: DISPATCH,
+    CreateRecurrence: SETUP,
+    ChangeRecurrence: SETUP,
+    SkipOccurrence: SETUP,
+    PauseRecurrence: SETUP,
+    ResumeRecurrence: SETUP,
+    EndRecurrence: SETUP,
+    ReviewOccurrence: DISPATCH,
     RegisterRider: SETUP,
     ApproveRider: DISPATCH,
     RejectRider: DISPATCH,
@@ -304,6 +322,7 @@ READERS: Mapping[str, Roles] = {
     "sla-statistics": STAFF,
     "tasks": EVERYONE,
     "tracking": SETUP,
+    "task-secrets": SETUP,
     "history": STAFF,
     "rider-roster": STAFF,
     "riders": EVERYONE,
@@ -314,6 +333,7 @@ READERS: Mapping[str, Roles] = {
     "dispatch-decisions": STAFF,
     "pick-waves": STAFF,
     "carrier-bookings": STAFF,
+    "recurrences": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,
     "exception-desk": STAFF,
     "incident-register": STAFF,

@@ -29,6 +29,7 @@ from gateway.positions import Positions
 from gateway.queries import LISTINGS, SINGLES, Queries
 from gateway.reading import Reading
 from gateway.reply import Reply
+from gateway.task_secrets import SECRETS, SecretsRead
 from gateway.timelines import Timelines
 from gateway.tracking import PublicTracking
 from gateway.tracking_links import PAGE as TRACK_PAGE
@@ -74,6 +75,7 @@ def app(door: Door) -> Starlette:
         query_paths(Queries(door, entry, reading)),
         feed_paths(Feed(door, entry, reading, positions)),
         timeline_paths(timelines),
+        {SECRETS: get(SecretsRead(door, entry, reading).of_task)},
         {BATCH: {"POST": batch.post}},
         {"/v1/{tenant}/fixes": {"POST": fixes.post}},
         {ARTEFACT: {"PUT": artefacts.put, "GET": artefacts.get}},

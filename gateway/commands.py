@@ -27,11 +27,12 @@ from gateway.tracking_links import named, stop_links
 from gateway.validation import decoded, invalid
 from schemas.directory import CreateOutlet, CreateTenant
 from schemas.hub import CreateHub
-from schemas.ids import aggregate_id, command_id, hub_id, outlet_id, tenant_id
+from schemas.ids import aggregate_id, cloned_task_id, command_id, hub_id, outlet_id, tenant_id
 from schemas.incident import SealIncident
 from schemas.message import Command, Refused, StopId, TenantSlug
 from schemas.position import token
 from schemas.task import CreateTask
+from schemas.template import CloneTask
 
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,200})"?')
 """Visible ASCII, with or without the quotes of draft-ietf-httpapi-idempotency-key."""
@@ -83,6 +84,8 @@ class CommandAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A field report, or a carrier's status, that does not fit was recorded, and a dispatcher will look at it."""
     pin_rejected: bool | None = None
     """The PIN was wrong. All else that was reported is recorded, and the stop still waits for its proof."""
+    created: str | None = None
+    """Of a task that was cloned: the clone's id. It is there a moment later, or the original tells why not."""
 
 
 class TaskAnswer(CommandAnswer, kw_only=True, omit_defaults=True):
@@ -141,6 +144,8 @@ class Commands:
         await named_riders.known(self._door, call, tenant_of(call), wanted, caller)
         answer = await self._submit(call, open_command, wanted, caller, target)
         body = answer_body(answer)
+        if isinstance(wanted, CloneTask):
+            body.created = clone_asked_for(wanted, tenant_of(call), caller, answer.command_id)
         if set(answer.events) == PIN_WRONG:
             raise pin_rejected(body)
         if PIN_WRONG.intersection(answer.events):
@@ -329,6 +334,10 @@ def expected_version(call: Call) -> int | None:
     if version is None:
         raise Problem("invalid-header", 'If-Match takes an ETag as we give it, such as "v17"')
     return int(version[1])
+
+
+def clone_asked_for(wanted: CloneTask, tenant: str, caller: Caller, command: str) -> str:
+    return cloned_task_id(tenant, wanted.source or caller.subject, wanted.external_reference, command)
 
 
 def stops_with_pin(wanted: CreateTask) -> list[StopId]:

@@ -41,6 +41,7 @@ WITH_HISTORY = (
     "tenders",
     "pick-waves",
     "carrier-bookings",
+    "recurrences",
     "incidents",
 )
 STREAM_PAGE = 200

@@ -25,12 +25,15 @@ from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
 from gateway.queries import LISTINGS, SINGLES, SLA_PERIOD, UNSHOWN, Listing, Single
 from gateway.registry_described import described
+from gateway.task_secrets import ABOUT as ABOUT_SECRETS
+from gateway.task_secrets import SECRETS, TaskSecrets
 from gateway.tenant_read import Tenant
 from gateway.timelines import PARAMETERS as TIMELINE_PARAMETERS
 from gateway.timelines import Seal
 from gateway.tracking import CODE_PARAMETERS
 from gateway.tracking_links import WORD as TRACKING_WORD
 from gateway.tracking_told import Tracking
+from gateway.upcoming import UPCOMING
 from gateway.webhook_signature import ID, SIGNATURE, TIMESTAMP
 from schemas.fixes import FixBatch
 from schemas.task import CreateTask
@@ -267,6 +270,7 @@ def other_paths() -> Json:
             )
         },
         **timeline_paths(),
+        SECRETS: {"get": secrets_operation()},
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
         "/v1/{tenant}/fixes": {"post": fixes_operation()},
         "/v1/{tenant}/artefacts/{id}": artefact_operations(),
@@ -458,6 +462,12 @@ def timeline_paths() -> Json:
     return {f"{path}/timeline": {"get": of_page}, f"{path}/seal": {"get": of_seal}}
 
 
+def secrets_operation() -> Json:
+    content = json_content({"$ref": REF.format(name="TaskSecrets")})
+    parameters = {"min_version": MIN_VERSION}
+    return read("readTaskSecrets", ABOUT_SECRETS, "task-secrets", content, parameters, ("Consistency",), path=("id",))
+
+
 def tracking_paths(html: Json) -> Json:
     """By a link without a token, and by the code for staff."""
     tracking = json_content({"$ref": REF.format(name="Tracking")})
@@ -577,6 +587,7 @@ def components() -> Json:
     others = [
         CommandAnswer,
         TaskAnswer,
+        TaskSecrets,
         ProblemBody,
         Tenant,
         FixBatch,
@@ -607,6 +618,7 @@ def components() -> Json:
             "description": "Commands, as they stand behind `/v1/{tenant}/`.",
         },
     }
+    schemas["RecurrenceRow"]["properties"] |= UPCOMING
     schemas["TaskDetailRow"]["properties"] |= {
         "rider_id": {"type": ["string", "null"]},
         "tender_id": {"type": ["string", "null"]},

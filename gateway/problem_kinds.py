@@ -107,6 +107,14 @@ KINDS: dict[str, Kind] = {
     "not-offered-to-you": Kind(409, "The hand-over is not offered to you", "It was answered, withdrawn or expired."),
     "circular-dependency": Kind(409, "They would wait for each other", "Leave one of the two dependencies out."),
     "dependency-answered": Kind(409, "The task waits for that no more", "Read the task for what it waits for."),
+    "clone-answered": Kind(409, "The clone was refused", "Clone the task again."),
+    "invalid-rule": Kind(422, "The rule cannot be read", "`values.problem` says what is wrong with the RRULE."),
+    "nothing-ahead": Kind(422, "The rule has nothing ahead", "Correct the rule, or where it starts."),
+    "not-an-occurrence": Kind(422, "Nothing begins then", "Read the recurrence for what comes next."),
+    "occurrence-answered": Kind(409, "The occurrence was refused", "Create the task by itself, if it is wanted still."),
+    "unknown-occurrence": Kind(
+        422, "No such occurrence waits for a review", "Read the exception desk for those that do."
+    ),
     "hub-closed": Kind(409, "The hub is closed", "Name another hub, or reopen this one."),
     "not-for-this-kind": Kind(409, "Not for a task of this kind", "`values.needed` is the kind that it is for."),
     "unknown-dependency": Kind(422, "The task does not wait for that", "Read the task for what it waits for."),

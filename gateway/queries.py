@@ -43,6 +43,7 @@ from gateway.reading import Connection, Reading, Row, parked_of
 from gateway.reply import Reply, json_reply
 from gateway.tenant_read import as_read
 from gateway.tokens import Caller
+from gateway.upcoming import with_upcoming
 from projections import (
     carrier_bookings,
     carriers,
@@ -59,6 +60,7 @@ from projections import (
     outlets,
     pick_waves,
     quarantine,
+    recurrences,
     rider_roster,
     sla_board,
     sla_policies,
@@ -69,6 +71,7 @@ from projections import (
 )
 from projections.model import Readable, ReadModel
 from schemas.position import Vector, token
+from schemas.recurrence import RecurrenceStatus
 from schemas.registries import Severity
 from schemas.sla import Promise
 from schemas.task_kind import Priority, TaskKind
@@ -77,8 +80,8 @@ from schemas.vehicle import VehicleKind
 CONTACTS_AFTER_END = timedelta(hours=4)
 """How long after a task's end its rider still sees its contacts."""
 
-UNSHOWN = frozenset({"tenant", "progress"})
-"""The path names the tenant; the progress is the fold's own."""
+UNSHOWN = frozenset({"tenant", "progress", "created_by"})
+"""The path names the tenant; the progress is the fold's own, and so is the command that the secrets hang on."""
 
 SLA_PERIOD = {
     "since": moment("Of promises whose clock started then or later."),
@@ -132,6 +135,7 @@ LISTINGS = (
             "held": flag("Whether it is kept from dispatch."),
             "waits_for": text("The id of a task or a pick wave that it still waits for."),
             "shipment_id": text("The shipment that it is part of."),
+            "recurrence_id": text("The recurrence that it is an occurrence of."),
             "rider_id": text("Who has the task."),
             "external_reference": text("The caller's own reference."),
             "updated_since": moment("What has changed since then."),
@@ -234,12 +238,25 @@ LISTINGS = (
         about="Which tasks are in carriers' hands, how far are they, and what was heard of them last?",
     ),
     Listing(
+        word="recurrences",
+        model=recurrences.RECURRENCES,
+        page=recurrences.page,
+        filters={
+            "status": choice(get_args(RecurrenceStatus), "Whether it goes on."),
+            "outlet": text("The outlet's slug."),
+            "external_reference": text("The caller's own reference."),
+            "updated_since": moment("What has changed since then."),
+        },
+        order=("created_at", "recurrence_id"),
+        about="What recurs, by which rule, what comes next, and what came of it last?",
+    ),
+    Listing(
         word="exception-desk",
         model=exception_desk.EXCEPTION_DESK,
         page=exception_desk.page,
         filters={
             "kind": choice(exception_desk.KINDS, "What is the matter."),
-            "aggregate_id": text("The task, incident, vehicle, rider or booking."),
+            "aggregate_id": text("The task, incident, vehicle, rider, booking or recurrence."),
         },
         order=("since", "id"),
         also=(etas.ETAS, task_board.TASK_BOARD),
@@ -409,6 +426,12 @@ SINGLES = (
         about="One booking: its quote, who drives, what the carrier says, and what does not fit.",
     ),
     Single(
+        plural="recurrences",
+        readers="recurrences",
+        model=recurrences.RECURRENCES,
+        about="One recurrence: its rule, the task of each occurrence, and what comes next.",
+    ),
+    Single(
         plural="incidents",
         readers="incident-register",
         model=incident_register.INCIDENT_REGISTER,
@@ -465,6 +488,8 @@ class Queries:
             parked = await parked_of(connection, single.model, [aggregate_id])
         body = self._shown(call, row, aggregate_id, self._opens(single.plural, row, caller))
         body |= permitted(BY_PLURAL[single.plural].kind, aggregate_id, row, caller)
+        if single.plural == "recurrences":
+            body = with_upcoming(body, row)
         if caller.role == "rider" and single.plural == "tenders":
             body = with_own_offer(body, caller)
         if parked:
@@ -581,6 +606,7 @@ def with_progress(visible: Row, row: Row) -> Row:
     stops = [stop | progress["stops"].get(stop["stop_id"], {}) for stop in visible["stops"]]
     for stop in stops:
         stop.pop("pin_hash", None)
+        stop.pop("from_directory", None)
     about = ("rider_id", "tender_id", "round", "accepted", "outcome", "reason_code")
     return visible | {"stops": stops} | {name: progress[name] for name in about}
 

@@ -28,6 +28,7 @@ class Sending:
             request_hash=command_id,
             actor=self._name,
             role="system",
+            natural=True,
             correlation_id=source.correlation_id,
             causation_id=source.event_id,
         )

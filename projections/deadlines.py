@@ -31,6 +31,13 @@ from schemas.incident import (
     IncidentReported,
     IncidentResolved,
 )
+from schemas.recurrence import (
+    OccurrenceCreated,
+    OccurrenceScheduled,
+    OccurrencesMissed,
+    RecurrenceEnded,
+    RecurrencePaused,
+)
 from schemas.rider import (
     BreakEnded,
     BreakStarted,
@@ -107,6 +114,9 @@ HAND_OVER = (HandOverOffered, HandOverClosed, ParcelsHandedOver)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
 
+RECURS = (OccurrenceScheduled, OccurrenceCreated, OccurrencesMissed, RecurrencePaused, RecurrenceEnded)
+"""Each begins with what comes next, or with nothing."""
+
 QUOTE = (CarrierBookingQuoted, CarrierBookingExpired)
 BOOKING = (CarrierBooked, CarrierBookingCancelled)
 """The quote is over; of the carrier something was heard, or need not be any more."""
@@ -119,7 +129,7 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
     record_maintenance_due, warn_hours_limit, expire_carrier_quote, record_carrier_silence, sla_at_risk,
-    sla_breach or expire_hand_over."""
+    sla_breach, expire_hand_over or create_occurrence."""
     aggregate_id: str
     subject: str
     """The offer, the task of the reservation, the maintenance, the shift, or the aggregate itself."""
@@ -130,7 +140,7 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     round: int | None = None
     """The task's; of an incident or a breach the level that it comes to."""
     target_at: datetime | None = None
-    """What was promised for the task is to happen by then."""
+    """What was promised for the task is to happen by then; of a recurrence: when the occurrence begins."""
 
 
 def keys(fact: Fact) -> Sequence[Key]:
@@ -157,6 +167,8 @@ def keys(fact: Fact) -> Sequence[Key]:
         return tuple((source.tenant, kind, of, of) for kind in kinds)
     if isinstance(event, HAND_OVER):
         return ((source.tenant, "expire_hand_over", source.aggregate_id, source.aggregate_id),)
+    if isinstance(event, RECURS):
+        return ((source.tenant, "create_occurrence", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, UNATTENDED):
         return ((source.tenant, "escalate_incident", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, (VehicleMaintenancePlanned, *MAINTENANCE_OVER)):
@@ -204,6 +216,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round = retry_at, event.round
         case TaskScheduled(dispatch_at=datetime() as due_at):
             task_round = None
+        case OccurrenceScheduled():
+            due_at, task_round, target_at = event.due_at, None, event.occurrence.at
         case HandOverOffered():
             due_at, task_round = event.expires_at, event.round
         case IncidentReported(escalate_at=datetime() as escalate_at):
@@ -244,7 +258,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=5,
+    version=6,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -269,6 +283,7 @@ DEADLINES = ReadModel(
             *UNHEARD,
             *SLA_EVENTS,
             *HAND_OVER,
+            *RECURS,
         }
     ),
     keys=keys,

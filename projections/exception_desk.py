@@ -34,6 +34,7 @@ from schemas.incident import (
 )
 from schemas.message import Event
 from schemas.proof import ProofDisputed, ProofDisputeSettled
+from schemas.recurrence import OccurrenceRefused, OccurrenceReviewed
 from schemas.rider import (
     BreakStarted,
     HoursLimitWarned,
@@ -94,6 +95,7 @@ type ExceptionKind = Literal[
     "sla_breached",
     "proof_disputed",
     "dependency_failed",
+    "occurrence_refused",
 ]
 KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
 MENDS: Mapping[str, tuple[str, ...]] = {
@@ -123,6 +125,11 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     "sla_breached": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
     "proof_disputed": ("tasks/{id}/settle-proof-dispute",),
     "dependency_failed": ("tasks/{id}/waive-dependency", "tasks/{id}/cancel-task"),
+    "occurrence_refused": (
+        "recurrences/{id}/review-occurrence",
+        "recurrences/{id}/change-recurrence",
+        "recurrences/{id}/pause-recurrence",
+    ),
     "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
 }
 """The commands, as the API's paths have them."""
@@ -170,6 +177,8 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     CarrierBookingCancelled: ("carrier_silent",),
     CarrierStatusConflicted: ("carrier_status_conflicted",),
     CarrierStatusReviewed: ("carrier_status_conflicted",),
+    OccurrenceRefused: ("occurrence_refused",),
+    OccurrenceReviewed: ("occurrence_refused",),
     VehicleRetired: ("maintenance_due", "inspection_failed"),
 }
 
@@ -257,6 +266,11 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item(items, event.on, told, fact)
         case DependencyWaived(on=on):
             return without(items, on)
+        case OccurrenceRefused() as event:
+            told = {"local": event.local, "task_id": event.task_id, "rule": event.rule}
+            return with_item(items, event.occurrence_at.isoformat(), told, fact)
+        case OccurrenceReviewed(occurrence_at=occurrence_at):
+            return without(items, occurrence_at.isoformat())
         case HoursLimitWarned() as event:
             return with_item([], event.shift_id, {"rule": event.rule, "reached_at": event.reached_at.isoformat()}, fact)
         case _:

@@ -16,6 +16,7 @@ from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.pick_waves import PICK_WAVES
 from projections.public_tracking import PUBLIC_TRACKING
+from projections.recurrences import RECURRENCES
 from projections.rider_roster import RIDER_ROSTER
 from projections.sla_board import SLA_BOARD
 from projections.sla_policies import SLA_POLICIES
@@ -38,6 +39,7 @@ MODELS: dict[str, ReadModel] = {
         DISPATCH_DECISIONS,
         PICK_WAVES,
         CARRIER_BOOKINGS,
+        RECURRENCES,
         INCIDENT_REGISTER,
         EXCEPTION_DESK,
         SLA_BOARD,

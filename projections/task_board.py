@@ -39,6 +39,7 @@ CREATE TABLE {table} (
     tracking_code      text        NOT NULL,
     external_reference text,
     shipment_id        text,
+    recurrence_id      text,
     created_at         timestamptz NOT NULL,
     updated_at         timestamptz NOT NULL,
     version            bigint      NOT NULL,
@@ -47,7 +48,8 @@ CREATE TABLE {table} (
 );
 CREATE INDEX ON {table} (tenant, created_at, task_id);
 CREATE INDEX ON {table} (tenant, state, created_at, task_id);
-CREATE INDEX ON {table} (tenant, rider_id) WHERE rider_id IS NOT NULL
+CREATE INDEX ON {table} (tenant, rider_id) WHERE rider_id IS NOT NULL;
+CREATE INDEX ON {table} (tenant, recurrence_id) WHERE recurrence_id IS NOT NULL
 """
 
 LAST = ("dropoff", "collection")
@@ -82,6 +84,8 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     tracking_code: str
     external_reference: str | None
     shipment_id: str | None
+    recurrence_id: str | None = None
+    """Of which it is an occurrence, if it is one."""
     created_at: datetime
     updated_at: datetime
     version: int
@@ -131,6 +135,7 @@ def created(event: TaskCreated, fact: Fact) -> TaskRow:
         tracking_code=event.tracking_code,
         external_reference=event.external_reference,
         shipment_id=event.shipment_id,
+        recurrence_id=event.recurrence_id,
         created_at=source.recorded_at,
         updated_at=source.recorded_at,
         version=source.version,
@@ -165,7 +170,7 @@ TASK_BOARD = ReadModel(
 PAGE = """
 SELECT tenant, task_id, outlet, kind, priority, held, waits_for, dispatch_at, state, leg, rider_id, tender_id, round,
        outcome, reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code,
-       external_reference, shipment_id, created_at, updated_at, version
+       external_reference, shipment_id, recurrence_id, created_at, updated_at, version
 FROM task_board
 WHERE tenant = %(tenant)s
   AND (%(state)s::text IS NULL OR state = %(state)s)
@@ -175,6 +180,7 @@ WHERE tenant = %(tenant)s
   AND (%(held)s::boolean IS NULL OR (held IS NOT NULL) = %(held)s)
   AND (%(waits_for)s::text IS NULL OR waits_for ? %(waits_for)s)
   AND (%(shipment_id)s::text IS NULL OR shipment_id = %(shipment_id)s)
+  AND (%(recurrence_id)s::text IS NULL OR recurrence_id = %(recurrence_id)s)
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
@@ -191,6 +197,7 @@ FILTERS = (
     "held",
     "waits_for",
     "shipment_id",
+    "recurrence_id",
     "rider_id",
     "reference",
     "updated_since",

@@ -50,6 +50,7 @@ from schemas.task import (
     TaskEvent,
     TaskUnassigned,
 )
+from schemas.template import CloneRefused, TaskCloned
 
 TABLE = """
 CREATE TABLE {table} (
@@ -75,7 +76,11 @@ CREATE TABLE {table} (
     external_reference text,
     source             text        NOT NULL,
     shipment_id        text,
+    cloned_from        text,
+    recurrence_id      text,
+    clones             jsonb       NOT NULL,
     metadata           jsonb       NOT NULL,
+    created_by         text        NOT NULL,
     created_at         timestamptz NOT NULL,
     updated_at         timestamptz NOT NULL,
     version            bigint      NOT NULL,
@@ -151,6 +156,15 @@ class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     decision_code: str | None = None
 
 
+class CloneRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that was made from this one; `refused` says which rule said no to it, where one did."""
+
+    task_id: str
+    at: datetime
+    refused: str | None = None
+    reason_code: str | None = None
+
+
 class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     task_id: str
@@ -181,7 +195,13 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     external_reference: str | None
     source: str
     shipment_id: str | None
+    cloned_from: str | None = None
+    recurrence_id: str | None = None
+    """Of which it is an occurrence, if it is one."""
+    clones: list[CloneRow] = []
     metadata: dict[str, str]
+    created_by: str
+    """The id of the command that did, from which all is derived that was drawn for it."""
     created_at: datetime
     updated_at: datetime
     version: int
@@ -205,7 +225,8 @@ def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
         version=source.version,
         progress=progress,
     )
-    return with_proofs(with_goods(with_places(row, event), event, source.event_time), event, source.event_time)
+    row = with_clones(with_places(row, event), event, source.event_time)
+    return with_proofs(with_goods(row, event, source.event_time), event, source.event_time)
 
 
 def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
@@ -224,7 +245,10 @@ def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
         external_reference=event.external_reference,
         source=event.source,
         shipment_id=event.shipment_id,
+        cloned_from=event.cloned_from,
+        recurrence_id=event.recurrence_id,
         metadata=event.metadata,
+        created_by=fact.source.command_id,
         created_at=fact.source.recorded_at,
         updated_at=fact.source.recorded_at,
         version=fact.source.version,
@@ -236,7 +260,7 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
     match event:
         case StopLocated():
             place = told(event.location, StopLocated.__name__, "location")
-            return with_stop(row, event.stop_id, {"location": place})
+            return with_stop(row, event.stop_id, {"location": place, "from_directory": False})
         case StopRescheduled():
             return with_stop(row, event.stop_id, {"window": msgspec.to_builtins(event.window)})
         case GoodsReadyUpdated():
@@ -266,6 +290,18 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
             return with_parcels(held, event.parcel_ids, bound_for=event.stop.stop_id)
         case ReattemptPlanned():
             return ahead_again(row, event)
+        case _:
+            return row
+
+
+def with_clones(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
+    match event:
+        case TaskCloned():
+            return replace(row, clones=[*row.clones, CloneRow(task_id=event.clone_id, at=at)])
+        case CloneRefused():
+            clones, place = list(row.clones), event.number - 1
+            clones[place] = replace(clones[place], refused=event.rule, reason_code=event.reason_code)
+            return replace(row, clones=clones)
         case _:
             return row
 

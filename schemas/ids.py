@@ -20,6 +20,9 @@ from schemas.message import (
 NAMESPACE = UUID("6f1ed002-ab5d-5a0e-9d2c-1f5a3c7b9e42")
 """For ever: every id on every log hangs on it."""
 
+RECURRENCE_SOURCE = "recurrence"
+"""Who gives the reference of an occurrence's task."""
+
 SALT = NAMESPACE.bytes
 VARIANT = {f"{digit:x}": f"{digit & 0x3 | 0x8:x}" for digit in range(16)}
 """Of each digit, the one in its place that says what the id is."""
@@ -95,6 +98,20 @@ def outlet_id(tenant: str, outlet: str) -> str:
 
 def hub_id(tenant: str, hub: str) -> str:
     return derived("hub", tenant, "", hub)
+
+
+def cloned_task_id(tenant: str, source: str, reference: str | None, command: str) -> TaskId:
+    """By the caller's reference, as of any created task; without one by the command that asked for the clone."""
+    return TaskId(derived("clone", command) if reference is None else aggregate_id("task", tenant, source, reference))
+
+
+def occurrence_reference(recurrence: str, local: str) -> str:
+    """An occurrence's task is created from a reference like any other: what recurs, and when by the rule."""
+    return f"{recurrence}/{local}"
+
+
+def occurrence_task_id(tenant: str, recurrence: str, local: str) -> TaskId:
+    return TaskId(aggregate_id("task", tenant, RECURRENCE_SOURCE, occurrence_reference(recurrence, local)))
 
 
 def tender_id(task: TaskId, tender_round: int) -> TenderId:

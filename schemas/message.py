@@ -26,6 +26,7 @@ SlaPolicyId = NewType("SlaPolicyId", str)
 FleetId = NewType("FleetId", str)
 CarrierId = NewType("CarrierId", str)
 CarrierBookingId = NewType("CarrierBookingId", str)
+RecurrenceId = NewType("RecurrenceId", str)
 SubjectId = NewType("SubjectId", str)
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

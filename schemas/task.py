@@ -25,11 +25,13 @@ from schemas.message import (
     Personal,
     ProofId,
     Record,
+    RecurrenceId,
     Reference,
     RiderId,
     Sha256,
     Slug,
     StopId,
+    TaskId,
     TenderId,
     Text,
 )
@@ -49,6 +51,7 @@ from schemas.proof import (
 )
 from schemas.sla import PinnedSla, SlaCommand, SlaEvent
 from schemas.task_kind import Priority, TaskKind
+from schemas.template import CloneCommand, CloneEvent
 from schemas.waiting import DependsOn, WaitingCommand, WaitingEvent
 
 MAX_STOPS = 50
@@ -408,6 +411,7 @@ type TaskCommand = (
     | HandOverCommand
     | SlaCommand
     | WaitingCommand
+    | CloneCommand
 )
 
 
@@ -421,7 +425,8 @@ class Contact(Record, frozen=True, kw_only=True):
 
 
 class Stop(Record, frozen=True, kw_only=True):
-    """`party` is who has the goods there: before a pickup and a collection, after a dropoff and a return."""
+    """`party` is who has the goods there: before a pickup and a collection, after a dropoff and a return.
+    `from_directory`: its location is that of its outlet or hub."""
 
     stop_id: StopId
     kind: StopKind
@@ -436,6 +441,7 @@ class Stop(Record, frozen=True, kw_only=True):
     minimum_age: int | None
     pin_hash: str | None
     after: list[StopId] = []
+    from_directory: bool = False
 
 
 class Parcel(Record, frozen=True, kw_only=True):
@@ -470,6 +476,8 @@ class TaskCreated(Event, frozen=True, kw_only=True):
     arrival_radius_m: int
     pin_attempts: int
     dispatch_lead_s: int
+    cloned_from: TaskId | None = None
+    recurrence_id: RecurrenceId | None = None
 
 
 class StopLocated(Event, frozen=True, kw_only=True):
@@ -799,6 +807,7 @@ type TaskEvent = (
     | HandOverEvent
     | SlaEvent
     | WaitingEvent
+    | CloneEvent
     | ParcelsWrittenOff
     | ProofCaptured
     | PinRejected

@@ -12,6 +12,7 @@ from schemas.carrier_booking import ExpireCarrierQuote, RecordCarrierSilence
 from schemas.hand_over import ExpireHandOver
 from schemas.incident import EscalateUnattended
 from schemas.message import Command, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
+from schemas.recurrence import CreateOccurrence
 from schemas.rider import ExpireReservation, RecordRiderHeard, RecordRiderSilence, WarnHoursLimit
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.task import RetryDispatch, StartDispatch
@@ -36,6 +37,7 @@ KINDS = (
     "record_rider_heard",
     "expire_carrier_quote",
     "record_carrier_silence",
+    "create_occurrence",
 )
 
 
@@ -85,6 +87,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             aggregate, command = "carrier_booking", ExpireCarrierQuote()
         case "record_carrier_silence":
             aggregate, command = "carrier_booking", RecordCarrierSilence()
+        case "create_occurrence":
+            aggregate, command = "recurrence", CreateOccurrence(occurrence_at=deadline["target_at"])
         case _:
             raise ValueError(f"{kind} is no deadline of ours: {', '.join(KINDS)}")
     return Step(kind=aggregate, aggregate_id=deadline["aggregate_id"], command=command, purpose=kind)

@@ -30,6 +30,7 @@ class Sent:
             request_hash=identity,
             actor="dispatch",
             role="system",
+            natural=True,
             correlation_id=identity,
         )
         try:
@@ -46,7 +47,9 @@ async def anew(at: House, name: str, rules: Sequence[Rule], topic: Topic) -> lis
     sent = Sent(at)
     process = Process(name, rules, sent)
     for stored in [each for each in at.desk.log if each.topic == topic.name]:
-        await process.take(event_of(stored, None), source_of(envelope_of(stored), stored))
+        envelope = envelope_of(stored)
+        unseal = at.keyring.unsealer(stored.partition, envelope.tenant, envelope.aggregate_id)
+        await process.take(event_of(stored, unseal), source_of(envelope, stored))
     return sent.steps
 
 

@@ -20,16 +20,18 @@ from schemas import hand_over as y
 from schemas import hub as h
 from schemas import incident as i
 from schemas import person as n
-from schemas import pick_wave as m
+from schemas import pick_wave as j
 from schemas import proof as f
+from schemas import recurrence as w
 from schemas import registries as g
 from schemas import rider as r
 from schemas import sla as q
 from schemas import sla_policy as p
 from schemas import task as t
+from schemas import template as m
 from schemas import tender as o
 from schemas import vehicle as v
-from schemas import waiting as w
+from schemas import waiting as x
 from schemas.geo import Location, Window
 from schemas.hours import HoursLimits
 from schemas.ids import conflict_id, proof_id
@@ -56,6 +58,8 @@ from schemas.vehicle_fitness import VehicleFitness
 STEPS = 40_000
 BEGINNINGS = 0.05
 """Of the steps: lives that differ from their creation on."""
+BESIDES = 0.05
+"""Of the steps."""
 KEPT = 40
 """States of one kind to go on from."""
 RULES = d.TenantRules(hours_rules="custom", custom_hours=HoursLimits(duty_before_break_minutes=60, rest_minutes=60))
@@ -65,7 +69,7 @@ STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1")
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
 FURTHER = StopId("stop-3")
 AWAITED = ["task-9", "wave-9"]
-ASIDE = (q.SlaClockPaused, q.SlaClockResumed, w.DependentAdded, w.DependentsAnswered, w.DependencyDropped)
+ASIDE = (q.SlaClockPaused, q.SlaClockResumed, x.DependentAdded, x.DependentsAnswered, x.DependencyDropped)
 REPORTED = [*STOPS[:2] * 3, FURTHER, *STOPS[2:]]
 REASONS = ["refused", "nobody_there", "moved", "spoilt", "no_way_in"]
 RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
@@ -102,7 +106,7 @@ class Lived(NamedTuple):
 def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
     """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
     status, their traits and the events that led there, so that what is seldom come by is not seldom left."""
-    aggregate, draw = AGGREGATES[kind], Random(seed)
+    aggregate, draw, other = AGGREGATES[kind], Random(seed), Random(seed)
     kept: dict[Any, list[tuple[Any, datetime]]] = {NEW: [(aggregate.initial, NOON)]}
     kinds: list[Any] = [NEW]
     for _ in range(steps):
@@ -124,6 +128,24 @@ def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
         if events:
             led_to = (aggregate.life.status(state), *traits(state), *what_led(events))
             keep(kept, kinds, led_to, (state, now), draw)
+            yield Lived(type(command), first, moves)
+            if other.random() < BESIDES:
+                yield from beside(kind, state, now, other)
+
+
+def beside(kind: str, state: Any, now: datetime, draw: Random) -> Iterator[Lived]:
+    aggregate = AGGREGATES[kind]
+    for draws, actor, role in BESIDE.get(kind, ()):
+        command, first, moves = draws(draw, now), aggregate.life.status(state), []
+        try:
+            events = aggregate.decide(state, command, context(now=now, actor=actor, role=role, rules=RULES))
+        except Refused:
+            return
+        for event in events:
+            before = aggregate.life.status(state)
+            state = aggregate.evolve(state, event)
+            moves.append((type(event), (before, aggregate.life.status(state))))
+        if events:
             yield Lived(type(command), first, moves)
 
 
@@ -273,22 +295,22 @@ TASK: Repertoire = [
     ),
     (always(t.HoldTask(reason_code="stock")), "dora", "dispatcher"),
     (always(t.ReleaseTask(reason_code="stock")), "dora", "dispatcher"),
-    (lambda draw, now: w.AddDependent(task_id=TaskId(draw.choice(("task-7", "task-8")))), "dispatch", "system"),
+    (lambda draw, now: x.AddDependent(task_id=TaskId(draw.choice(("task-7", "task-8")))), "dispatch", "system"),
     (
-        lambda draw, now: w.AnswerDependency(
+        lambda draw, now: x.AnswerDependency(
             on=draw.choice(AWAITED), reason_code=draw.choice((None, None, "task_failed"))
         ),
         "dispatch",
         "system",
     ),
     (
-        lambda draw, now: w.FollowPickWave(
+        lambda draw, now: x.FollowPickWave(
             pick_wave=AWAITED[1], revision=draw.randint(1, 3), ready_at=now, released=draw.random() < 0.5
         ),
         "dispatch",
         "system",
     ),
-    (lambda draw, now: w.WaiveDependency(on=draw.choice(AWAITED), reason_code="found"), "dora", "dispatcher"),
+    (lambda draw, now: x.WaiveDependency(on=draw.choice(AWAITED), reason_code="found"), "dora", "dispatcher"),
     (always(t.StartDispatch()), "deadlines", "system"),
     (report(t.ReportCustomerOnTheWay), "shop", "integrator"),
     (report(t.ReportCustomerArrived), "shop", "integrator"),
@@ -604,19 +626,19 @@ FLEET: Repertoire = [
 ]
 PICK_WAVE: Repertoire = [
     (
-        lambda draw, now: m.CreatePickWave(outlet="kamppi", goods_ready_at=now + timedelta(hours=1)),
+        lambda draw, now: j.CreatePickWave(outlet="kamppi", goods_ready_at=now + timedelta(hours=1)),
         "shop",
         "integrator",
     ),
     (
-        lambda draw, now: m.RetimePickWave(goods_ready_at=now + timedelta(minutes=draw.randint(1, 90))),
+        lambda draw, now: j.RetimePickWave(goods_ready_at=now + timedelta(minutes=draw.randint(1, 90))),
         "shop",
         "integrator",
     ),
-    (always(m.ReleasePickWave()), "shop", "integrator"),
-    (always(m.CancelPickWave(reason_code="closed")), "shop", "integrator"),
-    (lambda draw, now: m.JoinPickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
-    (lambda draw, now: m.LeavePickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
+    (always(j.ReleasePickWave()), "shop", "integrator"),
+    (always(j.CancelPickWave(reason_code="closed")), "shop", "integrator"),
+    (lambda draw, now: j.JoinPickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
+    (lambda draw, now: j.LeavePickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
 ]
 OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
 
@@ -754,6 +776,66 @@ CARRIER_BOOKING: Repertoire = [
     (always(b.ExpireCarrierQuote()), "deadlines", "system"),
     *[(always(b.RecordCarrierSilence()), "deadlines", "system")] * 2,
 ]
+HOURS = [NOON + timedelta(hours=count) for count in range(7)]
+LOCALS = [f"2026-03-01T{count + 14:02}:00" for count in range(7)]
+"""The same at the outlet."""
+
+
+def recurring(draw: Random, now: Any) -> w.CreateRecurrence:
+    return w.CreateRecurrence(
+        outlet="kamppi",
+        rule=draw.choice(("FREQ=HOURLY", "FREQ=HOURLY;COUNT=3", "FREQ=HOURLY;BYHOUR=15,16,18")),
+        starts_at=NOON,
+        task=w.RecurringTask(
+            kind="delivery",
+            stops=[w.RecurringStop(kind="pickup"), w.RecurringStop(kind="dropoff", location=HOME)],
+        ),
+        create_ahead_seconds=draw.choice((0, 600, 3_600)),
+    )
+
+
+def answered(draw: Random, now: Any) -> w.RefuseOccurrence:
+    place = draw.randrange(7)
+    return w.RefuseOccurrence(
+        occurrence_at=HOURS[place], local=LOCALS[place], task_id="task-1", rule="hub-closed", reason_code="hub_closed"
+    )
+
+
+RECURRENCE: Repertoire = [
+    (recurring, "shop", "integrator"),
+    (
+        lambda draw, now: w.ChangeRecurrence(rule=draw.choice(("FREQ=HOURLY", "FREQ=HOURLY;INTERVAL=2"))),
+        "shop",
+        "integrator",
+    ),
+    (lambda draw, now: w.ChangeRecurrence(create_ahead_seconds=draw.choice((0, 600))), "shop", "integrator"),
+    (lambda draw, now: w.SkipOccurrence(local=draw.choice(LOCALS)), "shop", "integrator"),
+    (always(w.PauseRecurrence(reason_code="holidays")), "shop", "integrator"),
+    (always(w.ResumeRecurrence()), "shop", "integrator"),
+    (always(w.EndRecurrence(reason_code="enough")), "shop", "integrator"),
+    *[(lambda draw, now: w.CreateOccurrence(occurrence_at=draw.choice(HOURS)), "deadlines", "system")] * 4,
+    (answered, "recurring", "system"),
+    (
+        lambda draw, now: w.ReviewOccurrence(occurrence_at=draw.choice(HOURS), decision_code="seen"),
+        "dora",
+        "dispatcher",
+    ),
+]
+
+
+def cloning(draw: Random, now: Any) -> m.CloneTask:
+    return m.CloneTask(
+        external_reference=draw.choice(("again", "once-more")), shift_seconds=draw.choice((None, 86_400))
+    )
+
+
+BESIDE: dict[str, Repertoire] = {
+    "task": [
+        (cloning, "shop", "integrator"),
+        (always(m.RefuseClone(number=1, rule="hub-closed", reason_code="hub_closed")), "cloning", "system"),
+    ]
+}
+"""What leads to nothing else: asked one after the other, and the life goes on as if nothing had been."""
 REPERTOIRES: dict[str, Repertoire] = {
     "task": TASK,
     "incident": INCIDENT,
@@ -763,6 +845,7 @@ REPERTOIRES: dict[str, Repertoire] = {
     "tender": TENDER,
     "pick_wave": PICK_WAVE,
     "carrier_booking": CARRIER_BOOKING,
+    "recurrence": RECURRENCE,
     "tenant": TENANT,
     "outlet": OUTLET,
     "hub": HUB,

@@ -74,12 +74,12 @@ class MemoryDesk:
         kept = self.kept.get(order.aggregate_id)
         if kept is not None and (kept.tenant, kept.kind) != (order.tenant, order.kind):
             raise UnknownAggregate(order.kind, order.aggregate_id)
-        if kept is None and not isinstance(order.command, aggregate.creating):
+        if kept is None and not isinstance(order.command, aggregate.begins):
             raise UnknownAggregate(order.kind, order.aggregate_id)
         return kept or Kept(order.kind, order.tenant, aggregate.initial, created_by=order.command_id)
 
     def _repeat(self, order: Order, aggregate: Aggregate, kept: Kept) -> Answer | None:
-        creating = isinstance(order.command, aggregate.creating)
+        creating = isinstance(order.command, aggregate.begins)
         known = kept.answers.get(kept.created_by if creating else order.command_id)
         if known is None:
             return None

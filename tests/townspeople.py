@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from lived import REPERTOIRES
+from lived import BESIDE, REPERTOIRES
 from msgspec.structs import replace
 from story import ACME, SECRETS
 from town import RIDERS, Town
@@ -13,7 +13,7 @@ from commands.task_state import OVER, CreatedTask, is_over
 from commands.tender import Open
 from schemas import ids
 from schemas import incident as i
-from schemas import pick_wave as m
+from schemas import pick_wave as j
 from schemas import proof as f
 from schemas import rider as r
 from schemas import task as t
@@ -32,8 +32,8 @@ SELDOM = (
     r.EndShift,
     r.ReportComplianceBreach,
     o.DeclineOffer,
-    m.ReleasePickWave,
-    m.CancelPickWave,
+    j.ReleasePickWave,
+    j.CancelPickWave,
 )
 WAITS = 0.25
 """How often a task waits for others, or is in a wave."""
@@ -59,10 +59,10 @@ class People:
         aggregate, is_new = AGGREGATES[kind], aggregate_id not in self._town.kinds
         asked = [
             (draws(self._town.chance, self._town.now), actor, role)
-            for draws, actor, role in REPERTOIRES[kind]
+            for draws, actor, role in (*REPERTOIRES[kind], *BESIDE.get(kind, ()))
             if role != "system"
         ]
-        fitting = [each for each in asked if isinstance(each[0], aggregate.creating) == is_new]
+        fitting = [each for each in asked if isinstance(each[0], aggregate.begins) == is_new]
         if not fitting:
             return False
         command, actor, role = self._town.chance.choices(

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.examples import carriers, directory, field, incidents, riders, tasks, vehicles
+from gateway.examples import carriers, directory, field, incidents, recurrences, riders, tasks, vehicles
 from schemas.message import Command
 
 type Json = dict[str, Any]
@@ -28,7 +28,7 @@ class Body(msgspec.Struct, frozen=True):
 
 def bodies() -> Mapping[type[Command], list[Body]]:
     found: dict[type[Command], list[Body]] = {}
-    rooms = (tasks, field, riders, vehicles, carriers, incidents, directory)
+    rooms = (tasks, recurrences, field, riders, vehicles, carriers, incidents, directory)
     for summary, command in chain.from_iterable(group.items() for room in rooms for group in room.EXAMPLES):
         known = found.setdefault(type(command), [])
         known.append(Body(f"{type(command).__name__}.{len(known) + 1}", summary, command))

@@ -5,6 +5,7 @@ from commands.carrier import NoServiceLevel
 from commands.carrier_booking import GoodsWithCarrier, QuoteExpired
 from commands.carrier_contract import CarrierNotActive, UnknownCarrier, UnknownServiceLevel
 from commands.carrier_feed import NoSuchConflict
+from commands.cloning import CloneAnswered
 from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
 from commands.directory import UnknownZone
 from commands.field_reports import TooFarFromStop
@@ -23,6 +24,8 @@ from commands.incident import (
 from commands.judging import COMMAND_LIMIT_BYTES
 from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused, VersionConflict
 from commands.proof import ParcelNotHere, PinAttemptsExhausted, ProofNotKnown, TooManyProofs
+from commands.recurrence import NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
+from commands.recurrence_rule import InvalidRule
 from commands.refusals import InTheFuture, NotAnInterval, TooMany, UnknownDocument
 from commands.registries import DuplicateCode, UnknownDocumentKind, UnknownFailureReason, UnknownIncidentKind
 from commands.rider_refusals import (
@@ -112,6 +115,12 @@ OF_TASKS: tuple[Refused, ...] = (
     CircularDependency(TASK_ID),
     DependencyAnswered(TRANSFER_ID),
     UnknownDependency(TRANSFER_ID),
+    CloneAnswered(2),
+    InvalidRule("cannot have BYSECOND with DAILY"),
+    NothingAhead("FREQ=DAILY;UNTIL=20260301"),
+    NotAnOccurrence("2026-03-07T10:00"),
+    OccurrenceAnswered(at(7)),
+    NoSuchRefusal(at(7)),
     StopNotKnown("dor"),
     NotTheAssignee(OTHER_RIDER_ID),
     NotForThisKind(needed="return", actual="delivery"),

@@ -47,6 +47,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.template import CloneTask
 from schemas.waiting import WaiveDependency
 
 CLEO = NewContact(name="Cleo Korhonen", phone="+358401234567", reference="customer-881")
@@ -164,6 +165,10 @@ CHANGED: dict[str, Command] = {
     "The goods are ready": UpdateGoodsReady(stop_id=FROM_SHOP, ready_at=at(9, 50), actual=True),
     "The customer is at home later": RescheduleStop(
         stop_id=TO_DOOR, window=Window(start=at(12), end=at(14)), reason_code="customer_asked"
+    ),
+    "The same again, as soon as somebody takes it": CloneTask(external_reference="order-10042-again"),
+    "The same again a week later, kept until it is paid": CloneTask(
+        external_reference="order-10042-next-week", shift_seconds=7 * 86_400, on_hold=True
     ),
     "The payment is looked at": HoldTask(reason_code="payment_review"),
     "The payment is in order": ReleaseTask(reason_code="payment_cleared"),
