@@ -156,11 +156,13 @@ def what_led(events: Iterable[Event]) -> list[type[Event]]:
 
 
 def traits(state: Any) -> tuple[Any, ...]:
-    """Of a task its kind, whether anything was proven or delivered: what hangs on that is seldom come by else."""
+    """Of a task its kind, whether anything was proven, delivered, or is held: what hangs on that is seldom come by
+    else."""
     if not isinstance(state, CreatedTask):
         return ()
     delivered = any(parcel.status == "delivered" for parcel in state.parcels.values())
-    return state.kind, delivered, any(stop.proofs for stop in state.stops.values())
+    held = delivered and any(parcel.bound_for is not None for parcel in state.parcels.values())
+    return state.kind, delivered, held, any(stop.proofs for stop in state.stops.values())
 
 
 def keep(
@@ -203,7 +205,8 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
 def to_two_doors(made: t.CreateTask) -> t.CreateTask:
     first, second = made.parcels
     parcels = [replace(first, dropoff_stop=STOPS[1]), replace(second, dropoff_stop=FURTHER)]
-    return replace(made, stops=[*made.stops, made.stops[1]], parcels=parcels)
+    door = replace(made.stops[1], required_proof=[], minimum_age=None)
+    return replace(made, stops=[made.stops[0], door, door], parcels=parcels)
 
 
 def new_delivery(draw: Random, now: Any) -> t.CreateTask:
