@@ -68,8 +68,8 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     before: Held
     artefacts: int
     """Taken where the person was met, and deleted since."""
-    keys: int | None = None
-    """Thrown away now; the running processes may have been first."""
+    keys: int
+    """Shards that have a key of the person before."""
     event: str | None = None
     """Where the log says so: topic, partition and offset."""
     after: Held | None = None
@@ -108,22 +108,24 @@ def forget(person: str, tenant: str, is_id: bool, reason: str, data: Path | None
 
 async def run(settings: Settings, tenant: TenantSlug, subject: SubjectId, reason: str | None) -> Forgotten:
     """Without a reason it is only looked at. Raises KafkaError, psycopg.Error, Unavailable."""
-    known = await traces(settings, tenant, subject)
+    keyring = await keyring_of(settings, client_args(settings))
+    known = await traces(settings, tenant, subject, keyring)
     named = known.artefacts()
     store = artefacts_of(settings)
     there = [digest for digest in sorted(named) if await store.kept(tenant, digest) is not None]
-    done = Forgotten(tenant=tenant, subject=subject, before=held(known), artefacts=len(there))
+    keys = len(keyring.partitions_of(subject))
+    done = Forgotten(tenant=tenant, subject=subject, before=held(known), keys=keys, artefacts=len(there))
     if reason is None or not known.fields:
         return done
     async with routed(settings) as router:
-        answer, keys = await thrown_away(router, tenant, subject, reason)
+        answer = await thrown_away(router, tenant, subject, reason)
     await store.forget(tenant, there)
     (topic, partition), end = next(iter(answer.position.items()))
-    done = msgspec.structs.replace(done, keys=keys, event=f"{topic}/{partition}@{end - 1}")
+    done = msgspec.structs.replace(done, event=f"{topic}/{partition}@{end - 1}")
     return await proven(settings, tenant, subject, done, known.words)
 
 
-async def thrown_away(keepers: Keepers, tenant: TenantSlug, subject: SubjectId, reason: str) -> tuple[Answer, int]:
+async def thrown_away(keepers: Keepers, tenant: TenantSlug, subject: SubjectId, reason: str) -> Answer:
     """The log says first that it is to be, so that who runs the processes sees to it if this breaks off here."""
     aggregate = ids.tenant_id(tenant)
     command_id = ids.command_id(aggregate, f"forget:{subject}:{uuid4()}")
@@ -139,13 +141,14 @@ async def thrown_away(keepers: Keepers, tenant: TenantSlug, subject: SubjectId, 
         correlation_id=command_id,
     )
     answer = await keepers.submit(order)
-    return answer, await keepers.forget(subject)
+    await keepers.forget(subject)
+    return answer
 
 
-async def traces(settings: Settings, tenant: TenantSlug, subject: SubjectId) -> Traces:
-    """As the log stands now, with the keys that stand on it now."""
+async def traces(settings: Settings, tenant: TenantSlug, subject: SubjectId, keyring: Keyring) -> Traces:
+    """As the log stands now."""
     args = client_args(settings)
-    known = Traces(tenant, subject, await keyring_of(settings, args))
+    known = Traces(tenant, subject, keyring)
     async for stored in whole_log(args, await ends_of(args, CHAINED, settings.partitions)):
         known.take(stored)
     return known
