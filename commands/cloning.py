@@ -93,6 +93,7 @@ def template_of(task: CreatedTask, command: CloneTask, context: Context) -> Task
         kind=task.kind,
         outlet=task.outlet,
         priority=task.priority,
+        required_skills=task.required_skills,
         stops=[stop_again(stop, command.shift_seconds, context) for stop in stops],
         parcels=[parcel_again(parcel) for parcel in task.parcels.values()],
         return_proof=task.return_proof,
@@ -126,6 +127,7 @@ def stop_again(stop: Stop, shift_seconds: int | None, context: Context) -> Templ
         goods_ready_at=shifted(stop.goods_ready_at, shift_seconds),
         required_proof=stop.required_proof,
         minimum_age=stop.minimum_age,
+        after=stop.after,
     )
 
 
@@ -205,6 +207,7 @@ def create_from_template(task: Task, command: CreateFromTemplate, context: Conte
         kind=template.kind,
         outlet=template.outlet,
         priority=template.priority,
+        required_skills=template.required_skills,
         stops=list(stops_of(template.stops)),
         parcels=[parcel_of(parcel) for parcel in template.parcels],
         return_proof=template.return_proof,
@@ -235,6 +238,7 @@ def stops_of(stops: Iterable[TemplateStop]) -> Iterable[NewStop]:
             goods_ready_at=stop.goods_ready_at,
             required_proof=stop.required_proof,
             minimum_age=cast(MinimumAge | None, stop.minimum_age),  # as it was let in
+            after=[*stop.after],
         )
 
 

@@ -30,6 +30,7 @@ def recurring_template(task: RecurringTask, context: Context) -> RecurringTempla
     return RecurringTemplate(
         kind=task.kind,
         priority=task.priority,
+        required_skills=task.required_skills,
         stops=stops,
         parcels=[template_parcel(each, number, first, last) for number, each in enumerate(task.parcels, start=1)],
         return_proof=task.return_proof,
@@ -62,6 +63,7 @@ def template_stop(stop: RecurringStop, stop_id: StopId, context: Context) -> Rec
         goods_ready_minutes=stop.goods_ready_minutes,
         required_proof=stop.required_proof,
         minimum_age=stop.minimum_age,
+        after=stop.after,
     )
 
 
@@ -85,6 +87,7 @@ def task_of(outlet: OutletSlug, template: RecurringTemplate, occurrence: Occurre
         kind=template.kind,
         outlet=outlet,
         priority=template.priority,
+        required_skills=template.required_skills,
         stops=[stop_at(stop, occurrence.at, context) for stop in template.stops],
         parcels=template.parcels,
         return_proof=template.return_proof,
@@ -115,6 +118,7 @@ def stop_at(stop: RecurringTemplateStop, begins: datetime, context: Context) -> 
         goods_ready_at=None if ready is None else begins + timedelta(minutes=ready),
         required_proof=stop.required_proof,
         minimum_age=stop.minimum_age,
+        after=stop.after,
     )
 
 

@@ -111,7 +111,9 @@ from schemas.rider import (
     RiderReinstated,
     RiderRejected,
     RiderReserved,
+    RiderSkillsSet,
     RiderSuspended,
+    SetRiderSkills,
     ShiftEnded,
     ShiftEnding,
     ShiftPlanned,
@@ -133,6 +135,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
     match command:
         case RegisterRider():
             return register_rider(rider, command, context)
+        case SetRiderSkills():
+            return set_skills(registered(rider), command)
         case ApproveRider():
             return approve_rider(registered(rider))
         case RejectRider():
@@ -210,12 +214,17 @@ def register_rider(rider: Rider, command: RegisterRider, context: Context) -> li
             employment=command.employment,
             vehicle=command.vehicle,
             capacity_g=command.capacity_g,
-            skills=list(command.skills),
+            skills=list(dict.fromkeys(command.skills)),
             external_reference=command.external_reference,
             source=command.source or context.actor,
             metadata=command.metadata,
         )
     ]
+
+
+def set_skills(rider: RegisteredRider, command: SetRiderSkills) -> list[RiderEvent]:
+    skills = tuple(dict.fromkeys(command.skills))
+    return [] if skills == rider.skills else [RiderSkillsSet(skills=[*skills])]
 
 
 def approve_rider(rider: RegisteredRider) -> list[RiderEvent]:
@@ -269,9 +278,16 @@ def unbind_device(rider: RegisteredRider, command: UnbindDevice, context: Contex
 
 def evolve(rider: Rider, event: RiderEvent) -> Rider:
     if isinstance(event, RiderRegistered):
-        return RegisteredRider(employment=event.employment, vehicle=event.vehicle, capacity_g=event.capacity_g)
+        return RegisteredRider(
+            employment=event.employment,
+            vehicle=event.vehicle,
+            capacity_g=event.capacity_g,
+            skills=tuple(event.skills),
+        )
     rider = registered(rider)
     match event:
+        case RiderSkillsSet():
+            return replace(rider, skills=tuple(event.skills))
         case RiderApproved() | RiderReinstated():
             return replace(rider, status="approved")
         case RiderRejected():

@@ -35,7 +35,9 @@ from schemas.rider import (
     RiderReinstated,
     RiderRejected,
     RiderReserved,
+    RiderSkillsSet,
     RiderSuspended,
+    SetRiderSkills,
     ShiftEnded,
     ShiftEnding,
     ShiftPlanned,
@@ -64,6 +66,7 @@ LIFE = Life(
     status_of,
     {
         RiderRegistered: to("invited", NEW),
+        RiderSkillsSet: ALWAYS,
         RiderApproved: to("approved", "invited", "rejected"),
         RiderRejected: to("rejected", "invited"),
         RiderSuspended: to("suspended", "approved"),
@@ -95,6 +98,7 @@ LIFE = Life(
         ItineraryResequenced: AT_WORK,
     },
     {
+        SetRiderSkills: when("invited", "approved", "rejected", "suspended"),
         ApproveRider: when("invited", "rejected"),
         RejectRider: when("invited"),
         SuspendRider: when("approved"),

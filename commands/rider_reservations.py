@@ -1,5 +1,6 @@
 """Riders are reserved for tasks: held for a while, then active until they are through, or released."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -46,7 +47,7 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
     if command.hold_until <= context.now:
         return []
     stops = planned_stops(command.task_id, command.stops)
-    why_not = None if command.has_goods else cannot_reserve(rider, stops, context)
+    why_not = None if command.has_goods else cannot_reserve(rider, stops, command.required_skills, context)
     if why_not is not None:
         raise CannotReserve(why_not)
     return [
@@ -67,7 +68,9 @@ def is_let_lapse(known: Reservation, command: ReserveRider, context: Context) ->
     return command.has_goods and not known.active and known.hold_until <= context.now
 
 
-def cannot_reserve(rider: RegisteredRider, stops: list[PlannedStop], context: Context) -> Exclusion | None:
+def cannot_reserve(
+    rider: RegisteredRider, stops: list[PlannedStop], skills: Iterable[str], context: Context
+) -> Exclusion | None:
     rules, now = context.policy.rules, context.now
     why_not = not_compliant(rider, context.policy.required_of_riders, now, now)
     if why_not is not None:
@@ -89,6 +92,8 @@ def cannot_reserve(rider: RegisteredRider, stops: list[PlannedStop], context: Co
         return why_not
     if exhausted(rider.duties, rules, now, soonest_end(stops, now)) is not None:
         return "hours_exhausted"
+    if not set(skills) <= set(rider.skills):
+        return "skill_missing"
     return without_room(rider, stops, carries_g(rider.capacity_g, fit), rules, now)
 
 

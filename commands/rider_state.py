@@ -108,6 +108,7 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     employment: Employment
     vehicle: VehicleKind
     capacity_g: int
+    skills: tuple[str, ...] = ()
     status: RiderStatus = "invited"
     documents: Mapping[DocumentId, DocumentState] = {}
     shift: Shift | None = None

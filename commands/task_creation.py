@@ -86,6 +86,7 @@ def create_task(task: Task, command: CreateTask, context: Context, made_from: Ma
         return_proof=command.return_proof,
         authorisation=command.authorisation,
         on_hold=command.on_hold,
+        required_skills=list(dict.fromkeys(command.required_skills)),
         sla=promised(command, context),
         external_reference=command.external_reference,
         source=command.source or context.actor,

@@ -220,6 +220,7 @@ def born(event: TaskCreated) -> CreatedTask:
         kind=event.kind,
         outlet=event.outlet,
         priority=event.priority,
+        required_skills=event.required_skills,
         stops={stop.stop_id: StopState(stop=stop) for stop in event.stops},
         parcels={
             parcel.parcel_id: ParcelState(parcel=parcel, party=parties[parcel.pickup_stop]) for parcel in event.parcels

@@ -99,6 +99,7 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     kind: TaskKind
     outlet: OutletSlug
     priority: Priority = "normal"
+    required_skills: list[str] = []
     stops: Mapping[StopId, StopState]
     parcels: Mapping[ParcelId, ParcelState]
     max_attempts: int

@@ -93,6 +93,7 @@ class Lookups:
             task_id=TaskId(task_id),
             round=row["progress"]["round"],
             stops=located,
+            required_skills=row["required_skills"],
             aboard_g=sum(p["parcel"]["weight_g"] for p in row["parcels"].values() if p["party"]["kind"] == "rider"),
             ahead=[stop for stop in located if status.get(stop.stop_id) not in OVER],
         )
@@ -169,6 +170,7 @@ class Lookups:
             silent=row["silent_since"] is not None,
             hours_end_at=hours_end_at(shift),
             capacity_g=row["capacity_g"],
+            skills=frozenset(row["skills"]),
             vehicles=msgspec.convert([*row["vehicles"].values()], list[VehicleFitness]),
             tasks=len(holds),
             offers=row["offers"],

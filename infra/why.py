@@ -55,6 +55,7 @@ EXCLUSIONS = {
     "vehicle_document_expired": "a document of their vehicle has expired",
     "vehicle_document_expires_too_soon": "a document of their vehicle expires before it would be done",
     "vehicle_maintenance_overdue": "their vehicle's maintenance is overdue",
+    "skill_missing": "a skill is missing",
     "over_capacity": "the load is too much for them",
     "too_many_tasks": "busy with other tasks",
     "reserved_elsewhere": "asked for another task",

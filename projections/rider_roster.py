@@ -38,6 +38,7 @@ from schemas.rider import (
     RiderReinstated,
     RiderRejected,
     RiderReserved,
+    RiderSkillsSet,
     RiderSuspended,
     ShiftEnded,
     ShiftEnding,
@@ -209,6 +210,10 @@ def registered(event: RiderRegistered, fact: Fact) -> RiderRow:
 
 def changed(row: RiderRow, fact: Fact) -> RiderRow:
     match fact.event:
+        case RiderSkillsSet() as event:
+            return replace(row, skills=event.skills)
+        case RiderSkillsSet() as event:
+            return replace(row, skills=event.skills)
         case RiderApproved() | RiderReinstated():
             return replace(row, status="approved")
         case RiderRejected():

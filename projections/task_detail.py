@@ -59,6 +59,7 @@ CREATE TABLE {table} (
     outlet             text        NOT NULL,
     kind               text        NOT NULL,
     priority           text        NOT NULL,
+    required_skills    jsonb       NOT NULL,
     authorisation      text,
     held               text,
     dependencies       jsonb       NOT NULL,
@@ -171,6 +172,7 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     outlet: str
     kind: str
     priority: str
+    required_skills: list[str]
     authorisation: str | None
     """Of a return; None while it waits for one."""
     held: str | None = None
@@ -237,6 +239,7 @@ def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
         outlet=event.outlet,
         kind=event.kind,
         priority=event.priority,
+        required_skills=event.required_skills,
         authorisation=event.authorisation,
         state="created",
         stops=[told(stop) for stop in event.stops],

@@ -51,6 +51,11 @@ Role = Literal["integrator", "dispatcher", "rider", "analyst", "auditor", "opera
 """`system` is our own processes; no token carries it."""
 
 
+MAX_SKILLS = 50
+Skills = Annotated[list[Slug], msgspec.Meta(max_length=MAX_SKILLS)]
+"""What somebody can do, and what a task asks for, such as `chilled` or `alcohol`."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A part of a message."""
 

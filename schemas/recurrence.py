@@ -19,6 +19,7 @@ from schemas.message import (
     Personal,
     Record,
     Reference,
+    Skills,
     Slug,
     StopId,
     SubjectId,
@@ -74,6 +75,7 @@ class RecurringStop(Input, frozen=True, kw_only=True):
     goods_ready_minutes: Minutes | None = None
     required_proof: RequiredProof = []
     minimum_age: MinimumAge | None = None
+    after: Annotated[list[StopId], msgspec.Meta(max_length=50)] = []
 
 
 class RecurringTask(Input, frozen=True, kw_only=True):
@@ -81,6 +83,7 @@ class RecurringTask(Input, frozen=True, kw_only=True):
 
     kind: TaskKind
     priority: Priority = "normal"
+    required_skills: Skills = []
     stops: Annotated[list[RecurringStop], msgspec.Meta(min_length=1, max_length=MAX_STOPS)]
     parcels: Annotated[list[NewParcel], msgspec.Meta(max_length=MAX_PARCELS)] = []
     return_proof: PinlessProof = []
@@ -202,11 +205,13 @@ class RecurringTemplateStop(Record, frozen=True, kw_only=True):
     goods_ready_minutes: int | None
     required_proof: list[list[ProofKind]]
     minimum_age: int | None
+    after: list[StopId]
 
 
 class RecurringTemplate(Record, frozen=True, kw_only=True):
     kind: TaskKind
     priority: Priority
+    required_skills: list[str]
     stops: list[RecurringTemplateStop]
     parcels: list[TemplateParcel]
     return_proof: list[list[PinlessKind]]

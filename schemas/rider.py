@@ -24,7 +24,7 @@ from schemas.message import (
     Record,
     Reference,
     ShiftId,
-    Slug,
+    Skills,
     StopId,
     TaskId,
     TenderId,
@@ -35,7 +35,6 @@ from schemas.vehicle_fitness import VehicleFitness
 
 MAX_DOCUMENTS = 50
 MAX_DEVICES = 10
-MAX_SKILLS = 50
 MAX_PLANNED_SHIFTS = 60
 MAX_VEHICLES = 20
 """At once."""
@@ -57,10 +56,16 @@ class RegisterRider(Command, frozen=True, kw_only=True):
     employment: Employment = "staff"
     vehicle: VehicleKind = "car"
     capacity_g: Count = 100_000
-    skills: Annotated[list[Slug], msgspec.Meta(max_length=MAX_SKILLS)] = []
+    skills: Skills = []
     external_reference: Reference | None = None
     source: Reference | None = None
     metadata: Metadata = {}
+
+
+class SetRiderSkills(Command, frozen=True, kw_only=True):
+    """All of them anew. What is under way goes on."""
+
+    skills: Skills
 
 
 class ApproveRider(Command, frozen=True, kw_only=True):
@@ -224,6 +229,7 @@ class ReserveRider(Command, frozen=True, kw_only=True):
     has_goods: bool = False
     """They have: what could be said against it comes too late."""
     hold_until: Moment
+    required_skills: Skills = []
     stops: Annotated[list[NewPlannedStop], msgspec.Meta(min_length=1, max_length=50)]
 
 
@@ -289,6 +295,7 @@ class ResequenceItinerary(Command, frozen=True, kw_only=True):
 
 type RiderCommand = (
     RegisterRider
+    | SetRiderSkills
     | ApproveRider
     | RejectRider
     | SuspendRider
@@ -347,6 +354,10 @@ class RiderRegistered(Event, frozen=True, kw_only=True):
     external_reference: str | None
     source: str
     metadata: dict[str, str]
+
+
+class RiderSkillsSet(Event, frozen=True, kw_only=True):
+    skills: list[str]
 
 
 class RiderApproved(Event, frozen=True, kw_only=True):
@@ -537,6 +548,7 @@ class ItineraryResequenced(Event, frozen=True, kw_only=True):
 
 type RiderEvent = (
     RiderRegistered
+    | RiderSkillsSet
     | RiderApproved
     | RiderRejected
     | RiderSuspended

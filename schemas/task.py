@@ -29,6 +29,7 @@ from schemas.message import (
     Reference,
     RiderId,
     Sha256,
+    Skills,
     Slug,
     StopId,
     TaskId,
@@ -124,7 +125,8 @@ class CreateTask(Command, frozen=True, kw_only=True):
     outlet, and its only stop is one. A return without an `authorisation` waits until it is given.
 
     `on_hold` keeps it from dispatch until it is released, `depends_on` until those tasks have ended well, `pick_wave`
-    until that is released. `return_proof` is what is needed where goods that were not delivered come back to.
+    until that is released. Only riders who have all `required_skills` are given it. `return_proof` is what is needed
+    where goods that were not delivered come back to.
     """
 
     kind: TaskKind
@@ -135,6 +137,7 @@ class CreateTask(Command, frozen=True, kw_only=True):
     return_proof: PinlessProof = []
     authorisation: Reference | None = None
     on_hold: bool = False
+    required_skills: Skills = []
     depends_on: DependsOn = []
     pick_wave: Id | None = None
     external_reference: Reference | None = None
@@ -465,6 +468,7 @@ class TaskCreated(Event, frozen=True, kw_only=True):
     return_proof: list[list[PinlessKind]]
     authorisation: str | None
     on_hold: bool
+    required_skills: list[str]
     sla: PinnedSla | None
     external_reference: str | None
     source: str

@@ -53,6 +53,7 @@ class TemplateStop(Record, frozen=True, kw_only=True):
     goods_ready_at: datetime | None
     required_proof: list[list[ProofKind]]
     minimum_age: int | None
+    after: list[StopId]
 
 
 class TemplateParcel(Record, frozen=True, kw_only=True):
@@ -71,6 +72,7 @@ class TaskTemplate(Record, frozen=True, kw_only=True):
     kind: TaskKind
     outlet: OutletSlug
     priority: Priority
+    required_skills: list[str]
     stops: list[TemplateStop]
     parcels: list[TemplateParcel]
     return_proof: list[list[PinlessKind]]

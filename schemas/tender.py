@@ -27,6 +27,7 @@ Exclusion = Literal[
     "vehicle_document_expired",
     "vehicle_document_expires_too_soon",
     "vehicle_maintenance_overdue",
+    "skill_missing",
     "over_capacity",
     "too_many_tasks",
     "reserved_elsewhere",

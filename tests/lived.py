@@ -552,6 +552,11 @@ RIDER: Repertoire = [
         "system",
     ),
     (
+        lambda draw, now: r.SetRiderSkills(skills=some(draw, ["chilled", "alcohol"])),
+        "shop",
+        "integrator",
+    ),
+    (
         lambda draw, now: r.ChangePlannedWindow(
             task_id=draw.choice(TASKS), round=1, stop_id=draw.choice(STOPS[:2]), window=Window(start=NOON, end=LATE)
         ),

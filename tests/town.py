@@ -272,6 +272,7 @@ class Town:
         stops = [planned for stop_id in task.stops if (planned := planned_stop(task, stop_id)) is not None]
         ahead = [stop for stop in stops if task.stops[stop.stop_id].status not in OVER]
         return KnownTask(
+            required_skills=task.required_skills,
             task_id=TaskId(task_id),
             round=task.round,
             stops=stops,

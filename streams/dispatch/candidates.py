@@ -35,6 +35,7 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
     hours_end_at: datetime | None
     """When their hours of service run out, where those are limited; on a break that is not told."""
     capacity_g: int
+    skills: frozenset[str] = frozenset()
     vehicles: Sequence[VehicleFitness] = ()
     """Assigned to the rider."""
     tasks: int
@@ -50,6 +51,8 @@ class Work(msgspec.Struct, frozen=True):
 
     load_g: int
     closes_at: datetime | None
+    skills: frozenset[str] = frozenset()
+    """What it asks for."""
 
 
 class Travel(msgspec.Struct, frozen=True):
@@ -87,6 +90,8 @@ def exclusion_of(
         return "shift_ends_too_soon"
     if rider.rider_id in declined:
         return "declined_before"
+    if not work.skills <= rider.skills:
+        return "skill_missing"
     if work.load_g > carries_g(rider.capacity_g, fit):
         return "over_capacity"
     if rider.tasks >= rules.max_active_tasks:

@@ -86,7 +86,8 @@ class Decision:
 
 def work_of(task: KnownTask) -> Work:
     load_g = sum(max(0, stop.load_g) for stop in task.ahead)
-    return Work(load_g, max((stop.window.end for stop in task.ahead if stop.window), default=None))
+    closes_at = max((stop.window.end for stop in task.ahead if stop.window), default=None)
+    return Work(load_g, closes_at, frozenset(task.required_skills))
 
 
 def offers(

@@ -44,6 +44,7 @@ def hand_over(lookup: Lookup) -> list[Rule]:
             round=event.round,
             handed_over=True,
             hold_until=event.expires_at + HELD_LONGER,
+            required_skills=task.required_skills,
             stops=[meeting(task.meeting, event.place.subject, task.aboard_g), *task.ahead],
         )
         return [Step(kind="rider", aggregate_id=event.to_rider, command=command, purpose="reserve-taker")]

@@ -61,6 +61,7 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     stops: list[NewPlannedStop]
     ahead: list[NewPlannedStop]
     """Those that are not over."""
+    required_skills: list[str] = []
     aboard_g: int = 0
     """What its rider has of it."""
     meeting: Location | None = None
@@ -142,6 +143,7 @@ def reserve(
         tender_id=tender,
         offer_id=offer,
         hold_until=hold_until,
+        required_skills=task.required_skills,
         stops=task.ahead,
     )
     return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="reserve")

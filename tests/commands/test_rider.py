@@ -29,6 +29,7 @@ from schemas.rider import (
     RemoveStops,
     ResequenceItinerary,
     ReserveRider,
+    SetRiderSkills,
     StartShift,
     StopRef,
     SubmitDocument,
@@ -197,3 +198,18 @@ def test_a_stop_that_is_rescheduled_has_its_new_window_ahead_and_in_what_is_only
     assert [stop.window for stop in ahead.state.itinerary] == [None, window]
     underway().when(replace(moved, round=0)).then()
     underway().when(replace(moved, stop_id=StopId("stop-9"))).then()
+
+
+def test_who_lacks_a_skill_is_not_reserved_and_may_learn_it():
+    wanted = replace(reserve(), required_skills=["alcohol"])
+    assert on_shift().when(wanted).refuses(CannotReserve).values()["code"] == "skill_missing"
+    taught = (
+        on_shift().when(SetRiderSkills(skills=["chilled", "alcohol", "chilled"])).tells("RiderSkillsSet").happened()
+    )
+    assert taught.state.skills == ("chilled", "alcohol")
+    taught.when(SetRiderSkills(skills=["chilled", "alcohol"])).then()
+    taught.when(wanted).tells("RiderReserved")
+
+
+def test_who_has_the_goods_has_them_whatever_they_can():
+    on_shift().when(replace(reserve(), required_skills=["alcohol"], has_goods=True)).tells("RiderReserved")

@@ -28,7 +28,7 @@ def test_each_body_is_one_of_its_command(name: str, body: str):
 
 
 def test_each_command_that_it_names_is_one_of_the_doors():
-    words = {known.word for known in OPEN if known.kind in ("task", "tenant", "pick_wave")}
+    words = {known.word for known in OPEN if known.kind in ("task", "tenant", "rider", "pick_wave")}
     named = set(
         re.findall(r"`((?:report|set|hold|release|update|reschedule|reattempt|waive|retime)-[a-z-]+)`", PAGES[0])
     )

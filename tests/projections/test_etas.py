@@ -81,6 +81,7 @@ def created() -> Fact:
         return_proof=[],
         authorisation=None,
         on_hold=False,
+        required_skills=[],
         sla=None,
         external_reference=None,
         source="shop",

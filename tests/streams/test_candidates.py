@@ -116,3 +116,9 @@ def test_a_vehicle_has_its_papers_for_all_of_the_time():
 
 def test_the_load_is_judged_by_what_a_vehicle_that_drives_can_carry():
     assert with_vehicles(VAN, GROUNDED, work=Work(801, None)) == "over_capacity"
+
+
+def test_who_lacks_a_skill_is_not_asked():
+    work = Work(100, None, frozenset({"chilled", "alcohol"}))
+    assert why_not(replace(ANN, skills=frozenset({"chilled"})), work) == "skill_missing"
+    assert why_not(replace(ANN, skills=frozenset({"chilled", "alcohol", "fragile"})), work) is None

@@ -7,6 +7,7 @@ from town import RIDERS, Town
 
 from schemas.geo import Window
 from schemas.message import StopId, TaskId
+from schemas.rider import SetRiderSkills
 from schemas.task import (
     AssignTask,
     CancelTask,
@@ -49,3 +50,18 @@ def test_a_stop_that_is_rescheduled_has_its_new_window_on_the_way():
     town.ask("task", TASK, RescheduleStop(stop_id=StopId("stop-2"), window=window, reason_code="customer_asked"))
     town.comes_to_rest()
     assert [stop.window for stop in town.state(ANN).itinerary] == [None, window]
+
+
+def test_a_task_is_given_to_nobody_who_lacks_its_skills():
+    town = Town()
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=KAMPPI)]
+    order = CreateTask(kind="delivery", outlet="kamppi", stops=stops, required_skills=["alcohol"])
+    town.ask("task", TASK, order)
+    town.ask("task", TASK, AssignTask(rider_id=ANN), "dora", "dispatcher")
+    town.comes_to_rest()
+    assert town.state(TASK).rider_id is None
+    assert [rule for step, rule in town.refused if step.purpose == "reserve"] == ["cannot-reserve"]
+    town.ask("rider", ANN, SetRiderSkills(skills=["alcohol"]))
+    town.ask("task", TASK, AssignTask(rider_id=ANN), "dora", "dispatcher")
+    town.comes_to_rest()
+    assert town.state(TASK).rider_id == ANN
