@@ -225,7 +225,8 @@ def resume(recurrence: CreatedRecurrence, context: Context) -> list[RecurrenceEv
             return [RecurrenceResumed(passed_over=unskipped(recurrence, past)), scheduled(recurrence, occurrence)]
         past.append(occurrence)
     if len(past) == LOOKED_THROUGH:  # the rest of what is past is missed as it falls due
-        return [RecurrenceResumed(passed_over=unskipped(recurrence, past[:-1])), scheduled(recurrence, past[-1])]
+        left = [occurrence for occurrence in past if occurrence.local not in recurrence.skips] or past
+        return [RecurrenceResumed(passed_over=unskipped(recurrence, past) - 1), scheduled(recurrence, left[-1])]
     return [RecurrenceResumed(passed_over=unskipped(recurrence, past)), RecurrenceEnded(reason_code=EXHAUSTED)]
 
 
@@ -264,6 +265,8 @@ def missed(recurrence: CreatedRecurrence, context: Context) -> list[RecurrenceEv
             break
         if occurrence.local not in recurrence.skips:
             past.append(occurrence)
+    if not past:
+        return followed(recurrence)
     told = OccurrencesMissed(count=len(past), first=past[0], last=past[-1])
     return [told, *followed(recurrence, past[-1])]
 

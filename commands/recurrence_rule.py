@@ -5,7 +5,7 @@ surely has an occurrence, and what leaves days and hours out of that is judged h
 are few, are read close to the end of its calendar, which repeats every 400 years.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -91,9 +91,26 @@ def rule_of(text: str) -> RecurrenceRule:
     number_in("INTERVAL", parts.get("INTERVAL"), 1, MAX_INTERVALS[frequency])
     if frequency == "WEEKLY" and "BYDAY" in parts:
         values_of("BYDAY", parts["BYDAY"])
+    if frequency in LONG:
+        must_be_bounded(frequency, parts)
     out = {part: values_of(part, parts.pop(part)) for part in LEAVES_OUT[frequency] if part in parts}
     generates = ";".join(f"{part}={value}" for part, value in {"FREQ": frequency, **parts}.items())
     return checked(RecurrenceRule(frequency=frequency, generates=generates, leaves_out=out, count=count, until=until))
+
+
+def must_be_bounded(frequency: str, parts: Mapping[str, str]) -> None:
+    """What dateutil takes and cannot go on with, or takes for something else."""
+    for part in ("BYMONTH", "BYMONTHDAY", "BYHOUR"):
+        if part in parts:
+            values_of(part, parts[part])
+    most = 53 if frequency == "YEARLY" and "BYMONTH" not in parts else 5
+    for value in parts["BYDAY"].split(",") if "BYDAY" in parts else ():
+        ordinal = value[:-2].lstrip("+-")
+        if value[-2:] not in WEEKDAYS or (value[:-2] and not (ordinal.isdigit() and 1 <= int(ordinal) <= most)):
+            raise InvalidRule(f"has BYDAY with days such as MO, 1MO or -1FR, up to {most}: {value!r} is none here")
+    for part, limit in (("BYYEARDAY", 366), ("BYWEEKNO", 53), ("BYSETPOS", 366)):
+        for value in parts[part].split(",") if part in parts else ():
+            number_in(part, value.removeprefix("-").removeprefix("+"), 1, limit)
 
 
 def parts_of(text: str) -> dict[str, str]:
@@ -170,11 +187,19 @@ def generator(rule: RecurrenceRule, starts: datetime) -> Any:
     return rrulestr(rule.generates, dtstart=starts)
 
 
+def candidates(rule: RecurrenceRule, starts: datetime) -> Iterator[datetime]:
+    """dateutil may find only on its way that it cannot go on. Raises InvalidRule."""
+    try:
+        yield from generator(rule, starts)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as broken:
+        raise InvalidRule(f"cannot be followed: {broken}") from broken
+
+
 def locals_of(rule: RecurrenceRule, starts: datetime) -> Iterator[datetime]:
     """Local times from `starts` on that the rule has, while one follows the other within the horizon."""
     years = (9_999 - starts.year) // CALENDAR_YEARS * CALENDAR_YEARS if rule.frequency in LONG else 0
     last, horizon = starts, HOURLY_HORIZON if rule.frequency == "HOURLY" else HORIZON
-    for candidate in generator(rule, starts.replace(year=starts.year + years)):
+    for candidate in candidates(rule, starts.replace(year=starts.year + years)):
         local = candidate.replace(year=candidate.year - years)
         if local - last > horizon:
             return

@@ -31,6 +31,7 @@ from schemas.rider import (
     ReservationReleased,
     ReserveRider,
     RiderEvent,
+    RiderHeardAgain,
     RiderReserved,
 )
 from schemas.tender import Exclusion
@@ -47,10 +48,14 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
     if command.hold_until <= context.now:
         return []
     stops = planned_stops(command.task_id, command.stops)
-    why_not = None if command.has_goods else cannot_reserve(rider, stops, command.required_skills, context)
+    heard = rider.silence is not None and command.offer_id is not None  # whoever claims an offer is heard by that
+    judged = replace(rider, silence=None) if heard else rider
+    why_not = None if command.has_goods else cannot_reserve(judged, stops, command.required_skills, context)
     if why_not is not None:
         raise CannotReserve(why_not)
+    again: list[RiderEvent] = [RiderHeardAgain(heard_at=context.now)] if heard else []
     return [
+        *again,
         RiderReserved(
             task_id=command.task_id,
             round=command.round,
@@ -59,7 +64,7 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
             handed_over=command.handed_over,
             hold_until=command.hold_until,
             stops=stops,
-        )
+        ),
     ]
 
 

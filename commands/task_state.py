@@ -256,6 +256,8 @@ def parcels_of(task: CreatedTask, stop: StopState) -> Iterator[ParcelState]:
             continue
         if parcel.bound_for is not None and stop.stop.kind == "dropoff":
             continue
+        if stop.stop.kind == "dropoff" and left_behind(task, parcel):
+            continue
         if stop.stop.kind == "hold":
             if parcel.bound_for == stop_id:
                 yield parcel
@@ -264,6 +266,11 @@ def parcels_of(task: CreatedTask, stop: StopState) -> Iterator[ParcelState]:
                 yield parcel
         elif stop_id in (parcel.parcel.pickup_stop, parcel.parcel.dropoff_stop):
             yield parcel
+
+
+def left_behind(task: CreatedTask, parcel: ParcelState) -> bool:
+    """It was never picked up, and will not be: its pickup is over."""
+    return parcel.status == "expected" and task.stops[parcel.parcel.pickup_stop].status in OVER
 
 
 def taker_at(stop: Stop) -> Party:

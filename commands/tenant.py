@@ -1,5 +1,6 @@
 """Tenant: who the platform works for, and the rules that all their decisions go by."""
 
+from collections.abc import Mapping
 from typing import assert_never
 
 import msgspec
@@ -8,6 +9,7 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, when, within
+from commands.refusals import TooMany
 from commands.registries import Registries, UnknownDocumentKind, set_registry, with_registry
 from schemas.directory import (
     MAX_CLOCK_AHEAD_S,
@@ -24,7 +26,7 @@ from schemas.directory import (
 )
 from schemas.ids import contact_subject
 from schemas.message import Refused, SubjectId, TenantSlug
-from schemas.person import ForgetPerson, PersonForgotten
+from schemas.person import CloseForgetting, ConfirmForgetting, ForgetPerson, PersonForgotten, PersonKeysDropped
 from schemas.registries import (
     DocumentKindsSet,
     FailureReasonsSet,
@@ -34,12 +36,18 @@ from schemas.registries import (
     SetIncidentKinds,
 )
 
+MAX_FORGETTING = 1_000
+
 
 class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     mode: TenantMode
     rules: TenantRules
     registries: Registries = Registries()
     clock_ahead_s: int = 0
+    forgotten: int = 0
+    """People, so far."""
+    forgetting: Mapping[int, SubjectId] = {}
+    """Those whose keys are still to be thrown away, by number."""
 
 
 class NotATestTenant(Refused):
@@ -65,6 +73,14 @@ class OnePersonToForget(Refused):
         super().__init__("name one person, by the contact's reference")
 
 
+class ForgettingAnswered(Refused):
+    rule = "forgetting-answered"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"the keys of person {number} were thrown away before")
+        self.number = number
+
+
 type Tenant = NotThere | TenantState
 
 
@@ -82,6 +98,7 @@ LIFE = Life(
         IncidentKindsSet: within("created"),
         DocumentKindsSet: within("created"),
         PersonForgotten: within("created"),
+        PersonKeysDropped: within("created"),
     },
     {
         ChangeTenantRules: when("created"),
@@ -110,7 +127,14 @@ def decide(tenant: Tenant, command: TenantCommand, context: Context) -> list[Ten
         case ((SetFailureReasons() | SetIncidentKinds() | SetDocumentKinds()), TenantState()):
             return [*set_registry(tenant.registries, command)]
         case ForgetPerson(), TenantState():
-            return [PersonForgotten(subject=subject_of(command, context), reason_code=command.reason_code)]
+            return [forgotten(tenant, command, context)]
+        case ConfirmForgetting(), TenantState():
+            if command.number not in tenant.forgetting:
+                raise ForgettingAnswered(command.number)
+            return []
+        case CloseForgetting(), TenantState():
+            subject = tenant.forgetting.get(command.number)
+            return [] if subject is None else [PersonKeysDropped(number=command.number, subject=subject)]
         case _:
             raise misplaced(tenant)
 
@@ -130,6 +154,13 @@ def advanced(tenant: TenantState, command: AdvanceTenantClock) -> TenantClockAdv
     if ahead > MAX_CLOCK_AHEAD_S:
         raise ClockTooFarAhead(ahead, MAX_CLOCK_AHEAD_S)
     return TenantClockAdvanced(seconds=command.seconds, ahead_seconds=ahead)
+
+
+def forgotten(tenant: TenantState, command: ForgetPerson, context: Context) -> PersonForgotten:
+    if len(tenant.forgetting) >= MAX_FORGETTING:
+        raise TooMany("people whose keys are still to be thrown away", MAX_FORGETTING)
+    subject = subject_of(command, context)
+    return PersonForgotten(number=tenant.forgotten + 1, subject=subject, reason_code=command.reason_code)
 
 
 def subject_of(command: ForgetPerson, context: Context) -> SubjectId:
@@ -157,6 +188,12 @@ def evolve(tenant: Tenant, event: TenantEvent) -> Tenant:
             assert isinstance(tenant, TenantState), "registries are set on a tenant"
             return replace(tenant, registries=with_registry(tenant.registries, event))
         case PersonForgotten():
-            return tenant
+            assert isinstance(tenant, TenantState), "a tenant forgets"
+            forgetting = {**tenant.forgetting, event.number: event.subject}
+            return replace(tenant, forgotten=event.number, forgetting=forgetting)
+        case PersonKeysDropped():
+            assert isinstance(tenant, TenantState), "a tenant forgets"
+            left = {number: subject for number, subject in tenant.forgetting.items() if number != event.number}
+            return replace(tenant, forgetting=left)
         case _:
             assert_never(event)

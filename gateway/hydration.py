@@ -22,6 +22,8 @@ AGAIN_S = 300.0
 """So long after a look-up that found nothing there is no other."""
 AFTER_FAILURE_S = 5.0
 MOST_AT_ONCE = 100
+MOST_OF_A_TENANT = 10
+"""Of its outlets, at once: names can be made up."""
 REMEMBERED = 10_000
 RETRY_AFTER_S = 2
 
@@ -61,7 +63,7 @@ class Hydration:
         self._ask = ask
         self._clock = clock
         self._look_ups: OrderedDict[Wanted, LookUp] = OrderedDict()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._asking: dict[asyncio.Task[None], Wanted] = {}
 
     def instead_of(self, problem: Problem, call: Call) -> Problem:
         """What to answer where a tenant or an outlet is not known."""
@@ -95,8 +97,12 @@ class Hydration:
         return True
 
     def _begun(self, wanted: Wanted, now_s: float) -> bool:
-        if len(self._asking) >= MOST_AT_ONCE:
-            return False
+        """Where too many are asked for already it is not asked yet, and nobody is told that there is none."""
+        of_tenant = sum(each.tenant == wanted.tenant for each in self._asking.values())
+        if wanted.outlet is not None and of_tenant >= MOST_OF_A_TENANT:
+            return True
+        if len(self._asking) >= MOST_AT_ONCE + (wanted.outlet is None) * MOST_AT_ONCE:
+            return True
         known = self._look_ups[wanted] = LookUp(now_s, now_s)
         self._look_ups.move_to_end(wanted)
         if len(self._look_ups) > REMEMBERED:
@@ -106,8 +112,8 @@ class Hydration:
 
     def _start(self, wanted: Wanted, known: LookUp) -> None:
         task = asyncio.create_task(self._asked(wanted, known))
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        self._asking[task] = wanted
+        task.add_done_callback(self._asking.pop)
 
     async def _asked(self, wanted: Wanted, known: LookUp) -> None:
         assert self._ask is not None, "there is somebody to ask"

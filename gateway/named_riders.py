@@ -13,12 +13,14 @@ from gateway.call import Call
 from gateway.door import Door
 from gateway.problems import refusal
 from gateway.tokens import Caller
+from schemas.hand_over import OfferHandOver
 from schemas.ids import command_id
 from schemas.message import Command, Refused, TenantSlug, UnknownAggregate
 from schemas.rider import ConfirmRiderRegistered
 from schemas.task import AssignTask
+from schemas.vehicle import AssignVehicle
 
-NAMED_IN: Mapping[type[Command], str] = {AssignTask: "rider_id"}
+NAMED_IN: Mapping[type[Command], str] = {AssignTask: "rider_id", AssignVehicle: "rider_id", OfferHandOver: "to_rider"}
 """The field that names a rider."""
 
 

@@ -79,6 +79,7 @@ KINDS: dict[str, Kind] = {
     "goods-with-carrier": Kind(409, "The carrier has the goods", "Settle the booking once it is known how it ended."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
     "not-a-test-tenant": Kind(409, "The tenant is live", "Only a tenant of mode test has a clock to advance."),
+    "forgetting-answered": Kind(409, "The person was forgotten before", "Nothing is left to be done."),
     "one-person-to-forget": Kind(
         422,
         "It is not clear who is to be forgotten",

@@ -17,10 +17,10 @@ from commands.context import UnknownTenant
 from commands.incident import TimelineMissing
 from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused, VersionConflict
 from commands.rider_refusals import UnknownRider
+from gateway.named_riders import NAMED_IN
 from schemas.directory import CreateTenant
 from schemas.incident import SealIncident
 from schemas.message import Command, Refused, UnknownAggregate
-from schemas.task import AssignTask
 
 type Rules = frozenset[type[Refused]]
 
@@ -29,7 +29,7 @@ OF_JUDGING: Rules = frozenset({IdempotencyKeyReused, VersionConflict, CommandToo
 """Before anything is decided, or after: see `commands.judging`."""
 ANSWERED_HERE: dict[type[Command], Rules] = {SealIncident: frozenset({TimelineMissing})}
 """On this side of the door it is seen to that they cannot be met."""
-ASKED_HERE: dict[type[Command], Rules] = {AssignTask: frozenset({UnknownRider})}
+ASKED_HERE: dict[type[Command], Rules] = {named: frozenset({UnknownRider}) for named in NAMED_IN}
 """On this side of the door others are asked before: see `gateway.named_riders`."""
 WITH_METHODS = ("commands.context", "commands.registries", "commands.carrier_contract")
 """Modules of what a decision asks by methods."""

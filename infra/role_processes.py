@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ from infra.dead_letters import DeadLetters
 from infra.kafka import client_args
 from infra.lookups import Lookups
 from infra.secrets import internal_key, secret, server_secrets
-from infra.sending import Sending
+from infra.sending import CannotBeJudged, Sending
 from infra.settings import Settings
 from infra.silence import SilenceWatch
 from projections.deadlines import due
@@ -42,6 +43,8 @@ FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
 FETCH_RECORDS = 200
 DEADLINES_AT_ONCE = 100
 DEADLINES_EVERY_S = 0.5
+ASIDE_S = 60.0
+MOST_ASIDE = 1_000
 POSTGRES_AGAIN_S = 0.5
 FOLDED_WITHIN_S = 0.05
 """What was fired is gone from the read model after this."""
@@ -122,6 +125,8 @@ class Processes:
         self._silence = SilenceWatch(self._ends, policy, settings.partitions)
         self._places = [TopicPartition(topic, p) for topic in FOLLOWED for p in self._partitions]
         self._done: dict[TopicPartition, int] = {}
+        self._aside: dict[tuple[str, ...], float] = {}
+        """Deadlines that could not be judged, until they are tried again."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -216,21 +221,42 @@ class Processes:
         only its own waiting."""
         now = self._clock()
         async with self._pool.connection() as connection:
-            rows = await due(connection, self._partitions, now, most, self._policy.clocks_ahead())
+            at_most = most + len(self._aside)
+            rows = await due(connection, self._partitions, now, at_most, self._policy.clocks_ahead())
             rows += await predicted(connection, self._partitions, most)
             rows += await self._silence.look(connection, now, most)
         fired, waiting = 0, set[int]()
         for row in rows:
-            if row["partition"] in waiting:
+            if row["partition"] in waiting or self._is_aside(row):
                 continue
             source = source_of(row, self._policy.now(row["tenant"], now))
             try:
                 await self._fire(step_of(row), source, row["tenant"])
                 fired += 1
+            except CannotBeJudged as broken:
+                self._put_aside(row, broken)
             except NotNow as later:
                 logger.info("deadlines wait", partition=row["partition"], why=str(later))
                 waiting.add(row["partition"])
+            except Exception as broken:  # by a shard of this process
+                self._put_aside(row, broken)
         return fired
+
+    def _put_aside(self, row: Mapping[str, Any], broken: Exception) -> None:
+        """One that nobody can judge keeps no other waiting. It is tried again, in case it can be by then."""
+        logger.error("deadline cannot be judged", kind=row["kind"], aggregate_id=row["aggregate_id"], error=broken)
+        if len(self._aside) < MOST_ASIDE:
+            self._aside[place_of(row)] = monotonic() + ASIDE_S
+
+    def _is_aside(self, row: Mapping[str, Any]) -> bool:
+        until = self._aside.get(place_of(row))
+        if until is not None and until <= monotonic():
+            del self._aside[place_of(row)]
+        return until is not None and until > monotonic()
+
+
+def place_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return row["tenant"], row["kind"], row["aggregate_id"], row["subject"]
 
 
 def records(fetched: Sequence[Any]) -> list[Stored]:

@@ -9,6 +9,10 @@ from streams.process import Done, NotAllowed, NotNow, Step
 type Saw = Callable[[Mapping[tuple[str, int], int]], None]
 
 
+class CannotBeJudged(NotNow):
+    """Not because nobody is there: whoever judges it fails, and may fail again."""
+
+
 class Sending:
     """`name` stands as the actor on what it sends; `saw` is told where the log is after each step."""
 
@@ -37,7 +41,8 @@ class Sending:
         except Refused as refused:
             return NotAllowed(refused.rule, reason_of(refused))
         except Unavailable as unavailable:
-            raise NotNow(str(unavailable)) from unavailable
+            why = CannotBeJudged if unavailable.code == "internal-error" else NotNow
+            raise why(str(unavailable)) from unavailable
         self._saw(answer.position)
         return Done(answer.position)
 

@@ -49,7 +49,9 @@ from schemas.task import (
     FieldReportReviewed,
     TaskAssigned,
     TaskCancelled,
+    TaskCompleted,
     TaskDispatchable,
+    TaskFailed,
     TaskForceCompleted,
     TaskTenderClosed,
 )
@@ -142,6 +144,8 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskAssigned: ("no_taker",),
     TaskCancelled: ("no_taker", "dependency_failed"),
     TaskForceCompleted: ("no_taker", "dependency_failed"),
+    TaskCompleted: ("no_taker", "dependency_failed"),
+    TaskFailed: ("no_taker", "dependency_failed"),
     DependencyFailed: ("dependency_failed",),
     DependencyWaived: ("dependency_failed",),
     SlaAtRisk: ("sla_at_risk",),

@@ -23,7 +23,7 @@ from schemas.message import (
     TenantSlug,
     Text,
 )
-from schemas.person import ForgetPerson, PersonForgotten
+from schemas.person import PersonCommand, PersonEvent
 from schemas.registries import RegistryCommand, RegistryEvent
 from schemas.sla_policy import SlaPolicyEvent
 
@@ -94,7 +94,7 @@ class AdvanceTenantClock(Command, frozen=True, kw_only=True):
     seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_CLOCK_STEP_S)]
 
 
-type TenantCommand = CreateTenant | ChangeTenantRules | AdvanceTenantClock | RegistryCommand | ForgetPerson
+type TenantCommand = CreateTenant | ChangeTenantRules | AdvanceTenantClock | RegistryCommand | PersonCommand
 
 
 class TenantCreated(Event, frozen=True, kw_only=True):
@@ -115,7 +115,7 @@ class TenantClockAdvanced(Event, frozen=True, kw_only=True):
     ahead_seconds: int
 
 
-type TenantEvent = TenantCreated | TenantRulesChanged | TenantClockAdvanced | RegistryEvent | PersonForgotten
+type TenantEvent = TenantCreated | TenantRulesChanged | TenantClockAdvanced | RegistryEvent | PersonEvent
 
 
 class CreateOutlet(Command, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """A person who is to be forgotten: one who asked for it, or for whom the time has come."""
 
-from schemas.message import Code, Command, Event, Id, Reference, SubjectId
+from schemas.message import Code, Command, Count, Event, Id, Reference, SubjectId
 
 
 class ForgetPerson(Command, frozen=True, kw_only=True):
@@ -13,8 +13,34 @@ class ForgetPerson(Command, frozen=True, kw_only=True):
     reason_code: Code
 
 
-class PersonForgotten(Event, frozen=True, kw_only=True):
-    """All that is sealed under this subject's keys is closed for ever. Who it was does not stand here."""
+class ConfirmForgetting(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where the keys were thrown away before: who reads the log anew closes nothing that was
+    told since."""
 
+    number: Count
+
+
+class CloseForgetting(Command, frozen=True, kw_only=True):
+    """No shard has a key of the person any more."""
+
+    number: Count
+
+
+class PersonForgotten(Event, frozen=True, kw_only=True):
+    """All that is sealed under this subject's keys is closed for ever. Who it was does not stand here. `number` counts
+    them within the tenant, from 1."""
+
+    number: int
     subject: SubjectId
     reason_code: str
+
+
+class PersonKeysDropped(Event, frozen=True, kw_only=True):
+    """What is told of the person from now on is remembered, under a new key."""
+
+    number: int
+    subject: SubjectId
+
+
+type PersonCommand = ForgetPerson | ConfirmForgetting | CloseForgetting
+type PersonEvent = PersonForgotten | PersonKeysDropped

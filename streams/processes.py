@@ -21,6 +21,6 @@ def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget) ->
         Process("recurring", RECURRING, send),
         Process("taken-away", TAKEN_AWAY, send),
         Process("vehicle-fitness", VEHICLE_FITNESS, send),
-        Process("forgetting", forgetting(forget), send),
+        Process("forgetting", forgetting(send, forget), send),
         Process("waiting", WAITING, send),
     ]

@@ -695,6 +695,7 @@ TENANT: Repertoire = [
 ]
 TENANT += [
     (always(n.ForgetPerson(contact="CUST-1", reason_code="asked")), "shop", "integrator"),
+    (lambda draw, now: n.CloseForgetting(number=draw.randint(1, 3)), "forgetting", "system"),
     (lambda draw, now: g.SetFailureReasons(reasons=some(draw, list(g.FAILURE_REASONS))), "root", "operator"),
     (lambda draw, now: g.SetIncidentKinds(kinds=some(draw, list(g.INCIDENT_KINDS))), "root", "operator"),
     (lambda draw, now: g.SetDocumentKinds(kinds=some(draw, list(g.DOCUMENT_KINDS))), "root", "operator"),

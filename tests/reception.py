@@ -133,7 +133,8 @@ class House:
 
     async def knows(self, rider: str) -> None:
         """Somebody under that very id."""
-        await self.process("rider", rider, RegisterRider(name=rider))
+        if rider not in self.desk.kept:
+            await self.process("rider", rider, RegisterRider(name=rider))
 
     async def close(self) -> None:
         for client in self.clients:

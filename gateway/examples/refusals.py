@@ -45,7 +45,7 @@ from commands.task import GoodsInCustody, UnknownConflict
 from commands.task_creation import HubClosedNow, ParcelMismatch, StopsMismatch
 from commands.task_state import NotForThisKind, NotTheAssignee, StopNotKnown
 from commands.task_timing import NotAPlaceOfGoods
-from commands.tenant import ClockTooFarAhead, NotATestTenant, OnePersonToForget
+from commands.tenant import ClockTooFarAhead, ForgettingAnswered, NotATestTenant, OnePersonToForget
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
 from commands.vehicle import VehicleTaken, VehicleUnfit
 from commands.vehicle_fitness import FitnessStatedAnew
@@ -102,6 +102,7 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     InvalidShape("ring 1 is not closed: its last vertex must be its first"),
     NotATestTenant(),
     OnePersonToForget(),
+    ForgettingAnswered(2),
     ClockTooFarAhead(MAX_CLOCK_AHEAD_S + 3_600, MAX_CLOCK_AHEAD_S),
     NothingPromised(),
     LevelsNotAscending([30, 15, 60]),

@@ -12,7 +12,7 @@ from story import ACME, Story, nothing_yet
 from commands.aggregates import AGGREGATES
 from commands.context import UnknownOutlet
 from commands.recurrence import LATE, LOOKED_THROUGH, NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
-from commands.recurrence_rule import InvalidRule, local_time, occurrences, rule_of
+from commands.recurrence_rule import InvalidRule, local_time, locals_of, occurrences, rule_of
 from commands.recurrence_state import CreatedRecurrence, is_over
 from commands.refusals import TooMany
 from commands.task_creation import HubClosedNow, StopsMismatch
@@ -561,3 +561,32 @@ def test_its_state_is_read_again_as_it_was_kept():
 
 def test_the_stops_have_their_names_in_every_occurrence():
     assert [stop.stop_id for stop in recurrence(daily()).task.stops] == [StopId("stop-1"), StopId("stop-2")]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=MONTHLY;BYDAY=1MO,9MO",
+        "FREQ=MONTHLY;BYDAY=99MO",
+        "FREQ=YEARLY;BYDAY=54MO",
+        "FREQ=YEARLY;BYMONTH=3;BYDAY=9MO",
+        "FREQ=MONTHLY;BYMONTHDAY=0",
+        "FREQ=MONTHLY;BYMONTHDAY=32",
+        "FREQ=YEARLY;BYYEARDAY=400",
+        "FREQ=YEARLY;BYWEEKNO=54",
+        "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=0",
+        "FREQ=MONTHLY;BYDAY=0MO",
+    ],
+)
+def test_what_no_month_has_is_refused_before_anything_is_created(rule: str):
+    with pytest.raises(InvalidRule):
+        rule_of(rule)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["FREQ=MONTHLY;BYDAY=-1FR", "FREQ=MONTHLY;BYDAY=+2TU,5MO", "FREQ=YEARLY;BYDAY=53MO", "FREQ=YEARLY;BYDAY=1MO"],
+)
+def test_what_a_month_or_a_year_may_have_is_followed(rule: str):
+    starts = datetime(2026, 3, 2, 9)  # noqa: DTZ001  # local
+    assert len(list(islice(locals_of(rule_of(rule), starts), 20))) == 20

@@ -3,11 +3,12 @@
 from datetime import datetime
 
 import pytest
+from msgspec.structs import replace
 from riding import OTHER, TASK, on_shift, reserve, reserved, underway
 from story import NOON, Story, minutes
 
 from commands.rider_refusals import CannotReserve
-from schemas.message import Command, TaskId
+from schemas.message import Command, OfferId, TaskId
 from schemas.registries import INCIDENT_KINDS
 from schemas.rider import (
     ActivateReservation,
@@ -203,3 +204,12 @@ def test_a_suspension_and_the_end_of_the_shift_end_it_too():
     assert silent().when(SuspendRider(reason_code="complaint")).happened().state.silence is None
     alone = silent().when(RemoveStops(task_id=TASK, round=1, reason_code="task_over")).happened()
     assert alone.by("dora", "dispatcher").when(EndShift()).tells("ShiftEnded").happened().state.silence is None
+
+
+def test_whoever_claims_an_offer_is_heard_by_that_and_an_order_is_no_word_of_theirs():
+    story = silent()
+    order = replace(reserve(OTHER, hold_until=minutes(60)), tender_id=None)
+    assert story.when(order).refuses(CannotReserve).values()["code"] == "silent"
+    claim = replace(reserve(OTHER, hold_until=minutes(60)), offer_id=OfferId("offer-1"))
+    done = story.when(claim).tells("RiderHeardAgain", "RiderReserved").happened()
+    assert done.state.silence is None

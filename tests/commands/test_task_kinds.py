@@ -34,6 +34,7 @@ from schemas.task import (
     NewStop,
     ParcelsWrittenOff,
     RecordTender,
+    ReportAttemptFailed,
     ReportCollected,
     ReportCustomerArrived,
     ReportCustomerOnTheWay,
@@ -420,3 +421,17 @@ def test_an_inspection_names_what_is_missing_and_what_is_too_much():
     found = [(each.sku, each.expected, each.inspected, each.discrepancy) for each in inspected.differences]
     assert found == [("shirt", 10, 9, "short"), ("hat", 2, 3, "over")]
     assert inspected.complete
+
+
+def test_what_was_never_picked_up_keeps_nobody_from_delivering_the_rest():
+    stops = [NewStop(kind="pickup"), NewStop(kind="pickup", location=HOME), NewStop(kind="dropoff", location=HOME)]
+    parcels = [NewParcel(pickup_stop="stop-1"), NewParcel(pickup_stop="stop-2")]
+    story = on_the_road(new("delivery", stops, parcels=parcels))
+    early = ReportDelivered(stop_id=StopId("stop-3"), observed_at=NOON)
+    story.when(early).tells("FieldReportConflicted")
+    closed = ReportAttemptFailed(stop_id=StopId("stop-2"), observed_at=NOON, reason_code="closed_shop")
+    while story.state.stops[StopId("stop-2")].status != "failed":
+        story = story.when(closed).happened()
+    done = story.when(early).tells("ParcelsDelivered", "StopCompleted", "TaskCompleted").happened()
+    assert done.state.outcome == "partially_delivered"
+    assert [parcel.party.kind for parcel in done.state.parcels.values()] == ["recipient", "outlet"]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from reception import HOME, KAMPPI, House, delivery, house, key
 from starlette.applications import Starlette
 
 from gateway.app import app
-from gateway.hydration import AGAIN_S, MOST_AT_ONCE, WAITS_S, Hydration, LookUpFailed, Wanted
+from gateway.hydration import AGAIN_S, MOST_AT_ONCE, MOST_OF_A_TENANT, WAITS_S, Hydration, LookUpFailed, Wanted
 from gateway.webhook_signature import TOLERANCE_S, key_of, signed
 
 KEY = key_of("whsec_" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB")
@@ -136,8 +137,13 @@ async def test_so_many_are_looked_up_at_once_and_no_more(platform: Platform):
         await never.wait()
 
     hydration = Hydration(asks)
-    begun = [hydration._is_under_way(Wanted("acme", f"o-{number}")) for number in range(MOST_AT_ONCE + 1)]
-    assert begun == [True] * MOST_AT_ONCE + [False]
+    for tenant_number in range(20):
+        for number in range(MOST_OF_A_TENANT + 1):
+            assert hydration._is_under_way(Wanted(f"t-{tenant_number}", f"o-{number}")), "nobody is told that it is not"
+    assert len(hydration._asking) == MOST_AT_ONCE
+    assert max(Counter(each.tenant for each in hydration._asking.values()).values()) == MOST_OF_A_TENANT
+    assert hydration._is_under_way(Wanted("lumi"))
+    assert len(hydration._asking) == MOST_AT_ONCE + 1, "a tenant does not wait for others' outlets"
     await hydration.stop()
 
 
@@ -156,6 +162,8 @@ async def test_what_is_told_again_changes_nothing_and_what_has_changed_does(at: 
     [
         {"webhook-signature": "v1,bm90IG91cnM="},
         {"webhook-timestamp": str(int(time.time()) - TOLERANCE_S - 60)},
+        {"webhook-timestamp": "9" * 400},
+        {"webhook-timestamp": "9" * 5_000},
         {"webhook-id": ""},
     ],
 )

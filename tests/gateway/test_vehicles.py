@@ -27,6 +27,7 @@ async def asked(house: House, vehicle: str, word: str, role: str = "dispatcher",
 
 
 async def assigned(house: House, vehicle: str, rider: str = "ann") -> None:
+    await house.knows(rider)
     answer = await asked(house, vehicle, "assign-vehicle", rider_id=rider)
     assert answer.json()["events"] == ["VehicleAssigned", "VehicleFitnessStated"], answer.text
 
@@ -62,6 +63,7 @@ async def test_a_vehicle_that_failed_its_inspection_is_assigned_to_nobody(house)
         house, vehicle, "report-vehicle-inspection", inspection_id="i-1", observed_at=NOON, defects=defects
     )
     assert told.json()["events"] == ["VehicleInspectionFailed"]
+    await house.knows("ann")
     refused = await asked(house, vehicle, "assign-vehicle", rider_id="ann")
     assert (refused.status_code, refused.json()["code"]) == (409, "vehicle-unfit")
     assert refused.json()["values"]["code"] == "inspection_failed"

@@ -1,15 +1,16 @@
 """A person whom a tenant wants forgotten over HTTP is closed in every answer, once the process has followed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from following import anew
+from following import Sent, anew
 from reception import House, delivery, house, key
 
 from schemas import ids
 from schemas.message import SubjectId
 from schemas.topics import DIRECTORY
 from streams.forgetting import forgetting
+from streams.process import Rule
 
 
 @pytest.fixture
@@ -33,8 +34,26 @@ async def test_the_process_throws_the_keys_away(at: House):
     async def forget(subject: SubjectId) -> None:
         await at.desk.forget(subject)
 
-    await anew(at, "forgetting", forgetting(forget), DIRECTORY)
+    sent = Sent(at)
+    await follows(at, forgetting(sent, forget))
     assert at.keyring.partitions_of(subject) == []
+    # who comes back is remembered, whoever reads the log anew
+    order["external_reference"] = "two"
+    assert (await at.caller().post("/v1/acme/tasks", json=order)).status_code == 201
+    forgotten_answers(at)
+    await follows(at, forgetting(sent, forget))
+    assert len(at.keyring.partitions_of(subject)) == 1
+
+
+async def follows(at: House, rules: Sequence[Rule]) -> None:
+    """The whole log of the directory, from its first record."""
+    await anew(at, "forgetting", rules, DIRECTORY)
+
+
+def forgotten_answers(at: House) -> None:
+    """What was answered long ago is not remembered by its command's id."""
+    for kept in at.desk.kept.values():
+        kept.answers = {}
 
 
 async def test_nobody_names_a_subject_from_outside(at: House):

@@ -5,9 +5,10 @@ from typing import Any
 from following import anew, made
 from reception import House, house, key
 
-from schemas.message import VehicleId
+from schemas.message import RiderId, VehicleId
 from schemas.rider import RecordVehicleFitness
 from schemas.topics import FLEET
+from schemas.vehicle import AssignVehicle
 from streams.vehicle_fitness import VEHICLE_FITNESS
 
 COPIED = [("ConfirmVehicleFitness", ""), ("RecordVehicleFitness", "VehicleFitnessChanged")]
@@ -86,5 +87,5 @@ async def test_what_was_stated_before_and_comes_late_changes_nothing():
 async def test_nobody_who_is_not_registered_is_told():
     async with house() as at:
         van = await a_van(at)
-        await does(at, van, "assign-vehicle", rider_id="nobody-of-ours")
+        await at.process("vehicle", van, AssignVehicle(rider_id=RiderId("nobody-of-ours")))  # the door would have asked
         assert await followed(at) == [COPIED[0], ("RecordVehicleFitness", "not-found")]
