@@ -6,12 +6,15 @@
 | ReturnStarted                     | RemoveStops, InsertStops | the way back is ahead                        |
 | HoldStarted                       | InsertStops            | the way to where the goods will wait is ahead  |
 | StopRescheduled                   | ChangePlannedWindow    | the stop has another window there              |
+| TaskAssigned, by tender           | ChangePlannedWindow    | as they are by now: they may have changed since |
+|                                   |                        | the rider was reserved                         |
 | TaskUnassigned, and every end     | RemoveStops, all       | the reservation is released                    |
 """
 
 from collections.abc import Sequence
 
-from schemas.message import RiderId, Source, TaskId
+from schemas.geo import Window
+from schemas.message import RiderId, Source, StopId, TaskId
 from schemas.rider import ChangePlannedWindow, InsertStops, NewPlannedStop, RemoveStops
 from schemas.task import (
     HoldStarted,
@@ -20,6 +23,7 @@ from schemas.task import (
     StopFailed,
     StopRescheduled,
     StopSkipped,
+    TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
@@ -51,7 +55,18 @@ def itinerary(lookup: Lookup) -> list[Rule]:
         hold = [stop for stop in task.stops if stop.stop_id == event.stop.stop_id]
         return [inserting(event.rider_id, source, event.round, hold, "insert-hold")]
 
+    async def windows_of_now(event: TaskAssigned, source: Source) -> Sequence[Step]:
+        if event.tender_id is None:
+            return []
+        task = await lookup.task(source.tenant, source.aggregate_id, source)
+        return [
+            changing(event.rider_id, source, event.round, stop.stop_id, stop.window)
+            for stop in task.ahead
+            if task.round == event.round and stop.window is not None
+        ]
+
     return [
+        Rule(TaskAssigned, windows_of_now),
         Rule(HoldStarted, insert_hold),
         Rule(StopRescheduled, change_window),
         Rule(ReturnStarted, insert_return),
@@ -81,10 +96,13 @@ def inserting(rider_id: RiderId, source: Source, task_round: int, stops: list[Ne
 async def change_window(event: StopRescheduled, source: Source) -> Sequence[Step]:
     if event.rider_id is None:
         return []
-    command = ChangePlannedWindow(
-        task_id=TaskId(source.aggregate_id), round=event.round, stop_id=event.stop_id, window=event.window
-    )
-    return [Step(kind="rider", aggregate_id=event.rider_id, command=command, purpose="change-window")]
+    return [changing(event.rider_id, source, event.round, event.stop_id, event.window)]
+
+
+def changing(rider_id: RiderId, source: Source, task_round: int, stop_id: StopId, window: Window) -> Step:
+    task_id = TaskId(source.aggregate_id)
+    command = ChangePlannedWindow(task_id=task_id, round=task_round, stop_id=stop_id, window=window)
+    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose=f"change-window-{stop_id}")
 
 
 async def stop_over(event: StopOver, source: Source) -> Sequence[Step]:

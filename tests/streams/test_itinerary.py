@@ -6,6 +6,7 @@ from story import KAMPPI
 from town import RIDERS, Town
 
 from schemas.geo import Window
+from schemas.ids import offer_id, tender_id
 from schemas.message import StopId, TaskId
 from schemas.rider import SetRiderSkills
 from schemas.task import (
@@ -18,6 +19,7 @@ from schemas.task import (
     ReportPickedUp,
     RescheduleStop,
 )
+from schemas.tender import ClaimOffer
 
 TASK, ANN = TaskId("task-1"), RIDERS[0]
 
@@ -65,3 +67,20 @@ def test_a_task_is_given_to_nobody_who_lacks_its_skills():
     town.ask("task", TASK, AssignTask(rider_id=ANN), "dora", "dispatcher")
     town.comes_to_rest()
     assert town.state(TASK).rider_id == ANN
+
+
+def test_a_stop_that_is_rescheduled_while_its_rider_is_reserved_has_its_new_window_too():
+    town = Town()
+    town.whom = lambda: [ANN]
+    first, later = (Window(start=town.now + timedelta(hours=h), end=town.now + timedelta(hours=h + 1)) for h in (1, 5))
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=KAMPPI, window=first)]
+    town.ask("task", TASK, CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=[NewParcel()]))
+    town.comes_to_rest()
+    tender = tender_id(TASK, 1)
+    town.ask("tender", tender, ClaimOffer(offer_id=offer_id(tender, ANN)), ANN, "rider")
+    while TASK not in town.state(ANN).reservations:
+        town._go_on(("dispatch", tender))
+    assert town.state(TASK).rider_id is None
+    town.ask("task", TASK, RescheduleStop(stop_id=StopId("stop-2"), window=later, reason_code="customer_asked"))
+    town.comes_to_rest()
+    assert [stop.window for stop in town.state(ANN).itinerary] == [None, later]
