@@ -22,6 +22,7 @@ from commands.task_state import (
     waiting_elsewhere,
 )
 from commands.task_timing import not_ended, towards_dispatch
+from schemas.fault import AtFault
 from schemas.geo import Location, distance_m
 from schemas.goods import Party
 from schemas.ids import contact_subject
@@ -99,12 +100,12 @@ def attempt_failed(
     return [failed, over, *goods_of_failed(task, stop, policy, command.reason_code, context)]
 
 
-def reason_of(code: str, context: Context) -> FailureReason:
+def reason_of(code: str, context: Context, at_fault: AtFault = "system") -> FailureReason:
     """What happened is not refused for a code that the tenant does not have, or no more."""
     try:
         return context.policy.failure_reason(code)
     except UnknownFailureReason:
-        return FailureReason(code=code, title=code, at_fault="system")
+        return FailureReason(code=code, title=code, at_fault=at_fault)
 
 
 def policy_of(task: CreatedTask, stop: StopState, reason: FailureReason, attempt: int) -> AttemptPolicy:

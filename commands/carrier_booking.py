@@ -9,6 +9,7 @@ from commands.carrier_booking_state import (
     BEFORE_CUSTODY,
     QUOTED,
     UNDER_WAY,
+    WITH_TASK,
     CarrierBooking,
     Courier,
     QuotedBooking,
@@ -21,6 +22,7 @@ from commands.carrier_feed import heard_again, record_silence, record_status, re
 from commands.context import Context
 from commands.refusals import NotAnInterval
 from schemas.carrier_booking import (
+    BOOKING_ANSWERED,
     MAX_OPEN_STATUS_CONFLICTS,
     REMEMBERED_STATUSES,
     BookCarrier,
@@ -31,6 +33,7 @@ from schemas.carrier_booking import (
     CarrierBookingEvent,
     CarrierBookingExpired,
     CarrierBookingQuoted,
+    CarrierBookingRefused,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -40,11 +43,13 @@ from schemas.carrier_booking import (
     CarrierStatusConflicted,
     CarrierStatusRecorded,
     CarrierStatusReviewed,
+    ConfirmCarrierBooking,
     ExpireCarrierQuote,
     NameCarrierCourier,
     QuoteCarrierBooking,
     RecordCarrierSilence,
     RecordCarrierStatus,
+    RefuseCarrierBooking,
     ReviewCarrierStatus,
     SettleCarrierBooking,
 )
@@ -64,6 +69,14 @@ class GoodsWithCarrier(Refused):
 
     def __init__(self) -> None:
         super().__init__("the carrier has the goods already")
+
+
+class BookingAnswered(Refused):
+    rule = BOOKING_ANSWERED
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"the booking waits for no task: it is {status}")
+        self.status = status
 
 
 def decide(booking: CarrierBooking, command: CarrierBookingCommand, context: Context) -> list[CarrierBookingEvent]:
@@ -86,6 +99,10 @@ def decide(booking: CarrierBooking, command: CarrierBookingCommand, context: Con
             return expire(booking, context)
         case RecordCarrierSilence():
             return record_silence(booking, context)
+        case ConfirmCarrierBooking():
+            return confirm(quoted(booking), command)
+        case RefuseCarrierBooking():
+            return refuse(quoted(booking), command, context)
         case _:
             assert_never(command)
 
@@ -168,7 +185,11 @@ def settle(booking: QuotedBooking, command: SettleCarrierBooking, context: Conte
     within_states(booking, UNDER_WAY)
     told = CarrierDelivered if command.outcome == "delivered" else CarrierDeliveryFailed
     settled = told(
-        task_id=booking.task_id, observed_at=context.now, told_by="dispatcher", reason_code=command.reason_code
+        task_id=booking.task_id,
+        carrier_id=booking.carrier_id,
+        observed_at=context.now,
+        told_by="dispatcher",
+        reason_code=command.reason_code,
     )
     return [settled]
 
@@ -187,6 +208,30 @@ def cancel(booking: QuotedBooking, command: CancelCarrierBooking, context: Conte
         fee=command.fee,
     )
     return [cancelled]
+
+
+def confirm(booking: QuotedBooking, command: ConfirmCarrierBooking) -> list[CarrierBookingEvent]:
+    """What was delivered before its task was given to it may still be given: the report of it comes next. That is told
+    also to a task that refused it, for a person to see."""
+    waits = booking.task_known if command.of_goods else not booking.refused and booking.status in WITH_TASK
+    if not waits:
+        raise BookingAnswered("refused" if booking.refused else booking.status)
+    return []
+
+
+def refuse(booking: QuotedBooking, command: RefuseCarrierBooking, context: Context) -> list[CarrierBookingEvent]:
+    if booking.refused or booking.status not in WITH_TASK:
+        return []
+    refused = CarrierBookingRefused(
+        task_id=booking.task_id,
+        carrier_id=booking.carrier_id,
+        reason_code=command.reason_code,
+        has_goods=booking.status == "picked_up",
+        task_known=command.task_known,
+    )
+    if booking.status not in BEFORE_CUSTODY:
+        return [refused]
+    return [refused, *cancel(booking, CancelCarrierBooking(by="system", reason_code=command.reason_code), context)]
 
 
 def expire(booking: CarrierBooking, context: Context) -> list[CarrierBookingEvent]:
@@ -221,6 +266,8 @@ def evolve(booking: CarrierBooking, event: CarrierBookingEvent) -> CarrierBookin
             return ended(replace(booking, status="failed"), event.observed_at)
         case CarrierBookingCancelled():
             return ended(replace(booking, status="cancelled"), event.cancelled_at)
+        case CarrierBookingRefused():
+            return replace(booking, refused=True, task_known=event.task_known)
         case CarrierBookingExpired():
             return ended(replace(booking, status="expired"), booking.expires_at)
         case CarrierFellSilent():

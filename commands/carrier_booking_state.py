@@ -13,6 +13,7 @@ from schemas.carrier_booking import (
     CarrierBookingCancelled,
     CarrierBookingExpired,
     CarrierBookingQuoted,
+    CarrierBookingRefused,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -37,6 +38,8 @@ QUOTED: frozenset[BookingStatus] = frozenset({"quoted"})
 BEFORE_CUSTODY: frozenset[BookingStatus] = frozenset({"booked", "courier_known"})
 UNDER_WAY: frozenset[BookingStatus] = frozenset({*BEFORE_CUSTODY, "picked_up"})
 """The carrier has something to do, and should be heard of."""
+WITH_TASK: frozenset[BookingStatus] = frozenset({*UNDER_WAY, "delivered", "failed"})
+"""Booked, and not cancelled: its task was given to it, or is to be."""
 ENDS: frozenset[BookingStatus] = frozenset({"delivered", "failed", "cancelled", "expired"})
 
 
@@ -68,6 +71,9 @@ class QuotedBooking(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_l
     """The carrier's latest events, by which a repeat is known."""
     conflicts: tuple[str, ...] = ()
     """Those that wait for a review."""
+    refused: bool = False
+    """Its task cannot be with it."""
+    task_known: bool = True
 
 
 type CarrierBooking = Unquoted | QuotedBooking
@@ -108,6 +114,7 @@ LIFE = Life(
         CarrierDelivered: to("delivered", *UNDER_WAY),
         CarrierDeliveryFailed: to("failed", *UNDER_WAY),
         CarrierBookingCancelled: to("cancelled", "quoted", *BEFORE_CUSTODY),
+        CarrierBookingRefused: within(*WITH_TASK),
         CarrierBookingExpired: to("expired", "quoted"),
         CarrierFellSilent: within(*UNDER_WAY),
         CarrierHeardAgain: within(*UNDER_WAY),

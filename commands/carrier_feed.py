@@ -93,14 +93,16 @@ def changes(booking: QuotedBooking, command: RecordCarrierStatus, at: datetime) 
     that the carrier takes back is cancelled."""
     if booking.status in ENDS:
         return []
-    task_id, reason_code = booking.task_id, command.reason_code
+    task_id, carrier_id, reason_code = booking.task_id, booking.carrier_id, command.reason_code
     match command.status:
         case "picked_up" if booking.status != "picked_up":
-            return [CarrierPickedUp(task_id=task_id, observed_at=at)]
-        case "delivered":
-            return [CarrierDelivered(task_id=task_id, observed_at=at, told_by="carrier", reason_code=reason_code)]
-        case "failed":
-            return [CarrierDeliveryFailed(task_id=task_id, observed_at=at, told_by="carrier", reason_code=reason_code)]
+            return [CarrierPickedUp(task_id=task_id, carrier_id=carrier_id, observed_at=at)]
+        case "delivered" | "failed" as word:
+            told = CarrierDelivered if word == "delivered" else CarrierDeliveryFailed
+            ended = told(
+                task_id=task_id, carrier_id=carrier_id, observed_at=at, told_by="carrier", reason_code=reason_code
+            )
+            return [ended]
         case "cancelled":
             cancelled = CarrierBookingCancelled(
                 task_id=task_id, cancelled_at=at, by="carrier", reason_code=reason_code, fee=None

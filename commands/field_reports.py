@@ -6,7 +6,7 @@ from commands.attempts import attempt_failed
 from commands.context import Context
 from commands.proof import ParcelNotHere, ProvingReport, captured
 from commands.proof_needed import moved, nothing_moved, proof_holds
-from commands.task_state import OVER, CreatedTask, StopState, ids_of, parcels_of, state_of, taker_at
+from commands.task_state import OVER, CreatedTask, StopState, bearer, ids_of, parcels_of, state_of, taker_at
 from schemas.geo import Location, distance_m
 from schemas.goods import ParcelReport, Party
 from schemas.ids import conflict_id, rider_subject
@@ -86,7 +86,7 @@ def conflict_of(
     task: CreatedTask, stop: StopState, command: TaskReport | CollectionReport, context: Context
 ) -> str | None:
     """Why the report cannot be true as the task stands, if so."""
-    if task.kind != "collection" and context.actor != task.rider_id:
+    if task.kind != "collection" and not reports_for_who_has_it(task, context):
         return "reported by a rider who no longer has the task"
     if task.ended:
         return None if repeats(stop, command) else f"the task is {state_of(task)}"
@@ -106,6 +106,11 @@ def conflict_of(
         if waiting:
             return f"{len(waiting)} of the parcels were never picked up"
     return None
+
+
+def reports_for_who_has_it(task: CreatedTask, context: Context) -> bool:
+    """A rider for themself; what is not a rider's comes from a carrier, or from a dispatcher in its stead."""
+    return context.actor == task.rider_id if context.role == "rider" else task.carrier is not None
 
 
 def comes_before(task: CreatedTask, stop: StopState) -> list[StopId]:
@@ -179,7 +184,6 @@ def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, conte
     here = ids_of(parcels_of(task, stop))
     short = named(command.short, here, stop)
     taken = [parcel_id for parcel_id in here if parcel_id not in short]
-    rider = Party(kind="rider", id=context.actor)
     facts: list[TaskEvent] = []
     if short:
         facts.append(ParcelsShort(stop_id=stop.stop.stop_id, parcel_ids=short))
@@ -188,7 +192,7 @@ def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, conte
             stop_id=stop.stop.stop_id,
             parcel_ids=taken,
             from_party=stop.stop.party,
-            to_party=rider,
+            to_party=bearer(task, context.actor),
         )
     )
     return with_proofs(task, stop, facts, command, context)
@@ -205,11 +209,9 @@ def delivered(task: CreatedTask, stop: StopState, command: ReportDelivered, cont
         reason = command.refusal_reason or "refused_by_recipient"
         facts.append(ParcelsRefused(stop_id=stop.stop.stop_id, parcel_ids=refused, reason_code=reason))
     if taken or not here:
-        rider = Party(kind="rider", id=context.actor)
+        has = bearer(task, context.actor)
         facts.append(
-            ParcelsDelivered(
-                stop_id=stop.stop.stop_id, parcel_ids=taken, from_party=rider, to_party=taker_at(stop.stop)
-            )
+            ParcelsDelivered(stop_id=stop.stop.stop_id, parcel_ids=taken, from_party=has, to_party=taker_at(stop.stop))
         )
     return with_proofs(task, stop, facts, command, context)
 
@@ -243,7 +245,7 @@ def returned(task: CreatedTask, stop: StopState, command: ReportReturned, contex
     fact = ParcelsReturned(
         stop_id=stop.stop.stop_id,
         parcel_ids=ids_of(parcels_of(task, stop)),
-        from_party=Party(kind="rider", id=context.actor),
+        from_party=bearer(task, context.actor),
         to_party=stop.stop.party,
     )
     return with_proofs(task, stop, [fact], command, context)
@@ -286,7 +288,7 @@ def contradicted(task: CreatedTask, stop: StopState, facts: list[TaskEvent], *, 
 def kept_back(task: CreatedTask, stop: StopState, context: Context) -> list[TaskEvent]:
     """Nobody there is old enough: by rule the goods are refused, and the stop is over."""
     stop_id = stop.stop.stop_id
-    has = "outlet" if stop.stop.kind == "collection" else "rider"
+    has = "outlet" if stop.stop.kind == "collection" else bearer(task, context.actor).kind
     goods = ids_of(p for p in parcels_of(task, stop) if p.party.kind == has)
     refused = ParcelsRefused(stop_id=stop_id, parcel_ids=goods, reason_code=UNDER_AGE)
     failed = StopFailed(stop_id=stop_id, rider_id=task.rider_id, round=task.round, reason_code=UNDER_AGE)

@@ -7,6 +7,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from commands.attempts import reattempt_delivery
+from commands.carried import decide_carried
 from commands.cloning import clone_task, confirm_clone, create_from_template, refuse_clone
 from commands.collection import decide_collection
 from commands.context import Context
@@ -20,6 +21,7 @@ from commands.task_promises import mark, with_clock
 from commands.task_state import (
     RETURN,
     CreatedTask,
+    GoodsInCustody,
     NotTheAssignee,
     ParcelState,
     StopState,
@@ -27,6 +29,7 @@ from commands.task_state import (
     carried,
     created,
     ids_of,
+    is_taken,
     known_stop,
     next_stop_id,
     only_for,
@@ -47,6 +50,7 @@ from commands.task_timing import (
     update_goods_ready,
 )
 from commands.waiting import decide_waiting, with_answers
+from schemas.carried import AssignTaskToCarrier, RecordCarrierReport, TakeTaskFromCarrier
 from schemas.geo import Location
 from schemas.goods import (
     InspectReturn,
@@ -66,6 +70,7 @@ from schemas.hand_over import (
 )
 from schemas.ids import contact_subject
 from schemas.message import (
+    CarrierBookingId,
     NotInThisState,
     ParcelId,
     Personal,
@@ -143,14 +148,6 @@ class UnknownConflict(Refused):
     def __init__(self, conflict_id: str) -> None:
         super().__init__(f"the task has no report {conflict_id} that waits for a review")
         self.conflict_id = conflict_id
-
-
-class GoodsInCustody(Refused):
-    rule = "goods-in-custody"
-
-    def __init__(self, parcels: int) -> None:
-        super().__init__(f"{parcels} of its parcels are in a rider's custody")
-        self.parcels = parcels
 
 
 def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
@@ -241,6 +238,10 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             | RefuseHandOver()
         ):
             return decide_hand_over(created(task), command, context)
+        case AssignTaskToCarrier() | TakeTaskFromCarrier():
+            return decide_carried(created(task), command, context)
+        case RecordCarrierReport():
+            return with_consequences(created(task), decide_carried(created(task), command, context), context)
         case ReceiveTransfer():
             return receive_transfer(created(task), command)
         case InspectReturn():
@@ -285,7 +286,7 @@ def record_tender(task: CreatedTask, command: RecordTender) -> list[TaskEvent]:
 
 def is_settled(task: CreatedTask, tender_round: int) -> bool:
     """Whether nothing is to be heard any more of this round's tender."""
-    return task.closed_round >= tender_round or task.rider_id is not None or task.ended is not None or task.waits
+    return task.closed_round >= tender_round or is_taken(task) or task.ended is not None or task.waits
 
 
 def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> list[TaskEvent]:
@@ -308,7 +309,7 @@ def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> l
 
 
 def retry_dispatch(task: CreatedTask, command: RetryDispatch, context: Context) -> list[TaskEvent]:
-    if command.round != task.round or task.tender_id or task.rider_id or task.ended or task.held or task.waits:
+    if command.round != task.round or task.tender_id or is_taken(task) or task.ended or task.held or task.waits:
         return []
     if task.retry_at is None or context.now < task.retry_at:
         return []
@@ -319,7 +320,7 @@ def assign_task(task: CreatedTask, command: AssignTask, context: Context) -> lis
     """A won claim is a yes already; a dispatcher's order waits for one."""
     if task.rider_id == command.rider_id and not task.ended:
         return []
-    if task.ended or task.rider_id or task.waits:
+    if task.ended or is_taken(task) or task.waits:
         raise NotInThisState(needed="dispatchable or offering", actual=state_of(task))
     if command.tender_id is not None and command.tender_id != task.tender_id:
         raise NotInThisState(needed=f"offering by tender {command.tender_id}", actual=state_of(task))
@@ -352,6 +353,9 @@ def decline_assignment(task: CreatedTask, command: DeclineAssignment, context: C
 
 
 def unassign_task(task: CreatedTask, command: UnassignTask, context: Context) -> list[TaskEvent]:
+    """From a rider; a carrier's booking is cancelled."""
+    if task.carrier is not None and command.round is None:
+        raise NotInThisState(needed="with a rider", actual="with a carrier")
     if task.rider_id is None or task.ended or command.round not in (None, task.round):
         return []
     if context.role == "rider":
@@ -387,6 +391,7 @@ def cancel_task(task: CreatedTask, command: CancelTask, context: Context) -> lis
             round=task.round,
             reason_code=command.reason_code,
             note=command.note,
+            booking_id=booking_with(task),
         )
     ]
 
@@ -408,6 +413,7 @@ def force_complete(task: CreatedTask, command: ForceCompleteTask) -> list[TaskEv
         round=task.round,
         reason_code=command.reason_code,
         note=command.note,
+        booking_id=booking_with(task),
     )
     return [*written_off(task, left, command.disposition), closed]
 
@@ -454,11 +460,18 @@ def report(
     context: Context,
 ) -> list[TaskEvent]:
     """A report is followed by what it leads to: the stop's end, the way back, the task's end."""
-    rider = RiderId(context.actor)
-    if rider != task.rider_id and rider not in task.former_riders:
-        raise NotTheAssignee(context.actor)
+    by_whom_it_was_done(task, context)
     known_stop(task, command.stop_id)
     return with_consequences(task, decide_report(task, command, context), context)
+
+
+def by_whom_it_was_done(task: CreatedTask, context: Context) -> None:
+    """Its rider or one who was; of a carrier's task also somebody who dispatches, as the carrier tells only of some."""
+    if context.role != "rider":
+        if task.carrier is None:
+            raise NotTheAssignee(context.actor)
+    elif context.actor != task.rider_id and context.actor not in task.former_riders:
+        raise NotTheAssignee(context.actor)
 
 
 def collection_report(task: CreatedTask, command: CollectionReport, context: Context) -> list[TaskEvent]:
@@ -483,7 +496,7 @@ def consequences(task: CreatedTask, context: Context) -> list[TaskEvent]:
     """What follows by itself: dropoffs with nothing to drop are skipped, what is left goes back, the task ends."""
     if task.ended:
         return []
-    if task.rider_id is None and task.kind != "collection":
+    if not is_taken(task) and task.kind != "collection":
         return nothing_left(task)
     skipped = [
         StopSkipped(stop_id=s, rider_id=task.rider_id, round=task.round, reason_code="nothing_to_deliver")
@@ -530,20 +543,26 @@ def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
         left = TaskUnassigned(rider_id=task.rider_id, round=task.round, reason_code=reason, waits=True)
         return [left, TaskHeld(reason_code=reason)]
     if task.return_reason is not None:
-        return [TaskReturned(outcome=outcome_of(task), rider_id=assigned_rider(task), round=task.round)]
+        return [TaskReturned(outcome=outcome_of(task), rider_id=task.rider_id, round=task.round)]
     return [ended(task)]
 
 
 def ended(task: CreatedTask) -> TaskCompleted | TaskFailed:
     outcome, rider, tender = outcome_of(task), task.rider_id, task.tender_id
     if outcome in ("not_delivered", "disposed"):
-        return TaskFailed(outcome=outcome, rider_id=rider, tender_id=tender, round=task.round, reason_code=outcome)
+        return TaskFailed(
+            outcome=outcome,
+            rider_id=rider,
+            tender_id=tender,
+            round=task.round,
+            reason_code=outcome,
+            booking_id=booking_with(task),
+        )
     return TaskCompleted(outcome=outcome, rider_id=rider, tender_id=tender, round=task.round)
 
 
-def assigned_rider(task: CreatedTask) -> RiderId:
-    assert task.rider_id is not None, "what is under way has a rider"
-    return task.rider_id
+def booking_with(task: CreatedTask) -> CarrierBookingId | None:
+    return None if task.carrier is None else task.carrier.booking_id
 
 
 def return_started(task: CreatedTask, reason_code: str, context: Context) -> ReturnStarted:
@@ -567,9 +586,10 @@ def return_started(task: CreatedTask, reason_code: str, context: Context) -> Ret
     return ReturnStarted(
         stop=stop,
         parcel_ids=ids_of(goods),
-        rider_id=assigned_rider(task),
+        rider_id=task.rider_id,
         round=task.round,
         reason_code=reason_code,
+        carrier_id=None if task.carrier is None else task.carrier.carrier_id,
     )
 
 

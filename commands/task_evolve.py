@@ -9,8 +9,11 @@ from commands.clones import with_clone, with_refused
 from commands.proof import state_of_proof, with_rejected
 from commands.sla_clock import evolve_clock, pinned
 from commands.task_state import (
+    MAX_BOOKINGS,
     MAX_OPEN_CONFLICTS,
     OVER,
+    BookingState,
+    CarrierAssignment,
     CreatedTask,
     Ended,
     HandOverState,
@@ -18,10 +21,12 @@ from commands.task_state import (
     ParcelState,
     StopState,
     Task,
+    booking_of,
     created,
     line_of,
 )
 from commands.waiting_state import evolve_waiting
+from schemas.carried import CarrierReported, TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.goods import InspectionLine, ParcelsDamaged, ParcelsLost, Party, ReturnInspected, TransferReceived
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.message import ParcelId, StopId
@@ -127,6 +132,12 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             return replace(task, accepted=True)
         case TaskUnassigned():
             return back_to_dispatch(task, event)
+        case TaskGivenToCarrier():
+            return with_carrier(task, event)
+        case TaskTakenFromCarrier():
+            return replace(without_taker(task), carrier=None)
+        case CarrierReported():
+            return with_word(task, event)
         case StopEnRoute() | CustomerOnTheWay():
             return with_stop(task, event.stop_id, status="en_route")
         case StopArrived(late=True):
@@ -275,25 +286,46 @@ def ahead_again(task: CreatedTask, event: ReattemptPlanned) -> CreatedTask:
 
 
 def back_to_dispatch(task: CreatedTask, event: TaskUnassigned) -> CreatedTask:
-    """Nothing was in custody: what the rider had begun is begun anew by the next one, who gives proof of their own."""
     assert task.rider_id is not None, "only an assigned task is unassigned"
-    stops = {
-        stop_id: stop if stop.status in OVER else replace(stop, status="pending", proofs=())
-        for stop_id, stop in task.stops.items()
-    }
     former = (*(r for r in task.former_riders if r != task.rider_id), task.rider_id)
     return replace(
-        task,
+        without_taker(task),
         rider_id=None,
-        accepted=False,
-        tender_id=None,
         hand_over=None,
         lapsed=None,
-        stops=stops,
         former_riders=former[-16:],
         waits=event.waits,
         return_reason=None if event.waits else task.return_reason,
     )
+
+
+def without_taker(task: CreatedTask) -> CreatedTask:
+    """Nothing was in custody: what somebody had begun is begun anew by the next one, who gives proof of their own."""
+    stops = {
+        stop_id: stop if stop.status in OVER else replace(stop, status="pending", proofs=())
+        for stop_id, stop in task.stops.items()
+    }
+    return replace(task, accepted=False, tender_id=None, stops=stops)
+
+
+def with_carrier(task: CreatedTask, event: TaskGivenToCarrier) -> CreatedTask:
+    return replace(
+        task,
+        carrier=CarrierAssignment(event.carrier_id, event.booking_id),
+        bookings=(*task.bookings, BookingState(event.booking_id)),
+        round=event.round,
+        accepted=True,
+        held=None,
+        assigned_at=event.given_at,
+    )
+
+
+def with_word(task: CreatedTask, event: CarrierReported) -> CreatedTask:
+    """Also of a booking that it was never with: it is not told twice."""
+    known = booking_of(task, event.booking_id) or BookingState(event.booking_id)
+    others = [each for each in task.bookings if each.booking_id != event.booking_id]
+    bookings = (*others, replace(known, said=(*known.said, event.says)))
+    return replace(task, bookings=bookings[-MAX_BOOKINGS:])
 
 
 def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:

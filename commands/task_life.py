@@ -2,6 +2,7 @@
 
 from commands.life import NEW, Life, to, when, within
 from commands.task_state import Task, Uncreated, state_of
+from schemas.carried import CarrierReported, TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.goods import (
     InspectReturn,
     ParcelsDamaged,
@@ -138,7 +139,7 @@ LIFE = Life(
         ReturnAuthorised: within("created"),
         GoodsReadyUpdated: within("created", "dispatchable", "offering", *WITH_RIDER),
         StopRescheduled: within("created", "dispatchable", "offering", *WITH_RIDER, "returning"),
-        SlaClockStarted: within("created", "dispatchable"),
+        SlaClockStarted: within("created", "dispatchable", "accepted"),
         SlaClockPaused: within("created", "dispatchable", "offering", "in_progress"),
         SlaClockResumed: within("created", "dispatchable", "offering", *WITH_RIDER),
         SlaAtRisk: within(*WITHOUT_RIDER, *WITH_RIDER, "returning"),
@@ -177,6 +178,9 @@ LIFE = Life(
         HoldStarted: within("in_progress"),
         ParcelsHeld: within("in_progress"),
         ReattemptPlanned: within("created"),
+        TaskGivenToCarrier: to("accepted", "dispatchable", "offering") | to("in_progress", "dispatchable", "offering"),
+        TaskTakenFromCarrier: to("dispatchable", "accepted", "in_progress"),
+        CarrierReported: within(*SINCE_DISPATCHED),
         StopEnRoute: to("in_progress", *NOT_STARTED) | within("in_progress", "returning"),
         StopArrived: to("in_progress", *NOT_STARTED) | within(*WITH_RIDER, "returning"),
         ParcelsPickedUp: within(*WITH_RIDER),

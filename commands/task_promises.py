@@ -6,7 +6,7 @@ from datetime import datetime
 from commands.context import Context
 from commands.sla_clock import DELIVERED, Turn, clock_after, mark_at_risk, mark_breach
 from commands.task_evolve import evolved
-from commands.task_state import OVER, CreatedTask, Task, outcome_of
+from commands.task_state import OVER, CreatedTask, Task, is_taken, outcome_of
 from schemas.fault import AtFault
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach, Promise, SlaAtRisk, SlaBreached
 from schemas.task import (
@@ -47,7 +47,7 @@ def turn_of(after: CreatedTask, events: Sequence[TaskEvent], at: datetime) -> Tu
 
 def settled(after: CreatedTask, events: Sequence[TaskEvent]) -> list[Promise]:
     promises: list[Promise] = []
-    if after.rider_id is not None and (after.accepted or begun(after)):
+    if is_taken(after) and (after.accepted or begun(after)):
         promises.append("dispatch")  # an order that waits for the rider's yes is nobody's yet
     over = [after.stops[e.stop_id].stop.kind for e in events if isinstance(e, (StopCompleted, StopFailed, StopSkipped))]
     pickups = [stop for stop in after.stops.values() if stop.stop.kind == "pickup"]
@@ -79,4 +79,6 @@ def fault_of(task: CreatedTask) -> AtFault:
         return "sender"
     if task.kind == "collection":
         return "sender" if waiting else "recipient"
+    if task.carrier is not None:
+        return "carrier"
     return "system" if task.rider_id is None else "rider"

@@ -9,8 +9,20 @@ import msgspec
 from commands.clones import Clones
 from commands.sla_clock import SlaState
 from commands.waiting_state import Waiting
+from schemas.carried import CarrierSays
 from schemas.goods import AfterInspection, Condition, Party
-from schemas.message import NotInThisState, OutletSlug, ParcelId, ProofId, Refused, RiderId, StopId, TenderId
+from schemas.message import (
+    CarrierBookingId,
+    CarrierId,
+    NotInThisState,
+    OutletSlug,
+    ParcelId,
+    ProofId,
+    Refused,
+    RiderId,
+    StopId,
+    TenderId,
+)
 from schemas.proof import PinlessKind, ProofKind
 from schemas.task import Outcome, Parcel, Stop
 from schemas.task_kind import Priority, TaskKind
@@ -34,6 +46,8 @@ type TaskState = Literal[
 ]
 
 MAX_OPEN_CONFLICTS = 50
+MAX_BOOKINGS = 16
+"""Of carriers for one task, one after the other."""
 OVER: frozenset[StopStatus] = frozenset({"completed", "failed", "skipped"})
 
 
@@ -91,6 +105,18 @@ class HandOverState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_at: datetime
 
 
+class CarrierAssignment(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    carrier_id: CarrierId
+    booking_id: CarrierBookingId
+
+
+class BookingState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A booking that the task was with, or that reported of it, and what it has said: it may say it again."""
+
+    booking_id: CarrierBookingId
+    said: tuple[CarrierSays, ...] = ()
+
+
 class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     pass
 
@@ -126,8 +152,11 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     retry_at: datetime | None = None
     rider_id: RiderId | None = None
     accepted: bool = False
+    carrier: CarrierAssignment | None = None
+    """Never beside a rider."""
+    bookings: tuple[BookingState, ...] = ()
     assigned_at: datetime | None = None
-    """When the rider who has it got it."""
+    """When the rider or the carrier that has it got it."""
     hand_over: HandOverState | None = None
     lapsed: HandOverState | None = None
     """That was not accepted in time, as far as was told in time."""
@@ -167,6 +196,14 @@ class NotTheAssignee(Refused):
         self.actor = actor
 
 
+class GoodsInCustody(Refused):
+    rule = "goods-in-custody"
+
+    def __init__(self, parcels: int) -> None:
+        super().__init__(f"{parcels} of its parcels are in a rider's or a carrier's custody")
+        self.parcels = parcels
+
+
 class NotForThisKind(Refused):
     rule = "not-for-this-kind"
 
@@ -194,6 +231,22 @@ def only_for(kind: TaskKind, task: "CreatedTask") -> None:
         raise NotForThisKind(kind, task.kind)
 
 
+def is_taken(task: "CreatedTask") -> bool:
+    """Somebody has it, be it a rider or a carrier."""
+    return task.rider_id is not None or task.carrier is not None
+
+
+def bearer(task: "CreatedTask", actor: str) -> Party:
+    """Who has the goods after a pickup that is reported now."""
+    if task.carrier is not None:
+        return Party(kind="carrier", id=task.carrier.carrier_id)
+    return Party(kind="rider", id=actor)
+
+
+def booking_of(task: "CreatedTask", booking_id: CarrierBookingId) -> BookingState | None:
+    return next((each for each in task.bookings if each.booking_id == booking_id), None)
+
+
 HOLD, AGAIN, RETURN = "hold-", "again-", "return-"
 """So begin the ids of the stops that are added on the way: a hold, a pickup where goods waited, a return."""
 
@@ -218,7 +271,7 @@ def state_of(task: CreatedTask) -> TaskState:
         return "returning"
     if task.kind == "collection":
         return "created" if all(stop.status == "pending" for stop in task.stops.values()) else "in_progress"
-    if task.rider_id is not None:
+    if is_taken(task):
         if any(stop.status != "pending" for stop in task.stops.values()):
             return "in_progress"
         return "accepted" if task.accepted else "assigned"
@@ -229,7 +282,7 @@ def state_of(task: CreatedTask) -> TaskState:
 
 def leg_of(task: CreatedTask) -> str | None:
     """Where an underway task is: the first stop that is not over, such as `en_route_dropoff`."""
-    if (task.rider_id is None and task.kind != "collection") or task.ended is not None:
+    if (not is_taken(task) and task.kind != "collection") or task.ended is not None:
         return None
     latest: str | None = None
     for stop in task.stops.values():
@@ -262,7 +315,7 @@ def parcels_of(task: CreatedTask, stop: StopState) -> Iterator[ParcelState]:
             if parcel.bound_for == stop_id:
                 yield parcel
         elif stop.stop.kind == "return":
-            if parcel.party.kind == "rider":
+            if parcel.party.kind in ("rider", "carrier"):
                 yield parcel
         elif stop_id in (parcel.parcel.pickup_stop, parcel.parcel.dropoff_stop):
             yield parcel

@@ -6,7 +6,18 @@ from datetime import datetime, timedelta
 from commands.context import Context
 from commands.refusals import NotAnInterval
 from commands.task_evolve import evolve
-from commands.task_state import OVER, CreatedTask, StopState, Task, known_stop, located, only_for, open_stops, state_of
+from commands.task_state import (
+    OVER,
+    CreatedTask,
+    StopState,
+    Task,
+    is_taken,
+    known_stop,
+    located,
+    only_for,
+    open_stops,
+    state_of,
+)
 from schemas.message import NotInThisState, Refused
 from schemas.task import (
     AuthoriseReturn,
@@ -105,7 +116,7 @@ def hold_task(task: CreatedTask, command: HoldTask, context: Context) -> list[Ta
     if task.held:
         return []
     not_ended(task)
-    if task.rider_id is not None or task.kind == "collection":
+    if is_taken(task) or task.kind == "collection":
         raise NotInThisState(needed="not yet assigned", actual=state_of(task))
     return followed(task, TaskHeld(reason_code=command.reason_code), context)
 
@@ -117,7 +128,7 @@ def release_task(task: CreatedTask, command: ReleaseTask, context: Context) -> l
     released = TaskReleased(reason_code=command.reason_code)
     if not open_stops(task):
         raise NotInThisState(needed="another attempt", actual=state_of(task))
-    if not task.waits and task.tender_id is None and task.closed_round == task.round and task.rider_id is None:
+    if not task.waits and task.tender_id is None and task.closed_round == task.round and not is_taken(task):
         return [released, TaskDispatchable(round=task.round + 1)]
     return followed(task, released, context)
 

@@ -621,6 +621,7 @@ def components() -> Json:
     schemas["RecurrenceRow"]["properties"] |= UPCOMING
     schemas["TaskDetailRow"]["properties"] |= {
         "rider_id": {"type": ["string", "null"]},
+        "carrier": {"anyOf": [{"$ref": REF.format(name="Carrier")}, {"type": "null"}]},
         "tender_id": {"type": ["string", "null"]},
         "round": {"type": "integer"},
         "accepted": {"type": "boolean"},

@@ -76,6 +76,7 @@ KINDS: dict[str, Kind] = {
     "no-service-level": Kind(409, "The carrier has no service level", "Change its terms first: it needs one."),
     "carrier-not-active": Kind(409, "The carrier cannot be booked", "Activate or reinstate it, or choose another."),
     "quote-expired": Kind(409, "The quote has expired", "Ask the carrier for another."),
+    "carrier-booking-answered": Kind(409, "The booking waits for no task", "Read it for how it ended."),
     "goods-with-carrier": Kind(409, "The carrier has the goods", "Settle the booking once it is known how it ended."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
     "not-a-test-tenant": Kind(409, "The tenant is live", "Only a tenant of mode test has a clock to advance."),

@@ -607,7 +607,7 @@ def with_progress(visible: Row, row: Row) -> Row:
     for stop in stops:
         stop.pop("pin_hash", None)
         stop.pop("from_directory", None)
-    about = ("rider_id", "tender_id", "round", "accepted", "outcome", "reason_code")
+    about = ("rider_id", "carrier", "tender_id", "round", "accepted", "outcome", "reason_code")
     return visible | {"stops": stops} | {name: progress[name] for name in about}
 
 

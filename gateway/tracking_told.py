@@ -78,7 +78,9 @@ class Tracking(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     ordered_at: datetime
     accepted_at: datetime | None
-    """Since when a rider has it."""
+    """Since when a rider or a carrier has it."""
+    with_carrier: bool
+    """It is a carrier's: where it is on the road is not known here."""
     picked_up_at: datetime | None
     ended_at: datetime | None
     stop: OwnStop | None
@@ -113,6 +115,7 @@ def told(row: PublicTrackingRow, stop: TrackedStop | None, road: Road, policy: T
         phase=phase_of(row, stop),
         ordered_at=row.created_at,
         accepted_at=row.rider_since,
+        with_carrier=row.with_carrier,
         picked_up_at=picked_up_at(row, stop),
         ended_at=stop.ended_at if stop is not None and stop.ended_at is not None else row.ended_at,
         stop=None if stop is None else told_stop(stop, ahead, road),

@@ -24,6 +24,7 @@ HEADLINES: dict[Phase, str] = {
     "cancelled": "Cancelled",
     "closed": "This delivery has ended",
 }
+CARRIER_BOOKED = "A carrier has been found"
 PICKUP_HEADLINES: dict[Phase, str] = {"completed": "Picked up", "failed": "It could not be picked up"}
 ABOUT: dict[Phase, str] = {
     "waiting": "A rider will be found for it in time.",
@@ -100,12 +101,20 @@ class Clock:
 
 def headline_of(known: Tracking) -> str:
     if known.stop is None:
-        return HEADLINES[known.phase]
+        return whole_headline(known)
     if known.stop.kind != "dropoff" and known.phase in PICKUP_HEADLINES:
         return PICKUP_HEADLINES[known.phase]
     if is_to_be_tried_again(known):
         return "We will try again"
-    return HEADLINES[known.phase]
+    return whole_headline(known)
+
+
+def whole_headline(known: Tracking) -> str:
+    return CARRIER_BOOKED if known.with_carrier and known.phase == "accepted" else HEADLINES[known.phase]
+
+
+def who_has(known: Tracking) -> str:
+    return "carrier" if known.with_carrier else "rider"
 
 
 def about(known: Tracking, clock: Clock) -> str:
@@ -136,9 +145,9 @@ def progress_of(known: Tracking) -> str:
 
 def on_the_road(known: Tracking, stop: OwnStop) -> str:
     if stop.kind != "dropoff":
-        where = "The rider is on the way."
+        where = f"The {who_has(known)} is on the way."
     elif known.picked_up_at is None:
-        return collecting(stop)
+        return collecting(known, stop)
     else:
         where = "It has been picked up."
     match stop.stops_ahead:
@@ -152,9 +161,9 @@ def on_the_road(known: Tracking, stop: OwnStop) -> str:
             return f"{where} {more} stops are before yours."
 
 
-def collecting(stop: OwnStop) -> str:
+def collecting(known: Tracking, stop: OwnStop) -> str:
     """Where it is picked up is a stop before theirs, too."""
-    where = "The rider is on the way to pick it up."
+    where = f"The {who_has(known)} is on the way to pick it up."
     if stop.stops_ahead is None or stop.stops_ahead <= 1:
         return where
     return f"{where} With that, {stop.stops_ahead} stops are before yours."
@@ -178,12 +187,13 @@ def steps(known: Tracking, clock: Clock) -> list[Step]:
     arrived_at = known.stop.arrived_at if known.stop is not None else None
     pickup = known.stop is not None and known.stop.kind != "dropoff"
     completed = known.phase == "completed"
+    at_door = known.stop is not None and not known.with_carrier
     found = known.accepted_at is not None
     all_steps = [
         Step("Ordered", done=True, at=clock.time(known.ordered_at)),
-        step("Rider found", known.accepted_at, clock, done=completed or found),
+        step(f"{who_has(known).capitalize()} found", known.accepted_at, clock, done=completed or found),
         *([] if pickup else [step("Picked up", known.picked_up_at, clock, done=completed)]),
-        *([] if known.stop is None else [step("Rider at the door", arrived_at, clock, done=completed)]),
+        *([step("Rider at the door", arrived_at, clock, done=completed)] if at_door else []),
     ]
     if known.phase in OVER:
         all_steps = [each for each in all_steps if each.done]

@@ -17,6 +17,7 @@ from schemas.carrier_booking import (
     CarrierBookingEvent,
     CarrierBookingExpired,
     CarrierBookingQuoted,
+    CarrierBookingRefused,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -170,6 +171,8 @@ def changed(row: CarrierBookingRow, fact: Fact) -> CarrierBookingRow:
             return replace(row, unheard_since=last_heard_at)
         case CarrierHeardAgain():
             return replace(row, unheard_since=None)
+        case CarrierBookingRefused():
+            return row
         case CarrierPickedUp(observed_at=at):
             return replace(row, status="picked_up", picked_up_at=at)
         case _:

@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from schemas.carried import TaskGivenToCarrier
 from schemas.carrier_booking import (
     CarrierBooked,
     CarrierBookingCancelled,
@@ -94,7 +95,16 @@ CREATE TABLE {table} (
 CREATE INDEX ON {table} (partition, due_at)
 """
 
-DISPATCHED = (TaskDispatchable, TaskAssigned, TaskHeld, TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)
+DISPATCHED = (
+    TaskDispatchable,
+    TaskAssigned,
+    TaskGivenToCarrier,
+    TaskHeld,
+    TaskCancelled,
+    TaskForceCompleted,
+    TaskCompleted,
+    TaskFailed,
+)
 """Nothing is left to be tried again; a hold ends in another round of its own."""
 SCHEDULED = (TaskScheduled, TaskDispatchable, TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)
 OFFER_OVER = (

@@ -13,8 +13,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from schemas.carried import TaskGivenToCarrier
 from schemas.carrier_booking import (
     CarrierBookingCancelled,
+    CarrierBookingRefused,
     CarrierDelivered,
     CarrierDeliveryFailed,
     CarrierFellSilent,
@@ -47,12 +49,14 @@ from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettl
 from schemas.task import (
     FieldReportConflicted,
     FieldReportReviewed,
+    ReturnStarted,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
     TaskDispatchable,
     TaskFailed,
     TaskForceCompleted,
+    TaskReturned,
     TaskTenderClosed,
 )
 from schemas.vehicle import (
@@ -92,6 +96,8 @@ type ExceptionKind = Literal[
     "rider_silent",
     "carrier_silent",
     "carrier_status_conflicted",
+    "carrier_refused",
+    "carrier_brings_back",
     "predicted_late",
     "sla_at_risk",
     "sla_breached",
@@ -123,6 +129,8 @@ MENDS: Mapping[str, tuple[str, ...]] = {
         "carrier-bookings/{id}/settle-carrier-booking",
         "carrier-bookings/{id}/cancel-carrier-booking",
     ),
+    "carrier_refused": ("carrier-bookings/{id}/settle-carrier-booking",),
+    "carrier_brings_back": ("tasks/{id}/report-returned", "tasks/{id}/force-complete-task"),
     "sla_at_risk": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
     "sla_breached": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
     "proof_disputed": ("tasks/{id}/settle-proof-dispute",),
@@ -142,8 +150,11 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskTenderClosed: ("no_taker",),
     TaskDispatchable: ("no_taker",),
     TaskAssigned: ("no_taker",),
+    TaskGivenToCarrier: ("no_taker",),
+    ReturnStarted: ("carrier_brings_back",),
+    TaskReturned: ("carrier_brings_back",),
     TaskCancelled: ("no_taker", "dependency_failed"),
-    TaskForceCompleted: ("no_taker", "dependency_failed"),
+    TaskForceCompleted: ("no_taker", "dependency_failed", "carrier_brings_back"),
     TaskCompleted: ("no_taker", "dependency_failed"),
     TaskFailed: ("no_taker", "dependency_failed"),
     DependencyFailed: ("dependency_failed",),
@@ -176,8 +187,9 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     RiderSuspended: ("rider_silent",),
     CarrierFellSilent: ("carrier_silent",),
     CarrierHeardAgain: ("carrier_silent",),
-    CarrierDelivered: ("carrier_silent",),
-    CarrierDeliveryFailed: ("carrier_silent",),
+    CarrierBookingRefused: ("carrier_refused",),
+    CarrierDelivered: ("carrier_silent", "carrier_refused"),
+    CarrierDeliveryFailed: ("carrier_silent", "carrier_refused"),
     CarrierBookingCancelled: ("carrier_silent",),
     CarrierStatusConflicted: ("carrier_status_conflicted",),
     CarrierStatusReviewed: ("carrier_status_conflicted",),
@@ -230,6 +242,7 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
     match fact.event:
         case FieldReportConflicted() as event:
             told = {"report": event.report, "stop_id": event.stop_id, "rider_id": event.rider_id}
+            told |= {"carrier_id": event.carrier_id} if event.carrier_id else {}
             return with_item(items, event.conflict_id, told | {"conflict": event.conflict}, fact)
         case FieldReportReviewed(conflict_id=conflict_id):
             return without(items, conflict_id)
@@ -262,6 +275,12 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item(items, event.conflict_id, told | {"conflict": event.conflict}, fact)
         case CarrierStatusReviewed(conflict_id=conflict_id):
             return without(items, conflict_id)
+        case CarrierBookingRefused(has_goods=True) as event:
+            told = {"carrier_id": event.carrier_id, "task_id": event.task_id, "reason_code": event.reason_code}
+            return with_item([], "refused", told, fact)
+        case ReturnStarted(carrier_id=str()) as event:
+            told = {"carrier_id": event.carrier_id, "reason_code": event.reason_code}
+            return with_item([], event.stop.stop_id, told, fact)
         case ProofDisputed() as event:
             told = {"stop_id": event.stop_id, "reason_code": event.reason_code}
             return with_item(items, event.proof_id, told, fact)

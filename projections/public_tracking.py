@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.task_progress import OVER, Progress, leg_of, progressed, state_of
+from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.catalog import members_of
 from schemas.geo import Window
 from schemas.message import Event
@@ -45,6 +46,7 @@ CREATE TABLE {table} (
     state         text        NOT NULL,
     leg           text,
     rider_id      text,
+    with_carrier  boolean     NOT NULL,
     outcome       text,
     stops         jsonb       NOT NULL,
     rider_since   timestamptz,
@@ -84,11 +86,12 @@ class PublicTrackingRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "created"
     leg: str | None = None
     rider_id: str | None = None
+    with_carrier: bool = False
     outcome: str | None = None
     stops: list[TrackedStop]
     """In their order."""
     rider_since: datetime | None = None
-    """Since when a rider has it who has said yes."""
+    """Since when a rider has it who has said yes, or a carrier that was booked."""
     ended_at: datetime | None = None
     """When its end was recorded."""
     created_at: datetime
@@ -109,6 +112,7 @@ def apply(row: PublicTrackingRow | None, fact: Fact, key: Key) -> PublicTracking
         state=state_of(progress),
         leg=leg_of(progress),
         rider_id=progress.rider_id,
+        with_carrier=progress.carrier is not None,
         outcome=progress.outcome,
         stops=progressed_stops(stops, progress),
         rider_since=rider_since(row, event, source.event_time),
@@ -176,9 +180,9 @@ def progressed_stops(stops: Iterable[TrackedStop], progress: Progress) -> list[T
 
 def rider_since(row: PublicTrackingRow, event: Event, at: datetime) -> datetime | None:
     match event:
-        case AssignmentAccepted():
+        case AssignmentAccepted() | TaskGivenToCarrier():
             return at
-        case TaskAssigned() | TaskUnassigned():
+        case TaskAssigned() | TaskUnassigned() | TaskTakenFromCarrier():
             return None
         case _:
             return row.rider_since

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
-from projections.task_progress import Progress, count, leg_of, progressed, state_of
+from projections.task_progress import Carrier, Progress, count, leg_of, progressed, state_of
 from schemas.catalog import members_of
 from schemas.task import FieldReportConflicted, TaskCreated, TaskEvent
 
@@ -26,6 +26,7 @@ CREATE TABLE {table} (
     state              text        NOT NULL,
     leg                text,
     rider_id           text,
+    carrier            jsonb,
     tender_id          text,
     round              bigint      NOT NULL,
     outcome            text,
@@ -70,6 +71,8 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     leg: str | None = None
     rider_id: str | None = None
+    carrier: Carrier | None = None
+    """That has it by a booking; there is no rider then."""
     tender_id: str | None = None
     round: int = 0
     outcome: str | None = None
@@ -106,6 +109,7 @@ def apply(row: TaskRow | None, fact: Fact, key: Key) -> TaskRow:
         dispatch_at=progress.dispatch_at,
         leg=leg_of(progress),
         rider_id=progress.rider_id,
+        carrier=progress.carrier,
         tender_id=progress.tender_id,
         round=progress.round,
         outcome=progress.outcome,
@@ -168,8 +172,8 @@ TASK_BOARD = ReadModel(
 )
 
 PAGE = """
-SELECT tenant, task_id, outlet, kind, priority, held, waits_for, dispatch_at, state, leg, rider_id, tender_id, round,
-       outcome, reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code,
+SELECT tenant, task_id, outlet, kind, priority, held, waits_for, dispatch_at, state, leg, rider_id, carrier, tender_id,
+       round, outcome, reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code,
        external_reference, shipment_id, recurrence_id, created_at, updated_at, version
 FROM task_board
 WHERE tenant = %(tenant)s

@@ -152,6 +152,7 @@ class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     report: str
     stop_id: str | None
     rider_id: str | None
+    carrier_id: str | None = None
     observed_at: datetime
     conflict: str
     decision_code: str | None = None
@@ -357,6 +358,7 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
                 report=event.report,
                 stop_id=event.stop_id,
                 rider_id=event.rider_id,
+                carrier_id=event.carrier_id,
                 observed_at=event.observed_at,
                 conflict=event.conflict,
             )

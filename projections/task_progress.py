@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
+from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.message import Event
 from schemas.task import (
     CREATED_ON_HOLD,
@@ -67,6 +68,11 @@ class Dependency(msgspec.Struct, frozen=True, kw_only=True):
     reason_code: str | None = None
 
 
+class Carrier(msgspec.Struct, frozen=True, kw_only=True):
+    carrier_id: str
+    booking_id: str
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "delivery"
     held: str | None = None
@@ -78,6 +84,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
     tender_id: str | None = None
     rider_id: str | None = None
+    carrier: Carrier | None = None
+    """That has it by a booking; there is no rider then."""
     accepted: bool = False
     returning: bool = False
     ended: str | None = None
@@ -92,7 +100,7 @@ def state_of(task: Progress) -> str:
         return "returning"
     if task.kind == "collection":
         return "created" if all(stop.status == "pending" for stop in task.stops.values()) else "in_progress"
-    if task.rider_id is not None:
+    if is_taken(task):
         if any(stop.status != "pending" for stop in task.stops.values()):
             return "in_progress"
         return "accepted" if task.accepted else "assigned"
@@ -101,8 +109,12 @@ def state_of(task: Progress) -> str:
     return "created" if task.waits else "dispatchable"
 
 
+def is_taken(task: Progress) -> bool:
+    return task.rider_id is not None or task.carrier is not None
+
+
 def leg_of(task: Progress) -> str | None:
-    if (task.rider_id is None and task.kind != "collection") or task.ended is not None:
+    if (not is_taken(task) and task.kind != "collection") or task.ended is not None:
         return None
     latest = None
     for stop in task.stops.values():
@@ -151,6 +163,12 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
             stops = reset(task.stops, "pending")
             freed = replace(task, rider_id=None, accepted=False, tender_id=None, stops=stops)
             return replace(freed, waits=True, returning=False) if event.waits else freed
+        case TaskGivenToCarrier():
+            carrier = Carrier(carrier_id=event.carrier_id, booking_id=event.booking_id)
+            return replace(task, carrier=carrier, round=event.round, accepted=True, held=None)
+        case TaskTakenFromCarrier():
+            stops = reset(task.stops, "pending")
+            return replace(task, carrier=None, accepted=False, tender_id=None, stops=stops)
         case StopEnRoute() | CustomerOnTheWay():
             return with_stop(task, event.stop_id, status="en_route")
         case StopArrived(late=True):

@@ -40,6 +40,8 @@ CarrierWord = Literal[
 ]
 """What a carrier's status says."""
 CancelledBy = Literal["sender", "recipient", "carrier", "system"]
+BOOKING_ANSWERED = "carrier-booking-answered"
+"""The rule by which nothing is left to be done."""
 ToldBy = Literal["carrier", "dispatcher"]
 Phone = Annotated[str, msgspec.Meta(min_length=3, max_length=40)]
 Plate = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
@@ -122,6 +124,21 @@ class RecordCarrierSilence(Command, frozen=True, kw_only=True):
     """Sent when nothing seems to have been heard for too long; if something was, nothing changes."""
 
 
+class ConfirmCarrierBooking(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where its task is not to be given to it any more, or where there was none to be told
+    `of_goods`: who comes back to it later has nothing to do."""
+
+    of_goods: bool = False
+
+
+class RefuseCarrierBooking(Command, frozen=True, kw_only=True):
+    """Sent when the task cannot be with the carrier, by a rule of the task's. The booking is cancelled; where the
+    carrier has the goods already, a person must see to it."""
+
+    reason_code: Code
+    task_known: bool = True
+
+
 type CarrierBookingCommand = (
     QuoteCarrierBooking
     | BookCarrier
@@ -132,6 +149,8 @@ type CarrierBookingCommand = (
     | CancelCarrierBooking
     | ExpireCarrierQuote
     | RecordCarrierSilence
+    | ConfirmCarrierBooking
+    | RefuseCarrierBooking
 )
 
 
@@ -205,11 +224,13 @@ class CarrierStatusReviewed(Event, frozen=True, kw_only=True):
 
 class CarrierPickedUp(Event, frozen=True, kw_only=True):
     task_id: TaskId
+    carrier_id: CarrierId
     observed_at: datetime
 
 
 class CarrierDelivered(Event, frozen=True, kw_only=True):
     task_id: TaskId
+    carrier_id: CarrierId
     observed_at: datetime
     told_by: ToldBy
     reason_code: str | None
@@ -217,6 +238,7 @@ class CarrierDelivered(Event, frozen=True, kw_only=True):
 
 class CarrierDeliveryFailed(Event, frozen=True, kw_only=True):
     task_id: TaskId
+    carrier_id: CarrierId
     observed_at: datetime
     told_by: ToldBy
     reason_code: str | None
@@ -228,6 +250,16 @@ class CarrierBookingCancelled(Event, frozen=True, kw_only=True):
     by: CancelledBy
     reason_code: str | None
     fee: Money | None
+
+
+class CarrierBookingRefused(Event, frozen=True, kw_only=True):
+    """The task is not with it. `has_goods`: the carrier has them all the same."""
+
+    task_id: TaskId
+    carrier_id: CarrierId
+    reason_code: str
+    has_goods: bool
+    task_known: bool
 
 
 class CarrierBookingExpired(Event, frozen=True, kw_only=True):
@@ -258,6 +290,7 @@ type CarrierBookingEvent = (
     | CarrierDelivered
     | CarrierDeliveryFailed
     | CarrierBookingCancelled
+    | CarrierBookingRefused
     | CarrierBookingExpired
     | CarrierFellSilent
     | CarrierHeardAgain

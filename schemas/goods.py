@@ -101,8 +101,8 @@ type GoodsCommand = ReportParcelsLost | ReportParcelsDamaged | ReceiveTransfer |
 
 
 class Party(Record, frozen=True, kw_only=True):
-    """Who has a parcel. `id` is the outlet's or the hub's slug or the rider's id; sender, recipient and nobody have
-    none."""
+    """Who has a parcel. `id` is the outlet's or the hub's slug, or the rider's or the carrier's id; sender, recipient
+    and nobody have none."""
 
     kind: PartyKind
     id: str | None = None

@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.carried import CarriedCommand, CarriedEvent
 from schemas.fault import AtFault
 from schemas.geo import Location, ObservedFix, Window
 from schemas.goods import MAX_ITEMS, MAX_PARCELS, GoodsCommand, GoodsEvent, Item, NewItem, Party
 from schemas.hand_over import HandOverCommand, HandOverEvent
 from schemas.message import (
+    CarrierBookingId,
+    CarrierId,
     Code,
     Command,
     Count,
@@ -266,7 +269,8 @@ class ReviewFieldReport(Command, frozen=True, kw_only=True):
 
 
 class FieldReport(Command, frozen=True, kw_only=True):
-    """What a rider's device says has happened. Late is normal, and a physical fact is never refused."""
+    """What a rider's device says has happened. Late is normal, and a physical fact is never refused. Of a task with a
+    carrier a dispatcher tells what the carrier's status cannot: proof, and what has come back."""
 
     stop_id: StopId
     observed_at: Moment
@@ -412,6 +416,7 @@ type TaskCommand = (
     | CollectionReport
     | GoodsCommand
     | HandOverCommand
+    | CarriedCommand
     | SlaCommand
     | WaitingCommand
     | CloneCommand
@@ -710,14 +715,15 @@ class StopSkipped(Event, frozen=True, kw_only=True):
 
 
 class ReturnStarted(Event, frozen=True, kw_only=True):
-    """The goods go back: `stop` is new and stands last."""
+    """The goods go back: `stop` is new and stands last. Without a rider a carrier has them."""
 
     stop: Stop
     parcel_ids: list[ParcelId]
-    rider_id: RiderId
+    rider_id: RiderId | None
     round: int
     reason_code: str
     cancelled: bool = False
+    carrier_id: CarrierId | None = None
 
 
 class TaskCompleted(Event, frozen=True, kw_only=True):
@@ -730,17 +736,18 @@ class TaskCompleted(Event, frozen=True, kw_only=True):
 
 
 class TaskFailed(Event, frozen=True, kw_only=True):
-    """`rider_id` and `tender_id` say who has to be told."""
+    """`rider_id`, `tender_id` and `booking_id` say who has to be told."""
 
     outcome: Outcome
     rider_id: RiderId | None
     tender_id: TenderId | None = None
     round: int
     reason_code: str
+    booking_id: CarrierBookingId | None = None
 
 
 class TaskCancelled(Event, frozen=True, kw_only=True):
-    """`rider_id` and `tender_id` say who has to be told."""
+    """`rider_id`, `tender_id` and `booking_id` say who has to be told."""
 
     outcome: Outcome
     rider_id: RiderId | None
@@ -748,11 +755,12 @@ class TaskCancelled(Event, frozen=True, kw_only=True):
     round: int
     reason_code: str
     note: str | None
+    booking_id: CarrierBookingId | None = None
 
 
 class TaskReturned(Event, frozen=True, kw_only=True):
     outcome: Outcome
-    rider_id: RiderId
+    rider_id: RiderId | None
     round: int
 
 
@@ -763,10 +771,12 @@ class TaskForceCompleted(Event, frozen=True, kw_only=True):
     round: int
     reason_code: str
     note: str | None
+    booking_id: CarrierBookingId | None = None
 
 
 class FieldReportConflicted(Event, frozen=True, kw_only=True):
-    """A report that does not fit the state. A dispatcher must look at it. Without a rider somebody else reported."""
+    """A report that does not fit the state. A dispatcher must look at it. With `carrier_id` it is the carrier's, of all
+    stops; with neither somebody else reported."""
 
     conflict_id: str
     report: str
@@ -774,6 +784,7 @@ class FieldReportConflicted(Event, frozen=True, kw_only=True):
     rider_id: RiderId | None
     observed_at: datetime
     conflict: str
+    carrier_id: CarrierId | None = None
 
 
 class FieldReportReviewed(Event, frozen=True, kw_only=True):
@@ -809,6 +820,7 @@ type TaskEvent = (
     | CustomerArrived
     | GoodsEvent
     | HandOverEvent
+    | CarriedEvent
     | SlaEvent
     | WaitingEvent
     | CloneEvent

@@ -1,5 +1,6 @@
 """All processes: what runs, and what is rehearsed when the log is checked (I9)."""
 
+from streams.carriers import CARRIERS
 from streams.cloning import CLONING
 from streams.dispatch.hand_over import hand_over
 from streams.dispatch.itinerary import itinerary
@@ -16,6 +17,7 @@ from streams.waiting import WAITING
 def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget) -> list[Process]:
     return [
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
+        Process("carriers", CARRIERS, send),
         Process("cloning", CLONING, send),
         Process("incident-response", RESPONSE, send),
         Process("recurring", RECURRING, send),

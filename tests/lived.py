@@ -11,6 +11,7 @@ from story import KAMPPI, NOON, POSTI, SAME_DAY, context
 from commands.aggregates import AGGREGATES
 from commands.life import NEW, Move
 from commands.task_state import CreatedTask
+from schemas import carried as a
 from schemas import carrier as c
 from schemas import carrier_booking as b
 from schemas import directory as d
@@ -36,6 +37,7 @@ from schemas.geo import Location, Window
 from schemas.hours import HoursLimits
 from schemas.ids import conflict_id, proof_id
 from schemas.message import (
+    CarrierBookingId,
     Command,
     DeviceId,
     DocumentId,
@@ -140,7 +142,7 @@ def beside(kind: str, state: Any, now: datetime, draw: Random) -> Iterator[Lived
         try:
             events = aggregate.decide(state, command, context(now=now, actor=actor, role=role, rules=RULES))
         except Refused:
-            return
+            continue
         for event in events:
             before = aggregate.life.status(state)
             state = aggregate.evolve(state, event)
@@ -783,6 +785,7 @@ CARRIER_BOOKING: Repertoire = [
     ),
     (always(b.CancelCarrierBooking(reason_code="changed_mind")), "shop", "integrator"),
     (always(b.ExpireCarrierQuote()), "deadlines", "system"),
+    (always(b.RefuseCarrierBooking(reason_code="unknown_task")), "carriers", "system"),
     *[(always(b.RecordCarrierSilence()), "deadlines", "system")] * 2,
 ]
 HOURS = [NOON + timedelta(hours=count) for count in range(7)]
@@ -838,10 +841,32 @@ def cloning(draw: Random, now: Any) -> m.CloneTask:
     )
 
 
+def saying_of_task(draw: Random, now: Any) -> a.RecordCarrierReport:
+    says: Any = draw.choice(("picked_up", "picked_up", "delivered", "failed"))
+    return a.RecordCarrierReport(carrier_id=POSTI, booking_id=draw.choice(BOOKINGS), says=says, observed_at=now)
+
+
+def taking(draw: Random, now: Any) -> a.TakeTaskFromCarrier:
+    return a.TakeTaskFromCarrier(booking_id=draw.choice(BOOKINGS), reason_code="cancelled")
+
+
+def giving(draw: Random, now: Any) -> a.AssignTaskToCarrier:
+    return a.AssignTaskToCarrier(carrier_id=POSTI, booking_id=draw.choice(BOOKINGS))
+
+
+BOOKINGS = [CarrierBookingId("booking-1"), CarrierBookingId("booking-2")]
+NOBODYS = a.RecordCarrierReport(
+    carrier_id=POSTI, booking_id=CarrierBookingId("booking-3"), says="failed", observed_at=NOON
+)
 BESIDE: dict[str, Repertoire] = {
     "task": [
         (cloning, "shop", "integrator"),
         (always(m.RefuseClone(number=1, rule="hub-closed", reason_code="hub_closed")), "cloning", "system"),
+        (always(NOBODYS), "carriers", "system"),
+        (giving, "carriers", "system"),
+        *[(saying_of_task, "carriers", "system"), (taking, "carriers", "system"), (giving, "carriers", "system")] * 2,
+        (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "dora", "dispatcher"),
+        (report(t.ReportReturned), "dora", "dispatcher"),
     ]
 }
 """What leads to nothing else: asked one after the other, and the life goes on as if nothing had been."""

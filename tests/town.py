@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from memory_desk import MemoryDesk
 from reception import KEK
-from story import ACME, KAMPPI, NOON, SECRETS
+from story import ACME, KAMPPI, NOON, SAME_DAY, SECRETS
 
 from commands.aggregates import BY_EVENT
 from commands.order import Answer, Order
@@ -22,6 +22,7 @@ from infra.lookups import load_g
 from infra.sending import Sending
 from projections.deadlines import DEADLINES, DeadlineRow
 from projections.model import Fact, Key
+from schemas import carrier as c
 from schemas import directory as d
 from schemas import ids
 from schemas import rider as r
@@ -38,6 +39,7 @@ from streams.processes import every_process
 
 CAPACITIES_G = {RiderId("ann"): 500, RiderId("bob"): 1_000, RiderId("cyd"): 2_000}
 RIDERS = list(CAPACITIES_G)
+CARRIERS = ("carrier-1", "carrier-2")
 LONG_AGO = timedelta(hours=25)
 """So long ago that a command's id is not remembered any more."""
 
@@ -97,7 +99,7 @@ class Town:
         self._begin()
 
     def _begin(self) -> None:
-        """The tenant and its outlet, riders at work, one with a van of ours: else most of every story would be this."""
+        """The tenant and its outlet, riders at work, one with a van of ours, carriers under contract: else most of every story would be this."""
         self.ask("tenant", ids.tenant_id(ACME), d.CreateTenant(tenant=ACME, name="Acme", mode="test"))
         outlet = d.CreateOutlet(outlet="kamppi", name="Kamppi", location=KAMPPI, zone="Europe/Helsinki")
         self.ask("outlet", ids.outlet_id(ACME, "kamppi"), outlet)
@@ -107,6 +109,10 @@ class Town:
             self.ask("rider", rider, r.RegisterRider(name=rider, capacity_g=capacity_g))
             self.ask("rider", rider, r.ApproveRider(), "dora", "dispatcher")
             self._to_work(rider)
+        for carrier in CARRIERS:
+            terms = c.CarrierTerms(service_levels=[SAME_DAY])
+            self.ask("carrier", carrier, c.RegisterCarrier(name=carrier, terms=terms))
+            self.ask("carrier", carrier, c.ActivateCarrier(), "dora", "dispatcher")
         carries = v.Capacity(weight_g=2_000, volume_cm3=1, parcels=1)
         self.ask("vehicle", "vehicle-1", v.RegisterVehicle(kind="van", capacity=carries))
         self.ask("vehicle", "vehicle-1", v.AssignVehicle(rider_id=RIDERS[-1]), "dora", "dispatcher")

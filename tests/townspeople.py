@@ -1,5 +1,6 @@
 """The people of a town: they ask anything at any time, as in a single life, with names of the town in what they ask."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -9,8 +10,11 @@ from story import ACME, SECRETS
 from town import RIDERS, Town
 
 from commands.aggregates import AGGREGATES
-from commands.task_state import OVER, CreatedTask, is_over
+from commands.carrier_booking_state import ENDS
+from commands.task_state import OVER, CreatedTask, is_over, is_taken
 from commands.tender import Open
+from schemas import carrier as c
+from schemas import carrier_booking as b
 from schemas import ids
 from schemas import incident as i
 from schemas import pick_wave as j
@@ -21,7 +25,7 @@ from schemas import tender as o
 from schemas.message import Command, Role, StopId
 
 TASKS_AT_ONCE = 4
-BUSY = {"task": 9, "tender": 6, "rider": 4, "incident": 2}
+BUSY = {"task": 9, "tender": 6, "rider": 4, "carrier_booking": 3, "incident": 2}
 """How often each kind is asked something; any other once."""
 TRIES = 6
 SELDOM = (
@@ -34,11 +38,17 @@ SELDOM = (
     o.DeclineOffer,
     j.ReleasePickWave,
     j.CancelPickWave,
+    b.CancelCarrierBooking,
+    b.SettleCarrierBooking,
+    c.SuspendCarrier,
+    c.EndCarrierContract,
 )
 WAITS = 0.25
 """How often a task waits for others, or is in a wave."""
 WEIGHTS_G = (0, 200, 400, 600, 800)
 CARRIED_G = (500, 1_000, 2_000)
+TOLD_OF_GOODS: tuple[b.CarrierWord, ...] = ("picked_up", "picked_up", "delivered", "failed")
+A_DAY = timedelta(days=1)
 
 
 class People:
@@ -91,6 +101,8 @@ class People:
                 return self._some_task()
             case "pick_wave":
                 return self._some_wave()
+            case "carrier_booking":
+                return self._some_booking()
             case "tender":
                 tenders = [tender for tender, _ in self._town.of_kind("tender")][-4:]
                 return self._town.chance.choice(tenders) if tenders else None
@@ -113,6 +125,21 @@ class People:
         known = [wave for wave, state in waves if state.status == "planned"] or [f"wave-{len(waves) + 1}"]
         over = [wave for wave, _ in waves][-1:]
         return self._town.chance.choice(over if over and self._town.chance.random() < 0.1 else known)
+
+    def _some_booking(self) -> str:
+        """Mostly the latest; a new one where that is over."""
+        bookings = self._town.of_kind("carrier_booking")
+        going = [booking for booking, state in bookings if state.status not in ENDS][-2:]
+        over = [booking for booking, _ in bookings][-1:]
+        if over and self._town.chance.random() < 0.1:
+            return over[0]
+        return self._town.chance.choice(going or [f"booking-{len(bookings) + 1}"])
+
+    def _to_be_carried(self) -> str:
+        """Mostly a task that nobody has."""
+        tasks = self._town.of_kind("task")
+        free = [task for task, state in tasks if not (is_over(state) or is_taken(state) or state.kind == "collection")]
+        return self._town.chance.choice(free) if free and self._town.chance.random() < 0.8 else self._some_task()
 
     def _awaited(self) -> dict[str, Any]:
         """Tasks that are there, were, or will be; and a wave."""
@@ -142,6 +169,10 @@ class People:
         state = self._town.state(aggregate_id)
         changed = {name: self._named(name, getattr(command, name), state) for name in command.__struct_fields__}
         self._offer = changed.get("offer_id")
+        if isinstance(command, b.QuoteCarrierBooking):
+            changed |= {"task_id": self._to_be_carried(), "expires_at": command.expires_at + A_DAY}
+        if isinstance(command, b.RecordCarrierStatus):
+            changed["status"] = self._town.chance.choice((*TOLD_OF_GOODS, command.status))
         if isinstance(command, t.CreateTask) and command.kind != "collection":
             changed |= self._awaited()
         if "proofs" in changed and isinstance(state, CreatedTask) and self._town.chance.random() < 0.7:
@@ -204,6 +235,6 @@ def often(command: Command, role: Role) -> float:
     """Those at work ask most; what ends much is asked seldom."""
     if isinstance(command, SELDOM):
         return 0.25
-    if isinstance(command, (o.ClaimOffer, r.ResequenceItinerary)):
+    if isinstance(command, (o.ClaimOffer, r.ResequenceItinerary, b.BookCarrier)):
         return 9.0
     return 3.0 if role == "rider" else 1.0

@@ -2,7 +2,7 @@
 
 from commands.attempts import ContactFirst
 from commands.carrier import NoServiceLevel
-from commands.carrier_booking import GoodsWithCarrier, QuoteExpired
+from commands.carrier_booking import BookingAnswered, GoodsWithCarrier, QuoteExpired
 from commands.carrier_contract import CarrierNotActive, UnknownCarrier, UnknownServiceLevel
 from commands.carrier_feed import NoSuchConflict
 from commands.cloning import CloneAnswered
@@ -41,9 +41,9 @@ from commands.rider_refusals import (
     UnknownRider,
 )
 from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies
-from commands.task import GoodsInCustody, UnknownConflict
+from commands.task import UnknownConflict
 from commands.task_creation import HubClosedNow, ParcelMismatch, StopsMismatch
-from commands.task_state import NotForThisKind, NotTheAssignee, StopNotKnown
+from commands.task_state import GoodsInCustody, NotForThisKind, NotTheAssignee, StopNotKnown
 from commands.task_timing import NotAPlaceOfGoods
 from commands.tenant import ClockTooFarAhead, ForgettingAnswered, NotATestTenant, OnePersonToForget
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
@@ -176,6 +176,7 @@ OF_CARRIERS: tuple[Refused, ...] = (
     UnknownServiceLevel("overnight", ["express", "same_day"]),
     QuoteExpired(at(10, 10)),
     GoodsWithCarrier(),
+    BookingAnswered("cancelled"),
     NoSuchConflict(STATUS_CONFLICT_ID),
 )
 

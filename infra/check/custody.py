@@ -2,6 +2,7 @@
 
 from infra.check.finding import Judgement
 from schemas import catalog
+from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.goods import ParcelsLost, Party
 from schemas.hand_over import ParcelsHandedOver
 from schemas.message import Event
@@ -22,6 +23,8 @@ TOLD_BY: tuple[type[Event], ...] = (
     TaskCreated,
     TaskAssigned,
     TaskUnassigned,
+    TaskGivenToCarrier,
+    TaskTakenFromCarrier,
     ParcelsPickedUp,
     ParcelsDelivered,
     ParcelsReturned,
@@ -61,9 +64,13 @@ class Custody:
             case OfferAccepted() | TenderAwarded():
                 self._won(aggregate_id, event.offer_id, at)
             case TaskAssigned():
-                self._assigned(aggregate_id, event.rider_id, at)
+                self._assigned(aggregate_id, f"rider {event.rider_id}", at)
             case TaskUnassigned():
-                self._unassigned(aggregate_id, event.rider_id, at)
+                self._unassigned(aggregate_id, f"rider {event.rider_id}", at)
+            case TaskGivenToCarrier():
+                self._assigned(aggregate_id, f"carrier {event.carrier_id}", at)
+            case TaskTakenFromCarrier():
+                self._unassigned(aggregate_id, f"carrier {event.carrier_id}", at)
             case TaskCreated():
                 self._judgement.looked_at += 1 + len(event.parcels)
                 at_stop = {stop.stop_id: stop.party for stop in event.stops}
@@ -89,15 +96,15 @@ class Custody:
         if before != offer:
             self._judgement.found(at, f"tender {tender} is won by offer {offer}, and was by {before}")
 
-    def _assigned(self, task: str, rider: str, at: str) -> None:
+    def _assigned(self, task: str, taker: str, at: str) -> None:
         if task in self._assignees:
-            self._judgement.found(at, f"task {task} goes to rider {rider}, and {self._assignees[task]} still has it")
-        self._assignees[task] = rider
+            self._judgement.found(at, f"task {task} goes to {taker}, and {self._assignees[task]} still has it")
+        self._assignees[task] = taker
 
-    def _unassigned(self, task: str, rider: str, at: str) -> None:
+    def _unassigned(self, task: str, taker: str, at: str) -> None:
         has = self._assignees.pop(task, None)
-        if has != rider:
-            self._judgement.found(at, f"task {task} is taken from rider {rider}, and {name_of(has)} has it")
+        if has != taker:
+            self._judgement.found(at, f"task {task} is taken from {taker}, and {name_of(has)} has it")
 
     def _handed_on(self, task: str, parcel_id: str, giver: Party, taker: Party, at: str) -> None:
         has = self._parcels.get((task, parcel_id))

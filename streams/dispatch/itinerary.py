@@ -41,7 +41,9 @@ type TaskOver = TaskCompleted | TaskFailed | TaskReturned | TaskCancelled | Task
 def itinerary(lookup: Lookup) -> list[Rule]:
     async def insert_return(event: ReturnStarted, source: Source) -> Sequence[Step]:
         """The stops that were given up go first; the way back is then all that is left of the task. Another way back,
-        where this one has failed meanwhile, is not given up."""
+        where this one has failed meanwhile, is not given up. A carrier has no itinerary."""
+        if event.rider_id is None:
+            return []
         task = await lookup.task(source.tenant, source.aggregate_id, source)
         back = [stop for stop in task.stops if stop.stop_id == event.stop.stop_id]
         others = [stop for stop in task.stops if stop.kind != "return"]

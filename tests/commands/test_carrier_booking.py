@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from story import KAMPPI, POSTI, SAME_DAY, Story, context, given, minutes, nothing_yet
 
 from commands.aggregates import AGGREGATES
-from commands.carrier_booking import GoodsWithCarrier, QuoteExpired, decide
+from commands.carrier_booking import BookingAnswered, GoodsWithCarrier, QuoteExpired, decide
 from commands.carrier_booking_state import is_over, status_of
 from commands.carrier_contract import CarrierNotActive, CarrierView, UnknownCarrier, UnknownServiceLevel
 from commands.carrier_feed import NoSuchConflict
@@ -25,6 +25,7 @@ from schemas.carrier_booking import (
     CarrierBookingCancelled,
     CarrierBookingExpired,
     CarrierBookingQuoted,
+    CarrierBookingRefused,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -34,11 +35,13 @@ from schemas.carrier_booking import (
     CarrierStatusConflicted,
     CarrierStatusRecorded,
     CarrierStatusReviewed,
+    ConfirmCarrierBooking,
     ExpireCarrierQuote,
     NameCarrierCourier,
     QuoteCarrierBooking,
     RecordCarrierSilence,
     RecordCarrierStatus,
+    RefuseCarrierBooking,
     ReviewCarrierStatus,
     SettleCarrierBooking,
 )
@@ -83,9 +86,13 @@ KNOWN = CarrierCourierKnown(
     vehicle_plate=Personal(SUBJECT, "XYZ-1"),
     silent_at=minutes(30),
 )
-PICKED_UP = CarrierPickedUp(task_id=TASK, observed_at=minutes(20))
-DELIVERED = CarrierDelivered(task_id=TASK, observed_at=minutes(40), told_by="carrier", reason_code=None)
-FAILED = CarrierDeliveryFailed(task_id=TASK, observed_at=minutes(40), told_by="carrier", reason_code="closed")
+PICKED_UP = CarrierPickedUp(task_id=TASK, carrier_id=POSTI, observed_at=minutes(20))
+DELIVERED = CarrierDelivered(
+    task_id=TASK, carrier_id=POSTI, observed_at=minutes(40), told_by="carrier", reason_code=None
+)
+FAILED = CarrierDeliveryFailed(
+    task_id=TASK, carrier_id=POSTI, observed_at=minutes(40), told_by="carrier", reason_code="closed"
+)
 CANCELLED = CarrierBookingCancelled(
     task_id=TASK, cancelled_at=minutes(40), by="sender", reason_code="changed_mind", fee=None
 )
@@ -175,6 +182,50 @@ def test_a_quote_that_fires_early_or_twice_or_is_over_changes_nothing(history: l
 def test_a_deadline_of_a_booking_that_is_not_there_changes_nothing():
     nothing_yet("carrier_booking").when(ExpireCarrierQuote()).then()
     nothing_yet("carrier_booking").when(SILENCE).then()
+
+
+# Its task
+
+
+def refused_for(has_goods: bool, task_known: bool = True) -> CarrierBookingRefused:
+    return CarrierBookingRefused(
+        task_id=TASK, carrier_id=POSTI, reason_code="unknown_task", has_goods=has_goods, task_known=task_known
+    )
+
+
+@pytest.mark.parametrize("history", [[BOOKED], [BOOKED, PICKED_UP], [BOOKED, DELIVERED], [BOOKED, FAILED]])
+def test_what_is_booked_waits_for_its_task_though_the_carrier_was_quick(history: list[Event]):
+    given(QUOTED, *history).when(ConfirmCarrierBooking()).then()
+
+
+@pytest.mark.parametrize("history", [[], [EXPIRED], [BOOKED, CANCELLED], [BOOKED, PICKED_UP, refused_for(True)]])
+def test_what_is_not_booked_any_more_or_was_refused_waits_for_none(history: list[Event]):
+    given(QUOTED, *history).when(ConfirmCarrierBooking()).refuses(BookingAnswered)
+
+
+def test_a_task_that_refused_it_is_told_of_the_goods_and_one_that_was_not_there_is_not():
+    of_goods = ConfirmCarrierBooking(of_goods=True)
+    given(QUOTED, BOOKED, PICKED_UP, refused_for(True)).when(of_goods).then()
+    given(QUOTED, BOOKED, PICKED_UP, refused_for(True, False)).when(of_goods).refuses(BookingAnswered)
+
+
+def test_a_booking_that_its_task_refuses_is_cancelled():
+    refuse = RefuseCarrierBooking(reason_code="unknown_task", task_known=False)
+    cancelled = CarrierBookingCancelled(
+        task_id=TASK, cancelled_at=minutes(1), by="system", reason_code="unknown_task", fee=None
+    )
+    story = given(QUOTED, BOOKED).at(minutes(1)).when(refuse)
+    story.then(refused_for(False, False), cancelled)
+    story.happened().when(refuse).then()
+    given(QUOTED).when(refuse).then()
+
+
+def test_what_the_carrier_has_in_hand_by_then_is_put_to_a_person():
+    refuse = RefuseCarrierBooking(reason_code="unknown_task")
+    story = given(QUOTED, BOOKED, PICKED_UP).when(refuse)
+    story.then(refused_for(True))
+    story.happened().when(refuse).then()
+    given(QUOTED, BOOKED, DELIVERED).when(refuse).then(refused_for(False))
 
 
 # Booked

@@ -3,9 +3,8 @@ from story import NOON, SECRETS, Story, context, minutes, nothing_yet
 from commands.context import UnknownOutlet
 from commands.field_reports import TooFarFromStop
 from commands.proof import ParcelNotHere, PinAttemptsExhausted
-from commands.task import GoodsInCustody
 from commands.task_creation import ParcelMismatch, StopsMismatch, pin_of
-from commands.task_state import NotTheAssignee, StopNotKnown, leg_of, state_of
+from commands.task_state import GoodsInCustody, NotTheAssignee, StopNotKnown, leg_of, state_of
 from schemas.geo import Location, ObservedFix, Window
 from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId
 from schemas.proof import PhotoEntry, PinEntry

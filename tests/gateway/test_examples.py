@@ -19,8 +19,7 @@ from commands.incident import TimelineMissing
 from commands.order import Unavailable
 from commands.proof import PinAttemptsExhausted
 from commands.registries import UnknownFailureReason
-from commands.task import GoodsInCustody
-from commands.task_state import NotForThisKind, NotTheAssignee, StopNotKnown
+from commands.task_state import GoodsInCustody, NotForThisKind, NotTheAssignee, StopNotKnown
 from commands.wire import RefusedElsewhere
 from gateway.allowed import CLOSED_FIELDS
 from gateway.commands import OPEN, OpenCommand
@@ -64,7 +63,7 @@ from schemas.hub import CreateHub
 from schemas.incident import SealIncident
 from schemas.message import Refused, Role
 from schemas.proof import PhotoEntry
-from schemas.task import CreateTask, ReportArrived, ReportAttemptFailed, ReportCollected, StartDispatch
+from schemas.task import CreateTask, FieldReport, ReportArrived, ReportAttemptFailed, ReportCollected, StartDispatch
 from schemas.task_kind import TaskKind
 from schemas.vehicle import RegisterVehicle, RetireVehicle
 
@@ -140,7 +139,8 @@ async def answers() -> AsyncIterator[list[tuple[OpenCommand, Body, httpx.Respons
 
 async def sent(house: House, known: OpenCommand, body: Body, target: str) -> httpx.Response:
     path = known.route.format(tenant=TENANT, id=target)
-    role: Role = next(each for each in ROLES if each in known.roles)
+    of_a_rider = issubclass(known.cls, FieldReport) and "rider" in known.roles
+    role: Role = "rider" if of_a_rider else next(each for each in ROLES if each in known.roles)
     subject = RIDER_ID if role == "rider" else SHOP
     caller = house.caller(role, subject, "*" if known.cls is CreateTenant else TENANT)
     return await caller.post(path, json=body.value, headers=key(body.name))

@@ -11,10 +11,11 @@ from commands.aggregates import AGGREGATES
 from gateway.commands import OPEN
 from projections.etas import ETAS
 from projections.exception_desk import KINDS, MENDS
-from schemas.carrier_booking import RecordCarrierSilence
+from schemas.carried import AssignTaskToCarrier, RecordCarrierReport
+from schemas.carrier_booking import RecordCarrierSilence, RefuseCarrierBooking
 from schemas.ids import tenant_id
 from schemas.incident import IncidentLink, NoteActionRefused, TakeIncidentAction
-from schemas.message import ShiftId, TaskId, TenderId
+from schemas.message import CarrierBookingId, CarrierId, ShiftId, TaskId, TenderId
 from schemas.rider import WarnHoursLimit
 from schemas.task import CloseTender, RecordTender
 
@@ -233,6 +234,35 @@ async def test_a_silent_carrier_that_has_the_goods_is_settled_by_a_dispatcher(ho
     [row] = await desk(house, models)
     settle = {"outcome": "delivered", "reason_code": "recipient_called"}
     await done(house, row["mends"][1], settle)
+    assert await desk(house, models) == []
+
+
+async def test_goods_in_hand_of_a_booking_that_its_task_refused_stand_there_until_it_is_settled(
+    house: House, models: ReadModels
+):
+    booking = await a_booking(house)
+    await done(house, f"carrier-bookings/{booking}/record-carrier-status", says(house, "picked_up"), SHOP)
+    await house.process("carrier_booking", booking, RefuseCarrierBooking(reason_code="unknown_task", task_known=False))
+    [row] = await desk(house, models)
+    assert (row["kind"], row["items"][0]["reason_code"]) == ("carrier_refused", "unknown_task")
+    await done(house, row["mends"][0], {"outcome": "failed", "reason_code": "sent_back"})
+    assert await desk(house, models) == []
+
+
+async def test_goods_that_a_carrier_brings_back_stand_there_until_they_are_back(house: House, models: ReadModels):
+    task = TaskId(await made(house, "tasks", delivery(external_reference="1", parcels=[{}])))
+    carrier, booking = CarrierId("posti"), CarrierBookingId("booking-1")
+    await house.process("task", task, AssignTaskToCarrier(carrier_id=carrier, booking_id=booking))
+    report = RecordCarrierReport(carrier_id=carrier, booking_id=booking, says="picked_up", observed_at=house.now)
+    await house.process("task", task, report)
+    assert await desk(house, models) == []
+    await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
+    [row] = await desk(house, models)
+    assert (row["kind"], row["items"][0]["carrier_id"]) == ("carrier_brings_back", carrier)
+    seen = (await house.caller("dispatcher", "dora").get(f"/v1/acme/tasks/{task}")).json()
+    assert (seen["state"], seen["carrier"]) == ("returning", {"carrier_id": carrier, "booking_id": booking})
+    back = {"stop_id": "return-1", "observed_at": house.now.isoformat()}
+    await done(house, row["mends"][0], back)
     assert await desk(house, models) == []
 
 

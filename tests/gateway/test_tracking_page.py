@@ -46,6 +46,7 @@ def known(phase: Phase = "in_progress", stop: OwnStop | None = None, **more: Any
         "zone": "Europe/Helsinki",
         "ordered_at": NOON,
         "accepted_at": None,
+        "with_carrier": False,
         "picked_up_at": None,
         "ended_at": None,
         "dropoffs": None,
@@ -63,6 +64,15 @@ def shown(tracking: Tracking, minute: float = 1) -> str:
 
 
 # Words
+
+
+def test_with_a_carrier_it_says_so_and_tells_nothing_of_a_rider():
+    booked = said(known("accepted", a_stop(), accepted_at=NOON, with_carrier=True), NOON)
+    assert booked.headline == "A carrier has been found"
+    assert [step.name for step in booked.steps][:3] == ["Ordered", "Carrier found", "Picked up"]
+    under_way = known(stop=a_stop(), accepted_at=NOON, picked_up_at=NOON, with_carrier=True)
+    assert said(under_way, NOON).about == "It has been picked up."
+    assert "rider" not in text(shown(under_way)).lower()
 
 
 @pytest.mark.parametrize(

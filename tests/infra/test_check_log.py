@@ -168,7 +168,7 @@ def test_a_tender_with_two_winners_is_named(log):
 def test_a_task_with_two_assignees_is_named(log):
     second = TaskAssigned(rider_id=ANN, round=1, tender_id=None, offer_id=None)  # type: ignore[arg-type]
     found = broken(after(log, "AssignmentAccepted", saying(log[place_of(log, "TaskAssigned")], second)))
-    assert found == {"I7": f"task {TASK} goes to rider {ANN}, and {BOB} still has it"}
+    assert found == {"I7": f"task {TASK} goes to rider {ANN}, and rider {BOB} still has it"}
 
 
 def test_a_parcel_given_by_who_has_it_not_is_named(log):

@@ -17,8 +17,9 @@ from townspeople import People
 
 from commands import field_reports, pick_wave, rider_reservations, rider_silence, task, task_timing, tender
 from commands.aggregates import AGGREGATES
+from commands.carrier_booking_state import UNDER_WAY
 from commands.context import Context
-from commands.task_state import CreatedTask, carried, is_over
+from commands.task_state import CreatedTask, carried, is_over, open_stops
 from commands.tender import Open
 from commands.vehicle_fitness import fitness_of
 from commands.waiting_state import open_wait
@@ -196,11 +197,12 @@ def heaviest_g(stops: list[PlannedStop]) -> int:
 def as_it_stands(town: Town, aggregate_id: str) -> None:
     state = town.state(aggregate_id)
     if isinstance(state, CreatedTask):
+        if state.rider_id is not None and state.carrier is not None:
+            raise Broken(f"{aggregate_id} is with {state.rider_id} and with {state.carrier}")
+        has = state.rider_id if state.carrier is None else state.carrier.carrier_id
         for parcel in carried(state):
-            if is_over(state) or parcel.party.id != state.rider_id:
-                raise Broken(
-                    f"{parcel.party.id} has {parcel.parcel.parcel_id} of {aggregate_id}, {state.rider_id} has the task"
-                )
+            if is_over(state) or parcel.party.id != has:
+                raise Broken(f"{parcel.party.id} has {parcel.parcel.parcel_id} of {aggregate_id}, {has} has the task")
 
 
 def with_proof(town: Town, all_told: list[Told]) -> None:
@@ -287,6 +289,24 @@ def the_way_ahead_tells_what_is_aboard(town: Town) -> None:
             raise Broken(f"{state.rider_id} has {aboard} g of {task_id} aboard, and drops {dropped} g: {ahead}")
 
 
+def tasks_and_bookings_agree(town: Town) -> None:
+    """A booking under way has its task, unless that refused it or is over; what it has ended leaves proof to be given,
+    and the way back."""
+    for task_id, state in town.of_kind("task"):
+        if is_over(state) or state.carrier is None:
+            continue
+        booking = town.state(state.carrier.booking_id)
+        left = state.return_reason is not None or any(stop.handed_over for stop in open_stops(state))
+        if booking.status not in UNDER_WAY and not left:
+            raise Broken(f"{task_id} is with {state.carrier.booking_id}, which is {booking.status}")
+    for booking_id, booking in town.of_kind("carrier_booking"):
+        state = town.state(booking.task_id)
+        if booking.status not in UNDER_WAY or booking.refused:
+            continue
+        if state is None or (not is_over(state) and getattr(state.carrier, "booking_id", None) != booking_id):
+            raise Broken(f"{booking_id} is {booking.status}, and does not have {booking.task_id}")
+
+
 def nothing_is_due_for_ever(town: Town) -> None:
     """What is due has fired by now, and its aggregate has answered: a row that is left would be fired again and again."""
     for row in town.deadlines.values():
@@ -353,6 +373,7 @@ ONCE_QUIET = (
     over_is_over,
     riders_and_tasks_agree,
     the_way_ahead_tells_what_is_aboard,
+    tasks_and_bookings_agree,
     who_is_silent_keeps_what_they_have,
 )
 

@@ -1,0 +1,208 @@
+"""A task with a carrier: it has the goods by what it reports, and nobody else is asked for them meanwhile.
+
+A carrier's status is of all the goods and names no stop; what a rider's device would tell stop by stop follows from it.
+"""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from commands.attempts import reason_of
+from commands.context import Context
+from commands.field_reports import comes_before, decide_report
+from commands.refusals import TooMany
+from commands.task_evolve import evolved
+from commands.task_state import (
+    MAX_BOOKINGS,
+    CreatedTask,
+    GoodsInCustody,
+    NotForThisKind,
+    StopState,
+    booking_of,
+    carried,
+    created,
+    is_taken,
+    open_stops,
+    state_of,
+)
+from commands.task_timing import kept_back
+from schemas.carried import (
+    AssignTaskToCarrier,
+    CarriedCommand,
+    CarrierReported,
+    CarrierSays,
+    RecordCarrierReport,
+    TakeTaskFromCarrier,
+    TaskGivenToCarrier,
+    TaskTakenFromCarrier,
+)
+from schemas.ids import conflict_id
+from schemas.message import CarrierBookingId, NotInThisState
+from schemas.task import (
+    DeliveryAttemptFailed,
+    FieldReportConflicted,
+    ReportDelivered,
+    ReportPickedUp,
+    StopFailed,
+    TaskDispatchable,
+    TaskEvent,
+)
+
+AS_OF_RIDER: dict[CarrierSays, str] = {
+    "picked_up": "ReportPickedUp",
+    "delivered": "ReportDelivered",
+    "failed": "ReportAttemptFailed",
+}
+UNEXPLAINED = "carrier_failed"
+
+
+def decide_carried(task: CreatedTask, command: CarriedCommand, context: Context) -> list[TaskEvent]:
+    match command:
+        case AssignTaskToCarrier():
+            return give(task, command, context)
+        case TakeTaskFromCarrier():
+            return take(task, command)
+        case RecordCarrierReport():
+            return record_report(task, command, context)
+        case _:
+            assert_never(command)
+
+
+def give(task: CreatedTask, command: AssignTaskToCarrier, context: Context) -> list[TaskEvent]:
+    """One that only waits for its time comes to dispatch by it: carriers are booked ahead."""
+    if booking_of(task, command.booking_id) is not None:
+        return []
+    if task.kind == "collection":
+        raise NotForThisKind("delivery", task.kind)
+    early = task.waits and not kept_back(task) and bool(open_stops(task))
+    if task.ended or is_taken(task) or (task.waits and not early):
+        raise NotInThisState(needed="dispatchable or offering", actual=state_of(task))
+    if len(task.bookings) >= MAX_BOOKINGS:
+        raise TooMany("bookings of a task", MAX_BOOKINGS)
+    given = TaskGivenToCarrier(
+        carrier_id=command.carrier_id,
+        booking_id=command.booking_id,
+        round=task.round + early,
+        given_at=context.now,
+    )
+    return [TaskDispatchable(round=given.round), given] if early else [given]
+
+
+def take(task: CreatedTask, command: TakeTaskFromCarrier) -> list[TaskEvent]:
+    if task.ended or not is_with(task, command.booking_id):
+        return []
+    if carried(task):
+        raise GoodsInCustody(len(carried(task)))
+    return back_to_dispatch(task, command.reason_code)
+
+
+def is_with(task: CreatedTask, booking_id: CarrierBookingId) -> bool:
+    return task.carrier is not None and task.carrier.booking_id == booking_id
+
+
+def back_to_dispatch(task: CreatedTask, reason_code: str) -> list[TaskEvent]:
+    assert task.carrier is not None, "only a carrier's task is taken from one"
+    taken = TaskTakenFromCarrier(
+        carrier_id=task.carrier.carrier_id,
+        booking_id=task.carrier.booking_id,
+        round=task.round,
+        reason_code=reason_code,
+    )
+    return [taken, TaskDispatchable(round=task.round + 1)]
+
+
+def record_report(task: CreatedTask, command: RecordCarrierReport, context: Context) -> list[TaskEvent]:
+    known = booking_of(task, command.booking_id)
+    if known is not None and command.says in known.said:
+        return []
+    reported = CarrierReported(
+        carrier_id=command.carrier_id,
+        booking_id=command.booking_id,
+        says=command.says,
+        observed_at=min(command.observed_at, context.now),
+        reason_code=command.reason_code,
+    )
+    if (conflict := conflict_of(task, command)) is not None:
+        return [reported, conflicted(command, context, conflict)]
+    return [reported, *followed(task, command, context)]
+
+
+def conflict_of(task: CreatedTask, command: RecordCarrierReport) -> str | None:
+    """Why it cannot be true as the task stands, if so. That it came to nothing contradicts nothing: whoever looks at
+    what was picked up in vain knows of it."""
+    if command.says == "failed":
+        return None
+    if task.ended:
+        return None if task.outcome == "delivered" else f"the task is {state_of(task)}"
+    if not is_with(task, command.booking_id):
+        return "reported by a carrier that does not have the task"
+    if command.says == "delivered" and task.return_reason is not None:
+        return "its goods are on their way back"
+    return None
+
+
+def conflicted(command: RecordCarrierReport, context: Context, conflict: str) -> FieldReportConflicted:
+    return FieldReportConflicted(
+        conflict_id=conflict_id(context.command_id),
+        report=AS_OF_RIDER[command.says],
+        stop_id=None,
+        rider_id=None,
+        observed_at=min(command.observed_at, context.now),
+        conflict=conflict,
+        carrier_id=command.carrier_id,
+    )
+
+
+def followed(task: CreatedTask, command: RecordCarrierReport, context: Context) -> list[TaskEvent]:
+    if task.ended or not is_with(task, command.booking_id):
+        return []
+    if command.says != "failed":
+        return moved(task, command, context)
+    code = command.reason_code or UNEXPLAINED
+    if carried(task) or any(stop.handed_over for stop in open_stops(task)):
+        return [event for stop in undelivered(task) for event in given_up(task, stop, code, context)]
+    return back_to_dispatch(task, code)
+
+
+def moved(task: CreatedTask, command: RecordCarrierReport, context: Context) -> list[TaskEvent]:
+    """Stop by stop in their order: a delivery of what was never said to be picked up is a pickup, too."""
+    events: list[TaskEvent] = []
+    for stop in ahead(task, command.says):
+        report = ReportPickedUp if stop.stop.kind == "pickup" else ReportDelivered
+        told = report(stop_id=stop.stop.stop_id, observed_at=command.observed_at)
+        events += decide_report(created(evolved(task, events)), told, context)
+    return events
+
+
+def ahead(task: CreatedTask, says: CarrierSays) -> Iterator[StopState]:
+    """Those that the report is about. What is fetched only after something was brought is not picked up before."""
+    for stop in open_stops(task):
+        if stop.handed_over:
+            continue
+        if stop.stop.kind == "pickup":
+            if says == "delivered" or not comes_before(task, stop):
+                yield stop
+        elif stop.stop.kind == "dropoff" and says == "delivered":
+            yield stop
+
+
+def undelivered(task: CreatedTask) -> list[StopState]:
+    return [stop for stop in open_stops(task) if stop.stop.kind == "dropoff" and not stop.handed_over]
+
+
+def given_up(task: CreatedTask, stop: StopState, code: str, context: Context) -> list[TaskEvent]:
+    """A carrier has its own attempts behind it by then: what it has goes back."""
+    reason = reason_of(code, context, "carrier")
+    failed = DeliveryAttemptFailed(
+        stop_id=stop.stop.stop_id,
+        attempt=stop.attempts + 1,
+        reason_code=code,
+        note=None,
+        evidence=[],
+        contacts=[],
+        waited_seconds=None,
+        override_reason=None,
+        at_fault=reason.at_fault,
+        policy="return",
+    )
+    over = StopFailed(stop_id=stop.stop.stop_id, rider_id=None, round=task.round, reason_code=code)
+    return [failed, over]

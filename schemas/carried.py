@@ -1,0 +1,72 @@
+"""A task with a carrier: given to it by a booking, reported of by it, and taken from it again."""
+
+from datetime import datetime
+from typing import Literal
+
+from schemas.message import CarrierBookingId, CarrierId, Code, Command, Event, Moment
+
+CarrierSays = Literal["picked_up", "delivered", "failed"]
+"""Of all goods of the task: a carrier's status names no stop."""
+
+
+# What can be asked
+
+
+class AssignTaskToCarrier(Command, frozen=True, kw_only=True):
+    """Sent when a carrier is booked. A booking gets its task once: who comes back to it later changes nothing."""
+
+    carrier_id: CarrierId
+    booking_id: CarrierBookingId
+
+
+class TakeTaskFromCarrier(Command, frozen=True, kw_only=True):
+    """Sent when the booking was cancelled: the task goes back to dispatch."""
+
+    booking_id: CarrierBookingId
+    reason_code: Code
+
+
+class RecordCarrierReport(Command, frozen=True, kw_only=True):
+    """Sent when a booking's goods were picked up or delivered, or were not. A physical fact is never refused; what does
+    not fit is put to a person."""
+
+    carrier_id: CarrierId
+    booking_id: CarrierBookingId
+    says: CarrierSays
+    observed_at: Moment
+    reason_code: Code | None = None
+
+
+type CarriedCommand = AssignTaskToCarrier | TakeTaskFromCarrier | RecordCarrierReport
+
+
+# What can happen
+
+
+class TaskGivenToCarrier(Event, frozen=True, kw_only=True):
+    """As with a rider who has said yes; the carrier has no itinerary."""
+
+    carrier_id: CarrierId
+    booking_id: CarrierBookingId
+    round: int
+    given_at: datetime
+
+
+class TaskTakenFromCarrier(Event, frozen=True, kw_only=True):
+    carrier_id: CarrierId
+    booking_id: CarrierBookingId
+    round: int
+    reason_code: str
+
+
+class CarrierReported(Event, frozen=True, kw_only=True):
+    """What it leads to follows."""
+
+    carrier_id: CarrierId
+    booking_id: CarrierBookingId
+    says: CarrierSays
+    observed_at: datetime
+    reason_code: str | None
+
+
+type CarriedEvent = TaskGivenToCarrier | TaskTakenFromCarrier | CarrierReported

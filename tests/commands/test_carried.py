@@ -1,0 +1,341 @@
+"""A task with a carrier: nobody else is asked for it, and its goods go by what the carrier reports."""
+
+from typing import Any
+
+import pytest
+from story import NOON, POSTI, Story, minutes, nothing_yet
+
+from commands.refusals import TooMany
+from commands.task_state import MAX_BOOKINGS, GoodsInCustody, NotForThisKind, NotTheAssignee, state_of
+from schemas.carried import (
+    AssignTaskToCarrier,
+    CarrierReported,
+    RecordCarrierReport,
+    TakeTaskFromCarrier,
+    TaskGivenToCarrier,
+    TaskTakenFromCarrier,
+)
+from schemas.geo import Location
+from schemas.goods import Party, ReportParcelsLost
+from schemas.ids import conflict_id
+from schemas.message import CarrierBookingId, Command, NotInThisState, ParcelId, RiderId, StopId, TenderId
+from schemas.proof import PhotoEntry
+from schemas.sla import MarkSlaBreach
+from schemas.sla_policy import SlaTerms
+from schemas.task import (
+    AcceptAssignment,
+    AssignTask,
+    CancelTask,
+    CaptureProof,
+    CloseTender,
+    CreateTask,
+    FieldReportConflicted,
+    ForceCompleteTask,
+    HoldTask,
+    NewParcel,
+    NewStop,
+    RecordTender,
+    ReleaseTask,
+    ReportDelivered,
+    ReportPickedUp,
+    ReportReturned,
+    RetryDispatch,
+    StartDispatch,
+    TaskDispatchable,
+    UnassignTask,
+)
+
+HOME = Location(lat=60.1610, lon=24.9420)
+PICKUP, DROPOFF = StopId("stop-1"), StopId("stop-2")
+BOOKING, OTHER = CarrierBookingId("booking-1"), CarrierBookingId("booking-2")
+TENDER = TenderId("tender-1")
+GIVE = AssignTaskToCarrier(carrier_id=POSTI, booking_id=BOOKING)
+GIVEN = TaskGivenToCarrier(carrier_id=POSTI, booking_id=BOOKING, round=1, given_at=NOON)
+TAKE = TakeTaskFromCarrier(booking_id=BOOKING, reason_code="strike")
+TAKEN = TaskTakenFromCarrier(carrier_id=POSTI, booking_id=BOOKING, round=1, reason_code="strike")
+WITH_POSTI = Party(kind="carrier", id=POSTI)
+PHOTO = PhotoEntry(sha256="ab" * 32)
+
+
+def says(word: Any, booking: CarrierBookingId = BOOKING, reason_code: str | None = None) -> RecordCarrierReport:
+    return RecordCarrierReport(
+        carrier_id=POSTI, booking_id=booking, says=word, observed_at=NOON, reason_code=reason_code
+    )
+
+
+def a_task(**fields: Any) -> Story:
+    stops = fields.pop("stops", [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME)])
+    parcels = fields.pop("parcels", [NewParcel(), NewParcel()])
+    create = CreateTask(**{"kind": "delivery", "outlet": "kamppi", "stops": stops, "parcels": parcels, **fields})
+    return nothing_yet("task").when(create).happened().by("carriers", "system")
+
+
+def with_carrier(**fields: Any) -> Story:
+    return a_task(**fields).when(GIVE).happened()
+
+
+def picked_up(**fields: Any) -> Story:
+    return with_carrier(**fields).when(says("picked_up")).happened()
+
+
+def proving(**stop: Any) -> list[NewStop]:
+    return [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME, **stop)]
+
+
+def parties(story: Story) -> set[Party]:
+    return {parcel.party for parcel in story.state.parcels.values()}
+
+
+def conflict(story: Story) -> str:
+    """Why it cannot be: it is recorded, and changes nothing."""
+    reported, conflicted = story.decided()
+    assert isinstance(reported, CarrierReported)
+    assert isinstance(conflicted, FieldReportConflicted)
+    assert (conflicted.carrier_id, conflicted.rider_id, conflicted.stop_id) == (POSTI, None, None)
+    return conflicted.conflict
+
+
+# Given
+
+
+def test_a_booked_carrier_has_the_task_as_a_rider_who_has_said_yes():
+    a_task().when(GIVE).then(GIVEN)
+    assert state_of(with_carrier().state) == "accepted"
+    with_carrier().when(GIVE).then()
+
+
+def test_nobody_else_gets_what_a_carrier_has():
+    story = with_carrier().by("dora", "dispatcher")
+    story.when(AssignTask(rider_id=RiderId("ann"))).refuses(NotInThisState)
+    story.when(AssignTaskToCarrier(carrier_id=POSTI, booking_id=OTHER)).refuses(NotInThisState)
+    story.when(RecordTender(tender_id=TENDER, round=1)).refuses(NotInThisState)
+    story.when(HoldTask(reason_code="stock")).refuses(NotInThisState)
+    story.when(UnassignTask(reason_code="late")).refuses(NotInThisState)
+    story.by("ann").when(AcceptAssignment()).refuses(NotInThisState)
+
+
+def test_an_order_for_a_carrier_outruns_the_tender():
+    story = a_task().when(RecordTender(tender_id=TENDER, round=1)).happened().when(GIVE)
+    story.tells("TaskGivenToCarrier").happened()
+    story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).then()
+    story.when(AssignTask(rider_id=RiderId("ann"), tender_id=TENDER)).refuses(NotInThisState)
+
+
+def test_a_round_without_a_taker_is_not_tried_again_once_a_carrier_has_it():
+    story = a_task().when(RecordTender(tender_id=TENDER, round=1)).happened()
+    story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).happened().when(GIVE).happened()
+    story.at(minutes(60)).when(RetryDispatch(round=1)).then()
+
+
+def test_one_that_waits_for_its_time_comes_to_dispatch_by_it():
+    ready = [NewStop(kind="pickup", goods_ready_at=minutes(600)), NewStop(kind="dropoff", location=HOME)]
+    story = a_task(stops=ready).when(GIVE)
+    story.then(TaskDispatchable(round=1), GIVEN)
+    story.happened().at(minutes(600)).when(StartDispatch()).then()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [{"on_hold": True}, {"stops": [NewStop(kind="pickup"), NewStop(kind="dropoff")]}, {"depends_on": ["task-9"]}],
+    ids=["held", "nowhere to go", "waits for another"],
+)
+def test_what_is_kept_from_dispatch_is_kept_from_carriers(before: dict[str, Any]):
+    a_task(**before).when(GIVE).refuses(NotInThisState)
+
+
+def test_what_a_rider_has_is_over_or_is_fetched_by_its_recipient_is_given_to_no_carrier():
+    ordered = a_task().when(AssignTask(rider_id=RiderId("ann"))).happened()
+    ordered.when(GIVE).refuses(NotInThisState)
+    a_task().when(CancelTask(reason_code="x")).happened().when(GIVE).refuses(NotInThisState)
+    fetched = a_task(kind="collection", stops=[NewStop(kind="collection")])
+    fetched.when(GIVE).refuses(NotForThisKind)
+
+
+def test_a_task_has_so_many_bookings_one_after_the_other():
+    story = a_task()
+    for number in range(MAX_BOOKINGS):
+        booking = CarrierBookingId(f"b-{number}")
+        story.when(AssignTaskToCarrier(carrier_id=POSTI, booking_id=booking)).happened()
+        story.when(TakeTaskFromCarrier(booking_id=booking, reason_code="x")).happened()
+    story.when(GIVE).refuses(TooMany)
+
+
+def test_the_promise_to_dispatch_is_kept_by_it_and_what_is_late_then_is_the_carriers_fault():
+    terms = SlaTerms(dispatch_within_s=60, deliver_within_s=600)
+    story = nothing_yet("task").promising(terms)
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME)]
+    story.when(CreateTask(kind="delivery", outlet="kamppi", stops=stops)).happened()
+    story.when(GIVE).tells("TaskGivenToCarrier", "SlaPromiseSettled").happened()
+    [breached] = story.at(minutes(10)).when(MarkSlaBreach(promise="deliver", target_at=minutes(10), level=0)).decided()
+    assert breached.at_fault == "carrier"
+
+
+# What it reports
+
+
+def test_the_goods_go_to_the_carrier_and_from_it_to_the_recipient():
+    story = with_carrier().when(says("picked_up"))
+    story.tells("CarrierReported", "ParcelsPickedUp", "StopCompleted").happened()
+    assert (parties(story), state_of(story.state)) == ({WITH_POSTI}, "in_progress")
+    story.when(says("picked_up")).then()
+    story.when(says("delivered")).tells("CarrierReported", "ParcelsDelivered", "StopCompleted", "TaskCompleted")
+    assert parties(story.happened()) == {Party(kind="recipient")}
+    story.when(says("delivered")).then()
+
+
+def test_a_delivery_of_what_was_never_said_to_be_picked_up_is_a_pickup_too():
+    with_carrier().when(says("delivered")).tells(
+        "CarrierReported",
+        "ParcelsPickedUp",
+        "StopCompleted",
+        "ParcelsDelivered",
+        "StopCompleted",
+        "TaskCompleted",
+    )
+
+
+def test_a_status_is_of_all_stops_in_their_order():
+    stops = [
+        NewStop(kind="pickup"),
+        NewStop(kind="dropoff", location=HOME),
+        NewStop(kind="pickup", location=HOME, after=["stop-2"]),
+        NewStop(kind="dropoff", location=HOME),
+    ]
+    parcels = [
+        NewParcel(dropoff_stop=StopId("stop-2")),
+        NewParcel(pickup_stop=StopId("stop-3"), dropoff_stop=StopId("stop-4")),
+    ]
+    story = picked_up(stops=stops, parcels=parcels)
+    assert [stop.status for stop in story.state.stops.values()] == ["completed", "pending", "pending", "pending"]
+    story.when(says("delivered")).happened()
+    assert (state_of(story.state), story.state.conflicts) == ("completed", ())
+
+
+def test_what_needs_a_proof_waits_for_it_and_a_dispatcher_gives_it():
+    story = picked_up(stops=proving(required_proof=[["photo"]]))
+    story.when(says("delivered")).tells("CarrierReported", "ParcelsDelivered").happened()
+    capture = CaptureProof(stop_id=DROPOFF, observed_at=NOON, proofs=[PHOTO])
+    story.by("ann").when(capture).refuses(NotTheAssignee)
+    story.by("dora", "dispatcher").when(capture).tells("ProofCaptured", "StopCompleted", "TaskCompleted")
+
+
+def test_a_dispatcher_proves_nothing_in_a_riders_stead():
+    story = a_task().when(AssignTask(rider_id=RiderId("ann"))).happened().by("dora", "dispatcher")
+    story.when(CaptureProof(stop_id=PICKUP, observed_at=NOON, proofs=[PHOTO])).refuses(NotTheAssignee)
+
+
+def test_a_rider_who_had_the_task_before_is_not_believed():
+    story = a_task().when(AssignTask(rider_id=RiderId("ann"))).happened()
+    story.by("dora", "dispatcher").when(UnassignTask(reason_code="late")).happened()
+    story.by("carriers", "system").when(GIVE).happened()
+    story.by("ann").when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).tells("FieldReportConflicted")
+
+
+# It came to nothing
+
+
+def test_before_the_goods_are_with_it_the_task_goes_back_to_dispatch():
+    with_carrier().when(TAKE).then(TAKEN, TaskDispatchable(round=2))
+    with_carrier().when(says("failed")).tells("CarrierReported", "TaskTakenFromCarrier", "TaskDispatchable")
+    story = with_carrier().when(TAKE).happened()
+    assert state_of(story.state) == "dispatchable"
+    story.when(AssignTask(rider_id=RiderId("ann"))).tells("TaskAssigned")
+
+
+def test_a_booking_gets_its_task_once():
+    story = with_carrier().when(TAKE).happened()
+    story.when(GIVE).then()
+    story.when(TAKE).then()
+    story.when(AssignTaskToCarrier(carrier_id=POSTI, booking_id=OTHER)).tells("TaskGivenToCarrier").happened()
+    story.when(TAKE).then()
+
+
+def test_what_it_has_in_hand_and_does_not_deliver_goes_back():
+    story = picked_up().after("gone", "return").when(says("failed", reason_code="gone"))
+    story.tells("CarrierReported", "DeliveryAttemptFailed", "StopFailed", "ReturnStarted")
+    failed, back = story.decided()[1], story.decided()[-1]
+    assert (failed.at_fault, failed.policy, back.rider_id, back.carrier_id) == ("recipient", "return", None, POSTI)
+    assert (parties(story.happened()), state_of(story.state)) == ({WITH_POSTI}, "returning")
+    story.when(TAKE).refuses(GoodsInCustody)
+
+
+def test_a_reason_that_the_tenant_does_not_know_is_the_carriers_own():
+    [_, failed, *_] = picked_up().when(says("failed")).decided()
+    assert (failed.reason_code, failed.at_fault) == ("carrier_failed", "carrier")
+
+
+def test_a_dispatcher_tells_that_it_is_back():
+    story = picked_up().when(says("failed")).happened()
+    back = ReportReturned(stop_id=StopId("return-1"), observed_at=NOON)
+    story.by("ann").when(back).refuses(NotTheAssignee)
+    story.by("dora", "dispatcher").when(back).tells("ParcelsReturned", "StopCompleted", "TaskReturned").happened()
+    assert parties(story) == {Party(kind="outlet", id="kamppi")}
+
+
+def test_goods_that_wait_for_the_proof_of_their_pickup_are_not_given_to_another():
+    stops = [NewStop(kind="pickup", required_proof=[["photo"]]), NewStop(kind="dropoff", location=HOME)]
+    story = picked_up(stops=stops).when(says("failed"))
+    story.tells("CarrierReported", "DeliveryAttemptFailed", "StopFailed").happened()
+    capture = CaptureProof(stop_id=PICKUP, observed_at=NOON, proofs=[PHOTO])
+    story.by("dora", "dispatcher").when(capture).tells("ProofCaptured", "StopCompleted", "ReturnStarted")
+
+
+def test_who_has_to_be_told_of_an_end_stands_in_it():
+    [cancelled] = with_carrier().when(CancelTask(reason_code="x")).decided()
+    assert cancelled.booking_id == BOOKING
+    forced = with_carrier().when(ForceCompleteTask(disposition="lost", reason_code="x")).decided()[-1]
+    assert forced.booking_id == BOOKING
+    lost = ReportParcelsLost(
+        parcel_ids=[ParcelId("parcel-1"), ParcelId("parcel-2")], reason_code="theft", observed_at=NOON
+    )
+    failed = picked_up().by("dora", "dispatcher").when(lost).decided()[-1]
+    assert (type(failed).__name__, failed.booking_id) == ("TaskFailed", BOOKING)
+
+
+# What cannot be
+
+
+def test_a_carrier_that_does_not_have_the_task_is_put_to_a_person_once():
+    story = a_task().when(says("picked_up"))
+    assert conflict(story) == "reported by a carrier that does not have the task"
+    story.happened().when(says("picked_up")).then()
+    assert story.state.conflicts == (conflict_id("c-1"),)
+    assert (
+        conflict(with_carrier().when(says("delivered", OTHER))) == "reported by a carrier that does not have the task"
+    )
+
+
+def test_that_it_came_to_nothing_contradicts_nothing():
+    a_task().when(says("failed")).tells("CarrierReported")
+    with_carrier().when(CancelTask(reason_code="x")).happened().when(says("failed")).tells("CarrierReported")
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (CancelTask(reason_code="x"), "the task is cancelled"),
+        (ForceCompleteTask(disposition="lost", reason_code="x"), "the task is completed"),
+    ],
+)
+def test_what_it_does_after_the_end_is_put_to_a_person(end: Command, why: str):
+    assert conflict(with_carrier().when(end).happened().when(says("picked_up"))) == why
+
+
+def test_what_an_operator_knew_before_fits():
+    story = picked_up().when(ForceCompleteTask(disposition="delivered", reason_code="called")).happened()
+    story.when(says("delivered")).tells("CarrierReported")
+
+
+def test_what_is_delivered_though_it_was_called_back_is_put_to_a_person():
+    story = picked_up().when(CancelTask(reason_code="x")).happened()
+    assert conflict(story.when(says("delivered"))) == "its goods are on their way back"
+
+
+def test_a_round_of_its_own_follows_a_hold_that_was_lifted():
+    story = a_task(on_hold=True).when(ReleaseTask(reason_code="found")).happened()
+    story.when(GIVE).then(GIVEN)
+
+
+def test_a_dispatcher_does_not_report_a_delivery_in_its_stead_for_a_rider():
+    story = a_task().when(AssignTask(rider_id=RiderId("ann"))).happened().by("dora", "dispatcher")
+    story.when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)).refuses(NotTheAssignee)
