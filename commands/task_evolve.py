@@ -1,6 +1,7 @@
 """What a task is after each of its events."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from commands.task_state import (
     HandOverState,
     LineState,
     ParcelState,
+    Simulated,
     StopState,
     Task,
     created,
@@ -49,6 +51,7 @@ from schemas.task import (
     ReattemptPlanned,
     ReturnAuthorised,
     ReturnStarted,
+    SimulatedStepScheduled,
     StopArrived,
     StopCompleted,
     StopEnRoute,
@@ -125,6 +128,8 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             return with_parcels(task, event.parcel_ids, party=event.to_party)
         case AssignmentAccepted():
             return replace(task, accepted=True)
+        case SimulatedStepScheduled():
+            return with_step(task, event.number, event.step_at)
         case TaskUnassigned():
             return back_to_dispatch(task, event)
         case StopEnRoute() | CustomerOnTheWay():
@@ -230,6 +235,7 @@ def born(event: TaskCreated) -> CreatedTask:
         dispatch_lead_s=event.dispatch_lead_s,
         return_proof=event.return_proof,
         sla=pinned(event.sla, event.kind),
+        simulated=None if event.simulation is None else Simulated(event.simulation),
         authorised=event.kind != "return" or event.authorisation is not None,
         held=CREATED_ON_HOLD if event.on_hold else None,
     )
@@ -282,7 +288,7 @@ def back_to_dispatch(task: CreatedTask, event: TaskUnassigned) -> CreatedTask:
     }
     former = (*(r for r in task.former_riders if r != task.rider_id), task.rider_id)
     return replace(
-        task,
+        with_step(task, None, None),
         rider_id=None,
         accepted=False,
         tender_id=None,
@@ -293,6 +299,14 @@ def back_to_dispatch(task: CreatedTask, event: TaskUnassigned) -> CreatedTask:
         waits=event.waits,
         return_reason=None if event.waits else task.return_reason,
     )
+
+
+def with_step(task: CreatedTask, number: int | None, step_at: datetime | None) -> CreatedTask:
+    """Without a number the courier's next step falls away."""
+    if task.simulated is None:
+        return task
+    number = task.simulated.number if number is None else number
+    return replace(task, simulated=replace(task.simulated, number=number, step_at=step_at))
 
 
 def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:

@@ -12,6 +12,7 @@ from commands.waiting_state import Waiting
 from schemas.goods import AfterInspection, Condition, Party
 from schemas.message import NotInThisState, OutletSlug, ParcelId, ProofId, Refused, RiderId, StopId, TenderId
 from schemas.proof import PinlessKind, ProofKind
+from schemas.simulation import SimulatedOutcome, Simulation
 from schemas.task import Outcome, Parcel, Stop
 from schemas.task_kind import Priority, TaskKind
 
@@ -91,6 +92,14 @@ class HandOverState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_at: datetime
 
 
+class Simulated(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`number` counts the courier's steps; the next one is at `step_at`, if they have anything to do by themselves."""
+
+    simulation: Simulation
+    number: int = 0
+    step_at: datetime | None = None
+
+
 class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     pass
 
@@ -145,6 +154,16 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     waiting: Waiting = Waiting()
     clones: Clones = ()
     """What was made from it, by number."""
+    simulated: Simulated | None = None
+    """Of a test tenant: no rider is asked."""
+
+    @property
+    def script(self) -> SimulatedOutcome | None:
+        """What its simulated courier goes by, if it has one: an attempt that somebody has planned anew succeeds."""
+        if self.simulated is None:
+            return None
+        again = any(stop_id.startswith(AGAIN) for stop_id in self.stops)
+        return "delivered" if again else self.simulated.simulation.outcome
 
 
 type Task = Uncreated | CreatedTask

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, when, within
+from commands.refusals import NotATestTenant
 from commands.registries import Registries, UnknownDocumentKind, set_registry, with_registry
 from schemas.directory import (
     MAX_CLOCK_AHEAD_S,
@@ -40,13 +41,6 @@ class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fal
     rules: TenantRules
     registries: Registries = Registries()
     clock_ahead_s: int = 0
-
-
-class NotATestTenant(Refused):
-    rule = "not-a-test-tenant"
-
-    def __init__(self) -> None:
-        super().__init__("a live tenant goes by real time")
 
 
 class ClockTooFarAhead(Refused):

@@ -63,6 +63,12 @@ class RegisterRider(Command, frozen=True, kw_only=True):
     metadata: Metadata = {}
 
 
+class RegisterSimulatedRider(Command, frozen=True, kw_only=True):
+    """Sent when a simulated task of a test tenant needs its courier: registered, approved, and always at work."""
+
+    number: Count
+
+
 class ApproveRider(Command, frozen=True, kw_only=True):
     pass
 
@@ -289,6 +295,7 @@ class ResequenceItinerary(Command, frozen=True, kw_only=True):
 
 type RiderCommand = (
     RegisterRider
+    | RegisterSimulatedRider
     | ApproveRider
     | RejectRider
     | SuspendRider
@@ -347,6 +354,7 @@ class RiderRegistered(Event, frozen=True, kw_only=True):
     external_reference: str | None
     source: str
     metadata: dict[str, str]
+    simulated: bool = False
 
 
 class RiderApproved(Event, frozen=True, kw_only=True):

@@ -49,6 +49,7 @@ from schemas.proof import (
     RequiredProof,
     SomeProofs,
 )
+from schemas.simulation import SimulatedOutcome, Simulation
 from schemas.sla import PinnedSla, SlaCommand, SlaEvent
 from schemas.task_kind import Priority, TaskKind
 from schemas.template import CloneCommand, CloneEvent
@@ -125,6 +126,8 @@ class CreateTask(Command, frozen=True, kw_only=True):
 
     `on_hold` keeps it from dispatch until it is released, `depends_on` until those tasks have ended well, `pick_wave`
     until that is released. `return_proof` is what is needed where goods that were not delivered come back to.
+
+    A test tenant's task may be simulated: a simulated courier takes it, and does what `simulation` says.
     """
 
     kind: TaskKind
@@ -137,6 +140,7 @@ class CreateTask(Command, frozen=True, kw_only=True):
     on_hold: bool = False
     depends_on: DependsOn = []
     pick_wave: Id | None = None
+    simulation: Simulation | None = None
     external_reference: Reference | None = None
     source: Reference | None = None
     shipment_id: Reference | None = None
@@ -216,6 +220,18 @@ class AssignTask(Command, frozen=True, kw_only=True):
     rider_id: RiderId
     tender_id: TenderId | None = None
     offer_id: OfferId | None = None
+
+
+class AssignSimulatedCourier(Command, frozen=True, kw_only=True):
+    """Sent when a simulated task has come to dispatch in this round."""
+
+    round: Count
+
+
+class SimulateStep(Command, frozen=True, kw_only=True):
+    """The simulated courier's next step. Sent when due; firing late or twice changes nothing."""
+
+    number: Count
 
 
 class AcceptAssignment(Command, frozen=True, kw_only=True):
@@ -397,6 +413,8 @@ type TaskCommand = (
     | CloseTender
     | RetryDispatch
     | AssignTask
+    | AssignSimulatedCourier
+    | SimulateStep
     | AcceptAssignment
     | DeclineAssignment
     | UnassignTask
@@ -478,6 +496,7 @@ class TaskCreated(Event, frozen=True, kw_only=True):
     dispatch_lead_s: int
     cloned_from: TaskId | None = None
     recurrence_id: RecurrenceId | None = None
+    simulation: Simulation | None = None
 
 
 class StopLocated(Event, frozen=True, kw_only=True):
@@ -524,9 +543,11 @@ class TaskScheduled(Event, frozen=True, kw_only=True):
 
 
 class TaskDispatchable(Event, frozen=True, kw_only=True):
-    """`round` counts how often the task has come to dispatch, from 1."""
+    """`round` counts how often the task has come to dispatch, from 1. `simulated` is what becomes of it where no rider
+    is asked."""
 
     round: int
+    simulated: SimulatedOutcome | None = None
 
 
 class TaskTendered(Event, frozen=True, kw_only=True):
@@ -555,6 +576,13 @@ class TaskAssigned(Event, frozen=True, kw_only=True):
 
 class AssignmentAccepted(Event, frozen=True, kw_only=True):
     rider_id: RiderId
+
+
+class SimulatedStepScheduled(Event, frozen=True, kw_only=True):
+    """`step_at` is when the simulated courier goes on; without one they have nothing to do by themselves."""
+
+    number: int
+    step_at: datetime | None
 
 
 class TaskUnassigned(Event, frozen=True, kw_only=True):
@@ -793,6 +821,7 @@ type TaskEvent = (
     | TaskTenderClosed
     | TaskAssigned
     | AssignmentAccepted
+    | SimulatedStepScheduled
     | TaskUnassigned
     | StopEnRoute
     | StopArrived

@@ -85,6 +85,8 @@ type Decide = Callable[[KnownTask, int, Source], Awaitable[OpenTender | None]]
 
 def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
     async def open_tender(event: TaskDispatchable, source: Source) -> Sequence[Step]:
+        if event.simulated is not None:
+            return []  # see simulation
         task = await lookup.task(source.tenant, source.aggregate_id, source)
         opening = await decide(task, event.round, source)
         if opening is None:
