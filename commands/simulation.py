@@ -77,7 +77,7 @@ def with_next_step(task: Task, events: list[TaskEvent], context: Context) -> lis
     after = evolved(task, events)
     if not events or not isinstance(after, CreatedTask) or after.simulated is None or after.simulated.step_at:
         return events
-    return [*events, *scheduled(after, context.now, context, rests=False)]
+    return [*events, *scheduled(after, after.simulated.lost_at or context.now, context, rests=False)]
 
 
 def scheduled(task: Task, since: datetime, context: Context, *, rests: bool) -> Iterator[TaskEvent]:

@@ -1,7 +1,6 @@
 """What a task is after each of its events."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -31,6 +30,7 @@ from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofDisput
 from schemas.sla import SLA_EVENTS
 from schemas.task import (
     CREATED_ON_HOLD,
+    RESERVATION_LOST,
     AssignmentAccepted,
     ContactAttempted,
     CustomerArrived,
@@ -129,7 +129,7 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case AssignmentAccepted():
             return replace(task, accepted=True)
         case SimulatedStepScheduled():
-            return with_step(task, event.number, event.step_at)
+            return with_step(task, event)
         case TaskUnassigned():
             return back_to_dispatch(task, event)
         case StopEnRoute() | CustomerOnTheWay():
@@ -288,7 +288,7 @@ def back_to_dispatch(task: CreatedTask, event: TaskUnassigned) -> CreatedTask:
     }
     former = (*(r for r in task.former_riders if r != task.rider_id), task.rider_id)
     return replace(
-        with_step(task, None, None),
+        without_step(task, event.reason_code),
         rider_id=None,
         accepted=False,
         tender_id=None,
@@ -301,12 +301,18 @@ def back_to_dispatch(task: CreatedTask, event: TaskUnassigned) -> CreatedTask:
     )
 
 
-def with_step(task: CreatedTask, number: int | None, step_at: datetime | None) -> CreatedTask:
-    """Without a number the courier's next step falls away."""
-    if task.simulated is None:
+def with_step(task: CreatedTask, event: SimulatedStepScheduled) -> CreatedTask:
+    assert task.simulated is not None, "only a simulated courier has steps"
+    return replace(task, simulated=Simulated(task.simulated.simulation, event.number, event.step_at))
+
+
+def without_step(task: CreatedTask, reason_code: str) -> CreatedTask:
+    """A clock that leaps while the courier is being reserved costs them no time."""
+    known = task.simulated
+    if known is None:
         return task
-    number = task.simulated.number if number is None else number
-    return replace(task, simulated=replace(task.simulated, number=number, step_at=step_at))
+    lost_at = known.step_at if reason_code == RESERVATION_LOST else None
+    return replace(task, simulated=replace(known, step_at=None, lost_at=lost_at))
 
 
 def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:

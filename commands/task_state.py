@@ -98,6 +98,8 @@ class Simulated(msgspec.Struct, frozen=True, array_like=True, gc=False):
     simulation: Simulation
     number: int = 0
     step_at: datetime | None = None
+    lost_at: datetime | None = None
+    """When a step would have been that fell away with a reservation: the next courier goes on from there."""
 
 
 class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):

@@ -57,6 +57,8 @@ from schemas.waiting import DependsOn, WaitingCommand, WaitingEvent
 
 MAX_STOPS = 50
 MAX_CONTACTS = 20
+RESERVATION_LOST = "reservation_lost"
+"""Why a task is unassigned whose rider could not be reserved in time."""
 CREATED_ON_HOLD = "created_on_hold"
 """Why a task is held that was so from the start."""
 

@@ -26,6 +26,7 @@ from schemas.rider import (
 )
 from schemas.simulation import SimulatedOutcome, Simulation
 from schemas.task import (
+    RESERVATION_LOST,
     AssignSimulatedCourier,
     AssignTask,
     CancelTask,
@@ -72,7 +73,11 @@ def goes_on(story: Story) -> list[str]:
     """Step by step until nothing more comes by itself: the events, each step when it is due."""
     happened: list[str] = []
     while (step_at := story.state.simulated.step_at) is not None and not story.state.ended:
-        events = story.at(step_at).by("deadlines", "system").when(SimulateStep(number=story.state.simulated.number))
+        events = (
+            story.at(max(step_at, story.now))
+            .by("deadlines", "system")
+            .when(SimulateStep(number=story.state.simulated.number))
+        )
         happened += [
             type(event).__name__ for event in events.decided() if not isinstance(event, SimulatedStepScheduled)
         ]
@@ -222,6 +227,14 @@ def test_whoever_has_it_no_more_goes_no_further():
     assert story.state.simulated.number == 2
     story.by("shop", "integrator").when(CancelTask(reason_code="x")).happened()
     story.at(minutes(5)).by("deadlines", "system").when(SimulateStep(number=2)).then()
+
+
+def test_where_the_clock_leaps_before_the_courier_is_reserved_no_time_is_lost():
+    story = taken(ordered()).at(minutes(90)).by("dispatch", "system")
+    story.when(UnassignTask(reason_code=RESERVATION_LOST)).happened()
+    taken(story)
+    assert story.state.simulated.step_at == minutes(2)
+    assert goes_on(story)[-1] == "TaskCompleted"
 
 
 def test_goods_on_their_way_go_back_where_the_task_is_cancelled():
