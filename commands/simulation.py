@@ -12,7 +12,7 @@ from commands.field_reports import comes_before
 from commands.proof_needed import moved
 from commands.task_creation import pin_of
 from commands.task_evolve import evolved
-from commands.task_state import CreatedTask, StopState, Task, carried, ids_of, open_stops, parcels_of
+from commands.task_state import CreatedTask, StopState, Task, carried, created, ids_of, open_stops, parcels_of
 from schemas.geo import Location, ObservedFix
 from schemas.goods import ReportParcelsDamaged, ReportParcelsLost
 from schemas.ids import courier_number, simulated_courier
@@ -74,8 +74,11 @@ def simulate_step(task: CreatedTask, command: SimulateStep, context: Context, de
 
 def with_next_step(task: Task, events: list[TaskEvent], context: Context) -> list[TaskEvent]:
     """Whatever has happened may have given a courier who rests something to do."""
-    after = evolved(task, events)
-    if not events or not isinstance(after, CreatedTask) or after.simulated is None or after.simulated.step_at:
+    if not events or not isinstance(task, CreatedTask) or task.simulated is None:
+        return events
+    after = created(evolved(task, events))
+    assert after.simulated is not None, "what is simulated stays so"
+    if after.simulated.step_at is not None:
         return events
     return [*events, *scheduled(after, after.simulated.lost_at or context.now, context, rests=False)]
 
