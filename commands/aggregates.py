@@ -55,7 +55,7 @@ from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
 from schemas.pick_wave import CreatePickWave, PickWaveCommand, PickWaveEvent
 from schemas.recurrence import CreateRecurrence, RecurrenceCommand, RecurrenceEvent
-from schemas.rider import RegisterRider, RiderCommand, RiderEvent
+from schemas.rider import RegisterRider, RegisterSimulatedRider, RiderCommand, RiderEvent
 from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
 from schemas.template import CreateFromTemplate
@@ -153,6 +153,7 @@ AGGREGATES: dict[str, Aggregate] = {
             never,
             (rider.decide, rider.evolve),
             rider_life.LIFE,
+            also_by=(RegisterSimulatedRider,),
         ),
         aggregate(
             "vehicle",

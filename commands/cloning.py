@@ -103,6 +103,7 @@ def template_of(task: CreatedTask, command: CloneTask, context: Context) -> Task
         source=command.source or context.actor,
         shipment_id=command.shipment_id,
         metadata=command.metadata,
+        simulation=None if task.simulated is None else task.simulated.simulation,
     )
 
 
@@ -217,6 +218,7 @@ def create_from_template(task: Task, command: CreateFromTemplate, context: Conte
         source=template.source,
         shipment_id=template.shipment_id,
         metadata=template.metadata,
+        simulation=template.simulation,
     )
     return create_task(task, ordered, context, made_from)
 

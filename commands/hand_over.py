@@ -5,6 +5,7 @@ from typing import assert_never
 
 from commands.context import Context
 from commands.proof import problem_of_parcel
+from commands.simulated import must_keep_apart
 from commands.task_state import (
     CreatedTask,
     HandOverState,
@@ -85,6 +86,7 @@ def decide_hand_over(task: CreatedTask, command: HandOverCommand, context: Conte
 
 def offer(task: CreatedTask, command: OfferHandOver, context: Context) -> list[TaskEvent]:
     by_its_rider(task, context)
+    must_keep_apart(task, command.to_rider, context)
     if task.ended or task.rider_id is None or not carried(task):
         raise NotInThisState(needed="goods in a rider's custody", actual=state_of(task))
     if any(stop.handed_over for stop in open_stops(task)):

@@ -5,6 +5,13 @@ from datetime import datetime
 from schemas.message import Refused
 
 
+class NotATestTenant(Refused):
+    rule = "not-a-test-tenant"
+
+    def __init__(self) -> None:
+        super().__init__("a live tenant goes by real time, and nobody there is simulated")
+
+
 class UnknownDocument(Refused):
     rule = "unknown-document"
 

@@ -5,7 +5,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.refusals import NotAnInterval, TooMany
+from commands.refusals import NotAnInterval, NotATestTenant, TooMany
 from commands.rider_documents import (
     reject_document,
     report_breach,
@@ -33,6 +33,7 @@ from commands.rider_itinerary import (
     with_window,
     without_stops,
 )
+from commands.rider_refusals import SimulatedRider
 from commands.rider_reservations import (
     activate_reservation,
     expire_reservation,
@@ -92,6 +93,7 @@ from schemas.rider import (
     RecordRiderSilence,
     RecordVehicleFitness,
     RegisterRider,
+    RegisterSimulatedRider,
     ReinstateRider,
     RejectDocument,
     RejectRider,
@@ -132,11 +134,14 @@ from schemas.rider import (
 
 
 def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderEvent]:
+    must_be_spoken_to(rider, command, context)
     match command:
         case RegisterRider():
             return register_rider(rider, command, context)
         case SetRiderSkills():
             return set_skills(registered(rider), command)
+        case RegisterSimulatedRider():
+            return register_simulated(rider, command, context)
         case ApproveRider():
             return approve_rider(registered(rider))
         case RejectRider():
@@ -227,6 +232,40 @@ def set_skills(rider: RegisteredRider, command: SetRiderSkills) -> list[RiderEve
     return [] if skills == rider.skills else [RiderSkillsSet(skills=[*skills])]
 
 
+SIMULATED_G = 1_000_000_000
+"""What a simulated courier carries: whatever there is."""
+
+
+def register_simulated(rider: Rider, command: RegisterSimulatedRider, context: Context) -> list[RiderEvent]:
+    if not isinstance(rider, Unregistered):
+        return []
+    if context.policy.mode != "test":
+        raise NotATestTenant
+    name = f"simulated-{command.number}"
+    registered_now = RiderRegistered(
+        name=Personal(rider_subject(RiderId(context.aggregate_id)), name),
+        phone=None,
+        employment="staff",
+        vehicle="car",
+        capacity_g=SIMULATED_G,
+        skills=[],
+        external_reference=name,
+        source=context.actor,
+        metadata={},
+        simulated=True,
+    )
+    return [registered_now, RiderApproved()]
+
+
+def must_be_spoken_to(rider: Rider, command: RiderCommand, context: Context) -> None:
+    """Raises SimulatedRider: such a one is our own processes' alone, and never suspended, which would leave their tasks
+    to nobody."""
+    if isinstance(rider, Unregistered) or not rider.simulated:
+        return
+    if context.role != "system" or isinstance(command, SuspendRider):
+        raise SimulatedRider
+
+
 def approve_rider(rider: RegisteredRider) -> list[RiderEvent]:
     match rider.status:
         case "invited" | "rejected":
@@ -283,6 +322,7 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             vehicle=event.vehicle,
             capacity_g=event.capacity_g,
             skills=tuple(event.skills),
+            simulated=event.simulated,
         )
     rider = registered(rider)
     match event:

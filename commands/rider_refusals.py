@@ -17,6 +17,13 @@ class UnknownRider(Refused):
         self.rider_id = rider_id
 
 
+class SimulatedRider(Refused):
+    rule = "simulated-rider"
+
+    def __init__(self) -> None:
+        super().__init__("nobody speaks to a simulated courier, or for them")
+
+
 class CannotReserve(Refused):
     rule = "cannot-reserve"
 

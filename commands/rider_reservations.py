@@ -76,6 +76,8 @@ def is_let_lapse(known: Reservation, command: ReserveRider, context: Context) ->
 def cannot_reserve(
     rider: RegisteredRider, stops: list[PlannedStop], skills: Iterable[str], context: Context
 ) -> Exclusion | None:
+    if rider.simulated:
+        return None
     rules, now = context.policy.rules, context.now
     why_not = not_compliant(rider, context.policy.required_of_riders, now, now)
     if why_not is not None:

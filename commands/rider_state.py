@@ -128,6 +128,8 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     silence: Silence | None = None
     vehicles: Mapping[VehicleId, AssignedVehicle] = {}
     """Those that were assigned to the rider."""
+    simulated: bool = False
+    """A test tenant's courier whom nobody has ever seen: always at work, and only for simulated tasks."""
 
 
 type Rider = Unregistered | RegisteredRider

@@ -15,6 +15,8 @@ from commands.field_reports import decide_report
 from commands.goods import decide_on_parcels, inspect_return, receive_transfer
 from commands.hand_over import decide_hand_over, with_closed
 from commands.proof import reject_proof
+from commands.simulated import must_keep_apart
+from commands.simulation import assign_courier, simulate_step, with_next_step
 from commands.task_creation import create_task
 from commands.task_evolve import evolved
 from commands.task_promises import mark, with_clock
@@ -44,6 +46,7 @@ from commands.task_timing import (
     authorise_return,
     followed,
     hold_task,
+    next_round,
     release_task,
     reschedule_stop,
     start_dispatch,
@@ -83,6 +86,7 @@ from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.task import (
     AcceptAssignment,
     AssignmentAccepted,
+    AssignSimulatedCourier,
     AssignTask,
     AuthoriseReturn,
     CancelTask,
@@ -118,6 +122,7 @@ from schemas.task import (
     ReturnStarted,
     ReviewFieldReport,
     SettleProofDispute,
+    SimulateStep,
     StartDispatch,
     Stop,
     StopLocated,
@@ -126,7 +131,6 @@ from schemas.task import (
     TaskCancelled,
     TaskCommand,
     TaskCompleted,
-    TaskDispatchable,
     TaskEvent,
     TaskFailed,
     TaskForceCompleted,
@@ -151,6 +155,13 @@ class UnknownConflict(Refused):
 
 
 def decide(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
+    """What is asked, and what a simulated courier then has to do."""
+    if isinstance(command, SimulateStep):
+        return simulate_step(created(task), command, context, decided)
+    return with_next_step(task, decided(task, command, context), context)
+
+
+def decided(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
     """What is asked, and what that means for the clock of what was promised."""
     events = with_answers(task, with_offers_closed(task, asked(task, command, context)))
     return with_clock(task, events, happened_at(task, command, context), context)
@@ -197,6 +208,10 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return retry_dispatch(created(task), command, context)
         case AssignTask():
             return assign_task(created(task), command, context)
+        case AssignSimulatedCourier():
+            return assign_courier(created(task), command, context)
+        case SimulateStep():
+            raise AssertionError("a step is decided as what it is")
         case AcceptAssignment():
             return accept_assignment(created(task), context)
         case DeclineAssignment():
@@ -313,13 +328,14 @@ def retry_dispatch(task: CreatedTask, command: RetryDispatch, context: Context) 
         return []
     if task.retry_at is None or context.now < task.retry_at:
         return []
-    return [TaskDispatchable(round=task.round + 1)]
+    return [next_round(task)]
 
 
 def assign_task(task: CreatedTask, command: AssignTask, context: Context) -> list[TaskEvent]:
     """A won claim is a yes already; a dispatcher's order waits for one."""
     if task.rider_id == command.rider_id and not task.ended:
         return []
+    must_keep_apart(task, command.rider_id, context)
     if task.ended or is_taken(task) or task.waits:
         raise NotInThisState(needed="dispatchable or offering", actual=state_of(task))
     if command.tender_id is not None and command.tender_id != task.tender_id:
@@ -372,7 +388,7 @@ def unassign_task(task: CreatedTask, command: UnassignTask, context: Context) ->
 def unassigned(task: CreatedTask, rider: RiderId, reason_code: str) -> list[TaskEvent]:
     return [
         TaskUnassigned(rider_id=rider, round=task.round, reason_code=reason_code),
-        TaskDispatchable(round=task.round + 1),
+        next_round(task),
     ]
 
 

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from commands.context import Context
+from commands.simulated import must_be_simulable
 from commands.task_evolve import evolved
 from commands.task_state import AGAIN, HOLD, RETURN, NotForThisKind, Task, Uncreated, state_of
 from commands.task_timing import towards_dispatch
@@ -71,6 +72,7 @@ def create_task(task: Task, command: CreateTask, context: Context, made_from: Ma
     context.policy.outlet(command.outlet)
     if command.on_hold and command.kind == "collection":
         raise NotForThisKind("delivery", command.kind)  # nobody is sent for it
+    must_be_simulable(command, context)
     stops = new_stops(command, context, made_from)
     if command.kind == "transfer":
         must_go_elsewhere(stops)
@@ -100,6 +102,7 @@ def create_task(task: Task, command: CreateTask, context: Context, made_from: Ma
         dispatch_lead_s=rules.dispatch_lead_seconds,
         cloned_from=made_from.cloned_from,
         recurrence_id=made_from.recurrence_id,
+        simulation=command.simulation,
     )
     begun = [made, *declared(command, context)]
     return [*begun, *towards_dispatch(evolved(task, begun), context)]

@@ -19,6 +19,7 @@ from commands.task_state import (
     HandOverState,
     LineState,
     ParcelState,
+    Simulated,
     StopState,
     Task,
     booking_of,
@@ -34,6 +35,7 @@ from schemas.proof import PinRejected, ProofCaptured, ProofDisputed, ProofDisput
 from schemas.sla import SLA_EVENTS
 from schemas.task import (
     CREATED_ON_HOLD,
+    RESERVATION_LOST,
     AssignmentAccepted,
     ContactAttempted,
     CustomerArrived,
@@ -54,6 +56,7 @@ from schemas.task import (
     ReattemptPlanned,
     ReturnAuthorised,
     ReturnStarted,
+    SimulatedStepScheduled,
     StopArrived,
     StopCompleted,
     StopEnRoute,
@@ -130,6 +133,8 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             return with_parcels(task, event.parcel_ids, party=event.to_party)
         case AssignmentAccepted():
             return replace(task, accepted=True)
+        case SimulatedStepScheduled():
+            return with_step(task, event)
         case TaskUnassigned():
             return back_to_dispatch(task, event)
         case TaskGivenToCarrier():
@@ -242,6 +247,7 @@ def born(event: TaskCreated) -> CreatedTask:
         dispatch_lead_s=event.dispatch_lead_s,
         return_proof=event.return_proof,
         sla=pinned(event.sla, event.kind),
+        simulated=None if event.simulation is None else Simulated(event.simulation),
         authorised=event.kind != "return" or event.authorisation is not None,
         held=CREATED_ON_HOLD if event.on_hold else None,
     )
@@ -289,7 +295,7 @@ def back_to_dispatch(task: CreatedTask, event: TaskUnassigned) -> CreatedTask:
     assert task.rider_id is not None, "only an assigned task is unassigned"
     former = (*(r for r in task.former_riders if r != task.rider_id), task.rider_id)
     return replace(
-        without_taker(task),
+        without_taker(without_step(task, event.reason_code)),
         rider_id=None,
         hand_over=None,
         lapsed=None,
@@ -326,6 +332,20 @@ def with_word(task: CreatedTask, event: CarrierReported) -> CreatedTask:
     others = [each for each in task.bookings if each.booking_id != event.booking_id]
     bookings = (*others, replace(known, said=(*known.said, event.says)))
     return replace(task, bookings=bookings[-MAX_BOOKINGS:])
+
+
+def with_step(task: CreatedTask, event: SimulatedStepScheduled) -> CreatedTask:
+    assert task.simulated is not None, "only a simulated courier has steps"
+    return replace(task, simulated=Simulated(task.simulated.simulation, event.number, event.step_at))
+
+
+def without_step(task: CreatedTask, reason_code: str) -> CreatedTask:
+    """A clock that leaps while the courier is being reserved costs them no time."""
+    known = task.simulated
+    if known is None:
+        return task
+    lost_at = known.step_at if reason_code == RESERVATION_LOST else None
+    return replace(task, simulated=replace(known, step_at=None, lost_at=lost_at))
 
 
 def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:

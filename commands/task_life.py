@@ -78,6 +78,7 @@ from schemas.task import (
     ReturnStarted,
     ReviewFieldReport,
     SettleProofDispute,
+    SimulatedStepScheduled,
     StopArrived,
     StopCompleted,
     StopEnRoute,
@@ -173,6 +174,7 @@ LIFE = Life(
         | to("in_progress", "dispatchable", "offering")
         | within("returning"),
         AssignmentAccepted: to("accepted", "assigned") | within("in_progress", "returning"),
+        SimulatedStepScheduled: within("accepted", "in_progress", "returning"),
         TaskUnassigned: to("dispatchable", *WITH_RIDER) | to("created", "in_progress") | within("returning"),
         ContactAttempted: within(*WITH_RIDER, "returning"),
         HoldStarted: within("in_progress"),

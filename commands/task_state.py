@@ -24,6 +24,7 @@ from schemas.message import (
     TenderId,
 )
 from schemas.proof import PinlessKind, ProofKind
+from schemas.simulation import SimulatedOutcome, Simulation
 from schemas.task import Outcome, Parcel, Stop
 from schemas.task_kind import Priority, TaskKind
 
@@ -117,6 +118,16 @@ class BookingState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     said: tuple[CarrierSays, ...] = ()
 
 
+class Simulated(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`number` counts the courier's steps; the next one is at `step_at`, if they have anything to do by themselves."""
+
+    simulation: Simulation
+    number: int = 0
+    step_at: datetime | None = None
+    lost_at: datetime | None = None
+    """When a step would have been that fell away with a reservation: the next courier goes on from there."""
+
+
 class Uncreated(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     pass
 
@@ -175,6 +186,16 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     waiting: Waiting = Waiting()
     clones: Clones = ()
     """What was made from it, by number."""
+    simulated: Simulated | None = None
+    """Of a test tenant: no rider is asked."""
+
+    @property
+    def script(self) -> SimulatedOutcome | None:
+        """What its simulated courier goes by, if it has one: an attempt that somebody has planned anew succeeds."""
+        if self.simulated is None:
+            return None
+        again = any(stop_id.startswith(AGAIN) for stop_id in self.stops)
+        return "delivered" if again else self.simulated.simulation.outcome
 
 
 type Task = Uncreated | CreatedTask

@@ -55,8 +55,12 @@ def towards_dispatch(task: Task, context: Context) -> list[TaskEvent]:
         return [TaskScheduled(dispatch_at=None)] if task.dispatch_at else []
     at = due_for_dispatch(task)
     if at is None or at <= context.now:
-        return [TaskDispatchable(round=task.round + 1)]
+        return [next_round(task)]
     return [TaskScheduled(dispatch_at=at)] if at != task.dispatch_at else []
+
+
+def next_round(task: CreatedTask) -> TaskDispatchable:
+    return TaskDispatchable(round=task.round + 1, simulated=task.script)
 
 
 def kept_back(task: CreatedTask) -> bool:
@@ -129,7 +133,7 @@ def release_task(task: CreatedTask, command: ReleaseTask, context: Context) -> l
     if not open_stops(task):
         raise NotInThisState(needed="another attempt", actual=state_of(task))
     if not task.waits and task.tender_id is None and task.closed_round == task.round and not is_taken(task):
-        return [released, TaskDispatchable(round=task.round + 1)]
+        return [released, next_round(task)]
     return followed(task, released, context)
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, when, within
-from commands.refusals import TooMany
+from commands.refusals import NotATestTenant, TooMany
 from commands.registries import Registries, UnknownDocumentKind, set_registry, with_registry
 from schemas.directory import (
     MAX_CLOCK_AHEAD_S,
@@ -48,13 +48,6 @@ class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fal
     """People, so far."""
     forgetting: Mapping[int, SubjectId] = {}
     """Those whose keys are still to be thrown away, by number."""
-
-
-class NotATestTenant(Refused):
-    rule = "not-a-test-tenant"
-
-    def __init__(self) -> None:
-        super().__init__("a live tenant goes by real time")
 
 
 class ClockTooFarAhead(Refused):

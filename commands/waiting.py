@@ -12,10 +12,10 @@ from commands.refusals import TooMany
 from commands.sla_clock import DELIVERED
 from commands.task_evolve import evolved
 from commands.task_state import CreatedTask, NotForThisKind, Task, created, open_stops
-from commands.task_timing import kept_back, not_ended, towards_dispatch
+from commands.task_timing import kept_back, next_round, not_ended, towards_dispatch
 from commands.waiting_state import open_wait
 from schemas.message import Refused, TaskId
-from schemas.task import CreateTask, GoodsReadyUpdated, TaskDispatchable, TaskEvent
+from schemas.task import CreateTask, GoodsReadyUpdated, TaskEvent
 from schemas.waiting import (
     DEPENDENCY_ANSWERED,
     MAX_DEPENDENTS,
@@ -134,7 +134,7 @@ def follow_pick_wave(task: CreatedTask, command: FollowPickWave, context: Contex
     met = [*ready, DependencyMet(kind=awaited.kind, on=command.pick_wave)]
     if kept_back(created(evolved(task, met))):
         return met
-    return [*met, TaskDispatchable(round=task.round + 1)]
+    return [*met, next_round(task)]
 
 
 def goods_ready(task: CreatedTask, command: FollowPickWave) -> list[TaskEvent]:

@@ -79,8 +79,12 @@ KINDS: dict[str, Kind] = {
     "carrier-booking-answered": Kind(409, "The booking waits for no task", "Read it for how it ended."),
     "goods-with-carrier": Kind(409, "The carrier has the goods", "Settle the booking once it is known how it ended."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
-    "not-a-test-tenant": Kind(409, "The tenant is live", "Only a tenant of mode test has a clock to advance."),
+    "not-a-test-tenant": Kind(
+        409, "The tenant is live", "Only a tenant of mode test has a clock to advance, and simulated couriers."
+    ),
     "forgetting-answered": Kind(409, "The person was forgotten before", "Nothing is left to be done."),
+    "simulated-apart": Kind(409, "Simulated work is apart", "Create the task without a `simulation` for a real rider."),
+    "simulated-rider": Kind(409, "The rider is simulated", "Nothing is needed: what they do follows by itself."),
     "one-person-to-forget": Kind(
         422,
         "It is not clear who is to be forgotten",
@@ -145,6 +149,7 @@ KINDS: dict[str, Kind] = {
     "unknown-link": Kind(422, "The incident is not linked to that", "Read the incident for its links."),
     "in-the-future": Kind(422, "It has not happened yet", "Correct the time, or the clock of who reports."),
     "parcel-mismatch": Kind(422, "The parcels do not fit the stops", "Correct the parcel that the detail names."),
+    "nothing-to-simulate": Kind(422, "The outcome needs what the task lacks", "Add it, or choose another outcome."),
     "stops-mismatch": Kind(422, "The stops do not suit the task", "Correct what the detail says."),
     "too-far-from-stop": Kind(422, "The fix is too far from the stop", "Go nearer, or send an override_reason."),
     "pin-rejected": Kind(

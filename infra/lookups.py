@@ -46,7 +46,7 @@ LEFT JOIN (
     WHERE tenant = %(tenant)s AND state = 'open' AND offer.value ->> 'state' IN ('sent', 'viewed', 'claimed')
     GROUP BY 1
 ) AS asked USING (rider_id)
-WHERE roster.tenant = %(tenant)s
+WHERE roster.tenant = %(tenant)s AND NOT roster.simulated
 """
 DECLINED = """
 SELECT DISTINCT offer.value ->> 'rider_id'

@@ -51,6 +51,7 @@ from schemas.rider import (
 )
 from schemas.sla import SLA_EVENTS, SlaAtRisk, SlaBreached, SlaClockResumed, SlaClockStarted, SlaEvent, promises_of
 from schemas.task import (
+    SimulatedStepScheduled,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -58,8 +59,10 @@ from schemas.task import (
     TaskFailed,
     TaskForceCompleted,
     TaskHeld,
+    TaskReturned,
     TaskScheduled,
     TaskTenderClosed,
+    TaskUnassigned,
 )
 from schemas.tender import (
     ClaimRejected,
@@ -107,6 +110,8 @@ DISPATCHED = (
 )
 """Nothing is left to be tried again; a hold ends in another round of its own."""
 SCHEDULED = (TaskScheduled, TaskDispatchable, TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)
+STEPS_OVER = (TaskUnassigned, TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed, TaskReturned)
+"""A simulated courier has it no more."""
 OFFER_OVER = (
     OfferClaimed,
     ClaimRejected,
@@ -139,7 +144,7 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
     record_maintenance_due, warn_hours_limit, expire_carrier_quote, record_carrier_silence, sla_at_risk,
-    sla_breach, expire_hand_over or create_occurrence."""
+    sla_breach, expire_hand_over, simulate_step or create_occurrence."""
     aggregate_id: str
     subject: str
     """The offer, the task of the reservation, the maintenance, the shift, or the aggregate itself."""
@@ -148,7 +153,7 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     """The id of the event that set it."""
     partition: int
     round: int | None = None
-    """The task's; of an incident or a breach the level that it comes to."""
+    """The task's; of a simulated courier the step's number, of an incident or a breach the level that it comes to."""
     target_at: datetime | None = None
     """What was promised for the task is to happen by then; of a recurrence: when the occurrence begins."""
 
@@ -170,10 +175,11 @@ def keys(fact: Fact) -> Sequence[Key]:
         return (of_claim,)
     if isinstance(event, (OfferSent, *OFFER_OVER)):
         return (of_offer,)
-    if isinstance(event, (TaskTenderClosed, TaskScheduled, *DISPATCHED)):
+    if isinstance(event, (TaskTenderClosed, TaskScheduled, SimulatedStepScheduled, *STEPS_OVER, *DISPATCHED)):
         of = source.aggregate_id
         kinds = ("retry_dispatch",) * isinstance(event, (TaskTenderClosed, *DISPATCHED))
         kinds += ("start_dispatch",) * isinstance(event, SCHEDULED)
+        kinds += ("simulate_step",) * isinstance(event, (SimulatedStepScheduled, *STEPS_OVER))
         return tuple((source.tenant, kind, of, of) for kind in kinds)
     if isinstance(event, HAND_OVER):
         return ((source.tenant, "expire_hand_over", source.aggregate_id, source.aggregate_id),)
@@ -224,6 +230,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round = event.hold_until, event.round
         case TaskTenderClosed(retry_at=datetime() as retry_at):
             due_at, task_round = retry_at, event.round
+        case SimulatedStepScheduled(step_at=datetime() as due_at):
+            task_round = event.number
         case TaskScheduled(dispatch_at=datetime() as due_at):
             task_round = None
         case OccurrenceScheduled():
@@ -268,7 +276,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=6,
+    version=7,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -279,6 +287,8 @@ DEADLINES = ReadModel(
             RiderReserved,
             TaskTenderClosed,
             TaskScheduled,
+            SimulatedStepScheduled,
+            *STEPS_OVER,
             *OFFER_OVER,
             *HOLD_OVER,
             *DISPATCHED,

@@ -80,6 +80,7 @@ CREATE TABLE {table} (
     asked_in_silence   jsonb       NOT NULL,
     handing_over       jsonb       NOT NULL,
     vehicles           jsonb       NOT NULL,
+    simulated          boolean     NOT NULL,
     external_reference text,
     metadata           jsonb       NOT NULL,
     created_at         timestamptz NOT NULL,
@@ -167,6 +168,8 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks, with the round, of which it is not known yet what became of that."""
     vehicles: Mapping[str, VehicleFitness] = {}
     """Assigned to the rider, as they have stated."""
+    simulated: bool = False
+    """Nobody whom one could meet: a test tenant's courier, and only for simulated tasks."""
     external_reference: str | None
     metadata: dict[str, str]
     created_at: datetime
@@ -200,6 +203,7 @@ def registered(event: RiderRegistered, fact: Fact) -> RiderRow:
         vehicle=event.vehicle,
         capacity_g=event.capacity_g,
         skills=event.skills,
+        simulated=event.simulated,
         external_reference=event.external_reference,
         metadata=event.metadata,
         created_at=fact.source.recorded_at,
@@ -383,7 +387,7 @@ def with_shift(row: RiderRow, **changes: object) -> RiderRow:
 
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=3,
+    version=4,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),

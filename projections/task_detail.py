@@ -26,6 +26,7 @@ from schemas.goods import (
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.message import Event
 from schemas.proof import ProofDisputed, ProofDisputeSettled
+from schemas.simulation import Simulation
 from schemas.task import (
     CustomerArrived,
     CustomerOnTheWay,
@@ -79,6 +80,7 @@ CREATE TABLE {table} (
     shipment_id        text,
     cloned_from        text,
     recurrence_id      text,
+    simulation         jsonb,
     clones             jsonb       NOT NULL,
     metadata           jsonb       NOT NULL,
     created_by         text        NOT NULL,
@@ -201,6 +203,8 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     cloned_from: str | None = None
     recurrence_id: str | None = None
     """Of which it is an occurrence, if it is one."""
+    simulation: Simulation | None = None
+    """What its simulated courier is to do with it, if it has one."""
     clones: list[CloneRow] = []
     metadata: dict[str, str]
     created_by: str
@@ -251,6 +255,7 @@ def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
         shipment_id=event.shipment_id,
         cloned_from=event.cloned_from,
         recurrence_id=event.recurrence_id,
+        simulation=event.simulation,
         metadata=event.metadata,
         created_by=fact.source.command_id,
         created_at=fact.source.recorded_at,
@@ -460,7 +465,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=5,
+    version=6,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

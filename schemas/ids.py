@@ -2,6 +2,7 @@
 
 from hashlib import sha1
 from uuid import UUID
+from zlib import crc32
 
 import msgspec
 
@@ -22,6 +23,9 @@ NAMESPACE = UUID("6f1ed002-ab5d-5a0e-9d2c-1f5a3c7b9e42")
 
 RECURRENCE_SOURCE = "recurrence"
 """Who gives the reference of an occurrence's task."""
+
+SIMULATED_COURIERS = 5
+"""Of a test tenant. Each has as many tasks at once as fall to them."""
 
 SALT = NAMESPACE.bytes
 VARIANT = {f"{digit:x}": f"{digit & 0x3 | 0x8:x}" for digit in range(16)}
@@ -112,6 +116,15 @@ def occurrence_reference(recurrence: str, local: str) -> str:
 
 def occurrence_task_id(tenant: str, recurrence: str, local: str) -> TaskId:
     return TaskId(aggregate_id("task", tenant, RECURRENCE_SOURCE, occurrence_reference(recurrence, local)))
+
+
+def courier_number(task: str) -> int:
+    """Of the simulated courier who has this task, if it is simulated."""
+    return 1 + crc32(task.encode()) % SIMULATED_COURIERS
+
+
+def simulated_courier(tenant: str, number: int) -> RiderId:
+    return RiderId(derived("simulated-courier", tenant, str(number)))
 
 
 def tender_id(task: TaskId, tender_round: int) -> TenderId:

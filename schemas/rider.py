@@ -68,6 +68,12 @@ class SetRiderSkills(Command, frozen=True, kw_only=True):
     skills: Skills
 
 
+class RegisterSimulatedRider(Command, frozen=True, kw_only=True):
+    """Sent when a simulated task of a test tenant needs its courier: registered, approved, and always at work."""
+
+    number: Count
+
+
 class ApproveRider(Command, frozen=True, kw_only=True):
     pass
 
@@ -296,6 +302,7 @@ class ResequenceItinerary(Command, frozen=True, kw_only=True):
 type RiderCommand = (
     RegisterRider
     | SetRiderSkills
+    | RegisterSimulatedRider
     | ApproveRider
     | RejectRider
     | SuspendRider
@@ -354,6 +361,7 @@ class RiderRegistered(Event, frozen=True, kw_only=True):
     external_reference: str | None
     source: str
     metadata: dict[str, str]
+    simulated: bool = False
 
 
 class RiderSkillsSet(Event, frozen=True, kw_only=True):

@@ -53,6 +53,7 @@ from schemas.proof import (
     RequiredProof,
     SomeProofs,
 )
+from schemas.simulation import SimulatedOutcome, Simulation
 from schemas.sla import PinnedSla, SlaCommand, SlaEvent
 from schemas.task_kind import Priority, TaskKind
 from schemas.template import CloneCommand, CloneEvent
@@ -60,6 +61,8 @@ from schemas.waiting import DependsOn, WaitingCommand, WaitingEvent
 
 MAX_STOPS = 50
 MAX_CONTACTS = 20
+RESERVATION_LOST = "reservation_lost"
+"""Why a task is unassigned whose rider could not be reserved in time."""
 CREATED_ON_HOLD = "created_on_hold"
 """Why a task is held that was so from the start."""
 
@@ -130,6 +133,8 @@ class CreateTask(Command, frozen=True, kw_only=True):
     `on_hold` keeps it from dispatch until it is released, `depends_on` until those tasks have ended well, `pick_wave`
     until that is released. Only riders who have all `required_skills` are given it. `return_proof` is what is needed
     where goods that were not delivered come back to.
+
+    A test tenant's task may be simulated: a simulated courier takes it, and does what `simulation` says.
     """
 
     kind: TaskKind
@@ -143,6 +148,7 @@ class CreateTask(Command, frozen=True, kw_only=True):
     required_skills: Skills = []
     depends_on: DependsOn = []
     pick_wave: Id | None = None
+    simulation: Simulation | None = None
     external_reference: Reference | None = None
     source: Reference | None = None
     shipment_id: Reference | None = None
@@ -222,6 +228,18 @@ class AssignTask(Command, frozen=True, kw_only=True):
     rider_id: RiderId
     tender_id: TenderId | None = None
     offer_id: OfferId | None = None
+
+
+class AssignSimulatedCourier(Command, frozen=True, kw_only=True):
+    """Sent when a simulated task has come to dispatch in this round."""
+
+    round: Count
+
+
+class SimulateStep(Command, frozen=True, kw_only=True):
+    """The simulated courier's next step. Sent when due; firing late or twice changes nothing."""
+
+    number: Count
 
 
 class AcceptAssignment(Command, frozen=True, kw_only=True):
@@ -404,6 +422,8 @@ type TaskCommand = (
     | CloseTender
     | RetryDispatch
     | AssignTask
+    | AssignSimulatedCourier
+    | SimulateStep
     | AcceptAssignment
     | DeclineAssignment
     | UnassignTask
@@ -487,6 +507,7 @@ class TaskCreated(Event, frozen=True, kw_only=True):
     dispatch_lead_s: int
     cloned_from: TaskId | None = None
     recurrence_id: RecurrenceId | None = None
+    simulation: Simulation | None = None
 
 
 class StopLocated(Event, frozen=True, kw_only=True):
@@ -533,9 +554,11 @@ class TaskScheduled(Event, frozen=True, kw_only=True):
 
 
 class TaskDispatchable(Event, frozen=True, kw_only=True):
-    """`round` counts how often the task has come to dispatch, from 1."""
+    """`round` counts how often the task has come to dispatch, from 1. `simulated` is what becomes of it where no rider
+    is asked."""
 
     round: int
+    simulated: SimulatedOutcome | None = None
 
 
 class TaskTendered(Event, frozen=True, kw_only=True):
@@ -564,6 +587,13 @@ class TaskAssigned(Event, frozen=True, kw_only=True):
 
 class AssignmentAccepted(Event, frozen=True, kw_only=True):
     rider_id: RiderId
+
+
+class SimulatedStepScheduled(Event, frozen=True, kw_only=True):
+    """`step_at` is when the simulated courier goes on; without one they have nothing to do by themselves."""
+
+    number: int
+    step_at: datetime | None
 
 
 class TaskUnassigned(Event, frozen=True, kw_only=True):
@@ -808,6 +838,7 @@ type TaskEvent = (
     | TaskTenderClosed
     | TaskAssigned
     | AssignmentAccepted
+    | SimulatedStepScheduled
     | TaskUnassigned
     | StopEnRoute
     | StopArrived

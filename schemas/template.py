@@ -28,6 +28,7 @@ from schemas.message import (
     TaskId,
 )
 from schemas.proof import PinlessKind, ProofKind
+from schemas.simulation import Simulation
 from schemas.task_kind import Priority, TaskKind
 
 MAX_CLONES = 100
@@ -82,6 +83,7 @@ class TaskTemplate(Record, frozen=True, kw_only=True):
     source: str
     shipment_id: str | None
     metadata: dict[str, str]
+    simulation: Simulation | None = None
 
 
 # What can be asked

@@ -15,7 +15,7 @@ from schemas.message import Command, MaintenanceId, OfferId, ShiftId, Source, Ta
 from schemas.recurrence import CreateOccurrence
 from schemas.rider import ExpireReservation, RecordRiderHeard, RecordRiderSilence, WarnHoursLimit
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
-from schemas.task import RetryDispatch, StartDispatch
+from schemas.task import RetryDispatch, SimulateStep, StartDispatch
 from schemas.tender import ExpireClaim, ExpireOffer
 from schemas.vehicle import RecordVehicleMaintenanceDue
 from streams.process import Step
@@ -38,6 +38,7 @@ KINDS = (
     "expire_carrier_quote",
     "record_carrier_silence",
     "create_occurrence",
+    "simulate_step",
 )
 
 
@@ -89,6 +90,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             aggregate, command = "carrier_booking", RecordCarrierSilence()
         case "create_occurrence":
             aggregate, command = "recurrence", CreateOccurrence(occurrence_at=deadline["target_at"])
+        case "simulate_step":
+            aggregate, command = "task", SimulateStep(number=deadline["round"])
         case _:
             raise ValueError(f"{kind} is no deadline of ours: {', '.join(KINDS)}")
     return Step(kind=aggregate, aggregate_id=deadline["aggregate_id"], command=command, purpose=kind)

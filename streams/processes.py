@@ -9,6 +9,7 @@ from streams.forgetting import Forget, forgetting
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
 from streams.recurring import RECURRING
+from streams.simulation import SIMULATION
 from streams.taken_away import TAKEN_AWAY
 from streams.vehicle_fitness import VEHICLE_FITNESS
 from streams.waiting import WAITING
@@ -21,6 +22,7 @@ def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget) ->
         Process("cloning", CLONING, send),
         Process("incident-response", RESPONSE, send),
         Process("recurring", RECURRING, send),
+        Process("simulation", SIMULATION, send),
         Process("taken-away", TAKEN_AWAY, send),
         Process("vehicle-fitness", VEHICLE_FITNESS, send),
         Process("forgetting", forgetting(send, forget), send),

@@ -55,6 +55,7 @@ from schemas.message import (
     VehicleId,
 )
 from schemas.money import Money
+from schemas.simulation import SimulatedOutcome, Simulation
 from schemas.vehicle_fitness import VehicleFitness
 
 STEPS = 40_000
@@ -108,6 +109,7 @@ class Lived(NamedTuple):
 def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
     """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
     status, their traits and the events that led there, so that what is seldom come by is not seldom left."""
+    yield from simulated() if kind == "task" else ()
     aggregate, draw, other = AGGREGATES[kind], Random(seed), Random(seed)
     kept: dict[Any, list[tuple[Any, datetime]]] = {NEW: [(aggregate.initial, NOON)]}
     kinds: list[Any] = [NEW]
@@ -133,6 +135,29 @@ def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
             yield Lived(type(command), first, moves)
             if other.random() < BESIDES:
                 yield from beside(kind, state, now, other)
+
+
+def simulated() -> Iterator[Lived]:
+    """The lives of simulated tasks, which go by themselves: each outcome once, to its end."""
+    aggregate = AGGREGATES["task"]
+    for outcome in get_args(SimulatedOutcome):
+        door = t.NewStop(kind="dropoff", location=HOME, required_proof=[["pin"]])
+        made = t.CreateTask(
+            kind="delivery",
+            outlet="kamppi",
+            stops=[t.NewStop(kind="pickup"), door],
+            parcels=[t.NewParcel()],
+            simulation=Simulation(outcome=outcome),
+        )
+        state: Any = aggregate.initial
+        steps = [t.SimulateStep(number=number) for number in range(1, 40)]
+        for passed, command in enumerate((made, t.AssignSimulatedCourier(round=1), *steps)):
+            first, moves, now = aggregate.life.status(state), [], NOON + timedelta(hours=passed)
+            for event in aggregate.decide(state, command, context(now=now, actor="simulation", role="system")):
+                before = aggregate.life.status(state)
+                state = aggregate.evolve(state, event)
+                moves.append((type(event), (before, aggregate.life.status(state))))
+            yield Lived(type(command), first, moves)
 
 
 def beside(kind: str, state: Any, now: datetime, draw: Random) -> Iterator[Lived]:

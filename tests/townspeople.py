@@ -23,6 +23,7 @@ from schemas import rider as r
 from schemas import task as t
 from schemas import tender as o
 from schemas.message import Command, Role, StopId
+from schemas.simulation import Simulation
 
 TASKS_AT_ONCE = 4
 BUSY = {"task": 9, "tender": 6, "rider": 4, "carrier_booking": 3, "incident": 2}
@@ -45,6 +46,8 @@ SELDOM = (
 )
 WAITS = 0.25
 """How often a task waits for others, or is in a wave."""
+SIMULATED = 0.25
+"""How often a task is a simulated one."""
 WEIGHTS_G = (0, 200, 400, 600, 800)
 CARRIED_G = (500, 1_000, 2_000)
 TOLD_OF_GOODS: tuple[b.CarrierWord, ...] = ("picked_up", "picked_up", "delivered", "failed")
@@ -152,6 +155,15 @@ class People:
         tasks = draw.sample(near, min(len(near), draw.choice((1, 1, 2)))) if draw.random() < WAITS else []
         return {"depends_on": tasks, "pick_wave": draw.choice(waves) if draw.random() < WAITS else None}
 
+    def _simulated(self, command: t.CreateTask) -> Simulation | None:
+        if self._town.chance.random() >= SIMULATED:
+            return None
+        outcomes: list[Any] = ["delivered", "customer_unavailable", "late", "no_taker"]
+        outcomes += ["refused", "damaged", "lost"] if command.parcels else []
+        return Simulation(
+            outcome=self._town.chance.choice(outcomes), step_seconds=self._town.chance.choice((1, 60, 600))
+        )
+
     def _rider_of(self, aggregate_id: str) -> str:
         """Mostly the one it is about."""
         state = self._town.state(aggregate_id)
@@ -175,6 +187,7 @@ class People:
             changed["status"] = self._town.chance.choice((*TOLD_OF_GOODS, command.status))
         if isinstance(command, t.CreateTask) and command.kind != "collection":
             changed |= self._awaited()
+            changed["simulation"] = self._simulated(command)
         if "proofs" in changed and isinstance(state, CreatedTask) and self._town.chance.random() < 0.7:
             changed["proofs"] = self._proofs(state, aggregate_id, changed["stop_id"])
         return replace(command, **changed)

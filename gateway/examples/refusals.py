@@ -26,7 +26,7 @@ from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused,
 from commands.proof import ParcelNotHere, PinAttemptsExhausted, ProofNotKnown, TooManyProofs
 from commands.recurrence import NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
 from commands.recurrence_rule import InvalidRule
-from commands.refusals import InTheFuture, NotAnInterval, TooMany, UnknownDocument
+from commands.refusals import InTheFuture, NotAnInterval, NotATestTenant, TooMany, UnknownDocument
 from commands.registries import DuplicateCode, UnknownDocumentKind, UnknownFailureReason, UnknownIncidentKind
 from commands.rider_refusals import (
     CannotReserve,
@@ -37,15 +37,17 @@ from commands.rider_refusals import (
     NotThatItinerary,
     OutOfOrder,
     RestTooShort,
+    SimulatedRider,
     TooHeavyThatWay,
     UnknownRider,
 )
+from commands.simulated import NothingToSimulate, SimulatedApart
 from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies
 from commands.task import UnknownConflict
 from commands.task_creation import HubClosedNow, ParcelMismatch, StopsMismatch
 from commands.task_state import GoodsInCustody, NotForThisKind, NotTheAssignee, StopNotKnown
 from commands.task_timing import NotAPlaceOfGoods
-from commands.tenant import ClockTooFarAhead, ForgettingAnswered, NotATestTenant, OnePersonToForget
+from commands.tenant import ClockTooFarAhead, ForgettingAnswered, OnePersonToForget
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
 from commands.vehicle import VehicleTaken, VehicleUnfit
 from commands.vehicle_fitness import FitnessStatedAnew
@@ -124,6 +126,8 @@ OF_TASKS: tuple[Refused, ...] = (
     NoSuchRefusal(at(7)),
     StopNotKnown("dor"),
     NotTheAssignee(OTHER_RIDER_ID),
+    NothingToSimulate("lost", "parcels"),
+    SimulatedApart(),
     NotForThisKind(needed="return", actual="delivery"),
     NotAPlaceOfGoods(TO_DOOR),
     GoodsInCustody(2),
@@ -151,6 +155,7 @@ OF_RIDERS: tuple[Refused, ...] = (
     ItineraryChanged(given=4, actual=6),
     NotThatItinerary(),
     OutOfOrder(TASK, TO_DOOR, FROM_SHOP),
+    SimulatedRider(),
     RestTooShort(at(6, day=3)),
     GoodsAboard([TASK]),
     HandOverAnswered(TASK),

@@ -28,6 +28,7 @@ from schemas.ids import tender_id
 from schemas.message import OfferId, RiderId, Source, TaskId, TenantSlug, TenderId
 from schemas.rider import ActivateReservation, NewPlannedStop, ReleaseReservation, ReserveRider, RiderReserved
 from schemas.task import (
+    RESERVATION_LOST,
     AssignTask,
     CloseTender,
     RecordTender,
@@ -86,6 +87,8 @@ type Decide = Callable[[KnownTask, int, Source], Awaitable[OpenTender | None]]
 
 def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
     async def open_tender(event: TaskDispatchable, source: Source) -> Sequence[Step]:
+        if event.simulated is not None:
+            return []  # see simulation
         task = await lookup.task(source.tenant, source.aggregate_id, source)
         opening = await decide(task, event.round, source)
         if opening is None:
@@ -206,7 +209,7 @@ def unassign(event: TaskAssigned, source: Source, refused: NotAllowed) -> Sequen
 
 
 def unassigning(task_id: TaskId, task_round: int) -> Step:
-    command = UnassignTask(reason_code="reservation_lost", round=task_round)
+    command = UnassignTask(reason_code=RESERVATION_LOST, round=task_round)
     return Step(kind="task", aggregate_id=task_id, command=command, purpose="unassign")
 
 

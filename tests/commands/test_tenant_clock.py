@@ -6,7 +6,8 @@ from story import nothing_yet
 from world import World, now
 
 from commands.policy import Policy
-from commands.tenant import ClockTooFarAhead, NotATestTenant
+from commands.refusals import NotATestTenant
+from commands.tenant import ClockTooFarAhead
 from schemas import ids
 from schemas.directory import MAX_CLOCK_AHEAD_S, MAX_CLOCK_STEP_S, AdvanceTenantClock, CreateTenant, TenantClockAdvanced
 from schemas.message import NotInThisState, TenantSlug
