@@ -500,7 +500,7 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (carries_anything, "is to carry"),
         (wins_and_goes_on, "is won by offer|which is over|from nothing"),
-        (assigned_again, "leads from|still has it|from nothing"),
+        (assigned_again, "leads from|still has it|which is over|from nothing"),
         (goods_forgotten, "has the task"),
         (completed_without_proof, "is completed without"),
         (never_let_go, "which is over|on the way for|from nothing"),
