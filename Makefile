@@ -5,7 +5,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.13 \
 	--custom-compile-command "make lock"
 
-HALF := tests/commands tests/projections tests/protocol tests/scenarios tests/schemas tests/streams
+HALF := tests/commands tests/projections tests/scenarios tests/schemas tests/streams
 
 .PHONY: run demo test test-half test-other-half test-faults check bench bench-commands faults setup lock clean
 .DEFAULT_GOAL := run
