@@ -186,7 +186,7 @@ class Judge:
 
     def _entries(self, order: Order, live: Live[Any] | None, events: list[Event], now: datetime) -> list[Entry]:
         version = 0 if live is None else live.version
-        happened = min(now, getattr(order.command, "observed_at", now))
+        happened = min(now, getattr(order.command, "observed_at", None) or now)
         outlet = outlet_of(events[0] if live is None else live.state)
         key = order.aggregate_id.encode()
         return [

@@ -169,7 +169,7 @@ def decided(task: Task, command: TaskCommand, context: Context) -> list[TaskEven
 
 def happened_at(task: Task, command: TaskCommand, context: Context) -> datetime:
     """As it is told, though not before the rider who tells it got the task: nobody keeps a promise by such a claim."""
-    observed: datetime = getattr(command, "observed_at", context.now)
+    observed: datetime = getattr(command, "observed_at", None) or context.now
     had_since = task.assigned_at if isinstance(task, CreatedTask) else None
     return min(observed if had_since is None else max(observed, had_since), context.now)
 

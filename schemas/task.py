@@ -237,9 +237,11 @@ class AssignSimulatedCourier(Command, frozen=True, kw_only=True):
 
 
 class SimulateStep(Command, frozen=True, kw_only=True):
-    """The simulated courier's next step. Sent when due; firing late or twice changes nothing."""
+    """The simulated courier's next step. Sent when due; firing late or twice changes nothing. `observed_at` is when it
+    was due: it happens then, however far the clock has leapt."""
 
     number: Count
+    observed_at: datetime | None = None
 
 
 class AcceptAssignment(Command, frozen=True, kw_only=True):

@@ -91,7 +91,7 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
         case "create_occurrence":
             aggregate, command = "recurrence", CreateOccurrence(occurrence_at=deadline["target_at"])
         case "simulate_step":
-            aggregate, command = "task", SimulateStep(number=deadline["round"])
+            aggregate, command = "task", SimulateStep(number=deadline["round"], observed_at=deadline["due_at"])
         case _:
             raise ValueError(f"{kind} is no deadline of ours: {', '.join(KINDS)}")
     return Step(kind=aggregate, aggregate_id=deadline["aggregate_id"], command=command, purpose=kind)

@@ -204,12 +204,18 @@ def release_winner(event: TenderAwarded, source: Source, refused: NotAllowed) ->
     return [release(event.rider_id, event.task_id, event.round, "task_gone")]
 
 
+CANNOT_RESERVE = "cannot-reserve"
+"""The rule by which a rider may not be given it now."""
+
+
 def unassign(event: TaskAssigned, source: Source, refused: NotAllowed) -> Sequence[Step]:
-    return [unassigning(TaskId(source.aggregate_id), event.round)]
+    """By why they cannot be reserved; or the hold had passed."""
+    reason = refused.reason_code if refused.rule == CANNOT_RESERVE else RESERVATION_LOST
+    return [unassigning(TaskId(source.aggregate_id), event.round, reason)]
 
 
-def unassigning(task_id: TaskId, task_round: int) -> Step:
-    command = UnassignTask(reason_code=RESERVATION_LOST, round=task_round)
+def unassigning(task_id: TaskId, task_round: int, reason_code: str = RESERVATION_LOST) -> Step:
+    command = UnassignTask(reason_code=reason_code, round=task_round)
     return Step(kind="task", aggregate_id=task_id, command=command, purpose="unassign")
 
 

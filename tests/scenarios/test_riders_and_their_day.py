@@ -87,7 +87,7 @@ async def an_order_comes_to_nothing(quarter: Quarter, ann: Person, task: str) ->
     assert (told["rider_id"], told["state"]) in ((None, "dispatchable"), (None, "offering"))
     facts = await quarter.dora.lists(f"tasks/{task}/history", limit="200")
     [unassigned] = [fact["data"] for fact in facts if fact["type"].endswith(".TaskUnassigned")]
-    assert (unassigned["rider_id"], unassigned["reason_code"]) == (ann.id, "reservation_lost")
+    assert (unassigned["rider_id"], unassigned["reason_code"]) == (ann.id, "document_expired")
     assert (await quarter.dora.reads(f"riders/{ann.id}"))["reservations"] == {}
     assert await excluded(quarter, task, task_round=2) == [(ann.id, "document_expired")]
 
