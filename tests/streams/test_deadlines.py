@@ -234,7 +234,7 @@ def test_nothing_is_waited_for_once_a_booking_is_over(over):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_deadline_has_its_command(kind):
     row = {"kind": kind, "aggregate_id": "a-1", "subject": "s-1", "round": 1, "target_at": NOON}
-    row |= {"predicted_at": NOON, "heard_at": NOON}
+    row |= {"due_at": NOON, "predicted_at": NOON, "heard_at": NOON}
     assert step_of(row).purpose == kind
 
 
