@@ -24,7 +24,7 @@ from commands.task_state import (
     open_stops,
     state_of,
 )
-from commands.task_timing import kept_back
+from commands.task_timing import kept_back, next_round
 from schemas.carried import (
     AssignTaskToCarrier,
     CarriedCommand,
@@ -43,7 +43,6 @@ from schemas.task import (
     ReportDelivered,
     ReportPickedUp,
     StopFailed,
-    TaskDispatchable,
     TaskEvent,
 )
 
@@ -84,7 +83,7 @@ def give(task: CreatedTask, command: AssignTaskToCarrier, context: Context) -> l
         round=task.round + early,
         given_at=context.now,
     )
-    return [TaskDispatchable(round=given.round), given] if early else [given]
+    return [next_round(task), given] if early else [given]
 
 
 def take(task: CreatedTask, command: TakeTaskFromCarrier) -> list[TaskEvent]:
@@ -107,7 +106,7 @@ def back_to_dispatch(task: CreatedTask, reason_code: str) -> list[TaskEvent]:
         round=task.round,
         reason_code=reason_code,
     )
-    return [taken, TaskDispatchable(round=task.round + 1)]
+    return [taken, next_round(task)]
 
 
 def record_report(task: CreatedTask, command: RecordCarrierReport, context: Context) -> list[TaskEvent]:

@@ -12,7 +12,7 @@ from commands.field_reports import comes_before
 from commands.proof_needed import moved
 from commands.task_creation import pin_of
 from commands.task_evolve import evolved
-from commands.task_state import CreatedTask, StopState, Task, carried, created, ids_of, open_stops, parcels_of
+from commands.task_state import CreatedTask, StopState, Task, carried, created, ids_of, is_taken, open_stops, parcels_of
 from schemas.geo import Location, ObservedFix
 from schemas.goods import ReportParcelsDamaged, ReportParcelsLost
 from schemas.ids import courier_number, simulated_courier
@@ -47,7 +47,7 @@ def assign_courier(task: CreatedTask, command: AssignSimulatedCourier, context: 
     """They say yes at once."""
     if task.simulated is None or command.round != task.round:
         return []
-    if task.rider_id is not None or task.ended or task.waits:
+    if is_taken(task) or task.ended or task.waits:
         return []
     courier = simulated_courier(context.tenant, courier_number(context.aggregate_id))
     assigned = TaskAssigned(rider_id=courier, round=task.round, tender_id=None, offer_id=None, assigned_at=context.now)

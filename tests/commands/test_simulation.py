@@ -11,10 +11,11 @@ from commands.refusals import NotATestTenant
 from commands.rider_refusals import CannotReserve, SimulatedRider
 from commands.simulated import NothingToSimulate, SimulatedApart
 from commands.task_state import NotForThisKind, state_of
+from schemas.carried import AssignTaskToCarrier, TakeTaskFromCarrier
 from schemas.geo import Location, Window
 from schemas.hand_over import OfferHandOver
 from schemas.ids import courier_number, simulated_courier
-from schemas.message import RiderId, StopId, TaskId
+from schemas.message import CarrierBookingId, CarrierId, RiderId, StopId, TaskId
 from schemas.proof import ProofCaptured
 from schemas.rider import (
     NewPlannedStop,
@@ -344,3 +345,19 @@ def test_nobody_speaks_to_them_and_they_are_not_suspended():
     story = a_courier().happened()
     story.by("dora", "dispatcher").when(StartShift(ends_at=minutes(60))).refuses(SimulatedRider)
     story.by("incident-response", "system").when(SuspendRider(reason_code="x")).refuses(SimulatedRider)
+
+
+def test_what_a_carrier_has_is_no_couriers_and_comes_back_to_one():
+    """Booked ahead of its time, and taken from the carrier again: in each round it is known to be simulated."""
+    booking = CarrierBookingId("booking-1")
+    give = AssignTaskToCarrier(carrier_id=CarrierId("posti"), booking_id=booking)
+    waiting = ordered(
+        stops=[NewStop(kind="pickup", goods_ready_at=minutes(600)), NewStop(kind="dropoff", location=HOME)]
+    )
+    story = waiting.happened().by("carriers", "system").when(give)
+    assert [event.simulated for event in story.decided() if isinstance(event, TaskDispatchable)] == ["delivered"]
+    story = story.happened()
+    story.when(AssignSimulatedCourier(round=story.state.round)).then()
+    story = story.when(TakeTaskFromCarrier(booking_id=booking, reason_code="booking_cancelled"))
+    assert [event.simulated for event in story.decided() if isinstance(event, TaskDispatchable)] == ["delivered"]
+    assert taken(story).state.rider_id == COURIER
