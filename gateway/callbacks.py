@@ -8,7 +8,7 @@ import msgspec
 
 from commands.order import AlreadyExists, Answer, Order
 from gateway.call import Call
-from gateway.commands import answer_of
+from gateway.commands import answer_of, request_hash
 from gateway.door import Door
 from gateway.hydration import Wanted
 from gateway.parameters import parameters_of
@@ -169,15 +169,13 @@ class Callbacks:
         return [] if changed.repeated else [*changed.events]
 
     async def _sent(self, call: Call, tenant: str, wish: Wish, command: Command, message_id: str) -> Answer:
-        name = type(command).__name__
-        words = msgspec.json.encode(command, order="deterministic").decode()
         order = Order(
             tenant=TenantSlug(tenant),
             kind=wish.kind,
             aggregate_id=wish.aggregate_id,
             command=command,
-            command_id=command_id(wish.aggregate_id, f"{ACTOR}:{message_id}:{name}"),
-            request_hash=self._door.secrets.keyed_hash("request", wish.kind, name, words),
+            command_id=command_id(wish.aggregate_id, f"{ACTOR}:{message_id}:{type(command).__name__}"),
+            request_hash=request_hash(self._door, wish.kind, command),
             actor=ACTOR,
             role="system",
             natural=command is wish.create,

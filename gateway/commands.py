@@ -181,14 +181,13 @@ class Commands:
         self, call: Call, open_command: OpenCommand, wanted: Command, caller: Caller, target: Target
     ) -> Answer:
         call.command_id = command_id(target.aggregate_id, target.key)
-        words = msgspec.json.encode(wanted, order="deterministic").decode()
         order = Order(
             tenant=TenantSlug(tenant_of(call)),
             kind=open_command.kind,
             aggregate_id=target.aggregate_id,
             command=wanted,
             command_id=call.command_id,
-            request_hash=self._door.secrets.keyed_hash("request", open_command.kind, open_command.cls.__name__, words),
+            request_hash=request_hash(self._door, open_command.kind, wanted),
             actor=caller.subject,
             role=caller.role,
             natural=target.natural,
@@ -270,6 +269,12 @@ async def answer_of(door: Door, order: Order) -> Answer:
         raise unavailable(nobody) from nobody
     door.bindings.acknowledge(answer.position)
     return answer
+
+
+def request_hash(door: Door, kind: str, command: Command) -> str:
+    """By which a repeat is known to ask for the same."""
+    words = msgspec.json.encode(command, order="deterministic").decode()
+    return door.secrets.keyed_hash("request", kind, type(command).__name__, words)
 
 
 def tenant_of(call: Call) -> str:

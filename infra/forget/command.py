@@ -6,7 +6,6 @@ have compacted the topic, at most a day.
 """
 
 import asyncio
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,7 +37,7 @@ from infra.secrets import secret
 from infra.settings import Settings, WrongSetting, load_settings, with_secrets
 from schemas import ids
 from schemas.keyring import Keyring
-from schemas.message import SubjectId, TenantSlug
+from schemas.message import Code, SubjectId, TenantSlug
 from schemas.person import ForgetPerson
 from schemas.record import Stored
 from schemas.topics import DEAD, FIXES, HISTORY, KEYS, SHARDS, SIGNALS, SNAPSHOTS
@@ -47,7 +46,6 @@ NOT_FORGOTTEN = 1
 CHAINED = (*(topic.name for topic in HISTORY), SIGNALS.name)
 UNCHAINED = tuple(topic.name for topic in (SHARDS, SNAPSHOTS, FIXES, DEAD))
 MOST_TOLD = 20
-CODE = r"[a-z][a-z0-9_]{0,63}"
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +86,11 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
 def forget(person: str, tenant: str, is_id: bool, reason: str, data: Path | None, dry_run: bool, as_json: bool) -> int:
     """The exit code. Raises WrongSetting, NotRunning."""
     quiet()
-    if not re.fullmatch(CODE, reason):
-        raise WrongSetting(f"--reason {reason}: is a code such as person_asked, small letters, digits and _")
+    try:
+        msgspec.convert(reason, Code)
+    except msgspec.ValidationError as wrong:
+        told = f"--reason {reason}: is a code such as person_asked, small letters, digits and _"
+        raise WrongSetting(told) from wrong
     settings = with_secrets(reached(load_settings(data=data)))
     subject = SubjectId(person) if is_id else ids.contact_subject(tenant, person)
     try:

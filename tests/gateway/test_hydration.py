@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from reception import HOME, KAMPPI, House, delivery, house, key
-from starlette.applications import Starlette
 
 from gateway.app import app
 from gateway.hydration import AGAIN_S, MOST_AT_ONCE, MOST_OF_A_TENANT, WAITS_S, Hydration, LookUpFailed, Wanted
@@ -43,16 +43,9 @@ async def platform() -> Platform:
 async def at(platform: Platform) -> AsyncIterator[House]:
     async with house() as made:
         hydration = Hydration(platform, lambda: platform.now_s)
-        made.door.__struct_fields__  # noqa: B018 - a struct: replaced below
-        made.app = with_platform(made, hydration)
+        made.app = app(replace(made.door, hydration=hydration, platform_key=KEY))
         yield made
         await hydration.stop()
-
-
-def with_platform(made: House, hydration: Hydration) -> Starlette:
-    import msgspec
-
-    return app(msgspec.structs.replace(made.door, hydration=hydration, platform_key=KEY))
 
 
 async def calls_back(at: House, told: dict[str, Any], message: str = "m-1", **headers: str) -> httpx.Response:
