@@ -181,9 +181,26 @@ def with_offers_closed(task: Task, events: list[TaskEvent]) -> list[TaskEvent]:
 
 
 def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]:
+    """What is asked most stands first, as in `evolve`."""
     match command:
         case CreateTask():
             return create_task(task, command, context)
+        case (
+            ReportEnRoute()
+            | ReportArrived()
+            | ReportPickedUp()
+            | ReportDelivered()
+            | ReportAttemptFailed()
+            | ReportContactAttempt()
+            | ReportHeld()
+            | ReportReturned()
+            | CaptureProof()
+        ):
+            return report(created(task), command, context)
+        case AssignTask():
+            return assign_task(created(task), command, context)
+        case AcceptAssignment():
+            return accept_assignment(created(task), context)
         case LocateStop():
             return locate_stop(created(task), command, context)
         case AuthoriseReturn():
@@ -206,14 +223,10 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return close_tender(created(task), command, context)
         case RetryDispatch():
             return retry_dispatch(created(task), command, context)
-        case AssignTask():
-            return assign_task(created(task), command, context)
         case AssignSimulatedCourier():
             return assign_courier(created(task), command, context)
         case SimulateStep():
             raise AssertionError("a step is decided as what it is")
-        case AcceptAssignment():
-            return accept_assignment(created(task), context)
         case DeclineAssignment():
             return decline_assignment(created(task), command, context)
         case UnassignTask():
@@ -228,18 +241,6 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return settle_proof_dispute(created(task), command)
         case ReviewFieldReport():
             return review_field_report(created(task), command)
-        case (
-            ReportEnRoute()
-            | ReportArrived()
-            | ReportPickedUp()
-            | ReportDelivered()
-            | ReportAttemptFailed()
-            | ReportContactAttempt()
-            | ReportHeld()
-            | ReportReturned()
-            | CaptureProof()
-        ):
-            return report(created(task), command, context)
         case ReportCustomerOnTheWay() | ReportCustomerArrived() | ReportCollected():
             return collection_report(created(task), command, context)
         case ReportParcelsLost() | ReportParcelsDamaged():

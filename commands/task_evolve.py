@@ -85,9 +85,38 @@ from schemas.waiting import WAITING_EVENTS
 
 
 def evolve(task: Task, event: TaskEvent) -> Task:
+    """What happens to nearly every task stands first: an event is asked for each class in turn, and that costs."""
     if isinstance(event, TaskCreated):
         return born(event)
     task = created(task)
+    match event:
+        case StopEnRoute():
+            return with_stop(task, event.stop_id, status="en_route")
+        case StopArrived():
+            return task if event.late else with_stop(task, event.stop_id, status="arrived")
+        case StopCompleted():
+            return with_stop(task, event.stop_id, status="completed")
+        case ParcelsPickedUp():
+            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "in_custody")
+        case ParcelsDelivered():
+            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "delivered")
+        case TaskDispatchable():
+            return replace(task, round=event.round, dispatch_at=None, waits=False, hold_reason=None)
+        case TaskTendered():
+            return replace(task, tender_id=event.tender_id)
+        case TaskAssigned():
+            return replace(
+                task,
+                rider_id=event.rider_id,
+                round=event.round,
+                accepted=False,
+                held=None,
+                assigned_at=event.assigned_at,
+            )
+        case AssignmentAccepted():
+            return replace(task, accepted=True)
+        case TaskCompleted():
+            return ended(task, "completed", event.outcome)
     if isinstance(event, WAITING_EVENTS):
         return replace(task, waiting=evolve_waiting(task.waiting, event))
     if isinstance(event, SLA_EVENTS):
@@ -110,29 +139,14 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             return replace(task, held=None)
         case TaskScheduled():
             return replace(task, dispatch_at=event.dispatch_at)
-        case TaskDispatchable():
-            return replace(task, round=event.round, dispatch_at=None, waits=False, hold_reason=None)
-        case TaskTendered():
-            return replace(task, tender_id=event.tender_id)
         case TaskTenderClosed():
             return replace(task, tender_id=None, closed_round=event.round, retry_at=event.retry_at)
-        case TaskAssigned():
-            return replace(
-                task,
-                rider_id=event.rider_id,
-                round=event.round,
-                accepted=False,
-                held=None,
-                assigned_at=event.assigned_at,
-            )
         case HandOverOffered():
             return replace(task, hand_over=HandOverState(event.to_rider, event.round, event.expires_at))
         case HandOverClosed():
             return replace(task, hand_over=None, lapsed=task.hand_over if event.end == "expired" else None)
         case ParcelsHandedOver():
             return with_parcels(task, event.parcel_ids, party=event.to_party)
-        case AssignmentAccepted():
-            return replace(task, accepted=True)
         case SimulatedStepScheduled():
             return with_step(task, event)
         case TaskUnassigned():
@@ -143,18 +157,12 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             return replace(without_taker(task), carrier=None)
         case CarrierReported():
             return with_word(task, event)
-        case StopEnRoute() | CustomerOnTheWay():
+        case CustomerOnTheWay():
             return with_stop(task, event.stop_id, status="en_route")
-        case StopArrived(late=True):
-            return task
-        case StopArrived() | CustomerArrived():
+        case CustomerArrived():
             return with_stop(task, event.stop_id, status="arrived")
-        case ParcelsPickedUp():
-            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "in_custody")
         case ParcelsShort():
             return with_parcels(task, event.parcel_ids, short=True)
-        case ParcelsDelivered():
-            return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "delivered")
         case ParcelsRefused():
             refused = with_parcels(task, event.parcel_ids, status="refused")
             return with_stop(refused, event.stop_id, handed_over=True)
@@ -195,15 +203,13 @@ def evolve(task: Task, event: TaskEvent) -> Task:
             return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "in_custody")
         case ReattemptPlanned():
             return ahead_again(task, event)
-        case StopCompleted():
-            return with_stop(task, event.stop_id, status="completed")
         case StopFailed():
             return with_stop(task, event.stop_id, status="failed")
         case StopSkipped():
             return with_stop(task, event.stop_id, status="skipped")
         case ReturnStarted():
             return on_the_way_back(task, event)
-        case TaskCompleted() | TaskForceCompleted():
+        case TaskForceCompleted():
             return ended(task, "completed", event.outcome)
         case TaskFailed():
             return ended(task, "failed", event.outcome)
