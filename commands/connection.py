@@ -126,9 +126,8 @@ class KafkaConnection:
                 await self._refresh()
                 return []
             by_leader.setdefault(leader, []).append(topic)
-        told = await asyncio.gather(
-            *(self._send_to(leader, {t: batches[t] for t in topics}) for leader, topics in by_leader.items())
-        )
+        sending = [self._send_to(leader, {t: batches[t] for t in topics}) for leader, topics in by_leader.items()]
+        told = [await sending[0]] if len(sending) == 1 else await asyncio.gather(*sending)
         results = [result for results in told for result in results]
         if any(code != errors.NoError.errno for _, code, _ in results) or len(results) < len(batches):
             await self._refresh()

@@ -48,10 +48,8 @@ class Pending(msgspec.Struct):
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):
-    """The last record of a command, by its place in the topic's batch."""
+    """An accepted command whose events the group writes."""
 
-    topic: str
-    place: int
     aggregate_id: str
 
 
@@ -74,17 +72,36 @@ type Outcome = Written | Repeated | Quiet | Refused
 
 
 class Draft:
-    """A group as it will stand: nothing of it is true until the broker has acknowledged it. `now` is real time."""
+    """A group as it will stand: nothing of it is true until the broker has acknowledged it. `now` is real time.
 
-    def __init__(self, chain: Mapping[str, bytes], now: datetime) -> None:
+    Where it will stand is known: the log refuses to go on where a batch stands elsewhere.
+    """
+
+    def __init__(self, chain: Mapping[str, bytes], next_offset: Mapping[str, int], now: datetime) -> None:
         self.now = now
         self.live: dict[str, Live[Any]] = {}
         self.entries: dict[str, list[Entry]] = {}
         self.chain = dict(chain)
+        self.next_offset = dict(next_offset)
         self.keys: dict[SubjectId, bytes] = {}
         self.outcomes: list[tuple[Pending, Outcome]] = []
         self.directory: list[tuple[Event, Source]] = []
         self.size_bytes = 0
+        self.before: Draft | None = None
+        """The group that is on its way to the log, on which this one rests."""
+
+    def following(self) -> "Draft":
+        """The group to come, while this one is on its way."""
+        draft = Draft(self.chain, self.next_offset, self.now)
+        draft.before = self
+        return draft
+
+    def drafted(self, aggregate_id: str) -> Live[Any] | None:
+        """As this group or the one before it leaves the aggregate."""
+        live = self.live.get(aggregate_id)
+        if live is None and self.before is not None:
+            live = self.before.live.get(aggregate_id)
+        return live
 
 
 class Judge:
@@ -123,7 +140,7 @@ class Judge:
 
     def _judge(self, order: Order, draft: Draft) -> Outcome:
         aggregate = AGGREGATES[order.kind]
-        live = draft.live.get(order.aggregate_id) or self._memory.get(order.aggregate_id)
+        live = draft.drafted(order.aggregate_id) or self._memory.get(order.aggregate_id)
         if live is not None and (live.tenant != order.tenant or live.kind != order.kind):
             raise UnknownAggregate(order.kind, order.aggregate_id)
         creating = isinstance(order.command, aggregate.begins)
@@ -167,7 +184,7 @@ class Judge:
         seal = self._sealer(order, draft)
         events = [catalog.sealed(event, seal) for event in decided]
         entries = self._entries(order, live, events, now)
-        size = sum(len(value or b"") for _, value, _ in entries)
+        size = sum(len(value) for _, value, _ in entries)
         if size > COMMAND_LIMIT_BYTES:
             raise CommandTooLarge(size, COMMAND_LIMIT_BYTES)
         batch = draft.entries.setdefault(topic, [])
@@ -175,16 +192,21 @@ class Judge:
         for key, value, headers in entries:
             content = covered(chain, key, value, headers)
             chain = sha256(content).digest()
-            batch.append((key, value, [*headers, ("hash", chain.hex().encode())]))
+            headers.append(("hash", chain.hex().encode()))
+            batch.append((key, value, headers))
             draft.size_bytes += len(content) + HASH_BYTES
         draft.chain[topic] = chain
-        last = len(batch) - 1
+        draft.next_offset[topic] += len(entries)
+        last = draft.next_offset[topic] - 1
         draft.live[order.aggregate_id] = after(order, live, events, now, last)
         if topic == DIRECTORY.name:
             self._draft_policy(order, live, events, now, last, draft)
-        return Written(topic, last, order.aggregate_id)
+        return Written(order.aggregate_id)
 
-    def _entries(self, order: Order, live: Live[Any] | None, events: list[Event], now: datetime) -> list[Entry]:
+    def _entries(
+        self, order: Order, live: Live[Any] | None, events: list[Event], now: datetime
+    ) -> list[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
+        """Key, value, headers in the order in which they are hashed."""
         version = 0 if live is None else live.version
         happened = min(now, getattr(order.command, "observed_at", None) or now)
         outlet = outlet_of(events[0] if live is None else live.state)
@@ -269,15 +291,15 @@ def reused(order: Order, *, creating: bool) -> Refused:
     return IdempotencyKeyReused(order.aggregate_id)
 
 
-def after(order: Order, live: Live[Any] | None, events: list[Event], now: datetime, last: int) -> Live[Any]:
-    """The aggregate as it will be; its answer's offset is a place in the batch until `place`."""
+def after(order: Order, live: Live[Any] | None, events: list[Event], now: datetime, offset: int) -> Live[Any]:
+    """The aggregate as it will be. `offset` is the one of the last record."""
     aggregate = AGGREGATES[order.kind]
     state = aggregate.initial if live is None else live.state
     for event in events:
         state = aggregate.evolve(state, event)
     version = (0 if live is None else live.version) + len(events)
     names = tuple(type(event).__name__ for event in events)
-    answer = Given(order.request_hash, version, -1 - last, now, names)
+    answer = Given(order.request_hash, version, offset, now, names)
     given = {} if live is None else dict(live.given)
     if live is not None:
         remember(given, order.command_id, answer)
@@ -291,23 +313,6 @@ def after(order: Order, live: Live[Any] | None, events: list[Event], now: dateti
         created=answer if live is None else live.created,
         given=given,
     )
-
-
-def place(live: Live[Any], base_offset: int | None) -> None:
-    """Its answers of this group get their offsets in the log: the batch stands at `base_offset`."""
-    live.created = placed(live.created, base_offset)
-    for command_id in reversed(live.given):
-        given = live.given[command_id]
-        if given.offset >= 0:
-            break
-        live.given[command_id] = placed(given, base_offset)
-
-
-def placed(given: Given, base_offset: int | None) -> Given:
-    if given.offset >= 0:
-        return given
-    assert base_offset is not None, "what was drafted was written"
-    return msgspec.structs.replace(given, offset=base_offset - 1 - given.offset)
 
 
 def outlet_of(of: object) -> OutletSlug | None:

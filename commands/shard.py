@@ -1,4 +1,5 @@
-"""A shard: the one writer of its aggregates. What waits is decided together, appended together, then answered.
+"""A shard: the one writer of its aggregates. What waits is decided together, appended together, then answered; while
+the log has yet to acknowledge one group, the next is decided on what that one will come to.
 
 No caller hears anything that rests on an unacknowledged event, neither an acceptance nor a refusal (design, section 3).
 """
@@ -17,7 +18,7 @@ from commands.checkpoint import EVERY_RECORDS, EVERY_S, Place, Snapshots, checkp
 from commands.cold import Cold, thawed
 from commands.context import Secrets
 from commands.evicted import Evicted
-from commands.judging import Clock, Draft, Judge, Pending, Quiet, Repeated, Written, place
+from commands.judging import Clock, Draft, Judge, Pending, Quiet, Repeated, Written
 from commands.log import Entry, ShardLog, TenureLost
 from commands.memory import Account, Memory
 from commands.order import Answer, Order, Unavailable
@@ -29,10 +30,14 @@ from schemas.ids import derived
 from schemas.keyring import Keyring
 from schemas.message import Event, Refused, SubjectId
 from schemas.record import Headers, chained, control_headers, state_headers
-from schemas.topics import DIRECTORY, HISTORY, KEYS, OWNED, SHARDS, SNAPSHOTS
+from schemas.topics import HISTORY, KEYS, OWNED, SHARDS, SNAPSHOTS
 
 GROUP_LIMIT = 500
 GROUP_LIMIT_BYTES = 4 << 20
+FIRST_GROUP = 64
+"""Where none is on its way: the rest of those who wait is decided while this one is."""
+DECIDED_AT_ONCE = 16
+"""Then whoever else is at work in this process has a turn."""
 QUEUE_LIMIT = 10_000
 THAWING_LIMIT = 1_000
 """Commands that wait for aggregates that their owner has let go."""
@@ -158,7 +163,7 @@ class Shard:
                 while self._chores:
                     await self._do(*self._chores.popleft())
                 if self._waiting:
-                    await self._serve_group()
+                    await self._serve()
                 if self._writing is not None or self._checkpoint_due():
                     await self._checkpoint_on()
                 if not self._waiting and not self._chores and self._writing is None:
@@ -240,7 +245,7 @@ class Shard:
     async def _release(self) -> None:
         self._lost = Released("it is being handed over")
         while self._waiting:
-            await self._serve_group()
+            await self._serve()
         while self._writing is not None or len(self._snapshots):
             await self._checkpoint_on()
         raise self._lost
@@ -315,6 +320,7 @@ class Shard:
     async def _checkpoint_on(self) -> None:
         """One slice of it."""
         if self._writing is None:
+            await self._idle_heartbeats()  # who is never idle comes here, too
             self._awaited, self._asked_for = self._asked_for, []
             self._writing = self._checkpoint(self._awaited)
         try:
@@ -354,27 +360,73 @@ class Shard:
             if not done.done():
                 done.set_result(None)
 
-    # One group
+    # Groups
 
-    async def _serve_group(self) -> None:
-        group: list[Pending] = []
-        draft = Draft(self._chain, self._clock())
+    async def _serve(self) -> None:
+        """What waits, group by group, until nothing does or something is to be done between two groups.
+
+        One group is on its way at a time; the next is decided meanwhile, and told of only after it.
+        """
+        sent: Draft | None = None
+        writing: asyncio.Task[None] | None = None
+        draft = Draft(self._chain, self._log.next_offset, self._clock())
         try:
-            while self._waiting and len(group) < GROUP_LIMIT and draft.size_bytes < GROUP_LIMIT_BYTES:
-                pending = self._waiting.popleft()
-                if pending.answer.done():
-                    continue  # nobody waits for it any more: its repeats would be decided, too
-                if self._is_cold(pending, draft):
-                    self._thaw(pending)
-                    continue
-                group.append(pending)
-                self._judge.decide(pending, draft)
-            await self._write(draft)
+            self._decide(draft, FIRST_GROUP)
+            while draft.outcomes:
+                sent, writing = draft, asyncio.create_task(self._write(draft))
+                draft = sent.following()
+                await self._decide_while(writing, draft)
+                await writing
+                self._take(sent)
+                draft.before = sent = None
+                if not draft.outcomes and not self._is_called_away():
+                    await asyncio.sleep(0)  # who was answered may go on
+                    self._decide(draft, FIRST_GROUP)
         except BaseException:
-            for subject in draft.keys:
-                self._keyring.withdraw(self._log.partition, subject)
-            self._waiting.extendleft(reversed(group))
+            if writing is not None:
+                writing.cancel()
+                await asyncio.wait([writing])
+            for lost in (draft, sent):
+                if lost is not None:
+                    self._withdraw(lost)
             raise
+        finally:
+            self._wake.set()
+
+    def _decide(self, draft: Draft, most: int) -> None:
+        """So many of those who wait, or fewer: what the group has room for."""
+        draft.now = max(draft.now, self._clock())
+        for _ in range(most):
+            if not self._waiting or not has_room(draft):
+                return
+            pending = self._waiting.popleft()
+            if pending.answer.done():
+                continue  # nobody waits for it any more: its repeats would be decided, too
+            if self._is_cold(pending, draft):
+                self._thaw(pending)
+            else:
+                self._judge.decide(pending, draft)
+
+    async def _decide_while(self, writing: asyncio.Task[None], draft: Draft) -> None:
+        """A few at a time, so that the acknowledgement is heard and others have their turn."""
+        writing.add_done_callback(lambda _: self._wake.set())
+        await asyncio.sleep(0)  # it is to be on its way first
+        while not writing.done():
+            if self._waiting and has_room(draft) and not self._is_called_away():
+                self._decide(draft, DECIDED_AT_ONCE)
+                await asyncio.sleep(0)
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    def _is_called_away(self) -> bool:
+        return bool(self._chores) or self._writing is not None or self._checkpoint_due()
+
+    def _withdraw(self, draft: Draft) -> None:
+        """As if nothing of it had been decided: who waits is to be told that the tenure is over."""
+        for subject in draft.keys:
+            self._keyring.withdraw(self._log.partition, subject)
+        self._waiting.extendleft(pending for pending, _ in reversed(draft.outcomes))
 
     async def _write(self, draft: Draft) -> None:
         if draft.keys:
@@ -384,25 +436,20 @@ class Shard:
             for number, (subject, wrapped) in enumerate(draft.keys.items()):
                 self._keyring.take(self.partition, first + number, subject, wrapped)
             draft.keys.clear()
-        stand: Mapping[str, int] = {}
         if draft.entries:
-            stand = await self._append(draft.entries)
-        elif draft.outcomes:
+            await self._append(draft.entries)
+        else:
             await self._confirm()
-        self._take(draft, stand)
 
-    def _take(self, draft: Draft, stand: Mapping[str, int]) -> None:
+    def _take(self, draft: Draft) -> None:
         """The broker has acknowledged: the draft is true, and its callers may hear of it."""
         self._chain |= draft.chain
         self._records += sum(map(len, draft.entries.values()))
         for aggregate_id, live in draft.live.items():
-            topic = AGGREGATES[live.kind].topic
-            place(live, stand.get(topic))
             self.memory.put(aggregate_id, live)
             self._snapshots.changed(aggregate_id, live)
         for event, source in draft.directory:
-            offset = stand[DIRECTORY.name] + source.offset
-            self._policy.take(event, source, self._log.partition, offset)
+            self._policy.take(event, source, self._log.partition, source.offset)
         for pending, outcome in draft.outcomes:
             if not pending.answer.done():
                 if isinstance(outcome, Refused):
@@ -436,7 +483,7 @@ class Shard:
         if (
             self._cold is None
             or pending.looked_up == self._let_go
-            or aggregate_id in draft.live
+            or draft.drafted(aggregate_id) is not None
             or aggregate_id in self.memory
         ):
             return False
@@ -510,6 +557,10 @@ class Shard:
         self._waiting.clear()
         self._chores.clear()
         self._asked_for.clear()
+
+
+def has_room(draft: Draft) -> bool:
+    return len(draft.outcomes) < GROUP_LIMIT and draft.size_bytes < GROUP_LIMIT_BYTES
 
 
 def key_entry(subject: SubjectId, wrapped: bytes, headers: Headers) -> Entry:

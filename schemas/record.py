@@ -71,9 +71,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     epoch: int
 
     def headers(self) -> list[tuple[str, bytes]]:
-        """In the order in which they are hashed, which spares the sorting."""
-        headers = [
-            ("actor", self.actor.encode()),
+        """In the order in which they are hashed, which spares the sorting; `traceparent`, which is not, stands last."""
+        headers = [("actor", self.actor.encode())]
+        if self.causation_id is not None:
+            headers.append(("causation_id", self.causation_id.encode()))
+        headers += [
             ("ce_id", self.event_id.encode()),
             ("ce_source", self.source.encode()),
             ("ce_specversion", SPECVERSION),
@@ -86,19 +88,18 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             ("content-type", CONTENT_TYPE),
             ("correlation_id", self.correlation_id.encode()),
             ("epoch", b"%d" % self.epoch),
+        ]
+        if self.outlet is not None:
+            headers.append(("outlet", self.outlet.encode()))
+        headers += [
             ("policy_position", self.policy_position.encode()),
             ("recorded_at", stamp(self.recorded_at)),
             ("request_hash", self.request_hash.encode()),
             ("tenant", self.tenant.encode()),
             ("version", b"%d" % self.version),
         ]
-        for name, value in (
-            ("outlet", self.outlet),
-            ("causation_id", self.causation_id),
-            ("traceparent", self.traceparent),
-        ):
-            if value is not None:
-                headers.append((name, value.encode()))
+        if self.traceparent is not None:
+            headers.append(("traceparent", self.traceparent.encode()))
         return headers
 
 
@@ -200,13 +201,13 @@ def chained(previous: bytes, key: bytes | None, value: bytes | None, headers: He
 
     A length of ff ff ff ff stands for an absent key or value. `hash` and `traceparent` stay out.
     """
-    return sha256(covered(previous, key, value, headers)).digest()
+    return sha256(covered(previous, key, value, sorted(headers))).digest()
 
 
-def covered(previous: bytes, key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
-    """What a record's hash is taken over."""
+def covered(previous: bytes, key: bytes | None, value: bytes | None, in_order: Headers) -> bytes:
+    """What a record's hash is taken over. `in_order` are the headers, those that are hashed sorted by name."""
     parts = [previous, measured(key), measured(value)]
-    for name, content in sorted(headers):
+    for name, content in in_order:
         if name not in UNHASHED:
             parts += NAMES[name], LENGTHS[len(content)], content
     return b"".join(parts)

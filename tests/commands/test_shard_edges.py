@@ -8,12 +8,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from letting_go import CANCEL, OnTheLog, Watch, checkpointed, let_go
 from log_topic import lone_broker
-from world import PARTITIONS, World, delivery, records
+from world import PARTITIONS, World, delivery, records, verify_chain
 
 from commands import checkpoint, shard
+from commands.judging import Draft, Pending
 from commands.log import Entry
-from commands.order import Order, Unavailable
-from commands.owners import LAG_LIMIT_S
+from commands.order import AlreadyExists, Order, Unavailable
+from commands.owners import LAG_LIMIT_S, Shards
 from commands.shard import Shard
 from schemas import ids
 from schemas.directory import ChangeTenantRules, TenantRules
@@ -21,7 +22,7 @@ from schemas.message import UnknownAggregate
 from schemas.partition import partition_of
 from schemas.record import Stored
 from schemas.rider import ApproveRider
-from schemas.topics import KEYS, SNAPSHOTS, TASK
+from schemas.topics import INCIDENT, KEYS, SNAPSHOTS, TASK
 
 type Groups = Mapping[str, Sequence[Entry]]
 
@@ -209,6 +210,128 @@ async def test_a_successor_opens_though_leaders_tell_their_ends_at_different_tim
     await until(lambda: set(second.shards()) | set(second.closed()) == {0, 1})
     assert not second.closed()
     assert (await world.create(second, "more-0")).repeated
+
+
+# Groups that follow one another
+
+
+class OnItsWay:
+    """A create that is decided and not written yet; what is submitted meanwhile rests on it."""
+
+    def __init__(self, world: World, shards: Shards, reference: str) -> None:
+        self.partition = partition_with(world, reference)
+        self.shard = shards.shards()[self.partition]
+        self._held = Held(self.shard, of_tasks)
+        self._decide = self.shard._judge.decide
+        self._count = 0
+        self.shard._judge.decide = self._counted  # type: ignore[method-assign]
+        self.creating = asyncio.ensure_future(world.create(shards, reference))
+        self.let_through = self._held.let_through
+
+    def _counted(self, pending: Pending, draft: Draft) -> None:
+        self._decide(pending, draft)
+        self._count += 1
+
+    async def decided(self, count: int) -> None:
+        """So many besides the create."""
+        await self._held.reached.wait()
+        await until(lambda: self._count == 1 + count)
+
+
+def cancel(world: World, reference: str) -> Order:
+    return world.order("task", world.task(reference), CANCEL, "cancel")
+
+
+async def test_what_is_decided_while_a_group_is_on_its_way_stands_after_it(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    way = OnItsWay(world, shards, "order-1")
+    await way.decided(0)
+    cancelling = asyncio.ensure_future(shards.submit(cancel(world, "order-1")))
+    again = asyncio.ensure_future(world.create(shards, "order-1"))
+    await way.decided(2)
+    assert not any(asked.done() for asked in (way.creating, cancelling, again))
+    way.let_through()
+    created, cancelled, repeated = await asyncio.gather(way.creating, cancelling, again)
+    assert (created.version, cancelled.version) == (2, 3)
+    assert (repeated.repeated, repeated.position) == (True, created.position)
+    stood = [r for r in await records(world.kafka, TASK.name) if r.key == world.task("order-1").encode()]
+    assert {(TASK.name, way.partition): stood[-1].offset + 1} == cancelled.position
+    assert {(TASK.name, way.partition): stood[-2].offset + 1} == created.position
+    verify_chain([r for r in await records(world.kafka, TASK.name) if r.partition == way.partition])
+    before = {p: dict(owned.memory.items()) for p, owned in shards.shards().items()}
+    after = {p: dict(owned.memory.items()) for p, owned in (await world.owner()).shards().items()}
+    assert after == before
+
+
+async def test_nobody_is_refused_by_what_is_only_on_its_way(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    way = OnItsWay(world, shards, "order-1")
+    await way.decided(0)
+    other = asyncio.ensure_future(world.create(shards, "order-1", name="Somebody else"))
+    await way.decided(1)
+    await asyncio.sleep(0.1)
+    assert not other.done()
+    way.let_through()
+    await way.creating
+    with pytest.raises(AlreadyExists):
+        await other
+
+
+async def test_what_rests_on_a_group_that_is_lost_is_lost_with_it(world: World):
+    """Neither is told of, neither is written; and the key that the second had made for it seals nothing."""
+    slow = await world.owner()
+    await world.settle(slow)
+    way = OnItsWay(world, slow, "order-1")
+    beside, partition = references_on(world, way.partition)[0], way.partition
+    await way.decided(0)
+    cancelling = asyncio.ensure_future(slow.submit(cancel(world, "order-1")))
+    order = world.order("task", world.task(beside), delivery(contact="cleo"), natural=True)
+    creating_another = asyncio.ensure_future(slow.submit(order))
+    await way.decided(2)
+    subject = ids.contact_subject(world.tenant, "cleo")
+    assert way.shard._keyring.knows(partition, subject)
+    successor = await world.owner()
+    way.let_through()
+    for lost in (way.creating, cancelling, creating_another):
+        with pytest.raises(Unavailable, match="not open"):
+            await lost
+    assert not way.shard._keyring.knows(partition, subject)
+    with pytest.raises(UnknownAggregate):
+        await successor.submit(cancel(world, "order-1"))
+    assert not (await world.create(successor, "order-1")).repeated
+    assert not (await successor.submit(order)).repeated
+
+
+async def test_what_is_to_be_done_between_groups_waits_for_both(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    way = OnItsWay(world, shards, "order-1")
+    await way.decided(0)
+    cancelling = asyncio.ensure_future(shards.submit(cancel(world, "order-1")))
+    await way.decided(1)
+    accounting = asyncio.create_task(way.shard.account())
+    await until(lambda: len(way.shard._chores) == 1)
+    last = asyncio.ensure_future(world.create(shards, references_on(world, way.partition)[0]))
+    await until(lambda: len(way.shard._waiting) == 1)
+    way.let_through()
+    account = await accounting
+    assert cancelling.done()
+    assert {(TASK.name, way.partition): account.next_offset[TASK.name]} == (await cancelling).position
+    await asyncio.gather(way.creating, last)
+
+
+async def test_a_shard_that_is_never_idle_beats_for_its_silent_topics_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    shards = await world.owner()
+    await world.settle(shards)
+    monkeypatch.setattr(shard, "IDLE_HEARTBEAT_S", 0.0)
+    await shards.shards()[0].checkpoint()
+    monkeypatch.undo()
+    last = [record for record in await records(world.kafka, INCIDENT.name) if record.partition == 0][-1]
+    assert last.header("ce_type") == "logistics.control.Heartbeat"
 
 
 # Tenures that end
