@@ -57,7 +57,7 @@ class Send(Protocol):
 type Steps = Callable[[Any, Source], Awaitable[Sequence[Step]]]
 """What follows a fact. Raises NotNow where what it looks up is not there yet."""
 type Refusal = Callable[[Any, Source, NotAllowed], Sequence[Step]]
-"""What follows when its first step is refused."""
+"""What follows when a step is refused."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -66,6 +66,8 @@ class Rule(msgspec.Struct, frozen=True):
     fact: type[Event]
     steps: Steps
     refused: Refusal | None = None
+    apart: bool = False
+    """No step rests on another: where one is refused the others are sent all the same."""
 
 
 class Process:
@@ -100,7 +102,8 @@ class Process:
             outcome = await self._send(step, source, source.tenant)
             if isinstance(outcome, NotAllowed):
                 await self._answer(rule, event, source, step, outcome)
-                return
+                if not rule.apart:
+                    return
 
     async def _answer(self, rule: Rule, event: Event, source: Source, step: Step, refused: NotAllowed) -> None:
         log = logger.bind(process=self.name, fact=type(event).__name__, step=step.purpose, rule=refused.rule)

@@ -115,11 +115,11 @@ def following(task_id: str, command: FollowPickWave) -> Step:
 
 WAITING = (
     Rule(DependencyDeclared, tell_awaited, not_possible),
-    Rule(DependentsAnswered, answer_dependents),
+    Rule(DependentsAnswered, answer_dependents, apart=True),
     Rule(PickWaveJoined, answer_joined),
-    Rule(PickWaveRetimed, retime_tasks),
-    Rule(PickWaveReleased, release_tasks),
-    Rule(PickWaveCancelled, put_to_a_person),
+    Rule(PickWaveRetimed, retime_tasks, apart=True),
+    Rule(PickWaveReleased, release_tasks, apart=True),
+    Rule(PickWaveCancelled, put_to_a_person, apart=True),
     Rule(DependencyWaived, leave_wave),
     Rule(DependencyDropped, leave_wave),
 )
