@@ -117,7 +117,7 @@ def damaged(parcels: list[ParcelState], command: ParcelReport) -> list[TaskEvent
 
 
 def receive_transfer(task: CreatedTask, command: ReceiveTransfer) -> list[TaskEvent]:
-    only_for("transfer", task)
+    only_for(task, command)
     stop = known_stop(task, command.stop_id)
     if stop.stop.kind != "dropoff":
         raise NotADropoff(command.stop_id)
@@ -163,7 +163,7 @@ def discrepancy_of(line: ReceivedLine, expected: int) -> Discrepancy | None:
 
 
 def inspect_return(task: CreatedTask, command: InspectReturn) -> list[TaskEvent]:
-    only_for("return", task)
+    only_for(task, command)
     told: dict[str, list[InspectionLine]] = {}
     for line in command.lines:
         parcel = known_parcel(task, line.parcel_id)

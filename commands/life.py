@@ -21,6 +21,8 @@ class Life(msgspec.Struct, frozen=True):
     status: Callable[[Any], str]
     moves: Mapping[type[Event], frozenset[Move]]
     takes: Mapping[type[Command], frozenset[str]]
+    only_for: Mapping[type[Command], str] = {}
+    """Of which kind the aggregate must be for it, where it has kinds."""
 
     @property
     def statuses(self) -> tuple[str, ...]:

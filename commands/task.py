@@ -492,7 +492,7 @@ def by_whom_it_was_done(task: CreatedTask, context: Context) -> None:
 
 
 def collection_report(task: CreatedTask, command: CollectionReport, context: Context) -> list[TaskEvent]:
-    only_for("collection", task)
+    only_for(task, command)
     known_stop(task, command.stop_id)
     return with_consequences(task, decide_collection(task, command, context), context)
 

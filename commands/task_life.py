@@ -1,7 +1,7 @@
 """The life of a task: how its state follows from its tender and its assignment, then from its stops and parcels."""
 
 from commands.life import NEW, Life, to, when, within
-from commands.task_state import Task, Uncreated, state_of
+from commands.task_state import ONLY_FOR, Task, Uncreated, state_of
 from schemas.carried import CarrierReported, TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.goods import (
     InspectReturn,
@@ -253,4 +253,5 @@ LIFE = Life(
         CaptureProof: when(*SINCE_DISPATCHED),
         CloneTask: when(*SINCE_DISPATCHED),
     },
+    ONLY_FOR,
 )

@@ -10,10 +10,11 @@ from commands.clones import Clones
 from commands.sla_clock import SlaState
 from commands.waiting_state import Waiting
 from schemas.carried import CarrierSays
-from schemas.goods import AfterInspection, Condition, Party
+from schemas.goods import AfterInspection, Condition, InspectReturn, Party, ReceiveTransfer
 from schemas.message import (
     CarrierBookingId,
     CarrierId,
+    Command,
     NotInThisState,
     OutletSlug,
     ParcelId,
@@ -25,7 +26,15 @@ from schemas.message import (
 )
 from schemas.proof import PinlessKind, ProofKind
 from schemas.simulation import SimulatedOutcome, Simulation
-from schemas.task import Outcome, Parcel, Stop
+from schemas.task import (
+    AuthoriseReturn,
+    Outcome,
+    Parcel,
+    ReportCollected,
+    ReportCustomerArrived,
+    ReportCustomerOnTheWay,
+    Stop,
+)
 from schemas.task_kind import Priority, TaskKind
 
 type StopStatus = Literal["pending", "en_route", "arrived", "completed", "failed", "skipped"]
@@ -247,7 +256,18 @@ def created(task: "Task") -> "CreatedTask":
     return task
 
 
-def only_for(kind: TaskKind, task: "CreatedTask") -> None:
+ONLY_FOR: Mapping[type[Command], TaskKind] = {
+    AuthoriseReturn: "return",
+    InspectReturn: "return",
+    ReceiveTransfer: "transfer",
+    ReportCustomerOnTheWay: "collection",
+    ReportCustomerArrived: "collection",
+    ReportCollected: "collection",
+}
+
+
+def only_for(task: "CreatedTask", command: Command) -> None:
+    kind = ONLY_FOR[type(command)]
     if task.kind != kind:
         raise NotForThisKind(kind, task.kind)
 

@@ -80,7 +80,7 @@ def start_dispatch(task: CreatedTask, command: StartDispatch, context: Context) 
 
 
 def authorise_return(task: CreatedTask, command: AuthoriseReturn, context: Context) -> list[TaskEvent]:
-    only_for("return", task)
+    only_for(task, command)
     if task.authorised:
         return []
     not_ended(task)

@@ -39,6 +39,8 @@ KEY = re.compile(r'"?([\x21\x23-\x7e]{1,200})"?')
 
 ETAG = re.compile(r'"v(\d{1,15})"')
 JSON_TYPE = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
+SEAL_AGAIN_AFTER_S = (0.05, 0.1, 0.25, 0.5, 1.0)
+"""A read model is behind by less, unless something is wrong."""
 
 CONFLICTED = frozenset({"FieldReportConflicted", "CarrierStatusConflicted"})
 """Events of what does not fit and is recorded all the same."""
@@ -200,6 +202,17 @@ class Commands:
         return await answer_of(self._door, order)
 
     async def _seal(self, call: Call, order: Order) -> Answer:
+        """What has just happened to the incident may not be in its timeline yet: that is waited for, but not long."""
+        for pause_s in SEAL_AGAIN_AFTER_S:
+            try:
+                return await self._seal_as_read(call, order)
+            except Problem as problem:
+                if problem.code != "projection-lagging":
+                    raise
+            await asyncio.sleep(pause_s)
+        return await self._seal_as_read(call, order)
+
+    async def _seal_as_read(self, call: Call, order: Order) -> Answer:
         bound = await self._sealing.with_timeline(call, order)
         try:
             return await answer_of(self._door, bound)

@@ -144,9 +144,13 @@ PERMITTED: Json = {
             "type": "object",
             "required": ["rule"],
             "properties": {
-                "rule": {"enum": ["forbidden", "not-in-this-state"]},
+                "rule": {"enum": ["forbidden", "not-in-this-state", "not-for-this-kind"]},
                 "allowed": {"type": "array", "items": {"type": "string"}, "description": "The roles that may."},
-                "needed": {"type": "array", "items": {"type": "string"}, "description": "The states it takes."},
+                "needed": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "States, or kinds.",
+                },
                 "actual": {"type": "string"},
             },
         },

@@ -24,6 +24,8 @@ def permitted(kind: str, aggregate_id: str, row: Row, caller: Caller) -> dict[st
             continue
         if caller.role not in known.roles:
             forbidden[known.word] = {"rule": "forbidden", "allowed": sorted(known.roles)}
+        elif known.cls in life.only_for and row["kind"] != (kind_needed := life.only_for[known.cls]):
+            forbidden[known.word] = {"rule": "not-for-this-kind", "needed": [kind_needed], "actual": row["kind"]}
         elif status not in life.takes[known.cls]:
             needed = sorted(life.takes[known.cls])
             forbidden[known.word] = {"rule": "not-in-this-state", "needed": needed, "actual": status}

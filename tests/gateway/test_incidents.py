@@ -1,5 +1,6 @@
 """Incidents through the door: reported by a rider, attended to, sealed; and what an auditor then reads and verifies."""
 
+import asyncio
 from datetime import timedelta
 from hashlib import sha256
 
@@ -9,6 +10,7 @@ from psycopg import AsyncConnection
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
 
+from gateway import commands
 from projections.history import HISTORY
 from schemas.merkle import Tree
 from schemas.position import vector
@@ -236,9 +238,23 @@ async def test_what_happens_after_the_seal_leaves_it_whole_and_what_is_changed_b
     assert broken["computed_records"] == broken["timeline"]["records"], "one of them stands elsewhere"
 
 
+async def test_the_seal_waits_for_what_has_just_happened(house: House, models: ReadModels):
+    incident = await an_accident(house)
+    await models.fold()
+    await resolved(house, incident)
+    path = f"/v1/acme/incidents/{incident}/seal-incident"
+    sealing = asyncio.ensure_future(house.caller("operator", "root").post(path, json={}, headers=key("s")))
+    await asyncio.sleep(0.1)
+    assert not sealing.done()
+    await models.fold()
+    answer = await sealing
+    assert answer.status_code == 200, answer.text
+
+
 async def test_it_is_not_sealed_on_a_view_that_is_behind_and_the_caller_fills_in_nothing(
-    house: House, models: ReadModels
+    house: House, models: ReadModels, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(commands, "SEAL_AGAIN_AFTER_S", ())
     incident = await an_accident(house)
     await models.fold()
     await resolved(house, incident)

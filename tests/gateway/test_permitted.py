@@ -51,6 +51,19 @@ async def test_a_task_says_what_a_dispatcher_may_do_with_it_and_why_not_the_rest
     assert (sent.status_code, sent.json()["code"]) == (409, "not-in-this-state")
 
 
+async def test_what_is_for_another_kind_of_task_is_no_command_of_this_one(house: House, models: ReadModels):
+    made = await house.caller().post("/v1/acme/tasks", json=delivery(external_reference="a delivery"))
+    task = made.json()["id"]
+    await models.fold()
+    told = await read(house, f"tasks/{task}", "integrator", "shop")
+    receive = told["forbidden_commands"]["receive-transfer"]
+    assert receive == {"rule": "not-for-this-kind", "needed": ["transfer"], "actual": "delivery"}
+    line = {"parcel_id": "p", "received": 1}
+    body = {"stop_id": "stop-2", "lines": [line]}
+    sent = await house.caller().post(f"/v1/acme/tasks/{task}/receive-transfer", json=body, headers=key("r"))
+    assert (sent.status_code, sent.json()["code"]) == (409, "not-for-this-kind"), sent.text
+
+
 async def test_everybody_is_told_of_their_own_role(house: House, models: ReadModels):
     made = await house.caller("dispatcher", "dora").post("/v1/acme/riders", json={"name": "Ann"}, headers=key("r"))
     rider = made.json()["id"]
