@@ -31,11 +31,12 @@ ORDER BY created_at DESC LIMIT 1
 """
 DECISIONS = "SELECT * FROM dispatch_decisions WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
 TENDERS = "SELECT * FROM tender_board WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
-RETURNS = """
-SELECT (body ->> 'round')::int AS round, body ->> 'reason_code' AS reason_code
-FROM history
-WHERE tenant = %s AND aggregate_id = %s AND type = 'TaskUnassigned'
+TURNS = """
+SELECT type, body FROM history
+WHERE tenant = %s AND aggregate_id = %s AND type IN ('TaskAssigned', 'TaskUnassigned')
+ORDER BY version
 """
+CARRIERS = "SELECT name FROM carriers WHERE tenant = %s AND carrier_id = %s"
 RIDERS = "SELECT rider_id, external_reference FROM rider_roster WHERE tenant = %s AND rider_id = ANY(%s)"
 
 EXCLUSIONS = {
@@ -81,6 +82,23 @@ class NoSuchTask(LookupError):
     """Names the task, and the tenant where one was meant."""
 
 
+class Left(msgspec.Struct, frozen=True):
+    """Why a round's rider lost the task again; `waits` where its goods then wait for another attempt."""
+
+    reason_code: str
+    waits: bool = False
+
+
+class Turns(msgspec.Struct, frozen=True):
+    """What came between: who left the task, by round, and from whom its rider took it over, if so."""
+
+    left: Mapping[int, Left] = {}
+    taken_over_from: str | None = None
+
+
+NO_TURNS = Turns()
+
+
 class Why(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     task_id: str
@@ -122,11 +140,14 @@ async def asked(dsn: str, task: str, tenant: str | None) -> Why:
         decisions = await cursor.fetchall()
         await cursor.execute(TENDERS, place)
         tenders = await cursor.fetchall()
-        await cursor.execute(RETURNS, place[:2])
-        returns = {each["round"]: each["reason_code"] for each in await cursor.fetchall()}
-        await cursor.execute(RIDERS, (row["tenant"], riders_in(row, decisions, tenders)))
+        await cursor.execute(TURNS, place[:2])
+        turns = turns_of(await cursor.fetchall())
+        await cursor.execute(RIDERS, (row["tenant"], riders_in(row, decisions, tenders, turns)))
         names = {each["rider_id"]: each["external_reference"] for each in await cursor.fetchall()}
-    sentences = told(row, decisions, tenders, names, returns)
+        if carrier := row["progress"]["carrier"]:
+            await cursor.execute(CARRIERS, (row["tenant"], carrier["carrier_id"]))
+            names |= dict.fromkeys([carrier["carrier_id"]], (await cursor.fetchone() or {}).get("name"))
+    sentences = told(row, decisions, tenders, names, turns)
     if len(decisions) == ROUNDS_READ:
         sentences.append(f"No more than {ROUNDS_READ} rounds are told.")
     return Why(
@@ -140,9 +161,24 @@ async def asked(dsn: str, task: str, tenant: str | None) -> Why:
     )
 
 
-def riders_in(task_row: Row, decisions: Iterable[Row], tenders: Iterable[Row]) -> list[str]:
+def turns_of(events: Iterable[Row]) -> Turns:
+    left: dict[int, Left] = {}
+    rider: str | None = None
+    before: str | None = None
+    for each in events:
+        body = each["body"]
+        if each["type"] == "TaskUnassigned":
+            left[body["round"]] = Left(body["reason_code"], body.get("waits", False))
+            rider = before = None
+        else:
+            before = rider if body.get("handed_over") else None
+            rider = body["rider_id"]
+    return Turns(left, before)
+
+
+def riders_in(task_row: Row, decisions: Iterable[Row], tenders: Iterable[Row], turns: Turns) -> list[str]:
     """All who are named."""
-    known = {task_row["progress"]["rider_id"]}
+    known = {task_row["progress"]["rider_id"], turns.taken_over_from}
     known |= {each["rider_id"] for row in decisions for each in (*row["candidates"], *row["excluded"])}
     known |= {offer["rider_id"] for row in tenders for offer in row["offers"].values()}
     return sorted(known - {None})
@@ -153,34 +189,58 @@ def told(
     decisions: Sequence[Row],
     tenders: Sequence[Row],
     names: Mapping[str, str | None] | None = None,
-    returns: Mapping[int, str] | None = None,
+    turns: Turns = NO_TURNS,
 ) -> list[str]:
     """Sentences, from rows of task_detail, dispatch_decisions and tender_board.
 
-    `names` calls riders by theirs; `returns` says of a round why its rider lost the task again.
+    `names` calls riders and carriers by theirs.
     """
     called = {rider: name for rider, name in (names or {}).items() if name}
     by_round = {row["round"]: row for row in tenders}
-    sentences = [now_told(task_row, called)]
+    sentences = [now_told(task_row, called), *kept_back(task_row["progress"])]
     for decision in sorted(decisions, key=lambda row: row["round"]):
         number = decision["round"]
         sentences += round_told(decision, by_round.get(number), called)
-        if task_row["progress"]["round"] > number and (number in (returns or {}) or won(by_round.get(number))):
-            because = f", because of {words(returns[number])}" if returns and number in returns else ""
+        left = turns.left.get(number)
+        if left is not None and left.waits:
+            sentences.append(f"Its rider left it, and its goods waited for another attempt: {words(left.reason_code)}.")
+        elif task_row["progress"]["round"] > number and (left is not None or won(by_round.get(number))):
+            because = f", because of {words(left.reason_code)}" if left is not None else ""
             sentences.append(f"The task came back to dispatch{because}.")
     if not decisions:
         sentences.append("Dispatch has not decided about it.")
-    return [*sentences, *ordered_told(task_row, by_round, called)]
+    return [*sentences, *otherwise_told(task_row, by_round, called, turns.taken_over_from)]
 
 
 def won(tender: Row | None) -> bool:
     return tender is not None and tender["state"] == "awarded"
 
 
-def ordered_told(task_row: Row, by_round: Mapping[int, Row], called: Mapping[str, str]) -> list[str]:
-    """Who has a task that they did not win has it from a dispatcher."""
+def kept_back(progress: Row) -> list[str]:
+    """What keeps it from dispatch now."""
+    if progress["ended"] is not None:
+        return []
+    told = [f"It is held, because of {words(progress['held'])}."] if progress.get("held") else []
+    for on, each in (progress.get("dependencies") or {}).items():
+        if each["status"] == "open":
+            told.append(f"It waits for {words(each['kind'])} {on}.")
+        elif each["status"] == "failed":
+            told.append(f"It waits for {words(each['kind'])} {on} in vain: {words(each['reason_code'])}.")
+    if progress.get("dispatch_at"):
+        told.append(f"It comes to dispatch at {clock(progress['dispatch_at'])}.")
+    return told
+
+
+def otherwise_told(
+    task_row: Row, by_round: Mapping[int, Row], called: Mapping[str, str], taken_over_from: str | None
+) -> list[str]:
+    """Who has a task that they did not win has it from another rider or from a dispatcher."""
     rider = task_row["progress"]["rider_id"]
     tender = by_round.get(task_row["progress"]["round"])
+    if carrier := task_row["progress"].get("carrier"):
+        return [f"{capital(carrier_name(carrier, called))} has it by booking {carrier['booking_id']}."]
+    if rider is not None and taken_over_from is not None:
+        return [f"{capital(name(rider, called))} took it over from {name(taken_over_from, called)}."]
     if rider is None or (tender is not None and tender["winner"] == rider):
         return []
     return [f"{capital(name(rider, called))} has it by a dispatcher's order."]
@@ -190,11 +250,13 @@ def now_told(task_row: Row, called: Mapping[str, str]) -> str:
     reference = f" ({task_row['external_reference']})" if task_row["external_reference"] else ""
     progress = task_row["progress"]
     rider, ended = progress["rider_id"], progress["ended"] is not None
-    has = "nobody has it" if rider is None else f"{name(rider, called)} has it"
-    had = "nobody had it" if rider is None else f"{name(rider, called)} had it"
+    carrier = progress.get("carrier")
+    who = "nobody" if rider is None else name(rider, called)
+    if carrier is not None:
+        who = carrier_name(carrier, called)
     because = f", because of {words(progress['reason_code'])}" if progress["reason_code"] else ""
     state = words(task_row["state"])
-    return f"Task {task_row['task_id']}{reference} is {state}{because}; {had if ended else has}."
+    return f"Task {task_row['task_id']}{reference} is {state}{because}; {who} {'had' if ended else 'has'} it."
 
 
 def round_told(decision: Row, tender: Row | None, called: Mapping[str, str]) -> list[str]:
@@ -260,6 +322,10 @@ def outcome_told(tender: Row, called: Mapping[str, str]) -> str:
 
 def name(rider: str, called: Mapping[str, str]) -> str:
     return f"rider {called.get(rider, rider)}"
+
+
+def carrier_name(carrier: Row, called: Mapping[str, str]) -> str:
+    return f"carrier {called.get(carrier['carrier_id'], carrier['carrier_id'])}"
 
 
 def capital(sentence: str) -> str:

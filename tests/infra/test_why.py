@@ -8,7 +8,7 @@ import pytest
 from played import Played, command, execute
 
 from infra.settings import Settings
-from infra.why import EXCLUSIONS, OFFER_ENDS, ROUNDS_READ, NoSuchTask, asked, told
+from infra.why import EXCLUSIONS, OFFER_ENDS, ROUNDS_READ, Left, NoSuchTask, Turns, asked, told, turns_of
 from projections.tender_board import OFFER_STATES
 from schemas.tender import Exclusion
 
@@ -112,7 +112,7 @@ def test_a_task_that_its_winner_lost_again_is_told_with_the_reason():
     tenders = [tender("awarded", ("ann", "accepted", None), winner="ann"), tender("exhausted", number=2)]
     again = task(state="dispatchable", round=2)
     assert "The task came back to dispatch." in told(again, rounds, tenders)
-    sentences = told(again, rounds, tenders, None, {1: "reservation_lost"})
+    sentences = told(again, rounds, tenders, None, Turns({1: Left("reservation_lost")}))
     assert sentences.index("The task came back to dispatch, because of reservation lost.") == 4
     assert sentences[5].startswith("Round 2")
 
@@ -121,6 +121,43 @@ def test_who_has_it_without_having_won_has_it_from_a_dispatcher():
     nobody = [tender("withdrawn", ("ann", "withdrawn", None))]
     assert told(task(rider_id="bob"), [decision()], nobody)[-1] == "Rider bob has it by a dispatcher's order."
     assert told(task(rider_id="bob"), [], [])[-1] == "Rider bob has it by a dispatcher's order."
+
+
+def test_who_took_it_over_from_another_rider_has_it_from_them():
+    assigned = {"type": "TaskAssigned", "body": {"rider_id": "ann", "handed_over": False}}
+    met = {"type": "TaskAssigned", "body": {"rider_id": "bob", "handed_over": True}}
+    turns = turns_of([assigned, met])
+    won = [tender("awarded", ("ann", "accepted", None), winner="ann")]
+    sentences = told(task(state="in_progress", rider_id="bob"), [decision(candidate("ann", 1, 9))], won, {}, turns)
+    assert sentences[-2:] == ["Rider ann won.", "Rider bob took it over from rider ann."]
+    gone = {"type": "TaskUnassigned", "body": {"round": 1, "reason_code": "silent", "waits": False}}
+    assert turns_of([assigned, met, gone]) == Turns({1: Left("silent")})
+
+
+def test_goods_that_wait_for_another_attempt_are_not_back_at_dispatch():
+    won = [tender("awarded", ("ann", "accepted", None), winner="ann")]
+    turns = Turns({1: Left("customer_unavailable", waits=True)})
+    sentences = told(task(state="created"), [decision(candidate("ann", 1, 9))], won, {}, turns)
+    assert sentences[-1] == "Its rider left it, and its goods waited for another attempt: customer unavailable."
+
+
+def test_what_keeps_a_task_from_dispatch_is_told():
+    waits = {"other": {"kind": "task", "status": "open"}, "past": {"kind": "task", "status": "met"}}
+    waits["wave"] = {"kind": "pick_wave", "status": "failed", "reason_code": "pick_wave_cancelled"}
+    kept = task(state="created", held="stock_count", dispatch_at="2026-03-01T13:00:00Z", dependencies=waits)
+    assert told(kept, [], [])[1:-1] == [
+        "It is held, because of stock count.",
+        "It waits for task other.",
+        "It waits for pick wave wave in vain: pick wave cancelled.",
+        "It comes to dispatch at 13:00:00 UTC.",
+    ]
+
+
+def test_a_carrier_that_has_it_is_named():
+    booked = task(state="accepted", carrier={"carrier_id": "c-1", "booking_id": "b-1"})
+    sentences = told(booked, [], [], {"c-1": "Acme Express"})
+    assert sentences[0] == "Task t-1 is accepted; carrier Acme Express has it."
+    assert sentences[-1] == "Carrier Acme Express has it by booking b-1."
 
 
 def test_a_task_that_dispatch_has_not_seen_says_so():
