@@ -1,14 +1,12 @@
 """Which carriers has the tenant, can they be booked, and on which terms?"""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from projections.sealed import Sealed, sealed
 from schemas.carrier import (
     CarrierActivated,
@@ -135,11 +133,7 @@ WHERE tenant = %(tenant)s
 ORDER BY created_at, carrier_id
 LIMIT %(limit)s
 """
-FILTERS = ("status", "reference", "updated_since", "at", "id")
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Carriers, oldest first. Filters: see FILTERS; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Carriers, oldest first."""

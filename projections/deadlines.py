@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from projections.page import Page
 from schemas.carried import TaskGivenToCarrier
 from schemas.carrier_booking import (
     CarrierBooked,
@@ -343,8 +344,5 @@ async def due(
         return await cursor.fetchall()
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """A tenant's deadlines, the next one first; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, {"at": None, "id": None} | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""A tenant's deadlines, the next one first."""

@@ -1,13 +1,11 @@
 """Why this rider, and why nobody?"""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from schemas.tender import Candidate, DispatchDecisionRecorded, Excluded
 
 TABLE = """
@@ -83,9 +81,5 @@ LIMIT %(limit)s
 """
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Decisions, oldest first. Filters: task_id; after (at, id); limit."""
-    wanted = {"task_id": None, "at": None, "id": None}
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Decisions, oldest first."""

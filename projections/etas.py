@@ -5,14 +5,12 @@ What is told of a stop comes from two topics in whatever order: each field hangs
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from projections.page import Page
 from schemas.message import Event
 from schemas.signals import EtaForecast
 from schemas.task import (
@@ -203,9 +201,5 @@ LIMIT %(limit)s
 """A stop is open until it has ended, or its task has by another way."""
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Stops with a forecast, with their risk. Filters: task_id, rider_id, open; after (at, id); limit."""
-    wanted = dict.fromkeys(("task_id", "rider_id", "open", "at", "id"))
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE.encode(), wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Stops with a forecast, with their risk."""

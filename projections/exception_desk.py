@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec.structs import replace
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from projections.page import Page
 from schemas.carried import TaskGivenToCarrier
 from schemas.carrier_booking import (
     CarrierBookingCancelled,
@@ -392,12 +392,12 @@ LIMIT %(limit)s
 """
 
 
+exceptions = Page(PAGE)
+
+
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """What waits for the longest comes first. Filters: kind, aggregate_id; after (at, id); limit."""
-    wanted = dict.fromkeys(("kind", "aggregate_id", "at", "id")) | filters | {"tenant": tenant}
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted)
-        return [row | {"mends": mends(row)} for row in await cursor.fetchall()]
+    """What waits for the longest comes first, each with the commands that would mend it."""
+    return [row | {"mends": mends(row)} for row in await exceptions(connection, tenant, filters)]
 
 
 def mends(row: Mapping[str, Any]) -> list[str]:

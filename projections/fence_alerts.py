@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from projections.page import Page
 from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected, Transition
 
 TABLE = """
@@ -102,9 +100,5 @@ LIMIT %(limit)s
 """
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Transitions in the order in which they were recorded. Filters: rider_id, geofence_id; after (at, id); limit."""
-    wanted = dict.fromkeys(("rider_id", "geofence_id", "at", "id"))
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Transitions in the order in which they were recorded."""

@@ -1,14 +1,12 @@
 """Which fleets has the tenant, and who and what is in them?"""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from schemas.catalog import members_of
 from schemas.fleet import (
     FleetChanged,
@@ -120,11 +118,7 @@ WHERE tenant = %(tenant)s
 ORDER BY created_at, fleet_id
 LIMIT %(limit)s
 """
-FILTERS = ("rider_id", "vehicle_id", "reference", "updated_since", "at", "id")
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Fleets, retired ones too, oldest first. Filters: see FILTERS; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Fleets, retired ones too, oldest first."""

@@ -1,14 +1,12 @@
 """Which hubs has a tenant, where are they, and which are closed?"""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from schemas.catalog import members_of
 from schemas.geo import Location
 from schemas.hub import HubClosed, HubCreated, HubEvent, HubMoved, HubReopened
@@ -101,8 +99,5 @@ LIMIT %(limit)s
 """
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Hubs, closed ones too, oldest first; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, {"at": None, "id": None} | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Hubs, closed ones too, oldest first."""

@@ -1,14 +1,12 @@
 """Which incidents are there, how severe are they, who attends to them, and what is still to be done?"""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from projections.sealed import Sealed, sealed
 from schemas.catalog import members_of
 from schemas.incident import (
@@ -255,11 +253,7 @@ WHERE tenant = %(tenant)s
 ORDER BY created_at, incident_id
 LIMIT %(limit)s
 """
-FILTERS = ("status", "kind", "severity", "assignee", "linked_to", "reference", "updated_since", "at", "id")
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Incidents, oldest first. Filters: see FILTERS; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Incidents, oldest first."""

@@ -4,13 +4,11 @@ Fixes are kept for a while only, so beyond their retention this table does not c
 """
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import StreamTable
+from projections.page import Page
 from schemas.topics import FIXES
 
 TABLE = """
@@ -59,9 +57,5 @@ LIMIT %(limit)s
 """A box from west to east may cross the antimeridian."""
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Riders and where they are. Filters: west, south, east, north (degrees), rider_id; after (at, id); limit."""
-    wanted = dict.fromkeys(("west", "south", "east", "north", "rider_id", "at", "id"))
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Riders and where they are."""

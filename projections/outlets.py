@@ -1,14 +1,12 @@
 """Which outlets has a tenant, and where are they?"""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from schemas.catalog import members_of
 from schemas.directory import OutletCreated, OutletEvent, OutletMoved
 from schemas.geo import Location
@@ -92,8 +90,5 @@ LIMIT %(limit)s
 """
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Outlets, oldest first; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, {"at": None, "id": None} | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Outlets, oldest first."""

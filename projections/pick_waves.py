@@ -1,14 +1,12 @@
 """Which pick waves are there, when are their goods ready, and which tasks are in them?"""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from schemas.catalog import members_of
 from schemas.message import Source
 from schemas.pick_wave import (
@@ -118,11 +116,7 @@ WHERE tenant = %(tenant)s
 ORDER BY created_at, pick_wave_id
 LIMIT %(limit)s
 """
-FILTERS = ("outlet", "status", "reference", "updated_since", "at", "id")
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Pick waves, those that are over too, oldest first. Filters: see FILTERS; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Pick waves, those that are over too, oldest first."""

@@ -4,13 +4,12 @@ Fixes are kept for a while only, and so is this: `forget` removes what is older 
 """
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import StreamTable
+from projections.page import Page
 from schemas.topics import FIXES
 
 REASONS = ("invalid", "duplicate", "outdated", "future", "unbound")
@@ -67,12 +66,8 @@ LIMIT %(limit)s
 """
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Fixes put aside, oldest first. Filters: device_id, reason; after (at, id); limit."""
-    wanted = dict.fromkeys(("device_id", "reason", "at", "id"))
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Fixes put aside, oldest first."""
 
 
 async def forget(connection: AsyncConnection, before: datetime) -> int:

@@ -5,10 +5,9 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from projections.sealed import told
 from schemas.catalog import members_of
 from schemas.message import Source
@@ -201,11 +200,7 @@ WHERE tenant = %(tenant)s
 ORDER BY created_at, recurrence_id
 LIMIT %(limit)s
 """
-FILTERS = ("status", "outlet", "reference", "updated_since", "at", "id")
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Recurrences, oldest first. Filters: see FILTERS; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Recurrences, oldest first."""

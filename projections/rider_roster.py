@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from projections.sealed import Sealed, sealed, told
 from schemas.catalog import members_of
 from schemas.hours import HoursLimit
@@ -408,12 +409,8 @@ LIMIT %(limit)s
 ONE = "SELECT * FROM rider_roster WHERE tenant = %s AND rider_id = %s"
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Riders, oldest first. Filters: status, on_shift; after (at, id); limit."""
-    wanted = {"status": None, "on_shift": None, "at": None, "id": None}
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Riders, oldest first."""
 
 
 async def one(connection: AsyncConnection, tenant: str, rider_id: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
+from projections.page import Page
 from schemas.sla import (
     SLA_EVENTS,
     Promise,
@@ -194,7 +195,6 @@ WHERE tenant = %(tenant)s
 ORDER BY updated_at, id
 LIMIT %(limit)s
 """
-FILTERS = ("status", "promise", "outlet", "task_id", "sla_policy_id", "at_risk", "at", "id")
 STATISTICS = """
 SELECT sla_policy_id, promise, outlet, kind, priority,
        count(*) AS promised,
@@ -234,11 +234,8 @@ LIMIT %(limit)s
 """By the latest of the forecasts for its stops."""
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Promises, what has changed the longest ago first. Filters: see FILTERS; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Promises, what has changed the longest ago first."""
 
 
 async def statistics(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,14 +1,12 @@
 """What is promised for which tasks?"""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from schemas.catalog import members_of
 from schemas.message import Source
 from schemas.sla_policy import (
@@ -102,8 +100,5 @@ LIMIT %(limit)s
 """
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Policies, removed ones too, oldest first; after (at, id); limit."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, {"at": None, "id": None} | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Policies, removed ones too, oldest first."""

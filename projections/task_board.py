@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from projections.task_progress import Carrier, Progress, count, leg_of, progressed, state_of
 from schemas.catalog import members_of
 from schemas.task import FieldReportConflicted, TaskCreated, TaskEvent
@@ -193,29 +194,9 @@ ORDER BY created_at, task_id
 LIMIT %(limit)s
 """
 
-FILTERS = (
-    "state",
-    "outlet",
-    "kind",
-    "priority",
-    "held",
-    "waits_for",
-    "shipment_id",
-    "recurrence_id",
-    "rider_id",
-    "reference",
-    "updated_since",
-    "at",
-    "id",
-)
 
-
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Tasks, oldest first. Filters: see FILTERS; after (at, id); limit."""
-    wanted = dict.fromkeys(FILTERS)
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Tasks, oldest first."""
 
 
 COUNTS = """

@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from projections.sealed import told
 from projections.task_progress import OVER, Dependency, Progress, leg_of, progressed, state_of
 from projections.task_proofs import ProofRow, proofs_after
@@ -487,12 +488,8 @@ LIMIT %(limit)s
 """
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tasks under way, oldest first. Filters: rider_id; after (at, id); limit."""
-    wanted = dict.fromkeys(("rider_id", "at", "id"))
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""The tasks under way, oldest first."""
 
 
 async def one(connection: AsyncConnection, tenant: str, task_id: str) -> dict[str, Any] | None:

@@ -6,10 +6,9 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from schemas.catalog import members_of
 from schemas.message import Event
 from schemas.tender import (
@@ -146,9 +145,5 @@ LIMIT %(limit)s
 """
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Tenders, oldest first. Filters: state, task_id; after (at, id); limit."""
-    wanted = {"state": None, "task_id": None, "at": None, "id": None}
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Tenders, oldest first."""

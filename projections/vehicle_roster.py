@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
+from projections.page import Page
 from projections.sealed import Sealed, sealed
 from schemas.catalog import members_of
 from schemas.vehicle import (
@@ -235,12 +233,5 @@ LIMIT %(limit)s
 """
 
 
-async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Vehicles, oldest first.
-
-    Filters: kind, status, rider_id, outlet, reference, updated_since; after (at, id); limit.
-    """
-    wanted = dict.fromkeys(("kind", "status", "rider_id", "outlet", "reference", "updated_since", "at", "id"))
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
-        return await cursor.fetchall()
+page = Page(PAGE)
+"""Vehicles, oldest first."""
