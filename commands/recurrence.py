@@ -20,7 +20,7 @@ from commands.recurrence_state import (
     is_refused,
     status_of,
 )
-from commands.recurring_task import recurring_template, task_of
+from commands.recurring_task import lacks_a_place, recurring_template, task_of
 from commands.refusals import TooMany
 from commands.task_state import Uncreated as NoTask
 from commands.zones import instant_of, local_of, zone_of
@@ -57,6 +57,8 @@ from schemas.recurrence import (
 )
 from schemas.template import CreateFromTemplate
 
+PERSON_FORGOTTEN = "person-forgotten"
+"""Told as the rule that refuses a task, though it is never asked for."""
 LATE = timedelta(minutes=15)
 """So long after it has begun an occurrence is still created: what is due fires a moment later."""
 LOOKED_THROUGH = 10_000
@@ -252,9 +254,22 @@ def create_occurrence(
     if now_at.at + LATE < context.now:
         return missed(recurrence, context)
     task = occurrence_task_id(context.tenant, context.aggregate_id, now_at.local)
+    if lacks_a_place(recurrence.task, context):
+        return [nowhere_to_go(now_at, task), *followed(recurrence)]
     template = task_of(recurrence.outlet, recurrence.task, now_at, context)
     made = OccurrenceCreated(occurrence=now_at, task_id=task, template=template)
     return [made, *followed(recurrence)]
+
+
+def nowhere_to_go(occurrence: Occurrence, task: TaskId) -> OccurrenceRefused:
+    """No task is made that nobody could do: a person says what becomes of the recurrence."""
+    return OccurrenceRefused(
+        occurrence_at=occurrence.at,
+        local=occurrence.local,
+        task_id=task,
+        rule=PERSON_FORGOTTEN,
+        reason_code=PERSON_FORGOTTEN.replace("-", "_"),
+    )
 
 
 def missed(recurrence: CreatedRecurrence, context: Context) -> list[RecurrenceEvent]:

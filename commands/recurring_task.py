@@ -100,6 +100,11 @@ def task_of(outlet: OutletSlug, template: RecurringTemplate, occurrence: Occurre
     )
 
 
+def lacks_a_place(template: RecurringTemplate, context: Context) -> bool:
+    """Whether a stop was at a place that nobody can read any more: who lived there is forgotten."""
+    return any(stop.location is not None and context.opened(stop.location, Location) is None for stop in template.stops)
+
+
 def stop_at(stop: RecurringTemplateStop, begins: datetime, context: Context) -> TemplateStop:
     ready = stop.goods_ready_minutes
     return TemplateStop(

@@ -377,13 +377,29 @@ def test_a_new_release_of_the_time_zones_moves_what_is_not_created_yet():
     )
 
 
-def test_who_is_forgotten_is_in_no_task_any_more():
+ERASED = Personal[Any](OF_CLEO, None, b"sealed under a key that is erased", "RecurringTemplateStop.name")
+
+
+def with_cleo(**changes: object) -> Story:
+    """A recurrence of which this is known of its customer by now."""
     (made, *rest) = nothing_yet("recurrence").when(DAILY).decided()
-    sealed = Personal[Any](OF_CLEO, None, b"sealed under a key that is erased", "RecurringTemplateStop.name")
-    stop = replace(made.task.stops[1], name=sealed, phone=sealed, address=sealed, location=sealed)
+    stop = replace(made.task.stops[1], **changes)
     made = replace(made, task=replace(made.task, stops=[made.task.stops[0], stop]))
-    told = fired(Story("recurrence", [made, *rest])).decided()[0].template.stops[1]
-    assert (told.name, told.phone, told.address, told.location) == (None, None, None, None)
+    return Story("recurrence", [made, *rest])
+
+
+def test_who_is_forgotten_is_in_no_task_any_more():
+    told = fired(with_cleo(name=ERASED, phone=ERASED, address=ERASED)).decided()[0].template.stops[1]
+    assert (told.name, told.phone, told.address) == (None, None, None)
+    assert told.location is not None
+
+
+def test_no_task_is_made_that_has_nowhere_to_go_since_its_customer_is_forgotten():
+    refused, scheduled = fired(with_cleo(name=ERASED, location=ERASED)).decided()
+    assert isinstance(refused, OccurrenceRefused)
+    assert (refused.rule, refused.reason_code) == ("person-forgotten", "person_forgotten")
+    assert refused.local == "2026-03-02T09:00"
+    assert isinstance(scheduled, OccurrenceScheduled), "the next one is as before"
 
 
 # Left out, paused, changed, ended
