@@ -12,6 +12,7 @@ from commands.carrier_booking_state import (
     WITH_TASK,
     CarrierBooking,
     Courier,
+    Heard,
     QuotedBooking,
     Unquoted,
     quoted,
@@ -34,6 +35,7 @@ from schemas.carrier_booking import (
     CarrierBookingExpired,
     CarrierBookingQuoted,
     CarrierBookingRefused,
+    CarrierCancellationCharged,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -54,6 +56,7 @@ from schemas.carrier_booking import (
     SettleCarrierBooking,
 )
 from schemas.message import CarrierId, NotInThisState, Personal, Refused, TaskId
+from schemas.money import Currency, Money
 
 
 class QuoteExpired(Refused):
@@ -69,6 +72,15 @@ class GoodsWithCarrier(Refused):
 
     def __init__(self) -> None:
         super().__init__("the carrier has the goods already")
+
+
+class FeeCurrencyDiffers(Refused):
+    rule = "fee-currency-differs"
+
+    def __init__(self, given: Currency, agreed: Currency) -> None:
+        super().__init__(f"the booking's price is in {agreed}, the fee in {given}")
+        self.given = given
+        self.agreed = agreed
 
 
 class BookingAnswered(Refused):
@@ -195,8 +207,10 @@ def settle(booking: QuotedBooking, command: SettleCarrierBooking, context: Conte
 
 
 def cancel(booking: QuotedBooking, command: CancelCarrierBooking, context: Context) -> list[CarrierBookingEvent]:
+    if command.fee is not None and command.fee.currency != booking.currency:
+        raise FeeCurrencyDiffers(command.fee.currency, booking.currency)
     if booking.status == "cancelled":
-        return []
+        return charge(booking, command.fee)
     if booking.status == "picked_up":
         raise GoodsWithCarrier
     within_states(booking, QUOTED | BEFORE_CUSTODY)
@@ -208,6 +222,13 @@ def cancel(booking: QuotedBooking, command: CancelCarrierBooking, context: Conte
         fee=command.fee,
     )
     return [cancelled]
+
+
+def charge(booking: QuotedBooking, fee: Money | None) -> list[CarrierBookingEvent]:
+    """The carrier asks for it once it has heard; that it was cancelled stands."""
+    if fee is None or fee == booking.fee:
+        return []
+    return [CarrierCancellationCharged(task_id=booking.task_id, carrier_id=booking.carrier_id, fee=fee)]
 
 
 def confirm(booking: QuotedBooking, command: ConfirmCarrierBooking) -> list[CarrierBookingEvent]:
@@ -265,7 +286,9 @@ def evolve(booking: CarrierBooking, event: CarrierBookingEvent) -> CarrierBookin
         case CarrierDeliveryFailed():
             return ended(replace(booking, status="failed"), event.observed_at)
         case CarrierBookingCancelled():
-            return ended(replace(booking, status="cancelled"), event.cancelled_at)
+            return ended(replace(booking, status="cancelled", fee=event.fee), event.cancelled_at)
+        case CarrierCancellationCharged():
+            return replace(booking, fee=event.fee)
         case CarrierBookingRefused():
             return replace(booking, refused=True, task_known=event.task_known)
         case CarrierBookingExpired():
@@ -282,6 +305,7 @@ def born(event: CarrierBookingQuoted) -> QuotedBooking:
     return QuotedBooking(
         task_id=event.task_id,
         carrier_id=event.carrier_id,
+        currency=event.price.currency,
         expires_at=event.expires_at,
         silence_seconds=event.silence_seconds,
     )
@@ -295,7 +319,7 @@ def with_courier(booking: QuotedBooking, event: CarrierCourierKnown) -> QuotedBo
 
 
 def with_heard(booking: QuotedBooking, event: CarrierStatusRecorded | CarrierStatusConflicted) -> QuotedBooking:
-    heard = (*booking.heard, event.carrier_event_id)[-REMEMBERED_STATUSES:]
+    heard = (*booking.heard, Heard(event.carrier_event_id, event.status))[-REMEMBERED_STATUSES:]
     return replace(booking, heard=heard, silent_at=event.silent_at)
 
 

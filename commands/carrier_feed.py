@@ -1,6 +1,6 @@
 """What a carrier says of a booking, and that it says nothing. Nothing is refused; what cannot be is put to a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from commands.carrier_booking_state import ENDS, UNDER_WAY, BookingStatus, CarrierBooking, QuotedBooking
@@ -36,10 +36,13 @@ class NoSuchConflict(Refused):
 
 
 def record_status(booking: QuotedBooking, command: RecordCarrierStatus, context: Context) -> list[CarrierBookingEvent]:
-    if command.carrier_event_id in booking.heard:
+    known: list[CarrierWord] = [
+        heard.status for heard in booking.heard if heard.carrier_event_id == command.carrier_event_id
+    ]
+    if command.status in known:
         return []
     at = min(command.observed_at, context.now)
-    conflict = conflict_of(booking, command.status, at)
+    conflict = told_otherwise(command, known) or conflict_of(booking, command.status, at)
     if conflict is not None:
         return [*heard_again(booking, context), conflicted(booking, command, context, conflict)]
     ends = command.status in ENDED_BY
@@ -54,6 +57,11 @@ def record_status(booking: QuotedBooking, command: RecordCarrierStatus, context:
         silent_at=None if ends else silent_at(booking, context),
     )
     return [*heard_again(booking, context), recorded, *changes(booking, command, at)]
+
+
+def told_otherwise(command: RecordCarrierStatus, known: Sequence[CarrierWord]) -> str | None:
+    """One event is one fact: which of the two it was is not for us to say."""
+    return f"{command.carrier_event_id} was told as {known[0]} before" if known else None
 
 
 def conflict_of(booking: QuotedBooking, word: CarrierWord, at: datetime) -> str | None:

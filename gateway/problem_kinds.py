@@ -77,6 +77,7 @@ KINDS: dict[str, Kind] = {
     "carrier-not-active": Kind(409, "The carrier cannot be booked", "Activate or reinstate it, or choose another."),
     "quote-expired": Kind(409, "The quote has expired", "Ask the carrier for another."),
     "carrier-booking-answered": Kind(409, "The booking waits for no task", "Read it for how it ended."),
+    "fee-currency-differs": Kind(422, "The fee is in another currency", "Give it in `values.agreed`."),
     "goods-with-carrier": Kind(409, "The carrier has the goods", "Settle the booking once it is known how it ended."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
     "not-a-test-tenant": Kind(

@@ -84,7 +84,8 @@ class NameCarrierCourier(Command, frozen=True, kw_only=True):
 
 class RecordCarrierStatus(Command, frozen=True, kw_only=True):
     """What the carrier says has happened. Late, out of order and again are normal, and nothing is refused: what does
-    not fit is recorded as a conflict. `carrier_event_id` is the carrier's own for what it says."""
+    not fit is recorded as a conflict. `carrier_event_id` is the carrier's own for what it says: told again it changes
+    nothing, and told again with another status it is a conflict."""
 
     status: CarrierWord
     observed_at: Moment
@@ -109,7 +110,8 @@ class SettleCarrierBooking(Command, frozen=True, kw_only=True):
 
 
 class CancelCarrierBooking(Command, frozen=True, kw_only=True):
-    """Before the carrier has the goods. `fee` is what the carrier asks for it."""
+    """Before the carrier has the goods. `fee` is what the carrier asks for it, in the currency of its price; where that
+    is known only later, it is told by the same command again."""
 
     by: CancelledBy = "sender"
     reason_code: Code
@@ -252,6 +254,14 @@ class CarrierBookingCancelled(Event, frozen=True, kw_only=True):
     fee: Money | None
 
 
+class CarrierCancellationCharged(Event, frozen=True, kw_only=True):
+    """The fee became known, or another one, after the booking was cancelled."""
+
+    task_id: TaskId
+    carrier_id: CarrierId
+    fee: Money
+
+
 class CarrierBookingRefused(Event, frozen=True, kw_only=True):
     """The task is not with it. `has_goods`: the carrier has them all the same."""
 
@@ -290,6 +300,7 @@ type CarrierBookingEvent = (
     | CarrierDelivered
     | CarrierDeliveryFailed
     | CarrierBookingCancelled
+    | CarrierCancellationCharged
     | CarrierBookingRefused
     | CarrierBookingExpired
     | CarrierFellSilent

@@ -793,7 +793,12 @@ WORDS: Any = list(get_args(b.CarrierWord))
 
 def saying(draw: Random, now: Any) -> b.RecordCarrierStatus:
     at = now - timedelta(minutes=draw.choice((0, 0, 3)))
-    return b.RecordCarrierStatus(status=draw.choice(WORDS), observed_at=at, carrier_event_id=f"e-{draw.randrange(999)}")
+    return b.RecordCarrierStatus(status=draw.choice(WORDS), observed_at=at, carrier_event_id=f"e-{draw.randrange(99)}")
+
+
+def cancelling_carrier(draw: Random, now: Any) -> b.CancelCarrierBooking:
+    fee = Money(amount_minor=draw.choice((300, 500)), currency="EUR")
+    return b.CancelCarrierBooking(reason_code="changed_mind", fee=draw.choice((None, fee)))
 
 
 CARRIER_BOOKING: Repertoire = [
@@ -808,7 +813,7 @@ CARRIER_BOOKING: Repertoire = [
         "dora",
         "dispatcher",
     ),
-    (always(b.CancelCarrierBooking(reason_code="changed_mind")), "shop", "integrator"),
+    (cancelling_carrier, "shop", "integrator"),
     (always(b.ExpireCarrierQuote()), "deadlines", "system"),
     (always(b.RefuseCarrierBooking(reason_code="unknown_task")), "carriers", "system"),
     *[(always(b.RecordCarrierSilence()), "deadlines", "system")] * 2,

@@ -2,7 +2,7 @@
 
 from commands.attempts import ContactFirst
 from commands.carrier import NoServiceLevel
-from commands.carrier_booking import BookingAnswered, GoodsWithCarrier, QuoteExpired
+from commands.carrier_booking import BookingAnswered, FeeCurrencyDiffers, GoodsWithCarrier, QuoteExpired
 from commands.carrier_contract import CarrierNotActive, UnknownCarrier, UnknownServiceLevel
 from commands.carrier_feed import NoSuchConflict
 from commands.cloning import CloneAnswered
@@ -180,6 +180,7 @@ OF_CARRIERS: tuple[Refused, ...] = (
     CarrierNotActive(CARRIER_ID, "suspended"),
     UnknownServiceLevel("overnight", ["express", "same_day"]),
     QuoteExpired(at(10, 10)),
+    FeeCurrencyDiffers("SEK", "EUR"),
     GoodsWithCarrier(),
     BookingAnswered("cancelled"),
     NoSuchConflict(STATUS_CONFLICT_ID),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from story import KAMPPI, POSTI, SAME_DAY, Story, context, given, minutes, nothing_yet
 
 from commands.aggregates import AGGREGATES
-from commands.carrier_booking import BookingAnswered, GoodsWithCarrier, QuoteExpired, decide
+from commands.carrier_booking import BookingAnswered, FeeCurrencyDiffers, GoodsWithCarrier, QuoteExpired, decide
 from commands.carrier_booking_state import is_over, status_of
 from commands.carrier_contract import CarrierNotActive, CarrierView, UnknownCarrier, UnknownServiceLevel
 from commands.carrier_feed import NoSuchConflict
@@ -26,6 +26,7 @@ from schemas.carrier_booking import (
     CarrierBookingExpired,
     CarrierBookingQuoted,
     CarrierBookingRefused,
+    CarrierCancellationCharged,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -355,6 +356,28 @@ def test_the_same_event_of_the_carriers_again_changes_nothing():
     conflict_once.when(says("picked_up", 0)).then()
 
 
+def test_the_same_event_of_the_carriers_with_another_status_is_put_to_a_person_and_changes_nothing():
+    once = given(QUOTED, BOOKED).at(minutes(12)).when(says("arrived_at_pickup", 11)).happened()
+    otherwise = once.at(minutes(20)).when(says("picked_up", 19))
+    [event] = otherwise.decided()
+    assert isinstance(event, CarrierStatusConflicted)
+    assert (event.status, event.carrier_event_id, event.silent_at) == ("picked_up", "e-1", minutes(50))
+    assert event.conflict == "e-1 was told as arrived_at_pickup before"
+    assert status_of(otherwise.happened().state) == "booked"
+
+
+def test_either_of_the_two_told_again_changes_nothing_and_a_third_is_put_to_a_person_too():
+    both = given(QUOTED, BOOKED).when(says("arrived_at_pickup", 0)).happened().when(says("picked_up", 0)).happened()
+    both.when(says("arrived_at_pickup", 0)).then()
+    both.when(says("picked_up", 0)).then()
+    assert conflict(both.when(says("delivered", 0))) == "e-1 was told as arrived_at_pickup before"
+
+
+def test_a_silent_carrier_is_heard_again_by_an_event_told_otherwise():
+    silent = given(QUOTED, BOOKED, recorded("arrived_at_pickup", 9, minutes(40)), SILENT).at(minutes(45))
+    silent.when(says("picked_up", 44)).tells("CarrierHeardAgain", "CarrierStatusConflicted")
+
+
 def test_so_many_of_the_carriers_events_are_remembered_and_what_is_told_again_after_that_is_told_late():
     told = [recorded("en_route_to_dropoff", 5, minutes(35), f"e-{n}") for n in range(REMEMBERED_STATUSES)]
     full = given(QUOTED, BOOKED, *told).at(minutes(6))
@@ -495,7 +518,28 @@ def test_a_booking_is_cancelled_with_its_fee_and_by_whom_and_a_repeat_changes_no
     told = replace(CANCELLED, by="recipient", fee=FEE, cancelled_at=minutes(5))
     for history in ([QUOTED], [QUOTED, BOOKED], [QUOTED, BOOKED, KNOWN]):
         given(*history).at(minutes(5)).when(cancel).then(told)
-    given(QUOTED, BOOKED, CANCELLED).when(cancel).then()
+    given(QUOTED, BOOKED, told).when(cancel).then()
+
+
+CHARGED = CarrierCancellationCharged(task_id=TASK, carrier_id=POSTI, fee=FEE)
+
+
+@pytest.mark.parametrize("by", ["sender", "carrier", "system"])
+def test_a_fee_that_is_known_only_after_the_cancellation_is_taken_down(by: Any):
+    cancelled = given(QUOTED, BOOKED, replace(CANCELLED, by=by)).at(minutes(90))
+    cancelled.when(CancelCarrierBooking(reason_code="x", fee=FEE)).then(CHARGED)
+    charged = cancelled.happened()
+    charged.when(CancelCarrierBooking(reason_code="x", fee=FEE)).then()
+    charged.when(CancelCarrierBooking(reason_code="x")).then()
+    less = Money(amount_minor=300, currency="EUR")
+    charged.when(CancelCarrierBooking(reason_code="x", fee=less)).then(replace(CHARGED, fee=less))
+
+
+@pytest.mark.parametrize("history", [[], [BOOKED], [BOOKED, CANCELLED]], ids=["quoted", "booked", "cancelled"])
+def test_a_fee_is_in_the_currency_of_the_price(history: list[Event]):
+    in_crowns = CancelCarrierBooking(reason_code="x", fee=Money(amount_minor=500, currency="SEK"))
+    refused = given(QUOTED, *history).when(in_crowns).refuses(FeeCurrencyDiffers)
+    assert refused.values() == {"given": "SEK", "agreed": "EUR"}
 
 
 def test_what_the_carrier_has_is_not_cancelled():

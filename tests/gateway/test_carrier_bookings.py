@@ -103,6 +103,36 @@ async def test_a_status_that_does_not_fit_is_recorded_and_answered_as_such(house
     assert told.json()["events"] == ["CarrierStatusConflicted"]
 
 
+async def test_the_same_event_of_the_carriers_with_another_status_waits_for_a_person(house: House, models: ReadModels):
+    booking = await a_booking(house)
+    await booked(house, booking)
+    said = says(house, "arrived_at_pickup") | {"carrier_event_id": "evt-9"}
+    assert (await asked(house, booking, "record-carrier-status", **said)).status_code == 200
+    house.now += timedelta(minutes=1)
+    told = await asked(house, booking, "record-carrier-status", **said | {"status": "picked_up"})
+    assert (told.status_code, told.json()["conflict"]) == (202, True)
+    await models.fold()
+    [conflict] = (await read(house, booking))["conflicts"]
+    assert (conflict["carrier_event_id"], conflict["status"]) == ("evt-9", "picked_up")
+    assert conflict["conflict"] == "evt-9 was told as arrived_at_pickup before"
+
+
+async def test_a_fee_that_the_carrier_asks_for_later_is_told_by_cancelling_again(house: House, models: ReadModels):
+    booking = await a_booking(house)
+    await booked(house, booking)
+    await asked(house, booking, "cancel-carrier-booking", reason_code="changed_mind")
+    house.now += timedelta(minutes=1)
+    fee = {"amount_minor": 300, "currency": "EUR"}
+    other = await asked(house, booking, "cancel-carrier-booking", reason_code="x", fee=fee | {"currency": "SEK"})
+    assert (other.status_code, other.json()["code"]) == (422, "fee-currency-differs")
+    assert other.json()["values"] == {"given": "SEK", "agreed": "EUR"}
+    house.now += timedelta(minutes=1)
+    told = await asked(house, booking, "cancel-carrier-booking", reason_code="changed_mind", fee=fee)
+    assert told.json()["events"] == ["CarrierCancellationCharged"]
+    await models.fold()
+    assert ((await read(house, booking))["fee"], (await read(house, booking))["reason_code"]) == (fee, "changed_mind")
+
+
 async def test_only_a_carrier_whose_contract_is_in_force_is_quoted(house: House):
     nobody = await house.caller().post("/v1/acme/carrier-bookings", json=quote(house, "nobody"))
     assert (nobody.status_code, nobody.json()["code"]) == (422, "unknown-carrier")
