@@ -48,6 +48,7 @@ def record_status(booking: QuotedBooking, command: RecordCarrierStatus, context:
     ends = command.status in ENDED_BY
     recorded = CarrierStatusRecorded(
         task_id=booking.task_id,
+        carrier_id=booking.carrier_id,
         status=command.status,
         observed_at=at,
         carrier_event_id=command.carrier_event_id,

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from commands.carrier_way import MOVES
 from commands.clones import with_clone, with_refused
 from commands.proof import state_of_proof, with_rejected
 from commands.sla_clock import evolve_clock, pinned
@@ -330,8 +331,12 @@ def with_word(task: CreatedTask, event: CarrierReported) -> CreatedTask:
     """Also of a booking that it was never with: it is not told twice."""
     known = booking_of(task, event.booking_id) or BookingState(event.booking_id)
     others = [each for each in task.bookings if each.booking_id != event.booking_id]
-    bookings = (*others, replace(known, said=(*known.said, event.says)))
-    return replace(task, bookings=bookings[-MAX_BOOKINGS:])
+    known = replace(known, heard_version=event.booking_version)
+    if event.says in MOVES:
+        known = replace(known, moved_at=max(known.moved_at or event.observed_at, event.observed_at))
+    elif event.says == "picked_up":
+        known = replace(known, picked_up_at=event.observed_at)
+    return replace(task, bookings=(*others, known)[-MAX_BOOKINGS:])
 
 
 def with_step(task: CreatedTask, event: SimulatedStepScheduled) -> CreatedTask:

@@ -9,7 +9,6 @@ import msgspec
 from commands.clones import Clones
 from commands.sla_clock import SlaState
 from commands.waiting_state import Waiting
-from schemas.carried import CarrierSays
 from schemas.goods import AfterInspection, Condition, Party
 from schemas.message import (
     CarrierBookingId,
@@ -112,10 +111,13 @@ class CarrierAssignment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class BookingState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A booking that the task was with, or that reported of it, and what it has said: it may say it again."""
+    """A booking that the task was with, or that reported of it, and up to which of its facts it was told."""
 
     booking_id: CarrierBookingId
-    said: tuple[CarrierSays, ...] = ()
+    heard_version: int = 0
+    picked_up_at: datetime | None = None
+    moved_at: datetime | None = None
+    """When the latest of what was told of its courier's way was observed."""
 
 
 class Simulated(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -302,16 +304,15 @@ def state_of(task: CreatedTask) -> TaskState:
 
 
 def leg_of(task: CreatedTask) -> str | None:
-    """Where an underway task is: the first stop that is not over, such as `en_route_dropoff`."""
+    """Where an underway task is: the last stop that is under way, such as `en_route_dropoff`. One before it may not be
+    over yet: its proof is missing, or a carrier has not told of it."""
     if (not is_taken(task) and task.kind != "collection") or task.ended is not None:
         return None
-    latest: str | None = None
-    for stop in task.stops.values():
+    for stop in reversed(list(task.stops.values())):
         if stop.status in ("en_route", "arrived"):
             return f"{stop.status}_{stop.stop.kind}"
-        if stop.status == "completed" and stop.stop.kind == "pickup":
-            latest = "picked_up"
-    return latest
+    picked_up = any(stop.status == "completed" and stop.stop.kind == "pickup" for stop in task.stops.values())
+    return "picked_up" if picked_up else None
 
 
 def located(task: CreatedTask) -> bool:

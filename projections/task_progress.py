@@ -114,15 +114,14 @@ def is_taken(task: Progress) -> bool:
 
 
 def leg_of(task: Progress) -> str | None:
+    """Of the stops under way the last."""
     if (not is_taken(task) and task.kind != "collection") or task.ended is not None:
         return None
-    latest = None
-    for stop in task.stops.values():
+    for stop in reversed(list(task.stops.values())):
         if stop.status in ("en_route", "arrived"):
             return f"{stop.status}_{stop.kind}"
-        if stop.status == "completed" and stop.kind == "pickup":
-            latest = "picked_up"
-    return latest
+    picked_up = any(stop.status == "completed" and stop.kind == "pickup" for stop in task.stops.values())
+    return "picked_up" if picked_up else None
 
 
 def progressed(task: Progress, event: Event, at: datetime) -> Progress:

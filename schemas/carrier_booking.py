@@ -194,6 +194,7 @@ class CarrierStatusRecorded(Event, frozen=True, kw_only=True):
     """Without `silent_at` nothing more is waited for."""
 
     task_id: TaskId
+    carrier_id: CarrierId
     status: CarrierWord
     observed_at: datetime
     carrier_event_id: str

@@ -608,16 +608,19 @@ class TaskUnassigned(Event, frozen=True, kw_only=True):
 
 
 class StopEnRoute(Event, frozen=True, kw_only=True):
+    """Without a rider it is a carrier's courier."""
+
     stop_id: StopId
-    rider_id: RiderId
+    rider_id: RiderId | None
 
 
 class StopArrived(Event, frozen=True, kw_only=True):
-    """`override_reason` marks an arrival out of the stop's radius; `late` one reported after what followed it."""
+    """`override_reason` marks an arrival out of the stop's radius; `late` one reported after what followed it. Without
+    a rider it is a carrier's courier, and where they were the carrier may not say."""
 
     stop_id: StopId
-    rider_id: RiderId
-    fix: Personal[ObservedFix]
+    rider_id: RiderId | None
+    fix: Personal[ObservedFix] | None
     distance_m: int | None
     override_reason: str | None
     late: bool

@@ -5,6 +5,7 @@
 | CarrierBooked                         | ConfirmCarrierBooking, AssignTaskToCarrier (Task) | RefuseCarrierBooking |
 | TaskGivenToCarrier                    | WithdrawTender (Tender)                           |                      |
 | CarrierPickedUp, Delivered, …Failed   | ConfirmCarrierBooking, RecordCarrierReport (Task) |                      |
+| CarrierStatusRecorded, of the way     | ConfirmCarrierBooking, RecordCarrierReport (Task) |                      |
 | CarrierBookingCancelled               | TakeTaskFromCarrier (Task)                        |                      |
 | TaskCancelled, Failed, ForceCompleted | CancelCarrierBooking                              |                      |
 
@@ -30,9 +31,11 @@ from schemas.carrier_booking import (
     CarrierDelivered,
     CarrierDeliveryFailed,
     CarrierPickedUp,
+    CarrierStatusRecorded,
     ConfirmCarrierBooking,
     RefuseCarrierBooking,
 )
+from schemas.geo import ObservedFix
 from schemas.ids import tender_id
 from schemas.message import CarrierBookingId, Source, TaskId
 from schemas.task import TaskCancelled, TaskFailed, TaskForceCompleted
@@ -74,32 +77,45 @@ async def withdraw_passed_over(event: TaskGivenToCarrier, source: Source) -> Seq
 
 
 async def report_picked_up(event: CarrierPickedUp, source: Source) -> Sequence[Step]:
-    return reporting(event, source, "picked_up", None)
+    return reporting(event, source, "picked_up", ConfirmCarrierBooking(of_goods=True))
 
 
 async def report_delivered(event: CarrierDelivered, source: Source) -> Sequence[Step]:
-    return reporting(event, source, "delivered", event.reason_code)
+    return reporting(event, source, "delivered", ConfirmCarrierBooking(of_goods=True), event.reason_code)
 
 
 async def report_failed(event: CarrierDeliveryFailed, source: Source) -> Sequence[Step]:
-    return reporting(event, source, "failed", event.reason_code)
+    return reporting(event, source, "failed", ConfirmCarrierBooking(of_goods=True), event.reason_code)
+
+
+async def report_way(event: CarrierStatusRecorded, source: Source) -> Sequence[Step]:
+    """What becomes of the goods is told by what the booking has come to."""
+    match event.status:
+        case "en_route_to_pickup" | "arrived_at_pickup" | "en_route_to_dropoff" | "arrived_at_dropoff" as says:
+            fix = None if event.fix is None else event.fix.value
+            return reporting(event, source, says, ConfirmCarrierBooking(), fix=fix)
+        case _:
+            return []
 
 
 def reporting(
-    event: CarrierPickedUp | CarrierDelivered | CarrierDeliveryFailed,
+    event: CarrierPickedUp | CarrierDelivered | CarrierDeliveryFailed | CarrierStatusRecorded,
     source: Source,
     says: CarrierSays,
-    reason_code: str | None,
+    confirmed: ConfirmCarrierBooking,
+    reason_code: str | None = None,
+    fix: ObservedFix | None = None,
 ) -> Sequence[Step]:
     booking = CarrierBookingId(source.aggregate_id)
     command = RecordCarrierReport(
         carrier_id=event.carrier_id,
         booking_id=booking,
+        booking_version=source.version,
         says=says,
         observed_at=event.observed_at,
         reason_code=reason_code,
+        fix=fix,
     )
-    confirmed = ConfirmCarrierBooking(of_goods=True)
     return [
         Step(kind="carrier_booking", aggregate_id=booking, command=confirmed, purpose="confirm"),
         Step(kind="task", aggregate_id=event.task_id, command=command, purpose="report"),
@@ -125,6 +141,7 @@ CARRIERS = (
     Rule(CarrierPickedUp, report_picked_up),
     Rule(CarrierDelivered, report_delivered),
     Rule(CarrierDeliveryFailed, report_failed),
+    Rule(CarrierStatusRecorded, report_way),
     Rule(CarrierBookingCancelled, take_task),
     *(Rule(end, cancel_booking) for end in (TaskCancelled, TaskFailed, TaskForceCompleted)),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import count
 from random import Random
 from typing import Any, NamedTuple, get_args
 
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from story import KAMPPI, NOON, POSTI, SAME_DAY, context
 
 from commands.aggregates import AGGREGATES
+from commands.carrier_way import MOVES
 from commands.life import NEW, Move
 from commands.task_state import CreatedTask
 from schemas import carried as a
@@ -872,8 +874,10 @@ def cloning(draw: Random, now: Any) -> m.CloneTask:
 
 
 def saying_of_task(draw: Random, now: Any) -> a.RecordCarrierReport:
-    says: Any = draw.choice(("picked_up", "picked_up", "delivered", "failed"))
-    return a.RecordCarrierReport(carrier_id=POSTI, booking_id=draw.choice(BOOKINGS), says=says, observed_at=now)
+    says: Any = draw.choice(("picked_up", "picked_up", "delivered", "failed", *MOVES))
+    return a.RecordCarrierReport(
+        carrier_id=POSTI, booking_id=draw.choice(BOOKINGS), booking_version=next(FACTS), says=says, observed_at=now
+    )
 
 
 def taking(draw: Random, now: Any) -> a.TakeTaskFromCarrier:
@@ -885,8 +889,10 @@ def giving(draw: Random, now: Any) -> a.AssignTaskToCarrier:
 
 
 BOOKINGS = [CarrierBookingId("booking-1"), CarrierBookingId("booking-2")]
+FACTS = count(1)
+"""Of bookings: each is told once."""
 NOBODYS = a.RecordCarrierReport(
-    carrier_id=POSTI, booking_id=CarrierBookingId("booking-3"), says="failed", observed_at=NOON
+    carrier_id=POSTI, booking_id=CarrierBookingId("booking-3"), booking_version=1, says="failed", observed_at=NOON
 )
 BESIDE: dict[str, Repertoire] = {
     "task": [

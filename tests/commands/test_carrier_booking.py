@@ -109,6 +109,7 @@ def says(word: Any, minute: float, event: str = "e-1", **more: Any) -> RecordCar
 def recorded(word: Any, minute: float, silent_at: datetime | None, event: str = "e-1") -> CarrierStatusRecorded:
     return CarrierStatusRecorded(
         task_id=TASK,
+        carrier_id=POSTI,
         status=word,
         observed_at=minutes(minute),
         carrier_event_id=event,

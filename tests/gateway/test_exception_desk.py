@@ -255,7 +255,9 @@ async def test_goods_that_a_carrier_brings_back_stand_there_until_they_are_back(
     task = TaskId(await made(house, "tasks", delivery(external_reference="1", parcels=[{}])))
     carrier, booking = CarrierId("posti"), CarrierBookingId("booking-1")
     await house.process("task", task, AssignTaskToCarrier(carrier_id=carrier, booking_id=booking))
-    report = RecordCarrierReport(carrier_id=carrier, booking_id=booking, says="picked_up", observed_at=house.now)
+    report = RecordCarrierReport(
+        carrier_id=carrier, booking_id=booking, booking_version=4, says="picked_up", observed_at=house.now
+    )
     await house.process("task", task, report)
     assert await desk(house, models) == []
     await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
@@ -312,6 +314,7 @@ async def brought_back(house: House, name: str) -> None:
     report = RecordCarrierReport(
         carrier_id=CarrierId("posti"),
         booking_id=CarrierBookingId(f"booking-{name}"),
+        booking_version=4,
         says="picked_up",
         observed_at=house.now,
     )
@@ -324,6 +327,7 @@ async def reported_what_cannot_be(house: House, name: str) -> None:
     report = RecordCarrierReport(
         carrier_id=CarrierId("itella"),
         booking_id=CarrierBookingId(f"another-{name}"),
+        booking_version=4,
         says="picked_up",
         observed_at=house.now,
     )

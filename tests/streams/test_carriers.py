@@ -6,6 +6,9 @@ from typing import Any
 from following import anew, made
 from reception import House, Json, delivery, house, key
 
+from commands.task_state import state_of
+from schemas.record import event_of
+from schemas.task import StopArrived
 from schemas.topics import DISPATCH, TASK
 from streams.carriers import CARRIERS
 
@@ -58,8 +61,8 @@ async def booked(at: House, task: str) -> str:
     return booking
 
 
-async def says(at: House, booking: str, status: str) -> None:
-    body = {"status": status, "observed_at": at.now.isoformat(), "carrier_event_id": status}
+async def says(at: House, booking: str, status: str, **more: Any) -> None:
+    body = {"status": status, "observed_at": at.now.isoformat(), "carrier_event_id": status, **more}
     url = f"/v1/acme/carrier-bookings/{booking}/record-carrier-status"
     answer = await at.caller().post(url, json=body, headers=key(status))
     assert answer.status_code == 200, answer.text
@@ -77,6 +80,45 @@ async def test_a_booked_task_is_given_to_the_carrier_and_goes_by_what_it_says():
         assert await by_bookings(at) == [*AGAIN, *up, *down]
         forgotten(at)
         assert await by_bookings(at) == [*AGAIN, *[CONFIRMED, ("RecordCarrierReport", "")] * 2]
+
+
+async def test_where_the_carriers_courier_is_makes_the_stops_go_on_and_is_told_once():
+    async with house() as at:
+        booking = await booked(at, await a_task(at))
+        for status in ("courier_assigned", "en_route_to_pickup", "arrived_at_pickup", "en_route_to_dropoff"):
+            await says(at, booking, status)
+        moves = [
+            (CONFIRMED, ("RecordCarrierReport", f"CarrierReported, {event}"))
+            for event in ("StopEnRoute", "StopArrived", "StopEnRoute")
+        ]
+        assert await by_bookings(at) == [*GIVEN, *[step for move in moves for step in move]]
+        forgotten(at)
+        assert await by_bookings(at) == [*AGAIN, *[CONFIRMED, ("RecordCarrierReport", "")] * 3]
+
+
+async def test_the_way_of_what_came_back_to_dispatch_is_not_told_to_whoever_has_it_next():
+    async with house() as at:
+        task = await a_task(at)
+        booking = await booked(at, task)
+        await says(at, booking, "en_route_to_pickup")
+        await by_bookings(at)
+        await says(at, booking, "cancelled")
+        forgotten(at)
+        taken = ("TakeTaskFromCarrier", "TaskTakenFromCarrier, TaskDispatchable")
+        assert await by_bookings(at) == [ANSWERED, ANSWERED, taken]
+        assert state_of(at.desk.kept[task].state) == "dispatchable"
+
+
+async def test_where_the_courier_was_goes_with_it_sealed():
+    async with house() as at:
+        booking = await booked(at, await a_task(at))
+        fix = {"lat": 60.1688, "lon": 24.9316, "accuracy_m": 8.0, "observed_at": at.now.isoformat()}
+        await says(at, booking, "arrived_at_pickup", fix=fix)
+        await by_bookings(at)
+        [arrived] = [event for stored in at.desk.log if isinstance(event := event_of(stored, None), StopArrived)]
+        assert arrived.fix is not None
+        assert (arrived.rider_id, arrived.fix.value, arrived.fix.subject) == (None, None, booking)
+        assert arrived.distance_m is not None
 
 
 async def test_a_carrier_that_was_quicker_than_our_process_has_its_task_all_the_same():
