@@ -10,6 +10,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from commands.attempts import reason_of
+from commands.carrier_area import within_area
 from commands.carrier_way import MOVES, came, gone_back
 from commands.context import Context
 from commands.field_reports import comes_before, decide_report
@@ -35,6 +36,7 @@ from schemas.carried import (
     CarriedCommand,
     CarrierReported,
     CarrierSays,
+    ConfirmCarrierServes,
     RecordCarrierReport,
     TakeTaskFromCarrier,
     TaskGivenToCarrier,
@@ -65,6 +67,9 @@ UNEXPLAINED = "carrier_failed"
 
 def decide_carried(task: CreatedTask, command: CarriedCommand, context: Context) -> list[TaskEvent]:
     match command:
+        case ConfirmCarrierServes():
+            within_area(task, command.area, context)
+            return []
         case AssignTaskToCarrier():
             return give(task, command, context)
         case TakeTaskFromCarrier():

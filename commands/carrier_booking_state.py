@@ -84,8 +84,8 @@ class QuotedBooking(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_l
     """Those that wait for a review."""
     fee: Money | None = None
     """That the carrier asks for having been cancelled."""
-    refused: bool = False
-    """Its task cannot be with it."""
+    refused_for: str | None = None
+    """Why its task cannot be with it."""
     task_known: bool = True
 
 
@@ -128,7 +128,7 @@ LIFE = Life(
         CarrierDeliveryFailed: to("failed", *UNDER_WAY),
         CarrierBookingCancelled: to("cancelled", "quoted", *BEFORE_CUSTODY),
         CarrierCancellationCharged: within("cancelled"),
-        CarrierBookingRefused: within(*WITH_TASK),
+        CarrierBookingRefused: within("quoted", *WITH_TASK),
         CarrierBookingExpired: to("expired", "quoted"),
         CarrierFellSilent: within(*UNDER_WAY),
         CarrierHeardAgain: within(*UNDER_WAY),

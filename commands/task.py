@@ -53,7 +53,7 @@ from commands.task_timing import (
     update_goods_ready,
 )
 from commands.waiting import decide_waiting, with_answers
-from schemas.carried import AssignTaskToCarrier, RecordCarrierReport, TakeTaskFromCarrier
+from schemas.carried import AssignTaskToCarrier, ConfirmCarrierServes, RecordCarrierReport, TakeTaskFromCarrier
 from schemas.geo import Location
 from schemas.goods import (
     InspectReturn,
@@ -253,7 +253,7 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             | RefuseHandOver()
         ):
             return decide_hand_over(created(task), command, context)
-        case AssignTaskToCarrier() | TakeTaskFromCarrier():
+        case ConfirmCarrierServes() | AssignTaskToCarrier() | TakeTaskFromCarrier():
             return decide_carried(created(task), command, context)
         case RecordCarrierReport():
             return with_consequences(created(task), decide_carried(created(task), command, context), context)
@@ -591,6 +591,7 @@ def return_started(task: CreatedTask, reason_code: str, context: Context) -> Ret
         party=origin.party,
         location=context.anew(origin.location, Location),
         address=origin.address,
+        postal_code=origin.postal_code,
         contact=origin.contact,
         window=None,
         service_seconds=origin.service_seconds,

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from schemas.carrier import ServedArea
 from schemas.geo import ObservedFix
 from schemas.message import CarrierBookingId, CarrierId, Code, Command, Event, Moment
 
@@ -28,6 +29,12 @@ class AssignTaskToCarrier(Command, frozen=True, kw_only=True):
     booking_id: CarrierBookingId
 
 
+class ConfirmCarrierServes(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where a stop lies outside the area, as far as it tells where it is."""
+
+    area: ServedArea
+
+
 class TakeTaskFromCarrier(Command, frozen=True, kw_only=True):
     """Sent when the booking was cancelled: the task goes back to dispatch."""
 
@@ -49,7 +56,7 @@ class RecordCarrierReport(Command, frozen=True, kw_only=True):
     fix: ObservedFix | None = None
 
 
-type CarriedCommand = AssignTaskToCarrier | TakeTaskFromCarrier | RecordCarrierReport
+type CarriedCommand = ConfirmCarrierServes | AssignTaskToCarrier | TakeTaskFromCarrier | RecordCarrierReport
 
 
 # What can happen

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.carrier import ServedArea
 from schemas.geo import ObservedFix
 from schemas.message import (
     CarrierId,
@@ -53,7 +54,8 @@ Plate = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
 class QuoteCarrierBooking(Command, frozen=True, kw_only=True):
     """What a carrier under contract offers for a task, by one of its service levels, until `expires_at`.
 
-    It keeps the service level's silence as it is now, whatever the carrier's terms become.
+    It keeps the service level's silence and the area as they are now, whatever the carrier's terms become. A task with
+    a stop that lies outside refuses it: `refusal` in the booking says why.
     """
 
     task_id: Id
@@ -160,6 +162,8 @@ type CarrierBookingCommand = (
 
 
 class CarrierBookingQuoted(Event, frozen=True, kw_only=True):
+    """`area` is what the carrier serves by its terms at that time."""
+
     task_id: TaskId
     carrier_id: CarrierId
     service_level: str
@@ -168,6 +172,7 @@ class CarrierBookingQuoted(Event, frozen=True, kw_only=True):
     estimated_dropoff_at: datetime
     expires_at: datetime
     silence_seconds: int
+    area: ServedArea
     external_reference: str | None
     source: str
     metadata: dict[str, str]

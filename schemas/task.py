@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.carried import CarriedCommand, CarriedEvent
 from schemas.fault import AtFault
-from schemas.geo import Location, ObservedFix, Window
+from schemas.geo import Location, ObservedFix, PostalCode, Window
 from schemas.goods import MAX_ITEMS, MAX_PARCELS, GoodsCommand, GoodsEvent, Item, NewItem, Party
 from schemas.hand_over import HandOverCommand, HandOverEvent
 from schemas.message import (
@@ -100,6 +100,7 @@ class NewStop(Input, frozen=True, kw_only=True):
     hub: Slug | None = None
     location: Location | None = None
     address: Text | None = None
+    postal_code: PostalCode | None = None
     contact: NewContact | None = None
     window: Window | None = None
     service_seconds: Annotated[int, msgspec.Meta(ge=0, le=14_400)] = 120
@@ -472,6 +473,7 @@ class Stop(Record, frozen=True, kw_only=True):
     pin_hash: str | None
     after: list[StopId] = []
     from_directory: bool = False
+    postal_code: Personal[str] | None = None
 
 
 class Parcel(Record, frozen=True, kw_only=True):

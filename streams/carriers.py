@@ -2,6 +2,7 @@
 
 | fact                                  | command                                           | refused →            |
 |---------------------------------------|---------------------------------------------------|----------------------|
+| CarrierBookingQuoted                  | ConfirmCarrierServes (Task)                       | RefuseCarrierBooking |
 | CarrierBooked                         | ConfirmCarrierBooking, AssignTaskToCarrier (Task) | RefuseCarrierBooking |
 | TaskGivenToCarrier                    | WithdrawTender (Tender)                           |                      |
 | CarrierPickedUp, Delivered, …Failed   | ConfirmCarrierBooking, RecordCarrierReport (Task) |                      |
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from schemas.carried import (
     AssignTaskToCarrier,
     CarrierSays,
+    ConfirmCarrierServes,
     RecordCarrierReport,
     TakeTaskFromCarrier,
     TaskGivenToCarrier,
@@ -28,6 +30,7 @@ from schemas.carrier_booking import (
     CancelCarrierBooking,
     CarrierBooked,
     CarrierBookingCancelled,
+    CarrierBookingQuoted,
     CarrierDelivered,
     CarrierDeliveryFailed,
     CarrierPickedUp,
@@ -47,8 +50,16 @@ WHY = {
     UNKNOWN: "unknown_task",
     "not-in-this-state": "not_to_be_dispatched",
     "not-for-this-kind": "nobody_is_sent_for_it",
+    "outlet-not-served": "outlet_not_served",
+    "postal-code-not-served": "postal_code_not_served",
 }
 CANCELLED = "booking_cancelled"
+
+
+async def ask_task(event: CarrierBookingQuoted, source: Source) -> Sequence[Step]:
+    """Its answer is the same whenever it is asked: both the area and where the stops are stand as they were."""
+    command = ConfirmCarrierServes(area=event.area)
+    return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="ask")]
 
 
 async def give_task(event: CarrierBooked, source: Source) -> Sequence[Step]:
@@ -60,7 +71,7 @@ async def give_task(event: CarrierBooked, source: Source) -> Sequence[Step]:
     ]
 
 
-def refuse_booking(event: CarrierBooked, source: Source, refused: NotAllowed) -> Sequence[Step]:
+def refuse_booking(event: CarrierBookingQuoted | CarrierBooked, source: Source, refused: NotAllowed) -> Sequence[Step]:
     if refused.rule == BOOKING_ANSWERED:
         return []
     command = RefuseCarrierBooking(
@@ -136,6 +147,7 @@ async def cancel_booking(event: TaskCancelled | TaskFailed | TaskForceCompleted,
 
 
 CARRIERS = (
+    Rule(CarrierBookingQuoted, ask_task, refuse_booking),
     Rule(CarrierBooked, give_task, refuse_booking),
     Rule(TaskGivenToCarrier, withdraw_passed_over),
     Rule(CarrierPickedUp, report_picked_up),

@@ -244,7 +244,9 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
     proof: Any = draw.choice(([], [["pin"]], [["photo"]]))
     age: Any = draw.choice((None, None, 18))
     after: Any = draw.choice(([], [], STOPS[:1]))
-    dropoff = t.NewStop(kind="dropoff", location=where, required_proof=proof, minimum_age=age, after=after)
+    dropoff = t.NewStop(
+        kind="dropoff", location=where, postal_code="FI-00150", required_proof=proof, minimum_age=age, after=after
+    )
     parcels = [t.NewParcel(barcode="A1"), t.NewParcel()] if draw.random() < 0.7 else []
     back: Any = draw.choice(([], [["photo"]]))
     return t.CreateTask(
@@ -775,7 +777,10 @@ CARRIER: Repertoire = [
 
 
 def agreed(draw: Random) -> c.CarrierTerms:
-    return c.CarrierTerms(service_levels=some(draw, [SAME_DAY]), tariff_reference=draw.choice(("a", "b")))
+    area = c.ServedArea(postal_prefixes=draw.choice(([], ["FI-00"], ["SE"])))
+    return c.CarrierTerms(
+        service_levels=some(draw, [SAME_DAY]), area=area, currencies=["EUR"], tariff_reference=draw.choice(("a", "b"))
+    )
 
 
 def quoting(draw: Random, now: Any) -> b.QuoteCarrierBooking:

@@ -6,16 +6,19 @@ import pytest
 from msgspec.structs import replace
 from story import KAMPPI, NOON, POSTI, Story, minutes, nothing_yet
 
+from commands.carrier_area import OutletNotServed, PostalCodeNotServed
 from commands.refusals import TooMany
 from commands.task_state import MAX_BOOKINGS, GoodsInCustody, NotForThisKind, NotTheAssignee, leg_of, state_of
 from schemas.carried import (
     AssignTaskToCarrier,
     CarrierReported,
+    ConfirmCarrierServes,
     RecordCarrierReport,
     TakeTaskFromCarrier,
     TaskGivenToCarrier,
     TaskTakenFromCarrier,
 )
+from schemas.carrier import ServedArea
 from schemas.geo import Location, ObservedFix
 from schemas.goods import Party, ReportParcelsLost
 from schemas.ids import conflict_id, courier_subject
@@ -196,6 +199,84 @@ def test_the_promise_to_dispatch_is_kept_by_it_and_what_is_late_then_is_the_carr
     story.when(GIVE).tells("TaskGivenToCarrier", "SlaPromiseSettled").happened()
     [breached] = story.at(minutes(10)).when(MarkSlaBreach(promise="deliver", target_at=minutes(10), level=0)).decided()
     assert breached.at_fault == "carrier"
+
+
+# Where it serves
+
+
+def asked(area: ServedArea, dropoff: dict[str, Any] | None = None, **fields: Any) -> Story:
+    """A task from Kamppi to a postal code of Helsinki, unless it is another."""
+    door = NewStop(**{"kind": "dropoff", "location": HOME, "postal_code": "FI-00150", **(dropoff or {})})
+    stops = fields.pop("stops", [NewStop(kind="pickup"), door])
+    return a_task(stops=stops, **fields).when(ConfirmCarrierServes(area=area))
+
+
+@pytest.mark.parametrize(
+    "area",
+    [
+        ServedArea(),
+        ServedArea(outlets=["kamppi"]),
+        ServedArea(postal_prefixes=["FI-00"]),
+        ServedArea(postal_prefixes=["FI"]),
+        ServedArea(outlets=["kallio", "kamppi"], postal_prefixes=["EE-10", "FI-0 01"]),
+    ],
+    ids=["anywhere", "its outlets", "its postal codes", "its country", "both"],
+)
+def test_a_carrier_that_serves_where_the_stops_are_may_have_the_task(area: ServedArea):
+    asked(area).then()
+
+
+def test_a_stop_at_an_outlet_that_the_carrier_does_not_serve_is_named():
+    refused = asked(ServedArea(outlets=["kallio"])).refuses(OutletNotServed)
+    assert refused.values() == {"stop_id": PICKUP, "outlet": "kamppi"}
+    to_kallio = [NewStop(kind="pickup"), NewStop(kind="dropoff", outlet="kallio")]
+    moved = asked(ServedArea(outlets=["kamppi"], postal_prefixes=["SE-1"]), kind="transfer", stops=to_kallio)
+    assert moved.refuses(OutletNotServed).values() == {"stop_id": DROPOFF, "outlet": "kallio"}
+
+
+@pytest.mark.parametrize("prefix", ["FI-02", "SE-00", "FI-00151"])
+def test_a_postal_code_that_the_carrier_does_not_serve_names_its_stop_and_not_the_code(prefix: str):
+    refused = asked(ServedArea(postal_prefixes=[prefix])).refuses(PostalCodeNotServed)
+    assert refused.values() == {"stop_id": DROPOFF}
+    assert "00150" not in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("code", "prefix"), [("SE-114 55", "SE-11455"), ("SE-11455", "SE-114 5"), ("PL-00-950", "PL-00 9")]
+)
+def test_spaces_and_hyphens_in_a_postal_code_do_not_count(code: str, prefix: str):
+    asked(ServedArea(postal_prefixes=[prefix]), {"postal_code": code}).then()
+
+
+def test_what_a_stop_does_not_tell_is_not_held_against_the_carrier():
+    nowhere = ServedArea(outlets=["kamppi"], postal_prefixes=["SE-1"])
+    asked(nowhere, {"postal_code": None}).then()
+    asked(nowhere, {"hub": "north", "location": None, "postal_code": None}).then()
+    asked(nowhere, {"hub": "north", "location": None}).refuses(PostalCodeNotServed)
+
+
+def test_it_is_judged_alike_until_a_stop_is_over_for_ever():
+    """A refusal does not come of a task that has gone on."""
+    elsewhere = ServedArea(outlets=["kallio"])
+    story = asked(elsewhere).when(GIVE).happened()
+    story.when(ConfirmCarrierServes(area=elsewhere)).refuses(OutletNotServed)
+    story.when(says("picked_up")).happened().when(ConfirmCarrierServes(area=elsewhere)).then()
+    story.when(says("failed")).happened()
+    abroad = ServedArea(outlets=["kallio"], postal_prefixes=["SE-1"])
+    assert story.when(ConfirmCarrierServes(area=abroad)).refuses(PostalCodeNotServed).values() == {"stop_id": DROPOFF}
+    assert "return-1" in story.state.stops, (
+        "which is at an outlet that is not served, and was not there when it was asked"
+    )
+    story.when(ConfirmCarrierServes(area=elsewhere)).then()
+
+
+def test_of_who_is_forgotten_the_postal_code_is_not_known():
+    story = asked(ServedArea(postal_prefixes=["SE-1"]))
+    door = story.state.stops[DROPOFF]
+    sealed = Personal(door.stop.postal_code.subject, None, b"sealed", "Stop.postal_code")
+    forgotten = replace(door, stop=replace(door.stop, postal_code=sealed))
+    story.state = replace(story.state, stops={**story.state.stops, DROPOFF: forgotten})
+    story.then()
 
 
 # What it reports

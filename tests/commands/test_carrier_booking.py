@@ -9,13 +9,27 @@ from msgspec.structs import replace
 from story import KAMPPI, POSTI, SAME_DAY, Story, context, given, minutes, nothing_yet
 
 from commands.aggregates import AGGREGATES
-from commands.carrier_booking import BookingAnswered, FeeCurrencyDiffers, GoodsWithCarrier, QuoteExpired, decide
+from commands.carrier_booking import (
+    BookingAnswered,
+    FeeCurrencyDiffers,
+    GoodsWithCarrier,
+    QuoteExpired,
+    TaskRefusedCarrier,
+    decide,
+)
 from commands.carrier_booking_state import is_over, status_of
-from commands.carrier_contract import CarrierNotActive, CarrierView, UnknownCarrier, UnknownServiceLevel
+from commands.carrier_contract import (
+    CarrierNotActive,
+    CarrierView,
+    CurrencyNotAgreed,
+    UnknownCarrier,
+    UnknownServiceLevel,
+)
 from commands.carrier_feed import NoSuchConflict
 from commands.memory import encode
 from commands.refusals import NotAnInterval
 from schemas import catalog
+from schemas.carrier import ServedArea
 from schemas.carrier_booking import (
     MAX_OPEN_STATUS_CONFLICTS,
     REMEMBERED_STATUSES,
@@ -73,6 +87,7 @@ QUOTED = CarrierBookingQuoted(
     estimated_dropoff_at=minutes(120),
     expires_at=minutes(10),
     silence_seconds=1_800,
+    area=ServedArea(),
     external_reference="q-1",
     source="shop",
     metadata={"lane": "1"},
@@ -161,6 +176,21 @@ def test_only_a_carrier_whose_contract_is_in_force_is_quoted_and_only_by_its_ser
     assert new.under_contract(other).when(QUOTE).refuses(UnknownServiceLevel).values()["known"] == []
 
 
+def test_a_quote_keeps_the_area_that_the_carrier_serves_by_then():
+    area = ServedArea(outlets=["kamppi"], postal_prefixes=["FI-00"])
+    serving = {POSTI: CarrierView("active", (SAME_DAY,), area)}
+    nothing_yet("carrier_booking").under_contract(serving).when(QUOTE).then(replace(QUOTED, area=area))
+
+
+def test_a_price_is_in_a_currency_of_the_contract_if_that_names_any():
+    in_crowns = {POSTI: CarrierView("active", (SAME_DAY,), currencies=("SEK", "NOK"))}
+    refused = nothing_yet("carrier_booking").under_contract(in_crowns).when(QUOTE).refuses(CurrencyNotAgreed)
+    assert refused.values() == {"given": "EUR", "agreed": ["SEK", "NOK"]}
+    both = {POSTI: CarrierView("active", (SAME_DAY,), currencies=("SEK", "EUR"))}
+    nothing_yet("carrier_booking").under_contract(both).when(QUOTE).then(QUOTED)
+    given(QUOTED).under_contract(in_crowns).when(BOOK).then(BOOKED)
+
+
 def test_a_quote_has_its_drop_off_after_its_pickup_and_its_end_before_it():
     backwards = replace(QUOTE, estimated_dropoff_at=minutes(60))
     nothing_yet("carrier_booking").when(backwards).refuses(NotAnInterval)
@@ -219,7 +249,15 @@ def test_a_booking_that_its_task_refuses_is_cancelled():
     story = given(QUOTED, BOOKED).at(minutes(1)).when(refuse)
     story.then(refused_for(False, False), cancelled)
     story.happened().when(refuse).then()
-    given(QUOTED).when(refuse).then()
+
+
+def test_a_quote_that_its_task_refuses_is_cancelled_and_who_books_it_is_told_why():
+    story = given(QUOTED).at(minutes(1)).when(RefuseCarrierBooking(reason_code="postal_code_not_served"))
+    story.tells("CarrierBookingRefused", "CarrierBookingCancelled").happened()
+    assert (status_of(story.state), is_over(story.state)) == ("cancelled", True)
+    assert story.when(BOOK).refuses(TaskRefusedCarrier).values() == {"reason_code": "postal_code_not_served"}
+    for end in (EXPIRED, CANCELLED):
+        given(QUOTED, end).when(RefuseCarrierBooking(reason_code="x")).then()
 
 
 def test_what_the_carrier_has_in_hand_by_then_is_put_to_a_person():

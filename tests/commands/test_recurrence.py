@@ -66,6 +66,7 @@ TASK = RecurringTask(
             kind="dropoff",
             location=HOME,
             address="Tehtaankatu 12",
+            postal_code="FI-00140",
             contact=CLEO,
             window=MinutesWindow(from_minutes=0, to_minutes=120),
             required_proof=[["pin"]],
@@ -312,6 +313,7 @@ def test_its_task_has_the_times_of_the_occurrence_and_the_same_people_each_time(
     assert door.window == Window(start=MORNING, end=MORNING + timedelta(hours=2))
     assert first.template.stops[0].goods_ready_at == MORNING - timedelta(minutes=30)
     assert (door.name, door.address) == (Personal(OF_CLEO, "Cleo"), Personal(OF_CLEO, "Tehtaankatu 12"))
+    assert door.postal_code == Personal(OF_CLEO, "FI-00140")
     assert second.template.stops[1].name == door.name
     assert second.template.stops[1].window.start == MORNING + DAY
     assert first.template.parcels[0].barcode == "CRATE-7"
@@ -380,10 +382,11 @@ def test_a_new_release_of_the_time_zones_moves_what_is_not_created_yet():
 def test_who_is_forgotten_is_in_no_task_any_more():
     (made, *rest) = nothing_yet("recurrence").when(DAILY).decided()
     sealed = Personal[Any](OF_CLEO, None, b"sealed under a key that is erased", "RecurringTemplateStop.name")
-    stop = replace(made.task.stops[1], name=sealed, phone=sealed, address=sealed, location=sealed)
+    stop = replace(made.task.stops[1], name=sealed, phone=sealed, address=sealed, postal_code=sealed, location=sealed)
     made = replace(made, task=replace(made.task, stops=[made.task.stops[0], stop]))
     told = fired(Story("recurrence", [made, *rest])).decided()[0].template.stops[1]
     assert (told.name, told.phone, told.address, told.location) == (None, None, None, None)
+    assert told.postal_code is None
 
 
 # Left out, paused, changed, ended

@@ -6,7 +6,7 @@ import pytest
 from read_models import ReadModels
 from reception import House, Json, key
 
-from schemas.carrier_booking import RecordCarrierSilence
+from schemas.carrier_booking import RecordCarrierSilence, RefuseCarrierBooking
 
 SAME_DAY = {"code": "same_day", "title": "Same day", "commitment_seconds": 600, "silence_seconds": 1_800}
 PRICE = {"amount_minor": 1_250, "currency": "EUR"}
@@ -163,6 +163,32 @@ async def test_what_the_carrier_has_is_settled_and_not_cancelled(house: House):
     assert (refused.status_code, refused.json()["code"]) == (409, "goods-with-carrier")
     settled = await asked(house, booking, "settle-carrier-booking", "dispatcher", outcome="failed", reason_code="lost")
     assert settled.json()["events"] == ["CarrierDeliveryFailed"]
+
+
+async def test_a_price_is_in_a_currency_of_the_contract(house: House):
+    carrier = await posti(house, "activate-carrier")
+    terms = {"service_levels": [SAME_DAY], "currencies": ["SEK"]}
+    url = f"/v1/acme/carriers/{carrier}/change-carrier-terms"
+    changed = await house.caller("dispatcher", "dora").post(url, json={"terms": terms}, headers=key("terms"))
+    assert changed.status_code == 200, changed.text
+    refused = await house.caller().post("/v1/acme/carrier-bookings", json=quote(house, carrier))
+    assert (refused.status_code, refused.json()["code"]) == (422, "currency-not-agreed")
+    assert refused.json()["values"] == {"given": "EUR", "agreed": ["SEK"]}
+
+
+async def test_why_a_task_is_not_with_its_carrier_is_read_and_looked_for(house: House, models: ReadModels):
+    refused, other = await a_booking(house), await a_booking(house, "q-2", task_id="task-2")
+    await booked(house, refused)
+    command = RefuseCarrierBooking(reason_code="outlet_not_served")
+    await house.process("carrier_booking", refused, command)
+    await models.fold()
+    told = await read(house, refused)
+    assert (told["status"], told["ended_by"]) == ("cancelled", "system")
+    assert (told["refusal"]["reason_code"], told["refusal"]["has_goods"]) == ("outlet_not_served", False)
+    ada = house.caller("analyst", "ada")
+    for asked_for, found in (("true", [refused]), ("false", [other])):
+        rows = (await ada.get(f"/v1/acme/carrier-bookings?refused={asked_for}")).json()["items"]
+        assert [row["carrier_booking_id"] for row in rows] == found
 
 
 async def test_a_price_is_whole_minor_units_of_a_currency(house: House):

@@ -205,7 +205,7 @@ def test_the_list_says_of_a_booking_what_decisions_say_of_it(story: list[tuple[s
         assert (found.ended_at, found.unheard_since) == (state.ended_at, state.unheard_since)
         assert tuple(conflict.conflict_id for conflict in found.conflicts) == state.conflicts
         assert (found.courier is None) == (state.courier is None)
-        assert (found.refusal is not None, found.fee) == (state.refused, state.fee)
+        assert (found.refusal is not None, found.fee) == (state.refused_for is not None, state.fee)
 
 
 @settings(max_examples=150, deadline=None)
@@ -235,7 +235,7 @@ def test_a_silent_carrier_and_what_cannot_be_stand_on_the_exception_desk_while_t
             needed[booking, "carrier_silent"] = ["silence"]
         if state.conflicts:
             needed[booking, "carrier_status_conflicted"] = list(state.conflicts)
-        if state.refused and state.status == "picked_up":
+        if state.refused_for is not None and state.status == "picked_up":
             needed[booking, "carrier_refused"] = ["refused"]
     desk = {(key[1], key[2]): [item["id"] for item in each.items] for key, each in garage.rows(EXCEPTION_DESK).items()}
     assert desk == needed

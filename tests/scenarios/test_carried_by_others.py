@@ -64,7 +64,7 @@ async def test_a_carrier_brings_a_delivery_another_does_not_and_a_cancelled_one_
     await becomes(quarter, brought, state="in_progress", leg="arrived_pickup")
     await says(quarter, bookings[brought], "picked_up")
     told = await becomes(quarter, brought, state="in_progress", leg="picked_up")
-    assert told["progress"]["stops"]["stop-1"]["arrived_at"] is not None
+    assert told["stops"][0]["arrived_at"] is not None
     assert told["parcels"]["parcel-1"]["party"] == {"kind": "carrier", "id": carrier}
     await says(quarter, bookings[brought], "arrived_at_dropoff")
     await becomes(quarter, brought, state="in_progress", leg="arrived_dropoff")
