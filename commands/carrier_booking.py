@@ -212,7 +212,7 @@ def settle(booking: QuotedBooking, command: SettleCarrierBooking, context: Conte
         task_id=booking.task_id,
         carrier_id=booking.carrier_id,
         observed_at=context.now,
-        told_by="dispatcher",
+        told_by="system" if context.role == "system" else "dispatcher",
         reason_code=command.reason_code,
     )
     return [settled]

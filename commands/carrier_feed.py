@@ -125,7 +125,13 @@ def record_silence(booking: CarrierBooking, context: Context) -> list[CarrierBoo
     if not isinstance(booking, QuotedBooking) or booking.silent_at is None or context.now < booking.silent_at:
         return []
     last_heard_at = booking.silent_at - timedelta(seconds=booking.silence_seconds)
-    return [CarrierFellSilent(task_id=booking.task_id, carrier_id=booking.carrier_id, last_heard_at=last_heard_at)]
+    silent = CarrierFellSilent(
+        task_id=booking.task_id,
+        carrier_id=booking.carrier_id,
+        last_heard_at=last_heard_at,
+        has_goods=booking.status == "picked_up",
+    )
+    return [silent]
 
 
 def heard_again(booking: QuotedBooking, context: Context) -> list[CarrierBookingEvent]:

@@ -559,7 +559,10 @@ def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
         left = TaskUnassigned(rider_id=task.rider_id, round=task.round, reason_code=reason, waits=True)
         return [left, TaskHeld(reason_code=reason)]
     if task.return_reason is not None:
-        return [TaskReturned(outcome=outcome_of(task), rider_id=task.rider_id, round=task.round)]
+        back = TaskReturned(
+            outcome=outcome_of(task), rider_id=task.rider_id, round=task.round, booking_id=booking_with(task)
+        )
+        return [back]
     return [ended(task)]
 
 

@@ -264,8 +264,9 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
         case RiderFellSilent() as event:
             return with_item([], "silence", {"since": event.since.isoformat(), "task_ids": event.task_ids}, fact)
         case CarrierFellSilent() as event:
-            told = {"carrier_id": event.carrier_id, "task_id": event.task_id}
-            return with_item([], "silence", told | {"last_heard_at": event.last_heard_at.isoformat()}, fact)
+            of = {"carrier_id": event.carrier_id, "task_id": event.task_id}
+            heard = {"last_heard_at": event.last_heard_at.isoformat(), "has_goods": event.has_goods}
+            return with_item([], "silence", of | heard, fact)
         case CarrierStatusConflicted() as event:
             told = {"carrier_id": event.carrier_id, "task_id": event.task_id, "status": event.status}
             told |= {"carrier_event_id": event.carrier_event_id, "conflict": event.conflict}
@@ -398,4 +399,7 @@ async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]
 
 
 def mends(row: Mapping[str, Any]) -> list[str]:
-    return [path.replace("{id}", row["aggregate_id"]) for path in MENDS[row["kind"]]]
+    """What a silent carrier has in hand is not cancelled."""
+    in_hand = row["kind"] == "carrier_silent" and row["items"][0]["has_goods"]
+    paths = [path for path in MENDS[row["kind"]] if not (in_hand and path.endswith("/cancel-carrier-booking"))]
+    return [path.replace("{id}", row["aggregate_id"]) for path in paths]

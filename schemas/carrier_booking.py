@@ -43,7 +43,7 @@ CarrierWord = Literal[
 CancelledBy = Literal["sender", "recipient", "carrier", "system"]
 BOOKING_ANSWERED = "carrier-booking-answered"
 """The rule by which nothing is left to be done."""
-ToldBy = Literal["carrier", "dispatcher"]
+ToldBy = Literal["carrier", "dispatcher", "system"]
 Phone = Annotated[str, msgspec.Meta(min_length=3, max_length=40)]
 Plate = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
 
@@ -105,7 +105,8 @@ class ReviewCarrierStatus(Command, frozen=True, kw_only=True):
 
 
 class SettleCarrierBooking(Command, frozen=True, kw_only=True):
-    """How it ended, by a person's word: the carrier says nothing, or what does not fit."""
+    """How it ended, by a person's word, since the carrier says nothing, or what does not fit; or by its task's, the
+    goods being back."""
 
     outcome: Literal["delivered", "failed"]
     reason_code: Code
@@ -285,9 +286,12 @@ class CarrierBookingExpired(Event, frozen=True, kw_only=True):
 
 
 class CarrierFellSilent(Event, frozen=True, kw_only=True):
+    """`has_goods`: what it has cannot be cancelled."""
+
     task_id: TaskId
     carrier_id: CarrierId
     last_heard_at: datetime
+    has_goods: bool
 
 
 class CarrierHeardAgain(Event, frozen=True, kw_only=True):

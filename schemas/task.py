@@ -796,9 +796,12 @@ class TaskCancelled(Event, frozen=True, kw_only=True):
 
 
 class TaskReturned(Event, frozen=True, kw_only=True):
+    """`rider_id` and `booking_id` say who has to be told."""
+
     outcome: Outcome
     rider_id: RiderId | None
     round: int
+    booking_id: CarrierBookingId | None = None
 
 
 class TaskForceCompleted(Event, frozen=True, kw_only=True):

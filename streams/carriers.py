@@ -9,6 +9,7 @@
 | CarrierStatusRecorded, of the way     | ConfirmCarrierBooking, RecordCarrierReport (Task) |                      |
 | CarrierBookingCancelled               | TakeTaskFromCarrier (Task)                        |                      |
 | TaskCancelled, Failed, ForceCompleted | CancelCarrierBooking                              |                      |
+| TaskReturned                          | SettleCarrierBooking                              |                      |
 
 Before anything the booking is asked whether its task is to hear of it: who reads the log anew gives it no task that it
 was refused then, and tells none that was not there. What the carrier has in hand is not cancelled: it tells how that
@@ -37,11 +38,12 @@ from schemas.carrier_booking import (
     CarrierStatusRecorded,
     ConfirmCarrierBooking,
     RefuseCarrierBooking,
+    SettleCarrierBooking,
 )
 from schemas.geo import ObservedFix
 from schemas.ids import tender_id
 from schemas.message import CarrierBookingId, Source, TaskId
-from schemas.task import TaskCancelled, TaskFailed, TaskForceCompleted
+from schemas.task import TaskCancelled, TaskFailed, TaskForceCompleted, TaskReturned
 from schemas.tender import WithdrawTender
 from streams.process import NotAllowed, Rule, Step
 
@@ -54,6 +56,7 @@ WHY = {
     "postal-code-not-served": "postal_code_not_served",
 }
 CANCELLED = "booking_cancelled"
+CAME_BACK = "goods_came_back"
 
 
 async def ask_task(event: CarrierBookingQuoted, source: Source) -> Sequence[Step]:
@@ -146,6 +149,14 @@ async def cancel_booking(event: TaskCancelled | TaskFailed | TaskForceCompleted,
     return [Step(kind="carrier_booking", aggregate_id=event.booking_id, command=command, purpose="cancel")]
 
 
+async def settle_booking(event: TaskReturned, source: Source) -> Sequence[Step]:
+    """The goods are back, whether or not the carrier has said that it failed."""
+    if event.booking_id is None:
+        return []
+    command = SettleCarrierBooking(outcome="failed", reason_code=CAME_BACK)
+    return [Step(kind="carrier_booking", aggregate_id=event.booking_id, command=command, purpose="settle")]
+
+
 CARRIERS = (
     Rule(CarrierBookingQuoted, ask_task, refuse_booking),
     Rule(CarrierBooked, give_task, refuse_booking),
@@ -155,5 +166,6 @@ CARRIERS = (
     Rule(CarrierDeliveryFailed, report_failed),
     Rule(CarrierStatusRecorded, report_way),
     Rule(CarrierBookingCancelled, take_task),
+    Rule(TaskReturned, settle_booking),
     *(Rule(end, cancel_booking) for end in (TaskCancelled, TaskFailed, TaskForceCompleted)),
 )

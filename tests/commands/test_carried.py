@@ -532,7 +532,9 @@ def test_a_dispatcher_tells_that_it_is_back():
     story = picked_up().when(says("failed")).happened()
     back = ReportReturned(stop_id=StopId("return-1"), observed_at=NOON)
     story.by("ann").when(back).refuses(NotTheAssignee)
-    story.by("dora", "dispatcher").when(back).tells("ParcelsReturned", "StopCompleted", "TaskReturned").happened()
+    story.by("dora", "dispatcher").when(back).tells("ParcelsReturned", "StopCompleted", "TaskReturned")
+    assert story.decided()[-1].booking_id == BOOKING
+    story.happened()
     assert parties(story) == {Party(kind="outlet", id="kamppi")}
 
 

@@ -113,7 +113,7 @@ CANCELLED = CarrierBookingCancelled(
     task_id=TASK, cancelled_at=minutes(40), by="sender", reason_code="changed_mind", fee=None
 )
 EXPIRED = CarrierBookingExpired(task_id=TASK)
-SILENT = CarrierFellSilent(task_id=TASK, carrier_id=POSTI, last_heard_at=minutes(0))
+SILENT = CarrierFellSilent(task_id=TASK, carrier_id=POSTI, last_heard_at=minutes(0), has_goods=False)
 SILENCE = RecordCarrierSilence()
 
 
@@ -502,6 +502,7 @@ def test_so_many_conflicts_stay_open_and_the_oldest_are_closed_by_themselves():
 
 def test_a_carrier_of_which_nothing_is_heard_for_as_long_as_its_service_level_allows_is_silent():
     given(QUOTED, BOOKED).at(minutes(30)).when(SILENCE).then(SILENT)
+    given(QUOTED, BOOKED, PICKED_UP).at(minutes(30)).when(SILENCE).then(replace(SILENT, has_goods=True))
 
 
 @pytest.mark.parametrize(
@@ -592,7 +593,7 @@ def test_what_the_carrier_has_is_not_cancelled():
 def test_how_it_ended_is_settled_by_a_person_where_the_carrier_does_not_say(outcome: Any):
     settle = SettleCarrierBooking(outcome=outcome, reason_code="recipient_called")
     for history in ([BOOKED], [BOOKED, KNOWN], [BOOKED, PICKED_UP], [BOOKED, SILENT]):
-        [event] = given(QUOTED, *history).at(minutes(60)).when(settle).decided()
+        [event] = given(QUOTED, *history).at(minutes(60)).by("dora", "dispatcher").when(settle).decided()
         assert isinstance(event, CarrierDelivered | CarrierDeliveryFailed)
         assert (event.told_by, event.observed_at, event.reason_code) == (
             "dispatcher",
@@ -602,6 +603,12 @@ def test_how_it_ended_is_settled_by_a_person_where_the_carrier_does_not_say(outc
     settled = given(QUOTED, BOOKED).when(settle).happened()
     assert status_of(settled.state) == outcome
     settled.when(settle).then()
+
+
+def test_what_came_back_is_settled_by_its_task():
+    settle = SettleCarrierBooking(outcome="failed", reason_code="goods_came_back")
+    [event] = given(QUOTED, BOOKED, PICKED_UP).by("carriers", "system").when(settle).decided()
+    assert (type(event), event.told_by) == (CarrierDeliveryFailed, "system")
 
 
 def test_what_is_not_under_way_is_not_settled():

@@ -234,6 +234,7 @@ async def test_a_silent_carrier_that_has_the_goods_is_settled_by_a_dispatcher(ho
     house.now += timedelta(minutes=30)
     await house.process("carrier_booking", booking, RecordCarrierSilence())
     [row] = await desk(house, models)
+    assert not any(path.endswith("cancel-carrier-booking") for path in row["mends"]), "it has the goods"
     settle = {"outcome": "delivered", "reason_code": "recipient_called"}
     await done(house, row["mends"][1], settle)
     assert await desk(house, models) == []

@@ -7,6 +7,7 @@ import pytest
 from following import anew, made
 from reception import House, Json, delivery, house, key
 
+from commands.carrier_booking_state import status_of
 from commands.task_state import state_of
 from schemas.record import event_of
 from schemas.task import StopArrived
@@ -208,6 +209,25 @@ async def test_a_booking_in_time_is_told_why_its_task_refused_the_quote():
         answer = await at.caller("dispatcher", "dora").post(url, json={"carrier_reference": "P-1"}, headers=key("b"))
         assert (answer.status_code, answer.json()["code"]) == (409, "task-refused-carrier")
         assert answer.json()["values"] == {"reason_code": "postal_code_not_served"}
+
+
+async def test_a_booking_whose_goods_came_back_ends_and_is_waited_for_no_more():
+    async with house() as at:
+        task = await a_task(at)
+        booking = await booked(at, task)
+        await says(at, booking, "picked_up")
+        await by_bookings(at)
+        await does(at, f"tasks/{task}/cancel-task", reason_code="changed_mind")
+        await does(at, f"tasks/{task}/report-returned", stop_id="return-1", observed_at=at.now.isoformat())
+        *_, settled = await by_tasks(at)
+        assert settled == ("SettleCarrierBooking", "CarrierDeliveryFailed")
+        state = at.desk.kept[booking].state
+        assert (status_of(state), state.silent_at) == ("failed", None)
+        forgotten(at)
+        *_, settled = await by_tasks(at)
+        assert settled == ("SettleCarrierBooking", "")
+        *_, reported = await by_bookings(at)
+        assert reported == ("RecordCarrierReport", "CarrierReported"), "which the task knows by then"
 
 
 async def test_what_a_carrier_has_in_hand_is_not_cancelled_with_its_task():
