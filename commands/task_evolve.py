@@ -145,11 +145,11 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case CarrierReported():
             return with_word(task, event)
         case StopEnRoute() | CustomerOnTheWay():
-            return with_stop(task, event.stop_id, status="en_route")
+            return with_stop(replace(task, latest_stop=event.stop_id), event.stop_id, status="en_route")
         case StopArrived(late=True):
             return task
         case StopArrived() | CustomerArrived():
-            return with_stop(task, event.stop_id, status="arrived")
+            return with_stop(replace(task, latest_stop=event.stop_id), event.stop_id, status="arrived")
         case ParcelsPickedUp():
             return handed_over(task, event.stop_id, event.parcel_ids, event.to_party, "in_custody")
         case ParcelsShort():

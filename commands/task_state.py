@@ -141,6 +141,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     required_skills: list[str] = []
     stops: Mapping[StopId, StopState]
     parcels: Mapping[ParcelId, ParcelState]
+    latest_stop: StopId | None = None
+    """Where somebody went, or was, as far as is known."""
     max_attempts: int
     arrival_radius_m: int
     pin_attempts: int
@@ -304,11 +306,12 @@ def state_of(task: CreatedTask) -> TaskState:
 
 
 def leg_of(task: CreatedTask) -> str | None:
-    """Where an underway task is: the last stop that is under way, such as `en_route_dropoff`. One before it may not be
+    """Where an underway task is: the stop that was told of last, such as `en_route_dropoff`. One before it may not be
     over yet: its proof is missing, or a carrier has not told of it."""
     if (not is_taken(task) and task.kind != "collection") or task.ended is not None:
         return None
-    for stop in reversed(list(task.stops.values())):
+    latest = [stop for stop_id, stop in task.stops.items() if stop_id == task.latest_stop]
+    for stop in (*latest, *task.stops.values()):
         if stop.status in ("en_route", "arrived"):
             return f"{stop.status}_{stop.stop.kind}"
     picked_up = any(stop.status == "completed" and stop.stop.kind == "pickup" for stop in task.stops.values())

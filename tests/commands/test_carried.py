@@ -428,6 +428,7 @@ def test_a_second_pickup_is_still_ahead_of_who_has_the_first():
     story.at(minutes(9)).when(says("en_route_to_pickup", version=9, minute=9))
     story.tells("CarrierReported", "StopEnRoute").happened()
     assert stops(story) == ["completed", "arrived", "en_route", "pending"]
+    assert leg_of(story.state) == "en_route_pickup"
 
 
 def test_each_way_after_an_arrival_is_to_the_next_stop_and_the_same_way_told_twice_is_one():
