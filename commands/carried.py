@@ -1,18 +1,24 @@
 """A task with a carrier: it has the goods by what it reports, and nobody else is asked for them meanwhile.
 
 A carrier's status is of all the goods and names no stop; what a rider's device would tell stop by stop follows from it.
+Where its courier is, see `carrier_way`.
 """
 
 from collections.abc import Iterator
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from commands.attempts import reason_of
+from commands.carrier_area import within_area
+from commands.carrier_way import MOVES, came, gone_back
 from commands.context import Context
 from commands.field_reports import comes_before, decide_report
 from commands.refusals import TooMany
 from commands.task_evolve import evolved
 from commands.task_state import (
     MAX_BOOKINGS,
+    BookingState,
     CreatedTask,
     GoodsInCustody,
     NotForThisKind,
@@ -30,6 +36,7 @@ from schemas.carried import (
     CarriedCommand,
     CarrierReported,
     CarrierSays,
+    ConfirmCarrierServes,
     RecordCarrierReport,
     TakeTaskFromCarrier,
     TaskGivenToCarrier,
@@ -47,6 +54,10 @@ from schemas.task import (
 )
 
 AS_OF_RIDER: dict[CarrierSays, str] = {
+    "en_route_to_pickup": "ReportEnRoute",
+    "arrived_at_pickup": "ReportArrived",
+    "en_route_to_dropoff": "ReportEnRoute",
+    "arrived_at_dropoff": "ReportArrived",
     "picked_up": "ReportPickedUp",
     "delivered": "ReportDelivered",
     "failed": "ReportAttemptFailed",
@@ -56,6 +67,9 @@ UNEXPLAINED = "carrier_failed"
 
 def decide_carried(task: CreatedTask, command: CarriedCommand, context: Context) -> list[TaskEvent]:
     match command:
+        case ConfirmCarrierServes():
+            within_area(task, command.area, context)
+            return []
         case AssignTaskToCarrier():
             return give(task, command, context)
         case TakeTaskFromCarrier():
@@ -110,24 +124,36 @@ def back_to_dispatch(task: CreatedTask, reason_code: str) -> list[TaskEvent]:
 
 
 def record_report(task: CreatedTask, command: RecordCarrierReport, context: Context) -> list[TaskEvent]:
-    known = booking_of(task, command.booking_id)
-    if known is not None and command.says in known.said:
+    known = booking_of(task, command.booking_id) or BookingState(command.booking_id)
+    if command.booking_version <= known.heard_version or is_of_no_use(task, command):
         return []
+    command = replace(command, observed_at=min(command.observed_at, context.now))
     reported = CarrierReported(
         carrier_id=command.carrier_id,
         booking_id=command.booking_id,
+        booking_version=command.booking_version,
         says=command.says,
-        observed_at=min(command.observed_at, context.now),
+        observed_at=command.observed_at,
         reason_code=command.reason_code,
     )
-    if (conflict := conflict_of(task, command)) is not None:
+    if (conflict := conflict_of(task, known, command)) is not None:
         return [reported, conflicted(command, context, conflict)]
+    if command.says in MOVES:
+        return [reported, *came(task, known, command, context)]
     return [reported, *followed(task, command, context)]
 
 
-def conflict_of(task: CreatedTask, command: RecordCarrierReport) -> str | None:
+def is_of_no_use(task: CreatedTask, command: RecordCarrierReport) -> bool:
+    """Where the courier is of a carrier that does not have the task, or was of a task that is over; its booking keeps
+    it."""
+    return command.says in MOVES and (task.ended is not None or not is_with(task, command.booking_id))
+
+
+def conflict_of(task: CreatedTask, known: BookingState, command: RecordCarrierReport) -> str | None:
     """Why it cannot be true as the task stands, if so. That it came to nothing contradicts nothing: whoever looks at
     what was picked up in vain knows of it."""
+    if command.says in MOVES:
+        return gone_back(task, known, command.says, command.observed_at)
     if command.says == "failed":
         return None
     if task.ended:
@@ -145,7 +171,7 @@ def conflicted(command: RecordCarrierReport, context: Context, conflict: str) ->
         report=AS_OF_RIDER[command.says],
         stop_id=None,
         rider_id=None,
-        observed_at=min(command.observed_at, context.now),
+        observed_at=command.observed_at,
         conflict=conflict,
         carrier_id=command.carrier_id,
     )

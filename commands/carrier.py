@@ -180,7 +180,7 @@ def change_terms(carrier: ContractedCarrier, command: ChangeCarrierTerms, contex
 def check(terms: CarrierTerms, context: Context) -> None:
     """Raises DuplicateCode, UnknownOutlet."""
     each_once(level.code for level in terms.service_levels)
-    for codes in (terms.area.outlets, terms.area.postal_prefixes, terms.capabilities):
+    for codes in (terms.area.outlets, terms.area.postal_prefixes, terms.currencies, terms.capabilities):
         each_once(codes)
     for outlet in terms.area.outlets:
         context.policy.outlet(outlet)

@@ -12,6 +12,7 @@ from commands.carrier_booking_state import (
     WITH_TASK,
     CarrierBooking,
     Courier,
+    Heard,
     QuotedBooking,
     Unquoted,
     quoted,
@@ -34,6 +35,7 @@ from schemas.carrier_booking import (
     CarrierBookingExpired,
     CarrierBookingQuoted,
     CarrierBookingRefused,
+    CarrierCancellationCharged,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -54,6 +56,7 @@ from schemas.carrier_booking import (
     SettleCarrierBooking,
 )
 from schemas.message import CarrierId, NotInThisState, Personal, Refused, TaskId
+from schemas.money import Currency, Money
 
 
 class QuoteExpired(Refused):
@@ -64,11 +67,28 @@ class QuoteExpired(Refused):
         self.expires_at = expires_at
 
 
+class TaskRefusedCarrier(Refused):
+    rule = "task-refused-carrier"
+
+    def __init__(self, reason_code: str) -> None:
+        super().__init__(f"the task cannot be with the carrier: {reason_code}")
+        self.reason_code = reason_code
+
+
 class GoodsWithCarrier(Refused):
     rule = "goods-with-carrier"
 
     def __init__(self) -> None:
         super().__init__("the carrier has the goods already")
+
+
+class FeeCurrencyDiffers(Refused):
+    rule = "fee-currency-differs"
+
+    def __init__(self, given: Currency, agreed: Currency) -> None:
+        super().__init__(f"the booking's price is in {agreed}, the fee in {given}")
+        self.given = given
+        self.agreed = agreed
 
 
 class BookingAnswered(Refused):
@@ -110,7 +130,8 @@ def decide(booking: CarrierBooking, command: CarrierBookingCommand, context: Con
 def quote(booking: CarrierBooking, command: QuoteCarrierBooking, context: Context) -> list[CarrierBookingEvent]:
     if not isinstance(booking, Unquoted):
         raise NotInThisState(needed="new", actual=status_of(booking))
-    level = context.policy.carrier_to_book(command.carrier_id).service_level(command.service_level)
+    carrier = context.policy.carrier_to_book(command.carrier_id)
+    level = carrier.service_level(command.service_level)
     if command.estimated_dropoff_at <= command.estimated_pickup_at:
         raise NotAnInterval(command.estimated_pickup_at, command.estimated_dropoff_at)
     if command.expires_at <= context.now:
@@ -119,11 +140,12 @@ def quote(booking: CarrierBooking, command: QuoteCarrierBooking, context: Contex
         task_id=TaskId(command.task_id),
         carrier_id=CarrierId(command.carrier_id),
         service_level=level.code,
-        price=command.price,
+        price=carrier.price_in_currency_agreed(command.price),
         estimated_pickup_at=command.estimated_pickup_at,
         estimated_dropoff_at=command.estimated_dropoff_at,
         expires_at=command.expires_at,
         silence_seconds=level.silence_seconds,
+        area=carrier.area,
         external_reference=command.external_reference,
         source=command.source or context.actor,
         metadata=command.metadata,
@@ -134,6 +156,8 @@ def quote(booking: CarrierBooking, command: QuoteCarrierBooking, context: Contex
 def book(booking: QuotedBooking, command: BookCarrier, context: Context) -> list[CarrierBookingEvent]:
     if booking.carrier_reference == command.carrier_reference:
         return []
+    if booking.refused_for is not None:
+        raise TaskRefusedCarrier(booking.refused_for)
     within_states(booking, QUOTED)
     if context.now >= booking.expires_at:
         raise QuoteExpired(booking.expires_at)
@@ -188,15 +212,17 @@ def settle(booking: QuotedBooking, command: SettleCarrierBooking, context: Conte
         task_id=booking.task_id,
         carrier_id=booking.carrier_id,
         observed_at=context.now,
-        told_by="dispatcher",
+        told_by="system" if context.role == "system" else "dispatcher",
         reason_code=command.reason_code,
     )
     return [settled]
 
 
 def cancel(booking: QuotedBooking, command: CancelCarrierBooking, context: Context) -> list[CarrierBookingEvent]:
+    if command.fee is not None and command.fee.currency != booking.currency:
+        raise FeeCurrencyDiffers(command.fee.currency, booking.currency)
     if booking.status == "cancelled":
-        return []
+        return charge(booking, command.fee)
     if booking.status == "picked_up":
         raise GoodsWithCarrier
     within_states(booking, QUOTED | BEFORE_CUSTODY)
@@ -210,17 +236,25 @@ def cancel(booking: QuotedBooking, command: CancelCarrierBooking, context: Conte
     return [cancelled]
 
 
+def charge(booking: QuotedBooking, fee: Money | None) -> list[CarrierBookingEvent]:
+    """The carrier asks for it once it has heard; that it was cancelled stands."""
+    if fee is None or fee == booking.fee:
+        return []
+    return [CarrierCancellationCharged(task_id=booking.task_id, carrier_id=booking.carrier_id, fee=fee)]
+
+
 def confirm(booking: QuotedBooking, command: ConfirmCarrierBooking) -> list[CarrierBookingEvent]:
     """What was delivered before its task was given to it may still be given: the report of it comes next. That is told
     also to a task that refused it, for a person to see."""
-    waits = booking.task_known if command.of_goods else not booking.refused and booking.status in WITH_TASK
+    refused = booking.refused_for is not None
+    waits = booking.task_known if command.of_goods else not refused and booking.status in WITH_TASK
     if not waits:
-        raise BookingAnswered("refused" if booking.refused else booking.status)
+        raise BookingAnswered("refused" if refused else booking.status)
     return []
 
 
 def refuse(booking: QuotedBooking, command: RefuseCarrierBooking, context: Context) -> list[CarrierBookingEvent]:
-    if booking.refused or booking.status not in WITH_TASK:
+    if booking.refused_for is not None or booking.status not in QUOTED | WITH_TASK:
         return []
     refused = CarrierBookingRefused(
         task_id=booking.task_id,
@@ -229,7 +263,7 @@ def refuse(booking: QuotedBooking, command: RefuseCarrierBooking, context: Conte
         has_goods=booking.status == "picked_up",
         task_known=command.task_known,
     )
-    if booking.status not in BEFORE_CUSTODY:
+    if booking.status not in QUOTED | BEFORE_CUSTODY:
         return [refused]
     return [refused, *cancel(booking, CancelCarrierBooking(by="system", reason_code=command.reason_code), context)]
 
@@ -265,9 +299,11 @@ def evolve(booking: CarrierBooking, event: CarrierBookingEvent) -> CarrierBookin
         case CarrierDeliveryFailed():
             return ended(replace(booking, status="failed"), event.observed_at)
         case CarrierBookingCancelled():
-            return ended(replace(booking, status="cancelled"), event.cancelled_at)
+            return ended(replace(booking, status="cancelled", fee=event.fee), event.cancelled_at)
+        case CarrierCancellationCharged():
+            return replace(booking, fee=event.fee)
         case CarrierBookingRefused():
-            return replace(booking, refused=True, task_known=event.task_known)
+            return replace(booking, refused_for=event.reason_code, task_known=event.task_known)
         case CarrierBookingExpired():
             return ended(replace(booking, status="expired"), booking.expires_at)
         case CarrierFellSilent():
@@ -282,6 +318,7 @@ def born(event: CarrierBookingQuoted) -> QuotedBooking:
     return QuotedBooking(
         task_id=event.task_id,
         carrier_id=event.carrier_id,
+        currency=event.price.currency,
         expires_at=event.expires_at,
         silence_seconds=event.silence_seconds,
     )
@@ -295,7 +332,7 @@ def with_courier(booking: QuotedBooking, event: CarrierCourierKnown) -> QuotedBo
 
 
 def with_heard(booking: QuotedBooking, event: CarrierStatusRecorded | CarrierStatusConflicted) -> QuotedBooking:
-    heard = (*booking.heard, event.carrier_event_id)[-REMEMBERED_STATUSES:]
+    heard = (*booking.heard, Heard(event.carrier_event_id, event.status))[-REMEMBERED_STATUSES:]
     return replace(booking, heard=heard, silent_at=event.silent_at)
 
 

@@ -14,6 +14,7 @@ from schemas.carrier_booking import (
     CarrierBookingExpired,
     CarrierBookingQuoted,
     CarrierBookingRefused,
+    CarrierCancellationCharged,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -23,12 +24,14 @@ from schemas.carrier_booking import (
     CarrierStatusConflicted,
     CarrierStatusRecorded,
     CarrierStatusReviewed,
+    CarrierWord,
     NameCarrierCourier,
     RecordCarrierStatus,
     ReviewCarrierStatus,
     SettleCarrierBooking,
 )
 from schemas.message import CarrierId, NotInThisState, Personal, TaskId
+from schemas.money import Currency, Money
 
 type BookingStatus = Literal[
     "quoted", "booked", "courier_known", "picked_up", "delivered", "failed", "cancelled", "expired"
@@ -53,10 +56,18 @@ class Courier(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     vehicle_plate: Personal[str] | None
 
 
+class Heard(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the carrier said, under an id of its own."""
+
+    carrier_event_id: str
+    status: CarrierWord
+
+
 class QuotedBooking(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True, gc=False):
     status: BookingStatus = "quoted"
     task_id: TaskId
     carrier_id: CarrierId
+    currency: Currency
     expires_at: datetime
     silence_seconds: int
     carrier_reference: str | None = None
@@ -67,12 +78,14 @@ class QuotedBooking(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_l
     """When it will be silent, unless something is heard."""
     unheard_since: datetime | None = None
     """Of a silent one: when something was heard last."""
-    heard: tuple[str, ...] = ()
+    heard: tuple[Heard, ...] = ()
     """The carrier's latest events, by which a repeat is known."""
     conflicts: tuple[str, ...] = ()
     """Those that wait for a review."""
-    refused: bool = False
-    """Its task cannot be with it."""
+    fee: Money | None = None
+    """That the carrier asks for having been cancelled."""
+    refused_for: str | None = None
+    """Why its task cannot be with it."""
     task_known: bool = True
 
 
@@ -108,13 +121,14 @@ LIFE = Life(
         CarrierBooked: to("booked", "quoted"),
         CarrierCourierKnown: to("courier_known", "booked") | within("courier_known", "picked_up"),
         CarrierStatusRecorded: within(*ALL),
-        CarrierStatusConflicted: within("quoted", "picked_up", *ENDS),
+        CarrierStatusConflicted: within(*ALL),
         CarrierStatusReviewed: within(*ALL),
         CarrierPickedUp: to("picked_up", *BEFORE_CUSTODY),
         CarrierDelivered: to("delivered", *UNDER_WAY),
         CarrierDeliveryFailed: to("failed", *UNDER_WAY),
         CarrierBookingCancelled: to("cancelled", "quoted", *BEFORE_CUSTODY),
-        CarrierBookingRefused: within(*WITH_TASK),
+        CarrierCancellationCharged: within("cancelled"),
+        CarrierBookingRefused: within("quoted", *WITH_TASK),
         CarrierBookingExpired: to("expired", "quoted"),
         CarrierFellSilent: within(*UNDER_WAY),
         CarrierHeardAgain: within(*UNDER_WAY),
@@ -125,6 +139,6 @@ LIFE = Life(
         RecordCarrierStatus: when(*ALL),
         ReviewCarrierStatus: when(*ALL),
         SettleCarrierBooking: when(*UNDER_WAY),
-        CancelCarrierBooking: when("quoted", *BEFORE_CUSTODY),
+        CancelCarrierBooking: when("quoted", *BEFORE_CUSTODY, "cancelled"),
     },
 )

@@ -1,4 +1,4 @@
-"""A carrier as decisions about others see it: whether it can be booked, and by which service levels."""
+"""A carrier as decisions about others see it: whether it can be booked, and by what terms."""
 
 from typing import Literal, assert_never
 
@@ -14,10 +14,13 @@ from schemas.carrier import (
     CarrierRegistered,
     CarrierReinstated,
     CarrierSuspended,
+    CarrierTerms,
     CarrierTermsChanged,
+    ServedArea,
     ServiceLevel,
 )
 from schemas.message import NotInDirectory
+from schemas.money import Currency, Money
 
 type ContractStatus = Literal["registered", "active", "suspended"]
 
@@ -46,11 +49,22 @@ class UnknownServiceLevel(UnknownCode):
     what = "service level"
 
 
+class CurrencyNotAgreed(NotInDirectory):
+    rule = "currency-not-agreed"
+
+    def __init__(self, given: Currency, agreed: list[Currency]) -> None:
+        super().__init__(f"the carrier's contract is in {', '.join(agreed)}, the price in {given}")
+        self.given = given
+        self.agreed = agreed
+
+
 class CarrierView(msgspec.Struct, frozen=True):
     """Of one whose contract has not ended."""
 
     status: ContractStatus
     service_levels: tuple[ServiceLevel, ...]
+    area: ServedArea = ServedArea()
+    currencies: tuple[Currency, ...] = ()
 
     def service_level(self, code: str) -> ServiceLevel:
         """Raises UnknownServiceLevel."""
@@ -59,17 +73,26 @@ class CarrierView(msgspec.Struct, frozen=True):
                 return level
         raise UnknownServiceLevel(code, [level.code for level in self.service_levels])
 
+    def price_in_currency_agreed(self, price: Money) -> Money:
+        """Raises CurrencyNotAgreed."""
+        if self.currencies and price.currency not in self.currencies:
+            raise CurrencyNotAgreed(price.currency, list(self.currencies))
+        return price
+
+    def by(self, terms: CarrierTerms) -> "CarrierView":
+        return CarrierView(self.status, tuple(terms.service_levels), terms.area, tuple(terms.currencies))
+
 
 def view_after(carrier: CarrierView | None, event: CarrierEvent) -> CarrierView | None:
     """None once the contract has ended."""
     if isinstance(event, CarrierRegistered):
-        return CarrierView("registered", tuple(event.terms.service_levels))
+        return CarrierView("registered", ()).by(event.terms)
     assert carrier is not None, "a carrier's first event registers it, and after the end there is none"
     match event:
         case CarrierDetailsChanged():
             return carrier
         case CarrierTermsChanged():
-            return replace(carrier, service_levels=tuple(event.terms.service_levels))
+            return carrier.by(event.terms)
         case CarrierActivated() | CarrierReinstated():
             return replace(carrier, status="active")
         case CarrierSuspended():

@@ -1,6 +1,6 @@
 """What a carrier says of a booking, and that it says nothing. Nothing is refused; what cannot be is put to a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from commands.carrier_booking_state import ENDS, UNDER_WAY, BookingStatus, CarrierBooking, QuotedBooking
@@ -36,15 +36,19 @@ class NoSuchConflict(Refused):
 
 
 def record_status(booking: QuotedBooking, command: RecordCarrierStatus, context: Context) -> list[CarrierBookingEvent]:
-    if command.carrier_event_id in booking.heard:
+    known: list[CarrierWord] = [
+        heard.status for heard in booking.heard if heard.carrier_event_id == command.carrier_event_id
+    ]
+    if command.status in known:
         return []
     at = min(command.observed_at, context.now)
-    conflict = conflict_of(booking, command.status, at)
+    conflict = told_otherwise(command, known) or conflict_of(booking, command.status, at)
     if conflict is not None:
         return [*heard_again(booking, context), conflicted(booking, command, context, conflict)]
     ends = command.status in ENDED_BY
     recorded = CarrierStatusRecorded(
         task_id=booking.task_id,
+        carrier_id=booking.carrier_id,
         status=command.status,
         observed_at=at,
         carrier_event_id=command.carrier_event_id,
@@ -54,6 +58,11 @@ def record_status(booking: QuotedBooking, command: RecordCarrierStatus, context:
         silent_at=None if ends else silent_at(booking, context),
     )
     return [*heard_again(booking, context), recorded, *changes(booking, command, at)]
+
+
+def told_otherwise(command: RecordCarrierStatus, known: Sequence[CarrierWord]) -> str | None:
+    """One event is one fact: which of the two it was is not for us to say."""
+    return f"{command.carrier_event_id} was told as {known[0]} before" if known else None
 
 
 def conflict_of(booking: QuotedBooking, word: CarrierWord, at: datetime) -> str | None:
@@ -116,7 +125,13 @@ def record_silence(booking: CarrierBooking, context: Context) -> list[CarrierBoo
     if not isinstance(booking, QuotedBooking) or booking.silent_at is None or context.now < booking.silent_at:
         return []
     last_heard_at = booking.silent_at - timedelta(seconds=booking.silence_seconds)
-    return [CarrierFellSilent(task_id=booking.task_id, carrier_id=booking.carrier_id, last_heard_at=last_heard_at)]
+    silent = CarrierFellSilent(
+        task_id=booking.task_id,
+        carrier_id=booking.carrier_id,
+        last_heard_at=last_heard_at,
+        has_goods=booking.status == "picked_up",
+    )
+    return [silent]
 
 
 def heard_again(booking: QuotedBooking, context: Context) -> list[CarrierBookingEvent]:

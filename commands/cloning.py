@@ -120,6 +120,7 @@ def stop_again(stop: Stop, shift_seconds: int | None, context: Context) -> Templ
         hub=named_at(stop.party, "hub"),
         location=put_in(subject, location),
         address=put_in(subject, context.opened(stop.address, str)),
+        postal_code=put_in(subject, context.opened(stop.postal_code, str)),
         name=put_in(subject, context.opened(contact.name, str) if contact else None),
         phone=put_in(subject, context.opened(contact.phone, str) if contact else None),
         notes=put_in(subject, context.opened(contact.notes, str) if contact else None),
@@ -134,7 +135,7 @@ def stop_again(stop: Stop, shift_seconds: int | None, context: Context) -> Templ
 
 def subject_at(stop: Stop, context: Context) -> SubjectId:
     """The clone's data are the same person's: one erasure reaches both."""
-    of = (stop.contact.name if stop.contact else None, stop.location, stop.address)
+    of = (stop.contact.name if stop.contact else None, stop.location, stop.address, stop.postal_code)
     known = next((person.subject for person in of if person is not None), None)
     return known or contact_subject(context.tenant, f"{context.aggregate_id}/{stop.stop_id}")
 
@@ -234,6 +235,7 @@ def stops_of(stops: Iterable[TemplateStop]) -> Iterable[NewStop]:
             hub=stop.hub,
             location=value_of(stop.location),
             address=value_of(stop.address),
+            postal_code=value_of(stop.postal_code),
             contact=contact,
             window=stop.window,
             service_seconds=stop.service_seconds,

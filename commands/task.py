@@ -53,7 +53,7 @@ from commands.task_timing import (
     update_goods_ready,
 )
 from commands.waiting import decide_waiting, with_answers
-from schemas.carried import AssignTaskToCarrier, RecordCarrierReport, TakeTaskFromCarrier
+from schemas.carried import AssignTaskToCarrier, ConfirmCarrierServes, RecordCarrierReport, TakeTaskFromCarrier
 from schemas.geo import Location
 from schemas.goods import (
     InspectReturn,
@@ -254,7 +254,7 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             | RefuseHandOver()
         ):
             return decide_hand_over(created(task), command, context)
-        case AssignTaskToCarrier() | TakeTaskFromCarrier():
+        case ConfirmCarrierServes() | AssignTaskToCarrier() | TakeTaskFromCarrier():
             return decide_carried(created(task), command, context)
         case RecordCarrierReport():
             return with_consequences(created(task), decide_carried(created(task), command, context), context)
@@ -560,7 +560,10 @@ def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
         left = TaskUnassigned(rider_id=task.rider_id, round=task.round, reason_code=reason, waits=True)
         return [left, TaskHeld(reason_code=reason)]
     if task.return_reason is not None:
-        return [TaskReturned(outcome=outcome_of(task), rider_id=task.rider_id, round=task.round)]
+        back = TaskReturned(
+            outcome=outcome_of(task), rider_id=task.rider_id, round=task.round, booking_id=booking_with(task)
+        )
+        return [back]
     return [ended(task)]
 
 
@@ -592,6 +595,7 @@ def return_started(task: CreatedTask, reason_code: str, context: Context) -> Ret
         party=origin.party,
         location=context.anew(origin.location, Location),
         address=origin.address,
+        postal_code=origin.postal_code,
         contact=origin.contact,
         window=None,
         service_seconds=origin.service_seconds,

@@ -180,6 +180,7 @@ def new_stop(
         party=party,
         location=Personal(subject, location) if location else None,
         address=Personal(subject, stop.address) if stop.address else None,
+        postal_code=Personal(subject, stop.postal_code) if stop.postal_code else None,
         contact=new_contact(stop.contact, subject) if stop.contact else None,
         window=stop.window,
         service_seconds=stop.service_seconds,

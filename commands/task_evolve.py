@@ -5,6 +5,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from commands.carrier_way import MOVES
 from commands.clones import with_clone, with_refused
 from commands.proof import state_of_proof, with_rejected
 from commands.sla_clock import evolve_clock, pinned
@@ -21,6 +22,7 @@ from commands.task_state import (
     ParcelState,
     Simulated,
     StopState,
+    StopStatus,
     Task,
     booking_of,
     created,
@@ -91,9 +93,9 @@ def evolve(task: Task, event: TaskEvent) -> Task:
     task = created(task)
     match event:
         case StopEnRoute():
-            return with_stop(task, event.stop_id, status="en_route")
+            return on_the_way(task, event.stop_id, "en_route")
         case StopArrived():
-            return task if event.late else with_stop(task, event.stop_id, status="arrived")
+            return task if event.late else on_the_way(task, event.stop_id, "arrived")
         case StopCompleted():
             return with_stop(task, event.stop_id, status="completed")
         case ParcelsPickedUp():
@@ -158,9 +160,9 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case CarrierReported():
             return with_word(task, event)
         case CustomerOnTheWay():
-            return with_stop(task, event.stop_id, status="en_route")
+            return on_the_way(task, event.stop_id, "en_route")
         case CustomerArrived():
-            return with_stop(task, event.stop_id, status="arrived")
+            return on_the_way(task, event.stop_id, "arrived")
         case ParcelsShort():
             return with_parcels(task, event.parcel_ids, short=True)
         case ParcelsRefused():
@@ -264,6 +266,11 @@ def with_stop(task: CreatedTask, stop_id: StopId, **changes: object) -> CreatedT
     return replace(task, stops={**task.stops, stop_id: stop})
 
 
+def on_the_way(task: CreatedTask, stop_id: StopId, status: StopStatus) -> CreatedTask:
+    stop = replace(task.stops[stop_id], status=status)
+    return replace(task, latest_stop=stop_id, stops={**task.stops, stop_id: stop})
+
+
 def with_parcels(task: CreatedTask, parcel_ids: Iterable[ParcelId], **changes: object) -> CreatedTask:
     changed = {parcel_id: replace(task.parcels[parcel_id], **changes) for parcel_id in parcel_ids}
     return replace(task, parcels={**task.parcels, **changed})
@@ -336,8 +343,12 @@ def with_word(task: CreatedTask, event: CarrierReported) -> CreatedTask:
     """Also of a booking that it was never with: it is not told twice."""
     known = booking_of(task, event.booking_id) or BookingState(event.booking_id)
     others = [each for each in task.bookings if each.booking_id != event.booking_id]
-    bookings = (*others, replace(known, said=(*known.said, event.says)))
-    return replace(task, bookings=bookings[-MAX_BOOKINGS:])
+    known = replace(known, heard_version=event.booking_version)
+    if event.says in MOVES:
+        known = replace(known, moved_at=max(known.moved_at or event.observed_at, event.observed_at))
+    elif event.says == "picked_up":
+        known = replace(known, picked_up_at=event.observed_at)
+    return replace(task, bookings=(*others, known)[-MAX_BOOKINGS:])
 
 
 def with_step(task: CreatedTask, event: SimulatedStepScheduled) -> CreatedTask:

@@ -9,7 +9,6 @@ import msgspec
 from commands.clones import Clones
 from commands.sla_clock import SlaState
 from commands.waiting_state import Waiting
-from schemas.carried import CarrierSays
 from schemas.goods import AfterInspection, Condition, InspectReturn, Party, ReceiveTransfer
 from schemas.message import (
     CarrierBookingId,
@@ -121,10 +120,13 @@ class CarrierAssignment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class BookingState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A booking that the task was with, or that reported of it, and what it has said: it may say it again."""
+    """A booking that the task was with, or that reported of it, and up to which of its facts it was told."""
 
     booking_id: CarrierBookingId
-    said: tuple[CarrierSays, ...] = ()
+    heard_version: int = 0
+    picked_up_at: datetime | None = None
+    moved_at: datetime | None = None
+    """When the latest of what was told of its courier's way was observed."""
 
 
 class Simulated(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -148,6 +150,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     required_skills: list[str] = []
     stops: Mapping[StopId, StopState]
     parcels: Mapping[ParcelId, ParcelState]
+    latest_stop: StopId | None = None
+    """Where somebody went, or was, as far as is known."""
     max_attempts: int
     arrival_radius_m: int
     pin_attempts: int
@@ -322,16 +326,16 @@ def state_of(task: CreatedTask) -> TaskState:
 
 
 def leg_of(task: CreatedTask) -> str | None:
-    """Where an underway task is: the first stop that is not over, such as `en_route_dropoff`."""
+    """Where an underway task is: the stop that was told of last, such as `en_route_dropoff`. One before it may not be
+    over yet: its proof is missing, or a carrier has not told of it."""
     if (not is_taken(task) and task.kind != "collection") or task.ended is not None:
         return None
-    latest: str | None = None
-    for stop in task.stops.values():
+    latest = [stop for stop_id, stop in task.stops.items() if stop_id == task.latest_stop]
+    for stop in (*latest, *task.stops.values()):
         if stop.status in ("en_route", "arrived"):
             return f"{stop.status}_{stop.stop.kind}"
-        if stop.status == "completed" and stop.stop.kind == "pickup":
-            latest = "picked_up"
-    return latest
+    picked_up = any(stop.status == "completed" and stop.stop.kind == "pickup" for stop in task.stops.values())
+    return "picked_up" if picked_up else None
 
 
 def located(task: CreatedTask) -> bool:

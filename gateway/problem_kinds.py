@@ -77,6 +77,11 @@ KINDS: dict[str, Kind] = {
     "carrier-not-active": Kind(409, "The carrier cannot be booked", "Activate or reinstate it, or choose another."),
     "quote-expired": Kind(409, "The quote has expired", "Ask the carrier for another."),
     "carrier-booking-answered": Kind(409, "The booking waits for no task", "Read it for how it ended."),
+    "task-refused-carrier": Kind(409, "The task refused the carrier", "`values.reason_code` says why: ask another."),
+    "outlet-not-served": Kind(409, "The carrier does not serve the outlet", "Ask another, or change its terms."),
+    "postal-code-not-served": Kind(409, "The carrier does not serve the stop", "Ask another, or change its terms."),
+    "currency-not-agreed": Kind(422, "The contract is in other currencies", "Give a price in one of `values.agreed`."),
+    "fee-currency-differs": Kind(422, "The fee is in another currency", "Give it in `values.agreed`."),
     "goods-with-carrier": Kind(409, "The carrier has the goods", "Settle the booking once it is known how it ended."),
     "itinerary-changed": Kind(409, "The itinerary has changed", "Read the rider again and send the new order."),
     "not-a-test-tenant": Kind(

@@ -231,6 +231,7 @@ LISTINGS = (
             "task_id": text("The task."),
             "carrier_id": text("The carrier."),
             "silent": flag("Whether the carrier has fallen silent."),
+            "refused": flag("Whether its task is not with it, and why: `refusal`."),
             "external_reference": text("The caller's own reference."),
             "updated_since": moment("What has changed since then."),
         },

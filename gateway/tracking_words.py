@@ -24,7 +24,13 @@ HEADLINES: dict[Phase, str] = {
     "cancelled": "Cancelled",
     "closed": "This delivery has ended",
 }
-CARRIER_BOOKED = "A carrier has been found"
+CARRIER_HEADLINES: dict[Phase, str] = {
+    "accepted": "A carrier has been found",
+    "en_route": "On the way",
+    "arrived": "The carrier is here",
+}
+"""Whether another of its stops comes before is not known of a carrier."""
+CARRIER_ABOUT: dict[Phase, str] = {"en_route": "The carrier is on the way to you."}
 PICKUP_HEADLINES: dict[Phase, str] = {"completed": "Picked up", "failed": "It could not be picked up"}
 ABOUT: dict[Phase, str] = {
     "waiting": "A rider will be found for it in time.",
@@ -110,7 +116,8 @@ def headline_of(known: Tracking) -> str:
 
 
 def whole_headline(known: Tracking) -> str:
-    return CARRIER_BOOKED if known.with_carrier and known.phase == "accepted" else HEADLINES[known.phase]
+    of_carrier = CARRIER_HEADLINES.get(known.phase) if known.with_carrier else None
+    return of_carrier or HEADLINES[known.phase]
 
 
 def who_has(known: Tracking) -> str:
@@ -128,7 +135,8 @@ def about(known: Tracking, clock: Clock) -> str:
         return f"At {clock.time(stop.ended_at)}." if stop.ended_at is not None else ""
     if known.phase == "in_progress":
         return on_the_road(known, stop)
-    return ABOUT[known.phase]
+    of_carrier = CARRIER_ABOUT.get(known.phase) if known.with_carrier else None
+    return of_carrier or ABOUT[known.phase]
 
 
 def is_to_be_tried_again(known: Tracking) -> bool:
@@ -183,17 +191,18 @@ def rounded(at: datetime) -> datetime:
 
 
 def steps(known: Tracking, clock: Clock) -> list[Step]:
-    """What has been and what is to come. What ended otherwise has no steps still to come."""
+    """What has been and what is to come. What ended otherwise has no steps still to come; that a carrier will tell of
+    its arrival is not promised."""
     arrived_at = known.stop.arrived_at if known.stop is not None else None
     pickup = known.stop is not None and known.stop.kind != "dropoff"
     completed = known.phase == "completed"
-    at_door = known.stop is not None and not known.with_carrier
+    at_door = known.stop is not None and (arrived_at is not None or not known.with_carrier)
     found = known.accepted_at is not None
     all_steps = [
         Step("Ordered", done=True, at=clock.time(known.ordered_at)),
         step(f"{who_has(known).capitalize()} found", known.accepted_at, clock, done=completed or found),
         *([] if pickup else [step("Picked up", known.picked_up_at, clock, done=completed)]),
-        *([step("Rider at the door", arrived_at, clock, done=completed)] if at_door else []),
+        *([step(f"{who_has(known).capitalize()} at the door", arrived_at, clock, done=completed)] if at_door else []),
     ]
     if known.phase in OVER:
         all_steps = [each for each in all_steps if each.done]

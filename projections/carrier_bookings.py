@@ -16,6 +16,7 @@ from schemas.carrier_booking import (
     CarrierBookingExpired,
     CarrierBookingQuoted,
     CarrierBookingRefused,
+    CarrierCancellationCharged,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -54,6 +55,7 @@ CREATE TABLE {table} (
     ended_by             text,
     reason_code          text,
     fee                  jsonb,
+    refusal              jsonb,
     external_reference   text,
     metadata             jsonb       NOT NULL,
     created_at           timestamptz NOT NULL,
@@ -81,12 +83,21 @@ class CarrierStatusRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusConflictRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What the carrier says, and why it cannot be."""
+    """What the carrier says, by its own id of it, and why it cannot be."""
 
     conflict_id: str
+    carrier_event_id: str
     status: str
     observed_at: datetime
     conflict: str
+
+
+class BookingRefusalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Why its task is not with it; `has_goods`: the carrier had them all the same."""
+
+    reason_code: str
+    has_goods: bool
+    refused_at: datetime
 
 
 class CarrierBookingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +127,7 @@ class CarrierBookingRow(msgspec.Struct, frozen=True, kw_only=True):
     """Who has cancelled it, or told how it ended."""
     reason_code: str | None = None
     fee: Money | None = None
+    refusal: BookingRefusalRow | None = None
     external_reference: str | None
     metadata: dict[str, str]
     created_at: datetime
@@ -169,8 +181,12 @@ def changed(row: CarrierBookingRow, fact: Fact) -> CarrierBookingRow:
             return replace(row, unheard_since=last_heard_at)
         case CarrierHeardAgain():
             return replace(row, unheard_since=None)
-        case CarrierBookingRefused():
-            return row
+        case CarrierBookingRefused() as event:
+            at = fact.source.recorded_at
+            refusal = BookingRefusalRow(reason_code=event.reason_code, has_goods=event.has_goods, refused_at=at)
+            return replace(row, refusal=refusal)
+        case CarrierCancellationCharged(fee=fee):
+            return replace(row, fee=fee)
         case CarrierPickedUp(observed_at=at):
             return replace(row, status="picked_up", picked_up_at=at)
         case _:
@@ -219,14 +235,18 @@ def with_status(row: CarrierBookingRow, event: CarrierStatusRecorded) -> Carrier
 def with_conflict(row: CarrierBookingRow, event: CarrierStatusConflicted) -> CarrierBookingRow:
     """As many as the booking itself keeps open."""
     conflict = StatusConflictRow(
-        conflict_id=event.conflict_id, status=event.status, observed_at=event.observed_at, conflict=event.conflict
+        conflict_id=event.conflict_id,
+        carrier_event_id=event.carrier_event_id,
+        status=event.status,
+        observed_at=event.observed_at,
+        conflict=event.conflict,
     )
     return replace(row, conflicts=[*row.conflicts, conflict][-MAX_OPEN_STATUS_CONFLICTS:])
 
 
 CARRIER_BOOKINGS = ReadModel(
     name="carrier_bookings",
-    version=1,
+    version=2,
     table=TABLE,
     row=CarrierBookingRow,
     key=("tenant", "carrier_booking_id"),
@@ -242,6 +262,7 @@ WHERE tenant = %(tenant)s
   AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s)
   AND (%(carrier_id)s::text IS NULL OR carrier_id = %(carrier_id)s)
   AND (%(silent)s::boolean IS NULL OR (unheard_since IS NOT NULL) = %(silent)s)
+  AND (%(refused)s::boolean IS NULL OR (refusal IS NOT NULL) = %(refused)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, carrier_booking_id) > (%(at)s, %(id)s))

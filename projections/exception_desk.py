@@ -107,7 +107,7 @@ type ExceptionKind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
 MENDS: Mapping[str, tuple[str, ...]] = {
-    "report_conflicted": ("tasks/{id}/review-field-report", "tasks/{id}/force-complete-task"),
+    "report_conflicted": ("tasks/{id}/review-field-report",),
     "no_taker": ("tasks/{id}/assign-task", "tasks/{id}/cancel-task"),
     "incident_unattended": ("incidents/{id}/assign-incident", "incidents/{id}/escalate-incident"),
     "action_refused": ("incidents/{id}/take-incident-action", "incidents/{id}/resolve-incident"),
@@ -124,11 +124,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
         "carrier-bookings/{id}/settle-carrier-booking",
         "carrier-bookings/{id}/cancel-carrier-booking",
     ),
-    "carrier_status_conflicted": (
-        "carrier-bookings/{id}/review-carrier-status",
-        "carrier-bookings/{id}/settle-carrier-booking",
-        "carrier-bookings/{id}/cancel-carrier-booking",
-    ),
+    "carrier_status_conflicted": ("carrier-bookings/{id}/review-carrier-status",),
     "carrier_refused": ("carrier-bookings/{id}/settle-carrier-booking",),
     "carrier_brings_back": ("tasks/{id}/report-returned", "tasks/{id}/force-complete-task"),
     "sla_at_risk": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
@@ -268,11 +264,13 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
         case RiderFellSilent() as event:
             return with_item([], "silence", {"since": event.since.isoformat(), "task_ids": event.task_ids}, fact)
         case CarrierFellSilent() as event:
-            told = {"carrier_id": event.carrier_id, "task_id": event.task_id}
-            return with_item([], "silence", told | {"last_heard_at": event.last_heard_at.isoformat()}, fact)
+            of = {"carrier_id": event.carrier_id, "task_id": event.task_id}
+            heard = {"last_heard_at": event.last_heard_at.isoformat(), "has_goods": event.has_goods}
+            return with_item([], "silence", of | heard, fact)
         case CarrierStatusConflicted() as event:
             told = {"carrier_id": event.carrier_id, "task_id": event.task_id, "status": event.status}
-            return with_item(items, event.conflict_id, told | {"conflict": event.conflict}, fact)
+            told |= {"carrier_event_id": event.carrier_event_id, "conflict": event.conflict}
+            return with_item(items, event.conflict_id, told, fact)
         case CarrierStatusReviewed(conflict_id=conflict_id):
             return without(items, conflict_id)
         case CarrierBookingRefused(has_goods=True) as event:
@@ -360,7 +358,7 @@ def without(items: list[Item], item_id: str) -> list[Item]:
 
 EXCEPTION_DESK = ReadModel(
     name="exception_desk",
-    version=1,
+    version=2,
     table=TABLE,
     row=ExceptionRow,
     key=("tenant", "aggregate_id", "kind"),
@@ -401,4 +399,7 @@ async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]
 
 
 def mends(row: Mapping[str, Any]) -> list[str]:
-    return [path.replace("{id}", row["aggregate_id"]) for path in MENDS[row["kind"]]]
+    """What a silent carrier has in hand is not cancelled."""
+    in_hand = row["kind"] == "carrier_silent" and row["items"][0]["has_goods"]
+    paths = [path for path in MENDS[row["kind"]] if not (in_hand and path.endswith("/cancel-carrier-booking"))]
+    return [path.replace("{id}", row["aggregate_id"]) for path in paths]

@@ -79,6 +79,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     dispatch_at: datetime | None = None
     dependencies: Mapping[str, Dependency] = {}
     stops: Mapping[str, StopProgress] = {}
+    latest_stop: str | None = None
     waits: bool = True
     """Until it comes to dispatch: at first, and again once its goods wait for another attempt."""
     round: int = 0
@@ -114,15 +115,15 @@ def is_taken(task: Progress) -> bool:
 
 
 def leg_of(task: Progress) -> str | None:
+    """By the stop that was told of last, while it is under way."""
     if (not is_taken(task) and task.kind != "collection") or task.ended is not None:
         return None
-    latest = None
-    for stop in task.stops.values():
+    latest = [stop for stop_id, stop in task.stops.items() if stop_id == task.latest_stop]
+    for stop in (*latest, *task.stops.values()):
         if stop.status in ("en_route", "arrived"):
             return f"{stop.status}_{stop.kind}"
-        if stop.status == "completed" and stop.kind == "pickup":
-            latest = "picked_up"
-    return latest
+    picked_up = any(stop.status == "completed" and stop.kind == "pickup" for stop in task.stops.values())
+    return "picked_up" if picked_up else None
 
 
 def progressed(task: Progress, event: Event, at: datetime) -> Progress:
@@ -170,11 +171,11 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
             stops = reset(task.stops, "pending")
             return replace(task, carrier=None, accepted=False, tender_id=None, stops=stops)
         case StopEnRoute() | CustomerOnTheWay():
-            return with_stop(task, event.stop_id, status="en_route")
+            return with_stop(replace(task, latest_stop=event.stop_id), event.stop_id, status="en_route")
         case StopArrived(late=True):
             return with_stop(task, event.stop_id, arrived_at=at)
         case StopArrived() | CustomerArrived():
-            return with_stop(task, event.stop_id, status="arrived", arrived_at=at)
+            return with_stop(replace(task, latest_stop=event.stop_id), event.stop_id, status="arrived", arrived_at=at)
         case DeliveryAttemptFailed():
             return with_stop(task, event.stop_id, status="pending", attempts=event.attempt)
         case StopCompleted():

@@ -3,10 +3,20 @@
 from datetime import datetime
 from typing import Literal
 
+from schemas.carrier import ServedArea
+from schemas.geo import ObservedFix
 from schemas.message import CarrierBookingId, CarrierId, Code, Command, Event, Moment
 
-CarrierSays = Literal["picked_up", "delivered", "failed"]
-"""Of all goods of the task: a carrier's status names no stop."""
+CarrierSays = Literal[
+    "en_route_to_pickup",
+    "arrived_at_pickup",
+    "picked_up",
+    "en_route_to_dropoff",
+    "arrived_at_dropoff",
+    "delivered",
+    "failed",
+]
+"""Of all goods of the task, or of where its courier is: a carrier's status names no stop."""
 
 
 # What can be asked
@@ -19,6 +29,12 @@ class AssignTaskToCarrier(Command, frozen=True, kw_only=True):
     booking_id: CarrierBookingId
 
 
+class ConfirmCarrierServes(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where a stop lies outside the area, as far as it tells where it is."""
+
+    area: ServedArea
+
+
 class TakeTaskFromCarrier(Command, frozen=True, kw_only=True):
     """Sent when the booking was cancelled: the task goes back to dispatch."""
 
@@ -27,17 +43,20 @@ class TakeTaskFromCarrier(Command, frozen=True, kw_only=True):
 
 
 class RecordCarrierReport(Command, frozen=True, kw_only=True):
-    """Sent when a booking's goods were picked up or delivered, or were not. A physical fact is never refused; what does
-    not fit is put to a person."""
+    """Sent when a booking's goods were picked up or delivered, or were not, or its courier moves. A physical fact is
+    never refused; what does not fit is put to a person. `booking_version` is that of the fact that is told: none is
+    taken twice, nor after a later one."""
 
     carrier_id: CarrierId
     booking_id: CarrierBookingId
+    booking_version: int
     says: CarrierSays
     observed_at: Moment
     reason_code: Code | None = None
+    fix: ObservedFix | None = None
 
 
-type CarriedCommand = AssignTaskToCarrier | TakeTaskFromCarrier | RecordCarrierReport
+type CarriedCommand = ConfirmCarrierServes | AssignTaskToCarrier | TakeTaskFromCarrier | RecordCarrierReport
 
 
 # What can happen
@@ -64,6 +83,7 @@ class CarrierReported(Event, frozen=True, kw_only=True):
 
     carrier_id: CarrierId
     booking_id: CarrierBookingId
+    booking_version: int
     says: CarrierSays
     observed_at: datetime
     reason_code: str | None

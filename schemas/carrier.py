@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from schemas.message import Code, Command, Event, Input, Metadata, Name, Personal, Record, Reference, Slug
+from schemas.money import Currency
 
 MAX_CARRIERS = 200
 """Under contract with a tenant. Several made in the same moment may pass it by a few."""
@@ -12,10 +13,11 @@ MAX_SERVICE_LEVELS = 20
 MAX_AREA_OUTLETS = 200
 MAX_POSTAL_PREFIXES = 1_000
 MAX_CAPABILITIES = 50
+MAX_CURRENCIES = 20
 LONGEST_S = 7 * 86_400
 
-PostalPrefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}-[A-Z0-9][A-Z0-9 -]{0,9}$")]
-"""The country's code (ISO 3166-1 alpha-2), then how its postal codes begin: `FI-00` is Helsinki."""
+PostalPrefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9][A-Z0-9 -]{0,9})?$")]
+"""The country's code (ISO 3166-1 alpha-2), then how its postal codes begin: `FI-00` is Helsinki, `FI` the country."""
 
 
 class ServiceLevel(Input, frozen=True, kw_only=True):
@@ -29,17 +31,20 @@ class ServiceLevel(Input, frozen=True, kw_only=True):
 
 
 class ServedArea(Input, frozen=True, kw_only=True):
-    """It collects at any of these outlets, and delivers to any of these postal codes; of what is empty, anywhere."""
+    """It serves these outlets, and elsewhere these postal codes; of what is empty, any. A stop at an outlet is judged
+    by the outlet, another by its `postal_code` if it has one."""
 
     outlets: Annotated[list[Slug], msgspec.Meta(max_length=MAX_AREA_OUTLETS)] = []
     postal_prefixes: Annotated[list[PostalPrefix], msgspec.Meta(max_length=MAX_POSTAL_PREFIXES)] = []
 
 
 class CarrierTerms(Input, frozen=True, kw_only=True):
-    """`tariff_reference` names the tariff where that is kept; `capabilities` are such as `chilled` or `age_check`."""
+    """`tariff_reference` names the tariff where that is kept; `capabilities` are such as `chilled` or `age_check`. What
+    it asks is in one of the `currencies`, or in any where there are none."""
 
     service_levels: Annotated[list[ServiceLevel], msgspec.Meta(max_length=MAX_SERVICE_LEVELS)] = []
     area: ServedArea = ServedArea()
+    currencies: Annotated[list[Currency], msgspec.Meta(max_length=MAX_CURRENCIES)] = []
     tariff_reference: Reference | None = None
     capabilities: Annotated[list[Code], msgspec.Meta(max_length=MAX_CAPABILITIES)] = []
 

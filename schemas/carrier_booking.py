@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.carrier import ServedArea
 from schemas.geo import ObservedFix
 from schemas.message import (
     CarrierId,
@@ -42,7 +43,7 @@ CarrierWord = Literal[
 CancelledBy = Literal["sender", "recipient", "carrier", "system"]
 BOOKING_ANSWERED = "carrier-booking-answered"
 """The rule by which nothing is left to be done."""
-ToldBy = Literal["carrier", "dispatcher"]
+ToldBy = Literal["carrier", "dispatcher", "system"]
 Phone = Annotated[str, msgspec.Meta(min_length=3, max_length=40)]
 Plate = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
 
@@ -53,7 +54,8 @@ Plate = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
 class QuoteCarrierBooking(Command, frozen=True, kw_only=True):
     """What a carrier under contract offers for a task, by one of its service levels, until `expires_at`.
 
-    It keeps the service level's silence as it is now, whatever the carrier's terms become.
+    It keeps the service level's silence and the area as they are now, whatever the carrier's terms become. A task with
+    a stop that lies outside refuses it: `refusal` in the booking says why.
     """
 
     task_id: Id
@@ -84,7 +86,8 @@ class NameCarrierCourier(Command, frozen=True, kw_only=True):
 
 class RecordCarrierStatus(Command, frozen=True, kw_only=True):
     """What the carrier says has happened. Late, out of order and again are normal, and nothing is refused: what does
-    not fit is recorded as a conflict. `carrier_event_id` is the carrier's own for what it says."""
+    not fit is recorded as a conflict. `carrier_event_id` is the carrier's own for what it says: told again it changes
+    nothing, and told again with another status it is a conflict."""
 
     status: CarrierWord
     observed_at: Moment
@@ -102,14 +105,16 @@ class ReviewCarrierStatus(Command, frozen=True, kw_only=True):
 
 
 class SettleCarrierBooking(Command, frozen=True, kw_only=True):
-    """How it ended, by a person's word: the carrier says nothing, or what does not fit."""
+    """How it ended, by a person's word, since the carrier says nothing, or what does not fit; or by its task's, the
+    goods being back."""
 
     outcome: Literal["delivered", "failed"]
     reason_code: Code
 
 
 class CancelCarrierBooking(Command, frozen=True, kw_only=True):
-    """Before the carrier has the goods. `fee` is what the carrier asks for it."""
+    """Before the carrier has the goods. `fee` is what the carrier asks for it, in the currency of its price; where that
+    is known only later, it is told by the same command again."""
 
     by: CancelledBy = "sender"
     reason_code: Code
@@ -158,6 +163,8 @@ type CarrierBookingCommand = (
 
 
 class CarrierBookingQuoted(Event, frozen=True, kw_only=True):
+    """`area` is what the carrier serves by its terms at that time."""
+
     task_id: TaskId
     carrier_id: CarrierId
     service_level: str
@@ -166,6 +173,7 @@ class CarrierBookingQuoted(Event, frozen=True, kw_only=True):
     estimated_dropoff_at: datetime
     expires_at: datetime
     silence_seconds: int
+    area: ServedArea
     external_reference: str | None
     source: str
     metadata: dict[str, str]
@@ -192,6 +200,7 @@ class CarrierStatusRecorded(Event, frozen=True, kw_only=True):
     """Without `silent_at` nothing more is waited for."""
 
     task_id: TaskId
+    carrier_id: CarrierId
     status: CarrierWord
     observed_at: datetime
     carrier_event_id: str
@@ -252,6 +261,14 @@ class CarrierBookingCancelled(Event, frozen=True, kw_only=True):
     fee: Money | None
 
 
+class CarrierCancellationCharged(Event, frozen=True, kw_only=True):
+    """The fee became known, or another one, after the booking was cancelled."""
+
+    task_id: TaskId
+    carrier_id: CarrierId
+    fee: Money
+
+
 class CarrierBookingRefused(Event, frozen=True, kw_only=True):
     """The task is not with it. `has_goods`: the carrier has them all the same."""
 
@@ -269,9 +286,12 @@ class CarrierBookingExpired(Event, frozen=True, kw_only=True):
 
 
 class CarrierFellSilent(Event, frozen=True, kw_only=True):
+    """`has_goods`: what it has cannot be cancelled."""
+
     task_id: TaskId
     carrier_id: CarrierId
     last_heard_at: datetime
+    has_goods: bool
 
 
 class CarrierHeardAgain(Event, frozen=True, kw_only=True):
@@ -290,6 +310,7 @@ type CarrierBookingEvent = (
     | CarrierDelivered
     | CarrierDeliveryFailed
     | CarrierBookingCancelled
+    | CarrierCancellationCharged
     | CarrierBookingRefused
     | CarrierBookingExpired
     | CarrierFellSilent

@@ -13,6 +13,9 @@ EARTH_RADIUS_M = 6_371_008.8
 Lat = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Lon = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 
+PostalCode = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}-[A-Z0-9][A-Z0-9 -]{0,9}$")]
+"""The country's code (ISO 3166-1 alpha-2), then its postal code: `FI-00180`. Spaces and hyphens in it do not count."""
+
 Zone = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 

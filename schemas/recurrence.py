@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.geo import Location
+from schemas.geo import Location, PostalCode
 from schemas.goods import MAX_PARCELS
 from schemas.message import (
     Code,
@@ -69,6 +69,7 @@ class RecurringStop(Input, frozen=True, kw_only=True):
     hub: Slug | None = None
     location: Location | None = None
     address: Text | None = None
+    postal_code: PostalCode | None = None
     contact: NewContact | None = None
     window: MinutesWindow | None = None
     service_seconds: Annotated[int, msgspec.Meta(ge=0, le=14_400)] = 120
@@ -197,6 +198,7 @@ class RecurringTemplateStop(Record, frozen=True, kw_only=True):
     hub: str | None
     location: Personal[Location] | None
     address: Personal[str] | None
+    postal_code: Personal[str] | None
     name: Personal[str] | None
     phone: Personal[str] | None
     notes: Personal[str] | None

@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.carried import CarriedCommand, CarriedEvent
 from schemas.fault import AtFault
-from schemas.geo import Location, ObservedFix, Window
+from schemas.geo import Location, ObservedFix, PostalCode, Window
 from schemas.goods import MAX_ITEMS, MAX_PARCELS, GoodsCommand, GoodsEvent, Item, NewItem, Party
 from schemas.hand_over import HandOverCommand, HandOverEvent
 from schemas.message import (
@@ -100,6 +100,7 @@ class NewStop(Input, frozen=True, kw_only=True):
     hub: Slug | None = None
     location: Location | None = None
     address: Text | None = None
+    postal_code: PostalCode | None = None
     contact: NewContact | None = None
     window: Window | None = None
     service_seconds: Annotated[int, msgspec.Meta(ge=0, le=14_400)] = 120
@@ -472,6 +473,7 @@ class Stop(Record, frozen=True, kw_only=True):
     pin_hash: str | None
     after: list[StopId] = []
     from_directory: bool = False
+    postal_code: Personal[str] | None = None
 
 
 class Parcel(Record, frozen=True, kw_only=True):
@@ -608,16 +610,19 @@ class TaskUnassigned(Event, frozen=True, kw_only=True):
 
 
 class StopEnRoute(Event, frozen=True, kw_only=True):
+    """Without a rider it is a carrier's courier."""
+
     stop_id: StopId
-    rider_id: RiderId
+    rider_id: RiderId | None
 
 
 class StopArrived(Event, frozen=True, kw_only=True):
-    """`override_reason` marks an arrival out of the stop's radius; `late` one reported after what followed it."""
+    """`override_reason` marks an arrival out of the stop's radius; `late` one reported after what followed it. Without
+    a rider it is a carrier's courier, and where they were the carrier may not say."""
 
     stop_id: StopId
-    rider_id: RiderId
-    fix: Personal[ObservedFix]
+    rider_id: RiderId | None
+    fix: Personal[ObservedFix] | None
     distance_m: int | None
     override_reason: str | None
     late: bool
@@ -791,9 +796,12 @@ class TaskCancelled(Event, frozen=True, kw_only=True):
 
 
 class TaskReturned(Event, frozen=True, kw_only=True):
+    """`rider_id` and `booking_id` say who has to be told."""
+
     outcome: Outcome
     rider_id: RiderId | None
     round: int
+    booking_id: CarrierBookingId | None = None
 
 
 class TaskForceCompleted(Event, frozen=True, kw_only=True):

@@ -46,6 +46,7 @@ class TemplateStop(Record, frozen=True, kw_only=True):
     hub: str | None
     location: Personal[Location] | None
     address: Personal[str] | None
+    postal_code: Personal[str] | None
     name: Personal[str] | None
     phone: Personal[str] | None
     notes: Personal[str] | None

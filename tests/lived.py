@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import count
 from random import Random
 from typing import Any, NamedTuple, get_args
 
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from story import KAMPPI, NOON, POSTI, SAME_DAY, context
 
 from commands.aggregates import AGGREGATES
+from commands.carrier_way import MOVES
 from commands.life import NEW, Move
 from commands.task_state import CreatedTask
 from schemas import carried as a
@@ -242,7 +244,9 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
     proof: Any = draw.choice(([], [["pin"]], [["photo"]]))
     age: Any = draw.choice((None, None, 18))
     after: Any = draw.choice(([], [], STOPS[:1]))
-    dropoff = t.NewStop(kind="dropoff", location=where, required_proof=proof, minimum_age=age, after=after)
+    dropoff = t.NewStop(
+        kind="dropoff", location=where, postal_code="FI-00150", required_proof=proof, minimum_age=age, after=after
+    )
     parcels = [t.NewParcel(barcode="A1"), t.NewParcel()] if draw.random() < 0.7 else []
     back: Any = draw.choice(([], [["photo"]]))
     return t.CreateTask(
@@ -773,7 +777,10 @@ CARRIER: Repertoire = [
 
 
 def agreed(draw: Random) -> c.CarrierTerms:
-    return c.CarrierTerms(service_levels=some(draw, [SAME_DAY]), tariff_reference=draw.choice(("a", "b")))
+    area = c.ServedArea(postal_prefixes=draw.choice(([], ["FI-00"], ["SE"])))
+    return c.CarrierTerms(
+        service_levels=some(draw, [SAME_DAY]), area=area, currencies=["EUR"], tariff_reference=draw.choice(("a", "b"))
+    )
 
 
 def quoting(draw: Random, now: Any) -> b.QuoteCarrierBooking:
@@ -793,7 +800,12 @@ WORDS: Any = list(get_args(b.CarrierWord))
 
 def saying(draw: Random, now: Any) -> b.RecordCarrierStatus:
     at = now - timedelta(minutes=draw.choice((0, 0, 3)))
-    return b.RecordCarrierStatus(status=draw.choice(WORDS), observed_at=at, carrier_event_id=f"e-{draw.randrange(999)}")
+    return b.RecordCarrierStatus(status=draw.choice(WORDS), observed_at=at, carrier_event_id=f"e-{draw.randrange(99)}")
+
+
+def cancelling_carrier(draw: Random, now: Any) -> b.CancelCarrierBooking:
+    fee = Money(amount_minor=draw.choice((300, 500)), currency="EUR")
+    return b.CancelCarrierBooking(reason_code="changed_mind", fee=draw.choice((None, fee)))
 
 
 CARRIER_BOOKING: Repertoire = [
@@ -808,7 +820,7 @@ CARRIER_BOOKING: Repertoire = [
         "dora",
         "dispatcher",
     ),
-    (always(b.CancelCarrierBooking(reason_code="changed_mind")), "shop", "integrator"),
+    (cancelling_carrier, "shop", "integrator"),
     (always(b.ExpireCarrierQuote()), "deadlines", "system"),
     (always(b.RefuseCarrierBooking(reason_code="unknown_task")), "carriers", "system"),
     *[(always(b.RecordCarrierSilence()), "deadlines", "system")] * 2,
@@ -867,8 +879,10 @@ def cloning(draw: Random, now: Any) -> m.CloneTask:
 
 
 def saying_of_task(draw: Random, now: Any) -> a.RecordCarrierReport:
-    says: Any = draw.choice(("picked_up", "picked_up", "delivered", "failed"))
-    return a.RecordCarrierReport(carrier_id=POSTI, booking_id=draw.choice(BOOKINGS), says=says, observed_at=now)
+    says: Any = draw.choice(("picked_up", "picked_up", "delivered", "failed", *MOVES))
+    return a.RecordCarrierReport(
+        carrier_id=POSTI, booking_id=draw.choice(BOOKINGS), booking_version=next(FACTS), says=says, observed_at=now
+    )
 
 
 def taking(draw: Random, now: Any) -> a.TakeTaskFromCarrier:
@@ -880,8 +894,10 @@ def giving(draw: Random, now: Any) -> a.AssignTaskToCarrier:
 
 
 BOOKINGS = [CarrierBookingId("booking-1"), CarrierBookingId("booking-2")]
+FACTS = count(1)
+"""Of bookings: each is told once."""
 NOBODYS = a.RecordCarrierReport(
-    carrier_id=POSTI, booking_id=CarrierBookingId("booking-3"), says="failed", observed_at=NOON
+    carrier_id=POSTI, booking_id=CarrierBookingId("booking-3"), booking_version=1, says="failed", observed_at=NOON
 )
 BESIDE: dict[str, Repertoire] = {
     "task": [

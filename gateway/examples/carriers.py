@@ -37,7 +37,11 @@ CARRIERS: dict[str, Command] = {
         name="Pulu Couriers",
         contact=DESK,
         terms=CarrierTerms(
-            service_levels=[EXPRESS], area=AREA, tariff_reference="tariff-2026-1", capabilities=["chilled"]
+            service_levels=[EXPRESS],
+            area=AREA,
+            currencies=["EUR"],
+            tariff_reference="tariff-2026-1",
+            capabilities=["chilled"],
         ),
         external_reference=CARRIER,
     ),
@@ -45,7 +49,9 @@ CARRIERS: dict[str, Command] = {
         name="Pulu Couriers", contact=NewCarrierContact(name="Ilmari Laine", phone="+358209876544")
     ),
     "They deliver by the evening, too": ChangeCarrierTerms(
-        terms=CarrierTerms(service_levels=[EXPRESS, SAME_DAY], area=AREA, tariff_reference="tariff-2026-2")
+        terms=CarrierTerms(
+            service_levels=[EXPRESS, SAME_DAY], area=AREA, currencies=["EUR"], tariff_reference="tariff-2026-2"
+        )
     ),
     "The contract is in force": ActivateCarrier(),
     "They are on strike": SuspendCarrier(reason_code="strike"),

@@ -2,8 +2,15 @@
 
 from commands.attempts import ContactFirst
 from commands.carrier import NoServiceLevel
-from commands.carrier_booking import BookingAnswered, GoodsWithCarrier, QuoteExpired
-from commands.carrier_contract import CarrierNotActive, UnknownCarrier, UnknownServiceLevel
+from commands.carrier_area import OutletNotServed, PostalCodeNotServed
+from commands.carrier_booking import (
+    BookingAnswered,
+    FeeCurrencyDiffers,
+    GoodsWithCarrier,
+    QuoteExpired,
+    TaskRefusedCarrier,
+)
+from commands.carrier_contract import CarrierNotActive, CurrencyNotAgreed, UnknownCarrier, UnknownServiceLevel
 from commands.carrier_feed import NoSuchConflict
 from commands.cloning import CloneAnswered
 from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
@@ -64,6 +71,7 @@ from gateway.examples.lumi import (
     OTHER_RIDER_ID,
     PROOF_ID,
     RIDER_ID,
+    SECOND_OUTLET,
     STATUS_CONFLICT_ID,
     TASK_ID,
     TO_DOOR,
@@ -179,7 +187,12 @@ OF_CARRIERS: tuple[Refused, ...] = (
     UnknownCarrier(CARRIER_ID),
     CarrierNotActive(CARRIER_ID, "suspended"),
     UnknownServiceLevel("overnight", ["express", "same_day"]),
+    CurrencyNotAgreed("SEK", ["EUR"]),
     QuoteExpired(at(10, 10)),
+    TaskRefusedCarrier("postal_code_not_served"),
+    OutletNotServed(FROM_SHOP, SECOND_OUTLET),
+    PostalCodeNotServed(TO_DOOR),
+    FeeCurrencyDiffers("SEK", "EUR"),
     GoodsWithCarrier(),
     BookingAnswered("cancelled"),
     NoSuchConflict(STATUS_CONFLICT_ID),

@@ -64,6 +64,7 @@ CREATED: dict[str, Command] = {
                 stop_id=TO_DOOR,
                 location=AT_HOME,
                 address=HOME,
+                postal_code="FI-00140",
                 contact=CLEO,
                 window=Window(start=at(10), end=at(12)),
                 required_proof=[["pin", "photo"]],

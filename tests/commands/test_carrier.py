@@ -86,6 +86,7 @@ def test_terms_name_each_thing_once_and_outlets_that_there_are():
     given(REGISTERED).when(with_terms(service_levels=[SAME_DAY, other])).refuses(DuplicateCode)
     given(REGISTERED).when(with_terms(capabilities=["chilled", "chilled"])).refuses(DuplicateCode)
     given(REGISTERED).when(with_terms(area=ServedArea(postal_prefixes=["FI-00", "FI-00"]))).refuses(DuplicateCode)
+    given(REGISTERED).when(with_terms(currencies=["EUR", "EUR"])).refuses(DuplicateCode)
     given(REGISTERED).when(with_terms(area=ServedArea(outlets=["atlantis"]))).refuses(UnknownOutlet)
     bad = RegisterCarrier(name="Posti", terms=CarrierTerms(area=ServedArea(outlets=["atlantis"])))
     nothing_yet("carrier").when(bad).refuses(UnknownOutlet)

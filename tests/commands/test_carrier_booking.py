@@ -9,13 +9,27 @@ from msgspec.structs import replace
 from story import KAMPPI, POSTI, SAME_DAY, Story, context, given, minutes, nothing_yet
 
 from commands.aggregates import AGGREGATES
-from commands.carrier_booking import BookingAnswered, GoodsWithCarrier, QuoteExpired, decide
+from commands.carrier_booking import (
+    BookingAnswered,
+    FeeCurrencyDiffers,
+    GoodsWithCarrier,
+    QuoteExpired,
+    TaskRefusedCarrier,
+    decide,
+)
 from commands.carrier_booking_state import is_over, status_of
-from commands.carrier_contract import CarrierNotActive, CarrierView, UnknownCarrier, UnknownServiceLevel
+from commands.carrier_contract import (
+    CarrierNotActive,
+    CarrierView,
+    CurrencyNotAgreed,
+    UnknownCarrier,
+    UnknownServiceLevel,
+)
 from commands.carrier_feed import NoSuchConflict
 from commands.memory import encode
 from commands.refusals import NotAnInterval
 from schemas import catalog
+from schemas.carrier import ServedArea
 from schemas.carrier_booking import (
     MAX_OPEN_STATUS_CONFLICTS,
     REMEMBERED_STATUSES,
@@ -26,6 +40,7 @@ from schemas.carrier_booking import (
     CarrierBookingExpired,
     CarrierBookingQuoted,
     CarrierBookingRefused,
+    CarrierCancellationCharged,
     CarrierCourierKnown,
     CarrierDelivered,
     CarrierDeliveryFailed,
@@ -72,6 +87,7 @@ QUOTED = CarrierBookingQuoted(
     estimated_dropoff_at=minutes(120),
     expires_at=minutes(10),
     silence_seconds=1_800,
+    area=ServedArea(),
     external_reference="q-1",
     source="shop",
     metadata={"lane": "1"},
@@ -97,7 +113,7 @@ CANCELLED = CarrierBookingCancelled(
     task_id=TASK, cancelled_at=minutes(40), by="sender", reason_code="changed_mind", fee=None
 )
 EXPIRED = CarrierBookingExpired(task_id=TASK)
-SILENT = CarrierFellSilent(task_id=TASK, carrier_id=POSTI, last_heard_at=minutes(0))
+SILENT = CarrierFellSilent(task_id=TASK, carrier_id=POSTI, last_heard_at=minutes(0), has_goods=False)
 SILENCE = RecordCarrierSilence()
 
 
@@ -108,6 +124,7 @@ def says(word: Any, minute: float, event: str = "e-1", **more: Any) -> RecordCar
 def recorded(word: Any, minute: float, silent_at: datetime | None, event: str = "e-1") -> CarrierStatusRecorded:
     return CarrierStatusRecorded(
         task_id=TASK,
+        carrier_id=POSTI,
         status=word,
         observed_at=minutes(minute),
         carrier_event_id=event,
@@ -157,6 +174,21 @@ def test_only_a_carrier_whose_contract_is_in_force_is_quoted_and_only_by_its_ser
     assert new.under_contract(suspended).when(QUOTE).refuses(CarrierNotActive).values()["status"] == "suspended"
     other = {POSTI: CarrierView("active", ())}
     assert new.under_contract(other).when(QUOTE).refuses(UnknownServiceLevel).values()["known"] == []
+
+
+def test_a_quote_keeps_the_area_that_the_carrier_serves_by_then():
+    area = ServedArea(outlets=["kamppi"], postal_prefixes=["FI-00"])
+    serving = {POSTI: CarrierView("active", (SAME_DAY,), area)}
+    nothing_yet("carrier_booking").under_contract(serving).when(QUOTE).then(replace(QUOTED, area=area))
+
+
+def test_a_price_is_in_a_currency_of_the_contract_if_that_names_any():
+    in_crowns = {POSTI: CarrierView("active", (SAME_DAY,), currencies=("SEK", "NOK"))}
+    refused = nothing_yet("carrier_booking").under_contract(in_crowns).when(QUOTE).refuses(CurrencyNotAgreed)
+    assert refused.values() == {"given": "EUR", "agreed": ["SEK", "NOK"]}
+    both = {POSTI: CarrierView("active", (SAME_DAY,), currencies=("SEK", "EUR"))}
+    nothing_yet("carrier_booking").under_contract(both).when(QUOTE).then(QUOTED)
+    given(QUOTED).under_contract(in_crowns).when(BOOK).then(BOOKED)
 
 
 def test_a_quote_has_its_drop_off_after_its_pickup_and_its_end_before_it():
@@ -217,7 +249,15 @@ def test_a_booking_that_its_task_refuses_is_cancelled():
     story = given(QUOTED, BOOKED).at(minutes(1)).when(refuse)
     story.then(refused_for(False, False), cancelled)
     story.happened().when(refuse).then()
-    given(QUOTED).when(refuse).then()
+
+
+def test_a_quote_that_its_task_refuses_is_cancelled_and_who_books_it_is_told_why():
+    story = given(QUOTED).at(minutes(1)).when(RefuseCarrierBooking(reason_code="postal_code_not_served"))
+    story.tells("CarrierBookingRefused", "CarrierBookingCancelled").happened()
+    assert (status_of(story.state), is_over(story.state)) == ("cancelled", True)
+    assert story.when(BOOK).refuses(TaskRefusedCarrier).values() == {"reason_code": "postal_code_not_served"}
+    for end in (EXPIRED, CANCELLED):
+        given(QUOTED, end).when(RefuseCarrierBooking(reason_code="x")).then()
 
 
 def test_what_the_carrier_has_in_hand_by_then_is_put_to_a_person():
@@ -355,6 +395,28 @@ def test_the_same_event_of_the_carriers_again_changes_nothing():
     conflict_once.when(says("picked_up", 0)).then()
 
 
+def test_the_same_event_of_the_carriers_with_another_status_is_put_to_a_person_and_changes_nothing():
+    once = given(QUOTED, BOOKED).at(minutes(12)).when(says("arrived_at_pickup", 11)).happened()
+    otherwise = once.at(minutes(20)).when(says("picked_up", 19))
+    [event] = otherwise.decided()
+    assert isinstance(event, CarrierStatusConflicted)
+    assert (event.status, event.carrier_event_id, event.silent_at) == ("picked_up", "e-1", minutes(50))
+    assert event.conflict == "e-1 was told as arrived_at_pickup before"
+    assert status_of(otherwise.happened().state) == "booked"
+
+
+def test_either_of_the_two_told_again_changes_nothing_and_a_third_is_put_to_a_person_too():
+    both = given(QUOTED, BOOKED).when(says("arrived_at_pickup", 0)).happened().when(says("picked_up", 0)).happened()
+    both.when(says("arrived_at_pickup", 0)).then()
+    both.when(says("picked_up", 0)).then()
+    assert conflict(both.when(says("delivered", 0))) == "e-1 was told as arrived_at_pickup before"
+
+
+def test_a_silent_carrier_is_heard_again_by_an_event_told_otherwise():
+    silent = given(QUOTED, BOOKED, recorded("arrived_at_pickup", 9, minutes(40)), SILENT).at(minutes(45))
+    silent.when(says("picked_up", 44)).tells("CarrierHeardAgain", "CarrierStatusConflicted")
+
+
 def test_so_many_of_the_carriers_events_are_remembered_and_what_is_told_again_after_that_is_told_late():
     told = [recorded("en_route_to_dropoff", 5, minutes(35), f"e-{n}") for n in range(REMEMBERED_STATUSES)]
     full = given(QUOTED, BOOKED, *told).at(minutes(6))
@@ -440,6 +502,7 @@ def test_so_many_conflicts_stay_open_and_the_oldest_are_closed_by_themselves():
 
 def test_a_carrier_of_which_nothing_is_heard_for_as_long_as_its_service_level_allows_is_silent():
     given(QUOTED, BOOKED).at(minutes(30)).when(SILENCE).then(SILENT)
+    given(QUOTED, BOOKED, PICKED_UP).at(minutes(30)).when(SILENCE).then(replace(SILENT, has_goods=True))
 
 
 @pytest.mark.parametrize(
@@ -495,7 +558,28 @@ def test_a_booking_is_cancelled_with_its_fee_and_by_whom_and_a_repeat_changes_no
     told = replace(CANCELLED, by="recipient", fee=FEE, cancelled_at=minutes(5))
     for history in ([QUOTED], [QUOTED, BOOKED], [QUOTED, BOOKED, KNOWN]):
         given(*history).at(minutes(5)).when(cancel).then(told)
-    given(QUOTED, BOOKED, CANCELLED).when(cancel).then()
+    given(QUOTED, BOOKED, told).when(cancel).then()
+
+
+CHARGED = CarrierCancellationCharged(task_id=TASK, carrier_id=POSTI, fee=FEE)
+
+
+@pytest.mark.parametrize("by", ["sender", "carrier", "system"])
+def test_a_fee_that_is_known_only_after_the_cancellation_is_taken_down(by: Any):
+    cancelled = given(QUOTED, BOOKED, replace(CANCELLED, by=by)).at(minutes(90))
+    cancelled.when(CancelCarrierBooking(reason_code="x", fee=FEE)).then(CHARGED)
+    charged = cancelled.happened()
+    charged.when(CancelCarrierBooking(reason_code="x", fee=FEE)).then()
+    charged.when(CancelCarrierBooking(reason_code="x")).then()
+    less = Money(amount_minor=300, currency="EUR")
+    charged.when(CancelCarrierBooking(reason_code="x", fee=less)).then(replace(CHARGED, fee=less))
+
+
+@pytest.mark.parametrize("history", [[], [BOOKED], [BOOKED, CANCELLED]], ids=["quoted", "booked", "cancelled"])
+def test_a_fee_is_in_the_currency_of_the_price(history: list[Event]):
+    in_crowns = CancelCarrierBooking(reason_code="x", fee=Money(amount_minor=500, currency="SEK"))
+    refused = given(QUOTED, *history).when(in_crowns).refuses(FeeCurrencyDiffers)
+    assert refused.values() == {"given": "SEK", "agreed": "EUR"}
 
 
 def test_what_the_carrier_has_is_not_cancelled():
@@ -509,7 +593,7 @@ def test_what_the_carrier_has_is_not_cancelled():
 def test_how_it_ended_is_settled_by_a_person_where_the_carrier_does_not_say(outcome: Any):
     settle = SettleCarrierBooking(outcome=outcome, reason_code="recipient_called")
     for history in ([BOOKED], [BOOKED, KNOWN], [BOOKED, PICKED_UP], [BOOKED, SILENT]):
-        [event] = given(QUOTED, *history).at(minutes(60)).when(settle).decided()
+        [event] = given(QUOTED, *history).at(minutes(60)).by("dora", "dispatcher").when(settle).decided()
         assert isinstance(event, CarrierDelivered | CarrierDeliveryFailed)
         assert (event.told_by, event.observed_at, event.reason_code) == (
             "dispatcher",
@@ -519,6 +603,12 @@ def test_how_it_ended_is_settled_by_a_person_where_the_carrier_does_not_say(outc
     settled = given(QUOTED, BOOKED).when(settle).happened()
     assert status_of(settled.state) == outcome
     settled.when(settle).then()
+
+
+def test_what_came_back_is_settled_by_its_task():
+    settle = SettleCarrierBooking(outcome="failed", reason_code="goods_came_back")
+    [event] = given(QUOTED, BOOKED, PICKED_UP).by("carriers", "system").when(settle).decided()
+    assert (type(event), event.told_by) == (CarrierDeliveryFailed, "system")
 
 
 def test_what_is_not_under_way_is_not_settled():

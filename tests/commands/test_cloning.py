@@ -56,6 +56,7 @@ ORDER = CreateTask(
             stop_id=DOOR,
             location=HOME,
             address="Tehtaankatu 12",
+            postal_code="FI-00140",
             contact=CLEO,
             window=WINDOW,
             service_seconds=300,
@@ -97,6 +98,7 @@ def test_a_clone_has_the_stops_contacts_parcels_and_proofs_of_its_original():
     assert isinstance(original, TaskCreated)
     assert clone.stops[1].contact == original.stops[1].contact
     assert clone.stops[1].address == Personal(OF_CLEO, "Tehtaankatu 12")
+    assert clone.stops[1].postal_code == Personal(OF_CLEO, "FI-00140")
     assert clone.stops[1].location == Personal(OF_CLEO, HOME)
     for name in ("stop_id", "kind", "party", "service_seconds", "required_proof", "minimum_age"):
         assert [getattr(s, name) for s in clone.stops] == [getattr(s, name) for s in original.stops], name

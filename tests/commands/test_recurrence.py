@@ -66,6 +66,7 @@ TASK = RecurringTask(
             kind="dropoff",
             location=HOME,
             address="Tehtaankatu 12",
+            postal_code="FI-00140",
             contact=CLEO,
             window=MinutesWindow(from_minutes=0, to_minutes=120),
             required_proof=[["pin"]],
@@ -312,6 +313,7 @@ def test_its_task_has_the_times_of_the_occurrence_and_the_same_people_each_time(
     assert door.window == Window(start=MORNING, end=MORNING + timedelta(hours=2))
     assert first.template.stops[0].goods_ready_at == MORNING - timedelta(minutes=30)
     assert (door.name, door.address) == (Personal(OF_CLEO, "Cleo"), Personal(OF_CLEO, "Tehtaankatu 12"))
+    assert door.postal_code == Personal(OF_CLEO, "FI-00140")
     assert second.template.stops[1].name == door.name
     assert second.template.stops[1].window.start == MORNING + DAY
     assert first.template.parcels[0].barcode == "CRATE-7"
@@ -389,8 +391,10 @@ def with_cleo(**changes: object) -> Story:
 
 
 def test_who_is_forgotten_is_in_no_task_any_more():
-    told = fired(with_cleo(name=ERASED, phone=ERASED, address=ERASED)).decided()[0].template.stops[1]
-    assert (told.name, told.phone, told.address) == (None, None, None)
+    told = (
+        fired(with_cleo(name=ERASED, phone=ERASED, address=ERASED, postal_code=ERASED)).decided()[0].template.stops[1]
+    )
+    assert (told.name, told.phone, told.address, told.postal_code) == (None, None, None, None)
     assert told.location is not None
 
 

@@ -204,6 +204,16 @@ def test_goods_handed_over_without_their_proof_leave_the_stop_open():
     )
 
 
+def test_the_leg_is_that_of_the_stop_that_was_told_of_last_though_one_before_waits_for_its_proof():
+    stops = [NewStop(kind="pickup", required_proof=[["photo"]]), NewStop(kind="dropoff", location=HOME)]
+    story = assigned_to(ANN, stops=stops).by(ANN)
+    for report in (ReportEnRoute, ReportPickedUp):
+        told(story.when(report(stop_id=PICKUP, observed_at=NOON)))
+    told(story.when(ReportEnRoute(stop_id=DROPOFF, observed_at=NOON)))
+    assert leg_of(story.state) == "en_route_dropoff"
+    assert story.state.stops[PICKUP].status == "en_route", "its photo is missing"
+
+
 def test_after_a_wrong_pin_the_right_one_is_told_with_the_same_report():
     wrong = ReportDelivered(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin=WRONG_PIN)])
     story = told(picked_up().when(wrong).tells("ParcelsDelivered", "PinRejected"))

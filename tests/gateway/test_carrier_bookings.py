@@ -6,7 +6,7 @@ import pytest
 from read_models import ReadModels
 from reception import House, Json, key
 
-from schemas.carrier_booking import RecordCarrierSilence
+from schemas.carrier_booking import RecordCarrierSilence, RefuseCarrierBooking
 
 SAME_DAY = {"code": "same_day", "title": "Same day", "commitment_seconds": 600, "silence_seconds": 1_800}
 PRICE = {"amount_minor": 1_250, "currency": "EUR"}
@@ -103,6 +103,36 @@ async def test_a_status_that_does_not_fit_is_recorded_and_answered_as_such(house
     assert told.json()["events"] == ["CarrierStatusConflicted"]
 
 
+async def test_the_same_event_of_the_carriers_with_another_status_waits_for_a_person(house: House, models: ReadModels):
+    booking = await a_booking(house)
+    await booked(house, booking)
+    said = says(house, "arrived_at_pickup") | {"carrier_event_id": "evt-9"}
+    assert (await asked(house, booking, "record-carrier-status", **said)).status_code == 200
+    house.now += timedelta(minutes=1)
+    told = await asked(house, booking, "record-carrier-status", **said | {"status": "picked_up"})
+    assert (told.status_code, told.json()["conflict"]) == (202, True)
+    await models.fold()
+    [conflict] = (await read(house, booking))["conflicts"]
+    assert (conflict["carrier_event_id"], conflict["status"]) == ("evt-9", "picked_up")
+    assert conflict["conflict"] == "evt-9 was told as arrived_at_pickup before"
+
+
+async def test_a_fee_that_the_carrier_asks_for_later_is_told_by_cancelling_again(house: House, models: ReadModels):
+    booking = await a_booking(house)
+    await booked(house, booking)
+    await asked(house, booking, "cancel-carrier-booking", reason_code="changed_mind")
+    house.now += timedelta(minutes=1)
+    fee = {"amount_minor": 300, "currency": "EUR"}
+    other = await asked(house, booking, "cancel-carrier-booking", reason_code="x", fee=fee | {"currency": "SEK"})
+    assert (other.status_code, other.json()["code"]) == (422, "fee-currency-differs")
+    assert other.json()["values"] == {"given": "SEK", "agreed": "EUR"}
+    house.now += timedelta(minutes=1)
+    told = await asked(house, booking, "cancel-carrier-booking", reason_code="changed_mind", fee=fee)
+    assert told.json()["events"] == ["CarrierCancellationCharged"]
+    await models.fold()
+    assert ((await read(house, booking))["fee"], (await read(house, booking))["reason_code"]) == (fee, "changed_mind")
+
+
 async def test_only_a_carrier_whose_contract_is_in_force_is_quoted(house: House):
     nobody = await house.caller().post("/v1/acme/carrier-bookings", json=quote(house, "nobody"))
     assert (nobody.status_code, nobody.json()["code"]) == (422, "unknown-carrier")
@@ -133,6 +163,32 @@ async def test_what_the_carrier_has_is_settled_and_not_cancelled(house: House):
     assert (refused.status_code, refused.json()["code"]) == (409, "goods-with-carrier")
     settled = await asked(house, booking, "settle-carrier-booking", "dispatcher", outcome="failed", reason_code="lost")
     assert settled.json()["events"] == ["CarrierDeliveryFailed"]
+
+
+async def test_a_price_is_in_a_currency_of_the_contract(house: House):
+    carrier = await posti(house, "activate-carrier")
+    terms = {"service_levels": [SAME_DAY], "currencies": ["SEK"]}
+    url = f"/v1/acme/carriers/{carrier}/change-carrier-terms"
+    changed = await house.caller("dispatcher", "dora").post(url, json={"terms": terms}, headers=key("terms"))
+    assert changed.status_code == 200, changed.text
+    refused = await house.caller().post("/v1/acme/carrier-bookings", json=quote(house, carrier))
+    assert (refused.status_code, refused.json()["code"]) == (422, "currency-not-agreed")
+    assert refused.json()["values"] == {"given": "EUR", "agreed": ["SEK"]}
+
+
+async def test_why_a_task_is_not_with_its_carrier_is_read_and_looked_for(house: House, models: ReadModels):
+    refused, other = await a_booking(house), await a_booking(house, "q-2", task_id="task-2")
+    await booked(house, refused)
+    command = RefuseCarrierBooking(reason_code="outlet_not_served")
+    await house.process("carrier_booking", refused, command)
+    await models.fold()
+    told = await read(house, refused)
+    assert (told["status"], told["ended_by"]) == ("cancelled", "system")
+    assert (told["refusal"]["reason_code"], told["refusal"]["has_goods"]) == ("outlet_not_served", False)
+    ada = house.caller("analyst", "ada")
+    for asked_for, found in (("true", [refused]), ("false", [other])):
+        rows = (await ada.get(f"/v1/acme/carrier-bookings?refused={asked_for}")).json()["items"]
+        assert [row["carrier_booking_id"] for row in rows] == found
 
 
 async def test_a_price_is_whole_minor_units_of_a_currency(house: House):

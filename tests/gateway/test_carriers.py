@@ -10,6 +10,7 @@ SAME_DAY = {"code": "same_day", "title": "Same day", "commitment_seconds": 600, 
 TERMS = {
     "service_levels": [SAME_DAY],
     "area": {"outlets": ["kamppi"], "postal_prefixes": ["FI-00"]},
+    "currencies": ["EUR"],
     "tariff_reference": "posti-2026",
     "capabilities": ["chilled"],
 }

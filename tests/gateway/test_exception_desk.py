@@ -1,5 +1,6 @@
 """The exception desk: what needs a person stands there until somebody has mended it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -186,7 +187,7 @@ async def test_a_rider_whose_hours_end_soon_stands_there_until_they_take_a_break
     assert await desk(house, models) == []
 
 
-async def a_booking(house: House) -> str:
+async def a_booking(house: House, name: str = "1") -> str:
     """Booked with a carrier that is to be heard of every half hour."""
     level = {"code": "same_day", "title": "Same day", "commitment_seconds": 600, "silence_seconds": 1_800}
     carrier = await made(house, "carriers", {"name": "Posti", "terms": {"service_levels": [level]}})
@@ -199,6 +200,7 @@ async def a_booking(house: House) -> str:
         "estimated_pickup_at": (house.now + timedelta(hours=1)).isoformat(),
         "estimated_dropoff_at": (house.now + timedelta(hours=2)).isoformat(),
         "expires_at": (house.now + timedelta(minutes=10)).isoformat(),
+        "external_reference": name,
     }
     booking = await made(house, "carrier-bookings", quote)
     await done(house, f"carrier-bookings/{booking}/book-carrier", {"carrier_reference": "P-77"})
@@ -232,6 +234,7 @@ async def test_a_silent_carrier_that_has_the_goods_is_settled_by_a_dispatcher(ho
     house.now += timedelta(minutes=30)
     await house.process("carrier_booking", booking, RecordCarrierSilence())
     [row] = await desk(house, models)
+    assert not any(path.endswith("cancel-carrier-booking") for path in row["mends"]), "it has the goods"
     settle = {"outcome": "delivered", "reason_code": "recipient_called"}
     await done(house, row["mends"][1], settle)
     assert await desk(house, models) == []
@@ -253,7 +256,9 @@ async def test_goods_that_a_carrier_brings_back_stand_there_until_they_are_back(
     task = TaskId(await made(house, "tasks", delivery(external_reference="1", parcels=[{}])))
     carrier, booking = CarrierId("posti"), CarrierBookingId("booking-1")
     await house.process("task", task, AssignTaskToCarrier(carrier_id=carrier, booking_id=booking))
-    report = RecordCarrierReport(carrier_id=carrier, booking_id=booking, says="picked_up", observed_at=house.now)
+    report = RecordCarrierReport(
+        carrier_id=carrier, booking_id=booking, booking_version=4, says="picked_up", observed_at=house.now
+    )
     await house.process("task", task, report)
     assert await desk(house, models) == []
     await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
@@ -274,8 +279,99 @@ async def test_a_carriers_status_that_does_not_fit_waits_until_it_is_reviewed(ho
     [row] = await desk(house, models, "?kind=carrier_status_conflicted")
     [item] = row["items"]
     assert (item["status"], item["conflict"]) == ("picked_up", "the booking is cancelled")
+    assert item["carrier_event_id"] == says(house, "picked_up")["carrier_event_id"]
     await done(house, row["mends"][0], {"conflict_id": item["id"], "decision_code": "goods_come_back"})
     assert await desk(house, models) == []
+
+
+async def silent(house: House, name: str) -> None:
+    booking = await a_booking(house, name)
+    house.now += timedelta(minutes=30)
+    await house.process("carrier_booking", booking, RecordCarrierSilence())
+
+
+async def told_what_cannot_be(house: House, name: str) -> None:
+    booking = await a_booking(house, name)
+    await done(house, f"carrier-bookings/{booking}/record-carrier-status", says(house, "picked_up"), SHOP)
+    house.now += timedelta(seconds=1)
+    await done(house, f"carrier-bookings/{booking}/record-carrier-status", says(house, "cancelled"), SHOP)
+
+
+async def refused_with_the_goods(house: House, name: str) -> None:
+    booking = await a_booking(house, name)
+    await done(house, f"carrier-bookings/{booking}/record-carrier-status", says(house, "picked_up"), SHOP)
+    await house.process("carrier_booking", booking, RefuseCarrierBooking(reason_code="unknown_task", task_known=False))
+
+
+async def with_posti(house: House, name: str) -> TaskId:
+    task = TaskId(await made(house, "tasks", delivery(external_reference=name, parcels=[{}])))
+    booking = CarrierBookingId(f"booking-{name}")
+    await house.process("task", task, AssignTaskToCarrier(carrier_id=CarrierId("posti"), booking_id=booking))
+    return task
+
+
+async def brought_back(house: House, name: str) -> None:
+    task = await with_posti(house, name)
+    report = RecordCarrierReport(
+        carrier_id=CarrierId("posti"),
+        booking_id=CarrierBookingId(f"booking-{name}"),
+        booking_version=4,
+        says="picked_up",
+        observed_at=house.now,
+    )
+    await house.process("task", task, report)
+    await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
+
+
+async def reported_what_cannot_be(house: House, name: str) -> None:
+    task = await with_posti(house, name)
+    report = RecordCarrierReport(
+        carrier_id=CarrierId("itella"),
+        booking_id=CarrierBookingId(f"another-{name}"),
+        booking_version=4,
+        says="picked_up",
+        observed_at=house.now,
+    )
+    await house.process("task", task, report)
+
+
+def mending(house: House, word: str, item: Json) -> tuple[Json, tuple[str, str]]:
+    """What is asked by a command that the desk names, and by whom."""
+    operator, dispatcher = ("operator", "olga"), ("dispatcher", "dora")
+    reviewed = {"conflict_id": item["id"], "decision_code": "called"}
+    return {
+        "record-carrier-status": (says(house, "en_route_to_pickup"), SHOP),
+        "settle-carrier-booking": ({"outcome": "failed", "reason_code": "called"}, dispatcher),
+        "cancel-carrier-booking": ({"reason_code": "too_late"}, dispatcher),
+        "review-carrier-status": (reviewed, dispatcher),
+        "review-field-report": (reviewed, dispatcher),
+        "report-returned": ({"stop_id": item["id"], "observed_at": house.now.isoformat()}, dispatcher),
+        "force-complete-task": ({"disposition": "returned", "reason_code": "called"}, operator),
+    }[word]
+
+
+@pytest.mark.parametrize(
+    ("kind", "comes_about"),
+    [
+        ("carrier_silent", silent),
+        ("carrier_status_conflicted", told_what_cannot_be),
+        ("carrier_refused", refused_with_the_goods),
+        ("carrier_brings_back", brought_back),
+        ("report_conflicted", reported_what_cannot_be),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.__name__,
+)
+async def test_each_command_that_is_offered_for_what_a_carrier_does_mends_it(
+    house: House, models: ReadModels, kind: str, comes_about: Callable[[House, str], Awaitable[None]]
+):
+    for place in range(len(MENDS[kind])):
+        house.now += timedelta(seconds=1)
+        await comes_about(house, f"{place}")
+        [row] = await desk(house, models, f"?kind={kind}")
+        path = row["mends"][place]
+        body, who = mending(house, path.rsplit("/", 1)[1], row["items"][0])
+        await done(house, path, body, who)
+        assert await desk(house, models, f"?kind={kind}") == [], path
 
 
 async def test_a_stop_that_will_be_late_stands_there_while_it_is_ahead(house: House, models: ReadModels, postgres: str):

@@ -75,6 +75,22 @@ def test_with_a_carrier_it_says_so_and_tells_nothing_of_a_rider():
     assert "rider" not in text(shown(under_way)).lower()
 
 
+def test_a_carrier_that_tells_of_its_way_is_on_it_and_there_and_nobody_is_said_to_be_next():
+    coming = known("en_route", a_stop(), accepted_at=NOON, picked_up_at=NOON, with_carrier=True)
+    words = said(coming, NOON)
+    assert (words.headline, words.about) == ("On the way", "The carrier is on the way to you.")
+    assert "Carrier at the door" not in [step.name for step in words.steps]
+    there = known("arrived", a_stop(arrived_at=minutes(5)), accepted_at=NOON, picked_up_at=NOON, with_carrier=True)
+    words = said(there, minutes(6))
+    assert (words.headline, words.about) == ("The carrier is here", "Please meet them at the door.")
+    assert [(step.name, step.done) for step in words.steps][-2:] == [
+        ("Carrier at the door", True),
+        ("Delivered", False),
+    ]
+    for tracking in (coming, there):
+        assert "rider" not in text(shown(tracking, 6)).lower()
+
+
 @pytest.mark.parametrize(
     ("ahead", "sentence"),
     [(0, "No other stop is before yours."), (1, "One stop is before yours."), (4, "4 stops are before yours.")],

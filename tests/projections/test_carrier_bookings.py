@@ -9,10 +9,11 @@ from garage import Garage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interleaved import interleaved
+from msgspec.structs import replace
 from story import ACME, KAMPPI, NOON, SAME_DAY, minutes
 
 from commands.carrier_booking_state import UNDER_WAY, QuotedBooking, status_of
-from projections.carrier_bookings import CARRIER_BOOKINGS, CarrierBookingRow
+from projections.carrier_bookings import CARRIER_BOOKINGS, BookingRefusalRow, CarrierBookingRow
 from projections.deadlines import DEADLINES
 from projections.exception_desk import EXCEPTION_DESK
 from schemas import ids
@@ -25,6 +26,7 @@ from schemas.carrier_booking import (
     QuoteCarrierBooking,
     RecordCarrierSilence,
     RecordCarrierStatus,
+    RefuseCarrierBooking,
     ReviewCarrierStatus,
     SettleCarrierBooking,
 )
@@ -133,9 +135,27 @@ def test_what_cannot_be_stands_there_until_it_is_reviewed():
     garage = told(with_posti(), QUOTE, BOOK, SettleCarrierBooking(outcome="failed", reason_code="lost"))
     told(garage, says("delivered", 0, "e-1"))
     [conflict] = row(garage).conflicts
-    assert (conflict.status, conflict.conflict) == ("delivered", "the booking is failed")
+    said = (conflict.status, conflict.carrier_event_id, conflict.conflict)
+    assert said == ("delivered", "e-1", "the booking is failed")
     told(garage, ReviewCarrierStatus(conflict_id=conflict.conflict_id, decision_code="called"))
     assert row(garage).conflicts == []
+
+
+def test_a_fee_that_is_told_later_stands_there_and_the_cancellation_as_it_was():
+    garage = told(with_posti(), QUOTE, BOOK, CancelCarrierBooking(by="system", reason_code="task_cancelled"))
+    garage.now = minutes(90)
+    found = row(told(garage, CancelCarrierBooking(reason_code="told_later", fee=FEE)))
+    assert (found.fee, found.ended_at, found.ended_by, found.reason_code) == (FEE, NOON, "system", "task_cancelled")
+
+
+def test_why_its_task_is_not_with_it_stands_there_and_whether_the_carrier_has_the_goods():
+    refuse = RefuseCarrierBooking(reason_code="not_to_be_dispatched")
+    booked = row(told(with_posti(), QUOTE, BOOK, refuse))
+    told_so = BookingRefusalRow(reason_code="not_to_be_dispatched", has_goods=False, refused_at=NOON)
+    assert (booked.status, booked.ended_by, booked.refusal) == ("cancelled", "system", told_so)
+    under_way = row(told(with_posti(), QUOTE, BOOK, says("picked_up", 0, "e-1"), refuse))
+    assert (under_way.status, under_way.refusal) == ("picked_up", replace(told_so, has_goods=True))
+    assert row(told(with_posti(), QUOTE, BOOK)).refusal is None
 
 
 # Whatever was asked
@@ -153,6 +173,7 @@ asked: st.SearchStrategy[Command] = st.one_of(
     st.just(ExpireCarrierQuote()),
     st.just(RecordCarrierSilence()),
     st.just(RecordCarrierSilence()),
+    st.just(RefuseCarrierBooking(reason_code="held")),
 )
 stories = st.lists(st.tuples(st.sampled_from([FIRST, SECOND]), st.sampled_from([0, 1, 5, 31]), asked), max_size=40)
 
@@ -184,6 +205,7 @@ def test_the_list_says_of_a_booking_what_decisions_say_of_it(story: list[tuple[s
         assert (found.ended_at, found.unheard_since) == (state.ended_at, state.unheard_since)
         assert tuple(conflict.conflict_id for conflict in found.conflicts) == state.conflicts
         assert (found.courier is None) == (state.courier is None)
+        assert (found.refusal is not None, found.fee) == (state.refused_for is not None, state.fee)
 
 
 @settings(max_examples=150, deadline=None)
@@ -213,6 +235,8 @@ def test_a_silent_carrier_and_what_cannot_be_stand_on_the_exception_desk_while_t
             needed[booking, "carrier_silent"] = ["silence"]
         if state.conflicts:
             needed[booking, "carrier_status_conflicted"] = list(state.conflicts)
+        if state.refused_for is not None and state.status == "picked_up":
+            needed[booking, "carrier_refused"] = ["refused"]
     desk = {(key[1], key[2]): [item["id"] for item in each.items] for key, each in garage.rows(EXCEPTION_DESK).items()}
     assert desk == needed
 

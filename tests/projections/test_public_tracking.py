@@ -9,16 +9,19 @@ from garage import Garage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lived import HOME, TASK
-from story import ACME, minutes
+from story import ACME, POSTI, minutes
 
 from commands.task_state import CreatedTask, leg_of, state_of
+from projections.etas import ETAS
 from projections.folding import Parked, folded
 from projections.model import Fact, Key, key_of, parameters, row_of
 from projections.public_tracking import PUBLIC_TRACKING, PublicTrackingRow
+from projections.task_detail import TASK_DETAIL
 from projections.task_progress import OVER
 from schemas import ids
+from schemas.carried import AssignTaskToCarrier, CarrierSays, RecordCarrierReport
 from schemas.geo import Window
-from schemas.message import Refused, RiderId, StopId
+from schemas.message import CarrierBookingId, Refused, RiderId, StopId
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
@@ -174,6 +177,31 @@ def fetched(facts: list[Fact], size: int) -> dict[Key, PublicTrackingRow]:
         kept, _ = folded(PUBLIC_TRACKING, facts[at : at + size], rows, Parked())
         rows |= {key_of(PUBLIC_TRACKING, known): known for known in kept.values()}
     return rows
+
+
+def test_a_carriers_way_is_told_in_whatever_order_the_carrier_tells_it():
+    garage = ordered()
+    garage.now = minutes(30)
+    booking = CarrierBookingId("booking-1")
+    given_to = AssignTaskToCarrier(carrier_id=POSTI, booking_id=booking)
+    garage.send("task", BREAD, given_to, "system", "carriers")
+    told: list[tuple[CarrierSays, int]] = [("picked_up", 9), ("arrived_at_dropoff", 20), ("arrived_at_pickup", 7)]
+    for version, (word, at) in enumerate(told, start=3):
+        report = RecordCarrierReport(
+            carrier_id=POSTI, booking_id=booking, booking_version=version, says=word, observed_at=minutes(at)
+        )
+        garage.send("task", BREAD, report, "system", "carriers")
+    shown = row(garage)
+    assert (shown.state, shown.leg, shown.with_carrier) == ("in_progress", "arrived_dropoff", True)
+    assert [(stop.status, stop.arrived_at, stop.ahead) for stop in shown.stops] == [
+        ("completed", minutes(7), 0),
+        ("arrived", minutes(20), 0),
+        ("pending", None, 1),
+    ]
+    detail = garage.rows(TASK_DETAIL)[ACME, BREAD].progress.stops
+    assert [detail[stop].arrived_at for stop in (SHOP, FIRST)] == [minutes(7), minutes(20)]
+    etas = garage.rows(ETAS)
+    assert [etas[ACME, BREAD, stop].arrived_at for stop in (SHOP, FIRST)] == [minutes(7), minutes(20)]
 
 
 @settings(max_examples=150, deadline=None)

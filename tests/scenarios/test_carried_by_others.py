@@ -60,9 +60,14 @@ async def test_a_carrier_brings_a_delivery_another_does_not_and_a_cancelled_one_
         has = {"carrier_id": carrier, "booking_id": booking}
         await becomes(quarter, task, state="accepted", carrier=has, rider_id=None)
 
+    await says(quarter, bookings[brought], "arrived_at_pickup")
+    await becomes(quarter, brought, state="in_progress", leg="arrived_pickup")
     await says(quarter, bookings[brought], "picked_up")
     told = await becomes(quarter, brought, state="in_progress", leg="picked_up")
+    assert told["stops"][0]["arrived_at"] is not None
     assert told["parcels"]["parcel-1"]["party"] == {"kind": "carrier", "id": carrier}
+    await says(quarter, bookings[brought], "arrived_at_dropoff")
+    await becomes(quarter, brought, state="in_progress", leg="arrived_dropoff")
     await says(quarter, bookings[brought], "delivered")
 
     async def party() -> str:

@@ -301,7 +301,7 @@ def tasks_and_bookings_agree(town: Town) -> None:
             raise Broken(f"{task_id} is with {state.carrier.booking_id}, which is {booking.status}")
     for booking_id, booking in town.of_kind("carrier_booking"):
         state = town.state(booking.task_id)
-        if booking.status not in UNDER_WAY or booking.refused:
+        if booking.status not in UNDER_WAY or booking.refused_for is not None:
             continue
         if state is None or (not is_over(state) and getattr(state.carrier, "booking_id", None) != booking_id):
             raise Broken(f"{booking_id} is {booking.status}, and does not have {booking.task_id}")
