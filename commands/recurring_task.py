@@ -38,6 +38,7 @@ def recurring_template(task: RecurringTask, context: Context) -> RecurringTempla
         on_hold=task.on_hold,
         shipment_id=task.shipment_id,
         metadata=task.metadata,
+        simulation=task.simulation,
     )
 
 
@@ -98,6 +99,7 @@ def task_of(outlet: OutletSlug, template: RecurringTemplate, occurrence: Occurre
         source=RECURRENCE_SOURCE,
         shipment_id=template.shipment_id,
         metadata=template.metadata,
+        simulation=template.simulation,
     )
 
 

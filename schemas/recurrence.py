@@ -27,6 +27,7 @@ from schemas.message import (
     Text,
 )
 from schemas.proof import MinimumAge, PinlessKind, PinlessProof, ProofKind, RequiredProof
+from schemas.simulation import Simulation
 from schemas.task import MAX_STOPS, NewContact, NewParcel
 from schemas.task_kind import Priority, TaskKind
 from schemas.template import TaskTemplate, TemplateParcel
@@ -92,6 +93,7 @@ class RecurringTask(Input, frozen=True, kw_only=True):
     on_hold: bool = False
     shipment_id: Reference | None = None
     metadata: Metadata = {}
+    simulation: Simulation | None = None
 
 
 class CreateRecurrence(Command, frozen=True, kw_only=True):
@@ -221,6 +223,7 @@ class RecurringTemplate(Record, frozen=True, kw_only=True):
     on_hold: bool
     shipment_id: str | None
     metadata: dict[str, str]
+    simulation: Simulation | None = None
 
 
 class Occurrence(Record, frozen=True, kw_only=True):

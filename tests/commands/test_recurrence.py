@@ -15,6 +15,7 @@ from commands.recurrence import LATE, LOOKED_THROUGH, NoSuchRefusal, NotAnOccurr
 from commands.recurrence_rule import InvalidRule, local_time, locals_of, occurrences, rule_of
 from commands.recurrence_state import CreatedRecurrence, is_over
 from commands.refusals import TooMany
+from commands.simulated import NothingToSimulate
 from commands.task_creation import HubClosedNow, StopsMismatch
 from commands.task_state import NotForThisKind
 from commands.zones import TZDATA, zone_of
@@ -50,6 +51,7 @@ from schemas.recurrence import (
     ReviewOccurrence,
     SkipOccurrence,
 )
+from schemas.simulation import Simulation
 from schemas.task import NewContact, NewParcel
 
 HOME = Location(lat=60.161, lon=24.942)
@@ -404,6 +406,14 @@ def test_no_task_is_made_that_has_nowhere_to_go_since_its_customer_is_forgotten(
     assert (refused.rule, refused.reason_code) == ("person-forgotten", "person_forgotten")
     assert refused.local == "2026-03-02T09:00"
     assert isinstance(scheduled, OccurrenceScheduled), "the next one is as before"
+
+
+def test_of_a_simulated_recurrence_each_task_is_simulated():
+    again = replace(TASK, simulation=Simulation(outcome="customer_unavailable"))
+    made = fired(daily(task=again)).decided()[0]
+    assert made.template.simulation == Simulation(outcome="customer_unavailable")
+    nothing = replace(TASK, parcels=[], simulation=Simulation(outcome="lost"))
+    nothing_yet("recurrence").when(replace(DAILY, task=nothing)).refuses(NothingToSimulate)
 
 
 # Left out, paused, changed, ended
