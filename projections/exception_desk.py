@@ -49,6 +49,7 @@ from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettl
 from schemas.task import (
     FieldReportConflicted,
     FieldReportReviewed,
+    ReattemptPlanned,
     ReturnStarted,
     TaskAssigned,
     TaskCancelled,
@@ -58,6 +59,7 @@ from schemas.task import (
     TaskForceCompleted,
     TaskReturned,
     TaskTenderClosed,
+    TaskUnassigned,
 )
 from schemas.vehicle import (
     VehicleInspectionFailed,
@@ -88,6 +90,7 @@ MAX_ITEMS = 50
 type ExceptionKind = Literal[
     "report_conflicted",
     "no_taker",
+    "goods_waiting",
     "incident_unattended",
     "action_refused",
     "maintenance_due",
@@ -109,6 +112,7 @@ KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
 MENDS: Mapping[str, tuple[str, ...]] = {
     "report_conflicted": ("tasks/{id}/review-field-report",),
     "no_taker": ("tasks/{id}/assign-task", "tasks/{id}/cancel-task"),
+    "goods_waiting": ("tasks/{id}/reattempt-delivery", "tasks/{id}/cancel-task", "tasks/{id}/force-complete-task"),
     "incident_unattended": ("incidents/{id}/assign-incident", "incidents/{id}/escalate-incident"),
     "action_refused": ("incidents/{id}/take-incident-action", "incidents/{id}/resolve-incident"),
     "maintenance_due": (
@@ -149,10 +153,12 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskGivenToCarrier: ("no_taker",),
     ReturnStarted: ("carrier_brings_back",),
     TaskReturned: ("carrier_brings_back",),
-    TaskCancelled: ("no_taker", "dependency_failed"),
-    TaskForceCompleted: ("no_taker", "dependency_failed", "carrier_brings_back"),
+    TaskUnassigned: ("goods_waiting",),
+    ReattemptPlanned: ("goods_waiting",),
+    TaskCancelled: ("no_taker", "goods_waiting", "dependency_failed"),
+    TaskForceCompleted: ("no_taker", "goods_waiting", "dependency_failed", "carrier_brings_back"),
     TaskCompleted: ("no_taker", "dependency_failed"),
-    TaskFailed: ("no_taker", "dependency_failed"),
+    TaskFailed: ("no_taker", "goods_waiting", "dependency_failed"),
     DependencyFailed: ("dependency_failed",),
     DependencyWaived: ("dependency_failed",),
     SlaAtRisk: ("sla_at_risk",),
@@ -244,6 +250,9 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return without(items, conflict_id)
         case TaskTenderClosed(retry_at=None, outcome="exhausted") as event:
             return with_item([], f"round-{event.round}", {"tender_id": event.tender_id}, fact)
+        case TaskUnassigned(waits=True) as event:
+            told = {"rider_id": event.rider_id, "reason_code": event.reason_code}
+            return with_item([], f"round-{event.round}", told, fact)
         case IncidentReported() as event:
             return with_item([], "incident", {"kind": event.kind, "severity": event.severity, "level": 0}, fact)
         case IncidentReopened() as event:
