@@ -145,6 +145,9 @@ KINDS: dict[str, Kind] = {
         422, "The odometer went back", "Read the instrument again: `values` has both readings and none is kept."
     ),
     "unknown-zone": Kind(422, "The time zone is not known", "Give an IANA name, such as Europe/Helsinki."),
+    "unknown-service-zone": Kind(
+        422, "There is no such zone", "Create a geofence of kind `zone` first, or correct the id that `values` names."
+    ),
     "unknown-conflict": Kind(422, "No such report waits for a review", "Read the exception desk for those that do."),
     "unknown-link": Kind(422, "The incident is not linked to that", "Read the incident for its links."),
     "in-the-future": Kind(422, "It has not happened yet", "Correct the time, or the clock of who reports."),

@@ -158,6 +158,7 @@ LISTINGS = (
         filters={
             "status": choice(("invited", "approved", "rejected", "suspended"), "The rider's status."),
             "on_shift": flag("Whether the rider is on a shift that is not ending."),
+            "zone": text("A zone that is among those of the rider: the id of its geofence."),
         },
         order=("created_at", "rider_id"),
         about="Who drives, who may, who is on shift, and what stands on their itineraries?",

@@ -40,6 +40,7 @@ from schemas.rider import (
     RiderReserved,
     RiderSkillsSet,
     RiderSuspended,
+    RiderZonesSet,
     ShiftEnded,
     ShiftEnding,
     ShiftPlanned,
@@ -64,6 +65,7 @@ CREATE TABLE {table} (
     vehicle            text        NOT NULL,
     capacity_g         bigint      NOT NULL,
     skills             jsonb       NOT NULL,
+    zones              jsonb       NOT NULL,
     documents          jsonb       NOT NULL,
     devices            jsonb       NOT NULL,
     shift              jsonb,
@@ -146,6 +148,7 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     vehicle: str
     capacity_g: int
     skills: list[str]
+    zones: list[str]
     documents: Mapping[str, DocumentRow] = {}
     devices: Mapping[str, datetime] = {}
     shift: ShiftRow | None = None
@@ -203,6 +206,7 @@ def registered(event: RiderRegistered, fact: Fact) -> RiderRow:
         vehicle=event.vehicle,
         capacity_g=event.capacity_g,
         skills=event.skills,
+        zones=[*event.zones],
         simulated=event.simulated,
         external_reference=event.external_reference,
         metadata=event.metadata,
@@ -216,8 +220,8 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
     match fact.event:
         case RiderSkillsSet() as event:
             return replace(row, skills=event.skills)
-        case RiderSkillsSet() as event:
-            return replace(row, skills=event.skills)
+        case RiderZonesSet() as event:
+            return replace(row, zones=[*event.zones])
         case RiderApproved() | RiderReinstated():
             return replace(row, status="approved")
         case RiderRejected():
@@ -387,7 +391,7 @@ def with_shift(row: RiderRow, **changes: object) -> RiderRow:
 
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=4,
+    version=5,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),
@@ -401,6 +405,7 @@ SELECT * FROM rider_roster
 WHERE tenant = %(tenant)s
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(on_shift)s::boolean IS NULL OR on_shift = %(on_shift)s)
+  AND (%(zone)s::text IS NULL OR zones ? %(zone)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, rider_id) > (%(at)s, %(id)s))
 ORDER BY created_at, rider_id
 LIMIT %(limit)s
@@ -409,8 +414,8 @@ ONE = "SELECT * FROM rider_roster WHERE tenant = %s AND rider_id = %s"
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Riders, oldest first. Filters: status, on_shift; after (at, id); limit."""
-    wanted = {"status": None, "on_shift": None, "at": None, "id": None}
+    """Riders, oldest first. Filters: status, on_shift, zone; after (at, id); limit."""
+    wanted = {"status": None, "on_shift": None, "zone": None, "at": None, "id": None}
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
         return await cursor.fetchall()

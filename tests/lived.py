@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, NamedTuple, get_args
 
 from msgspec.structs import replace
-from story import KAMPPI, NOON, POSTI, SAME_DAY, context
+from story import CENTRE, KAMPPI, NOON, NORTH, POSTI, SAME_DAY, context
 
 from commands.aggregates import AGGREGATES
 from commands.life import NEW, Move
@@ -583,6 +583,7 @@ RIDER: Repertoire = [
         "shop",
         "integrator",
     ),
+    (lambda draw, now: r.SetRiderZones(zones=draw.choice(([], [CENTRE], [NORTH, CENTRE]))), "shop", "integrator"),
     (
         lambda draw, now: r.ChangePlannedWindow(
             task_id=draw.choice(TASKS), round=1, stop_id=draw.choice(STOPS[:2]), window=Window(start=NOON, end=LATE)

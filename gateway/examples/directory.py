@@ -95,6 +95,12 @@ PLACES: dict[str, Command] = {
             rings=[[(24.9426, 60.1669), (24.9512, 60.1679), (24.951, 60.1672), (24.9428, 60.1662), (24.9426, 60.1669)]]
         ),
     ),
+    "The part of the city where some couriers ride": CreateGeofence(
+        name="City centre",
+        kind="zone",
+        shape=Polygon(rings=[[(24.91, 60.15), (24.98, 60.15), (24.98, 60.19), (24.91, 60.19), (24.91, 60.15)]]),
+        external_reference="zone-centre",
+    ),
     "A wider circle": ChangeGeofence(shape=Circle(center=AT_KAMPPI, radius_m=250), valid_from=at(12)),
     "It holds until the evening": RemoveGeofence(valid_until=at(18)),
 }

@@ -41,6 +41,7 @@ from commands.rider_refusals import (
     TooHeavyThatWay,
     UnknownRider,
 )
+from commands.service_zones import UnknownServiceZone
 from commands.simulated import NothingToSimulate, SimulatedApart
 from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies
 from commands.task import UnknownConflict
@@ -68,6 +69,7 @@ from gateway.examples.lumi import (
     TASK_ID,
     TO_DOOR,
     TRANSFER_ID,
+    ZONE_ID,
     at,
 )
 from schemas.directory import MAX_CLOCK_AHEAD_S
@@ -98,6 +100,7 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     UnknownOutlet("kampi"),
     UnknownHub("pasilla"),
     UnknownZone("Europe/Helsingfors"),
+    UnknownServiceZone(ZONE_ID),
     UnknownFailureReason("no_one_home", [reason.code for reason in FAILURE_REASONS]),
     UnknownIncidentKind("acident", [kind.code for kind in INCIDENT_KINDS]),
     UnknownDocumentKind("passport", [kind.code for kind in DOCUMENT_KINDS if kind.of == "rider"]),

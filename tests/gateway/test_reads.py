@@ -250,6 +250,23 @@ async def test_the_roster_shows_who_is_on_shift(house, models):
     assert [row["name"] for row in hidden.json()["items"]] == ["hidden"]
 
 
+async def test_the_roster_shows_who_works_in_a_zone(house, models):
+    rider, dora = await a_rider(house), house.caller("dispatcher", "dora")
+    around = {"type": "circle", "center": {"lat": 60.1688, "lon": 24.9316}, "radius_m": 500}
+    zone = await dora.post(
+        "/v1/acme/geofences", json={"name": "Centre", "kind": "zone", "shape": around}, headers=key("zone")
+    )
+    await dora.post("/v1/acme/riders", json={"name": "Bob", "external_reference": "bob"})
+    url = f"/v1/acme/riders/{rider}/set-rider-zones"
+    told = await dora.post(url, json={"zones": [zone.json()["id"]]}, headers=key("set"))
+    assert told.json()["events"] == ["RiderZonesSet"]
+    unknown = await dora.post(url, json={"zones": ["nowhere"]}, headers=key("unset"))
+    assert (unknown.status_code, unknown.json()["values"]) == (422, {"zone": "nowhere"})
+    await models.fold()
+    read = await dora.get(f"/v1/acme/rider-roster?zone={zone.json()['id']}")
+    assert [(row["rider_id"], row["zones"]) for row in read.json()["items"]] == [(rider, [zone.json()["id"]])]
+
+
 async def test_a_stop_on_the_itinerary_is_opened_under_its_contacts_key(house, models):
     rider, task = await a_rider(house), await a_task(house)
     stop = NewPlannedStop(
