@@ -28,19 +28,21 @@ from schemas.directory import (
     GeofenceEvent,
     GeofenceRemoved,
     OutletCreated,
-    OutletEvent,
     OutletMoved,
     TenantClockAdvanced,
     TenantCreated,
     TenantRulesChanged,
 )
-from schemas.hub import HubClosed, HubCreated, HubEvent, HubMoved, HubReopened
+from schemas.hub import HubClosed, HubCreated, HubMoved, HubReopened
 from schemas.ids import hub_id, outlet_id
 from schemas.message import CarrierId, Event, GeofenceId, HubSlug, OutletSlug, SlaPolicyId, Source, TenantSlug
 from schemas.position import Vector, token
 from schemas.registries import DocumentKindsSet, FailureReasonsSet, IncidentKindsSet
 from schemas.sla_policy import SlaPolicyChanged, SlaPolicyCreated, SlaPolicyEvent, SlaPolicyRemoved
 from schemas.topics import DIRECTORY
+
+type PlaceOfHub = HubCreated | HubMoved | HubClosed | HubReopened
+"""Whom to ask there is no matter of decisions."""
 
 
 class Policy:
@@ -147,7 +149,7 @@ class Policy:
     def _changed(self, source: Source, **fields: Any) -> None:
         self._tenants[source.tenant] = replace(self._tenants[source.tenant], version=source.version, **fields)
 
-    def _outlet(self, event: OutletEvent, source: Source) -> None:
+    def _outlet(self, event: OutletCreated | OutletMoved, source: Source) -> None:
         if isinstance(event, OutletCreated):
             self._outlet_slugs[source.aggregate_id] = event.outlet
         slug = self._outlet_slugs[source.aggregate_id]
@@ -156,7 +158,7 @@ class Policy:
         zone = event.zone if isinstance(event, OutletCreated) else outlets[slug].zone
         outlets[slug] = OutletPolicy(event.location, zone)
 
-    def _hub(self, event: HubEvent, source: Source) -> None:
+    def _hub(self, event: PlaceOfHub, source: Source) -> None:
         if isinstance(event, HubCreated):
             self._hub_slugs[source.aggregate_id] = event.hub
         slug = self._hub_slugs[source.aggregate_id]
@@ -194,7 +196,7 @@ class Policy:
             zones[geofence_id] = zone_after(zones.get(geofence_id, ()), event, source.recorded_at)
 
 
-def hub_after(hub: HubPolicy | None, event: HubEvent) -> HubPolicy:
+def hub_after(hub: HubPolicy | None, event: PlaceOfHub) -> HubPolicy:
     if isinstance(event, HubCreated):
         return HubPolicy(event.location, event.zone)
     assert hub is not None, "a hub's first event creates it"

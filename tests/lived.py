@@ -55,9 +55,11 @@ from schemas.message import (
     VehicleId,
 )
 from schemas.money import Money
+from schemas.place_contact import NewPlaceContact
 from schemas.simulation import SimulatedOutcome, Simulation
 from schemas.vehicle_fitness import VehicleFitness
 
+ASKED_THERE = [NewPlaceContact(duty="desk", name="Dee"), NewPlaceContact(duty="gate", name="Gil")]
 STEPS = 40_000
 BEGINNINGS = 0.05
 """Of the steps: lives that differ from their creation on."""
@@ -735,6 +737,7 @@ OUTLET: Repertoire = [
         "integrator",
     ),
     (lambda draw, now: d.MoveOutlet(location=draw.choice((KAMPPI, HOME))), "shop", "integrator"),
+    (lambda draw, now: d.SetOutletContacts(contacts=some(draw, ASKED_THERE)), "shop", "integrator"),
 ]
 GEOFENCE: Repertoire = [
     (always(d.CreateGeofence(name="Yard", shape=d.Circle(center=KAMPPI, radius_m=100))), "shop", "integrator"),
@@ -748,6 +751,7 @@ GEOFENCE: Repertoire = [
 HUB: Repertoire = [
     (always(h.CreateHub(hub="pasila", name="Pasila", location=KAMPPI, zone="Europe/Helsinki")), "shop", "integrator"),
     (lambda draw, now: h.MoveHub(location=draw.choice((KAMPPI, HOME))), "shop", "integrator"),
+    (lambda draw, now: h.SetHubContacts(contacts=some(draw, ASKED_THERE)), "shop", "integrator"),
     (always(h.CloseHub()), "shop", "integrator"),
     (always(h.ReopenHub()), "shop", "integrator"),
 ]

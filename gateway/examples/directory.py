@@ -12,12 +12,14 @@ from schemas.directory import (
     MoveOutlet,
     Polygon,
     RemoveGeofence,
+    SetOutletContacts,
     TenantRules,
 )
 from schemas.geo import Location
-from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
+from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub, SetHubContacts
 from schemas.message import Command
 from schemas.person import ForgetPerson
+from schemas.place_contact import NewPlaceContact
 from schemas.registries import (
     DocumentKind,
     FailureReason,
@@ -68,6 +70,10 @@ TENANTS: dict[str, Command] = {
     ),
 }
 
+DESK = NewPlaceContact(
+    duty="desk", name="Pirjo Lehto", phone="+358401230002", notes="Ring at gate 3.", reference="staff-31"
+)
+
 PLACES: dict[str, Command] = {
     "An outlet in the inner city": CreateOutlet(
         outlet=OUTLET, name="Lumi Kamppi", location=AT_KAMPPI, zone=ZONE, address="Fredrikinkatu 51, Helsinki"
@@ -75,8 +81,19 @@ PLACES: dict[str, Command] = {
     "The outlet moves across the street": MoveOutlet(
         location=Location(lat=60.1691, lon=24.9309), address="Fredrikinkatu 48, Helsinki"
     ),
+    "Whom couriers ring at the outlet": SetOutletContacts(
+        contacts=[NewPlaceContact(duty="counter", name="Leena Kallio", phone="+358401230001")]
+    ),
     "A hub by the railway": CreateHub(
-        hub=HUB, name="Pasila", location=AT_PASILA, zone=ZONE, address="Ratapihantie 9, Helsinki"
+        hub=HUB, name="Pasila", location=AT_PASILA, zone=ZONE, address="Ratapihantie 9, Helsinki", contacts=[DESK]
+    ),
+    "The hub has a manager, whom couriers do not ring": SetHubContacts(
+        contacts=[
+            DESK,
+            NewPlaceContact(
+                duty="manager", name="Risto Salmi", phone="+358401230003", readers=["dispatcher", "operator"]
+            ),
+        ]
     ),
     "The hub moves": MoveHub(location=AT_KALLIO, address="Vaasankatu 2, Helsinki"),
     "The hub is closed": CloseHub(),
