@@ -129,6 +129,11 @@ KINDS: dict[str, Kind] = {
     "unknown-carrier": Kind(422, "There is no contract with this carrier", "Register it first, or correct its id."),
     "unknown-service-level": Kind(422, "The carrier has no such service level", "Give a code of `values.known`."),
     "unknown-rider": Kind(422, "There is no such rider", "Register the rider first, or correct the id."),
+    "unknown-task": Kind(422, "There is no such task", "Create it first, or correct the id that `values` names."),
+    "unknown-pick-wave": Kind(422, "There is no such pick wave", "Create it first, or correct the id."),
+    "pick-wave-of-another-outlet": Kind(
+        409, "The pick wave is of another outlet", "Name a wave of the task's own outlet, `values.task_outlet`."
+    ),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
     "unknown-proof": Kind(422, "The stop has no such proof", "Read the task for its proofs."),

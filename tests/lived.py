@@ -111,7 +111,9 @@ class Lived(NamedTuple):
 def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
     """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
     status, their traits and the events that led there, so that what is seldom come by is not seldom left."""
-    yield from simulated() if kind == "task" else ()
+    if kind == "task":
+        yield from simulated()
+        yield from in_vain()
     aggregate, draw, other = AGGREGATES[kind], Random(seed), Random(seed)
     kept: dict[Any, list[tuple[Any, datetime]]] = {NEW: [(aggregate.initial, NOON)]}
     kinds: list[Any] = [NEW]
@@ -159,6 +161,27 @@ def simulated() -> Iterator[Lived]:
                 before = aggregate.life.status(state)
                 state = aggregate.evolve(state, event)
                 moves.append((type(event), (before, aggregate.life.status(state))))
+            yield Lived(type(command), first, moves)
+
+
+def in_vain() -> Iterator[Lived]:
+    """The life of a task that waits for what nobody knows."""
+    aggregate, state = AGGREGATES["task"], AGGREGATES["task"].initial
+    door = t.NewStop(kind="dropoff", location=HOME)
+    made = t.CreateTask(
+        kind="delivery", outlet="kamppi", stops=[t.NewStop(kind="pickup"), door], depends_on=AWAITED[:1]
+    )
+    asked: list[Command] = [made]
+    for number in range(len(x.ASKED_AGAIN_AFTER_S) + 1):
+        asked.append(x.RecordDependencyUnknown(on=AWAITED[0], number=number))
+        asked.append(x.AskForDependency(on=AWAITED[0], number=number + 1))
+    for passed, command in enumerate(asked):
+        first, moves, now = aggregate.life.status(state), [], NOON + timedelta(hours=passed)
+        for event in aggregate.decide(state, command, context(now=now, actor="dispatch", role="system")):
+            before = aggregate.life.status(state)
+            state = aggregate.evolve(state, event)
+            moves.append((type(event), (before, aggregate.life.status(state))))
+        if moves:
             yield Lived(type(command), first, moves)
 
 

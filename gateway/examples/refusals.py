@@ -23,10 +23,19 @@ from commands.incident import (
 )
 from commands.judging import COMMAND_LIMIT_BYTES
 from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused, VersionConflict
+from commands.pick_wave import PickWaveOfAnotherOutlet
 from commands.proof import ParcelNotHere, PinAttemptsExhausted, ProofNotKnown, TooManyProofs
 from commands.recurrence import NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
 from commands.recurrence_rule import InvalidRule
-from commands.refusals import InTheFuture, NotAnInterval, NotATestTenant, TooMany, UnknownDocument
+from commands.refusals import (
+    InTheFuture,
+    NotAnInterval,
+    NotATestTenant,
+    TooMany,
+    UnknownDocument,
+    UnknownPickWave,
+    UnknownTask,
+)
 from commands.registries import DuplicateCode, UnknownDocumentKind, UnknownFailureReason, UnknownIncidentKind
 from commands.rider_refusals import (
     CannotReserve,
@@ -63,12 +72,15 @@ from gateway.examples.lumi import (
     HUB,
     OFFER_ID,
     OTHER_RIDER_ID,
+    OUTLET,
     PROOF_ID,
     RIDER_ID,
+    SECOND_OUTLET,
     STATUS_CONFLICT_ID,
     TASK_ID,
     TO_DOOR,
     TRANSFER_ID,
+    WAVE_ID,
     ZONE_ID,
     at,
 )
@@ -119,6 +131,9 @@ OF_TASKS: tuple[Refused, ...] = (
     ParcelMismatch(BAG, "is dropped off before it is picked up"),
     HubClosedNow(HUB),
     CircularDependency(TASK_ID),
+    UnknownTask("depends_on", TRANSFER_ID),
+    UnknownPickWave(WAVE_ID),
+    PickWaveOfAnotherOutlet(SECOND_OUTLET, OUTLET),
     DependencyAnswered(TRANSFER_ID),
     UnknownDependency(TRANSFER_ID),
     CloneAnswered(2),

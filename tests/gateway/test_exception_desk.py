@@ -200,6 +200,7 @@ async def a_booking(house: House) -> str:
         "estimated_dropoff_at": (house.now + timedelta(hours=2)).isoformat(),
         "expires_at": (house.now + timedelta(minutes=10)).isoformat(),
     }
+    await house.expects("task-1")
     booking = await made(house, "carrier-bookings", quote)
     await done(house, f"carrier-bookings/{booking}/book-carrier", {"carrier_reference": "P-77"})
     return booking

@@ -3,9 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from following import anew, made
 from reception import House, Json, delivery, house, key
 
+from schemas.carrier_booking import QuoteCarrierBooking
+from schemas.ids import aggregate_id
 from schemas.topics import DISPATCH, TASK
 from streams.carriers import CARRIERS
 
@@ -53,7 +56,8 @@ async def booked(at: House, task: str) -> str:
         "estimated_dropoff_at": (at.now + timedelta(hours=2)).isoformat(),
         "expires_at": (at.now + timedelta(minutes=10)).isoformat(),
     }
-    booking = await made(at, "carrier-bookings", quote)
+    booking = aggregate_id("carrier_booking", "acme", "carriers", task)
+    await at.process("carrier_booking", booking, msgspec.convert(quote, QuoteCarrierBooking))  # the door would ask
     await does(at, f"carrier-bookings/{booking}/book-carrier", carrier_reference="P-1")
     return booking
 
