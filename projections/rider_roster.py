@@ -91,7 +91,8 @@ CREATE TABLE {table} (
     PRIMARY KEY (tenant, rider_id)
 );
 CREATE INDEX ON {table} (tenant, created_at, rider_id);
-CREATE INDEX ON {table} (tenant) WHERE active_tasks > 0 OR silent_since IS NOT NULL
+CREATE INDEX ON {table} (tenant) WHERE active_tasks > 0 OR silent_since IS NOT NULL;
+CREATE INDEX ON {table} (tenant, rider_id) WHERE simulated
 """
 
 

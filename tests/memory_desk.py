@@ -134,12 +134,13 @@ class MemoryDesk:
         return answer
 
     def _envelope(self, order: Order, kept: Kept, events: list[Event], index: int) -> Envelope:
+        now = self._now(order)
         return Envelope(
             event_id=event_id(order.command_id, index),
             type=catalog.BY_CLASS[type(events[index])].name,
             source="/logistics/test/shard/0",
-            event_time=self._now(order),
-            recorded_at=self._now(order),
+            event_time=min(now, getattr(order.command, "observed_at", None) or now),
+            recorded_at=now,
             aggregate_id=order.aggregate_id,
             tenant=order.tenant,
             outlet=outlet_of(kept.state),
