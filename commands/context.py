@@ -1,7 +1,7 @@
 """What a decision may know of the world besides its own state."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -15,7 +15,7 @@ from commands.registries import (
     UnknownIncidentKind,
     entry_of,
 )
-from commands.service_zones import ServiceZone, UnknownServiceZone, stands, zones_holding
+from commands.service_zones import ServiceZone, UnknownServiceZone, holds, stands
 from commands.sla_choice import SlaPolicyView, chosen
 from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
@@ -120,8 +120,12 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise UnknownServiceZone(zone)
         return geofence_id
 
+    def is_in_one_of(self, zones: Iterable[GeofenceId], place: Location, at: datetime) -> bool:
+        """Of zones, as they stand then."""
+        return any(holds(self.zones.get(geofence_id, ()), place, at) for geofence_id in zones)
+
     def zones_holding(self, place: Location, at: datetime) -> frozenset[str]:
-        return zones_holding(self.zones, place, at)
+        return frozenset(geofence_id for geofence_id, zone in self.zones.items() if holds(zone, place, at))
 
     def sla_policy_for(self, task_kind: TaskKind, outlet: str, priority: Priority) -> SlaPolicyView | None:
         """The one that says most of such a task; None where nothing is promised for it."""

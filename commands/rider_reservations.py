@@ -111,7 +111,7 @@ def is_outside(rider: RegisteredRider, stops: list[PlannedStop], context: Contex
     if not rider.zones:
         return False
     places = [stop.location.value for stop in stops if stop.location.value is not None]
-    return any(context.policy.zones_holding(place, context.now).isdisjoint(rider.zones) for place in places)
+    return not all(context.policy.is_in_one_of(rider.zones, place, context.now) for place in places)
 
 
 def planned_until(stops: list[PlannedStop], shift: Shift, now: datetime) -> datetime:

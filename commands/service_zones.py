@@ -1,6 +1,5 @@
 """Service zones: geofences of kind `zone`, where riders work, each as it stands at a moment."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -10,7 +9,7 @@ from msgspec.structs import replace
 
 from schemas.directory import Circle, GeofenceChanged, GeofenceCreated, GeofenceEvent, GeofenceRemoved, Polygon
 from schemas.geo import Location, distance_m
-from schemas.message import GeofenceId, NotInDirectory
+from schemas.message import NotInDirectory
 
 MOST_VERSIONS = 100
 """Of one zone: what was to hold later than so many others goes first."""
@@ -84,7 +83,3 @@ def covers(version: ZoneVersion, place: Location) -> bool:
     if isinstance(version.shape, Circle):
         return distance_m(version.shape.center, place) <= version.shape.radius_m
     return bool(shapely.intersects_xy(version.outline, place.lon, place.lat))
-
-
-def zones_holding(zones: Mapping[GeofenceId, ServiceZone], place: Location, at: datetime) -> frozenset[str]:
-    return frozenset(geofence_id for geofence_id, zone in zones.items() if holds(zone, place, at))
