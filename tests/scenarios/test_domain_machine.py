@@ -514,7 +514,7 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
         (clock_runs_on, "is still due"),
         (life_says_nothing, "RiderReserved"),
         (waits_for_nothing, "comes to dispatch before"),
-        (nobody_is_told, "waits in vain|wait for it"),
+        (nobody_is_told, "waits in vain|wait for it|ask_for_dependency"),
         (leaves_no_wave, "wait for it"),
     ],
 )
