@@ -1,7 +1,7 @@
 """What a decision may know of the world besides its own state."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -15,11 +15,22 @@ from commands.registries import (
     UnknownIncidentKind,
     entry_of,
 )
+from commands.service_zones import ServiceZone, UnknownServiceZone, holds, stands
 from commands.sla_choice import SlaPolicyView, chosen
 from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
-from schemas.message import CarrierId, HubSlug, NotInDirectory, OutletSlug, Personal, Role, SlaPolicyId, TenantSlug
+from schemas.message import (
+    CarrierId,
+    GeofenceId,
+    HubSlug,
+    NotInDirectory,
+    OutletSlug,
+    Personal,
+    Role,
+    SlaPolicyId,
+    TenantSlug,
+)
 from schemas.registries import DocumentKind, DocumentOf, FailureReason, IncidentKind
 from schemas.task_kind import Priority, TaskKind
 
@@ -69,6 +80,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     hubs: Mapping[HubSlug, HubPolicy] = {}
     sla_policies: Mapping[SlaPolicyId, SlaPolicyView] = {}
     carriers: Mapping[CarrierId, CarrierView] = {}
+    zones: Mapping[GeofenceId, ServiceZone] = {}
     registries: Registries = Registries()
     clock_ahead_s: int = 0
     version: int
@@ -100,6 +112,20 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if known is None:
             raise UnknownHub(slug)
         return known
+
+    def zone_to_work_in(self, zone: str, at: datetime) -> GeofenceId:
+        """One that holds then, or later. Raises UnknownServiceZone."""
+        geofence_id = GeofenceId(zone)
+        if not stands(self.zones.get(geofence_id, ()), at):
+            raise UnknownServiceZone(zone)
+        return geofence_id
+
+    def is_in_one_of(self, zones: Iterable[GeofenceId], place: Location, at: datetime) -> bool:
+        """Of zones, as they stand then."""
+        return any(holds(self.zones.get(geofence_id, ()), place, at) for geofence_id in zones)
+
+    def zones_holding(self, place: Location, at: datetime) -> frozenset[str]:
+        return frozenset(geofence_id for geofence_id, zone in self.zones.items() if holds(zone, place, at))
 
     def sla_policy_for(self, task_kind: TaskKind, outlet: str, priority: Priority) -> SlaPolicyView | None:
         """The one that says most of such a task; None where nothing is promised for it."""

@@ -1,5 +1,6 @@
 """Hub: a place where goods change hands or wait; it closes and opens again."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -8,25 +9,30 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.directory import NotThere, known_zone, misplaced
 from commands.life import NEW, Life, to, when, within
+from commands.place_contacts import are_the_same, to_ask_there
 from schemas.geo import Location
 from schemas.hub import (
     CloseHub,
     CreateHub,
     HubClosed,
     HubCommand,
+    HubContactsSet,
     HubCreated,
     HubEvent,
     HubMoved,
     HubReopened,
     MoveHub,
     ReopenHub,
+    SetHubContacts,
 )
 from schemas.message import HubSlug
+from schemas.place_contact import PlaceContact
 
 
 class HubState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     location: Location
     address: str | None
+    contacts: Sequence[PlaceContact] = ()
     closed: bool = False
 
 
@@ -44,11 +50,13 @@ LIFE = Life(
     {
         HubCreated: to("open", NEW),
         HubMoved: within("open", "closed"),
+        HubContactsSet: within("open", "closed"),
         HubClosed: to("closed", "open"),
         HubReopened: to("open", "closed"),
     },
     {
         MoveHub: when("open", "closed"),
+        SetHubContacts: when("open", "closed"),
         CloseHub: when("open"),
         ReopenHub: when("closed"),
     },
@@ -59,11 +67,14 @@ def decide(hub: Hub, command: HubCommand, context: Context) -> list[HubEvent]:
     match command, hub:
         case CreateHub(), NotThere():
             assert context.policy, "the tenant is known"
-            return [created(command)]
+            return [created(command, context)]
         case MoveHub(), HubState():
             if (command.location, command.address) == (hub.location, hub.address):
                 return []
             return [HubMoved(location=command.location, address=command.address)]
+        case SetHubContacts(), HubState():
+            contacts = to_ask_there(command.contacts, context)
+            return [] if are_the_same(hub.contacts, contacts, context) else [HubContactsSet(contacts=contacts)]
         case CloseHub(), HubState():
             return [] if hub.closed else [HubClosed()]
         case ReopenHub(), HubState():
@@ -72,8 +83,8 @@ def decide(hub: Hub, command: HubCommand, context: Context) -> list[HubEvent]:
             raise misplaced(hub)
 
 
-def created(command: CreateHub) -> HubCreated:
-    """Raises UnknownZone."""
+def created(command: CreateHub, context: Context) -> HubCreated:
+    """Raises UnknownZone, DuplicateCode."""
     known_zone(command.zone)
     return HubCreated(
         hub=HubSlug(command.hub),
@@ -81,6 +92,7 @@ def created(command: CreateHub) -> HubCreated:
         location=command.location,
         zone=command.zone,
         address=command.address,
+        contacts=to_ask_there(command.contacts, context),
         metadata=command.metadata,
     )
 
@@ -88,9 +100,11 @@ def created(command: CreateHub) -> HubCreated:
 def evolve(hub: Hub, event: HubEvent) -> Hub:
     match event:
         case HubCreated():
-            return HubState(event.location, event.address)
+            return HubState(event.location, event.address, event.contacts)
         case HubMoved():
             return replace(there(hub), location=event.location, address=event.address)
+        case HubContactsSet():
+            return replace(there(hub), contacts=event.contacts)
         case HubClosed():
             return replace(there(hub), closed=True)
         case HubReopened():

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.life import NEW, Life, to, when, within
 from commands.refusals import TooMany
-from schemas.message import NotInThisState, OutletSlug, TaskId
+from schemas.message import NotInThisState, OutletSlug, Refused, TaskId
 from schemas.pick_wave import (
     MAX_WAVE_TASKS,
     CancelPickWave,
+    ConfirmPickWave,
     CreatePickWave,
     JoinPickWave,
     LeavePickWave,
@@ -27,6 +28,16 @@ from schemas.pick_wave import (
     ReleasePickWave,
     RetimePickWave,
 )
+
+
+class PickWaveOfAnotherOutlet(Refused):
+    rule = "pick-wave-of-another-outlet"
+
+    def __init__(self, outlet: str, task_outlet: str) -> None:
+        super().__init__(f"the pick wave is of the outlet {outlet}, the task of {task_outlet}")
+        self.outlet = outlet
+        self.task_outlet = task_outlet
+
 
 type WaveStatus = Literal["planned", "released", "cancelled"]
 
@@ -85,6 +96,9 @@ def decide(wave: PickWave, command: PickWaveCommand, context: Context) -> list[P
             return release(created(wave), context)
         case CancelPickWave():
             return cancel(created(wave), command)
+        case ConfirmPickWave():
+            of_this_outlet(created(wave), command.outlet)
+            return []
         case JoinPickWave():
             return join(created(wave), command)
         case LeavePickWave():
@@ -133,6 +147,8 @@ def cancel(wave: CreatedWave, command: CancelPickWave) -> list[PickWaveEvent]:
 def join(wave: CreatedWave, command: JoinPickWave) -> list[PickWaveEvent]:
     if command.task_id in wave.tasks:
         return []
+    if command.outlet is not None:
+        of_this_outlet(wave, command.outlet)
     if wave.status == "cancelled":
         raise NotInThisState(needed="planned or released", actual=wave.status)
     if len(wave.tasks) >= MAX_WAVE_TASKS:
@@ -145,6 +161,11 @@ def join(wave: CreatedWave, command: JoinPickWave) -> list[PickWaveEvent]:
             released=wave.status == "released",
         )
     ]
+
+
+def of_this_outlet(wave: CreatedWave, outlet: OutletSlug) -> None:
+    if outlet != wave.outlet:
+        raise PickWaveOfAnotherOutlet(wave.outlet, outlet)
 
 
 def leave(wave: CreatedWave, command: LeavePickWave) -> list[PickWaveEvent]:

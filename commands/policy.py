@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from commands.carrier_contract import CarrierView, view_after
 from commands.context import HubPolicy, OutletPolicy, TenantPolicy
 from commands.registries import with_registry
+from commands.service_zones import ServiceZone, zone_after
 from commands.sla_choice import SlaPolicyView
 from schemas.carrier import (
     CarrierActivated,
@@ -22,27 +23,33 @@ from schemas.carrier import (
 )
 from schemas.directory import (
     SILENT_AFTER_SECONDS,
+    GeofenceChanged,
+    GeofenceCreated,
+    GeofenceEvent,
+    GeofenceRemoved,
     OutletCreated,
-    OutletEvent,
     OutletMoved,
     TenantClockAdvanced,
     TenantCreated,
     TenantRulesChanged,
 )
-from schemas.hub import HubClosed, HubCreated, HubEvent, HubMoved, HubReopened
+from schemas.hub import HubClosed, HubCreated, HubMoved, HubReopened
 from schemas.ids import hub_id, outlet_id
-from schemas.message import CarrierId, Event, HubSlug, OutletSlug, SlaPolicyId, Source, TenantSlug
+from schemas.message import CarrierId, Event, GeofenceId, HubSlug, OutletSlug, SlaPolicyId, Source, TenantSlug
 from schemas.position import Vector, token
 from schemas.registries import DocumentKindsSet, FailureReasonsSet, IncidentKindsSet
 from schemas.sla_policy import SlaPolicyChanged, SlaPolicyCreated, SlaPolicyEvent, SlaPolicyRemoved
 from schemas.topics import DIRECTORY
 
+type PlaceOfHub = HubCreated | HubMoved | HubClosed | HubReopened
+"""Whom to ask there is no matter of decisions."""
+
 
 class Policy:
     """Each record is taken once, in its partition's order; what comes again is passed over.
 
-    A tenant's events lie in another partition than those of its outlets, hubs, SLA policies and carriers, and they may
-    come in any order.
+    A tenant's events lie in another partition than those of its outlets, hubs, SLA policies, carriers and zones, and
+    they may come in any order.
     """
 
     def __init__(self) -> None:
@@ -51,6 +58,7 @@ class Policy:
         self._hubs: defaultdict[TenantSlug, dict[HubSlug, HubPolicy]] = defaultdict(dict)
         self._sla_policies: defaultdict[TenantSlug, dict[SlaPolicyId, SlaPolicyView]] = defaultdict(dict)
         self._carriers: defaultdict[TenantSlug, dict[CarrierId, CarrierView]] = defaultdict(dict)
+        self._zones: defaultdict[TenantSlug, dict[GeofenceId, ServiceZone]] = defaultdict(dict)
         self._outlet_slugs: dict[str, OutletSlug] = {}
         self._hub_slugs: dict[str, HubSlug] = {}
         self._next: Vector = {}
@@ -119,8 +127,10 @@ class Policy:
                 | CarrierContractEnded()
             ):
                 self._carrier(event, source)
+            case GeofenceCreated() | GeofenceChanged() | GeofenceRemoved():
+                self._zone(event, source)
             case _:
-                pass  # geofences are the streams' concern
+                pass
 
     def _created(self, event: TenantCreated, source: Source) -> TenantPolicy:
         """Where it is may have come before, and goes on coming: the maps are those that are filled here."""
@@ -132,13 +142,14 @@ class Policy:
             hubs=self._hubs[source.tenant],
             sla_policies=self._sla_policies[source.tenant],
             carriers=self._carriers[source.tenant],
+            zones=self._zones[source.tenant],
             version=source.version,
         )
 
     def _changed(self, source: Source, **fields: Any) -> None:
         self._tenants[source.tenant] = replace(self._tenants[source.tenant], version=source.version, **fields)
 
-    def _outlet(self, event: OutletEvent, source: Source) -> None:
+    def _outlet(self, event: OutletCreated | OutletMoved, source: Source) -> None:
         if isinstance(event, OutletCreated):
             self._outlet_slugs[source.aggregate_id] = event.outlet
         slug = self._outlet_slugs[source.aggregate_id]
@@ -147,7 +158,7 @@ class Policy:
         zone = event.zone if isinstance(event, OutletCreated) else outlets[slug].zone
         outlets[slug] = OutletPolicy(event.location, zone)
 
-    def _hub(self, event: HubEvent, source: Source) -> None:
+    def _hub(self, event: PlaceOfHub, source: Source) -> None:
         if isinstance(event, HubCreated):
             self._hub_slugs[source.aggregate_id] = event.hub
         slug = self._hub_slugs[source.aggregate_id]
@@ -177,8 +188,15 @@ class Policy:
         else:
             carriers[carrier_id] = seen
 
+    def _zone(self, event: GeofenceEvent, source: Source) -> None:
+        """Other fences are the streams' concern."""
+        zones, geofence_id = self._zones[source.tenant], GeofenceId(source.aggregate_id)
+        begins = isinstance(event, GeofenceCreated) and event.kind == "zone"
+        if begins or geofence_id in zones:
+            zones[geofence_id] = zone_after(zones.get(geofence_id, ()), event, source.recorded_at)
 
-def hub_after(hub: HubPolicy | None, event: HubEvent) -> HubPolicy:
+
+def hub_after(hub: HubPolicy | None, event: PlaceOfHub) -> HubPolicy:
     if isinstance(event, HubCreated):
         return HubPolicy(event.location, event.zone)
     assert hub is not None, "a hub's first event creates it"

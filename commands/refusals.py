@@ -20,6 +20,27 @@ class UnknownDocument(Refused):
         self.document_id = document_id
 
 
+class UnknownTask(Refused):
+    """Of one that a command for another aggregate names, in the field."""
+
+    rule = "unknown-task"
+
+    def __init__(self, field: str, task_id: str) -> None:
+        super().__init__(f"{field} names {task_id}, and there is no such task")
+        self.field = field
+        self.task_id = task_id
+
+
+class UnknownPickWave(Refused):
+    """Of one that a task names."""
+
+    rule = "unknown-pick-wave"
+
+    def __init__(self, pick_wave: str) -> None:
+        super().__init__(f"there is no pick wave {pick_wave}")
+        self.pick_wave = pick_wave
+
+
 class TooMany(Refused):
     rule = "too-many"
 

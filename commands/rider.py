@@ -61,7 +61,7 @@ from commands.rider_silence import back_in_touch, record_heard, record_silence
 from commands.rider_state import RegisteredRider, Rider, Silence, Unregistered, registered
 from commands.rider_vehicles import record_vehicle_fitness, with_vehicle
 from schemas.ids import rider_subject
-from schemas.message import DeviceId, NotInThisState, Personal, RiderId
+from schemas.message import DeviceId, GeofenceId, NotInThisState, Personal, RiderId
 from schemas.rider import (
     MAX_DEVICES,
     ActivateReservation,
@@ -115,7 +115,9 @@ from schemas.rider import (
     RiderReserved,
     RiderSkillsSet,
     RiderSuspended,
+    RiderZonesSet,
     SetRiderSkills,
+    SetRiderZones,
     ShiftEnded,
     ShiftEnding,
     ShiftPlanned,
@@ -140,6 +142,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return register_rider(rider, command, context)
         case SetRiderSkills():
             return set_skills(registered(rider), command)
+        case SetRiderZones():
+            return set_zones(registered(rider), command, context)
         case RegisterSimulatedRider():
             return register_simulated(rider, command, context)
         case ApproveRider():
@@ -220,6 +224,7 @@ def register_rider(rider: Rider, command: RegisterRider, context: Context) -> li
             vehicle=command.vehicle,
             capacity_g=command.capacity_g,
             skills=list(dict.fromkeys(command.skills)),
+            zones=[*zones_of(command, context)],
             external_reference=command.external_reference,
             source=command.source or context.actor,
             metadata=command.metadata,
@@ -230,6 +235,16 @@ def register_rider(rider: Rider, command: RegisterRider, context: Context) -> li
 def set_skills(rider: RegisteredRider, command: SetRiderSkills) -> list[RiderEvent]:
     skills = tuple(dict.fromkeys(command.skills))
     return [] if skills == rider.skills else [RiderSkillsSet(skills=[*skills])]
+
+
+def set_zones(rider: RegisteredRider, command: SetRiderZones, context: Context) -> list[RiderEvent]:
+    """Raises UnknownServiceZone."""
+    zones = zones_of(command, context)
+    return [] if zones == rider.zones else [RiderZonesSet(zones=[*zones])]
+
+
+def zones_of(command: RegisterRider | SetRiderZones, context: Context) -> tuple[GeofenceId, ...]:
+    return tuple(context.policy.zone_to_work_in(zone, context.now) for zone in dict.fromkeys(command.zones))
 
 
 SIMULATED_G = 1_000_000_000
@@ -322,12 +337,15 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             vehicle=event.vehicle,
             capacity_g=event.capacity_g,
             skills=tuple(event.skills),
+            zones=tuple(event.zones),
             simulated=event.simulated,
         )
     rider = registered(rider)
     match event:
         case RiderSkillsSet():
             return replace(rider, skills=tuple(event.skills))
+        case RiderZonesSet():
+            return replace(rider, zones=tuple(event.zones))
         case RiderApproved() | RiderReinstated():
             return replace(rider, status="approved")
         case RiderRejected():

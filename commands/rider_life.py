@@ -37,7 +37,9 @@ from schemas.rider import (
     RiderReserved,
     RiderSkillsSet,
     RiderSuspended,
+    RiderZonesSet,
     SetRiderSkills,
+    SetRiderZones,
     ShiftEnded,
     ShiftEnding,
     ShiftPlanned,
@@ -67,6 +69,7 @@ LIFE = Life(
     {
         RiderRegistered: to("invited", NEW),
         RiderSkillsSet: ALWAYS,
+        RiderZonesSet: ALWAYS,
         RiderApproved: to("approved", "invited", "rejected"),
         RiderRejected: to("rejected", "invited"),
         RiderSuspended: to("suspended", "approved"),
@@ -99,6 +102,7 @@ LIFE = Life(
     },
     {
         SetRiderSkills: when("invited", "approved", "rejected", "suspended"),
+        SetRiderZones: when("invited", "approved", "rejected", "suspended"),
         ApproveRider: when("invited", "rejected"),
         RejectRider: when("invited"),
         SuspendRider: when("approved"),

@@ -101,7 +101,17 @@ def cannot_reserve(
         return "hours_exhausted"
     if not set(skills) <= set(rider.skills):
         return "skill_missing"
+    if is_outside(rider, stops, context):
+        return "outside_zones"
     return without_room(rider, stops, carries_g(rider.capacity_g, fit), rules, now)
+
+
+def is_outside(rider: RegisteredRider, stops: list[PlannedStop], context: Context) -> bool:
+    """One of the stops lies in no zone of theirs."""
+    if not rider.zones:
+        return False
+    places = [stop.location.value for stop in stops if stop.location.value is not None]
+    return not all(context.policy.is_in_one_of(rider.zones, place, context.now) for place in places)
 
 
 def planned_until(stops: list[PlannedStop], shift: Shift, now: datetime) -> datetime:

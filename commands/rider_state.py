@@ -12,6 +12,7 @@ from schemas.hours import HoursLimit
 from schemas.message import (
     DeviceId,
     DocumentId,
+    GeofenceId,
     NotInThisState,
     OfferId,
     Personal,
@@ -109,6 +110,8 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     vehicle: VehicleKind
     capacity_g: int
     skills: tuple[str, ...] = ()
+    zones: tuple[GeofenceId, ...] = ()
+    """None: anywhere."""
     status: RiderStatus = "invited"
     documents: Mapping[DocumentId, DocumentState] = {}
     shift: Shift | None = None

@@ -93,6 +93,7 @@ from schemas.task import (
     CaptureProof,
     CloseTender,
     CollectionReport,
+    ConfirmTaskCreated,
     CreateTask,
     DeclineAssignment,
     Disposition,
@@ -143,7 +144,15 @@ from schemas.task import (
     UpdateGoodsReady,
 )
 from schemas.template import CloneTask, ConfirmClone, CreateFromTemplate, RefuseClone
-from schemas.waiting import AddDependent, AnswerDependency, ConfirmDependency, FollowPickWave, WaiveDependency
+from schemas.waiting import (
+    AddDependent,
+    AnswerDependency,
+    AskForDependency,
+    ConfirmDependency,
+    FollowPickWave,
+    RecordDependencyUnknown,
+    WaiveDependency,
+)
 
 
 class UnknownConflict(Refused):
@@ -235,6 +244,9 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return cancel_task(created(task), command, context)
         case ForceCompleteTask():
             return force_complete(created(task), command)
+        case ConfirmTaskCreated():
+            created(task)
+            return []
         case RejectProof():
             return reject_proof(known_stop(created(task), command.stop_id), command)
         case SettleProofDispute():
@@ -264,7 +276,15 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return inspect_return(created(task), command)
         case MarkSlaAtRisk() | MarkSlaBreach():
             return mark(created(task), command, context)
-        case ConfirmDependency() | AddDependent() | AnswerDependency() | FollowPickWave() | WaiveDependency():
+        case (
+            ConfirmDependency()
+            | AddDependent()
+            | AnswerDependency()
+            | RecordDependencyUnknown()
+            | AskForDependency()
+            | FollowPickWave()
+            | WaiveDependency()
+        ):
             return decide_waiting(created(task), command, context)
         case CreateFromTemplate():
             return create_from_template(task, command, context)

@@ -105,10 +105,12 @@ from schemas.task import (
 )
 from schemas.template import CloneRefused, CloneTask, TaskCloned
 from schemas.waiting import (
+    DependencyAskedFor,
     DependencyDeclared,
     DependencyDropped,
     DependencyFailed,
     DependencyMet,
+    DependencyNotFound,
     DependencyWaived,
     DependentAdded,
     DependentsAnswered,
@@ -154,6 +156,8 @@ LIFE = Life(
         TaskReleased: within(*WITHOUT_RIDER),
         TaskScheduled: within("created"),
         DependencyDeclared: within("created"),
+        DependencyNotFound: within("created"),
+        DependencyAskedFor: within("created"),
         DependencyMet: within("created"),
         DependencyFailed: within("created"),
         DependencyWaived: within("created"),

@@ -5,6 +5,7 @@ task. A task that has ended answers those that wait for it, whenever they ask.
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import assert_never
 
 from commands.context import Context
@@ -13,24 +14,29 @@ from commands.sla_clock import DELIVERED
 from commands.task_evolve import evolved
 from commands.task_state import CreatedTask, NotForThisKind, Task, created, open_stops
 from commands.task_timing import kept_back, next_round, not_ended, towards_dispatch
-from commands.waiting_state import open_wait
+from commands.waiting_state import Awaited, open_wait
 from schemas.message import Refused, TaskId
 from schemas.task import CreateTask, GoodsReadyUpdated, TaskEvent
 from schemas.waiting import (
+    ASKED_AGAIN_AFTER_S,
     DEPENDENCY_ANSWERED,
     MAX_DEPENDENTS,
     AddDependent,
     AnswerDependency,
+    AskForDependency,
     ConfirmDependency,
+    DependencyAskedFor,
     DependencyDeclared,
     DependencyDropped,
     DependencyFailed,
     DependencyMet,
+    DependencyNotFound,
     DependencyWaived,
     DependentAdded,
     DependentsAnswered,
     FollowPickWave,
     PickWaveFollowed,
+    RecordDependencyUnknown,
     WaitingCommand,
     WaiveDependency,
 )
@@ -79,6 +85,10 @@ def decide_waiting(task: CreatedTask, command: WaitingCommand, context: Context)
             return add_dependent(task, command)
         case AnswerDependency():
             return answer(task, command, context)
+        case RecordDependencyUnknown():
+            return not_found(task, command, context)
+        case AskForDependency():
+            return ask_again(task, command, context)
         case FollowPickWave():
             return follow_pick_wave(task, command, context)
         case WaiveDependency():
@@ -88,9 +98,37 @@ def decide_waiting(task: CreatedTask, command: WaitingCommand, context: Context)
 
 
 def confirm(task: CreatedTask, command: ConfirmDependency) -> list[TaskEvent]:
-    if task.ended or open_wait(task.waiting, command.on) is None:
+    if asked_for(task, command) is None:
         raise DependencyAnswered(command.on)
     return []
+
+
+def asked_for(task: CreatedTask, command: ConfirmDependency | RecordDependencyUnknown) -> Awaited | None:
+    """What the task waits for, where it was asked for that often and nobody has said yet that it is unknown."""
+    awaited = None if task.ended else open_wait(task.waiting, command.on)
+    is_asked = awaited is not None and awaited.ask_again_at is None and awaited.asked == command.number
+    return awaited if is_asked else None
+
+
+def not_found(task: CreatedTask, command: RecordDependencyUnknown, context: Context) -> list[TaskEvent]:
+    awaited = asked_for(task, command)
+    if awaited is None:
+        return []
+    if command.number >= len(ASKED_AGAIN_AFTER_S):
+        return [DependencyFailed(kind=awaited.kind, on=command.on, reason_code=f"unknown_{awaited.kind}")]
+    again_at = context.now + timedelta(seconds=ASKED_AGAIN_AFTER_S[command.number])
+    return [
+        DependencyNotFound(kind=awaited.kind, on=command.on, number=command.number + 1, ask_again_at=again_at),
+    ]
+
+
+def ask_again(task: CreatedTask, command: AskForDependency, context: Context) -> list[TaskEvent]:
+    awaited = None if task.ended else open_wait(task.waiting, command.on)
+    if awaited is None or awaited.ask_again_at is None or awaited.asked + 1 != command.number:
+        return []
+    if context.now < awaited.ask_again_at:
+        return []
+    return [DependencyAskedFor(kind=awaited.kind, on=command.on, number=command.number)]
 
 
 def add_dependent(task: CreatedTask, command: AddDependent) -> list[TaskEvent]:

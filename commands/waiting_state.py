@@ -1,5 +1,6 @@
 """What a task waits for, and which tasks wait for it, folded from its events."""
 
+from datetime import datetime
 from typing import assert_never
 
 import msgspec
@@ -8,10 +9,12 @@ from msgspec.structs import replace
 from schemas.message import TaskId
 from schemas.waiting import (
     AwaitedKind,
+    DependencyAskedFor,
     DependencyDeclared,
     DependencyDropped,
     DependencyFailed,
     DependencyMet,
+    DependencyNotFound,
     DependencyWaived,
     DependentAdded,
     DependentsAnswered,
@@ -27,6 +30,9 @@ class Awaited(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Why it will not be met, if so."""
     revision: int = 0
     """What its wave has said up to this is done."""
+    asked: int = 0
+    """How often it was asked for again, since nobody knew it."""
+    ask_again_at: datetime | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -45,6 +51,10 @@ def evolve_waiting(waiting: Waiting, event: WaitingEvent) -> Waiting:
     match event:
         case DependencyDeclared():
             return replace(waiting, awaited=(*waiting.awaited, Awaited(event.kind, event.on)))
+        case DependencyNotFound():
+            return with_awaited(waiting, event.on, ask_again_at=event.ask_again_at)
+        case DependencyAskedFor():
+            return with_awaited(waiting, event.on, asked=event.number, ask_again_at=None)
         case DependencyMet() | DependencyWaived() | DependencyDropped():
             return replace(waiting, awaited=tuple(each for each in waiting.awaited if each.on != event.on))
         case DependencyFailed():

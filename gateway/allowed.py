@@ -29,6 +29,7 @@ from schemas.directory import (
     CreateTenant,
     MoveOutlet,
     RemoveGeofence,
+    SetOutletContacts,
 )
 from schemas.fleet import (
     AddRiderToFleet,
@@ -41,7 +42,7 @@ from schemas.fleet import (
 )
 from schemas.goods import InspectReturn, ReceiveTransfer, ReportParcelsDamaged, ReportParcelsLost
 from schemas.hand_over import AcceptHandOver, DeclineHandOver, OfferHandOver, WithdrawHandOver
-from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
+from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub, SetHubContacts
 from schemas.incident import (
     AssignIncident,
     AttachEvidence,
@@ -84,6 +85,7 @@ from schemas.rider import (
     ReportComplianceBreach,
     ResequenceItinerary,
     SetRiderSkills,
+    SetRiderZones,
     StartBreak,
     StartShift,
     SubmitDocument,
@@ -202,6 +204,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     ReviewOccurrence: DISPATCH,
     RegisterRider: SETUP,
     SetRiderSkills: SETUP,
+    SetRiderZones: SETUP,
     ApproveRider: DISPATCH,
     RejectRider: DISPATCH,
     SuspendRider: DISPATCH,
@@ -276,8 +279,10 @@ SENDERS: Mapping[type[Command], Roles] = {
     SetDocumentKinds: OPERATOR,
     CreateOutlet: SETUP,
     MoveOutlet: SETUP,
+    SetOutletContacts: SETUP,
     CreateHub: SETUP,
     MoveHub: SETUP,
+    SetHubContacts: SETUP,
     CloseHub: SETUP,
     ReopenHub: SETUP,
     CreateSlaPolicy: OPERATOR,

@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from commands.directory import UnknownZone
 from commands.order import AlreadyExists, Answer, Order
 from gateway.call import Call
 from gateway.commands import answer_of, request_hash
 from gateway.door import Door
 from gateway.hydration import Wanted
 from gateway.parameters import parameters_of
-from gateway.problems import Problem
+from gateway.problem_kinds import KINDS
+from gateway.problems import FieldError, Problem
 from gateway.reply import Reply, json_reply
 from gateway.validation import decoded
 from gateway.webhook_signature import ID, SIGNATURE, TIMESTAMP, NotSigned, verified
@@ -112,8 +114,10 @@ decoders: Mapping[str, msgspec.json.Decoder[Told]] = {name: msgspec.json.Decoder
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """One command that the message amounts to, and what is sent where it exists already."""
+    """One command that the message amounts to, and what is sent where it exists already. `told_at` is where the message
+    tells of it, as a JSON pointer."""
 
+    told_at: str
     kind: str
     aggregate_id: str
     create: Command
@@ -138,10 +142,7 @@ class Callbacks:
                 self._door.hydration.is_unknown(Wanted(data.tenant, data.outlet))
                 return json_reply(CallbackAnswer(events=[]))
             case TenantTold() | OutletTold():
-                events: list[str] = []
-                for wish in wishes(told):
-                    events += await self._fulfilled(call, told.data.tenant, wish, message_id)
-                return json_reply(CallbackAnswer(events=events))
+                return json_reply(CallbackAnswer(events=await self._all(call, told, message_id)))
 
     def _verified(self, call: Call, body: bytes) -> str:
         """Raises Problem: 404 where there is no platform, 401."""
@@ -152,6 +153,21 @@ class Callbacks:
             return verified(self._door.platform_key, headers, body, time.time())
         except NotSigned as refused:
             raise Problem("signature-invalid", str(refused)) from refused
+
+    async def _all(self, call: Call, told: TenantTold | OutletTold, message_id: str) -> list[str]:
+        """An outlet that a rule refuses keeps none of the others away. Raises Problem, which names each of them."""
+        events: list[str] = []
+        wrong: list[tuple[Wish, Problem]] = []
+        for wish in wishes(told):
+            try:
+                events += await self._fulfilled(call, told.data.tenant, wish, message_id)
+            except Problem as problem:
+                if wish.kind != "outlet" or KINDS[problem.code].retryable:
+                    raise
+                wrong.append((wish, problem))
+        if wrong:
+            raise named(wrong)
+        return events
 
     async def _fulfilled(self, call: Call, tenant: str, wish: Wish, message_id: str) -> list[str]:
         """What is there already is changed to what is told; the same message again changes nothing."""
@@ -187,18 +203,18 @@ class Callbacks:
 
 def wishes(told: TenantTold | OutletTold) -> Iterator[Wish]:
     if isinstance(told, OutletTold):
-        yield outlet_wish(told.data.tenant, told.data)
+        yield outlet_wish("/data", told.data.tenant, told.data)
         return
     data = told.data
     rules = TenantRules() if data.rules is None else data.rules
     create = CreateTenant(tenant=data.tenant, name=data.name, mode=data.mode, rules=rules)
     change = None if data.rules is None else ChangeTenantRules(rules=data.rules)
-    yield Wish("tenant", tenant_id(data.tenant), create, change)
-    for outlet in data.outlets:
-        yield outlet_wish(data.tenant, outlet)
+    yield Wish("/data", "tenant", tenant_id(data.tenant), create, change)
+    for index, outlet in enumerate(data.outlets):
+        yield outlet_wish(f"/data/outlets/{index}", data.tenant, outlet)
 
 
-def outlet_wish(tenant: str, told: ToldOutlet) -> Wish:
+def outlet_wish(told_at: str, tenant: str, told: ToldOutlet) -> Wish:
     create = CreateOutlet(
         outlet=told.outlet,
         name=told.name,
@@ -207,6 +223,22 @@ def outlet_wish(tenant: str, told: ToldOutlet) -> Wish:
         address=told.address,
         metadata=told.metadata,
     )
-    return Wish(
-        "outlet", outlet_id(tenant, told.outlet), create, MoveOutlet(location=told.location, address=told.address)
-    )
+    change = MoveOutlet(location=told.location, address=told.address)
+    return Wish(told_at, "outlet", outlet_id(tenant, told.outlet), create, change)
+
+
+FIELD_OF: Mapping[str, str] = {UnknownZone.rule: "/zone"}
+"""Of an outlet that a rule refuses; others refuse it as a whole."""
+
+
+def named(wrong: list[tuple[Wish, Problem]]) -> Problem:
+    """By the first that was refused; each is told with where it stands in the message."""
+    errors = [FieldError(wish.told_at + FIELD_OF.get(each.code, ""), each.detail) for wish, each in wrong]
+    first = wrong[0][1]
+    return Problem(first.code, f"{path_of(errors[0].pointer)}: {first.detail}", errors=errors, values=first.values)
+
+
+def path_of(pointer: str) -> str:
+    """As one would write it: `data.outlets[3].zone`."""
+    steps = [f"[{step}]" if step.isdecimal() else f".{step}" for step in pointer.split("/")[1:]]
+    return "".join(steps).removeprefix(".")

@@ -13,12 +13,12 @@ from commands.aggregates import AGGREGATES, Aggregate
 from commands.context import Context
 from commands.order import Answer, Order, Unavailable
 from commands.task_creation import pin_of, tracking_code, tracking_token
-from gateway import named_riders
 from gateway.allowed import CLOSED_FIELDS, SENDERS, Roles
 from gateway.artefacts import with_kept
 from gateway.call import Call
 from gateway.door import Door
 from gateway.entry import Entry
+from gateway.named import Asking
 from gateway.parameters import id_of
 from gateway.problems import FieldError, Problem, not_found, refusal, unavailable
 from gateway.reply import Reply, json_reply
@@ -143,7 +143,7 @@ class Commands:
             raise not_found(f"there is no rider {aggregate} for this token")
         wanted = await self._command(call, open_command)
         target = Target(aggregate, needed_key(call), natural=False)
-        await named_riders.known(self._door, call, tenant_of(call), wanted, caller)
+        await Asking(self._door, call, tenant_of(call), caller).known(wanted, aggregate)
         answer = await self._submit(call, open_command, wanted, caller, target)
         body = answer_body(answer)
         if isinstance(wanted, CloneTask):
@@ -159,6 +159,7 @@ class Commands:
     async def _create(self, call: Call, open_command: OpenCommand, wanted: Command, caller: Caller) -> Reply:
         tenant = tenant_of(call)
         target = target_of(open_command.kind, wanted, tenant, caller, given_key(call))
+        await Asking(self._door, call, tenant, caller).known(wanted, target.aggregate_id)
         answer = await self._submit(call, open_command, wanted, caller, target)
         body = answer_body(answer)
         if isinstance(wanted, CreateTask):

@@ -76,6 +76,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How long a command's answer is waited for."""
     wait_s: float = 2
     """How long a read waits for its read model, and fixes for their bindings, where `Prefer: wait` says nothing."""
+    ask_again_after_s: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
+    """So often, with these pauses, a task that a command names is asked for before it is unknown."""
     max_wait_s: float = 10
     waiters: int = 1_000
     streams: int = 500

@@ -134,6 +134,11 @@ KINDS: dict[str, Kind] = {
     "unknown-carrier": Kind(422, "There is no contract with this carrier", "Register it first, or correct its id."),
     "unknown-service-level": Kind(422, "The carrier has no such service level", "Give a code of `values.known`."),
     "unknown-rider": Kind(422, "There is no such rider", "Register the rider first, or correct the id."),
+    "unknown-task": Kind(422, "There is no such task", "Create it first, or correct the id that `values` names."),
+    "unknown-pick-wave": Kind(422, "There is no such pick wave", "Create it first, or correct the id."),
+    "pick-wave-of-another-outlet": Kind(
+        409, "The pick wave is of another outlet", "Name a wave of the task's own outlet, `values.task_outlet`."
+    ),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
     "unknown-proof": Kind(422, "The stop has no such proof", "Read the task for its proofs."),
@@ -150,6 +155,9 @@ KINDS: dict[str, Kind] = {
         422, "The odometer went back", "Read the instrument again: `values` has both readings and none is kept."
     ),
     "unknown-zone": Kind(422, "The time zone is not known", "Give an IANA name, such as Europe/Helsinki."),
+    "unknown-service-zone": Kind(
+        422, "There is no such zone", "Create a geofence of kind `zone` first, or correct the id that `values` names."
+    ),
     "unknown-conflict": Kind(422, "No such report waits for a review", "Read the exception desk for those that do."),
     "unknown-link": Kind(422, "The incident is not linked to that", "Read the incident for its links."),
     "in-the-future": Kind(422, "It has not happened yet", "Correct the time, or the clock of who reports."),

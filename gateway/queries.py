@@ -1,7 +1,6 @@
 """The query endpoints: one table of listings and one of single aggregates, each over its read model."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -38,6 +37,7 @@ from gateway.parameters import (
 )
 from gateway.permitted import permitted
 from gateway.personal import Opener, opener, shown
+from gateway.place_contacts import CONTACTS_AFTER_END, PLACES, readable
 from gateway.problems import not_found
 from gateway.reading import Connection, Reading, Row, parked_of
 from gateway.reply import Reply, json_reply
@@ -76,9 +76,6 @@ from schemas.registries import Severity
 from schemas.sla import Promise
 from schemas.task_kind import Priority, TaskKind
 from schemas.vehicle import VehicleKind
-
-CONTACTS_AFTER_END = timedelta(hours=4)
-"""How long after a task's end its rider still sees its contacts."""
 
 UNSHOWN = frozenset({"tenant", "progress", "created_by"})
 """The path names the tenant; the progress is the fold's own, and so is the command that the secrets hang on."""
@@ -158,6 +155,7 @@ LISTINGS = (
         filters={
             "status": choice(("invited", "approved", "rejected", "suspended"), "The rider's status."),
             "on_shift": flag("Whether the rider is on a shift that is not ending."),
+            "zone": text("A zone that is among those of the rider: the id of its geofence."),
         },
         order=("created_at", "rider_id"),
         about="Who drives, who may, who is on shift, and what stands on their itineraries?",
@@ -470,6 +468,8 @@ class Queries:
         (rows, parked), at = await self._reading.fresh(call, listing.model, query)
         page = rows[:limit]
         headers = [vector_header(at)]
+        if listing.word in PLACES:
+            page = await self._readable(listing.word, page, caller)
         body: dict[str, Any] = {"items": self._items(call, listing, page, caller)}
         if parked:
             body["parked"] = sorted(parked)
@@ -487,6 +487,8 @@ class Queries:
             raise not_found(f"there is no {BY_PLURAL[single.plural].kind} {aggregate_id}")
         async with self._reading.connection() as connection:
             parked = await parked_of(connection, single.model, [aggregate_id])
+        if single.plural in PLACES:
+            [row] = await self._readable(single.plural, [row], caller)
         body = self._shown(call, row, aggregate_id, self._opens(single.plural, row, caller))
         body |= permitted(BY_PLURAL[single.plural].kind, aggregate_id, row, caller)
         if single.plural == "recurrences":
@@ -532,9 +534,17 @@ class Queries:
         return items
 
     def _opens_listed(self, word: str, row: Row, caller: Caller) -> bool:
-        """A rider sees their own tasks and vehicle in a list as they do one by one."""
-        own = word in ("tasks", "vehicle-roster")
+        """A rider sees their own tasks and vehicle in a list as they do one by one, and whom to ask at places."""
+        own = word in ("tasks", "vehicle-roster") or word in PLACES
         return self._opens(word, row, caller) if own else caller.role in PERSONAL
+
+    async def _readable(self, word: str, rows: list[Row], caller: Caller) -> list[Row]:
+        place, there = PLACES[word], frozenset[str]()
+        if caller.role == "rider" and any(row["contacts"] for row in rows):
+            since = self._door.now(caller.tenant) - CONTACTS_AFTER_END
+            async with self._reading.connection() as connection:
+                there = await task_detail.led_to(connection, caller.tenant, place, caller.subject, since)
+        return [readable(row, place, caller, there) for row in rows]
 
     def _opens(self, plural: str, row: Row, caller: Caller) -> bool:
         """Whether the caller sees this row's personal data; a rider their own, and their tasks' for a while."""

@@ -16,8 +16,7 @@ from commands.aggregates import AGGREGATES
 from commands.context import UnknownTenant
 from commands.incident import TimelineMissing
 from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused, VersionConflict
-from commands.rider_refusals import UnknownRider
-from gateway.named_riders import NAMED_IN
+from gateway.named import RULES
 from schemas.directory import CreateTenant
 from schemas.incident import SealIncident
 from schemas.message import Command, Refused, UnknownAggregate
@@ -29,8 +28,6 @@ OF_JUDGING: Rules = frozenset({IdempotencyKeyReused, VersionConflict, CommandToo
 """Before anything is decided, or after: see `commands.judging`."""
 ANSWERED_HERE: dict[type[Command], Rules] = {SealIncident: frozenset({TimelineMissing})}
 """On this side of the door it is seen to that they cannot be met."""
-ASKED_HERE: dict[type[Command], Rules] = {named: frozenset({UnknownRider}) for named in NAMED_IN}
-"""On this side of the door others are asked before: see `gateway.named_riders`."""
 WITH_METHODS = ("commands.context", "commands.registries", "commands.carrier_contract")
 """Modules of what a decision asks by methods."""
 
@@ -42,7 +39,7 @@ def rules_met(kind: str, command: type[Command]) -> Rules:
     if command is not CreateTenant:
         judged |= {UnknownTenant}
     found = Walk(command).function(decide.__module__, functions_of(decide.__module__)[decide.__name__])
-    return judged | ASKED_HERE.get(command, NONE) | found - ANSWERED_HERE.get(command, NONE)
+    return judged | RULES.get(command, NONE) | found - ANSWERED_HERE.get(command, NONE)
 
 
 class Walk:

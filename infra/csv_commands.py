@@ -27,7 +27,7 @@ CREATES: Mapping[str, type[Command]] = {
     "outlets": CreateOutlet,
     "tasks": CreateTask,
 }
-LISTS = frozenset({"skills", "temperatures"})
+LISTS = frozenset({"skills", "temperatures", "zones"})
 """Columns whose cells hold several values, with `;` between them."""
 TASK_COLUMNS = frozenset({"pickup", "dropoff", "parcel"})
 COUNT = re.compile(r"\d{1,3}", re.ASCII)

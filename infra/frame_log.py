@@ -1,4 +1,5 @@
-"""Frames on `logistics.fixes`: written by whichever gateway they come in at, idempotently, unchained."""
+"""Frames on `logistics.fixes`: written by whichever gateway they come in at, and by the processes for simulated
+couriers; idempotently, unchained."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +24,13 @@ ANSWER_WITHIN_S = 10.0
 
 
 class KafkaFrameLog:
-    def __init__(self, client_args: Mapping[str, Any], cluster: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client_args: Mapping[str, Any], cluster: str, clock: Callable[[], datetime], role: str = "gateway"
+    ) -> None:
         self._producer = AIOKafkaProducer(
             **client_args, enable_idempotence=True, linger_ms=LINGER_MS, max_batch_size=1 << 20
         )
-        self._source = f"/logistics/{cluster}/gateway"
+        self._source = f"/logistics/{cluster}/{role}"
         self._clock = clock
 
     async def start(self) -> None:

@@ -133,6 +133,10 @@ class Lookups:
         known = self._policy.tenant(tenant)
         return () if known is None else known.required_documents_of("vehicle")
 
+    async def zones(self, tenant: TenantSlug, places: Sequence[Location], at: datetime) -> Sequence[frozenset[str]]:
+        known = self._policy.tenant(tenant)
+        return [frozenset() if known is None else known.zones_holding(place, at) for place in places]
+
     async def claimed(self, tender: TenderId, offer: OfferId, source: Source) -> bool:
         async with self._pool.connection() as connection:
             await self._caught_up(connection, "tender_board")
@@ -171,6 +175,7 @@ class Lookups:
             hours_end_at=hours_end_at(shift),
             capacity_g=row["capacity_g"],
             skills=frozenset(row["skills"]),
+            zones=frozenset(row["zones"]),
             vehicles=msgspec.convert([*row["vehicles"].values()], list[VehicleFitness]),
             tasks=len(holds),
             offers=row["offers"],

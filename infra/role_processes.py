@@ -18,12 +18,14 @@ from commands.policy import Policy
 from commands.router import Router
 from infra.clock import real_time
 from infra.dead_letters import DeadLetters
+from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.lookups import Lookups
 from infra.secrets import internal_key, secret, server_secrets
 from infra.sending import CannotBeJudged, Sending
 from infra.settings import Settings
 from infra.silence import SilenceWatch
+from infra.simulated_ways import SimulatedWays
 from projections.deadlines import due
 from projections.models import MODELS
 from projections.sla_board import predicted
@@ -43,6 +45,7 @@ FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
 FETCH_RECORDS = 200
 DEADLINES_AT_ONCE = 100
 DEADLINES_EVERY_S = 0.5
+WAYS_EVERY_S = 1.0
 ASIDE_S = 60.0
 MOST_ASIDE = 1_000
 POSTGRES_AGAIN_S = 0.5
@@ -122,6 +125,8 @@ class Processes:
             fetch_max_wait_ms=50,
             max_poll_records=FETCH_RECORDS,
         )
+        self._frames = KafkaFrameLog(args, settings.cluster, clock, "processes")
+        self._ways = SimulatedWays(self._frames, self._router, policy, keyring, settings.partitions, clock)
         self._silence = SilenceWatch(self._ends, policy, settings.partitions)
         self._places = [TopicPartition(topic, p) for topic in FOLLOWED for p in self._partitions]
         self._done: dict[TopicPartition, int] = {}
@@ -135,7 +140,8 @@ class Processes:
         await self._seek()
         self._tasks = [asyncio.create_task(self._facts())]
         if self._fires:
-            self._tasks.append(asyncio.create_task(self._deadlines()))
+            await self._frames.start()
+            self._tasks += [asyncio.create_task(self._deadlines()), asyncio.create_task(self._simulated_ways())]
 
     async def run(self) -> None:
         await asyncio.gather(*self._tasks)
@@ -146,6 +152,8 @@ class Processes:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._consumer.stop()
         await self._producer.stop()
+        if self._fires:
+            await self._frames.stop()
         await self._router.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
@@ -215,6 +223,14 @@ class Processes:
                 logger.warning("deadlines wait", error=lost)
                 fired = 0
             await asyncio.sleep(FOLDED_WITHIN_S if fired else DEADLINES_EVERY_S)
+
+    async def _simulated_ways(self) -> None:
+        while True:
+            try:
+                await self._ways.go_on(self._pool)
+            except (OperationalError, Unavailable) as lost:
+                logger.warning("simulated couriers wait", error=lost)
+            await asyncio.sleep(WAYS_EVERY_S)
 
     async def fire_due(self, most: int = DEADLINES_AT_ONCE) -> int:
         """Fire what is due, the earliest first; how many. Firing twice changes nothing. A shard that is not open keeps

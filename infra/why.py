@@ -57,6 +57,7 @@ EXCLUSIONS = {
     "vehicle_document_expires_too_soon": "a document of their vehicle expires before it would be done",
     "vehicle_maintenance_overdue": "their vehicle's maintenance is overdue",
     "skill_missing": "a skill is missing",
+    "outside_zones": "a stop lies outside their zones",
     "over_capacity": "the load is too much for them",
     "too_many_tasks": "busy with other tasks",
     "reserved_elsewhere": "asked for another task",

@@ -82,6 +82,14 @@ from schemas.vehicle import (
     VehicleMaintenanceFellDue,
     VehicleMaintenancePlanned,
 )
+from schemas.waiting import (
+    DependencyAskedFor,
+    DependencyDropped,
+    DependencyFailed,
+    DependencyMet,
+    DependencyNotFound,
+    DependencyWaived,
+)
 
 TABLE = """
 CREATE TABLE {table} (
@@ -126,6 +134,8 @@ CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
 DUTY = (ShiftStarted, BreakEnded)
 DUTY_OVER = (BreakStarted, HoursLimitWarned, ShiftEnded)
+ASKED = (DependencyAskedFor, DependencyMet, DependencyFailed, DependencyWaived, DependencyDropped)
+"""For what the task waits for nobody has to ask again."""
 HAND_OVER = (HandOverOffered, HandOverClosed, ParcelsHandedOver)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
@@ -145,16 +155,18 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
     record_maintenance_due, warn_hours_limit, expire_carrier_quote, record_carrier_silence, sla_at_risk,
-    sla_breach, expire_hand_over, simulate_step or create_occurrence."""
+    sla_breach, expire_hand_over, ask_for_dependency, simulate_step or create_occurrence."""
     aggregate_id: str
     subject: str
-    """The offer, the task of the reservation, the maintenance, the shift, or the aggregate itself."""
+    """The offer, the task of the reservation, what a task waits for, the maintenance, the shift, or the aggregate
+    itself."""
     due_at: datetime
     set_by: str
     """The id of the event that set it."""
     partition: int
     round: int | None = None
-    """The task's; of a simulated courier the step's number, of an incident or a breach the level that it comes to."""
+    """The task's; of a simulated courier the step's number, of what is asked for again how often, of an incident or a
+    breach the level that it comes to."""
     target_at: datetime | None = None
     """What was promised for the task is to happen by then; of a recurrence: when the occurrence begins."""
 
@@ -184,6 +196,8 @@ def keys(fact: Fact) -> Sequence[Key]:
         return tuple((source.tenant, kind, of, of) for kind in kinds)
     if isinstance(event, HAND_OVER):
         return ((source.tenant, "expire_hand_over", source.aggregate_id, source.aggregate_id),)
+    if isinstance(event, (DependencyNotFound, *ASKED)):
+        return ((source.tenant, "ask_for_dependency", source.aggregate_id, event.on),)
     if isinstance(event, RECURS):
         return ((source.tenant, "create_occurrence", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, UNATTENDED):
@@ -233,6 +247,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round = retry_at, event.round
         case SimulatedStepScheduled(step_at=datetime() as due_at):
             task_round = event.number
+        case DependencyNotFound(ask_again_at=due_at, number=task_round):
+            pass
         case TaskScheduled(dispatch_at=datetime() as due_at):
             task_round = None
         case OccurrenceScheduled():
@@ -277,7 +293,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=7,
+    version=8,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -304,6 +320,8 @@ DEADLINES = ReadModel(
             *UNHEARD,
             *SLA_EVENTS,
             *HAND_OVER,
+            DependencyNotFound,
+            *ASKED,
             *RECURS,
         }
     ),

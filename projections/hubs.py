@@ -1,4 +1,4 @@
-"""Which hubs has a tenant, where are they, and which are closed?"""
+"""Which hubs has a tenant, where are they, whom does one ask there, and which are closed?"""
 
 from datetime import datetime
 
@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
+from projections.place_contacts import PlaceContactRow, contact_rows
 from schemas.catalog import members_of
 from schemas.geo import Location
-from schemas.hub import HubClosed, HubCreated, HubEvent, HubMoved, HubReopened
+from schemas.hub import HubClosed, HubContactsSet, HubCreated, HubEvent, HubMoved, HubReopened
 from schemas.message import Source
 
 TABLE = """
@@ -21,6 +22,7 @@ CREATE TABLE {table} (
     location   jsonb       NOT NULL,
     zone       text        NOT NULL,
     address    text,
+    contacts   jsonb       NOT NULL,
     closed     boolean     NOT NULL,
     metadata   jsonb       NOT NULL,
     created_at timestamptz NOT NULL,
@@ -40,6 +42,7 @@ class HubRow(msgspec.Struct, frozen=True, kw_only=True):
     location: Location
     zone: str
     address: str | None
+    contacts: list[PlaceContactRow]
     closed: bool = False
     metadata: dict[str, str]
     created_at: datetime
@@ -56,6 +59,8 @@ def apply(row: HubRow | None, fact: Fact, key: Key) -> HubRow:
     match event:
         case HubMoved():
             return replace(row, location=event.location, address=event.address)
+        case HubContactsSet():
+            return replace(row, contacts=contact_rows(event.contacts))
         case HubClosed():
             return replace(row, closed=True)
         case HubReopened():
@@ -73,6 +78,7 @@ def created(event: HubCreated, source: Source) -> HubRow:
         location=event.location,
         zone=event.zone,
         address=event.address,
+        contacts=contact_rows(event.contacts),
         metadata=event.metadata,
         created_at=source.recorded_at,
         updated_at=source.recorded_at,
@@ -82,7 +88,7 @@ def created(event: HubCreated, source: Source) -> HubRow:
 
 HUBS = ReadModel(
     name="hubs",
-    version=1,
+    version=2,
     table=TABLE,
     row=HubRow,
     key=("tenant", "hub_id"),

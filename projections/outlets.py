@@ -1,4 +1,4 @@
-"""Which outlets has a tenant, and where are they?"""
+"""Which outlets has a tenant, where are they, and whom does one ask there?"""
 
 from datetime import datetime
 
@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
+from projections.place_contacts import PlaceContactRow, contact_rows
 from schemas.catalog import members_of
-from schemas.directory import OutletCreated, OutletEvent, OutletMoved
+from schemas.directory import OutletContactsSet, OutletCreated, OutletEvent, OutletMoved
 from schemas.geo import Location
 
 TABLE = """
@@ -20,6 +21,7 @@ CREATE TABLE {table} (
     location   jsonb       NOT NULL,
     zone       text        NOT NULL,
     address    text,
+    contacts   jsonb       NOT NULL,
     metadata   jsonb       NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
@@ -38,6 +40,7 @@ class OutletRow(msgspec.Struct, frozen=True, kw_only=True):
     location: Location
     zone: str
     address: str | None
+    contacts: list[PlaceContactRow]
     metadata: dict[str, str]
     created_at: datetime
     updated_at: datetime
@@ -55,25 +58,26 @@ def apply(row: OutletRow | None, fact: Fact, key: Key) -> OutletRow:
             location=event.location,
             zone=event.zone,
             address=event.address,
+            contacts=contact_rows(event.contacts),
             metadata=event.metadata,
             created_at=source.recorded_at,
             updated_at=source.recorded_at,
             version=source.version,
         )
     assert row is not None, "an outlet's first event creates it"
-    assert isinstance(event, OutletMoved), "nothing else happens to an outlet"
-    return replace(
-        row,
-        location=event.location,
-        address=event.address,
-        updated_at=source.recorded_at,
-        version=source.version,
-    )
+    row = replace(row, updated_at=source.recorded_at, version=source.version)
+    match event:
+        case OutletMoved():
+            return replace(row, location=event.location, address=event.address)
+        case OutletContactsSet():
+            return replace(row, contacts=contact_rows(event.contacts))
+        case _:
+            return row
 
 
 OUTLETS = ReadModel(
     name="outlets",
-    version=1,
+    version=2,
     table=TABLE,
     row=OutletRow,
     key=("tenant", "outlet_id"),

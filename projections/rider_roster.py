@@ -41,6 +41,7 @@ from schemas.rider import (
     RiderReserved,
     RiderSkillsSet,
     RiderSuspended,
+    RiderZonesSet,
     ShiftEnded,
     ShiftEnding,
     ShiftPlanned,
@@ -65,6 +66,7 @@ CREATE TABLE {table} (
     vehicle            text        NOT NULL,
     capacity_g         bigint      NOT NULL,
     skills             jsonb       NOT NULL,
+    zones              jsonb       NOT NULL,
     documents          jsonb       NOT NULL,
     devices            jsonb       NOT NULL,
     shift              jsonb,
@@ -90,7 +92,8 @@ CREATE TABLE {table} (
     PRIMARY KEY (tenant, rider_id)
 );
 CREATE INDEX ON {table} (tenant, created_at, rider_id);
-CREATE INDEX ON {table} (tenant) WHERE active_tasks > 0 OR silent_since IS NOT NULL
+CREATE INDEX ON {table} (tenant) WHERE active_tasks > 0 OR silent_since IS NOT NULL;
+CREATE INDEX ON {table} (tenant, rider_id) WHERE simulated
 """
 
 
@@ -147,6 +150,7 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     vehicle: str
     capacity_g: int
     skills: list[str]
+    zones: list[str]
     documents: Mapping[str, DocumentRow] = {}
     devices: Mapping[str, datetime] = {}
     shift: ShiftRow | None = None
@@ -204,6 +208,7 @@ def registered(event: RiderRegistered, fact: Fact) -> RiderRow:
         vehicle=event.vehicle,
         capacity_g=event.capacity_g,
         skills=event.skills,
+        zones=[*event.zones],
         simulated=event.simulated,
         external_reference=event.external_reference,
         metadata=event.metadata,
@@ -217,8 +222,8 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
     match fact.event:
         case RiderSkillsSet() as event:
             return replace(row, skills=event.skills)
-        case RiderSkillsSet() as event:
-            return replace(row, skills=event.skills)
+        case RiderZonesSet() as event:
+            return replace(row, zones=[*event.zones])
         case RiderApproved() | RiderReinstated():
             return replace(row, status="approved")
         case RiderRejected():
@@ -388,7 +393,7 @@ def with_shift(row: RiderRow, **changes: object) -> RiderRow:
 
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=4,
+    version=5,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),
@@ -402,6 +407,7 @@ SELECT * FROM rider_roster
 WHERE tenant = %(tenant)s
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(on_shift)s::boolean IS NULL OR on_shift = %(on_shift)s)
+  AND (%(zone)s::text IS NULL OR zones ? %(zone)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, rider_id) > (%(at)s, %(id)s))
 ORDER BY created_at, rider_id
 LIMIT %(limit)s

@@ -487,9 +487,31 @@ ORDER BY created_at, task_id
 LIMIT %(limit)s
 """
 
+LED_TO = """
+SELECT DISTINCT stop.value -> 'party' ->> 'id'
+FROM task_board AS board
+JOIN task_detail AS detail USING (tenant, task_id), jsonb_array_elements(detail.stops) AS stop
+WHERE tenant = %(tenant)s AND board.rider_id = %(rider_id)s
+  AND (board.state NOT IN ('completed', 'failed', 'cancelled', 'returned') OR board.updated_at > %(ended_since)s)
+  AND detail.progress ->> 'rider_id' = %(rider_id)s
+  AND stop.value -> 'party' ->> 'kind' = %(kind)s
+  AND CASE WHEN detail.progress ->> 'ended' IS NULL THEN (detail.progress -> 'accepted')::boolean
+           ELSE detail.updated_at > %(ended_since)s END
+"""
+
 
 page = Page(PAGE)
 """The tasks under way, oldest first."""
+
+
+async def led_to(
+    connection: AsyncConnection, tenant: str, kind: str, rider_id: str, ended_since: datetime
+) -> frozenset[str]:
+    """Slugs of outlets or hubs where stops of the rider's tasks are: from the acceptance on, and until they have ended
+    so long ago."""
+    asked = {"tenant": tenant, "kind": kind, "rider_id": rider_id, "ended_since": ended_since}
+    cursor = await connection.execute(LED_TO, asked)
+    return frozenset(slug for (slug,) in await cursor.fetchall())
 
 
 async def one(connection: AsyncConnection, tenant: str, task_id: str) -> dict[str, Any] | None:

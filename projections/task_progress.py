@@ -17,6 +17,7 @@ from schemas.task import (
     HoldStarted,
     ReattemptPlanned,
     ReturnStarted,
+    SimulatedStepScheduled,
     Stop,
     StopArrived,
     StopCompleted,
@@ -89,6 +90,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """That has it by a booking; there is no rider then."""
     accepted: bool = False
     returning: bool = False
+    step_at: datetime | None = None
+    """When what its simulated courier does next is due."""
     ended: str | None = None
     outcome: str | None = None
     reason_code: str | None = None
@@ -192,6 +195,8 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
             back = {event.stop.stop_id: StopProgress(kind="return")}
             stops = reset(task.stops, "skipped") | back
             return replace(task, stops=stops, returning=True, reason_code=event.reason_code)
+        case SimulatedStepScheduled():
+            return replace(task, step_at=event.step_at)
         case TaskCompleted():
             return replace(task, ended="completed", outcome=event.outcome)
         case TaskForceCompleted():

@@ -24,6 +24,7 @@ from schemas.message import (
     Text,
 )
 from schemas.person import PersonCommand, PersonEvent
+from schemas.place_contact import PlaceContact, PlaceContacts
 from schemas.registries import RegistryCommand, RegistryEvent
 from schemas.sla_policy import SlaPolicyEvent
 
@@ -126,6 +127,7 @@ class CreateOutlet(Command, frozen=True, kw_only=True):
     location: Location
     zone: Zone
     address: Text | None = None
+    contacts: PlaceContacts = []
     metadata: Metadata = {}
 
 
@@ -134,7 +136,13 @@ class MoveOutlet(Command, frozen=True, kw_only=True):
     address: Text | None = None
 
 
-type OutletCommand = CreateOutlet | MoveOutlet
+class SetOutletContacts(Command, frozen=True, kw_only=True):
+    """All of them anew."""
+
+    contacts: PlaceContacts
+
+
+type OutletCommand = CreateOutlet | MoveOutlet | SetOutletContacts
 
 
 class OutletCreated(Event, frozen=True, kw_only=True):
@@ -143,6 +151,7 @@ class OutletCreated(Event, frozen=True, kw_only=True):
     location: Location
     zone: str
     address: str | None
+    contacts: list[PlaceContact] = []
     metadata: dict[str, str]
 
 
@@ -151,7 +160,11 @@ class OutletMoved(Event, frozen=True, kw_only=True):
     address: str | None
 
 
-type OutletEvent = OutletCreated | OutletMoved
+class OutletContactsSet(Event, frozen=True, kw_only=True):
+    contacts: list[PlaceContact]
+
+
+type OutletEvent = OutletCreated | OutletMoved | OutletContactsSet
 
 
 Vertex = tuple[Lon, Lat]

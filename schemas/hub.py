@@ -2,6 +2,7 @@
 
 from schemas.geo import Location, Zone
 from schemas.message import Command, Event, HubSlug, Metadata, Name, Slug, Text
+from schemas.place_contact import PlaceContact, PlaceContacts
 
 
 class CreateHub(Command, frozen=True, kw_only=True):
@@ -12,12 +13,19 @@ class CreateHub(Command, frozen=True, kw_only=True):
     location: Location
     zone: Zone
     address: Text | None = None
+    contacts: PlaceContacts = []
     metadata: Metadata = {}
 
 
 class MoveHub(Command, frozen=True, kw_only=True):
     location: Location
     address: Text | None = None
+
+
+class SetHubContacts(Command, frozen=True, kw_only=True):
+    """All of them anew."""
+
+    contacts: PlaceContacts
 
 
 class CloseHub(Command, frozen=True, kw_only=True):
@@ -28,7 +36,7 @@ class ReopenHub(Command, frozen=True, kw_only=True):
     pass
 
 
-type HubCommand = CreateHub | MoveHub | CloseHub | ReopenHub
+type HubCommand = CreateHub | MoveHub | SetHubContacts | CloseHub | ReopenHub
 
 
 class HubCreated(Event, frozen=True, kw_only=True):
@@ -37,12 +45,17 @@ class HubCreated(Event, frozen=True, kw_only=True):
     location: Location
     zone: str
     address: str | None
+    contacts: list[PlaceContact] = []
     metadata: dict[str, str]
 
 
 class HubMoved(Event, frozen=True, kw_only=True):
     location: Location
     address: str | None
+
+
+class HubContactsSet(Event, frozen=True, kw_only=True):
+    contacts: list[PlaceContact]
 
 
 class HubClosed(Event, frozen=True, kw_only=True):
@@ -53,4 +66,4 @@ class HubReopened(Event, frozen=True, kw_only=True):
     pass
 
 
-type HubEvent = HubCreated | HubMoved | HubClosed | HubReopened
+type HubEvent = HubCreated | HubMoved | HubContactsSet | HubClosed | HubReopened

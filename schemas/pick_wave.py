@@ -38,9 +38,17 @@ class CancelPickWave(Command, frozen=True, kw_only=True):
 
 
 class JoinPickWave(Command, frozen=True, kw_only=True):
-    """Sent when a task that names it was created. Late is normal: what joins a released wave is released at once."""
+    """Sent when a task that names it was created, with the task's outlet. Late is normal: what joins a released wave is
+    released at once."""
 
     task_id: TaskId
+    outlet: OutletSlug | None = None
+
+
+class ConfirmPickWave(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where there is no such wave, or it is of another outlet than the task that names it."""
+
+    outlet: OutletSlug
 
 
 class LeavePickWave(Command, frozen=True, kw_only=True):
@@ -49,7 +57,9 @@ class LeavePickWave(Command, frozen=True, kw_only=True):
     task_id: TaskId
 
 
-type PickWaveCommand = CreatePickWave | RetimePickWave | ReleasePickWave | CancelPickWave | JoinPickWave | LeavePickWave
+type PickWaveCommand = (
+    CreatePickWave | RetimePickWave | ReleasePickWave | CancelPickWave | ConfirmPickWave | JoinPickWave | LeavePickWave
+)
 
 
 # What can happen

@@ -14,6 +14,7 @@ from schemas.message import (
     DeviceId,
     DocumentId,
     Event,
+    GeofenceId,
     Id,
     Input,
     Metadata,
@@ -35,6 +36,7 @@ from schemas.vehicle_fitness import VehicleFitness
 
 MAX_DOCUMENTS = 50
 MAX_DEVICES = 10
+MAX_RIDER_ZONES = 50
 MAX_PLANNED_SHIFTS = 60
 MAX_VEHICLES = 20
 """At once."""
@@ -42,6 +44,8 @@ HAND_OVER_ANSWERED = "hand-over-answered"
 """The rule that says so."""
 
 Employment = Literal["staff", "freelance"]
+RiderZones = Annotated[list[Id], msgspec.Meta(max_length=MAX_RIDER_ZONES)]
+"""Ids of geofences of kind `zone`. Without any, a rider may be sent anywhere."""
 VehicleKind = Literal["foot", "bicycle", "scooter", "car", "van"]
 StopKind = Literal["pickup", "dropoff", "hold", "return"]
 HandOverReason = Literal["rider_suspended", "rider_silent"]
@@ -57,6 +61,7 @@ class RegisterRider(Command, frozen=True, kw_only=True):
     vehicle: VehicleKind = "car"
     capacity_g: Count = 100_000
     skills: Skills = []
+    zones: RiderZones = []
     external_reference: Reference | None = None
     source: Reference | None = None
     metadata: Metadata = {}
@@ -66,6 +71,12 @@ class SetRiderSkills(Command, frozen=True, kw_only=True):
     """All of them anew. What is under way goes on."""
 
     skills: Skills
+
+
+class SetRiderZones(Command, frozen=True, kw_only=True):
+    """All of them anew: the rider is asked for and given nothing that has a stop outside. What is under way goes on."""
+
+    zones: RiderZones
 
 
 class RegisterSimulatedRider(Command, frozen=True, kw_only=True):
@@ -302,6 +313,7 @@ class ResequenceItinerary(Command, frozen=True, kw_only=True):
 type RiderCommand = (
     RegisterRider
     | SetRiderSkills
+    | SetRiderZones
     | RegisterSimulatedRider
     | ApproveRider
     | RejectRider
@@ -358,6 +370,7 @@ class RiderRegistered(Event, frozen=True, kw_only=True):
     vehicle: VehicleKind
     capacity_g: int
     skills: list[str]
+    zones: list[GeofenceId] = []
     external_reference: str | None
     source: str
     metadata: dict[str, str]
@@ -366,6 +379,10 @@ class RiderRegistered(Event, frozen=True, kw_only=True):
 
 class RiderSkillsSet(Event, frozen=True, kw_only=True):
     skills: list[str]
+
+
+class RiderZonesSet(Event, frozen=True, kw_only=True):
+    zones: list[GeofenceId]
 
 
 class RiderApproved(Event, frozen=True, kw_only=True):
@@ -557,6 +574,7 @@ class ItineraryResequenced(Event, frozen=True, kw_only=True):
 type RiderEvent = (
     RiderRegistered
     | RiderSkillsSet
+    | RiderZonesSet
     | RiderApproved
     | RiderRejected
     | RiderSuspended

@@ -156,6 +156,10 @@ class CreateTask(Command, frozen=True, kw_only=True):
     metadata: Metadata = {}
 
 
+class ConfirmTaskCreated(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where there is no such task."""
+
+
 class LocateStop(Command, frozen=True, kw_only=True):
     stop_id: StopId
     location: Location
@@ -413,6 +417,7 @@ type CollectionReport = ReportCustomerOnTheWay | ReportCustomerArrived | ReportC
 
 type TaskCommand = (
     CreateTask
+    | ConfirmTaskCreated
     | LocateStop
     | AuthoriseReturn
     | ReattemptDelivery

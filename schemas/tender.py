@@ -28,6 +28,7 @@ Exclusion = Literal[
     "vehicle_document_expires_too_soon",
     "vehicle_maintenance_overdue",
     "skill_missing",
+    "outside_zones",
     "over_capacity",
     "too_many_tasks",
     "reserved_elsewhere",

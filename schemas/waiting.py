@@ -1,5 +1,6 @@
 """What waits for what: a task is kept from dispatch until other tasks have ended well, or its pick wave is released."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,6 +10,9 @@ from schemas.message import Code, Command, Count, Event, Id, Moment, TaskId
 MAX_DEPENDS_ON = 20
 MAX_DEPENDENTS = 200
 """Tasks that wait for one."""
+
+ASKED_AGAIN_AFTER_S = (5, 30, 120)
+"""What nobody knows may be there a moment later, as a clone is. After that many times it will not be."""
 
 DEPENDENCY_ANSWERED = "dependency-answered"
 """The rule by which nothing is left to be done."""
@@ -22,10 +26,11 @@ DependsOn = Annotated[list[Id], msgspec.Meta(max_length=MAX_DEPENDS_ON)]
 
 
 class ConfirmDependency(Command, frozen=True, kw_only=True):
-    """Changes nothing. Refused where the task does not wait for it any more: who comes back to it later has nothing to
-    do."""
+    """Changes nothing. Refused where the task does not wait for it any more, or has asked for it again since: who comes
+    back to it later has nothing to do."""
 
     on: Id
+    number: Count = 0
 
 
 class AddDependent(Command, frozen=True, kw_only=True):
@@ -39,6 +44,20 @@ class AnswerDependency(Command, frozen=True, kw_only=True):
 
     on: Id
     reason_code: Code | None = None
+
+
+class RecordDependencyUnknown(Command, frozen=True, kw_only=True):
+    """Sent when nobody knows what the task waits for, though it was asked for `number` times again."""
+
+    on: Id
+    number: Count
+
+
+class AskForDependency(Command, frozen=True, kw_only=True):
+    """Sent when it is time to; firing early or twice changes nothing."""
+
+    on: Id
+    number: Count
 
 
 class FollowPickWave(Command, frozen=True, kw_only=True):
@@ -57,7 +76,15 @@ class WaiveDependency(Command, frozen=True, kw_only=True):
     reason_code: Code
 
 
-type WaitingCommand = ConfirmDependency | AddDependent | AnswerDependency | FollowPickWave | WaiveDependency
+type WaitingCommand = (
+    ConfirmDependency
+    | AddDependent
+    | AnswerDependency
+    | RecordDependencyUnknown
+    | AskForDependency
+    | FollowPickWave
+    | WaiveDependency
+)
 
 
 # What can happen
@@ -68,6 +95,23 @@ class DependencyDeclared(Event, frozen=True, kw_only=True):
 
     kind: AwaitedKind
     on: str
+
+
+class DependencyNotFound(Event, frozen=True, kw_only=True):
+    """Nobody knows it, or not yet: it is asked for again then, for the time of that `number`."""
+
+    kind: AwaitedKind
+    on: str
+    number: int
+    ask_again_at: datetime
+
+
+class DependencyAskedFor(Event, frozen=True, kw_only=True):
+    """Again, for the time of that number."""
+
+    kind: AwaitedKind
+    on: str
+    number: int
 
 
 class DependencyMet(Event, frozen=True, kw_only=True):
@@ -118,6 +162,8 @@ class PickWaveFollowed(Event, frozen=True, kw_only=True):
 
 WAITING_EVENTS = (
     DependencyDeclared,
+    DependencyNotFound,
+    DependencyAskedFor,
     DependencyMet,
     DependencyFailed,
     DependencyWaived,
@@ -128,6 +174,8 @@ WAITING_EVENTS = (
 )
 type WaitingEvent = (
     DependencyDeclared
+    | DependencyNotFound
+    | DependencyAskedFor
     | DependencyMet
     | DependencyFailed
     | DependencyWaived

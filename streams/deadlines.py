@@ -18,6 +18,7 @@ from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.task import RetryDispatch, SimulateStep, StartDispatch
 from schemas.tender import ExpireClaim, ExpireOffer
 from schemas.vehicle import RecordVehicleMaintenanceDue
+from schemas.waiting import AskForDependency
 from streams.process import Step
 
 KINDS = (
@@ -27,6 +28,7 @@ KINDS = (
     "retry_dispatch",
     "start_dispatch",
     "expire_hand_over",
+    "ask_for_dependency",
     "sla_at_risk",
     "sla_breach",
     "sla_predicted_late",
@@ -73,6 +75,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             )
         case "expire_hand_over":
             aggregate, command = "task", ExpireHandOver(round=deadline["round"])
+        case "ask_for_dependency":
+            aggregate, command = "task", AskForDependency(on=deadline["subject"], number=deadline["round"])
         case "escalate_incident":
             aggregate, command = "incident", EscalateUnattended(level=deadline["round"])
         case "record_maintenance_due":

@@ -2,8 +2,9 @@
 
 | fact                         | command                                        | refused →                     |
 |------------------------------|------------------------------------------------|-------------------------------|
-| DependencyDeclared, a task   | ConfirmDependency, then AddDependent (Task)    | AnswerDependency, with why    |
-| DependencyDeclared, a wave   | ConfirmDependency, then JoinPickWave           | AnswerDependency, with why    |
+| DependencyDeclared, a task   | ConfirmDependency, then AddDependent (Task)    | AnswerDependency, with why;   |
+| DependencyDeclared, a wave   | ConfirmDependency, then JoinPickWave           | RecordDependencyUnknown       |
+| DependencyAskedFor           | the same once more                             | where it is not there         |
 | DependentsAnswered           | AnswerDependency (Task), each                  |                               |
 | PickWaveJoined               | FollowPickWave (Task)                          |                               |
 | PickWaveRetimed, Released    | FollowPickWave (Task), each                    |                               |
@@ -11,12 +12,13 @@
 | DependencyWaived, Dropped    | LeavePickWave, where it was one                |                               |
 
 Before anything the task is asked whether it waits still: who reads the log anew has it wait for nothing that it did not
-wait for then, such as a task that was unknown at the time and was created since.
+wait for then, such as a task that was unknown at the time and was created since. What is not there is asked for a few
+times again, by deadlines: a clone is there a moment after its id was told.
 """
 
 from collections.abc import Sequence
 
-from schemas.message import Command, Source, TaskId
+from schemas.message import Command, Source, TaskId, UnknownAggregate
 from schemas.pick_wave import (
     JoinPickWave,
     LeavePickWave,
@@ -30,37 +32,51 @@ from schemas.waiting import (
     AddDependent,
     AnswerDependency,
     ConfirmDependency,
+    DependencyAskedFor,
     DependencyDeclared,
     DependencyDropped,
     DependencyWaived,
     DependentsAnswered,
     FollowPickWave,
+    RecordDependencyUnknown,
 )
 from streams.process import NotAllowed, Rule, Step
 
 WHY = {
-    ("not-found", "task"): "unknown_task",
-    ("not-found", "pick_wave"): "unknown_pick_wave",
     ("circular-dependency", "task"): "circular_dependency",
     ("too-many", "task"): "too_many_dependents",
     ("too-many", "pick_wave"): "pick_wave_full",
     ("not-in-this-state", "pick_wave"): "pick_wave_cancelled",
+    ("pick-wave-of-another-outlet", "pick_wave"): "pick_wave_of_another_outlet",
 }
 
 
-async def tell_awaited(event: DependencyDeclared, source: Source) -> Sequence[Step]:
+type Asked = DependencyDeclared | DependencyAskedFor
+
+
+def number_of(event: Asked) -> int:
+    """How often it was asked for again."""
+    return event.number if isinstance(event, DependencyAskedFor) else 0
+
+
+async def tell_awaited(event: Asked, source: Source) -> Sequence[Step]:
     task_id = TaskId(source.aggregate_id)
-    confirmed = ConfirmDependency(on=event.on)
-    waits: Command = AddDependent(task_id=task_id) if event.kind == "task" else JoinPickWave(task_id=task_id)
+    confirmed = ConfirmDependency(on=event.on, number=number_of(event))
+    waits: Command = AddDependent(task_id=task_id)
+    if event.kind == "pick_wave":
+        waits = JoinPickWave(task_id=task_id, outlet=source.outlet)
     return [
         Step(kind="task", aggregate_id=task_id, command=confirmed, purpose="confirm"),
         Step(kind=event.kind, aggregate_id=event.on, command=waits, purpose="wait"),
     ]
 
 
-def not_possible(event: DependencyDeclared, source: Source, refused: NotAllowed) -> Sequence[Step]:
+def not_possible(event: Asked, source: Source, refused: NotAllowed) -> Sequence[Step]:
     if refused.rule == DEPENDENCY_ANSWERED:
         return []
+    if refused.rule == UnknownAggregate.rule:
+        unknown = RecordDependencyUnknown(on=event.on, number=number_of(event))
+        return [Step(kind="task", aggregate_id=source.aggregate_id, command=unknown, purpose="record-unknown")]
     reason_code = WHY.get((refused.rule, event.kind), refused.reason_code)
     return [answering(source.aggregate_id, event.on, reason_code)]
 
@@ -115,6 +131,7 @@ def following(task_id: str, command: FollowPickWave) -> Step:
 
 WAITING = (
     Rule(DependencyDeclared, tell_awaited, not_possible),
+    Rule(DependencyAskedFor, tell_awaited, not_possible),
     Rule(DependentsAnswered, answer_dependents, apart=True),
     Rule(PickWaveJoined, answer_joined),
     Rule(PickWaveRetimed, retime_tasks, apart=True),

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, NamedTuple, get_args
 
 from msgspec.structs import replace
-from story import KAMPPI, NOON, POSTI, SAME_DAY, context
+from story import CENTRE, KAMPPI, NOON, NORTH, POSTI, SAME_DAY, context
 
 from commands.aggregates import AGGREGATES
 from commands.carrier_way import MOVES
@@ -57,9 +57,11 @@ from schemas.message import (
     VehicleId,
 )
 from schemas.money import Money
+from schemas.place_contact import NewPlaceContact
 from schemas.simulation import SimulatedOutcome, Simulation
 from schemas.vehicle_fitness import VehicleFitness
 
+ASKED_THERE = [NewPlaceContact(duty="desk", name="Dee"), NewPlaceContact(duty="gate", name="Gil")]
 STEPS = 40_000
 BEGINNINGS = 0.05
 """Of the steps: lives that differ from their creation on."""
@@ -111,7 +113,9 @@ class Lived(NamedTuple):
 def lived(kind: str, steps: int = STEPS, seed: int = 2) -> Iterator[Lived]:
     """What happens where anything is asked at any time. It goes on from states of every kind alike, told apart by their
     status, their traits and the events that led there, so that what is seldom come by is not seldom left."""
-    yield from simulated() if kind == "task" else ()
+    if kind == "task":
+        yield from simulated()
+        yield from in_vain()
     aggregate, draw, other = AGGREGATES[kind], Random(seed), Random(seed)
     kept: dict[Any, list[tuple[Any, datetime]]] = {NEW: [(aggregate.initial, NOON)]}
     kinds: list[Any] = [NEW]
@@ -159,6 +163,27 @@ def simulated() -> Iterator[Lived]:
                 before = aggregate.life.status(state)
                 state = aggregate.evolve(state, event)
                 moves.append((type(event), (before, aggregate.life.status(state))))
+            yield Lived(type(command), first, moves)
+
+
+def in_vain() -> Iterator[Lived]:
+    """The life of a task that waits for what nobody knows."""
+    aggregate, state = AGGREGATES["task"], AGGREGATES["task"].initial
+    door = t.NewStop(kind="dropoff", location=HOME)
+    made = t.CreateTask(
+        kind="delivery", outlet="kamppi", stops=[t.NewStop(kind="pickup"), door], depends_on=AWAITED[:1]
+    )
+    asked: list[Command] = [made]
+    for number in range(len(x.ASKED_AGAIN_AFTER_S) + 1):
+        asked.append(x.RecordDependencyUnknown(on=AWAITED[0], number=number))
+        asked.append(x.AskForDependency(on=AWAITED[0], number=number + 1))
+    for passed, command in enumerate(asked):
+        first, moves, now = aggregate.life.status(state), [], NOON + timedelta(hours=passed)
+        for event in aggregate.decide(state, command, context(now=now, actor="dispatch", role="system")):
+            before = aggregate.life.status(state)
+            state = aggregate.evolve(state, event)
+            moves.append((type(event), (before, aggregate.life.status(state))))
+        if moves:
             yield Lived(type(command), first, moves)
 
 
@@ -587,6 +612,7 @@ RIDER: Repertoire = [
         "shop",
         "integrator",
     ),
+    (lambda draw, now: r.SetRiderZones(zones=draw.choice(([], [CENTRE], [NORTH, CENTRE]))), "shop", "integrator"),
     (
         lambda draw, now: r.ChangePlannedWindow(
             task_id=draw.choice(TASKS), round=1, stop_id=draw.choice(STOPS[:2]), window=Window(start=NOON, end=LATE)
@@ -738,6 +764,7 @@ OUTLET: Repertoire = [
         "integrator",
     ),
     (lambda draw, now: d.MoveOutlet(location=draw.choice((KAMPPI, HOME))), "shop", "integrator"),
+    (lambda draw, now: d.SetOutletContacts(contacts=some(draw, ASKED_THERE)), "shop", "integrator"),
 ]
 GEOFENCE: Repertoire = [
     (always(d.CreateGeofence(name="Yard", shape=d.Circle(center=KAMPPI, radius_m=100))), "shop", "integrator"),
@@ -751,6 +778,7 @@ GEOFENCE: Repertoire = [
 HUB: Repertoire = [
     (always(h.CreateHub(hub="pasila", name="Pasila", location=KAMPPI, zone="Europe/Helsinki")), "shop", "integrator"),
     (lambda draw, now: h.MoveHub(location=draw.choice((KAMPPI, HOME))), "shop", "integrator"),
+    (lambda draw, now: h.SetHubContacts(contacts=some(draw, ASKED_THERE)), "shop", "integrator"),
     (always(h.CloseHub()), "shop", "integrator"),
     (always(h.ReopenHub()), "shop", "integrator"),
 ]

@@ -8,7 +8,7 @@ import msgspec
 
 from commands.aggregates import AGGREGATES, Aggregate
 from commands.context import Context, Secrets
-from commands.judging import reused
+from commands.judging import outlet_of, reused
 from commands.order import Answer, Order, VersionConflict
 from commands.policy import Policy
 from schemas import catalog
@@ -143,7 +143,7 @@ class MemoryDesk:
             recorded_at=now,
             aggregate_id=order.aggregate_id,
             tenant=order.tenant,
-            outlet=None,
+            outlet=outlet_of(kept.state),
             version=kept.version,
             command_id=order.command_id,
             request_hash=order.request_hash,

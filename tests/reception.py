@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 from memory_desk import PARTITIONS, MemoryDesk
 from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
@@ -26,6 +27,7 @@ from schemas.message import Command, Role, TenantSlug
 from schemas.position import Vector
 from schemas.record import Stored
 from schemas.rider import RegisterRider
+from schemas.task import CreateTask
 from schemas.topics import FLEET
 
 TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
@@ -135,6 +137,11 @@ class House:
         """Somebody under that very id."""
         if rider not in self.desk.kept:
             await self.process("rider", rider, RegisterRider(name=rider))
+
+    async def expects(self, task: str) -> None:
+        """A task under that very id."""
+        if task not in self.desk.kept:
+            await self.process("task", task, msgspec.convert(delivery(), CreateTask))
 
     async def close(self) -> None:
         for client in self.clients:

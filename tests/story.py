@@ -11,11 +11,23 @@ from commands.aggregates import AGGREGATES, BY_EVENT
 from commands.carrier_contract import CarrierView
 from commands.context import Context, HubPolicy, OutletPolicy, Secrets, TenantPolicy
 from commands.registries import Registries
+from commands.service_zones import ServiceZone, ZoneVersion
 from commands.sla_choice import SlaPolicyView
 from schemas.carrier import ServiceLevel
-from schemas.directory import TenantRules
+from schemas.directory import Circle, TenantRules
 from schemas.geo import Location
-from schemas.message import CarrierId, Command, Event, HubSlug, OutletSlug, Refused, Role, SlaPolicyId, TenantSlug
+from schemas.message import (
+    CarrierId,
+    Command,
+    Event,
+    GeofenceId,
+    HubSlug,
+    OutletSlug,
+    Refused,
+    Role,
+    SlaPolicyId,
+    TenantSlug,
+)
 from schemas.registries import DOCUMENT_KINDS, INCIDENT_KINDS, AfterFailure, DocumentKind, FailureReason, IncidentKind
 from schemas.sla_policy import SlaScope, SlaTerms
 
@@ -26,6 +38,12 @@ HUBS = {HubSlug("north"): HubPolicy(Location(lat=60.1610, lon=24.9420), "Europe/
 POSTI = CarrierId("posti")
 SAME_DAY = ServiceLevel(code="same_day", title="Same day", commitment_seconds=600, silence_seconds=1_800)
 CARRIERS = {POSTI: CarrierView("active", (SAME_DAY,))}
+CENTRE, NORTH = GeofenceId("centre"), GeofenceId("north")
+UP_NORTH = Location(lat=60.25, lon=24.94)
+ZONES: Mapping[GeofenceId, ServiceZone] = {
+    CENTRE: (ZoneVersion(Circle(center=KAMPPI, radius_m=3_000), NOON - timedelta(days=1)),),
+    NORTH: (ZoneVersion(Circle(center=UP_NORTH, radius_m=3_000), NOON - timedelta(days=1)),),
+}
 PROMISED = SlaPolicyId("policy-1")
 SECRETS = Secrets(b"a secret that is long enough for tests")
 
@@ -56,6 +74,7 @@ def policy(
         outlets={OutletSlug(slug): OutletPolicy(KAMPPI, "Europe/Helsinki") for slug in ("kamppi", "kallio")},
         hubs=HUBS if hubs is None else hubs,
         carriers=carriers,
+        zones=ZONES,
         sla_policies={} if sla is None else {PROMISED: policy_of(sla)},
         version=1,
         registries=Registries(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from memory_desk import MemoryDesk
 from reception import KEK
-from story import ACME, KAMPPI, NOON, SAME_DAY, SECRETS
+from story import ACME, CENTRE, KAMPPI, NOON, NORTH, SAME_DAY, SECRETS, UP_NORTH
 
 from commands.aggregates import BY_EVENT
 from commands.order import Answer, Order
@@ -105,6 +105,9 @@ class Town:
         self.ask("outlet", ids.outlet_id(ACME, "kamppi"), outlet)
         another = d.CreateOutlet(outlet="kallio", name="Kallio", location=KAMPPI, zone="Europe/Helsinki")
         self.ask("outlet", ids.outlet_id(ACME, "kallio"), another)
+        for zone, place in ((CENTRE, KAMPPI), (NORTH, UP_NORTH)):
+            shape = d.Circle(center=place, radius_m=3_000)
+            self.ask("geofence", zone, d.CreateGeofence(name=zone, kind="zone", shape=shape))
         for rider, capacity_g in CAPACITIES_G.items():
             self.ask("rider", rider, r.RegisterRider(name=rider, capacity_g=capacity_g))
             self.ask("rider", rider, r.ApproveRider(), "dora", "dispatcher")

@@ -12,12 +12,14 @@ from schemas.directory import (
     MoveOutlet,
     Polygon,
     RemoveGeofence,
+    SetOutletContacts,
     TenantRules,
 )
 from schemas.geo import Location
-from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub
+from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub, SetHubContacts
 from schemas.message import Command
 from schemas.person import ForgetPerson
+from schemas.place_contact import NewPlaceContact
 from schemas.registries import (
     DocumentKind,
     FailureReason,
@@ -68,6 +70,10 @@ TENANTS: dict[str, Command] = {
     ),
 }
 
+DESK = NewPlaceContact(
+    duty="desk", name="Pirjo Lehto", phone="+358401230002", notes="Ring at gate 3.", reference="staff-31"
+)
+
 PLACES: dict[str, Command] = {
     "An outlet in the inner city": CreateOutlet(
         outlet=OUTLET, name="Lumi Kamppi", location=AT_KAMPPI, zone=ZONE, address="Fredrikinkatu 51, Helsinki"
@@ -75,8 +81,19 @@ PLACES: dict[str, Command] = {
     "The outlet moves across the street": MoveOutlet(
         location=Location(lat=60.1691, lon=24.9309), address="Fredrikinkatu 48, Helsinki"
     ),
+    "Whom couriers ring at the outlet": SetOutletContacts(
+        contacts=[NewPlaceContact(duty="counter", name="Leena Kallio", phone="+358401230001")]
+    ),
     "A hub by the railway": CreateHub(
-        hub=HUB, name="Pasila", location=AT_PASILA, zone=ZONE, address="Ratapihantie 9, Helsinki"
+        hub=HUB, name="Pasila", location=AT_PASILA, zone=ZONE, address="Ratapihantie 9, Helsinki", contacts=[DESK]
+    ),
+    "The hub has a manager, whom couriers do not ring": SetHubContacts(
+        contacts=[
+            DESK,
+            NewPlaceContact(
+                duty="manager", name="Risto Salmi", phone="+358401230003", readers=["dispatcher", "operator"]
+            ),
+        ]
     ),
     "The hub moves": MoveHub(location=AT_KALLIO, address="Vaasankatu 2, Helsinki"),
     "The hub is closed": CloseHub(),
@@ -94,6 +111,12 @@ PLACES: dict[str, Command] = {
         shape=Polygon(
             rings=[[(24.9426, 60.1669), (24.9512, 60.1679), (24.951, 60.1672), (24.9428, 60.1662), (24.9426, 60.1669)]]
         ),
+    ),
+    "The part of the city where some couriers ride": CreateGeofence(
+        name="City centre",
+        kind="zone",
+        shape=Polygon(rings=[[(24.91, 60.15), (24.98, 60.15), (24.98, 60.19), (24.91, 60.19), (24.91, 60.15)]]),
+        external_reference="zone-centre",
     ),
     "A wider circle": ChangeGeofence(shape=Circle(center=AT_KAMPPI, radius_m=250), valid_from=at(12)),
     "It holds until the evening": RemoveGeofence(valid_until=at(18)),

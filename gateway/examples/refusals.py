@@ -30,10 +30,19 @@ from commands.incident import (
 )
 from commands.judging import COMMAND_LIMIT_BYTES
 from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused, VersionConflict
+from commands.pick_wave import PickWaveOfAnotherOutlet
 from commands.proof import ParcelNotHere, PinAttemptsExhausted, ProofNotKnown, TooManyProofs
 from commands.recurrence import NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
 from commands.recurrence_rule import InvalidRule
-from commands.refusals import InTheFuture, NotAnInterval, NotATestTenant, TooMany, UnknownDocument
+from commands.refusals import (
+    InTheFuture,
+    NotAnInterval,
+    NotATestTenant,
+    TooMany,
+    UnknownDocument,
+    UnknownPickWave,
+    UnknownTask,
+)
 from commands.registries import DuplicateCode, UnknownDocumentKind, UnknownFailureReason, UnknownIncidentKind
 from commands.rider_refusals import (
     CannotReserve,
@@ -48,6 +57,7 @@ from commands.rider_refusals import (
     TooHeavyThatWay,
     UnknownRider,
 )
+from commands.service_zones import UnknownServiceZone
 from commands.simulated import NothingToSimulate, SimulatedApart
 from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies
 from commands.task import UnknownConflict
@@ -69,6 +79,7 @@ from gateway.examples.lumi import (
     HUB,
     OFFER_ID,
     OTHER_RIDER_ID,
+    OUTLET,
     PROOF_ID,
     RIDER_ID,
     SECOND_OUTLET,
@@ -76,6 +87,8 @@ from gateway.examples.lumi import (
     TASK_ID,
     TO_DOOR,
     TRANSFER_ID,
+    WAVE_ID,
+    ZONE_ID,
     at,
 )
 from schemas.directory import MAX_CLOCK_AHEAD_S
@@ -106,6 +119,7 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     UnknownOutlet("kampi"),
     UnknownHub("pasilla"),
     UnknownZone("Europe/Helsingfors"),
+    UnknownServiceZone(ZONE_ID),
     UnknownFailureReason("no_one_home", [reason.code for reason in FAILURE_REASONS]),
     UnknownIncidentKind("acident", [kind.code for kind in INCIDENT_KINDS]),
     UnknownDocumentKind("passport", [kind.code for kind in DOCUMENT_KINDS if kind.of == "rider"]),
@@ -124,6 +138,9 @@ OF_TASKS: tuple[Refused, ...] = (
     ParcelMismatch(BAG, "is dropped off before it is picked up"),
     HubClosedNow(HUB),
     CircularDependency(TASK_ID),
+    UnknownTask("depends_on", TRANSFER_ID),
+    UnknownPickWave(WAVE_ID),
+    PickWaveOfAnotherOutlet(SECOND_OUTLET, OUTLET),
     DependencyAnswered(TRANSFER_ID),
     UnknownDependency(TRANSFER_ID),
     CloneAnswered(2),

@@ -1,6 +1,6 @@
 """Riders, and what they are offered."""
 
-from gateway.examples.lumi import AT_KAMPPI, FROM_SHOP, OFFER_ID, PHONE, TASK_ID, TO_DOOR, at
+from gateway.examples.lumi import AT_KAMPPI, FROM_SHOP, OFFER_ID, PHONE, TASK_ID, TO_DOOR, ZONE_ID, at
 from schemas.message import Command, DocumentId, TaskId
 from schemas.rider import (
     ApproveRider,
@@ -15,6 +15,7 @@ from schemas.rider import (
     ReportComplianceBreach,
     ResequenceItinerary,
     SetRiderSkills,
+    SetRiderZones,
     StartBreak,
     StartShift,
     StopRef,
@@ -39,6 +40,7 @@ RIDERS: dict[str, Command] = {
         external_reference="rider-aino",
     ),
     "A course on handing out alcohol": SetRiderSkills(skills=["chilled", "alcohol"]),
+    "Where the courier rides from now on": SetRiderZones(zones=[ZONE_ID]),
     "The papers are in order": ApproveRider(),
     "Too young to drive": RejectRider(reason_code="under_age"),
     "Kept from work until an accident is cleared up": SuspendRider(reason_code="accident", note="See case-19."),

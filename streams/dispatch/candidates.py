@@ -36,6 +36,8 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
     """When their hours of service run out, where those are limited; on a break that is not told."""
     capacity_g: int
     skills: frozenset[str] = frozenset()
+    zones: frozenset[str] = frozenset()
+    """None: anywhere."""
     vehicles: Sequence[VehicleFitness] = ()
     """Assigned to the rider."""
     tasks: int
@@ -53,6 +55,8 @@ class Work(msgspec.Struct, frozen=True):
     closes_at: datetime | None
     skills: frozenset[str] = frozenset()
     """What it asks for."""
+    zones: Sequence[frozenset[str]] = ()
+    """Of each stop, those that hold it."""
 
 
 class Travel(msgspec.Struct, frozen=True):
@@ -92,6 +96,8 @@ def exclusion_of(
         return "declined_before"
     if not work.skills <= rider.skills:
         return "skill_missing"
+    if rider.zones and any(rider.zones.isdisjoint(holding) for holding in work.zones):
+        return "outside_zones"
     if work.load_g > carries_g(rider.capacity_g, fit):
         return "over_capacity"
     if rider.tasks >= rules.max_active_tasks:

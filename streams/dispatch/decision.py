@@ -34,6 +34,10 @@ class Fleet(Protocol):
         """Kinds that every vehicle needs."""
         ...
 
+    async def zones(self, tenant: TenantSlug, places: Sequence[Location], at: datetime) -> Sequence[frozenset[str]]:
+        """Of each place, the zones that hold it then."""
+        ...
+
     async def policy_version(self, tenant: TenantSlug) -> int: ...
 
 
@@ -67,7 +71,8 @@ class Decision:
         riders = await self._fleet.riders(tenant)
         declined = await self._fleet.declined(tenant, task.task_id)
         of_vehicles = await self._fleet.documents_of_vehicles(tenant)
-        able, excluded = eligible(riders, rules, work_of(task), declined, now, of_vehicles)
+        zones = await self._fleet.zones(tenant, [stop.location for stop in task.ahead], now)
+        able, excluded = eligible(riders, rules, work_of(task, zones), declined, now, of_vehicles)
         goal = task.ahead[0].location
         travel = await self._router.travel(nearest(able, goal, ASKED_FOR_TRAVEL), goal)
         candidates = ranked(able, travel, goal)
@@ -79,15 +84,15 @@ class Decision:
             excluded=excluded,
             offers=offers(task, task_round, candidates, rules, now),
             policy_version=await self._fleet.policy_version(tenant),
-            input_hash=input_hash(task.ahead, riders, travel, rules, declined, of_vehicles),
+            input_hash=input_hash(task.ahead, riders, travel, rules, declined, of_vehicles, zones),
             solver=SOLVER,
         )
 
 
-def work_of(task: KnownTask) -> Work:
+def work_of(task: KnownTask, zones: Sequence[frozenset[str]]) -> Work:
     load_g = sum(max(0, stop.load_g) for stop in task.ahead)
     closes_at = max((stop.window.end for stop in task.ahead if stop.window), default=None)
-    return Work(load_g, closes_at, frozenset(task.required_skills))
+    return Work(load_g, closes_at, frozenset(task.required_skills), zones)
 
 
 def offers(
@@ -109,6 +114,7 @@ def input_hash(
     rules: TenantRules,
     declined: frozenset[str],
     of_vehicles: Sequence[str],
+    zones: Sequence[frozenset[str]],
 ) -> str:
     known = [
         list(stops),
@@ -117,5 +123,6 @@ def input_hash(
         rules,
         sorted(declined),
         list(of_vehicles),
+        [sorted(holding) for holding in zones],
     ]
     return sha256(msgspec.json.encode(known)).hexdigest()

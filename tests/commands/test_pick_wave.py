@@ -6,12 +6,13 @@ from story import Story, minutes, nothing_yet
 
 from commands.aggregates import AGGREGATES
 from commands.context import UnknownOutlet
-from commands.pick_wave import is_over, status_of
+from commands.pick_wave import PickWaveOfAnotherOutlet, is_over, status_of
 from commands.refusals import TooMany
 from schemas.message import Command, NotInThisState, OutletSlug, TaskId
 from schemas.pick_wave import (
     MAX_WAVE_TASKS,
     CancelPickWave,
+    ConfirmPickWave,
     CreatePickWave,
     JoinPickWave,
     LeavePickWave,
@@ -60,6 +61,16 @@ def test_who_joins_is_told_when_its_goods_are_ready():
     story = a_wave().when(JoinPickWave(task_id=ONE))
     story.then(joined(ONE, 1, 60))
     story.and_then(JoinPickWave(task_id=ONE)).then()
+
+
+def test_a_wave_is_for_tasks_of_its_own_outlet():
+    kamppi, kallio = OutletSlug("kamppi"), OutletSlug("kallio")
+    a_wave().when(JoinPickWave(task_id=ONE, outlet=kamppi)).then(joined(ONE, 1, 60))
+    refused = a_wave().when(JoinPickWave(task_id=ONE, outlet=kallio)).refuses(PickWaveOfAnotherOutlet)
+    assert refused.values() == {"outlet": "kamppi", "task_outlet": "kallio"}
+    a_wave().when(ConfirmPickWave(outlet=kamppi)).then()
+    a_wave().when(ConfirmPickWave(outlet=kallio)).refuses(PickWaveOfAnotherOutlet)
+    nothing_yet("pick_wave").when(ConfirmPickWave(outlet=kamppi)).refuses(NotInThisState)
 
 
 def test_another_time_is_told_to_all_who_are_in_it_and_to_who_joins_later():

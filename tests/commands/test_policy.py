@@ -10,6 +10,7 @@ from story import ACME, KAMPPI, NOON, SAME_DAY, minutes
 from commands.carrier_contract import CarrierNotActive, CarrierView, UnknownCarrier, UnknownServiceLevel
 from commands.context import HubPolicy, TenantPolicy, UnknownHub
 from commands.policy import Policy
+from commands.service_zones import MOST_VERSIONS, UnknownServiceZone
 from schemas import ids
 from schemas.carrier import (
     CarrierActivated,
@@ -22,15 +23,21 @@ from schemas.carrier import (
     CarrierTermsChanged,
 )
 from schemas.directory import (
+    Circle,
+    FenceKind,
+    GeofenceChanged,
+    GeofenceCreated,
+    GeofenceRemoved,
     OutletCreated,
     OutletMoved,
+    Polygon,
     TenantCreated,
     TenantRules,
     TenantRulesChanged,
 )
 from schemas.geo import Location
 from schemas.hub import HubClosed, HubCreated, HubMoved, HubReopened
-from schemas.message import Event, HubSlug, OutletSlug, Source, TenantSlug
+from schemas.message import Event, GeofenceId, HubSlug, OutletSlug, Source, TenantSlug
 from schemas.registries import (
     FAILURE_REASONS,
     DocumentKind,
@@ -63,6 +70,14 @@ POSTI = CarrierRegistered(
 )
 AGREED = CarrierTermsChanged(terms=CarrierTerms(service_levels=[SAME_DAY]))
 CARRIERS = "carrier-1"
+ZONE = "zone-1"
+AROUND, FAR = Circle(center=KAMPPI, radius_m=500), Circle(center=ELSEWHERE, radius_m=500)
+WITH_HOLE = Polygon(
+    rings=[
+        [(24.0, 60.0), (26.0, 60.0), (26.0, 61.0), (24.0, 61.0), (24.0, 60.0)],
+        [(24.9, 60.1), (24.95, 60.1), (24.95, 60.18), (24.9, 60.18), (24.9, 60.1)],
+    ]
+)
 
 
 class Log:
@@ -91,6 +106,19 @@ class Log:
         return known
 
 
+def fence(shape: Circle | Polygon, since: float = 0, kind: FenceKind = "zone") -> GeofenceCreated:
+    return GeofenceCreated(
+        name="Centre",
+        kind=kind,
+        shape=shape,
+        outlet=None,
+        valid_from=minutes(since),
+        external_reference=None,
+        source="shop",
+        metadata={},
+    )
+
+
 def source(aggregate_id: str, version: int) -> Source:
     return Source(
         event_id=f"{aggregate_id}/{version}",
@@ -117,10 +145,11 @@ def all_of_it() -> Log:
         .wrote(HUBS, HUB, HubMoved(location=ELSEWHERE, address=None), HubClosed())
         .wrote(POLICIES, GOLD, SlaPolicyChanged(name="Gold", applies_to=SlaScope(), terms=HALF))
         .wrote(CARRIERS, POSTI, AGREED, CarrierActivated())
+        .wrote(ZONE, fence(AROUND), GeofenceChanged(shape=FAR, valid_from=minutes(1)))
     )
 
 
-@pytest.mark.parametrize("order", list(permutations(range(5))))
+@pytest.mark.parametrize("order", list(permutations(range(6))))
 def test_in_whatever_order_the_partitions_come_the_directory_is_the_same(order: tuple[int, ...]):
     known = all_of_it().told(order)
     assert known == all_of_it().told()
@@ -128,6 +157,7 @@ def test_in_whatever_order_the_partitions_come_the_directory_is_the_same(order: 
     assert known.hub("north") == HubPolicy(ELSEWHERE, "Europe/Helsinki", closed=True)
     assert known.failure_reason("dog") == DOG
     assert known.carrier_to_book(CARRIERS) == CarrierView("active", (SAME_DAY,))
+    assert known.zones_holding(ELSEWHERE, minutes(1)) == {ZONE}
     held = known.sla_policy_for("delivery", "kamppi", "normal")
     assert held is not None
     assert (held.policy_id, held.version, held.created_at, held.terms) == (POLICIES, 2, NOON, HALF)
@@ -145,8 +175,8 @@ def test_a_decision_that_holds_the_tenant_sees_a_hub_and_a_policy_that_come_late
 
 def test_what_comes_again_is_passed_over():
     policy, log = Policy(), all_of_it()
-    log.tell(policy, range(5))
-    log.tell(policy, range(5))
+    log.tell(policy, range(6))
+    log.tell(policy, range(6))
     assert policy.tenant("acme") == log.told()
 
 
@@ -210,3 +240,56 @@ def test_another_tenants_hubs_and_policies_are_not_this_ones():
     assert known.sla_policy_for("delivery", "kamppi", "normal") is None
     with pytest.raises(UnknownHub):
         known.hub("north")
+
+
+# Zones: fences of that kind, as they stand
+
+
+def zoned(*events: Event) -> TenantPolicy:
+    return Log().wrote(TENANTS, TENANT).wrote(ZONE, *events).told()
+
+
+def test_a_zone_holds_a_place_from_its_time_on_until_its_shape_is_another():
+    known = zoned(fence(AROUND, since=10), GeofenceChanged(shape=FAR, valid_from=minutes(20)))
+    assert [known.zones_holding(KAMPPI, minutes(at)) for at in (9, 10, 20)] == [set(), {ZONE}, set()]
+    assert [known.zones_holding(ELSEWHERE, minutes(at)) for at in (19, 20)] == [set(), {ZONE}]
+
+
+def test_what_lies_in_a_hole_of_a_zone_is_not_in_it_and_its_border_is():
+    known = zoned(fence(WITH_HOLE))
+    assert known.zones_holding(KAMPPI, NOON) == set()
+    assert known.zones_holding(ELSEWHERE, NOON) == {ZONE}
+    assert known.zones_holding(Location(lat=60.5, lon=26.0), NOON) == {ZONE}
+
+
+def test_a_zone_may_be_worked_in_from_when_it_is_made_until_it_ends():
+    known = zoned(fence(AROUND, since=10), GeofenceRemoved(valid_until=minutes(20)))
+    assert known.zone_to_work_in(ZONE, NOON) == ZONE, "it will stand"
+    assert known.zones_holding(KAMPPI, minutes(20)) == set()
+    with pytest.raises(UnknownServiceZone):
+        known.zone_to_work_in(ZONE, minutes(20))
+
+
+def test_a_zone_that_is_gone_before_it_began_never_stood():
+    known = zoned(fence(AROUND, since=30), GeofenceRemoved(valid_until=minutes(20)))
+    assert known.zones_holding(KAMPPI, minutes(40)) == set()
+
+
+def test_fences_of_other_kinds_are_no_zones():
+    known = zoned(fence(AROUND, kind="exclusion"), GeofenceChanged(shape=FAR, valid_from=minutes(1)))
+    assert known.zones_holding(ELSEWHERE, minutes(2)) == set()
+    with pytest.raises(UnknownServiceZone) as refused:
+        known.zone_to_work_in(ZONE, NOON)
+    assert refused.value.values() == {"zone": ZONE}
+
+
+def test_so_many_shapes_of_a_zone_are_planned_the_latest():
+    planned = [GeofenceChanged(shape=(AROUND, FAR)[n % 2], valid_from=minutes(1_000 + n)) for n in range(MOST_VERSIONS)]
+    known = zoned(fence(AROUND, since=999), *planned)
+    assert len(known.zones[ids_of_zone(known)]) == MOST_VERSIONS
+    assert known.zones_holding(KAMPPI, minutes(999)) == set()
+
+
+def ids_of_zone(known: TenantPolicy) -> GeofenceId:
+    [zone] = known.zones
+    return zone

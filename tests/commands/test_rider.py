@@ -1,6 +1,6 @@
 from msgspec.structs import replace
 from riding import DROPOFF, OTHER, PICKUP, TASK, approved, on_shift, registered, reserve, reserved, stops, underway
-from story import KAMPPI, NOON, minutes, nothing_yet
+from story import CENTRE, KAMPPI, NOON, NORTH, UP_NORTH, minutes, nothing_yet
 
 from commands.refusals import NotAnInterval, UnknownDocument
 from commands.rider_refusals import (
@@ -12,6 +12,7 @@ from commands.rider_refusals import (
 )
 from commands.rider_reservations import planned_stops
 from commands.rider_state import peak_load_g
+from commands.service_zones import UnknownServiceZone
 from schemas.geo import Window
 from schemas.message import DocumentId, NotInThisState, StopId
 from schemas.rider import (
@@ -23,6 +24,7 @@ from schemas.rider import (
     ExpireReservation,
     InsertStops,
     NewPlannedStop,
+    RegisterRider,
     ReinstateRider,
     RejectRider,
     ReleaseReservation,
@@ -30,6 +32,7 @@ from schemas.rider import (
     ResequenceItinerary,
     ReserveRider,
     SetRiderSkills,
+    SetRiderZones,
     StartShift,
     StopRef,
     SubmitDocument,
@@ -213,3 +216,28 @@ def test_who_lacks_a_skill_is_not_reserved_and_may_learn_it():
 
 def test_who_has_the_goods_has_them_whatever_they_can():
     on_shift().when(replace(reserve(), required_skills=["alcohol"], has_goods=True)).tells("RiderReserved")
+
+
+def test_who_has_zones_is_reserved_where_every_stop_lies_in_one_of_them():
+    of_the_centre = on_shift().when(SetRiderZones(zones=[CENTRE, CENTRE])).tells("RiderZonesSet").happened()
+    assert of_the_centre.state.zones == (CENTRE,)
+    of_the_centre.when(SetRiderZones(zones=[CENTRE])).then()
+    of_the_centre.when(reserve()).tells("RiderReserved")
+    pickup, dropoff = stops()
+    far = replace(reserve(), stops=[pickup, replace(dropoff, location=UP_NORTH)])
+    assert of_the_centre.when(far).refuses(CannotReserve).values()["code"] == "outside_zones"
+    of_the_centre.when(SetRiderZones(zones=[CENTRE, NORTH])).and_then(far).tells("RiderReserved")
+    of_the_centre.when(SetRiderZones(zones=[])).and_then(far).tells("RiderReserved")
+
+
+def test_a_zone_is_one_that_the_tenant_has():
+    refused = on_shift().when(SetRiderZones(zones=[CENTRE, "nowhere"])).refuses(UnknownServiceZone)
+    assert refused.values() == {"zone": "nowhere"}
+    nothing_yet("rider").when(RegisterRider(name="Ann", zones=["nowhere"])).refuses(UnknownServiceZone)
+    bob = nothing_yet("rider").when(RegisterRider(name="Bob", zones=[NORTH])).happened()
+    assert bob.state.zones == (NORTH,)
+
+
+def test_who_has_the_goods_has_them_wherever_they_go():
+    elsewhere = on_shift().when(SetRiderZones(zones=[NORTH])).happened()
+    elsewhere.when(replace(reserve(), has_goods=True)).tells("RiderReserved")

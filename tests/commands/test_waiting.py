@@ -26,20 +26,25 @@ from schemas.task import (
     TaskDispatchable,
 )
 from schemas.waiting import (
+    ASKED_AGAIN_AFTER_S,
     MAX_DEPENDENTS,
     MAX_DEPENDS_ON,
     AddDependent,
     AnswerDependency,
+    AskForDependency,
     ConfirmDependency,
+    DependencyAskedFor,
     DependencyDeclared,
     DependencyDropped,
     DependencyFailed,
     DependencyMet,
+    DependencyNotFound,
     DependencyWaived,
     DependentAdded,
     DependentsAnswered,
     FollowPickWave,
     PickWaveFollowed,
+    RecordDependencyUnknown,
     WaiveDependency,
 )
 
@@ -139,6 +144,39 @@ def test_whoever_comes_back_to_what_is_answered_has_nothing_to_do():
     story.when(AnswerDependency(on=FIRST, reason_code="unknown_task")).happened()
     story.when(ConfirmDependency(on=FIRST)).refuses(DependencyAnswered)
     story.when(CancelTask(reason_code="x")).happened().when(ConfirmDependency(on=SECOND)).refuses(DependencyAnswered)
+
+
+def test_what_nobody_knows_is_asked_for_again_a_few_times_and_then_is_a_persons_to_decide():
+    story, at = waiting_for(FIRST), 0.0
+    for number, pause_s in enumerate(ASKED_AGAIN_AFTER_S):
+        story.at(minutes(at)).when(RecordDependencyUnknown(on=FIRST, number=number))
+        at += pause_s / 60
+        again = DependencyNotFound(kind="task", on=FIRST, number=number + 1, ask_again_at=minutes(at))
+        story.then(again)
+        story.happened().when(RecordDependencyUnknown(on=FIRST, number=number)).then()
+        story.at(minutes(at - 0.01)).when(AskForDependency(on=FIRST, number=number + 1)).then()
+        story.at(minutes(at)).when(AskForDependency(on=FIRST, number=number + 1))
+        story.then(DependencyAskedFor(kind="task", on=FIRST, number=number + 1))
+        story.happened().when(AskForDependency(on=FIRST, number=number + 1)).then()
+    story.when(RecordDependencyUnknown(on=FIRST, number=len(ASKED_AGAIN_AFTER_S)))
+    story.then(DependencyFailed(kind="task", on=FIRST, reason_code="unknown_task"))
+    story.and_then(RecordDependencyUnknown(on=FIRST, number=len(ASKED_AGAIN_AFTER_S))).then()
+
+
+def test_what_was_asked_for_again_since_is_not_asked_for_once_more_by_who_reads_the_log_anew():
+    story = waiting_for(FIRST).when(RecordDependencyUnknown(on=FIRST, number=0)).happened()
+    story.when(ConfirmDependency(on=FIRST)).refuses(DependencyAnswered)
+    story.at(minutes(1)).when(AskForDependency(on=FIRST, number=1)).happened()
+    story.when(ConfirmDependency(on=FIRST)).refuses(DependencyAnswered)
+    story.when(ConfirmDependency(on=FIRST, number=1)).then()
+
+
+def test_what_is_met_or_over_meanwhile_is_asked_for_no_more():
+    story = waiting_for(FIRST).when(RecordDependencyUnknown(on=FIRST, number=0)).happened()
+    story.when(WaiveDependency(on=FIRST, reason_code="found")).happened()
+    story.at(minutes(1)).when(AskForDependency(on=FIRST, number=1)).then()
+    gone = waiting_for(FIRST).when(CancelTask(reason_code="x")).happened()
+    gone.when(RecordDependencyUnknown(on=FIRST, number=0)).then()
 
 
 def test_a_task_that_ends_while_it_waits_waits_no_more():

@@ -6,6 +6,8 @@ from psycopg_pool import AsyncConnectionPool
 from read_models import ReadModels
 from reception import House
 
+from gateway.door import Limits
+
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
@@ -18,7 +20,7 @@ async def house() -> AsyncIterator[House]:
 async def library(postgres: str) -> AsyncIterator[tuple[House, ReadModels]]:
     """A door with read models behind it. They follow when they are told to fold."""
     pool = AsyncConnectionPool(postgres, min_size=2, max_size=6, open=False)
-    async with pool, reception.house(pool=pool) as made:
+    async with pool, reception.house(Limits(ask_again_after_s=()), pool) as made:
         models = ReadModels(pool, made.desk.log)
         await models.make()
         async with made.app.router.lifespan_context(made.app):

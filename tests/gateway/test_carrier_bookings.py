@@ -54,7 +54,9 @@ async def a_booking(house: House, reference: str = "q-1", **more: object) -> str
     known = house.policy.tenant("acme")
     assert known is not None
     carrier = next(iter(known.carriers), None) or await posti(house, "activate-carrier")
-    made = await house.caller().post("/v1/acme/carrier-bookings", json=quote(house, carrier, reference) | more)
+    wanted = quote(house, carrier, reference) | more
+    await house.expects(wanted["task_id"])
+    made = await house.caller().post("/v1/acme/carrier-bookings", json=wanted)
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
 
@@ -134,6 +136,7 @@ async def test_a_fee_that_the_carrier_asks_for_later_is_told_by_cancelling_again
 
 
 async def test_only_a_carrier_whose_contract_is_in_force_is_quoted(house: House):
+    await house.expects("task-1")
     nobody = await house.caller().post("/v1/acme/carrier-bookings", json=quote(house, "nobody"))
     assert (nobody.status_code, nobody.json()["code"]) == (422, "unknown-carrier")
     carrier = await posti(house, "activate-carrier", "suspend-carrier")

@@ -55,6 +55,7 @@ from gateway.examples.problems import (
     REQUEST_ID,
 )
 from gateway.examples.refusals import REFUSALS
+from gateway.named import NAMED_IN
 from gateway.problems import Problem
 from gateway.refusals_met import rules_met
 from schemas.carrier import ActivateCarrier, RegisterCarrier
@@ -118,10 +119,11 @@ def test_an_example_is_shown_with_its_operation():
 
 @pytest.fixture(scope="module")
 async def answers() -> AsyncIterator[list[tuple[OpenCommand, Body, httpx.Response]]]:
-    """What a door with a shop as the examples tell of it answers each of them, the creating ones first."""
+    """What a door with a shop as the examples tell of it answers each of them: the creating ones first, and of those last
+    the ones that name others."""
     async with reception.house() as house:
         house.now = at(9)
-        bodies = sorted(every_body(), key=lambda body: not BY_COMMAND[type(body.command)].creating)
+        bodies = sorted(every_body(), key=place)
         first = [body for cls in (CreateTenant, CreateOutlet, CreateHub, RegisterCarrier) for body in BODIES[cls]]
         made: dict[str, str] = {}
         told = []
@@ -135,6 +137,11 @@ async def answers() -> AsyncIterator[list[tuple[OpenCommand, Body, httpx.Respons
             if isinstance(body.command, CreateTenant):
                 await beside(house)
         yield told
+
+
+def place(body: Body) -> tuple[bool, bool]:
+    cls = type(body.command)
+    return not BY_COMMAND[cls].creating, cls in NAMED_IN and bool(NAMED_IN[cls](body.command))
 
 
 async def sent(house: House, known: OpenCommand, body: Body, target: str) -> httpx.Response:

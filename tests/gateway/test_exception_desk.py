@@ -202,6 +202,7 @@ async def a_booking(house: House, name: str = "1") -> str:
         "expires_at": (house.now + timedelta(minutes=10)).isoformat(),
         "external_reference": name,
     }
+    await house.expects("task-1")
     booking = await made(house, "carrier-bookings", quote)
     await done(house, f"carrier-bookings/{booking}/book-carrier", {"carrier_reference": "P-77"})
     return booking

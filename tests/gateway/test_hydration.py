@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 from reception import HOME, KAMPPI, House, delivery, house, key
 
+from commands.order import Unavailable
 from gateway.app import app
 from gateway.hydration import AGAIN_S, MOST_AT_ONCE, MOST_OF_A_TENANT, WAITS_S, Hydration, LookUpFailed, Wanted
 from gateway.webhook_signature import TOLERANCE_S, key_of, signed
@@ -170,8 +171,34 @@ async def test_a_message_that_does_not_fit_is_told_where(at: House):
     assert (told.status_code, told.json()["errors"][0]["pointer"]) == (422, "/data/outlets/0/zone")
     told = await calls_back(at, {"type": "auth.tenant.sold", "data": {}})
     assert (told.status_code, told.json()["errors"][0]["pointer"]) == (422, "/type")
-    told = await calls_back(at, tenant("lumi", outlets=[OUTLET | {"zone": "Europe/Atlantis"}]))
-    assert told.json()["code"] == "unknown-zone"
+
+
+async def test_an_outlet_that_a_rule_refuses_is_named_by_its_place_and_keeps_no_other_away(at: House):
+    wrong = {"zone": "Europe/Atlantis"}
+    outlets = [OUTLET, OUTLET | {"outlet": "a"} | wrong, OUTLET | {"outlet": "b"}, OUTLET | {"outlet": "c"} | wrong]
+    told = await calls_back(at, tenant("lumi", outlets=outlets))
+    problem = told.json()
+    assert (told.status_code, problem["code"], problem["values"]) == (422, "unknown-zone", wrong)
+    assert problem["detail"] == "data.outlets[1].zone: Europe/Atlantis is not an IANA time zone"
+    assert [error["pointer"] for error in problem["errors"]] == ["/data/outlets/1/zone", "/data/outlets/3/zone"]
+    known = at.policy.tenant("lumi")
+    assert known is not None
+    assert known.outlets.keys() == {"kallio", "b"}
+
+
+async def test_the_one_outlet_that_is_told_of_is_named_too(at: House):
+    told = {"type": "auth.outlet.updated", "data": OUTLET | {"tenant": "acme", "zone": "Europe/Atlantis"}}
+    problem = (await calls_back(at, told)).json()
+    assert problem["detail"] == "data.zone: Europe/Atlantis is not an IANA time zone"
+    assert [error["pointer"] for error in problem["errors"]] == ["/data/zone"]
+
+
+async def test_where_nobody_can_judge_it_the_whole_message_is_to_come_again(at: House):
+    assert (await calls_back(at, tenant("lumi"))).status_code == 200
+    at.desk.fails = Unavailable("log-unavailable", "not now")
+    assert (await calls_back(at, tenant("lumi", outlets=[OUTLET]), "m-2")).status_code == 503
+    at.desk.fails = None
+    assert (await calls_back(at, tenant("lumi", outlets=[OUTLET]), "m-2")).json()["events"] == ["OutletCreated"]
 
 
 async def test_without_a_platform_nobody_calls_back_and_nobody_is_asked():

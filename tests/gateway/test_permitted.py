@@ -83,7 +83,10 @@ FENCE = {"name": "Yard", "shape": {"type": "circle", "center": PLACE, "radius_m"
 
 @pytest.mark.parametrize(
     ("path", "body", "word", "then"),
-    [("hubs", HUB, "close-hub", ["reopen-hub", "move-hub"]), ("geofences", FENCE, "remove-geofence", [])],
+    [
+        ("hubs", HUB, "close-hub", ["reopen-hub", "move-hub", "set-hub-contacts"]),
+        ("geofences", FENCE, "remove-geofence", []),
+    ],
 )
 async def test_what_is_closed_or_removed_says_so(
     house: House, models: ReadModels, path: str, body: Json, word: str, then: list[str]

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import httpx
 import pytest
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
@@ -250,6 +251,23 @@ async def test_the_roster_shows_who_is_on_shift(house, models):
     assert [row["name"] for row in hidden.json()["items"]] == ["hidden"]
 
 
+async def test_the_roster_shows_who_works_in_a_zone(house, models):
+    rider, dora = await a_rider(house), house.caller("dispatcher", "dora")
+    around = {"type": "circle", "center": {"lat": 60.1688, "lon": 24.9316}, "radius_m": 500}
+    zone = await dora.post(
+        "/v1/acme/geofences", json={"name": "Centre", "kind": "zone", "shape": around}, headers=key("zone")
+    )
+    await dora.post("/v1/acme/riders", json={"name": "Bob", "external_reference": "bob"})
+    url = f"/v1/acme/riders/{rider}/set-rider-zones"
+    told = await dora.post(url, json={"zones": [zone.json()["id"]]}, headers=key("set"))
+    assert told.json()["events"] == ["RiderZonesSet"]
+    unknown = await dora.post(url, json={"zones": ["nowhere"]}, headers=key("unset"))
+    assert (unknown.status_code, unknown.json()["values"]) == (422, {"zone": "nowhere"})
+    await models.fold()
+    read = await dora.get(f"/v1/acme/rider-roster?zone={zone.json()['id']}")
+    assert [(row["rider_id"], row["zones"]) for row in read.json()["items"]] == [(rider, [zone.json()["id"]])]
+
+
 async def test_a_stop_on_the_itinerary_is_opened_under_its_contacts_key(house, models):
     rider, task = await a_rider(house), await a_task(house)
     stop = NewPlannedStop(
@@ -445,3 +463,68 @@ async def test_a_rider_sees_their_own_stops_in_the_list_as_one_by_one(house, mod
     [listed] = (await ann.get("/v1/acme/tasks")).json()["items"]
     assert listed["stops"][1]["location"] == one["stops"][1]["location"] == HOME
     assert listed["stops"][1]["contact"]["name"] == "Cleo Contact"
+
+
+# Whom to ask at an outlet or a hub
+
+DESK = {"duty": "desk", "name": "Dee Desk", "phone": "+358401234567", "reference": "staff-7"}
+BOSS = {"duty": "manager", "name": "Mia Manager", "readers": ["dispatcher", "operator"]}
+
+
+async def outlet_with(house: House, *contacts: Json) -> str:
+    """The outlet of all tasks here."""
+    url = f"/v1/acme/outlets/{ids.outlet_id('acme', 'kamppi')}"
+    told = await house.caller().post(
+        f"{url}/set-outlet-contacts", json={"contacts": list(contacts)}, headers=key("contacts")
+    )
+    assert told.json()["events"] == ["OutletContactsSet"], told.text
+    return url
+
+
+async def names_at(client: httpx.AsyncClient, url: str) -> list[str]:
+    one, listed = (await client.get(url)).json(), (await client.get("/v1/acme/outlets")).json()["items"]
+    names = [contact["name"] for contact in one["contacts"]]
+    assert [[contact["name"] for contact in row["contacts"]] for row in listed] == [names]
+    return names
+
+
+async def test_contacts_of_a_place_are_read_by_the_roles_that_each_is_for_and_that_is_logged(house, models):
+    url = await outlet_with(house, DESK, BOSS)
+    await models.fold()
+    assert await names_at(house.caller("dispatcher", "dora"), url) == ["Dee Desk", "Mia Manager"]
+    assert await names_at(house.caller("auditor", "otto"), url) == ["hidden", "hidden"]
+    with capture_logs() as logged:
+        assert await names_at(house.caller(), url) == ["Dee Desk", "hidden"]
+    read = [entry for entry in logged if entry["event"] == "personal data read"]
+    assert [entry["subjects"] for entry in read] == [[ids.contact_subject("acme", "staff-7")]] * 2
+
+
+async def test_a_rider_reads_whom_to_ask_there_from_the_acceptance_until_some_hours_after_the_end(house, models):
+    url = await outlet_with(house, DESK, BOSS)
+    task, rider = await a_task(house), await a_rider(house)
+    ann = house.caller("rider", rider)
+    await assigned(house, task["id"], rider)
+    await models.fold()
+    assert await names_at(ann, url) == ["hidden", "hidden"]
+    await accepted(house, task["id"], rider)
+    await models.fold()
+    assert await names_at(ann, url) == ["Dee Desk", "hidden"]
+    assert await names_at(house.caller("rider", await a_rider(house, "Bob")), url) == ["hidden", "hidden"]
+    await house.caller("operator", "olga").post(
+        f"/v1/acme/tasks/{task['id']}/force-complete-task",
+        json={"disposition": "delivered", "reason_code": "seen"},
+        headers=key("f"),
+    )
+    await models.fold()
+    assert await names_at(ann, url) == ["Dee Desk", "hidden"]
+    house.now += timedelta(hours=5)
+    assert await names_at(ann, url) == ["hidden", "hidden"]
+
+
+async def test_a_hubs_contact_who_is_forgotten_is_erased(house, models):
+    hub = {"hub": "north", "name": "North", "location": HOME, "zone": "Europe/Helsinki", "contacts": [DESK]}
+    made = await house.caller().post("/v1/acme/hubs", json=hub)
+    await house.desk.forget(ids.contact_subject("acme", "staff-7"))
+    await models.fold()
+    read = (await house.caller().get(f"/v1/acme/hubs/{made.json()['id']}")).json()
+    assert [(contact["duty"], contact["name"]) for contact in read["contacts"]] == [("desk", "erased")]

@@ -1,19 +1,25 @@
 """`logistics forget` on real engines: nothing of a person can be read any more, and that is shown."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from garage import Garage
 from played import SIGNATURE, Played
+from story import ACME, KAMPPI
 from world import PARTITIONS, World
 
 from infra.artefacts import artefacts_of
 from infra.check.run import checked
 from infra.forget.command import forget, run
 from infra.forget.in_the_clear import InTheClear
+from infra.forget.traces import Traces
 from infra.settings import WrongSetting
 from schemas import ids
+from schemas.hub import CreateHub
 from schemas.message import RiderId, SubjectId, TenantSlug
 from schemas.partition import partition_of
+from schemas.place_contact import NewPlaceContact
 from schemas.record import Stored
 
 ANOTHER = "b" * 64
@@ -70,6 +76,24 @@ async def test_another_tenants_people_are_not_forgotten(system: Played, world: W
 def test_a_reason_is_a_code(tmp_path: Path):
     with pytest.raises(WrongSetting, match="--reason GDPR please"):
         forget("won", "acme", False, "GDPR please", tmp_path, dry_run=True, as_json=False)
+
+
+def test_whom_one_asks_at_a_hub_is_found_on_the_log_and_once_forgotten_not_read():
+    garage, subject = Garage(), ids.contact_subject(ACME, "staff-7")
+    dee = NewPlaceContact(duty="desk", name="Dee Desk", phone="+358401234567", reference="staff-7")
+    hub = CreateHub(hub="north", name="North", location=KAMPPI, zone="Europe/Helsinki", contacts=[dee])
+    garage.send("hub", ids.hub_id(ACME, "north"), hub)
+
+    def traced() -> Traces:
+        traces = Traces(ACME, subject, garage.keyring)
+        for stored in garage.desk.log:
+            traces.take(stored)
+        return traces
+
+    assert (traced().records, traced().opened) == ({"logistics.directory": 1}, 2)
+    assert traced().words == {"Dee Desk", "+358401234567"}
+    asyncio.run(garage.desk.forget(subject))
+    assert (traced().fields, traced().opened) == (2, 0)
 
 
 def test_a_name_in_a_record_or_a_file_is_found(tmp_path: Path):

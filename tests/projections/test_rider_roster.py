@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lived import RIDER, RULES
 from riding import reserve, within
-from story import ACME, NOON, minutes
+from story import ACME, CENTRE, KAMPPI, NOON, NORTH, minutes
 
 from commands.rider_state import RegisteredRider
 from projections.rider_roster import BREACHES_SHOWN, RIDER_ROSTER, PlannedShiftRow, RiderRow
 from schemas import ids
-from schemas.directory import ChangeTenantRules, TenantRules
+from schemas.directory import ChangeTenantRules, Circle, CreateGeofence, TenantRules
 from schemas.message import Command, DocumentId, Refused, ShiftId, TaskId
 from schemas.rider import (
     ActivateReservation,
@@ -39,6 +39,9 @@ EU = TenantRules(hours_rules="eu_561")
 def riding(*commands: Command, rules: TenantRules = EU) -> Garage:
     garage = Garage()
     garage.send("tenant", ids.tenant_id(ACME), ChangeTenantRules(rules=rules), "operator")
+    for zone in (CENTRE, NORTH):
+        made = CreateGeofence(name=zone, kind="zone", shape=Circle(center=KAMPPI, radius_m=5_000))
+        garage.send("geofence", zone, made)
     return sends(garage, RegisterRider(name="Ann"), ApproveRider(), *commands)
 
 
@@ -151,6 +154,7 @@ def test_the_roster_and_decisions_agree_on_everything_they_both_know(asked, draw
     state, shown = garage.desk.kept[ANN].state, row(garage)
     assert isinstance(state, RegisteredRider)
     assert shown.status == state.status
+    assert (shown.skills, shown.zones) == ([*state.skills], [*state.zones])
     assert {d: known.status for d, known in shown.documents.items()} == {
         d: known.status for d, known in state.documents.items()
     }

@@ -315,24 +315,27 @@ def nothing_is_due_for_ever(town: Town) -> None:
 
 
 def nothing_waits_in_vain(town: Town) -> None:
-    """What a task waits for may still come about, or a person has been told that it will not."""
+    """What a task waits for may still come about, or will be asked for again, or a person has been told that it will
+    not."""
     for task_id, state in town.of_kind("task"):
         for awaited in () if is_over(state) else state.waiting.awaited:
             other = town.state(awaited.on)
             gone = other is None or AGGREGATES[awaited.kind].over(other)
-            if awaited.failed is None and gone:
+            if awaited.failed is None and awaited.ask_again_at is None and gone:
                 raise Broken(f"{task_id} waits in vain for {awaited.kind} {awaited.on}")
+
+
+def waits_in(state: CreatedTask, wave_id: str) -> bool:
+    """Where the wave has been told of it, or is being told."""
+    awaited = open_wait(state.waiting, wave_id)
+    return awaited is not None and awaited.ask_again_at is None
 
 
 def waves_have_their_tasks(town: Town) -> None:
     """A wave that is planned has those, and only those, that wait for it."""
     tasks = dict(town.of_kind("task"))
     for wave_id, wave in town.of_kind("pick_wave"):
-        waiting = {
-            task_id
-            for task_id, state in tasks.items()
-            if not is_over(state) and open_wait(state.waiting, wave_id) is not None
-        }
+        waiting = {task_id for task_id, state in tasks.items() if not is_over(state) and waits_in(state, wave_id)}
         if wave.status == "planned" and waiting != set(wave.tasks):
             raise Broken(f"{wave_id} has {wave.tasks}, and {waiting} wait for it")
         held_back = [task_id for task_id in wave.tasks if open_wait(tasks[task_id].waiting, wave_id) is not None]
@@ -511,7 +514,7 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
         (clock_runs_on, "is still due"),
         (life_says_nothing, "RiderReserved"),
         (waits_for_nothing, "comes to dispatch before"),
-        (nobody_is_told, "waits in vain|wait for it"),
+        (nobody_is_told, "waits in vain|wait for it|ask_for_dependency"),
         (leaves_no_wave, "wait for it"),
     ],
 )

@@ -30,6 +30,19 @@ async def taken(quarter: Quarter, task: str) -> Json:
     return await until(told, lambda known: known["state"] == "accepted")
 
 
+async def seen_at(quarter: Quarter, place: Json) -> Json:
+    """Where the one who is under way is, once they are there."""
+
+    async def places() -> list[Json]:
+        return await quarter.dora.lists("live-map")
+
+    def there(rows: list[Json]) -> bool:
+        return any(abs(row["lat"] - place["lat"]) + abs(row["lon"] - place["lon"]) < 1e-5 for row in rows)
+
+    [row] = await until(places, there)
+    return row
+
+
 async def test_from_nothing_to_a_delivered_order_as_the_page_shows_it(system: WholeSystem):
     assert [method for method, _, _ in SHOWN] == ["POST", "POST", "POST", "POST", "GET"]
     async with Quarter(system) as quarter:
@@ -42,6 +55,8 @@ async def test_from_nothing_to_a_delivered_order_as_the_page_shows_it(system: Wh
                 assert path.endswith(f"/tasks/{ids['task_id']}")
                 assert {name: found[name] for name in wanted} == wanted
                 assert [(proof["kind"], proof["status"]) for proof in found["proofs"]] == [("pin", "accepted")]
+                courier = await seen_at(quarter, HOME)
+                assert courier["rider_id"] == found["rider_id"]
             elif path.endswith("/advance-tenant-clock"):
                 await taken(quarter, ids["task_id"])
                 await quarter.shop.does(path, wanted)

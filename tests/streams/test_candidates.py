@@ -122,3 +122,15 @@ def test_who_lacks_a_skill_is_not_asked():
     work = Work(100, None, frozenset({"chilled", "alcohol"}))
     assert why_not(replace(ANN, skills=frozenset({"chilled"})), work) == "skill_missing"
     assert why_not(replace(ANN, skills=frozenset({"chilled", "alcohol", "fragile"})), work) is None
+
+
+def test_who_has_zones_is_asked_for_what_stops_within_them_and_nowhere_else():
+    centre, north = frozenset({"centre"}), frozenset({"north"})
+    ann = replace(ANN, zones=centre | north)
+    assert why_not(ann, Work(100, None, zones=[centre, north])) is None
+    assert why_not(ann, Work(100, None, zones=[centre, frozenset()])) == "outside_zones"
+    assert why_not(replace(ANN, zones=centre), Work(100, None, zones=[centre, north])) == "outside_zones"
+
+
+def test_who_has_no_zones_is_asked_for_what_is_anywhere():
+    assert why_not(ANN, Work(100, None, zones=[frozenset(), frozenset({"north"})])) is None

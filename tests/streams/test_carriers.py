@@ -3,12 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from following import anew, made
 from reception import House, Json, delivery, house, key
 
 from commands.carrier_booking_state import status_of
 from commands.task_state import state_of
+from schemas.carrier_booking import QuoteCarrierBooking
+from schemas.ids import aggregate_id
 from schemas.record import event_of
 from schemas.task import StopArrived
 from schemas.topics import DISPATCH, TASK
@@ -67,7 +70,9 @@ async def quoted(at: House, task: str, **area: list[str]) -> str:
         "estimated_dropoff_at": (at.now + timedelta(hours=2)).isoformat(),
         "expires_at": (at.now + timedelta(minutes=10)).isoformat(),
     }
-    return await made(at, "carrier-bookings", quote)
+    booking = aggregate_id("carrier_booking", "acme", "carriers", task)
+    await at.process("carrier_booking", booking, msgspec.convert(quote, QuoteCarrierBooking))  # the door would ask
+    return booking
 
 
 async def says(at: House, booking: str, status: str, **more: Any) -> None:

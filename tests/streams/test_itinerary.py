@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from story import KAMPPI
+from story import CENTRE, KAMPPI, NORTH
 from town import RIDERS, Town
 
 from schemas.geo import Window
 from schemas.ids import offer_id, tender_id
 from schemas.message import StopId, TaskId
-from schemas.rider import SetRiderSkills
+from schemas.rider import SetRiderSkills, SetRiderZones
 from schemas.task import (
     AssignTask,
     CancelTask,
@@ -64,6 +64,22 @@ def test_a_task_is_given_to_nobody_who_lacks_its_skills():
     assert town.state(TASK).rider_id is None
     assert [rule for step, rule in town.refused if step.purpose == "reserve"] == ["cannot-reserve"]
     town.ask("rider", ANN, SetRiderSkills(skills=["alcohol"]))
+    town.ask("task", TASK, AssignTask(rider_id=ANN), "dora", "dispatcher")
+    town.comes_to_rest()
+    assert town.state(TASK).rider_id == ANN
+
+
+def test_a_task_is_given_to_nobody_whose_zones_do_not_hold_its_stops():
+    town = Town()
+    assert not town.ask("rider", ANN, SetRiderZones(zones=["south"])), "nobody has made it"
+    assert town.ask("rider", ANN, SetRiderZones(zones=[NORTH]))
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=KAMPPI)]
+    town.ask("task", TASK, CreateTask(kind="delivery", outlet="kamppi", stops=stops))
+    town.ask("task", TASK, AssignTask(rider_id=ANN), "dora", "dispatcher")
+    town.comes_to_rest()
+    assert town.state(TASK).rider_id is None
+    assert [rule for step, rule in town.refused if step.purpose == "reserve"] == ["cannot-reserve"]
+    town.ask("rider", ANN, SetRiderZones(zones=[NORTH, CENTRE]))
     town.ask("task", TASK, AssignTask(rider_id=ANN), "dora", "dispatcher")
     town.comes_to_rest()
     assert town.state(TASK).rider_id == ANN

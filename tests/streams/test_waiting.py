@@ -1,11 +1,21 @@
 """What waits for what, told by the process on real decisions: by what stands afterwards."""
 
-from following import anew, made
-from reception import House, delivery, house, key
+from datetime import timedelta
+from typing import Any
 
+import msgspec
+from following import Sent, anew, made
+from reception import HOME, House, delivery, house, key
+
+from projections.deadlines import DEADLINES
+from projections.folding import Parked, folded
+from projections.model import fact_of
 from schemas.ids import aggregate_id
-from schemas.task import ForceCompleteTask
+from schemas.message import TenantSlug
+from schemas.task import CreateTask, ForceCompleteTask
 from schemas.topics import DISPATCH, TASK
+from schemas.waiting import ASKED_AGAIN_AFTER_S
+from streams.deadlines import source_of, step_of
 from streams.waiting import WAITING
 
 CONFIRMED = ("ConfirmDependency", "")
@@ -27,8 +37,27 @@ async def a_task(at: House, reference: str, **more: object) -> str:
     return await made(at, "tasks", delivery(external_reference=reference) | more)
 
 
-async def a_wave(at: House, reference: str = "wave") -> str:
-    wave = {"outlet": "kamppi", "goods_ready_at": "2026-03-01T13:00:00Z", "external_reference": reference}
+async def an_order(at: House, reference: str, **more: object) -> str:
+    """By another way than the door, where nobody asked whether what it names is there."""
+    task = aggregate_id("task", "acme", "dora", reference)
+    body = delivery(external_reference=reference, source="dora") | more
+    await at.process("task", task, msgspec.convert(body, CreateTask))
+    return task
+
+
+async def asked_again(at: House) -> list[tuple[str, str]]:
+    """What is due by now is sent, and the whole log followed once more."""
+    rows, _ = folded(DEADLINES, [fact_of(stored) for stored in at.desk.log], {}, Parked())
+    sent = Sent(at)
+    for row in rows.values():
+        if row is not None and row.due_at <= at.now:
+            deadline: dict[str, Any] = msgspec.structs.asdict(row)
+            await sent(step_of(deadline), source_of(deadline, at.now), TenantSlug("acme"))
+    return [*sent.steps, *await followed(at)]
+
+
+async def a_wave(at: House, reference: str = "wave", outlet: str = "kamppi") -> str:
+    wave = {"outlet": outlet, "goods_ready_at": "2026-03-01T13:00:00Z", "external_reference": reference}
     return await made(at, "pick-waves", wave)
 
 
@@ -53,36 +82,68 @@ async def test_a_task_goes_once_the_other_was_delivered():
         assert at.desk.kept[second].state.round == 1
 
 
-async def test_where_the_other_is_not_known_a_person_decides():
+IN_VAIN = [CONFIRMED, ("AddDependent", "not-found")]
+
+
+async def test_where_the_other_is_not_known_it_is_asked_for_again_and_then_a_person_decides():
     async with house() as at:
-        unknown = aggregate_id("task", "acme", "dora", "later")
-        task = await a_task(at, "first", depends_on=[unknown])
-        assert await followed(at) == [
-            CONFIRMED,
-            ("AddDependent", "not-found"),
-            ("AnswerDependency", "DependencyFailed"),
-        ]
+        task = await an_order(at, "first", depends_on=[aggregate_id("task", "acme", "dora", "later")])
+        assert await followed(at) == [*IN_VAIN, ("RecordDependencyUnknown", "DependencyNotFound")]
+        for pause_s in ASKED_AGAIN_AFTER_S:
+            assert waits(at, task) == [None]
+            assert set(await asked_again(at)) == {ANSWERED}, "it is not yet time"
+            at.now += timedelta(seconds=pause_s)
+            told = await asked_again(at)
+            assert told[0] == ("AskForDependency", "DependencyAskedFor")
+        assert told[-3:] == [*IN_VAIN, ("RecordDependencyUnknown", "DependencyFailed")]
         assert waits(at, task) == ["unknown_task"]
+
+
+async def test_what_is_there_a_moment_later_is_waited_for():
+    async with house() as at:
+        later = aggregate_id("task", "acme", "dora", "later")
+        task = await an_order(at, "first", depends_on=[later])
+        await followed(at)
+        assert await a_task(at, "later") == later
+        forgotten(at)
+        assert await followed(at) == [ANSWERED]
+        at.now += timedelta(seconds=ASKED_AGAIN_AFTER_S[0])
+        assert ("AddDependent", "DependentAdded") in await asked_again(at)
+        await at.process("task", later, ForceCompleteTask(disposition="delivered", reason_code="x"))
+        await followed(at)
+        assert (waits(at, task), at.desk.kept[task].state.round) == ([], 1)
 
 
 async def test_who_reads_the_log_anew_waits_for_nothing_that_was_created_since():
     async with house() as at:
         later = aggregate_id("task", "acme", "dora", "later")
-        task = await a_task(at, "first", depends_on=[later])
+        task = await an_order(at, "first", depends_on=[later])
         await followed(at)
+        for pause_s in ASKED_AGAIN_AFTER_S:
+            at.now += timedelta(seconds=pause_s)
+            await asked_again(at)
         assert await a_task(at, "later") == later
         forgotten(at)
-        assert await followed(at) == [ANSWERED]
+        assert set(await followed(at)) == {ANSWERED}
         assert (waits(at, task), at.desk.kept[later].state.waiting.dependents) == (["unknown_task"], ())
 
 
 async def test_two_that_wait_for_each_other_are_put_to_a_person_and_only_one_of_them():
     async with house() as at:
         second = aggregate_id("task", "acme", "dora", "second")
-        first = await a_task(at, "first", depends_on=[second])
+        first = await an_order(at, "first", depends_on=[second])
         assert await a_task(at, "second", depends_on=[first]) == second
         await followed(at)
         assert (waits(at, first), waits(at, second)) == (["circular_dependency"], [None])
+
+
+async def test_a_wave_of_another_outlet_is_not_waited_for():
+    async with house() as at:
+        other = {"outlet": "kallio", "name": "Kallio", "location": HOME, "zone": "Europe/Helsinki"}
+        await made(at, "outlets", other)
+        task = await an_order(at, "first", pick_wave=await a_wave(at, outlet="kallio"))
+        await followed(at)
+        assert waits(at, task) == ["pick_wave_of_another_outlet"]
 
 
 async def test_a_wave_tells_its_tasks_when_and_that_they_go():

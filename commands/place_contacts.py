@@ -1,0 +1,40 @@
+"""Whom to ask at an outlet or a hub: each sealed under the person's own subject, so that one erasure reaches them."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from commands.context import Context
+from commands.registries import each_once
+from schemas.ids import contact_subject
+from schemas.message import Personal
+from schemas.place_contact import ContactReader, NewPlaceContact, PlaceContact
+
+ALL_READERS: tuple[ContactReader, ...] = get_args(ContactReader)
+
+
+def to_ask_there(contacts: Sequence[NewPlaceContact], context: Context) -> list[PlaceContact]:
+    """Raises DuplicateCode where two have the same duty."""
+    each_once(contact.duty for contact in contacts)
+    return [to_ask(contact, context) for contact in contacts]
+
+
+def to_ask(contact: NewPlaceContact, context: Context) -> PlaceContact:
+    """Without a reference it is named by the place's id and the duty, as that of a stop is by task and stop."""
+    subject = contact_subject(context.tenant, contact.reference or f"{context.aggregate_id}/{contact.duty}")
+    return PlaceContact(
+        duty=contact.duty,
+        name=Personal(subject, contact.name),
+        phone=Personal(subject, contact.phone) if contact.phone else None,
+        notes=Personal(subject, contact.notes) if contact.notes else None,
+        readers=[role for role in ALL_READERS if role in (contact.readers or ALL_READERS)],
+    )
+
+
+def are_the_same(kept: Sequence[PlaceContact], wanted: Sequence[PlaceContact], context: Context) -> bool:
+    """Never where somebody of them was forgotten: told again, they are remembered again."""
+    return [said(contact, context) for contact in kept] == [said(contact, context) for contact in wanted]
+
+
+def said(contact: PlaceContact, context: Context) -> tuple[Any, ...]:
+    opened = [context.opened(part, str) for part in (contact.name, contact.phone, contact.notes)]
+    return contact.duty, contact.name.subject, *opened, contact.readers
