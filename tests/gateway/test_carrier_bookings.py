@@ -174,6 +174,7 @@ async def test_a_price_is_in_a_currency_of_the_contract(house: House):
     url = f"/v1/acme/carriers/{carrier}/change-carrier-terms"
     changed = await house.caller("dispatcher", "dora").post(url, json={"terms": terms}, headers=key("terms"))
     assert changed.status_code == 200, changed.text
+    await house.expects("task-1")
     refused = await house.caller().post("/v1/acme/carrier-bookings", json=quote(house, carrier))
     assert (refused.status_code, refused.json()["code"]) == (422, "currency-not-agreed")
     assert refused.json()["values"] == {"given": "EUR", "agreed": ["SEK"]}
