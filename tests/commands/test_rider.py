@@ -2,7 +2,7 @@ from msgspec.structs import replace
 from riding import DROPOFF, OTHER, PICKUP, TASK, approved, on_shift, registered, reserve, reserved, stops, underway
 from story import KAMPPI, NOON, minutes, nothing_yet
 
-from commands.refusals import NotAnInterval, UnknownDocument
+from commands.refusals import NotAnInterval, TooMany, UnknownDocument
 from commands.rider_refusals import (
     CannotReserve,
     ItineraryChanged,
@@ -15,6 +15,7 @@ from commands.rider_state import peak_load_g
 from schemas.geo import Window
 from schemas.message import DocumentId, NotInThisState, StopId
 from schemas.rider import (
+    MAX_DEVICES,
     ActivateReservation,
     ApproveRider,
     BindDevice,
@@ -22,6 +23,7 @@ from schemas.rider import (
     EndShift,
     ExpireReservation,
     InsertStops,
+    ItineraryResequenced,
     NewPlannedStop,
     ReinstateRider,
     RejectRider,
@@ -213,3 +215,59 @@ def test_who_lacks_a_skill_is_not_reserved_and_may_learn_it():
 
 def test_who_has_the_goods_has_them_whatever_they_can():
     on_shift().when(replace(reserve(), required_skills=["alcohol"], has_goods=True)).tells("RiderReserved")
+
+
+def test_the_load_on_the_way_and_what_is_only_promised_count_for_the_next_reservation():
+    first = NewPlannedStop(stop_id=PICKUP, kind="pickup", subject="s", location=KAMPPI, load_g=3_000)
+    more = ReserveRider(task_id=OTHER, round=1, tender_id=None, hold_until=minutes(1), stops=[first])
+    promised = on_shift().when(more).happened().when(replace(more, task_id=TASK))
+    assert promised.refuses(CannotReserve).values()["code"] == "over_capacity"
+    ahead = on_shift().when(more).happened().when(ActivateReservation(task_id=OTHER, round=1)).happened()
+    assert ahead.when(replace(more, task_id=TASK)).refuses(CannotReserve).values()["code"] == "over_capacity"
+
+
+def test_an_active_reservation_is_not_released_but_ends_with_its_task():
+    underway().when(ReleaseReservation(task_id=TASK, round=1, reason_code="lost")).then()
+    reserved().when(ReleaseReservation(task_id=TASK, round=1, reason_code="lost")).tells("ReservationReleased")
+
+
+def test_nothing_is_put_on_the_way_of_a_rider_who_is_only_reserved():
+    back = NewPlannedStop(stop_id=StopId("return-1"), kind="return", subject="s", location=KAMPPI)
+    reserved().when(InsertStops(task_id=TASK, round=1, stops=[back])).then()
+
+
+def test_a_shift_that_is_ending_ends_with_the_last_task_and_not_before():
+    story = underway().when(reserve(OTHER)).happened()
+    story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened().when(EndShift()).happened()
+    through = RemoveStops(task_id=TASK, round=1, reason_code="done")
+    story = story.when(through).tells("ItineraryStopsRemoved", "ReservationReleased").happened()
+    story.when(replace(through, task_id=OTHER)).tells("ItineraryStopsRemoved", "ReservationReleased", "ShiftEnded")
+
+
+def test_what_is_too_heavy_as_it_is_may_be_put_in_a_better_order():
+    story = underway(on_shift().when(reserve(load_g=3_000)).happened())
+    story = story.when(reserve(OTHER, load_g=3_000)).happened()
+    story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened()
+    here, there = ([StopRef(task_id=task, stop_id=stop) for stop in (PICKUP, DROPOFF)] for task in (TASK, OTHER))
+    heavy = story.take([ItineraryResequenced(itinerary_version=3, order=[here[0], there[0], here[1], there[1]])])
+    heavy.when(ResequenceItinerary(itinerary_version=3, order=[here[0], there[0], there[1], here[1]])).tells(
+        "ItineraryResequenced"
+    )
+
+
+def test_a_rider_is_rejected_before_the_approval_and_reinstated_after_a_suspension():
+    rejected = registered().when(RejectRider(reason_code="no_licence")).happened()
+    rejected.when(RejectRider(reason_code="no_licence")).then()
+    rejected.when(ReinstateRider()).refuses(NotInThisState)
+    rejected.when(ApproveRider()).tells("RiderApproved")
+    approved().when(RejectRider(reason_code="no_licence")).refuses(NotInThisState)
+    approved().when(ReinstateRider()).then()
+    registered().when(SuspendRider(reason_code="complaint")).refuses(NotInThisState)
+
+
+def test_a_rider_has_so_many_devices_at_once():
+    story = approved()
+    for number in range(MAX_DEVICES):
+        story = story.when(BindDevice(device_id=f"phone-{number}")).happened()
+    story.when(BindDevice(device_id="phone-0")).then()
+    story.when(BindDevice(device_id="one-more")).refuses(TooMany)
