@@ -1,7 +1,7 @@
 """The query endpoints: one table of listings and one of single aggregates, each over its read model."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -486,7 +486,8 @@ class Queries:
             raise not_found(f"there is no {BY_PLURAL[single.plural].kind} {aggregate_id}")
         async with self._reading.connection() as connection:
             parked = await parked_of(connection, single.model, [aggregate_id])
-        body = self._shown(call, row, aggregate_id, self._opens(single.plural, row, caller))
+        opens = self._opens(single.plural, row, caller)
+        body = self._shown(call, row, aggregate_id, opens, offered_to(single.plural, row, caller))
         body |= permitted(BY_PLURAL[single.plural].kind, aggregate_id, row, caller)
         if single.plural == "recurrences":
             body = with_upcoming(body, row)
@@ -541,19 +542,27 @@ class Queries:
             return True
         if caller.role != "rider":
             return False
-        return plural != "tasks" or self._contacts_open(row["progress"], row)
+        return plural != "tasks" or self._contacts_open(row["progress"], row["tenant"], caller)
 
-    def _contacts_open(self, progress: Mapping[str, Any], row: Row) -> bool:
-        """A rider sees contacts from the acceptance until some hours after the end."""
+    def _contacts_open(self, progress: Mapping[str, Any], tenant: str, caller: Caller) -> bool:
+        """A rider sees contacts from the acceptance until some hours after the end, whatever is told later."""
+        if progress["rider_id"] != caller.subject:
+            return False
         if progress["ended"] is None:
             return bool(progress["accepted"])
-        return bool(row["updated_at"] + CONTACTS_AFTER_END > self._door.now(row["tenant"]))
+        ended_at = datetime.fromisoformat(progress["ended_at"])
+        return bool(ended_at + CONTACTS_AFTER_END > self._door.now(tenant))
 
-    def _shown(self, call: Call, row: Row, aggregate_id: str, opens: bool) -> Row:
+    def _shown(self, call: Call, row: Row, aggregate_id: str, opens: bool, opened: Collection[str] = ()) -> Row:
+        """Without being open as a whole, in the columns `opened`."""
         by: Opener | None = None
-        if opens:
+        if opens or opened:
             by = opener(self._door.keyring, self._door.partitions, row["tenant"], aggregate_id)
-        visible = {name: shown(value, by) for name, value in row.items() if name not in UNSHOWN}
+        visible = {
+            name: shown(value, by if opens or name in opened else None)
+            for name, value in row.items()
+            if name not in UNSHOWN
+        }
         if by is not None and by.subjects:
             log.personal_read(call, aggregate_id, sorted(by.subjects))
         return with_progress(visible, row)
@@ -585,6 +594,12 @@ def may_see(plural: str, row: Row, caller: Caller) -> bool:
             return has_offer(row, caller)
         case _:
             return True
+
+
+def offered_to(plural: str, row: Row, caller: Caller) -> Collection[str]:
+    """To whom goods are offered sees where to meet, and the task's contacts once they have it."""
+    offered = row["hand_over"] if plural == "tasks" else None
+    return ("hand_over",) if offered and offered["to_rider"] == caller.subject else ()
 
 
 def has_offer(tender: Row, caller: Caller) -> bool:

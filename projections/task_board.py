@@ -162,7 +162,7 @@ def late(progress: Progress, due: datetime | None) -> bool:
 
 TASK_BOARD = ReadModel(
     name="task_board",
-    version=3,
+    version=4,
     table=TABLE,
     row=TaskRow,
     key=("tenant", "task_id"),

@@ -465,7 +465,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=6,
+    version=7,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

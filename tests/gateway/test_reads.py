@@ -222,6 +222,48 @@ async def test_a_rider_sees_no_contacts_some_hours_after_the_end(house, models):
     assert (await ann.get(url)).json()["stops"][1]["contact"]["name"] == "hidden"
 
 
+async def test_what_is_told_after_the_end_does_not_open_its_contacts_again(house, models):
+    task, rider = await a_task(house), await a_rider(house)
+    await accepted(house, task["id"], rider)
+    await house.caller("operator", "olga").post(
+        f"/v1/acme/tasks/{task['id']}/force-complete-task",
+        json={"disposition": "delivered", "reason_code": "seen"},
+        headers=key("f"),
+    )
+    house.now += timedelta(hours=5)
+    ann = house.caller("rider", rider)
+    late = {"stop_id": "stop-1", "observed_at": house.now.isoformat()}
+    told = await ann.post(f"/v1/acme/tasks/{task['id']}/report-picked-up", json=late, headers=key("l"))
+    assert told.json()["events"] == ["FieldReportConflicted"]
+    await models.fold()
+    assert (await ann.get(f"/v1/acme/tasks/{task['id']}")).json()["stops"][1]["contact"]["name"] == "hidden"
+
+
+async def test_who_is_offered_goods_sees_where_to_meet_and_no_contacts_before_they_have_them(house, models):
+    task, rider, other = await a_task(house), await a_rider(house), await a_rider(house, "Bob")
+    await accepted(house, task["id"], rider)
+    ann, url = house.caller("rider", rider), f"/v1/acme/tasks/{task['id']}"
+    picked_up = {"stop_id": "stop-1", "observed_at": house.now.isoformat()}
+    await ann.post(f"{url}/report-picked-up", json=picked_up, headers=key("p"))
+    offer = {"to_rider": other, "place": HOME, "reason_code": "breakdown"}
+    offered = await ann.post(f"{url}/offer-hand-over", json=offer, headers=key("o"))
+    assert offered.json()["events"] == ["HandOverOffered"], offered.text
+    await models.fold()
+    bob = house.caller("rider", other)
+    with capture_logs() as logs:
+        seen = (await bob.get(url)).json()
+    assert seen["hand_over"]["place"] == HOME
+    assert (seen["stops"][1]["contact"]["name"], seen["stops"][1]["location"]) == ("hidden", "hidden")
+    [line] = [line for line in logs if line["event"] == "personal data read"]
+    assert line["subjects"] == [ids.rider_subject(RiderId(rider))]
+    scans = {"observed_at": house.now.isoformat(), "scans": []}
+    taken = await bob.post(f"{url}/accept-hand-over", json=scans, headers=key("t"))
+    assert taken.status_code == 200, taken.text
+    await models.fold()
+    assert (await bob.get(url)).json()["stops"][1]["contact"]["name"] == "Cleo Contact"
+    assert (await ann.get(url)).status_code == 404
+
+
 async def test_a_rider_finds_only_their_own_tasks_on_the_board(house, models):
     mine, _, rider = await a_task(house, "1"), await a_task(house, "2"), await a_rider(house)
     await assigned(house, mine["id"], rider)
