@@ -1,5 +1,18 @@
 from msgspec.structs import replace
-from riding import DROPOFF, OTHER, PICKUP, TASK, approved, on_shift, registered, reserve, reserved, stops, underway
+from riding import (
+    DROPOFF,
+    OTHER,
+    PICKUP,
+    TASK,
+    approved,
+    on_shift,
+    registered,
+    reserve,
+    reserved,
+    stops,
+    underway,
+    within,
+)
 from story import KAMPPI, NOON, minutes, nothing_yet
 
 from commands.refusals import NotAnInterval, TooMany, UnknownDocument
@@ -271,3 +284,14 @@ def test_a_rider_has_so_many_devices_at_once():
         story = story.when(BindDevice(device_id=f"phone-{number}")).happened()
     story.when(BindDevice(device_id="phone-0")).then()
     story.when(BindDevice(device_id="one-more")).refuses(TooMany)
+
+
+def test_what_cannot_be_done_before_the_shift_ends_is_not_reserved():
+    """No stop begins before its window, and each takes its time."""
+    story, at_one = on_shift(until=62), reserve(window=within(60, 90))
+
+    def taking(seconds: int) -> ReserveRider:
+        return replace(at_one, stops=[replace(stop, service_seconds=seconds) for stop in at_one.stops])
+
+    story.when(taking(120)).tells("RiderReserved")
+    assert story.when(taking(121)).refuses(CannotReserve).values()["code"] == "shift_ends_too_soon"

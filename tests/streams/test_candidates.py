@@ -144,6 +144,11 @@ def test_each_rule_alone_shuts_a_rider_out(changes: dict[str, Any], code: str | 
     assert why_not(replace(ANN, **changes)) == code
 
 
+def test_what_cannot_be_done_before_the_shift_ends_is_not_offered():
+    assert why_not(ANN, Work(0, None, minutes(480))) is None
+    assert why_not(ANN, Work(0, None, minutes(481))) == "shift_ends_too_soon"
+
+
 def test_who_has_declined_this_task_is_not_asked_for_it_again():
     able, excluded = eligible([ANN, BOB], RULES, ALL_DAY, frozenset({"ann"}), NOON)
     assert able == [BOB]
@@ -174,6 +179,6 @@ def test_only_the_nearest_are_asked_of_the_router():
 
 
 def test_who_lacks_a_skill_is_not_asked():
-    work = Work(100, None, frozenset({"chilled", "alcohol"}))
+    work = Work(100, None, skills=frozenset({"chilled", "alcohol"}))
     assert why_not(replace(ANN, skills=frozenset({"chilled"})), work) == "skill_missing"
     assert why_not(replace(ANN, skills=frozenset({"chilled", "alcohol", "fragile"})), work) is None
