@@ -27,8 +27,10 @@ from commands.rider_itinerary import (
     change_planned_window,
     in_order,
     insert_stops,
+    lock_next_stop,
     remove_stops,
     resequence_itinerary,
+    unlock_next_stop,
     with_stops,
     with_window,
     without_stops,
@@ -87,6 +89,9 @@ from schemas.rider import (
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    LockNextStop,
+    NextStopLocked,
+    NextStopUnlocked,
     PlannedWindowChanged,
     PlanShift,
     RecordRiderHeard,
@@ -122,11 +127,13 @@ from schemas.rider import (
     ShiftStarted,
     StartBreak,
     StartShift,
+    StopRef,
     SubmitDocument,
     SuspendRider,
     TaskHandOverClosed,
     TaskHandOverRequested,
     UnbindDevice,
+    UnlockNextStop,
     VehicleFitnessChanged,
     VerifyDocument,
     WarnHoursLimit,
@@ -203,6 +210,10 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return change_planned_window(registered(rider), command)
         case ResequenceItinerary():
             return resequence_itinerary(registered(rider), command)
+        case LockNextStop():
+            return lock_next_stop(registered(rider), command)
+        case UnlockNextStop():
+            return unlock_next_stop(registered(rider), command)
         case _:
             assert_never(command)
 
@@ -385,5 +396,9 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return with_window(rider, event)
         case ItineraryResequenced():
             return in_order(rider, event)
+        case NextStopLocked():
+            return replace(rider, locked=StopRef(task_id=event.task_id, stop_id=event.stop_id))
+        case NextStopUnlocked():
+            return replace(rider, locked=None)
         case _:
             assert_never(event)

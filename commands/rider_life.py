@@ -19,6 +19,9 @@ from schemas.rider import (
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    LockNextStop,
+    NextStopLocked,
+    NextStopUnlocked,
     PlannedWindowChanged,
     PlanShift,
     ReinstateRider,
@@ -49,6 +52,7 @@ from schemas.rider import (
     TaskHandOverClosed,
     TaskHandOverRequested,
     UnbindDevice,
+    UnlockNextStop,
     VehicleFitnessChanged,
     VerifyDocument,
 )
@@ -96,6 +100,8 @@ LIFE = Life(
         ItineraryStopsRemoved: AT_WORK,
         PlannedWindowChanged: AT_WORK,
         ItineraryResequenced: AT_WORK,
+        NextStopLocked: AT_WORK,
+        NextStopUnlocked: AT_WORK,
     },
     {
         SetRiderSkills: when("invited", "approved", "rejected", "suspended"),
@@ -115,5 +121,7 @@ LIFE = Life(
         BindDevice: when("invited", "approved", "rejected", "suspended"),
         UnbindDevice: when("invited", "approved", "rejected", "suspended"),
         ResequenceItinerary: when("approved", "suspended"),
+        LockNextStop: when("approved", "suspended"),
+        UnlockNextStop: when("approved", "suspended"),
     },
 )

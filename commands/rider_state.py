@@ -21,7 +21,7 @@ from schemas.message import (
     TenderId,
     VehicleId,
 )
-from schemas.rider import Employment, PlannedStop, VehicleKind
+from schemas.rider import Employment, PlannedStop, StopRef, VehicleKind
 from schemas.tender import Exclusion
 from schemas.validity import shortfall
 from schemas.vehicle_fitness import VehicleFitness
@@ -116,6 +116,8 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     reservations: Mapping[TaskId, Reservation] = {}
     itinerary: tuple[PlannedStop, ...] = ()
     itinerary_version: int = 0
+    locked: StopRef | None = None
+    """The next stop, where it is to stay that."""
     planned: Mapping[ShiftId, PlannedShift] = {}
     duties: Duties = ()
     """Of the last fortnight."""

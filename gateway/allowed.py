@@ -76,6 +76,7 @@ from schemas.rider import (
     BindDevice,
     EndBreak,
     EndShift,
+    LockNextStop,
     PlanShift,
     RegisterRider,
     ReinstateRider,
@@ -89,6 +90,7 @@ from schemas.rider import (
     SubmitDocument,
     SuspendRider,
     UnbindDevice,
+    UnlockNextStop,
     VerifyDocument,
 )
 from schemas.sla_policy import ChangeSlaPolicy, CreateSlaPolicy, RemoveSlaPolicy
@@ -218,6 +220,8 @@ SENDERS: Mapping[type[Command], Roles] = {
     BindDevice: DISPATCH | RIDER,
     UnbindDevice: DISPATCH | RIDER,
     ResequenceItinerary: DISPATCH | RIDER,
+    LockNextStop: DISPATCH | RIDER,
+    UnlockNextStop: DISPATCH | RIDER,
     RegisterVehicle: SETUP,
     ChangeVehicleOutfit: SETUP,
     SubmitVehicleDocument: SETUP,

@@ -159,6 +159,7 @@ KINDS: dict[str, Kind] = {
     ),
     "invalid-shape": Kind(422, "The shape is not valid", "Correct what the detail says."),
     "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),
+    "next-stop-locked": Kind(409, "The next stop is locked", "Keep it first, or take the lock off."),
     "too-heavy-that-way": Kind(422, "Too heavy in that order", "Let the rider drop something off before."),
     "out-of-order": Kind(422, "A stop comes after another", "Put `values.stop_id` after `values.after`."),
     "not-that-itinerary": Kind(422, "The order is not that of the itinerary", "Name each stop once."),

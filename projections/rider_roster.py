@@ -27,6 +27,8 @@ from schemas.rider import (
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    NextStopLocked,
+    NextStopUnlocked,
     PlannedWindowChanged,
     ReservationActivated,
     ReservationReleased,
@@ -44,6 +46,7 @@ from schemas.rider import (
     ShiftEnding,
     ShiftPlanned,
     ShiftStarted,
+    StopRef,
     TaskHandOverClosed,
     TaskHandOverRequested,
     VehicleFitnessChanged,
@@ -76,6 +79,7 @@ CREATE TABLE {table} (
     latest_tasks       jsonb       NOT NULL,
     itinerary          jsonb       NOT NULL,
     itinerary_version  bigint      NOT NULL,
+    locked_stop        jsonb,
     silent_since       timestamptz,
     asked_in_silence   jsonb       NOT NULL,
     handing_over       jsonb       NOT NULL,
@@ -160,6 +164,8 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     """Of those that they are through with, or that were taken away; the last one last."""
     itinerary: list[dict[str, Any]] = []
     itinerary_version: int = 0
+    locked_stop: StopRef | None = None
+    """The first of them, where it is to stay that."""
     silent_since: datetime | None = None
     """When something was heard last of a rider who is silent."""
     asked_in_silence: Mapping[str, int] = {}
@@ -214,8 +220,6 @@ def registered(event: RiderRegistered, fact: Fact) -> RiderRow:
 
 def changed(row: RiderRow, fact: Fact) -> RiderRow:
     match fact.event:
-        case RiderSkillsSet() as event:
-            return replace(row, skills=event.skills)
         case RiderSkillsSet() as event:
             return replace(row, skills=event.skills)
         case RiderApproved() | RiderReinstated():
@@ -325,7 +329,14 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
                 for stop in row.itinerary
                 if stop["task_id"] != event.task_id or stop["stop_id"] not in event.stop_ids
             ]
-            return replace(row, itinerary=rest, itinerary_version=event.itinerary_version)
+            locked = row.locked_stop
+            over = locked is not None and locked.task_id == event.task_id and locked.stop_id in event.stop_ids
+            return replace(
+                row,
+                itinerary=rest,
+                itinerary_version=event.itinerary_version,
+                locked_stop=None if over else locked,
+            )
         case PlannedWindowChanged() as event:
             window = told(event.window)
             meant = event.task_id, event.stop_id
@@ -335,6 +346,10 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
             there = {(stop["task_id"], stop["stop_id"]): stop for stop in row.itinerary}
             order = [there[ref.task_id, ref.stop_id] for ref in event.order]
             return replace(row, itinerary=order, itinerary_version=event.itinerary_version)
+        case NextStopLocked() as event:
+            return replace(row, locked_stop=StopRef(task_id=event.task_id, stop_id=event.stop_id))
+        case NextStopUnlocked():
+            return replace(row, locked_stop=None)
         case _:
             return row
 
@@ -387,7 +402,7 @@ def with_shift(row: RiderRow, **changes: object) -> RiderRow:
 
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=4,
+    version=5,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),

@@ -297,6 +297,18 @@ class ResequenceItinerary(Command, frozen=True, kw_only=True):
 
     itinerary_version: Count
     order: Annotated[list[StopRef], msgspec.Meta(max_length=500)]
+    reason_code: Code
+
+
+class LockNextStop(Command, frozen=True, kw_only=True):
+    """What is first on the itinerary stays first until it is over or gone, or the lock is taken off."""
+
+    itinerary_version: Count
+    reason_code: Code
+
+
+class UnlockNextStop(Command, frozen=True, kw_only=True):
+    reason_code: Code
 
 
 type RiderCommand = (
@@ -333,6 +345,8 @@ type RiderCommand = (
     | RemoveStops
     | ChangePlannedWindow
     | ResequenceItinerary
+    | LockNextStop
+    | UnlockNextStop
 )
 
 
@@ -552,6 +566,21 @@ class PlannedWindowChanged(Event, frozen=True, kw_only=True):
 class ItineraryResequenced(Event, frozen=True, kw_only=True):
     itinerary_version: int
     order: list[StopRef]
+    reason_code: str
+
+
+class NextStopLocked(Event, frozen=True, kw_only=True):
+    task_id: TaskId
+    stop_id: StopId
+    reason_code: str
+
+
+class NextStopUnlocked(Event, frozen=True, kw_only=True):
+    """Before it was over."""
+
+    task_id: TaskId
+    stop_id: StopId
+    reason_code: str
 
 
 type RiderEvent = (
@@ -586,4 +615,6 @@ type RiderEvent = (
     | ItineraryStopsRemoved
     | PlannedWindowChanged
     | ItineraryResequenced
+    | NextStopLocked
+    | NextStopUnlocked
 )

@@ -594,6 +594,7 @@ RIDER: Repertoire = [
         lambda draw, now: r.ResequenceItinerary(
             itinerary_version=draw.randint(1, 2),
             order=[r.StopRef(task_id=task, stop_id=stop) for task in some(draw, TASKS) for stop in STOPS[:2]],
+            reason_code="closes_soon",
         ),
         "dora",
         "dispatcher",
@@ -892,7 +893,14 @@ BESIDE: dict[str, Repertoire] = {
         *[(saying_of_task, "carriers", "system"), (taking, "carriers", "system"), (giving, "carriers", "system")] * 2,
         (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "dora", "dispatcher"),
         (report(t.ReportReturned), "dora", "dispatcher"),
-    ]
+    ],
+    "rider": [
+        *[
+            (always(r.LockNextStop(itinerary_version=version, reason_code="promised")), "dora", "dispatcher")
+            for version in (1, 2, 3)
+        ],
+        (always(r.UnlockNextStop(reason_code="pressing")), "dora", "dispatcher"),
+    ],
 }
 """What leads to nothing else: asked one after the other, and the life goes on as if nothing had been."""
 REPERTOIRES: dict[str, Repertoire] = {

@@ -33,6 +33,7 @@ from commands.rider_refusals import (
     GoodsAboard,
     HandOverAnswered,
     ItineraryChanged,
+    NextStopIsLocked,
     NotReserved,
     NotThatItinerary,
     OutOfOrder,
@@ -149,6 +150,7 @@ OF_TASKS: tuple[Refused, ...] = (
 OF_RIDERS: tuple[Refused, ...] = (
     UnknownRider(OTHER_RIDER_ID),
     TooHeavyThatWay(14_500, 12_000),
+    NextStopIsLocked(TASK, TO_DOOR),
     UnknownDocument("licence-2"),
     CannotReserve("document_expired"),
     NotReserved(TASK_ID),
