@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, get_args
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -30,6 +30,7 @@ from gateway.parameters import (
     box,
     choice,
     cursor_of,
+    entry,
     flag,
     id_of,
     moment,
@@ -82,6 +83,10 @@ CONTACTS_AFTER_END = timedelta(hours=4)
 
 UNSHOWN = frozenset({"tenant", "progress", "created_by"})
 """The path names the tenant; the progress is the fold's own, and so is the command that the secrets hang on."""
+
+METADATA = entry("An entry that its metadata have, as key:value.")
+OF_PLACES = {"metadata": METADATA, "updated_since": moment("What has changed since then.")}
+OF_WHAT_IS_CREATED = {"external_reference": text("The caller's own reference."), **OF_PLACES}
 
 SLA_PERIOD = {
     "since": moment("Of promises whose clock started then or later."),
@@ -137,8 +142,7 @@ LISTINGS = (
             "shipment_id": text("The shipment that it is part of."),
             "recurrence_id": text("The recurrence that it is an occurrence of."),
             "rider_id": text("Who has the task."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "task_id"),
         about="Which tasks are there, how far are they, and who has them? A rider sees their own.",
@@ -147,7 +151,7 @@ LISTINGS = (
         word="tasks",
         model=task_detail.TASK_DETAIL,
         page=task_detail.page,
-        filters={"rider_id": text("Who has the task.")},
+        filters={"rider_id": text("Who has the task."), **OF_WHAT_IS_CREATED},
         order=("created_at", "task_id"),
         about="The tasks under way in full, their stops' places among it. A rider sees their own.",
     ),
@@ -158,6 +162,7 @@ LISTINGS = (
         filters={
             "status": choice(("invited", "approved", "rejected", "suspended"), "The rider's status."),
             "on_shift": flag("Whether the rider is on a shift that is not ending."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "rider_id"),
         about="Who drives, who may, who is on shift, and what stands on their itineraries?",
@@ -171,8 +176,7 @@ LISTINGS = (
             "status": choice(get_args(VehicleStatus.__value__), "The vehicle's status."),
             "rider_id": text("Who has it."),
             "outlet": text("The slug of the outlet where it is at home."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "vehicle_id"),
         about="Which vehicles are there, who has them, may they drive, what care do they need? A rider sees their own.",
@@ -184,8 +188,7 @@ LISTINGS = (
         filters={
             "rider_id": text("Who is in it."),
             "vehicle_id": text("Which vehicle is in it."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "fleet_id"),
         about="Which fleets has the tenant, and who and what is in them? Retired ones too.",
@@ -216,8 +219,7 @@ LISTINGS = (
         filters={
             "outlet": text("The outlet's slug."),
             "status": choice(get_args(WaveStatus.__value__), "How far it is."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "pick_wave_id"),
         about="Which pick waves are there, when are their goods ready, and which tasks are in them?",
@@ -231,8 +233,7 @@ LISTINGS = (
             "task_id": text("The task."),
             "carrier_id": text("The carrier."),
             "silent": flag("Whether the carrier has fallen silent."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "carrier_booking_id"),
         about="Which tasks are in carriers' hands, how far are they, and what was heard of them last?",
@@ -244,8 +245,7 @@ LISTINGS = (
         filters={
             "status": choice(get_args(RecurrenceStatus), "Whether it goes on."),
             "outlet": text("The outlet's slug."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "recurrence_id"),
         about="What recurs, by which rule, what comes next, and what came of it last?",
@@ -287,8 +287,7 @@ LISTINGS = (
             "severity": choice(get_args(Severity), "How severe it is."),
             "assignee": text("Who attends to it."),
             "linked_to": text("The id of a task, a rider or another aggregate that it links to."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "incident_id"),
         about="Which incidents are there, who attends to them, and what is still to be done?",
@@ -305,7 +304,7 @@ LISTINGS = (
         word="outlets",
         model=outlets.OUTLETS,
         page=outlets.page,
-        filters={},
+        filters=OF_PLACES,
         order=("created_at", "outlet_id"),
         about="Which outlets has the tenant, and where are they?",
     ),
@@ -313,7 +312,7 @@ LISTINGS = (
         word="hubs",
         model=hubs.HUBS,
         page=hubs.page,
-        filters={},
+        filters=OF_PLACES,
         order=("created_at", "hub_id"),
         about="Which hubs has the tenant, where are they, and which are closed?",
     ),
@@ -321,7 +320,7 @@ LISTINGS = (
         word="sla-policies",
         model=sla_policies.SLA_POLICIES,
         page=sla_policies.page,
-        filters={},
+        filters=OF_WHAT_IS_CREATED,
         order=("created_at", "sla_policy_id"),
         about="What is promised for which tasks? Removed policies too.",
     ),
@@ -331,8 +330,7 @@ LISTINGS = (
         page=carriers.page,
         filters={
             "status": choice(get_args(CarrierStatus.__value__), "The contract's status."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "carrier_id"),
         about="Which carriers has the tenant, can they be booked, and on which terms?",
@@ -341,7 +339,7 @@ LISTINGS = (
         word="geofences",
         model=geofences.GEOFENCES,
         page=geofences.page,
-        filters={},
+        filters=OF_WHAT_IS_CREATED,
         order=("created_at", "geofence_id"),
         about="Which fences stand, in what shape, from when until when?",
     ),
@@ -474,7 +472,7 @@ class Queries:
             body["parked"] = sorted(parked)
         if len(rows) > limit:
             body["next"] = cursor_of(After(*(page[-1][name] for name in listing.order)))
-            headers.append((b"link", next_link(call, given, body["next"])))
+            headers.append((b"link", next_link(call, body["next"])))
         return json_reply(body, headers=headers)
 
     async def single(self, call: Call, single: Single) -> Reply:
@@ -626,10 +624,10 @@ def with_progress(visible: Row, row: Row) -> Row:
     return visible | {"stops": stops} | {name: progress[name] for name in about}
 
 
-def next_link(call: Call, given: Mapping[str, Any], cursor: str) -> bytes:
-    """RFC 8288."""
-    others = {name: value for name, value in given.items() if name != "after"}
-    return f'<{call.path}?{urlencode(others | {"after": cursor})}>; rel="next"'.encode()
+def next_link(call: Call, cursor: str) -> bytes:
+    """RFC 8288. The other parameters stand there as they were given."""
+    others = [(name, value) for name, value in parse_qsl(call.query, keep_blank_values=True) if name != "after"]
+    return f'<{call.path}?{urlencode([*others, ("after", cursor)])}>; rel="next"'.encode()
 
 
 def vector_header(at: Vector) -> tuple[bytes, bytes]:

@@ -245,12 +245,13 @@ WHERE tenant = %(tenant)s
   AND (%(carrier_id)s::text IS NULL OR carrier_id = %(carrier_id)s)
   AND (%(silent)s::boolean IS NULL OR (unheard_since IS NOT NULL) = %(silent)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, carrier_booking_id) > (%(at)s, %(id)s))
 ORDER BY created_at, carrier_booking_id
 LIMIT %(limit)s
 """
-FILTERS = ("status", "task_id", "carrier_id", "silent", "reference", "updated_since", "at", "id")
+FILTERS = ("status", "task_id", "carrier_id", "silent", "reference", "metadata", "updated_since", "at", "id")
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -130,12 +130,13 @@ SELECT * FROM carriers
 WHERE tenant = %(tenant)s
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, carrier_id) > (%(at)s, %(id)s))
 ORDER BY created_at, carrier_id
 LIMIT %(limit)s
 """
-FILTERS = ("status", "reference", "updated_since", "at", "id")
+FILTERS = ("status", "reference", "metadata", "updated_since", "at", "id")
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -94,14 +94,19 @@ GEOFENCES = ReadModel(
 
 PAGE = """
 SELECT * FROM geofences
-WHERE tenant = %(tenant)s AND (%(at)s::timestamptz IS NULL OR (created_at, geofence_id) > (%(at)s, %(id)s))
+WHERE tenant = %(tenant)s
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, geofence_id) > (%(at)s, %(id)s))
 ORDER BY created_at, geofence_id
 LIMIT %(limit)s
 """
+FILTERS = ("reference", "metadata", "updated_since", "at", "id")
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Fences, removed ones too, oldest first; after (at, id); limit."""
+    """Fences, removed ones too, oldest first. Filters: see FILTERS; after (at, id); limit."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, {"at": None, "id": None} | filters | {"tenant": tenant})
+        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
         return await cursor.fetchall()

@@ -250,12 +250,13 @@ WHERE tenant = %(tenant)s
   AND (%(assignee)s::text IS NULL OR assignee = %(assignee)s)
   AND (%(linked_to)s::text IS NULL OR links @> jsonb_build_array(jsonb_build_object('id', %(linked_to)s::text)))
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, incident_id) > (%(at)s, %(id)s))
 ORDER BY created_at, incident_id
 LIMIT %(limit)s
 """
-FILTERS = ("status", "kind", "severity", "assignee", "linked_to", "reference", "updated_since", "at", "id")
+FILTERS = ("status", "kind", "severity", "assignee", "linked_to", "reference", "metadata", "updated_since", "at", "id")
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:

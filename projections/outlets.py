@@ -86,14 +86,18 @@ OUTLETS = ReadModel(
 
 PAGE = """
 SELECT * FROM outlets
-WHERE tenant = %(tenant)s AND (%(at)s::timestamptz IS NULL OR (created_at, outlet_id) > (%(at)s, %(id)s))
+WHERE tenant = %(tenant)s
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, outlet_id) > (%(at)s, %(id)s))
 ORDER BY created_at, outlet_id
 LIMIT %(limit)s
 """
+FILTERS = ("metadata", "updated_since", "at", "id")
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Outlets, oldest first; after (at, id); limit."""
+    """Outlets, oldest first. Filters: see FILTERS; after (at, id); limit."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, {"at": None, "id": None} | filters | {"tenant": tenant})
+        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
         return await cursor.fetchall()

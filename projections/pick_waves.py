@@ -113,12 +113,13 @@ WHERE tenant = %(tenant)s
   AND (%(outlet)s::text IS NULL OR outlet = %(outlet)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, pick_wave_id) > (%(at)s, %(id)s))
 ORDER BY created_at, pick_wave_id
 LIMIT %(limit)s
 """
-FILTERS = ("outlet", "status", "reference", "updated_since", "at", "id")
+FILTERS = ("outlet", "status", "reference", "metadata", "updated_since", "at", "id")
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -416,18 +416,21 @@ SELECT * FROM rider_roster
 WHERE tenant = %(tenant)s
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(on_shift)s::boolean IS NULL OR on_shift = %(on_shift)s)
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, rider_id) > (%(at)s, %(id)s))
 ORDER BY created_at, rider_id
 LIMIT %(limit)s
 """
+FILTERS = ("status", "on_shift", "reference", "metadata", "updated_since", "at", "id")
 ONE = "SELECT * FROM rider_roster WHERE tenant = %s AND rider_id = %s"
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Riders, oldest first. Filters: status, on_shift; after (at, id); limit."""
-    wanted = {"status": None, "on_shift": None, "at": None, "id": None}
+    """Riders, oldest first. Filters: see FILTERS; after (at, id); limit."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
         return await cursor.fetchall()
 
 

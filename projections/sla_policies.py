@@ -96,14 +96,19 @@ SLA_POLICIES = ReadModel(
 
 PAGE = """
 SELECT * FROM sla_policies
-WHERE tenant = %(tenant)s AND (%(at)s::timestamptz IS NULL OR (created_at, sla_policy_id) > (%(at)s, %(id)s))
+WHERE tenant = %(tenant)s
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, sla_policy_id) > (%(at)s, %(id)s))
 ORDER BY created_at, sla_policy_id
 LIMIT %(limit)s
 """
+FILTERS = ("reference", "metadata", "updated_since", "at", "id")
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Policies, removed ones too, oldest first; after (at, id); limit."""
+    """Policies, removed ones too, oldest first. Filters: see FILTERS; after (at, id); limit."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, {"at": None, "id": None} | filters | {"tenant": tenant})
+        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
         return await cursor.fetchall()

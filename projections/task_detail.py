@@ -481,17 +481,20 @@ PAGE = """
 SELECT * FROM task_detail
 WHERE tenant = %(tenant)s AND state NOT IN ('completed', 'failed', 'cancelled', 'returned')
   AND (%(rider_id)s::text IS NULL OR progress ->> 'rider_id' = %(rider_id)s)
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, task_id) > (%(at)s, %(id)s))
 ORDER BY created_at, task_id
 LIMIT %(limit)s
 """
+FILTERS = ("rider_id", "reference", "metadata", "updated_since", "at", "id")
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tasks under way, oldest first. Filters: rider_id; after (at, id); limit."""
-    wanted = dict.fromkeys(("rider_id", "at", "id"))
+    """The tasks under way, oldest first. Filters: see FILTERS; after (at, id); limit."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
         return await cursor.fetchall()
 
 

@@ -228,19 +228,17 @@ WHERE tenant = %(tenant)s
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(outlet)s::text IS NULL OR outlet = %(outlet)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, vehicle_id) > (%(at)s, %(id)s))
 ORDER BY created_at, vehicle_id
 LIMIT %(limit)s
 """
+FILTERS = ("kind", "status", "rider_id", "outlet", "reference", "metadata", "updated_since", "at", "id")
 
 
 async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Vehicles, oldest first.
-
-    Filters: kind, status, rider_id, outlet, reference, updated_since; after (at, id); limit.
-    """
-    wanted = dict.fromkeys(("kind", "status", "rider_id", "outlet", "reference", "updated_since", "at", "id"))
+    """Vehicles, oldest first. Filters: see FILTERS; after (at, id); limit."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(PAGE, wanted | filters | {"tenant": tenant})
+        await cursor.execute(PAGE, dict.fromkeys(FILTERS) | filters | {"tenant": tenant})
         return await cursor.fetchall()

@@ -8,6 +8,7 @@ from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
 from structlog.testing import capture_logs
 
+from gateway.queries import LISTINGS
 from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
 from schemas import ids
@@ -110,6 +111,62 @@ async def test_the_board_filters_by_what_is_asked(house, models):
         assert len(read.json()["items"]) == count, query
 
 
+async def test_tasks_are_found_by_their_metadata_and_by_when_they_changed(house, models):
+    first = await a_task(house, "1", metadata={"team": "north", "note": "a:b"})
+    house.now += timedelta(minutes=10)
+    await a_task(house, "2", metadata={"team": "south"})
+    await models.fold()
+    shop = house.caller()
+    for query, references in (
+        ("metadata=team:north", ["1"]),
+        ("metadata=note:a:b", ["1"]),
+        ("metadata=team:nor", []),
+        ("metadata=north:team", []),
+        ("updated_since=2026-03-01T12:10:00Z", ["2"]),
+        ("updated_since=2026-03-01T12:10:00Z&metadata=team:north", []),
+    ):
+        for listing in ("task-board", "tasks"):
+            items = (await shop.get(f"/v1/acme/{listing}?{query}")).json()["items"]
+            assert [row["external_reference"] for row in items] == references, query
+    await shop.post(f"/v1/acme/tasks/{first['id']}/hold-task", json={"reason_code": "stock"}, headers=key("h"))
+    await models.fold()
+    items = (await shop.get("/v1/acme/task-board?updated_since=2026-03-01T12:10:00Z")).json()["items"]
+    assert [row["external_reference"] for row in items] == ["1", "2"], "a change makes it new"
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [each for each in LISTINGS if "metadata" in each.model.row.__struct_fields__],
+    ids=lambda each: each.word,
+)
+async def test_whatever_callers_create_is_found_by_what_they_say_of_it(house, models, listing):
+    given = {"metadata": "team:north", "updated_since": "2026-03-01T12:00:00Z"}
+    if "external_reference" in listing.model.row.__struct_fields__:
+        given["external_reference"] = "order-17"
+    await models.fold()
+    for query in (given, *({name: value} for name, value in given.items())):
+        read = await house.caller("operator", "olga").get(f"/v1/acme/{listing.word}", params=query)
+        assert read.status_code == 200, read.text
+        assert "metadata" not in query or read.json()["items"] == []
+
+
+async def test_a_link_to_the_next_page_has_what_was_asked_as_it_was_asked(house, models):
+    for number in range(3):
+        await a_task(house, str(number), metadata={"team": "north"})
+    await models.fold()
+    shop, url, seen = (
+        house.caller(),
+        "/v1/acme/task-board?limit=1&held=false&metadata=team:north&updated_since=2026-03-01T14:00:00%2B02:00",
+        [],
+    )
+    while url:
+        read = await shop.get(url)
+        assert read.status_code == 200, read.text
+        seen += [row["external_reference"] for row in read.json()["items"]]
+        url = read.links["next"]["url"] if "next" in read.links else ""
+    assert sorted(seen) == ["0", "1", "2"]
+
+
 async def test_pages_follow_each_other_without_gap_or_overlap(house, models):
     made = []
     for number in range(5):
@@ -132,6 +189,8 @@ async def test_pages_follow_each_other_without_gap_or_overlap(house, models):
         ("limit=501&state=lost", ["limit", "state"]),
         ("colour=red&after=%25", ["colour", "after"]),
         ("outlet=%00", ["outlet"]),
+        ("metadata=north", ["metadata"]),
+        ("metadata=:north", ["metadata"]),
         ("state=created&state=created", ["state"]),
         ("after=" + token({}), ["after"]),
     ],
