@@ -1,8 +1,10 @@
 """The exception desk: what needs a person stands there until somebody has mended it."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from memory_desk import PARTITIONS
 from psycopg import AsyncConnection
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
@@ -11,6 +13,7 @@ from commands.aggregates import AGGREGATES
 from gateway.commands import OPEN
 from projections.etas import ETAS
 from projections.exception_desk import KINDS, MENDS
+from projections.sla_board import predicted
 from schemas.carried import AssignTaskToCarrier, RecordCarrierReport
 from schemas.carrier_booking import RecordCarrierSilence, RefuseCarrierBooking
 from schemas.ids import tenant_id
@@ -18,6 +21,7 @@ from schemas.incident import IncidentLink, NoteActionRefused, TakeIncidentAction
 from schemas.message import CarrierBookingId, CarrierId, ShiftId, TaskId, TenderId
 from schemas.rider import WarnHoursLimit
 from schemas.task import CloseTender, RecordTender
+from streams.deadlines import step_of
 
 
 @pytest.fixture
@@ -292,6 +296,39 @@ async def test_a_stop_that_will_be_late_stands_there_while_it_is_ahead(house: Ho
         assert await kinds(house, models) == found
     await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
     assert await kinds(house, models) == []
+
+
+async def test_a_promise_that_the_forecast_breaks_is_at_risk_before_it_is_broken(
+    house: House, models: ReadModels, postgres: str
+):
+    promised = {"name": "Within an hour", "terms": {"deliver_within_s": 3_600, "at_risk_margin_s": 0}}
+    root = house.caller("operator", "olga")
+    assert (await root.post("/v1/acme/sla-policies", json=promised, headers=key("sla"))).status_code == 201
+    task = await made(house, "tasks", delivery(external_reference="1"))
+    await models.fold()
+
+    async def foretold(minutes: int) -> list[dict[str, Any]]:
+        async with await AsyncConnection.connect(postgres) as connection:
+            await connection.execute(
+                f"UPDATE {ETAS.physical} SET p50 = %s, forecast_id = 'f-1' WHERE task_id = %s AND stop_id = 'stop-2'".encode(),
+                (house.now + timedelta(minutes=minutes), task),
+            )
+            return await predicted(connection, range(PARTITIONS), 10)
+
+    assert await foretold(60) == []
+    [row] = await foretold(61)
+    step = step_of(row)
+    assert (step.aggregate_id, row["kind"]) == (task, "sla_predicted_late")
+    answer = await house.process("task", task, step.command)
+    assert answer.events == ("SlaAtRisk",)
+    await models.fold()
+    assert await foretold(62) == [], "it is said once"
+    [risk] = (await root.get("/v1/acme/sla-board")).json()["items"]
+    assert (risk["at_risk"], risk["level"]) == (True, None)
+    assert "sla_at_risk" in await kinds(house, models)
+    for query, count in (("", 1), ("?since=2026-03-01T12:00:01Z", 0), ("?until=2026-03-01T12:00:00Z", 0)):
+        counted = (await root.get(f"/v1/acme/sla-statistics{query}")).json()["items"]
+        assert sum(each["at_risk"] for each in counted) == count, query
 
 
 async def test_what_waits_for_the_longest_comes_first_page_by_page(house: House, models: ReadModels):

@@ -8,6 +8,7 @@ from cameras import phone_photo
 from psycopg import AsyncConnection
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
+from road import a_signal
 
 from projections.history import HISTORY
 from schemas.merkle import Tree
@@ -172,6 +173,22 @@ async def test_the_timeline_gathers_what_it_links_to_by_event_time_with_the_reco
     assert foreign not in {item["subject"] for item in told}
     longer = (await read(house, f"incidents/{incident}/timeline?since=2026-01-01T00:00:00Z"))["items"]
     assert longer[0]["type"].endswith("RiderRegistered"), "of a rider only what was asked for"
+
+
+async def test_what_telemetry_tells_of_a_rider_stands_in_the_timeline_between_what_people_did(
+    house: House, models: ReadModels
+):
+    rider = await made(house, "riders", {"name": "Ann", "external_reference": "ann"})
+    house.now += timedelta(minutes=1)
+    a_signal(house, 0, rider)
+    a_signal(house, 1, "somebody-else")
+    house.now += timedelta(minutes=1)
+    incident = await an_accident(house, links=[{"kind": "rider", "id": rider}])
+    await models.fold()
+    told = (await read(house, f"incidents/{incident}/timeline"))["items"]
+    names = [(item["type"].rpartition(".")[2], item["subject"]) for item in told]
+    assert names[:3] == [("RiderRegistered", rider), ("GeofenceEntered", rider), ("IncidentReported", incident)]
+    assert "somebody-else" not in str(told)
 
 
 async def test_the_timeline_comes_page_by_page(house: House, models: ReadModels):
