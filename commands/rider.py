@@ -11,10 +11,12 @@ from commands.rider_documents import (
     report_breach,
     submit_document,
     verify_document,
+    warn_expiry,
     with_breach,
     with_rejected,
     with_submitted,
     with_verified,
+    with_warned,
 )
 from commands.rider_hand_over import (
     close_hand_over,
@@ -78,6 +80,7 @@ from schemas.rider import (
     ConfirmRiderRegistered,
     DeviceBound,
     DeviceUnbound,
+    DocumentExpiryWarned,
     DocumentRejected,
     DocumentSubmitted,
     DocumentVerified,
@@ -136,6 +139,7 @@ from schemas.rider import (
     UnlockNextStop,
     VehicleFitnessChanged,
     VerifyDocument,
+    WarnDocumentExpiry,
     WarnHoursLimit,
 )
 
@@ -163,7 +167,9 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
         case SubmitDocument():
             return submit_document(registered(rider), command, context)
         case VerifyDocument():
-            return verify_document(registered(rider), command)
+            return verify_document(registered(rider), command, context)
+        case WarnDocumentExpiry():
+            return warn_expiry(registered(rider), command, context)
         case RejectDocument():
             return reject_document(registered(rider), command)
         case ReportComplianceBreach():
@@ -349,6 +355,8 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return with_submitted(rider, event)
         case DocumentVerified():
             return with_verified(rider, event)
+        case DocumentExpiryWarned():
+            return with_warned(rider, event)
         case DocumentRejected():
             return with_rejected(rider, event.document_id)
         case ComplianceBreachFound():

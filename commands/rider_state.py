@@ -23,7 +23,7 @@ from schemas.message import (
 )
 from schemas.rider import Employment, PlannedStop, StopRef, VehicleKind
 from schemas.tender import Exclusion
-from schemas.validity import shortfall
+from schemas.validity import Span, shortfall
 from schemas.vehicle_fitness import VehicleFitness
 
 type RiderStatus = Literal["invited", "approved", "rejected", "suspended"]
@@ -35,6 +35,8 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, 
     status: DocumentStatus = "submitted"
     valid_from: datetime | None = None
     expires_at: datetime | None = None
+    warn_at: datetime | None = None
+    """Until somebody was warned."""
 
 
 class PlannedShift(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -159,8 +161,13 @@ def not_compliant(
 
 
 def without_document(rider: RegisteredRider, kind: str, at: datetime, until: datetime) -> Exclusion | None:
+    return shortfall(spans_of(rider, kind), at, until)
+
+
+def spans_of(rider: RegisteredRider, kind: str) -> list[Span]:
+    """When those of the kind that are verified are valid."""
     known = [d for d in rider.documents.values() if d.kind == kind and d.status == "verified"]
-    return shortfall([(d.valid_from, d.expires_at) for d in known if d.valid_from and d.expires_at], at, until)
+    return [(d.valid_from, d.expires_at) for d in known if d.valid_from and d.expires_at]
 
 
 def held(rider: RegisteredRider, at: datetime) -> Mapping[TaskId, Reservation]:

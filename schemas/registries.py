@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.fault import AtFault
-from schemas.message import Code, Command, Count, Event, Input, Name
+from schemas.message import Code, Command, Event, Input, Name
 
 MAX_ENTRIES = 200
+WARN_DAYS = 14
 
 AfterFailure = Literal["retry", "reattempt", "hold_at_hub", "leave_at_door", "return", "dispose"]
 Severity = Literal["low", "medium", "high", "critical"]
@@ -51,7 +52,7 @@ class DocumentKind(Input, frozen=True, kw_only=True):
     title: Name
     of: DocumentOf
     required: bool = False
-    warn_days: Count = 14
+    warn_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = WARN_DAYS
     """So long before it expires somebody is told."""
 
 

@@ -158,6 +158,12 @@ class WarnHoursLimit(Command, frozen=True, kw_only=True):
     shift_id: ShiftId
 
 
+class WarnDocumentExpiry(Command, frozen=True, kw_only=True):
+    """Sent so long before it expires as its kind says; firing late or twice changes nothing."""
+
+    document_id: DocumentId
+
+
 class RecordRiderSilence(Command, frozen=True, kw_only=True):
     """Sent when nothing was heard of the rider for long: the last was at `last_heard_at`, None where there was nothing.
     The rider judges; sending it late or twice changes nothing."""
@@ -330,6 +336,7 @@ type RiderCommand = (
     | EndBreak
     | EndShift
     | WarnHoursLimit
+    | WarnDocumentExpiry
     | RecordRiderSilence
     | RecordRiderHeard
     | RecordVehicleFitness
@@ -406,10 +413,22 @@ class DocumentSubmitted(Event, frozen=True, kw_only=True):
 
 
 class DocumentVerified(Event, frozen=True, kw_only=True):
+    """Somebody is to be warned at `warn_at`."""
+
     document_id: DocumentId
     kind: str
     valid_from: datetime
     expires_at: datetime
+    warn_at: datetime
+
+
+class DocumentExpiryWarned(Event, frozen=True, kw_only=True):
+    """`covered_until`: so long there is a valid one of its kind, be it another."""
+
+    document_id: DocumentId
+    kind: str
+    expires_at: datetime
+    covered_until: datetime
 
 
 class DocumentRejected(Event, frozen=True, kw_only=True):
@@ -592,6 +611,7 @@ type RiderEvent = (
     | RiderReinstated
     | DocumentSubmitted
     | DocumentVerified
+    | DocumentExpiryWarned
     | DocumentRejected
     | ComplianceBreachFound
     | ShiftPlanned

@@ -900,7 +900,9 @@ BESIDE: dict[str, Repertoire] = {
             for version in (1, 2, 3)
         ],
         (always(r.UnlockNextStop(reason_code="pressing")), "dora", "dispatcher"),
+        (always(r.WarnDocumentExpiry(document_id=DocumentId("d1"))), "deadlines", "system"),
     ],
+    "vehicle": [(always(v.WarnVehicleDocumentExpiry(document_id=DocumentId("d1"))), "deadlines", "system")],
 }
 """What leads to nothing else: asked one after the other, and the life goes on as if nothing had been."""
 REPERTOIRES: dict[str, Repertoire] = {

@@ -331,6 +331,38 @@ async def test_a_promise_that_the_forecast_breaks_is_at_risk_before_it_is_broken
         assert sum(each["at_risk"] for each in counted) == count, query
 
 
+async def test_a_document_that_expires_soon_stands_there_until_another_takes_over(house: House, models: ReadModels):
+    rider = await made(house, "riders", {"name": "Ann", "external_reference": "ann"})
+    url = f"riders/{rider}"
+
+    async def verified(document: str, day: int) -> None:
+        house.now += timedelta(seconds=1)
+        await done(house, f"{url}/submit-document", {"document_id": document, "kind": "licence"})
+        span = {"valid_from": "2026-01-01T00:00:00Z", "expires_at": f"2026-03-{day:02}T00:00:00Z"}
+        await done(house, f"{url}/verify-document", {"document_id": document} | span)
+
+    async def fired() -> tuple[str, ...]:
+        await models.fold()
+        rows = (await house.caller("operator", "olga").get("/v1/acme/deadlines")).json()["items"]
+        answers = [await house.process("rider", rider, step_of(row).command) for row in rows]
+        return tuple(event for answer in answers for event in answer.events)
+
+    await verified("old", 10)
+    assert await fired() == ("DocumentExpiryWarned",)
+    [row] = await desk(house, models)
+    assert (row["kind"], row["aggregate_id"]) == ("document_expiring", rider)
+    assert [(each["id"], each["kind"]) for each in row["items"]] == [("old", "licence")]
+    assert await fired() == (), "it is told once"
+    await verified("short", 9)
+    assert await kinds(house, models) == ["document_expiring"], "that one is over even sooner"
+    await done(house, f"{url}/reject-document", {"document_id": "short", "reason_code": "blurred"})
+    await verified("new", 31)
+    assert await kinds(house, models) == []
+    house.now += timedelta(seconds=1)
+    await done(house, f"{url}/reject-document", {"document_id": "old", "reason_code": "replaced"})
+    assert await kinds(house, models) == []
+
+
 async def test_what_waits_for_the_longest_comes_first_page_by_page(house: House, models: ReadModels):
     for number in range(3):
         house.now += timedelta(minutes=1)
