@@ -54,6 +54,7 @@ from schemas.incident import (
     ReportIncident,
     ResolveIncident,
     SealIncident,
+    StateClaimValue,
     TakeIncidentAction,
     UnlinkIncident,
 )
@@ -265,6 +266,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     LinkIncident: DISPATCH,
     UnlinkIncident: DISPATCH,
     ChangeIncidentSeverity: DISPATCH,
+    StateClaimValue: SETUP,
     TakeIncidentAction: DISPATCH,
     EscalateIncident: SETUP | RIDER,
     ResolveIncident: DISPATCH,

@@ -97,6 +97,7 @@ KINDS: dict[str, Kind] = {
     ),
     "action-answered": Kind(409, "The action was answered already", "Read the incident for what was done."),
     "highest-level": Kind(409, "Nobody is above that", "It was escalated as far as it goes."),
+    "claim-value-missing": Kind(409, "Nothing is claimed yet", "State the claim value: that takes the action."),
     "timeline-missing": Kind(409, "It is sealed with its timeline", "Seal it through the API, which fills that in."),
     "offer-not-pending": Kind(409, "The offer is over", "It was answered, lost, withdrawn or has expired."),
     "offer-has-expired": Kind(409, "The offer has expired", "Wait for the next one."),

@@ -17,6 +17,7 @@ IncidentAction = Literal[
     "ground_vehicle",
     "hand_over_tasks",
     "write_off_parcels",
+    "state_claim_value",
     "contact_customer",
     "call_emergency",
 ]
@@ -124,8 +125,8 @@ INCIDENT_KINDS = (
         actions=["call_emergency", "hand_over_tasks"],
         escalate_after_seconds=120,
     ),
-    IncidentKind(code="theft", title="Theft", severity="high", actions=["write_off_parcels"]),
-    IncidentKind(code="loss", title="Goods are lost", actions=["write_off_parcels"]),
+    IncidentKind(code="theft", title="Theft", severity="high", actions=["write_off_parcels", "state_claim_value"]),
+    IncidentKind(code="loss", title="Goods are lost", actions=["write_off_parcels", "state_claim_value"]),
     IncidentKind(code="damage", title="Goods are damaged"),
     IncidentKind(code="silent_rider", title="A rider with goods is silent", severity="high"),
     IncidentKind(code="customer", title="A customer complains", severity="low", actions=["contact_customer"]),

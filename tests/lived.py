@@ -462,10 +462,21 @@ INCIDENT: Repertoire = [
         "dispatcher",
     ),
     (lambda draw, now: i.TakeIncidentAction(action=draw.choice(ACTIONS)), "dora", "dispatcher"),
+    (
+        lambda draw, now: i.StateClaimValue(
+            claim_value=Money(amount_minor=draw.randrange(9), currency="EUR"), reason_code="x"
+        ),
+        "shop",
+        "integrator",
+    ),
     (lambda draw, now: i.NoteActionRefused(action="suspend_rider", link=LINK, rule="x"), "dispatch", "system"),
     (always(i.EscalateIncident(reason_code="press")), "dora", "dispatcher"),
     (lambda draw, now: i.EscalateUnattended(level=draw.randint(1, 3)), "deadlines", "system"),
-    (always(i.ResolveIncident(resolution_code="well", waived=[*ACTIONS, "write_off_parcels"])), "dora", "dispatcher"),
+    (
+        always(i.ResolveIncident(resolution_code="well", waived=[*ACTIONS, "write_off_parcels", "state_claim_value"])),
+        "dora",
+        "dispatcher",
+    ),
     (always(i.ReopenIncident(reason_code="worse")), "dora", "dispatcher"),
     (
         always(i.SealIncident(timeline=i.SealedTimeline(merkle_root="ab" * 32, records=1, since=NOON, up_to="x"))),

@@ -15,6 +15,7 @@ from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedTo
 from commands.incident import (
     ActionAnswered,
     ActionsOutstanding,
+    ClaimValueMissing,
     HighestLevel,
     IncidentFull,
     NotInvolved,
@@ -194,6 +195,7 @@ OF_INCIDENTS: tuple[Refused, ...] = (
     HighestLevel(HIGHEST_LEVEL),
     NotInvolved(OTHER_RIDER_ID),
     TimelineMissing(),
+    ClaimValueMissing(),
     UnknownLink(VEHICLE),
 )
 
