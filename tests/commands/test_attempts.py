@@ -241,3 +241,12 @@ def test_a_cancelled_task_does_not_wait_for_what_lies_at_a_hub_once_the_rest_is_
     story.when(ReportReturned(stop_id=StopId("return-1"), observed_at=NOON)).tells(
         "ParcelsReturned", "StopCompleted", "TaskReturned"
     )
+
+
+def test_where_nothing_is_aboard_nothing_is_disposed_of_or_held():
+    for follows in ("dispose", "hold_at_hub"):
+        wanted = CreateTask(kind="delivery", outlet="kamppi", stops=[NewStop(kind="pickup"), AT_HOME])
+        story = nothing_yet("task").after("nobody", follows, retryable=False).when(wanted).happened()
+        story = story.when(AssignTask(rider_id=ANN)).happened().by(ANN)
+        story = story.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).happened()
+        story.when(failed()).tells("DeliveryAttemptFailed", "StopFailed", "TaskFailed")

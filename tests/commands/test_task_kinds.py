@@ -443,3 +443,13 @@ def test_what_a_sender_gave_goes_back_to_them():
     story = story.when(CancelTask(reason_code="asked"))
     [started] = [event for event in story.decided() if isinstance(event, ReturnStarted)]
     assert started.stop.party.kind == "sender"
+
+
+def test_what_was_handed_over_on_the_way_is_not_lost_with_the_rest():
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME), NewStop(kind="dropoff", location=HOME)]
+    parcels = [NewParcel(dropoff_stop="stop-2"), NewParcel(dropoff_stop="stop-3")]
+    story = on_the_road(new("delivery", stops, parcels=parcels))
+    story = story.when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)).happened()
+    story.when(lost(FIRST, SECOND)).tells("ParcelsLost", "FieldReportConflicted", "StopSkipped", "TaskCompleted")
+    told = story.happened()
+    assert [told.state.parcels[parcel].party.kind for parcel in (FIRST, SECOND)] == ["recipient", "nobody"]
