@@ -65,7 +65,7 @@ class Timelines:
         of, limit = about_row(row, given), given.get("limit", DEFAULT_LIMIT)
         filters = {"limit": limit + 1, "until": given.get("until")} | from_there(given.get("after"))
         rows, at = await self._reading.fresh(call, history.HISTORY, lambda c: page(c, of, filters))
-        body: dict[str, Any] = {"items": [cloud_event(row, self._door.cluster) for row in rows[:limit]]}
+        body: dict[str, Any] = {"items": [cloud_event(row, self._door.cluster, call.live) for row in rows[:limit]]}
         headers = [vector_header(at)]
         if len(rows) > limit:
             last = rows[limit - 1]

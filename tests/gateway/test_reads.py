@@ -423,6 +423,32 @@ async def test_the_tenant_is_read_as_decisions_see_it(house):
     assert (body["mode"], body["live"], body["outlets"]) == ("test", False, ["kamppi"])
 
 
+async def test_whatever_concerns_a_test_tenant_says_that_it_is_not_live(house, models):
+    task = await a_task(house)
+    await models.fold()
+    shop = house.caller()
+    for path in ("task-board", f"tasks/{task['id']}", "tenant", "events", "tasks/nothing", "task-board?limit=0"):
+        answer = await shop.get(f"/v1/acme/{path}")
+        assert answer.headers["logistics-live"] == "false", path
+    for path in ("events", f"tasks/{task['id']}/history"):
+        assert {event["live"] for event in (await shop.get(f"/v1/acme/{path}")).json()["items"]} == {False}
+    held = await shop.post(f"/v1/acme/tasks/{task['id']}/hold-task", json={"reason_code": "stock"}, headers=key("h"))
+    assert held.headers["logistics-live"] == "false"
+    assert "logistics-live" not in (await house.client().get("/v1/acme/tenant")).headers, (
+        "who is not let in learns nothing"
+    )
+    assert "logistics-live" not in (await house.caller(tenant="lumi").get("/v1/acme/tenant")).headers
+
+
+async def test_a_live_tenants_answers_and_events_say_nothing_of_it(house, models):
+    root = house.caller("operator", "root", "*")
+    assert (await root.post("/v1/tenants", json={"tenant": "lumi", "name": "Lumi"})).status_code == 201
+    await models.fold()
+    answer = await house.caller(tenant="lumi").get("/v1/lumi/events")
+    assert "logistics-live" not in answer.headers
+    assert [event.get("live") for event in answer.json()["items"]] == [None]
+
+
 async def test_another_tenants_rows_are_never_seen(house, models):
     await house.settle("other")
     task = await a_task(house)
