@@ -277,9 +277,9 @@ async def test_the_tenant_says_how_near_is_near(street, stops, seen):
 async def test_what_does_not_follow_the_log_any_more_shows_no_place(street):
     await (await street.ordered()).picked_up()
     await street.seen()
-    parked = "INSERT INTO projection_parked VALUES ('public_tracking', 1, 'logistics.task', 0, %s, 0, 'poison')"
+    parked = "INSERT INTO projection_parked VALUES ('public_tracking', %s, 'logistics.task', 0, %s, 0, 'poison')"
     async with street.house.door.pool.connection() as connection:
-        await connection.execute(parked, (street.task,))
+        await connection.execute(parked, (PUBLIC_TRACKING.version, street.task))
     assert (await street.told(FIRST))["rider"] is None
 
 
