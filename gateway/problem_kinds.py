@@ -109,6 +109,9 @@ KINDS: dict[str, Kind] = {
     "contact-first": Kind(
         409, "Contact comes first", "Report the attempts at contact, or send an override_reason with it."
     ),
+    "wait-first": Kind(
+        409, "Waiting comes first", "Report how long you have waited, or send an override_reason with it."
+    ),
     "hand-over-incomplete": Kind(422, "Not all of it was scanned", "Scan each parcel of `values.missing`."),
     "hand-over-pending": Kind(409, "It is offered to another rider", "Withdraw that offer first."),
     "not-offered-to-you": Kind(409, "The hand-over is not offered to you", "It was answered, withdrawn or expired."),

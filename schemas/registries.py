@@ -34,6 +34,8 @@ class FailureReason(Input, frozen=True, kw_only=True):
     retryable: bool = True
     contact_attempts: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     """To be recorded before this reason may be given."""
+    waiting_seconds: Annotated[int, msgspec.Meta(ge=0, le=7_200)] = 0
+    """So long somebody is to have waited, too."""
 
 
 class IncidentKind(Input, frozen=True, kw_only=True):

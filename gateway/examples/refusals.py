@@ -1,6 +1,6 @@
 """Of each rule a refusal, with values as they may be."""
 
-from commands.attempts import ContactFirst
+from commands.attempts import ContactFirst, WaitFirst
 from commands.carrier import NoServiceLevel
 from commands.carrier_booking import BookingAnswered, GoodsWithCarrier, QuoteExpired
 from commands.carrier_contract import CarrierNotActive, UnknownCarrier, UnknownServiceLevel
@@ -138,6 +138,7 @@ OF_TASKS: tuple[Refused, ...] = (
     HandOverPending(OTHER_RIDER_ID),
     NotOfferedToYou(RIDER_ID),
     ContactFirst("customer_unavailable", needed=2, made=1),
+    WaitFirst("customer_unavailable", needed_s=300, waited_s=120),
     TooFarFromStop(distance_m=420, allowed_m=150),
     ParcelNotHere("bag-3", TO_DOOR),
     ParcelNotKnown("bag-3"),

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 from story import HUBS, NOON, Story, minutes, nothing_yet
 
-from commands.attempts import ContactFirst
+from commands.attempts import ContactFirst, WaitFirst
 from commands.proof import PinAttemptsExhausted
 from commands.refusals import NotAnInterval
 from commands.task_state import state_of
@@ -78,6 +78,21 @@ def test_a_reason_may_ask_that_contact_is_attempted_before():
     story.and_then(failed(contacts=[RANG], waited_seconds=300)).tells(
         "DeliveryAttemptFailed", "StopFailed", "ReturnStarted"
     )
+
+
+def test_a_reason_may_ask_that_somebody_has_waited_before():
+    story = on_the_road("return", waiting_seconds=300)
+    for waited in ({}, {"waited_seconds": 299}):
+        refused = story.when(failed(**waited)).refuses(WaitFirst)
+        assert refused.values() == {
+            "reason_code": "nobody",
+            "needed_s": 300,
+            "waited_s": waited.get("waited_seconds", 0),
+        }
+    [event, *_] = story.when(failed(waited_seconds=300)).decided()
+    assert event.waited_seconds == 300
+    [flagged, *_] = story.when(failed(override_reason="told_to_go")).decided()
+    assert flagged.override_reason == "told_to_go"
 
 
 def test_where_nobody_could_be_called_the_attempt_is_flagged():
