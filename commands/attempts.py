@@ -66,6 +66,16 @@ class ContactFirst(Refused):
         self.made = made
 
 
+class WaitFirst(Refused):
+    rule = "wait-first"
+
+    def __init__(self, reason_code: str, needed_s: int, waited_s: int) -> None:
+        super().__init__(f"{reason_code} needs {needed_s} s of waiting before, {waited_s} s are told")
+        self.reason_code = reason_code
+        self.needed_s = needed_s
+        self.waited_s = waited_s
+
+
 def attempt_failed(
     task: CreatedTask, stop: StopState, command: ReportAttemptFailed, context: Context
 ) -> list[TaskEvent]:
@@ -75,6 +85,9 @@ def attempt_failed(
     made = stop.contacts + len(command.contacts)
     if made < reason.contact_attempts and command.override_reason is None:
         raise ContactFirst(command.reason_code, reason.contact_attempts, made)
+    waited_s = command.waited_seconds or 0
+    if waited_s < reason.waiting_seconds and command.override_reason is None:
+        raise WaitFirst(command.reason_code, reason.waiting_seconds, waited_s)
     attempt = stop.attempts + 1
     policy = policy_of(task, stop, reason, attempt)
     failed = DeliveryAttemptFailed(

@@ -31,7 +31,7 @@ from schemas.message import (
     SlaPolicyId,
     TenantSlug,
 )
-from schemas.registries import DocumentKind, DocumentOf, FailureReason, IncidentKind
+from schemas.registries import WARN_DAYS, DocumentKind, DocumentOf, FailureReason, IncidentKind
 from schemas.task_kind import Priority, TaskKind
 
 
@@ -94,6 +94,11 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def required_documents_of(self, of: DocumentOf) -> tuple[str, ...]:
         return tuple(kind.code for kind in self.documents_of(of) if kind.required)
+
+    def warned_at(self, of: DocumentOf, code: str, expires_at: datetime) -> datetime:
+        """When somebody is told that such a document expires; of a kind that is not there any more as of any."""
+        days = next((kind.warn_days for kind in self.documents_of(of) if kind.code == code), WARN_DAYS)
+        return expires_at - timedelta(days=days)
 
     @property
     def required_of_riders(self) -> tuple[str, ...]:

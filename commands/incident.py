@@ -22,6 +22,7 @@ from schemas.incident import (
     AssignIncident,
     AttachEvidence,
     ChangeIncidentSeverity,
+    ClaimValueStated,
     CommentIncident,
     ConfirmActionRequested,
     EscalateIncident,
@@ -52,11 +53,13 @@ from schemas.incident import (
     ReportIncident,
     ResolveIncident,
     SealIncident,
+    StateClaimValue,
     TakeIncidentAction,
     UnlinkIncident,
 )
-from schemas.incident_actions import ActionRequest, answered, outstanding, withdrawn
+from schemas.incident_actions import CLAIM, ActionRequest, answered, outstanding, withdrawn
 from schemas.message import NotInThisState, Personal, Refused, Role
+from schemas.money import Money
 from schemas.registries import IncidentAction
 
 MAY_ACT: frozenset[Role] = frozenset({"dispatcher", "operator", "system"})
@@ -118,6 +121,13 @@ class TimelineMissing(Refused):
         super().__init__("an incident is sealed with its timeline, which the door fills in")
 
 
+class ClaimValueMissing(Refused):
+    rule = "claim-value-missing"
+
+    def __init__(self) -> None:
+        super().__init__("nothing is claimed before somebody states what")
+
+
 class UnknownLink(Refused):
     rule = "unknown-link"
 
@@ -143,6 +153,8 @@ def decide(incident: Incident, command: IncidentCommand, context: Context) -> li
             return unlink(within(incident, UNSEALED), command)
         case ChangeIncidentSeverity():
             return change_severity(within(incident, UNDER_WAY), command)
+        case StateClaimValue():
+            return state_claim_value(within(incident, UNSEALED), command)
         case TakeIncidentAction():
             return take_action(within(incident, UNSEALED), command, context)
         case ConfirmActionRequested():
@@ -184,6 +196,7 @@ def report(incident: Incident, command: ReportIncident, context: Context) -> lis
         escalate_after_seconds=kind.escalate_after_seconds,
         escalate_at=after(context.now, kind.escalate_after_seconds),
         reporter=context.actor,
+        claim_value=command.claim_value,
         external_reference=command.external_reference,
         source=command.source or context.actor,
         metadata=command.metadata,
@@ -244,7 +257,15 @@ def change_severity(incident: ReportedIncident, command: ChangeIncidentSeverity)
     return [IncidentSeverityChanged(severity=command.severity, reason_code=command.reason_code)]
 
 
+def state_claim_value(incident: ReportedIncident, command: StateClaimValue) -> list[IncidentEvent]:
+    if command.claim_value == incident.claim_value:
+        return []
+    return [ClaimValueStated(claim_value=command.claim_value, reason_code=command.reason_code)]
+
+
 def take_action(incident: ReportedIncident, command: TakeIncidentAction, context: Context) -> list[IncidentEvent]:
+    if command.action == CLAIM and incident.claim_value is None:
+        raise ClaimValueMissing
     if not is_requested(incident, command.action, command.link):
         room_for(1, incident.actions, MAX_ACTIONS, "actions")
     return [IncidentActionTaken(action=command.action, link=command.link, note=note(command.note, context))]
@@ -380,6 +401,8 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             return replace(incident, links=links, requests=withdrawn(incident.requests, event.link))
         case IncidentSeverityChanged():
             return replace(incident, severity=event.severity)
+        case ClaimValueStated():
+            return claimed(incident, event.claim_value)
         case IncidentActionRequested():
             request = ActionRequest(action=event.action, link=event.link)
             return replace(incident, requests=(*incident.requests, request))
@@ -409,8 +432,15 @@ def resolved(incident: ReportedIncident, event: IncidentResolved) -> ReportedInc
     return replace(incident, status="resolved", requests=withdrawn(incident.requests), taken=taken, escalate_at=None)
 
 
+def claimed(incident: ReportedIncident, value: Money | None) -> ReportedIncident:
+    """Once it is stated it is done."""
+    if value is None:
+        return incident
+    return replace(incident, claim_value=value, taken=(*incident.taken, *({CLAIM} - {*incident.taken})))
+
+
 def born(event: IncidentReported) -> ReportedIncident:
-    return ReportedIncident(
+    incident = ReportedIncident(
         status="reported",
         severity=event.severity,
         reporter=event.reporter,
@@ -419,3 +449,4 @@ def born(event: IncidentReported) -> ReportedIncident:
         escalate_after_seconds=event.escalate_after_seconds,
         escalate_at=event.escalate_at,
     )
+    return claimed(incident, event.claim_value)

@@ -11,6 +11,7 @@ from schemas.incident import (
     AssignIncident,
     AttachEvidence,
     ChangeIncidentSeverity,
+    ClaimValueStated,
     CommentIncident,
     EscalateIncident,
     EvidenceAttached,
@@ -33,10 +34,12 @@ from schemas.incident import (
     ReopenIncident,
     ResolveIncident,
     SealIncident,
+    StateClaimValue,
     TakeIncidentAction,
     UnlinkIncident,
 )
 from schemas.incident_actions import Requests
+from schemas.money import Money
 from schemas.registries import IncidentAction, Severity
 
 type IncidentStatus = Literal["reported", "assigned", "resolved", "reopened", "sealed"]
@@ -58,6 +61,7 @@ class ReportedIncident(msgspec.Struct, frozen=True, kw_only=True, tag=True, arra
     """What its kind asks for."""
     requests: Requests = ()
     taken: tuple[IncidentAction, ...] = ()
+    claim_value: Money | None = None
     escalate_after_seconds: int | None
     escalate_at: datetime | None
     assignee: str | None = None
@@ -85,6 +89,7 @@ LIFE = Life(
         IncidentLinked: within(*UNSEALED),
         IncidentUnlinked: within(*UNSEALED),
         IncidentSeverityChanged: within(*UNDER_WAY),
+        ClaimValueStated: within(*UNSEALED),
         IncidentActionRequested: within(*UNDER_WAY),
         IncidentActionTaken: within(*UNSEALED),
         IncidentActionRefused: within(*UNDER_WAY),
@@ -101,6 +106,7 @@ LIFE = Life(
         LinkIncident: when("reported", "assigned", "reopened", "resolved"),
         UnlinkIncident: when("reported", "assigned", "reopened", "resolved"),
         ChangeIncidentSeverity: when("reported", "assigned", "reopened"),
+        StateClaimValue: when("reported", "assigned", "reopened", "resolved"),
         TakeIncidentAction: when("reported", "assigned", "reopened", "resolved"),
         EscalateIncident: when("reported", "assigned", "reopened"),
         ResolveIncident: when("assigned", "reopened"),

@@ -11,10 +11,12 @@ from commands.rider_documents import (
     report_breach,
     submit_document,
     verify_document,
+    warn_expiry,
     with_breach,
     with_rejected,
     with_submitted,
     with_verified,
+    with_warned,
 )
 from commands.rider_hand_over import (
     close_hand_over,
@@ -27,8 +29,10 @@ from commands.rider_itinerary import (
     change_planned_window,
     in_order,
     insert_stops,
+    lock_next_stop,
     remove_stops,
     resequence_itinerary,
+    unlock_next_stop,
     with_stops,
     with_window,
     without_stops,
@@ -76,6 +80,7 @@ from schemas.rider import (
     ConfirmRiderRegistered,
     DeviceBound,
     DeviceUnbound,
+    DocumentExpiryWarned,
     DocumentRejected,
     DocumentSubmitted,
     DocumentVerified,
@@ -87,6 +92,9 @@ from schemas.rider import (
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    LockNextStop,
+    NextStopLocked,
+    NextStopUnlocked,
     PlannedWindowChanged,
     PlanShift,
     RecordRiderHeard,
@@ -124,13 +132,16 @@ from schemas.rider import (
     ShiftStarted,
     StartBreak,
     StartShift,
+    StopRef,
     SubmitDocument,
     SuspendRider,
     TaskHandOverClosed,
     TaskHandOverRequested,
     UnbindDevice,
+    UnlockNextStop,
     VehicleFitnessChanged,
     VerifyDocument,
+    WarnDocumentExpiry,
     WarnHoursLimit,
 )
 
@@ -160,7 +171,9 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
         case SubmitDocument():
             return submit_document(registered(rider), command, context)
         case VerifyDocument():
-            return verify_document(registered(rider), command)
+            return verify_document(registered(rider), command, context)
+        case WarnDocumentExpiry():
+            return warn_expiry(registered(rider), command, context)
         case RejectDocument():
             return reject_document(registered(rider), command)
         case ReportComplianceBreach():
@@ -207,6 +220,10 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return change_planned_window(registered(rider), command)
         case ResequenceItinerary():
             return resequence_itinerary(registered(rider), command)
+        case LockNextStop():
+            return lock_next_stop(registered(rider), command)
+        case UnlockNextStop():
+            return unlock_next_stop(registered(rider), command)
         case _:
             assert_never(command)
 
@@ -356,6 +373,8 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return with_submitted(rider, event)
         case DocumentVerified():
             return with_verified(rider, event)
+        case DocumentExpiryWarned():
+            return with_warned(rider, event)
         case DocumentRejected():
             return with_rejected(rider, event.document_id)
         case ComplianceBreachFound():
@@ -403,5 +422,9 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return with_window(rider, event)
         case ItineraryResequenced():
             return in_order(rider, event)
+        case NextStopLocked():
+            return replace(rider, locked=StopRef(task_id=event.task_id, stop_id=event.stop_id))
+        case NextStopUnlocked():
+            return replace(rider, locked=None)
         case _:
             assert_never(event)

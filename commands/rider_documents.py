@@ -7,12 +7,13 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.refusals import InTheFuture, NotAnInterval, TooMany, UnknownDocument
 from commands.registries import UnknownDocumentKind
-from commands.rider_state import Breach, DocumentState, RegisteredRider
+from commands.rider_state import Breach, DocumentState, RegisteredRider, spans_of
 from schemas.ids import rider_subject
 from schemas.message import DocumentId, NotInThisState, Personal, RiderId, TaskId
 from schemas.rider import (
     MAX_DOCUMENTS,
     ComplianceBreachFound,
+    DocumentExpiryWarned,
     DocumentRejected,
     DocumentSubmitted,
     DocumentVerified,
@@ -21,7 +22,9 @@ from schemas.rider import (
     RiderEvent,
     SubmitDocument,
     VerifyDocument,
+    WarnDocumentExpiry,
 )
+from schemas.validity import covered
 
 BREACHES_KEPT = 20
 
@@ -40,18 +43,37 @@ def submit_document(rider: RegisteredRider, command: SubmitDocument, context: Co
     return [DocumentSubmitted(document_id=document_id, kind=command.kind, number=number)]
 
 
-def verify_document(rider: RegisteredRider, command: VerifyDocument) -> list[RiderEvent]:
+def verify_document(rider: RegisteredRider, command: VerifyDocument, context: Context) -> list[RiderEvent]:
     """From `valid_from` on, however long ago that was."""
     document = known_document(rider, command.document_id)
     if command.expires_at <= command.valid_from:
         raise NotAnInterval(command.valid_from, command.expires_at)
+    known = document.status, document.valid_from, document.expires_at
+    if known == ("verified", command.valid_from, command.expires_at):
+        return []
     verified = DocumentVerified(
         document_id=command.document_id,
         kind=document.kind,
         valid_from=command.valid_from,
         expires_at=command.expires_at,
+        warn_at=context.policy.warned_at("rider", document.kind, command.expires_at),
     )
-    return [] if with_verified(rider, verified) == rider else [verified]
+    return [verified]
+
+
+def warn_expiry(rider: RegisteredRider, command: WarnDocumentExpiry, context: Context) -> list[RiderEvent]:
+    """Once, when its time has come."""
+    match rider.documents.get(command.document_id):
+        case DocumentState(warn_at=datetime() as due, expires_at=datetime() as expires_at, kind=kind) if (
+            context.now >= due
+        ):
+            until = covered(spans_of(rider, kind), context.now) or expires_at
+            warned = DocumentExpiryWarned(
+                document_id=command.document_id, kind=kind, expires_at=expires_at, covered_until=max(until, expires_at)
+            )
+            return [warned]
+        case _:
+            return []
 
 
 def reject_document(rider: RegisteredRider, command: RejectDocument) -> list[RiderEvent]:
@@ -101,12 +123,22 @@ def with_submitted(rider: RegisteredRider, event: DocumentSubmitted) -> Register
 
 def with_verified(rider: RegisteredRider, event: DocumentVerified) -> RegisteredRider:
     document = rider.documents[event.document_id]
-    verified = replace(document, status="verified", valid_from=event.valid_from, expires_at=event.expires_at)
+    verified = replace(
+        document,
+        status="verified",
+        valid_from=event.valid_from,
+        expires_at=event.expires_at,
+        warn_at=event.warn_at,
+    )
     return with_document(rider, event.document_id, verified)
 
 
+def with_warned(rider: RegisteredRider, event: DocumentExpiryWarned) -> RegisteredRider:
+    return with_document(rider, event.document_id, replace(rider.documents[event.document_id], warn_at=None))
+
+
 def with_rejected(rider: RegisteredRider, document_id: DocumentId) -> RegisteredRider:
-    return with_document(rider, document_id, replace(rider.documents[document_id], status="rejected"))
+    return with_document(rider, document_id, replace(rider.documents[document_id], status="rejected", warn_at=None))
 
 
 def with_breach(rider: RegisteredRider, event: ComplianceBreachFound) -> RegisteredRider:

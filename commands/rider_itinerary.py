@@ -3,24 +3,28 @@
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.rider_refusals import ItineraryChanged, NotThatItinerary, OutOfOrder, TooHeavyThatWay
+from commands.rider_refusals import ItineraryChanged, NextStopIsLocked, NotThatItinerary, OutOfOrder, TooHeavyThatWay
 from commands.rider_reservations import planned_stops, released, with_reservation
 from commands.rider_shift import shift_end_after
 from commands.rider_state import RegisteredRider, peak_load_g
 from commands.rider_vehicles import vehicles_of
-from schemas.message import StopId, TaskId
+from schemas.message import NotInThisState, StopId, TaskId
 from schemas.rider import (
     ChangePlannedWindow,
     InsertStops,
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    LockNextStop,
+    NextStopLocked,
+    NextStopUnlocked,
     PlannedStop,
     PlannedWindowChanged,
     RemoveStops,
     ResequenceItinerary,
     RiderEvent,
     StopRef,
+    UnlockNextStop,
 )
 from schemas.vehicle_fitness import carries_g
 
@@ -81,20 +85,46 @@ def change_planned_window(rider: RegisteredRider, command: ChangePlannedWindow) 
 
 
 def resequence_itinerary(rider: RegisteredRider, command: ResequenceItinerary) -> list[RiderEvent]:
-    if command.itinerary_version != rider.itinerary_version:
-        raise ItineraryChanged(command.itinerary_version, rider.itinerary_version)
+    must_be_as_seen(rider, command.itinerary_version)
     present = {(stop.task_id, stop.stop_id): stop for stop in rider.itinerary}
     wanted = [(ref.task_id, ref.stop_id) for ref in command.order]
     if sorted(wanted) != sorted(present) or not pickups_first([present[ref] for ref in wanted]):
         raise NotThatItinerary
     if wanted == list(present):
         return []
+    if rider.locked is not None and command.order[0] != rider.locked:
+        raise NextStopIsLocked(rider.locked.task_id, rider.locked.stop_id)
     must_keep_order([present[ref] for ref in wanted])
     peak_g = peak_load_g(present[ref] for ref in wanted)
     capacity_g = carries_g(rider.capacity_g, vehicles_of(rider))
     if peak_g > max(capacity_g, peak_load_g(rider.itinerary)):  # what is too heavy as it is may get better
         raise TooHeavyThatWay(peak_g, capacity_g)
-    return [ItineraryResequenced(itinerary_version=rider.itinerary_version + 1, order=command.order)]
+    resequenced = ItineraryResequenced(
+        itinerary_version=rider.itinerary_version + 1, order=command.order, reason_code=command.reason_code
+    )
+    return [resequenced]
+
+
+def must_be_as_seen(rider: RegisteredRider, itinerary_version: int) -> None:
+    if itinerary_version != rider.itinerary_version:
+        raise ItineraryChanged(itinerary_version, rider.itinerary_version)
+
+
+def lock_next_stop(rider: RegisteredRider, command: LockNextStop) -> list[RiderEvent]:
+    must_be_as_seen(rider, command.itinerary_version)
+    if not rider.itinerary:
+        raise NotInThisState(needed="a stop ahead", actual="nothing ahead")
+    first = rider.itinerary[0]
+    if rider.locked is not None:
+        return []
+    return [NextStopLocked(task_id=first.task_id, stop_id=first.stop_id, reason_code=command.reason_code)]
+
+
+def unlock_next_stop(rider: RegisteredRider, command: UnlockNextStop) -> list[RiderEvent]:
+    locked = rider.locked
+    if locked is None:
+        return []
+    return [NextStopUnlocked(task_id=locked.task_id, stop_id=locked.stop_id, reason_code=command.reason_code)]
 
 
 def must_keep_order(stops: list[PlannedStop]) -> None:
@@ -132,10 +162,13 @@ def without_stops(rider: RegisteredRider, event: ItineraryStopsRemoved) -> Regis
     rest = tuple(s for s in rider.itinerary if s.task_id != event.task_id or s.stop_id not in gone)
     reservation = rider.reservations[event.task_id]
     marked = replace(reservation, removed=tuple(sorted({*reservation.removed, *gone})))
+    locked = rider.locked
+    over = locked is not None and locked.task_id == event.task_id and locked.stop_id in gone
     return replace(
         with_reservation(rider, event.task_id, marked),
         itinerary=rest,
         itinerary_version=event.itinerary_version,
+        locked=None if over else locked,
     )
 
 

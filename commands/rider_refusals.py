@@ -66,6 +66,15 @@ class OutOfOrder(Refused):
         self.after = after
 
 
+class NextStopIsLocked(Refused):
+    rule = "next-stop-locked"
+
+    def __init__(self, task_id: TaskId, stop_id: StopId) -> None:
+        super().__init__(f"{stop_id} of task {task_id} comes next: it is locked")
+        self.task_id = task_id
+        self.stop_id = stop_id
+
+
 class TooHeavyThatWay(Refused):
     rule = "too-heavy-that-way"
 

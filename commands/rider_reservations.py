@@ -1,7 +1,7 @@
 """Riders are reserved for tasks: held for a while, then active until they are through, or released."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -34,6 +34,7 @@ from schemas.rider import (
     RiderHeardAgain,
     RiderReserved,
 )
+from schemas.soonest import soonest_end
 from schemas.tender import Exclusion
 from schemas.vehicle_fitness import carries_g, fit_for
 
@@ -88,7 +89,8 @@ def cannot_reserve(
         return "on_break"
     if rider.silence is not None:
         return "silent"
-    if rider.shift.ends_at <= now:
+    soonest = soonest_end(stops, now)
+    if rider.shift.ends_at <= now or rider.shift.ends_at < soonest:
         return "shift_ends_too_soon"
     until = planned_until(stops, rider.shift, now)
     why_not = not_compliant(rider, context.policy.required_of_riders, now, until)
@@ -97,7 +99,8 @@ def cannot_reserve(
     fit, why_not = fit_for(vehicles_of(rider), context.policy.required_documents_of("vehicle"), now, until)
     if why_not is not None:
         return why_not
-    if exhausted(rider.duties, rules, now, soonest_end(stops, now)) is not None:
+    # Not by the last window's end, as papers are: a parcel for any time of the day would shut everybody out.
+    if exhausted(rider.duties, rules, now, soonest) is not None:
         return "hours_exhausted"
     if not set(skills) <= set(rider.skills):
         return "skill_missing"
@@ -118,18 +121,6 @@ def planned_until(stops: list[PlannedStop], shift: Shift, now: datetime) -> date
     """The latest that it may take as far as is known: until the last window closes; without any, the whole shift."""
     closing = [stop.window.end for stop in stops if stop.window is not None]
     return max(now, min(max(closing), shift.ends_at)) if closing else shift.ends_at
-
-
-def soonest_end(stops: list[PlannedStop], now: datetime) -> datetime:
-    """Before this it cannot be done, however short the way: no stop begins before its window, and each takes its time.
-
-    Hours are judged by this: by the last window's end, a parcel for any time of the day would shut everybody out.
-    """
-    at = now
-    for stop in stops:
-        begins = at if stop.window is None else max(at, stop.window.start)
-        at = begins + timedelta(seconds=stop.service_seconds)
-    return at
 
 
 def without_room(

@@ -22,9 +22,9 @@ from schemas.message import (
     TenderId,
     VehicleId,
 )
-from schemas.rider import Employment, PlannedStop, VehicleKind
+from schemas.rider import Employment, PlannedStop, StopRef, VehicleKind
 from schemas.tender import Exclusion
-from schemas.validity import shortfall
+from schemas.validity import Span, shortfall
 from schemas.vehicle_fitness import VehicleFitness
 
 type RiderStatus = Literal["invited", "approved", "rejected", "suspended"]
@@ -36,6 +36,8 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, 
     status: DocumentStatus = "submitted"
     valid_from: datetime | None = None
     expires_at: datetime | None = None
+    warn_at: datetime | None = None
+    """Until somebody was warned."""
 
 
 class PlannedShift(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -119,6 +121,8 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     reservations: Mapping[TaskId, Reservation] = {}
     itinerary: tuple[PlannedStop, ...] = ()
     itinerary_version: int = 0
+    locked: StopRef | None = None
+    """The next stop, where it is to stay that."""
     planned: Mapping[ShiftId, PlannedShift] = {}
     duties: Duties = ()
     """Of the last fortnight."""
@@ -160,8 +164,13 @@ def not_compliant(
 
 
 def without_document(rider: RegisteredRider, kind: str, at: datetime, until: datetime) -> Exclusion | None:
+    return shortfall(spans_of(rider, kind), at, until)
+
+
+def spans_of(rider: RegisteredRider, kind: str) -> list[Span]:
+    """When those of the kind that are verified are valid."""
     known = [d for d in rider.documents.values() if d.kind == kind and d.status == "verified"]
-    return shortfall([(d.valid_from, d.expires_at) for d in known if d.valid_from and d.expires_at], at, until)
+    return [(d.valid_from, d.expires_at) for d in known if d.valid_from and d.expires_at]
 
 
 def held(rider: RegisteredRider, at: datetime) -> Mapping[TaskId, Reservation]:

@@ -16,7 +16,7 @@ from commands.task_state import CreatedTask, StopState, Task, carried, created, 
 from schemas.geo import Location, ObservedFix
 from schemas.goods import ReportParcelsDamaged, ReportParcelsLost
 from schemas.ids import courier_number, simulated_courier
-from schemas.message import ParcelId, Refused
+from schemas.message import ParcelId, Refused, StopId
 from schemas.proof import AnyProof, IdCheckEntry, NfcEntry, PhotoEntry, PinEntry, ProofKind, ScanEntry, SignatureEntry
 from schemas.simulation import PICTURE_SHA256
 from schemas.task import (
@@ -171,16 +171,22 @@ def at_door(
             if stop.contacts < max(1, reason_of("customer_unavailable", context).contact_attempts):
                 call = ContactAttempt(channel="call", attempted_at=at)
                 return ReportContactAttempt(stop_id=stop_id, observed_at=at, contact=call)
-            return ReportAttemptFailed(stop_id=stop_id, observed_at=at, reason_code="customer_unavailable")
+            return given_up(stop_id, at, "customer_unavailable", context)
         case "wrong_pin" if stop.stop.pin_hash is not None and not stop.at_door:
             if stop.pin_failures < task.pin_attempts:
                 wrong = PinEntry(pin=another_pin(pin_of(context, stop_id)))
                 return CaptureProof(stop_id=stop_id, observed_at=at, proofs=[wrong])
-            return ReportAttemptFailed(stop_id=stop_id, observed_at=at, reason_code="wrong_pin")
+            return given_up(stop_id, at, "wrong_pin", context)
         case "refused":
             return ReportDelivered(stop_id=stop_id, observed_at=at, refused=goods, refusal_reason="refused")
         case _:
             return None
+
+
+def given_up(stop_id: StopId, at: datetime, code: str, context: Context) -> ReportAttemptFailed:
+    """After as long a wait as the tenant's reason asks for."""
+    waited_s = reason_of(code, context).waiting_seconds or None
+    return ReportAttemptFailed(stop_id=stop_id, observed_at=at, reason_code=code, waited_seconds=waited_s)
 
 
 def another_pin(pin: str) -> str:

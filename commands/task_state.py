@@ -75,7 +75,6 @@ class StopState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=F
     attempts: int = 0
     pin_failures: int = 0
     proofs: tuple[ProofState, ...] = ()
-    arrived_at: datetime | None = None
     contacts: int = 0
     """Attempts at contact since the last attempt at delivery."""
     at_door: bool = False

@@ -8,10 +8,13 @@ from commands.context import Context
 from commands.vehicle_documents import (
     reject_document,
     submit_document,
+    to_be_warned_of,
     verify_document,
+    warn_expiry,
     with_rejected,
     with_submitted,
     with_verified,
+    with_warned,
 )
 from commands.vehicle_fitness import confirm_fitness, with_statement, with_statements
 from commands.vehicle_state import (
@@ -59,6 +62,7 @@ from schemas.vehicle import (
     Unfitness,
     VehicleAssigned,
     VehicleCommand,
+    VehicleDocumentExpiryWarned,
     VehicleDocumentRejected,
     VehicleDocumentSubmitted,
     VehicleDocumentVerified,
@@ -78,6 +82,7 @@ from schemas.vehicle import (
     VehicleRetired,
     VehicleReturnedToService,
     VerifyVehicleDocument,
+    WarnVehicleDocumentExpiry,
 )
 
 
@@ -111,7 +116,9 @@ def decided(vehicle: Vehicle, command: VehicleCommand, context: Context) -> list
         case SubmitVehicleDocument():
             return submit_document(registered(vehicle), command, context)
         case VerifyVehicleDocument():
-            return verify_document(registered(vehicle), command)
+            return verify_document(registered(vehicle), command, context)
+        case WarnVehicleDocumentExpiry():
+            return warn_expiry(vehicle, command, context)
         case RejectVehicleDocument():
             return reject_document(registered(vehicle), command)
         case AssignVehicle():
@@ -209,7 +216,7 @@ def return_to_service(vehicle: RegisteredVehicle) -> list[VehicleEvent]:
 
 
 def retire_vehicle(vehicle: Vehicle, command: RetireVehicle) -> list[VehicleEvent]:
-    """No rider is left with it, and no deadline waits for it."""
+    """No rider is left with it, and no deadline waits for it any more."""
     if isinstance(vehicle, RetiredVehicle):
         return []
     vehicle = registered(vehicle)
@@ -221,7 +228,7 @@ def retire_vehicle(vehicle: Vehicle, command: RetireVehicle) -> list[VehicleEven
     return [
         *released(vehicle, command.reason_code),
         *cancelled,
-        VehicleRetired(reason_code=command.reason_code),
+        VehicleRetired(reason_code=command.reason_code, document_ids=to_be_warned_of(vehicle)),
     ]
 
 
@@ -236,6 +243,8 @@ def evolve(vehicle: Vehicle, event: VehicleEvent) -> Vehicle:
             return with_submitted(vehicle, event)
         case VehicleDocumentVerified():
             return with_verified(vehicle, event)
+        case VehicleDocumentExpiryWarned():
+            return with_warned(vehicle, event)
         case VehicleDocumentRejected():
             return with_rejected(vehicle, event)
         case VehicleAssigned():

@@ -1,22 +1,27 @@
 """A vehicle's documents: submitted, then verified for a time, or rejected."""
 
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from commands.context import Context
 from commands.refusals import NotAnInterval, TooMany, UnknownDocument
 from commands.registries import UnknownDocumentKind
-from commands.vehicle_state import RegisteredVehicle, VehicleDocument
+from commands.vehicle_state import RegisteredVehicle, Vehicle, VehicleDocument
 from schemas.ids import vehicle_subject
 from schemas.message import DocumentId, NotInThisState, Personal, VehicleId
+from schemas.validity import Span, covered
 from schemas.vehicle import (
     MAX_VEHICLE_DOCUMENTS,
     RejectVehicleDocument,
     SubmitVehicleDocument,
+    VehicleDocumentExpiryWarned,
     VehicleDocumentRejected,
     VehicleDocumentSubmitted,
     VehicleDocumentVerified,
     VehicleEvent,
     VerifyVehicleDocument,
+    WarnVehicleDocumentExpiry,
 )
 
 
@@ -37,18 +42,49 @@ def submit_document(vehicle: RegisteredVehicle, command: SubmitVehicleDocument, 
     return [VehicleDocumentSubmitted(document_id=document_id, kind=command.kind, number=number)]
 
 
-def verify_document(vehicle: RegisteredVehicle, command: VerifyVehicleDocument) -> list[VehicleEvent]:
+def verify_document(vehicle: RegisteredVehicle, command: VerifyVehicleDocument, context: Context) -> list[VehicleEvent]:
     document_id = DocumentId(command.document_id)
     document = known_document(vehicle, document_id)
     if command.expires_at <= command.valid_from:
         raise NotAnInterval(command.valid_from, command.expires_at)
+    known = document.status, document.valid_from, document.expires_at
+    if known == ("verified", command.valid_from, command.expires_at):
+        return []
     verified = VehicleDocumentVerified(
         document_id=document_id,
         kind=document.kind,
         valid_from=command.valid_from,
         expires_at=command.expires_at,
+        warn_at=context.policy.warned_at("vehicle", document.kind, command.expires_at),
     )
-    return [] if with_verified(vehicle, verified) == vehicle else [verified]
+    return [verified]
+
+
+def warn_expiry(vehicle: Vehicle, command: WarnVehicleDocumentExpiry, context: Context) -> list[VehicleEvent]:
+    """Once, when its time has come."""
+    if not isinstance(vehicle, RegisteredVehicle):
+        return []
+    match vehicle.documents.get(command.document_id):
+        case VehicleDocument(warn_at=datetime() as due, expires_at=datetime() as expires_at, kind=kind) if (
+            context.now >= due
+        ):
+            until = covered(spans_of(vehicle, kind), context.now) or expires_at
+            warned = VehicleDocumentExpiryWarned(
+                document_id=command.document_id, kind=kind, expires_at=expires_at, covered_until=max(until, expires_at)
+            )
+            return [warned]
+        case _:
+            return []
+
+
+def spans_of(vehicle: RegisteredVehicle, kind: str) -> list[Span]:
+    """When those of the kind that are verified are valid."""
+    known = [d for d in vehicle.documents.values() if d.kind == kind and d.status == "verified"]
+    return [(d.valid_from, d.expires_at) for d in known if d.valid_from and d.expires_at]
+
+
+def to_be_warned_of(vehicle: RegisteredVehicle) -> list[DocumentId]:
+    return [document_id for document_id, document in vehicle.documents.items() if document.warn_at is not None]
 
 
 def reject_document(vehicle: RegisteredVehicle, command: RejectVehicleDocument) -> list[VehicleEvent]:
@@ -71,12 +107,22 @@ def with_submitted(vehicle: RegisteredVehicle, event: VehicleDocumentSubmitted) 
 
 def with_verified(vehicle: RegisteredVehicle, event: VehicleDocumentVerified) -> RegisteredVehicle:
     document = vehicle.documents[event.document_id]
-    verified = replace(document, status="verified", valid_from=event.valid_from, expires_at=event.expires_at)
+    verified = replace(
+        document,
+        status="verified",
+        valid_from=event.valid_from,
+        expires_at=event.expires_at,
+        warn_at=event.warn_at,
+    )
     return with_document(vehicle, event.document_id, verified)
 
 
+def with_warned(vehicle: RegisteredVehicle, event: VehicleDocumentExpiryWarned) -> RegisteredVehicle:
+    return with_document(vehicle, event.document_id, replace(vehicle.documents[event.document_id], warn_at=None))
+
+
 def with_rejected(vehicle: RegisteredVehicle, event: VehicleDocumentRejected) -> RegisteredVehicle:
-    rejected = replace(vehicle.documents[event.document_id], status="rejected")
+    rejected = replace(vehicle.documents[event.document_id], status="rejected", warn_at=None)
     return with_document(vehicle, event.document_id, rejected)
 
 

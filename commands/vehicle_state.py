@@ -20,6 +20,8 @@ class VehicleDocument(msgspec.Struct, frozen=True, kw_only=True, array_like=True
     status: DocumentStatus = "submitted"
     valid_from: datetime | None = None
     expires_at: datetime | None = None
+    warn_at: datetime | None = None
+    """Until somebody was warned."""
 
 
 class Maintenance(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):

@@ -55,6 +55,7 @@ from schemas.incident import (
     ReportIncident,
     ResolveIncident,
     SealIncident,
+    StateClaimValue,
     TakeIncidentAction,
     UnlinkIncident,
 )
@@ -77,6 +78,7 @@ from schemas.rider import (
     BindDevice,
     EndBreak,
     EndShift,
+    LockNextStop,
     PlanShift,
     RegisterRider,
     ReinstateRider,
@@ -91,6 +93,7 @@ from schemas.rider import (
     SubmitDocument,
     SuspendRider,
     UnbindDevice,
+    UnlockNextStop,
     VerifyDocument,
 )
 from schemas.sla_policy import ChangeSlaPolicy, CreateSlaPolicy, RemoveSlaPolicy
@@ -221,6 +224,8 @@ SENDERS: Mapping[type[Command], Roles] = {
     BindDevice: DISPATCH | RIDER,
     UnbindDevice: DISPATCH | RIDER,
     ResequenceItinerary: DISPATCH | RIDER,
+    LockNextStop: DISPATCH | RIDER,
+    UnlockNextStop: DISPATCH | RIDER,
     RegisterVehicle: SETUP,
     ChangeVehicleOutfit: SETUP,
     SubmitVehicleDocument: SETUP,
@@ -264,6 +269,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     LinkIncident: DISPATCH,
     UnlinkIncident: DISPATCH,
     ChangeIncidentSeverity: DISPATCH,
+    StateClaimValue: SETUP,
     TakeIncidentAction: DISPATCH,
     EscalateIncident: SETUP | RIDER,
     ResolveIncident: DISPATCH,

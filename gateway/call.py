@@ -23,6 +23,7 @@ class Call:
         "_headers",
         "caller",
         "command_id",
+        "live",
         "receive",
         "request_id",
         "route",
@@ -44,6 +45,8 @@ class Call:
         self.tenant: str | None = None
         self.command_id: str | None = None
         self.caller: Caller | None = None
+        self.live = True
+        """Until it is known that the tenant is one for tests."""
 
     @property
     def method(self) -> str:

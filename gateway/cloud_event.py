@@ -10,8 +10,9 @@ UNTOLD = frozenset({"pin_hash", "tracking_token_hash"})
 """Of no use outside, and not for guessing at."""
 
 
-def cloud_event(row: Mapping[str, Any], cluster: str) -> dict[str, Any]:
-    """From a row of `history`. Extension names are lower-case letters and digits (CloudEvents, section 3.1)."""
+def cloud_event(row: Mapping[str, Any], cluster: str, live: bool) -> dict[str, Any]:
+    """From a row of `history`; `live` stands there of a test tenant alone. Extension names are lower-case letters and
+    digits (CloudEvents, section 3.1)."""
     event = {
         "specversion": "1.0",
         "id": row["event_id"],
@@ -23,6 +24,7 @@ def cloud_event(row: Mapping[str, Any], cluster: str) -> dict[str, Any]:
         "recordedat": row["recorded_at"],
         "tenant": row["tenant"],
         "outlet": row["outlet"],
+        "live": None if live else False,
         "aggregateversion": row["version"],
         "actor": row["actor"],
         "commandid": row["command_id"],

@@ -17,6 +17,9 @@ from gateway.reply import Reply
 CLIENT_GONE = 499
 """As in nginx's log: nobody was there to hear the answer."""
 
+NOT_LIVE = (b"logistics-live", b"false")
+"""On every answer to whoever was let in to a test tenant."""
+
 type Endpoint = Callable[[Call], Awaitable[Reply | ASGIApp]]
 """Raises Problem for whatever is wrong. What takes more than one reply answers by an ASGI app of its own."""
 
@@ -59,17 +62,20 @@ class Edge:
 
 
 class Sent:
-    """`send`, with the request's id in the headers and the status remembered; 0 before the answer began."""
+    """`send`, with the request's id in the headers, and that it is not live; the status remembered, 0 before the answer
+    began."""
 
     def __init__(self, call: Call, send: Send) -> None:
-        self._request_id = (b"x-request-id", call.request_id.encode())
+        self._call = call
         self._send = send
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], self._request_id]
+            not_live = [] if self._call.live else [NOT_LIVE]
+            request_id = (b"x-request-id", self._call.request_id.encode())
+            message["headers"] = [*message["headers"], request_id, *not_live]
         await self._send(message)
 
 

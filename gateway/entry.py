@@ -52,7 +52,7 @@ class Entry:
             raise not_found()
         if self._door.policy.tenant(tenant) is None:
             raise TenantNotKnown(tenant, platform=caller.is_platform)
-        call.tenant = tenant
+        call.tenant, call.live = tenant, self._door.live(tenant)
         permit(caller, roles, what)
         return caller
 

@@ -85,7 +85,7 @@ class Feed:
             call, history.HISTORY, lambda c: history.feed(c, tenant, places, limit)
         )
         cursor = token(after)
-        body = {"items": [cloud_event(row, self._door.cluster) for row in rows], "next": cursor}
+        body = {"items": [self._as_event(row) for row in rows], "next": cursor}
         link = f'<{call.path}?limit={limit}&after={cursor}>; rel="next"'
         return json_reply(body, headers=[(b"link", link.encode())])
 
@@ -103,7 +103,7 @@ class Feed:
         known = BY_PLURAL[plural]
         if (not rows and not first) or any(row["topic"] != known.topic for row in rows):
             raise not_found(f"there is no {known.kind} {aggregate_id}")
-        body: dict[str, Any] = {"items": [cloud_event(row, self._door.cluster) for row in rows]}
+        body: dict[str, Any] = {"items": [self._as_event(row) for row in rows]}
         headers = [(b"logistics-consistency", token(at).encode())]
         if len(rows) == limit:
             body["next"] = rows[-1]["version"]
@@ -184,8 +184,11 @@ class Feed:
         async with self._reading.connection() as connection:
             return await history.feed(connection, tenant, places, STREAM_PAGE)
 
+    def _as_event(self, row: Row) -> dict[str, Any]:
+        return cloud_event(row, self._door.cluster, self._door.live(row["tenant"]))
+
     def _said(self, row: Row, places: Vector) -> bytes:
-        data = msgspec.json.encode(cloud_event(row, self._door.cluster))
+        data = msgspec.json.encode(self._as_event(row))
         return b"id: %s\nevent: %s\ndata: %s\n\n" % (token(places).encode(), row["type"].encode(), data)
 
 

@@ -46,6 +46,7 @@ queries read what is folded from it.
 A command is repeated safely with the same `Idempotency-Key`: it gets its first answer. A refusal is not remembered:
 the same key may be tried again. An answer's `Logistics-Consistency`, sent with a read, makes the read see what the
 command did. Personal data are shown to those who need them, otherwise as `hidden`, and as `erased` once forgotten.
+Every answer to a test tenant has `Logistics-Live: false`, and its events have `live: false`.
 """
 BY_LINK = (
     "How far one's own stop is: what a tracking link is worth, without a token. It tells nothing of another's stop, "
@@ -129,6 +130,7 @@ CLOUD_EVENT: Json = {
         "time": {"type": "string", "format": "date-time"},
         "recordedat": {"type": "string", "format": "date-time"},
         "aggregateversion": {"type": "integer"},
+        "live": {"const": False, "description": "Of a test tenant; of others it is not there."},
         "data": {"type": "object"},
     },
 }

@@ -16,6 +16,8 @@ from gateway.problems import FieldError, Problem, not_found
 MAX_PARAMETERS = 50
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
+MOST_OF_KEY, MOST_OF_VALUE = 64, 500
+"""Of metadata."""
 TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,79}")
 NUMBER = re.compile(r"\d{1,15}")
@@ -67,6 +69,19 @@ def flag(about: str) -> Parameter:
         return value == "true"
 
     return Parameter(check, {"type": "boolean"}, about)
+
+
+def entry(about: str) -> Parameter:
+    """key:value, as the JSON object that has it."""
+
+    def check(value: str) -> str:
+        key, colon, rest = value.partition(":")
+        if not colon or not 0 < len(key) <= MOST_OF_KEY or len(rest) > MOST_OF_VALUE or "\0" in value:
+            raise ValueError("must be key:value, up to 64 characters before the colon and 500 after it")
+        return msgspec.json.encode({key: rest}).decode()
+
+    schema = {"type": "string", "pattern": f"^[^:\\0]{{1,{MOST_OF_KEY}}}:[^\\0]{{0,{MOST_OF_VALUE}}}$"}
+    return Parameter(check, schema, about)
 
 
 def box(about: str) -> Parameter:

@@ -102,6 +102,7 @@ KINDS: dict[str, Kind] = {
     ),
     "action-answered": Kind(409, "The action was answered already", "Read the incident for what was done."),
     "highest-level": Kind(409, "Nobody is above that", "It was escalated as far as it goes."),
+    "claim-value-missing": Kind(409, "Nothing is claimed yet", "State the claim value: that takes the action."),
     "timeline-missing": Kind(409, "It is sealed with its timeline", "Seal it through the API, which fills that in."),
     "offer-not-pending": Kind(409, "The offer is over", "It was answered, lost, withdrawn or has expired."),
     "offer-has-expired": Kind(409, "The offer has expired", "Wait for the next one."),
@@ -112,6 +113,9 @@ KINDS: dict[str, Kind] = {
     "unknown-outlet": Kind(422, "The tenant has no such outlet", "Create the outlet first, or correct its slug."),
     "contact-first": Kind(
         409, "Contact comes first", "Report the attempts at contact, or send an override_reason with it."
+    ),
+    "wait-first": Kind(
+        409, "Waiting comes first", "Report how long you have waited, or send an override_reason with it."
     ),
     "hand-over-incomplete": Kind(422, "Not all of it was scanned", "Scan each parcel of `values.missing`."),
     "hand-over-pending": Kind(409, "It is offered to another rider", "Withdraw that offer first."),
@@ -172,6 +176,7 @@ KINDS: dict[str, Kind] = {
     ),
     "invalid-shape": Kind(422, "The shape is not valid", "Correct what the detail says."),
     "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),
+    "next-stop-locked": Kind(409, "The next stop is locked", "Keep it first, or take the lock off."),
     "too-heavy-that-way": Kind(422, "Too heavy in that order", "Let the rider drop something off before."),
     "out-of-order": Kind(422, "A stop comes after another", "Put `values.stop_id` after `values.after`."),
     "not-that-itinerary": Kind(422, "The order is not that of the itinerary", "Name each stop once."),

@@ -1,8 +1,9 @@
 """The query endpoints: one table of listings and one of single aggregates, each over its read model."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime
 from typing import Any, get_args
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -29,6 +30,7 @@ from gateway.parameters import (
     box,
     choice,
     cursor_of,
+    entry,
     flag,
     id_of,
     moment,
@@ -79,6 +81,10 @@ from schemas.vehicle import VehicleKind
 
 UNSHOWN = frozenset({"tenant", "progress", "created_by"})
 """The path names the tenant; the progress is the fold's own, and so is the command that the secrets hang on."""
+
+METADATA = entry("An entry that its metadata have, as key:value.")
+OF_PLACES = {"metadata": METADATA, "updated_since": moment("What has changed since then.")}
+OF_WHAT_IS_CREATED = {"external_reference": text("The caller's own reference."), **OF_PLACES}
 
 SLA_PERIOD = {
     "since": moment("Of promises whose clock started then or later."),
@@ -134,8 +140,7 @@ LISTINGS = (
             "shipment_id": text("The shipment that it is part of."),
             "recurrence_id": text("The recurrence that it is an occurrence of."),
             "rider_id": text("Who has the task."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "task_id"),
         about="Which tasks are there, how far are they, and who has them? A rider sees their own.",
@@ -144,7 +149,7 @@ LISTINGS = (
         word="tasks",
         model=task_detail.TASK_DETAIL,
         page=task_detail.page,
-        filters={"rider_id": text("Who has the task.")},
+        filters={"rider_id": text("Who has the task."), **OF_WHAT_IS_CREATED},
         order=("created_at", "task_id"),
         about="The tasks under way in full, their stops' places among it. A rider sees their own.",
     ),
@@ -156,6 +161,7 @@ LISTINGS = (
             "status": choice(("invited", "approved", "rejected", "suspended"), "The rider's status."),
             "on_shift": flag("Whether the rider is on a shift that is not ending."),
             "zone": text("A zone that is among those of the rider: the id of its geofence."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "rider_id"),
         about="Who drives, who may, who is on shift, and what stands on their itineraries?",
@@ -169,8 +175,7 @@ LISTINGS = (
             "status": choice(get_args(VehicleStatus.__value__), "The vehicle's status."),
             "rider_id": text("Who has it."),
             "outlet": text("The slug of the outlet where it is at home."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "vehicle_id"),
         about="Which vehicles are there, who has them, may they drive, what care do they need? A rider sees their own.",
@@ -182,8 +187,7 @@ LISTINGS = (
         filters={
             "rider_id": text("Who is in it."),
             "vehicle_id": text("Which vehicle is in it."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "fleet_id"),
         about="Which fleets has the tenant, and who and what is in them? Retired ones too.",
@@ -214,8 +218,7 @@ LISTINGS = (
         filters={
             "outlet": text("The outlet's slug."),
             "status": choice(get_args(WaveStatus.__value__), "How far it is."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "pick_wave_id"),
         about="Which pick waves are there, when are their goods ready, and which tasks are in them?",
@@ -230,8 +233,7 @@ LISTINGS = (
             "carrier_id": text("The carrier."),
             "silent": flag("Whether the carrier has fallen silent."),
             "refused": flag("Whether its task is not with it, and why: `refusal`."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "carrier_booking_id"),
         about="Which tasks are in carriers' hands, how far are they, and what was heard of them last?",
@@ -243,8 +245,7 @@ LISTINGS = (
         filters={
             "status": choice(get_args(RecurrenceStatus), "Whether it goes on."),
             "outlet": text("The outlet's slug."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "recurrence_id"),
         about="What recurs, by which rule, what comes next, and what came of it last?",
@@ -286,8 +287,7 @@ LISTINGS = (
             "severity": choice(get_args(Severity), "How severe it is."),
             "assignee": text("Who attends to it."),
             "linked_to": text("The id of a task, a rider or another aggregate that it links to."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "incident_id"),
         about="Which incidents are there, who attends to them, and what is still to be done?",
@@ -304,7 +304,7 @@ LISTINGS = (
         word="outlets",
         model=outlets.OUTLETS,
         page=outlets.page,
-        filters={},
+        filters=OF_PLACES,
         order=("created_at", "outlet_id"),
         about="Which outlets has the tenant, and where are they?",
     ),
@@ -312,7 +312,7 @@ LISTINGS = (
         word="hubs",
         model=hubs.HUBS,
         page=hubs.page,
-        filters={},
+        filters=OF_PLACES,
         order=("created_at", "hub_id"),
         about="Which hubs has the tenant, where are they, and which are closed?",
     ),
@@ -320,7 +320,7 @@ LISTINGS = (
         word="sla-policies",
         model=sla_policies.SLA_POLICIES,
         page=sla_policies.page,
-        filters={},
+        filters=OF_WHAT_IS_CREATED,
         order=("created_at", "sla_policy_id"),
         about="What is promised for which tasks? Removed policies too.",
     ),
@@ -330,8 +330,7 @@ LISTINGS = (
         page=carriers.page,
         filters={
             "status": choice(get_args(CarrierStatus.__value__), "The contract's status."),
-            "external_reference": text("The caller's own reference."),
-            "updated_since": moment("What has changed since then."),
+            **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "carrier_id"),
         about="Which carriers has the tenant, can they be booked, and on which terms?",
@@ -340,7 +339,7 @@ LISTINGS = (
         word="geofences",
         model=geofences.GEOFENCES,
         page=geofences.page,
-        filters={},
+        filters=OF_WHAT_IS_CREATED,
         order=("created_at", "geofence_id"),
         about="Which fences stand, in what shape, from when until when?",
     ),
@@ -475,7 +474,7 @@ class Queries:
             body["parked"] = sorted(parked)
         if len(rows) > limit:
             body["next"] = cursor_of(After(*(page[-1][name] for name in listing.order)))
-            headers.append((b"link", next_link(call, given, body["next"])))
+            headers.append((b"link", next_link(call, body["next"])))
         return json_reply(body, headers=headers)
 
     async def single(self, call: Call, single: Single) -> Reply:
@@ -489,7 +488,8 @@ class Queries:
             parked = await parked_of(connection, single.model, [aggregate_id])
         if single.plural in PLACES:
             [row] = await self._readable(single.plural, [row], caller)
-        body = self._shown(call, row, aggregate_id, self._opens(single.plural, row, caller))
+        opens = self._opens(single.plural, row, caller)
+        body = self._shown(call, row, aggregate_id, opens, offered_to(single.plural, row, caller))
         body |= permitted(BY_PLURAL[single.plural].kind, aggregate_id, row, caller)
         if single.plural == "recurrences":
             body = with_upcoming(body, row)
@@ -552,19 +552,27 @@ class Queries:
             return True
         if caller.role != "rider":
             return False
-        return plural != "tasks" or self._contacts_open(row["progress"], row)
+        return plural != "tasks" or self._contacts_open(row["progress"], row["tenant"], caller)
 
-    def _contacts_open(self, progress: Mapping[str, Any], row: Row) -> bool:
-        """A rider sees contacts from the acceptance until some hours after the end."""
+    def _contacts_open(self, progress: Mapping[str, Any], tenant: str, caller: Caller) -> bool:
+        """A rider sees contacts from the acceptance until some hours after the end, whatever is told later."""
+        if progress["rider_id"] != caller.subject:
+            return False
         if progress["ended"] is None:
             return bool(progress["accepted"])
-        return bool(row["updated_at"] + CONTACTS_AFTER_END > self._door.now(row["tenant"]))
+        ended_at = datetime.fromisoformat(progress["ended_at"])
+        return bool(ended_at + CONTACTS_AFTER_END > self._door.now(tenant))
 
-    def _shown(self, call: Call, row: Row, aggregate_id: str, opens: bool) -> Row:
+    def _shown(self, call: Call, row: Row, aggregate_id: str, opens: bool, opened: Collection[str] = ()) -> Row:
+        """Without being open as a whole, in the columns `opened`."""
         by: Opener | None = None
-        if opens:
+        if opens or opened:
             by = opener(self._door.keyring, self._door.partitions, row["tenant"], aggregate_id)
-        visible = {name: shown(value, by) for name, value in row.items() if name not in UNSHOWN}
+        visible = {
+            name: shown(value, by if opens or name in opened else None)
+            for name, value in row.items()
+            if name not in UNSHOWN
+        }
         if by is not None and by.subjects:
             log.personal_read(call, aggregate_id, sorted(by.subjects))
         return with_progress(visible, row)
@@ -598,6 +606,12 @@ def may_see(plural: str, row: Row, caller: Caller) -> bool:
             return True
 
 
+def offered_to(plural: str, row: Row, caller: Caller) -> Collection[str]:
+    """To whom goods are offered sees where to meet, and the task's contacts once they have it."""
+    offered = row["hand_over"] if plural == "tasks" else None
+    return ("hand_over",) if offered and offered["to_rider"] == caller.subject else ()
+
+
 def has_offer(tender: Row, caller: Caller) -> bool:
     return any(offer["rider_id"] == caller.subject for offer in tender["offers"].values())
 
@@ -622,10 +636,10 @@ def with_progress(visible: Row, row: Row) -> Row:
     return visible | {"stops": stops} | {name: progress[name] for name in about}
 
 
-def next_link(call: Call, given: Mapping[str, Any], cursor: str) -> bytes:
-    """RFC 8288."""
-    others = {name: value for name, value in given.items() if name != "after"}
-    return f'<{call.path}?{urlencode(others | {"after": cursor})}>; rel="next"'.encode()
+def next_link(call: Call, cursor: str) -> bytes:
+    """RFC 8288. The other parameters stand there as they were given."""
+    others = [(name, value) for name, value in parse_qsl(call.query, keep_blank_values=True) if name != "after"]
+    return f'<{call.path}?{urlencode([*others, ("after", cursor)])}>; rel="next"'.encode()
 
 
 def vector_header(at: Vector) -> tuple[bytes, bytes]:

@@ -65,12 +65,12 @@ class Timelines:
         of, limit = about_row(row, given), given.get("limit", DEFAULT_LIMIT)
         filters = {"limit": limit + 1, "until": given.get("until")} | from_there(given.get("after"))
         rows, at = await self._reading.fresh(call, history.HISTORY, lambda c: page(c, of, filters))
-        body: dict[str, Any] = {"items": [cloud_event(row, self._door.cluster) for row in rows[:limit]]}
+        body: dict[str, Any] = {"items": [cloud_event(row, self._door.cluster, call.live) for row in rows[:limit]]}
         headers = [vector_header(at)]
         if len(rows) > limit:
             last = rows[limit - 1]
             body["next"] = cursor_of(After(last["event_time"], f"{last['topic']} {last['partition']} {last['offset']}"))
-            headers.append((b"link", next_link(call, as_given(given), body["next"])))
+            headers.append((b"link", next_link(call, body["next"])))
         return json_reply(body, headers=headers)
 
     async def seal(self, call: Call) -> Reply:
@@ -137,8 +137,3 @@ def from_there(after: After | None) -> dict[str, Any]:
     if place is None:
         raise Problem("invalid-parameter", "after: must be a cursor as an earlier page gave it")
     return {"at": after.at, "topic": place[1], "partition": int(place[2]), "offset": int(place[3])}
-
-
-def as_given(given: dict[str, Any]) -> dict[str, Any]:
-    """As they stand in a link."""
-    return {name: value.isoformat() if name in ("since", "until") else value for name, value in given.items()}

@@ -264,6 +264,7 @@ WHERE tenant = %(tenant)s
   AND (%(silent)s::boolean IS NULL OR (unheard_since IS NOT NULL) = %(silent)s)
   AND (%(refused)s::boolean IS NULL OR (refusal IS NOT NULL) = %(refused)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, carrier_booking_id) > (%(at)s, %(id)s))
 ORDER BY created_at, carrier_booking_id

@@ -43,6 +43,10 @@ from schemas.recurrence import (
 from schemas.rider import (
     BreakEnded,
     BreakStarted,
+    ComplianceBreachFound,
+    DocumentExpiryWarned,
+    DocumentRejected,
+    DocumentVerified,
     HoursLimitWarned,
     ReservationActivated,
     ReservationReleased,
@@ -77,10 +81,14 @@ from schemas.tender import (
     ReservationRequested,
 )
 from schemas.vehicle import (
+    VehicleDocumentExpiryWarned,
+    VehicleDocumentRejected,
+    VehicleDocumentVerified,
     VehicleMaintenanceCancelled,
     VehicleMaintenanceCompleted,
     VehicleMaintenanceFellDue,
     VehicleMaintenancePlanned,
+    VehicleRetired,
 )
 from schemas.waiting import (
     DependencyAskedFor,
@@ -140,6 +148,9 @@ HAND_OVER = (HandOverOffered, HandOverClosed, ParcelsHandedOver)
 HOLD_OVER = (ReservationActivated, ReservationReleased)
 MAINTENANCE_OVER = (VehicleMaintenanceFellDue, VehicleMaintenanceCompleted, VehicleMaintenanceCancelled)
 
+DOCUMENTS = (DocumentVerified, DocumentExpiryWarned, DocumentRejected, ComplianceBreachFound)
+PAPERS = (VehicleDocumentVerified, VehicleDocumentExpiryWarned, VehicleDocumentRejected)
+
 RECURS = (OccurrenceScheduled, OccurrenceCreated, OccurrencesMissed, RecurrencePaused, RecurrenceEnded)
 """Each begins with what comes next, or with nothing."""
 
@@ -154,12 +165,13 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
-    record_maintenance_due, warn_hours_limit, expire_carrier_quote, record_carrier_silence, sla_at_risk,
-    sla_breach, expire_hand_over, ask_for_dependency, simulate_step or create_occurrence."""
+    record_maintenance_due, warn_hours_limit, warn_document_expiry, warn_vehicle_document_expiry, expire_carrier_quote,
+    record_carrier_silence, sla_at_risk, sla_breach, expire_hand_over, ask_for_dependency, simulate_step or
+    create_occurrence."""
     aggregate_id: str
     subject: str
-    """The offer, the task of the reservation, what a task waits for, the maintenance, the shift, or the aggregate
-    itself."""
+    """The offer, the task of the reservation, what a task waits for, the maintenance, the shift, the document, or the
+    aggregate itself."""
     due_at: datetime
     set_by: str
     """The id of the event that set it."""
@@ -204,6 +216,12 @@ def keys(fact: Fact) -> Sequence[Key]:
         return ((source.tenant, "escalate_incident", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, (VehicleMaintenancePlanned, *MAINTENANCE_OVER)):
         return ((source.tenant, "record_maintenance_due", source.aggregate_id, event.maintenance_id),)
+    if isinstance(event, DOCUMENTS):
+        documents = [event.document_id] if event.document_id is not None else []
+        return [(source.tenant, "warn_document_expiry", source.aggregate_id, document) for document in documents]
+    if isinstance(event, (*PAPERS, VehicleRetired)):
+        papers = event.document_ids if isinstance(event, VehicleRetired) else [event.document_id]
+        return [(source.tenant, "warn_vehicle_document_expiry", source.aggregate_id, paper) for paper in papers]
     of_quote = (source.tenant, "expire_carrier_quote", source.aggregate_id, source.aggregate_id)
     of_silence = (source.tenant, "record_carrier_silence", source.aggregate_id, source.aggregate_id)
     if isinstance(event, BOOKING):
@@ -266,6 +284,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             task_round = None
         case ShiftStarted(hours_limit=HoursLimit(warn_at=due_at)) | BreakEnded(hours_limit=HoursLimit(warn_at=due_at)):
             task_round = None
+        case DocumentVerified(warn_at=due_at) | VehicleDocumentVerified(warn_at=due_at):
+            task_round = None
         case CarrierBookingQuoted():
             due_at, task_round = event.expires_at, None
         case CarrierBooked(silent_at=due_at) if kind == "record_carrier_silence":
@@ -314,6 +334,9 @@ DEADLINES = ReadModel(
             *MAINTENANCE_OVER,
             *DUTY,
             *DUTY_OVER,
+            *DOCUMENTS,
+            *PAPERS,
+            VehicleRetired,
             *QUOTE,
             *BOOKING,
             *HEARD,

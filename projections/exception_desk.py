@@ -39,6 +39,10 @@ from schemas.proof import ProofDisputed, ProofDisputeSettled
 from schemas.recurrence import OccurrenceRefused, OccurrenceReviewed
 from schemas.rider import (
     BreakStarted,
+    ComplianceBreachFound,
+    DocumentExpiryWarned,
+    DocumentRejected,
+    DocumentVerified,
     HoursLimitWarned,
     RiderFellSilent,
     RiderHeardAgain,
@@ -62,6 +66,9 @@ from schemas.task import (
     TaskUnassigned,
 )
 from schemas.vehicle import (
+    VehicleDocumentExpiryWarned,
+    VehicleDocumentRejected,
+    VehicleDocumentVerified,
     VehicleInspectionFailed,
     VehicleInspectionPassed,
     VehicleMaintenanceCancelled,
@@ -96,6 +103,8 @@ type ExceptionKind = Literal[
     "maintenance_due",
     "inspection_failed",
     "hours_ending",
+    "document_expiring",
+    "vehicle_document_expiring",
     "rider_silent",
     "carrier_silent",
     "carrier_status_conflicted",
@@ -122,6 +131,12 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     ),
     "inspection_failed": ("vehicles/{id}/report-vehicle-inspection", "vehicles/{id}/ground-vehicle"),
     "hours_ending": ("riders/{id}/start-break", "riders/{id}/end-shift"),
+    "document_expiring": ("riders/{id}/submit-document", "riders/{id}/verify-document"),
+    "vehicle_document_expiring": (
+        "vehicles/{id}/submit-vehicle-document",
+        "vehicles/{id}/verify-vehicle-document",
+        "vehicles/{id}/retire-vehicle",
+    ),
     "rider_silent": ("riders/{id}/suspend-rider", "riders/{id}/end-shift"),
     "carrier_silent": (
         "carrier-bookings/{id}/record-carrier-status",
@@ -197,7 +212,14 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     CarrierStatusReviewed: ("carrier_status_conflicted",),
     OccurrenceRefused: ("occurrence_refused",),
     OccurrenceReviewed: ("occurrence_refused",),
-    VehicleRetired: ("maintenance_due", "inspection_failed"),
+    VehicleRetired: ("maintenance_due", "inspection_failed", "vehicle_document_expiring"),
+    DocumentExpiryWarned: ("document_expiring",),
+    DocumentVerified: ("document_expiring",),
+    DocumentRejected: ("document_expiring",),
+    ComplianceBreachFound: ("document_expiring",),
+    VehicleDocumentExpiryWarned: ("vehicle_document_expiring",),
+    VehicleDocumentVerified: ("vehicle_document_expiring",),
+    VehicleDocumentRejected: ("vehicle_document_expiring",),
 }
 
 SLA_KINDS = ("sla_at_risk", "sla_breached")
@@ -301,6 +323,15 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item(items, event.occurrence_at.isoformat(), told, fact)
         case OccurrenceReviewed(occurrence_at=occurrence_at):
             return without(items, occurrence_at.isoformat())
+        case DocumentExpiryWarned() | VehicleDocumentExpiryWarned() as event:
+            if event.covered_until > event.expires_at:
+                return items
+            told = {"kind": event.kind, "expires_at": event.expires_at.isoformat()}
+            return with_item(items, event.document_id, told, fact)
+        case DocumentVerified() | VehicleDocumentVerified() as event:
+            return [item for item in items if not outlasts(event, item)]
+        case DocumentRejected() | VehicleDocumentRejected() | ComplianceBreachFound() as event:
+            return items if event.document_id is None else without(items, event.document_id)
         case HoursLimitWarned() as event:
             return with_item([], event.shift_id, {"rule": event.rule, "reached_at": event.reached_at.isoformat()}, fact)
         case _:
@@ -354,6 +385,10 @@ def answers(event: IncidentActionTaken, item: Item) -> bool:
     if item["action"] != event.action:
         return False
     return event.link is None or item["link"] == msgspec.to_builtins(event.link)
+
+
+def outlasts(event: DocumentVerified | VehicleDocumentVerified, item: Item) -> bool:
+    return bool(item["kind"] == event.kind and datetime.fromisoformat(item["expires_at"]) < event.expires_at)
 
 
 def with_item(items: list[Item], item_id: str, told: Item, fact: Fact) -> list[Item]:

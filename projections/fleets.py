@@ -113,6 +113,7 @@ WHERE tenant = %(tenant)s
   AND (%(rider_id)s::text IS NULL OR riders ? %(rider_id)s)
   AND (%(vehicle_id)s::text IS NULL OR vehicles ? %(vehicle_id)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, fleet_id) > (%(at)s, %(id)s))
 ORDER BY created_at, fleet_id

@@ -92,7 +92,11 @@ GEOFENCES = ReadModel(
 
 PAGE = """
 SELECT * FROM geofences
-WHERE tenant = %(tenant)s AND (%(at)s::timestamptz IS NULL OR (created_at, geofence_id) > (%(at)s, %(id)s))
+WHERE tenant = %(tenant)s
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, geofence_id) > (%(at)s, %(id)s))
 ORDER BY created_at, geofence_id
 LIMIT %(limit)s
 """

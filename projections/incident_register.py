@@ -11,6 +11,7 @@ from projections.sealed import Sealed, sealed
 from schemas.catalog import members_of
 from schemas.incident import (
     AddendumFiled,
+    ClaimValueStated,
     EvidenceAttached,
     IncidentActionRefused,
     IncidentActionRequested,
@@ -29,7 +30,8 @@ from schemas.incident import (
     IncidentUnlinked,
     SealedTimeline,
 )
-from schemas.incident_actions import ActionRequest, Requests, answered, outstanding, withdrawn
+from schemas.incident_actions import CLAIM, ActionRequest, Requests, answered, outstanding, withdrawn
+from schemas.money import Money
 from schemas.registries import IncidentAction
 
 TABLE = """
@@ -50,6 +52,7 @@ CREATE TABLE {table} (
     actions            jsonb       NOT NULL,
     outstanding        jsonb       NOT NULL,
     asked              jsonb       NOT NULL,
+    claim_value        jsonb,
     requests           jsonb       NOT NULL,
     taken              jsonb       NOT NULL,
     evidence           jsonb       NOT NULL,
@@ -108,6 +111,7 @@ class IncidentRow(msgspec.Struct, frozen=True, kw_only=True):
     actions: list[ActionRow] = []
     outstanding: list[str]
     asked: list[IncidentAction]
+    claim_value: Money | None = None
     requests: Requests = ()
     taken: list[IncidentAction] = []
     evidence: list[EvidenceRow] = []
@@ -124,9 +128,10 @@ class IncidentRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def apply(row: IncidentRow | None, fact: Fact, key: Key) -> IncidentRow:
     if isinstance(fact.event, IncidentReported):
-        return reported(fact.event, fact)
-    assert row is not None, "an incident's first event reports it"
-    row = changed(row, fact)
+        row = claimed(reported(fact.event, fact), fact.event.claim_value)
+    else:
+        assert row is not None, "an incident's first event reports it"
+        row = changed(row, fact)
     return replace(
         row,
         outstanding=outstanding(row.asked, row.requests, row.taken) if row.status not in OVER else [],
@@ -173,6 +178,8 @@ def changed(row: IncidentRow, fact: Fact) -> IncidentRow:
             return replace(row, links=links, requests=withdrawn(row.requests, gone))
         case IncidentSeverityChanged(severity=severity):
             return replace(row, severity=severity)
+        case ClaimValueStated(claim_value=claim_value):
+            return claimed(row, claim_value)
         case IncidentActionRequested() as event:
             request = ActionRequest(action=event.action, link=event.link)
             return replace(row, requests=(*row.requests, request))
@@ -197,6 +204,13 @@ def changed(row: IncidentRow, fact: Fact) -> IncidentRow:
             return replace(row, addenda=row.addenda + 1)
         case _:
             raise AssertionError(f"{type(fact.event).__name__} is no event of an incident")
+
+
+def claimed(row: IncidentRow, value: Money | None) -> IncidentRow:
+    """Once it is stated it is done."""
+    if value is None:
+        return row
+    return replace(row, claim_value=value, taken=[*row.taken, *({CLAIM} - {*row.taken})])
 
 
 def evidence_of(event: EvidenceAttached, fact: Fact) -> EvidenceRow:
@@ -230,7 +244,7 @@ def acted(row: IncidentRow, event: IncidentActionTaken | IncidentActionRefused, 
 
 INCIDENT_REGISTER = ReadModel(
     name="incident_register",
-    version=1,
+    version=2,
     table=TABLE,
     row=IncidentRow,
     key=("tenant", "incident_id"),
@@ -248,6 +262,7 @@ WHERE tenant = %(tenant)s
   AND (%(assignee)s::text IS NULL OR assignee = %(assignee)s)
   AND (%(linked_to)s::text IS NULL OR links @> jsonb_build_array(jsonb_build_object('id', %(linked_to)s::text)))
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, incident_id) > (%(at)s, %(id)s))
 ORDER BY created_at, incident_id

@@ -88,7 +88,10 @@ OUTLETS = ReadModel(
 
 PAGE = """
 SELECT * FROM outlets
-WHERE tenant = %(tenant)s AND (%(at)s::timestamptz IS NULL OR (created_at, outlet_id) > (%(at)s, %(id)s))
+WHERE tenant = %(tenant)s
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, outlet_id) > (%(at)s, %(id)s))
 ORDER BY created_at, outlet_id
 LIMIT %(limit)s
 """

@@ -111,6 +111,7 @@ WHERE tenant = %(tenant)s
   AND (%(outlet)s::text IS NULL OR outlet = %(outlet)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, pick_wave_id) > (%(at)s, %(id)s))
 ORDER BY created_at, pick_wave_id

@@ -28,6 +28,8 @@ from schemas.rider import (
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
+    NextStopLocked,
+    NextStopUnlocked,
     PlannedWindowChanged,
     ReservationActivated,
     ReservationReleased,
@@ -46,6 +48,7 @@ from schemas.rider import (
     ShiftEnding,
     ShiftPlanned,
     ShiftStarted,
+    StopRef,
     TaskHandOverClosed,
     TaskHandOverRequested,
     VehicleFitnessChanged,
@@ -79,6 +82,7 @@ CREATE TABLE {table} (
     latest_tasks       jsonb       NOT NULL,
     itinerary          jsonb       NOT NULL,
     itinerary_version  bigint      NOT NULL,
+    locked_stop        jsonb,
     silent_since       timestamptz,
     asked_in_silence   jsonb       NOT NULL,
     handing_over       jsonb       NOT NULL,
@@ -165,6 +169,8 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     """Of those that they are through with, or that were taken away; the last one last."""
     itinerary: list[dict[str, Any]] = []
     itinerary_version: int = 0
+    locked_stop: StopRef | None = None
+    """The first of them, where it is to stay that."""
     silent_since: datetime | None = None
     """When something was heard last of a rider who is silent."""
     asked_in_silence: Mapping[str, int] = {}
@@ -331,7 +337,14 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
                 for stop in row.itinerary
                 if stop["task_id"] != event.task_id or stop["stop_id"] not in event.stop_ids
             ]
-            return replace(row, itinerary=rest, itinerary_version=event.itinerary_version)
+            locked = row.locked_stop
+            over = locked is not None and locked.task_id == event.task_id and locked.stop_id in event.stop_ids
+            return replace(
+                row,
+                itinerary=rest,
+                itinerary_version=event.itinerary_version,
+                locked_stop=None if over else locked,
+            )
         case PlannedWindowChanged() as event:
             window = told(event.window)
             meant = event.task_id, event.stop_id
@@ -341,6 +354,10 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
             there = {(stop["task_id"], stop["stop_id"]): stop for stop in row.itinerary}
             order = [there[ref.task_id, ref.stop_id] for ref in event.order]
             return replace(row, itinerary=order, itinerary_version=event.itinerary_version)
+        case NextStopLocked() as event:
+            return replace(row, locked_stop=StopRef(task_id=event.task_id, stop_id=event.stop_id))
+        case NextStopUnlocked():
+            return replace(row, locked_stop=None)
         case _:
             return row
 
@@ -408,6 +425,9 @@ WHERE tenant = %(tenant)s
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(on_shift)s::boolean IS NULL OR on_shift = %(on_shift)s)
   AND (%(zone)s::text IS NULL OR zones ? %(zone)s)
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, rider_id) > (%(at)s, %(id)s))
 ORDER BY created_at, rider_id
 LIMIT %(limit)s

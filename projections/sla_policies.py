@@ -94,7 +94,11 @@ SLA_POLICIES = ReadModel(
 
 PAGE = """
 SELECT * FROM sla_policies
-WHERE tenant = %(tenant)s AND (%(at)s::timestamptz IS NULL OR (created_at, sla_policy_id) > (%(at)s, %(id)s))
+WHERE tenant = %(tenant)s
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
+  AND (%(at)s::timestamptz IS NULL OR (created_at, sla_policy_id) > (%(at)s, %(id)s))
 ORDER BY created_at, sla_policy_id
 LIMIT %(limit)s
 """

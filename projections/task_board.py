@@ -40,6 +40,7 @@ CREATE TABLE {table} (
     due_at             timestamptz,
     tracking_code      text        NOT NULL,
     external_reference text,
+    metadata           jsonb       NOT NULL,
     shipment_id        text,
     recurrence_id      text,
     created_at         timestamptz NOT NULL,
@@ -87,6 +88,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None = None
     tracking_code: str
     external_reference: str | None
+    metadata: dict[str, str]
     shipment_id: str | None
     recurrence_id: str | None = None
     """Of which it is an occurrence, if it is one."""
@@ -139,6 +141,7 @@ def created(event: TaskCreated, fact: Fact) -> TaskRow:
         parcels=len(event.parcels),
         tracking_code=event.tracking_code,
         external_reference=event.external_reference,
+        metadata=event.metadata,
         shipment_id=event.shipment_id,
         recurrence_id=event.recurrence_id,
         created_at=source.recorded_at,
@@ -175,7 +178,7 @@ TASK_BOARD = ReadModel(
 PAGE = """
 SELECT tenant, task_id, outlet, kind, priority, held, waits_for, dispatch_at, state, leg, rider_id, carrier, tender_id,
        round, outcome, reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code,
-       external_reference, shipment_id, recurrence_id, created_at, updated_at, version
+       external_reference, metadata, shipment_id, recurrence_id, created_at, updated_at, version
 FROM task_board
 WHERE tenant = %(tenant)s
   AND (%(state)s::text IS NULL OR state = %(state)s)
@@ -188,6 +191,7 @@ WHERE tenant = %(tenant)s
   AND (%(recurrence_id)s::text IS NULL OR recurrence_id = %(recurrence_id)s)
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, task_id) > (%(at)s, %(id)s))
 ORDER BY created_at, task_id

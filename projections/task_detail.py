@@ -482,6 +482,9 @@ PAGE = """
 SELECT * FROM task_detail
 WHERE tenant = %(tenant)s AND state NOT IN ('completed', 'failed', 'cancelled', 'returned')
   AND (%(rider_id)s::text IS NULL OR progress ->> 'rider_id' = %(rider_id)s)
+  AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
+  AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, task_id) > (%(at)s, %(id)s))
 ORDER BY created_at, task_id
 LIMIT %(limit)s
@@ -496,7 +499,7 @@ WHERE tenant = %(tenant)s AND board.rider_id = %(rider_id)s
   AND detail.progress ->> 'rider_id' = %(rider_id)s
   AND stop.value -> 'party' ->> 'kind' = %(kind)s
   AND CASE WHEN detail.progress ->> 'ended' IS NULL THEN (detail.progress -> 'accepted')::boolean
-           ELSE detail.updated_at > %(ended_since)s END
+           ELSE (detail.progress ->> 'ended_at')::timestamptz > %(ended_since)s END
 """
 
 

@@ -93,6 +93,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     step_at: datetime | None = None
     """When what its simulated courier does next is due."""
     ended: str | None = None
+    ended_at: datetime | None = None
     outcome: str | None = None
     reason_code: str | None = None
 
@@ -198,15 +199,15 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
         case SimulatedStepScheduled():
             return replace(task, step_at=event.step_at)
         case TaskCompleted():
-            return replace(task, ended="completed", outcome=event.outcome)
+            return replace(task, ended="completed", ended_at=at, outcome=event.outcome)
         case TaskForceCompleted():
-            return replace(task, ended="completed", outcome=event.outcome, reason_code=event.reason_code)
+            return replace(task, ended="completed", ended_at=at, outcome=event.outcome, reason_code=event.reason_code)
         case TaskFailed():
-            return replace(task, ended="failed", outcome=event.outcome, reason_code=event.reason_code)
+            return replace(task, ended="failed", ended_at=at, outcome=event.outcome, reason_code=event.reason_code)
         case TaskReturned():
-            return replace(task, ended="returned", outcome=event.outcome)
+            return replace(task, ended="returned", ended_at=at, outcome=event.outcome)
         case TaskCancelled():
-            return replace(task, ended="cancelled", outcome=event.outcome, reason_code=event.reason_code)
+            return replace(task, ended="cancelled", ended_at=at, outcome=event.outcome, reason_code=event.reason_code)
         case _:
             return task
 

@@ -226,6 +226,7 @@ WHERE tenant = %(tenant)s
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(outlet)s::text IS NULL OR outlet = %(outlet)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
+  AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, vehicle_id) > (%(at)s, %(id)s))
 ORDER BY created_at, vehicle_id

@@ -7,6 +7,7 @@ import msgspec
 
 from schemas.geo import Location
 from schemas.message import Code, Command, Count, Event, Id, Input, Metadata, Moment, Personal, Reference, Sha256, Text
+from schemas.money import Money
 from schemas.registries import IncidentAction, Severity
 
 MAX_LINKS = 100
@@ -54,6 +55,7 @@ class ReportIncident(Command, frozen=True, kw_only=True):
     location: Location | None = None
     links: Annotated[list[IncidentLink], msgspec.Meta(max_length=MAX_LINKS)] = []
     evidence: Annotated[list[NewEvidence], msgspec.Meta(max_length=20)] = []
+    claim_value: Money | None = None
     external_reference: Reference | None = None
     source: Reference | None = None
     metadata: Metadata = {}
@@ -84,6 +86,13 @@ class UnlinkIncident(Command, frozen=True, kw_only=True):
 
 class ChangeIncidentSeverity(Command, frozen=True, kw_only=True):
     severity: Severity
+    reason_code: Code
+
+
+class StateClaimValue(Command, frozen=True, kw_only=True):
+    """What is claimed for it: what the goods were worth. The last that was stated counts."""
+
+    claim_value: Money
     reason_code: Code
 
 
@@ -165,6 +174,7 @@ type IncidentCommand = (
     | LinkIncident
     | UnlinkIncident
     | ChangeIncidentSeverity
+    | StateClaimValue
     | TakeIncidentAction
     | ConfirmActionRequested
     | NoteActionRefused
@@ -193,6 +203,7 @@ class IncidentReported(Event, frozen=True, kw_only=True):
     escalate_after_seconds: int | None
     escalate_at: datetime | None
     reporter: str
+    claim_value: Money | None
     external_reference: str | None
     source: str
     metadata: dict[str, str]
@@ -223,6 +234,11 @@ class IncidentUnlinked(Event, frozen=True, kw_only=True):
 
 class IncidentSeverityChanged(Event, frozen=True, kw_only=True):
     severity: Severity
+    reason_code: str
+
+
+class ClaimValueStated(Event, frozen=True, kw_only=True):
+    claim_value: Money
     reason_code: str
 
 
@@ -282,6 +298,7 @@ type IncidentEvent = (
     | IncidentLinked
     | IncidentUnlinked
     | IncidentSeverityChanged
+    | ClaimValueStated
     | IncidentActionRequested
     | IncidentActionTaken
     | IncidentActionRefused

@@ -20,6 +20,9 @@ class ActionRequest(Record, frozen=True, kw_only=True):
     status: RequestStatus = "pending"
 
 
+CLAIM: IncidentAction = "state_claim_value"
+"""It is done by stating the value."""
+
 type Requests = tuple[ActionRequest, ...]
 
 

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.fault import AtFault
-from schemas.message import Code, Command, Count, Event, Input, Name
+from schemas.message import Code, Command, Event, Input, Name
 
 MAX_ENTRIES = 200
+WARN_DAYS = 14
 
 AfterFailure = Literal["retry", "reattempt", "hold_at_hub", "leave_at_door", "return", "dispose"]
 Severity = Literal["low", "medium", "high", "critical"]
@@ -16,6 +17,7 @@ IncidentAction = Literal[
     "ground_vehicle",
     "hand_over_tasks",
     "write_off_parcels",
+    "state_claim_value",
     "contact_customer",
     "call_emergency",
 ]
@@ -32,6 +34,8 @@ class FailureReason(Input, frozen=True, kw_only=True):
     retryable: bool = True
     contact_attempts: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     """To be recorded before this reason may be given."""
+    waiting_seconds: Annotated[int, msgspec.Meta(ge=0, le=7_200)] = 0
+    """So long somebody is to have waited, too."""
 
 
 class IncidentKind(Input, frozen=True, kw_only=True):
@@ -51,7 +55,7 @@ class DocumentKind(Input, frozen=True, kw_only=True):
     title: Name
     of: DocumentOf
     required: bool = False
-    warn_days: Count = 14
+    warn_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = WARN_DAYS
     """So long before it expires somebody is told."""
 
 
@@ -123,8 +127,8 @@ INCIDENT_KINDS = (
         actions=["call_emergency", "hand_over_tasks"],
         escalate_after_seconds=120,
     ),
-    IncidentKind(code="theft", title="Theft", severity="high", actions=["write_off_parcels"]),
-    IncidentKind(code="loss", title="Goods are lost", actions=["write_off_parcels"]),
+    IncidentKind(code="theft", title="Theft", severity="high", actions=["write_off_parcels", "state_claim_value"]),
+    IncidentKind(code="loss", title="Goods are lost", actions=["write_off_parcels", "state_claim_value"]),
     IncidentKind(code="damage", title="Goods are damaged"),
     IncidentKind(code="silent_rider", title="A rider with goods is silent", severity="high"),
     IncidentKind(code="customer", title="A customer complains", severity="low", actions=["contact_customer"]),

@@ -169,6 +169,12 @@ class WarnHoursLimit(Command, frozen=True, kw_only=True):
     shift_id: ShiftId
 
 
+class WarnDocumentExpiry(Command, frozen=True, kw_only=True):
+    """Sent so long before it expires as its kind says; firing late or twice changes nothing."""
+
+    document_id: DocumentId
+
+
 class RecordRiderSilence(Command, frozen=True, kw_only=True):
     """Sent when nothing was heard of the rider for long: the last was at `last_heard_at`, None where there was nothing.
     The rider judges; sending it late or twice changes nothing."""
@@ -308,6 +314,18 @@ class ResequenceItinerary(Command, frozen=True, kw_only=True):
 
     itinerary_version: Count
     order: Annotated[list[StopRef], msgspec.Meta(max_length=500)]
+    reason_code: Code
+
+
+class LockNextStop(Command, frozen=True, kw_only=True):
+    """What is first on the itinerary stays first until it is over or gone, or the lock is taken off."""
+
+    itinerary_version: Count
+    reason_code: Code
+
+
+class UnlockNextStop(Command, frozen=True, kw_only=True):
+    reason_code: Code
 
 
 type RiderCommand = (
@@ -330,6 +348,7 @@ type RiderCommand = (
     | EndBreak
     | EndShift
     | WarnHoursLimit
+    | WarnDocumentExpiry
     | RecordRiderSilence
     | RecordRiderHeard
     | RecordVehicleFitness
@@ -345,6 +364,8 @@ type RiderCommand = (
     | RemoveStops
     | ChangePlannedWindow
     | ResequenceItinerary
+    | LockNextStop
+    | UnlockNextStop
 )
 
 
@@ -409,10 +430,22 @@ class DocumentSubmitted(Event, frozen=True, kw_only=True):
 
 
 class DocumentVerified(Event, frozen=True, kw_only=True):
+    """Somebody is to be warned at `warn_at`."""
+
     document_id: DocumentId
     kind: str
     valid_from: datetime
     expires_at: datetime
+    warn_at: datetime
+
+
+class DocumentExpiryWarned(Event, frozen=True, kw_only=True):
+    """`covered_until`: so long there is a valid one of its kind, be it another."""
+
+    document_id: DocumentId
+    kind: str
+    expires_at: datetime
+    covered_until: datetime
 
 
 class DocumentRejected(Event, frozen=True, kw_only=True):
@@ -569,6 +602,21 @@ class PlannedWindowChanged(Event, frozen=True, kw_only=True):
 class ItineraryResequenced(Event, frozen=True, kw_only=True):
     itinerary_version: int
     order: list[StopRef]
+    reason_code: str
+
+
+class NextStopLocked(Event, frozen=True, kw_only=True):
+    task_id: TaskId
+    stop_id: StopId
+    reason_code: str
+
+
+class NextStopUnlocked(Event, frozen=True, kw_only=True):
+    """Before it was over."""
+
+    task_id: TaskId
+    stop_id: StopId
+    reason_code: str
 
 
 type RiderEvent = (
@@ -581,6 +629,7 @@ type RiderEvent = (
     | RiderReinstated
     | DocumentSubmitted
     | DocumentVerified
+    | DocumentExpiryWarned
     | DocumentRejected
     | ComplianceBreachFound
     | ShiftPlanned
@@ -604,4 +653,6 @@ type RiderEvent = (
     | ItineraryStopsRemoved
     | PlannedWindowChanged
     | ItineraryResequenced
+    | NextStopLocked
+    | NextStopUnlocked
 )

@@ -339,8 +339,8 @@ class ContactAttempt(Input, frozen=True, kw_only=True):
 class ReportAttemptFailed(FieldReport, frozen=True, kw_only=True):
     """What follows is by the reason, as the tenant has it: another try, a later one, a hub, the door, the way back.
 
-    A reason may ask that contact was attempted before; `contacts` are those that no report has told yet. Where it could
-    not be, `override_reason` says why, and the attempt is flagged.
+    A reason may ask that contact was attempted before, or that somebody has waited; `contacts` are those that no report
+    has told yet. Where it could not be, `override_reason` says why, and the attempt is flagged.
     """
 
     reason_code: Code

@@ -162,6 +162,12 @@ class RecordVehicleMaintenanceDue(Command, frozen=True, kw_only=True):
     maintenance_id: MaintenanceId
 
 
+class WarnVehicleDocumentExpiry(Command, frozen=True, kw_only=True):
+    """Sent so long before it expires as its kind says; firing late or twice changes nothing."""
+
+    document_id: DocumentId
+
+
 class CompleteVehicleMaintenance(Command, frozen=True, kw_only=True):
     maintenance_id: Id
 
@@ -197,6 +203,7 @@ type VehicleCommand = (
     | ReturnVehicleToService
     | PlanVehicleMaintenance
     | RecordVehicleMaintenanceDue
+    | WarnVehicleDocumentExpiry
     | CompleteVehicleMaintenance
     | CancelVehicleMaintenance
     | ConfirmVehicleFitness
@@ -233,10 +240,22 @@ class VehicleDocumentSubmitted(Event, frozen=True, kw_only=True):
 
 
 class VehicleDocumentVerified(Event, frozen=True, kw_only=True):
+    """Somebody is to be warned at `warn_at`."""
+
     document_id: DocumentId
     kind: str
     valid_from: datetime
     expires_at: datetime
+    warn_at: datetime
+
+
+class VehicleDocumentExpiryWarned(Event, frozen=True, kw_only=True):
+    """`covered_until`: so long there is a valid one of its kind, be it another."""
+
+    document_id: DocumentId
+    kind: str
+    expires_at: datetime
+    covered_until: datetime
 
 
 class VehicleDocumentRejected(Event, frozen=True, kw_only=True):
@@ -313,7 +332,10 @@ class VehicleFitnessStated(Event, frozen=True, kw_only=True):
 
 
 class VehicleRetired(Event, frozen=True, kw_only=True):
+    """Of `document_ids` nobody is to be warned any more."""
+
     reason_code: str
+    document_ids: list[DocumentId] = []
 
 
 type VehicleEvent = (
@@ -321,6 +343,7 @@ type VehicleEvent = (
     | VehicleOutfitChanged
     | VehicleDocumentSubmitted
     | VehicleDocumentVerified
+    | VehicleDocumentExpiryWarned
     | VehicleDocumentRejected
     | VehicleAssigned
     | VehicleReleased

@@ -11,13 +11,13 @@ from schemas import ids
 from schemas.carrier_booking import ExpireCarrierQuote, RecordCarrierSilence
 from schemas.hand_over import ExpireHandOver
 from schemas.incident import EscalateUnattended
-from schemas.message import Command, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
+from schemas.message import Command, DocumentId, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
 from schemas.recurrence import CreateOccurrence
-from schemas.rider import ExpireReservation, RecordRiderHeard, RecordRiderSilence, WarnHoursLimit
+from schemas.rider import ExpireReservation, RecordRiderHeard, RecordRiderSilence, WarnDocumentExpiry, WarnHoursLimit
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.task import RetryDispatch, SimulateStep, StartDispatch
 from schemas.tender import ExpireClaim, ExpireOffer
-from schemas.vehicle import RecordVehicleMaintenanceDue
+from schemas.vehicle import RecordVehicleMaintenanceDue, WarnVehicleDocumentExpiry
 from schemas.waiting import AskForDependency
 from streams.process import Step
 
@@ -35,6 +35,8 @@ KINDS = (
     "escalate_incident",
     "record_maintenance_due",
     "warn_hours_limit",
+    "warn_document_expiry",
+    "warn_vehicle_document_expiry",
     "record_rider_silence",
     "record_rider_heard",
     "expire_carrier_quote",
@@ -84,6 +86,10 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             command = RecordVehicleMaintenanceDue(maintenance_id=MaintenanceId(deadline["subject"]))
         case "warn_hours_limit":
             aggregate, command = "rider", WarnHoursLimit(shift_id=ShiftId(deadline["subject"]))
+        case "warn_document_expiry":
+            aggregate, command = "rider", WarnDocumentExpiry(document_id=DocumentId(deadline["subject"]))
+        case "warn_vehicle_document_expiry":
+            aggregate, command = "vehicle", WarnVehicleDocumentExpiry(document_id=DocumentId(deadline["subject"]))
         case "record_rider_silence":
             aggregate, command = "rider", RecordRiderSilence(last_heard_at=deadline["heard_at"])
         case "record_rider_heard":

@@ -491,10 +491,21 @@ INCIDENT: Repertoire = [
         "dispatcher",
     ),
     (lambda draw, now: i.TakeIncidentAction(action=draw.choice(ACTIONS)), "dora", "dispatcher"),
+    (
+        lambda draw, now: i.StateClaimValue(
+            claim_value=Money(amount_minor=draw.randrange(9), currency="EUR"), reason_code="x"
+        ),
+        "shop",
+        "integrator",
+    ),
     (lambda draw, now: i.NoteActionRefused(action="suspend_rider", link=LINK, rule="x"), "dispatch", "system"),
     (always(i.EscalateIncident(reason_code="press")), "dora", "dispatcher"),
     (lambda draw, now: i.EscalateUnattended(level=draw.randint(1, 3)), "deadlines", "system"),
-    (always(i.ResolveIncident(resolution_code="well", waived=[*ACTIONS, "write_off_parcels"])), "dora", "dispatcher"),
+    (
+        always(i.ResolveIncident(resolution_code="well", waived=[*ACTIONS, "write_off_parcels", "state_claim_value"])),
+        "dora",
+        "dispatcher",
+    ),
     (always(i.ReopenIncident(reason_code="worse")), "dora", "dispatcher"),
     (
         always(i.SealIncident(timeline=i.SealedTimeline(merkle_root="ab" * 32, records=1, since=NOON, up_to="x"))),
@@ -624,6 +635,7 @@ RIDER: Repertoire = [
         lambda draw, now: r.ResequenceItinerary(
             itinerary_version=draw.randint(1, 2),
             order=[r.StopRef(task_id=task, stop_id=stop) for task in some(draw, TASKS) for stop in STOPS[:2]],
+            reason_code="closes_soon",
         ),
         "dora",
         "dispatcher",
@@ -936,7 +948,16 @@ BESIDE: dict[str, Repertoire] = {
         *[(saying_of_task, "carriers", "system"), (taking, "carriers", "system"), (giving, "carriers", "system")] * 2,
         (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "dora", "dispatcher"),
         (report(t.ReportReturned), "dora", "dispatcher"),
-    ]
+    ],
+    "rider": [
+        *[
+            (always(r.LockNextStop(itinerary_version=version, reason_code="promised")), "dora", "dispatcher")
+            for version in (1, 2, 3)
+        ],
+        (always(r.UnlockNextStop(reason_code="pressing")), "dora", "dispatcher"),
+        (always(r.WarnDocumentExpiry(document_id=DocumentId("d1"))), "deadlines", "system"),
+    ],
+    "vehicle": [(always(v.WarnVehicleDocumentExpiry(document_id=DocumentId("d1"))), "deadlines", "system")],
 }
 """What leads to nothing else: asked one after the other, and the life goes on as if nothing had been."""
 REPERTOIRES: dict[str, Repertoire] = {

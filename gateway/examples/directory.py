@@ -47,6 +47,7 @@ TENANTS: dict[str, Command] = {
                 at_fault="recipient",
                 after="hold_at_hub",
                 contact_attempts=2,
+                waiting_seconds=300,
             ),
             FailureReason(code="lift_broken", title="The lift is broken", at_fault="recipient"),
         ]

@@ -15,10 +15,12 @@ from schemas.incident import (
     ReportIncident,
     ResolveIncident,
     SealIncident,
+    StateClaimValue,
     TakeIncidentAction,
     UnlinkIncident,
 )
 from schemas.message import Command
+from schemas.money import Money
 
 RIDER = IncidentLink(kind="rider", id=RIDER_ID)
 TASK = IncidentLink(kind="task", id=TASK_ID)
@@ -40,6 +42,9 @@ INCIDENTS: dict[str, Command] = {
     "The vehicle belongs to it": LinkIncident(link=VEHICLE),
     "It was another vehicle": UnlinkIncident(link=VEHICLE, reason_code="mistaken"),
     "Less than it seemed": ChangeIncidentSeverity(severity="medium", reason_code="rider_is_well"),
+    "What the shop claims for the box": StateClaimValue(
+        claim_value=Money(amount_minor=4_990, currency="EUR"), reason_code="invoice_seen"
+    ),
     "The rider is kept from work": TakeIncidentAction(action="suspend_rider", link=RIDER, note="Until tomorrow."),
     "Nobody has looked at it": EscalateIncident(reason_code="no_answer"),
     "All is well": ResolveIncident(

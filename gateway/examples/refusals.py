@@ -1,6 +1,6 @@
 """Of each rule a refusal, with values as they may be."""
 
-from commands.attempts import ContactFirst
+from commands.attempts import ContactFirst, WaitFirst
 from commands.carrier import NoServiceLevel
 from commands.carrier_area import OutletNotServed, PostalCodeNotServed
 from commands.carrier_booking import (
@@ -22,6 +22,7 @@ from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedTo
 from commands.incident import (
     ActionAnswered,
     ActionsOutstanding,
+    ClaimValueMissing,
     HighestLevel,
     IncidentFull,
     NotInvolved,
@@ -49,6 +50,7 @@ from commands.rider_refusals import (
     GoodsAboard,
     HandOverAnswered,
     ItineraryChanged,
+    NextStopIsLocked,
     NotReserved,
     NotThatItinerary,
     OutOfOrder,
@@ -161,6 +163,7 @@ OF_TASKS: tuple[Refused, ...] = (
     HandOverPending(OTHER_RIDER_ID),
     NotOfferedToYou(RIDER_ID),
     ContactFirst("customer_unavailable", needed=2, made=1),
+    WaitFirst("customer_unavailable", needed_s=300, waited_s=120),
     TooFarFromStop(distance_m=420, allowed_m=150),
     ParcelNotHere("bag-3", TO_DOOR),
     ParcelNotKnown("bag-3"),
@@ -174,6 +177,7 @@ OF_TASKS: tuple[Refused, ...] = (
 OF_RIDERS: tuple[Refused, ...] = (
     UnknownRider(OTHER_RIDER_ID),
     TooHeavyThatWay(14_500, 12_000),
+    NextStopIsLocked(TASK, TO_DOOR),
     UnknownDocument("licence-2"),
     CannotReserve("document_expired"),
     NotReserved(TASK_ID),
@@ -222,6 +226,7 @@ OF_INCIDENTS: tuple[Refused, ...] = (
     HighestLevel(HIGHEST_LEVEL),
     NotInvolved(OTHER_RIDER_ID),
     TimelineMissing(),
+    ClaimValueMissing(),
     UnknownLink(VEHICLE),
 )
 

@@ -7,6 +7,7 @@ from schemas.rider import (
     BindDevice,
     EndBreak,
     EndShift,
+    LockNextStop,
     PlanShift,
     RegisterRider,
     ReinstateRider,
@@ -22,6 +23,7 @@ from schemas.rider import (
     SubmitDocument,
     SuspendRider,
     UnbindDevice,
+    UnlockNextStop,
     VerifyDocument,
 )
 from schemas.tender import ClaimOffer, DeclineOffer, ViewOffer
@@ -66,7 +68,10 @@ AT_WORK: dict[str, Command] = {
     "First the shop, then the door": ResequenceItinerary(
         itinerary_version=4,
         order=[StopRef(task_id=TaskId(TASK_ID), stop_id=stop_id) for stop_id in (FROM_SHOP, TO_DOOR)],
+        reason_code="shop_closes_soon",
     ),
+    "The rider is told at the door that they come next": LockNextStop(itinerary_version=5, reason_code="promised"),
+    "Somebody else is more pressing": UnlockNextStop(reason_code="more_pressing"),
 }
 
 OFFERED: dict[str, Command] = {

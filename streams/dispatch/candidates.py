@@ -49,10 +49,12 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """What a rider would have to do: the load, and when the last of its windows closes, if it has any."""
+    """What a rider would have to do: the load, when the last of its windows closes, if it has any, and before when it
+    cannot be done."""
 
     load_g: int
     closes_at: datetime | None
+    soonest: datetime | None = None
     skills: frozenset[str] = frozenset()
     """What it asks for."""
     zones: Sequence[frozenset[str]] = ()
@@ -90,7 +92,7 @@ def exclusion_of(
     fit, unfit = fit_for(rider.vehicles, of_vehicles, now, until)
     if unfit is not None:
         return unfit
-    if rider.shift_ends_at < now + SHIFT_MARGIN:
+    if rider.shift_ends_at < max(now + SHIFT_MARGIN, work.soonest or now):
         return "shift_ends_too_soon"
     if rider.rider_id in declined:
         return "declined_before"

@@ -12,6 +12,7 @@ from schemas.geo import Location
 from schemas.ids import offer_id, tender_id
 from schemas.message import RiderId, Source, TenantSlug
 from schemas.rider import NewPlannedStop
+from schemas.soonest import soonest_end
 from schemas.tender import Candidate, OpenTender, PlannedOffer
 from streams.dispatch.candidates import KnownRider, Travel, Work, eligible, nearest, ranked
 from streams.dispatch.tendering import KnownTask, Lookup
@@ -72,7 +73,7 @@ class Decision:
         declined = await self._fleet.declined(tenant, task.task_id)
         of_vehicles = await self._fleet.documents_of_vehicles(tenant)
         zones = await self._fleet.zones(tenant, [stop.location for stop in task.ahead], now)
-        able, excluded = eligible(riders, rules, work_of(task, zones), declined, now, of_vehicles)
+        able, excluded = eligible(riders, rules, work_of(task, zones, now), declined, now, of_vehicles)
         goal = task.ahead[0].location
         travel = await self._router.travel(nearest(able, goal, ASKED_FOR_TRAVEL), goal)
         candidates = ranked(able, travel, goal)
@@ -89,10 +90,10 @@ class Decision:
         )
 
 
-def work_of(task: KnownTask, zones: Sequence[frozenset[str]]) -> Work:
+def work_of(task: KnownTask, zones: Sequence[frozenset[str]], now: datetime) -> Work:
     load_g = sum(max(0, stop.load_g) for stop in task.ahead)
     closes_at = max((stop.window.end for stop in task.ahead if stop.window), default=None)
-    return Work(load_g, closes_at, frozenset(task.required_skills), zones)
+    return Work(load_g, closes_at, soonest_end(task.ahead, now), frozenset(task.required_skills), zones)
 
 
 def offers(

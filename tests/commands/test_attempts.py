@@ -5,17 +5,19 @@ from typing import Any
 from msgspec.structs import replace
 from story import HUBS, NOON, Story, minutes, nothing_yet
 
-from commands.attempts import ContactFirst
+from commands.attempts import ContactFirst, WaitFirst
+from commands.proof import PinAttemptsExhausted
 from commands.refusals import NotAnInterval
 from commands.task_state import state_of
 from schemas.geo import Location, Window
 from schemas.goods import Party
-from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId
-from schemas.proof import PhotoEntry, SignatureEntry
+from schemas.message import HubSlug, NotInThisState, ParcelId, RiderId, StopId, TenderId
+from schemas.proof import PhotoEntry, PinEntry, SignatureEntry
 from schemas.registries import AfterFailure
 from schemas.task import (
     AssignTask,
     CancelTask,
+    CaptureProof,
     ContactAttempt,
     CreateTask,
     ForceCompleteTask,
@@ -29,6 +31,7 @@ from schemas.task import (
     ReportDelivered,
     ReportHeld,
     ReportPickedUp,
+    ReportReturned,
 )
 
 HOME = Location(lat=60.1610, lon=24.9420)
@@ -75,6 +78,21 @@ def test_a_reason_may_ask_that_contact_is_attempted_before():
     story.and_then(failed(contacts=[RANG], waited_seconds=300)).tells(
         "DeliveryAttemptFailed", "StopFailed", "ReturnStarted"
     )
+
+
+def test_a_reason_may_ask_that_somebody_has_waited_before():
+    story = on_the_road("return", waiting_seconds=300)
+    for waited in ({}, {"waited_seconds": 299}):
+        refused = story.when(failed(**waited)).refuses(WaitFirst)
+        assert refused.values() == {
+            "reason_code": "nobody",
+            "needed_s": 300,
+            "waited_s": waited.get("waited_seconds", 0),
+        }
+    [event, *_] = story.when(failed(waited_seconds=300)).decided()
+    assert event.waited_seconds == 300
+    [flagged, *_] = story.when(failed(override_reason="told_to_go")).decided()
+    assert flagged.override_reason == "told_to_go"
 
 
 def test_where_nobody_could_be_called_the_attempt_is_flagged():
@@ -202,3 +220,48 @@ def test_an_operator_may_state_that_what_waits_was_fetched():
     story = at_the_hub().by("olga", "operator")
     story.when(ForceCompleteTask(disposition="delivered", reason_code="fetched_by_recipient")).happened()
     assert (state_of(story.state), party(story)) == ("completed", Party(kind="recipient"))
+
+
+def test_of_several_hubs_the_nearest_to_the_stop_is_meant():
+    there = HUBS[HubSlug("north")]
+    story = on_the_road("hold_at_hub")
+    story.hubs = {HubSlug("far"): replace(there, location=Location(lat=60.30, lon=24.90)), **HUBS}
+    story.when(failed()).happened()
+    assert story.state.stops[HOLD].stop.party == NORTH
+
+
+def test_a_pin_that_was_used_up_is_not_given_new_attempts_by_another_attempt():
+    story = on_the_road("hold_at_hub", replace(AT_HOME, required_proof=[["pin", "signature"]]))
+    wrong = CaptureProof(stop_id=DROPOFF, observed_at=NOON, proofs=[PinEntry(pin="none")])
+    story = story.when(replace(wrong, proofs=wrong.proofs * 5)).happened().when(failed()).happened()
+    story = story.when(ReportHeld(stop_id=HOLD, observed_at=NOON)).happened().by("dora", "dispatcher")
+    story = story.when(ReattemptDelivery(reason_code="asked")).happened()
+    story = story.when(AssignTask(rider_id=BOB)).happened().by(BOB)
+    story = story.when(ReportPickedUp(stop_id=AGAIN, observed_at=NOON)).happened()
+    story.when(wrong).refuses(PinAttemptsExhausted)
+
+
+def test_a_cancelled_task_does_not_wait_for_what_lies_at_a_hub_once_the_rest_is_back():
+    wanted = CreateTask(
+        kind="delivery",
+        outlet="kamppi",
+        stops=[NewStop(kind="pickup"), AT_HOME, replace(AT_HOME, required_proof=[])],
+        parcels=[NewParcel(dropoff_stop="stop-2"), NewParcel(dropoff_stop="stop-3")],
+    )
+    story = nothing_yet("task").after("nobody", "hold_at_hub", retryable=False).when(wanted).happened()
+    story = story.when(AssignTask(rider_id=ANN)).happened().by(ANN)
+    story = story.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).happened().when(failed()).happened()
+    story = story.when(ReportHeld(stop_id=HOLD, observed_at=NOON)).happened()
+    story = story.when(CancelTask(reason_code="asked")).tells("ReturnStarted").happened()
+    story.when(ReportReturned(stop_id=StopId("return-1"), observed_at=NOON)).tells(
+        "ParcelsReturned", "StopCompleted", "TaskReturned"
+    )
+
+
+def test_where_nothing_is_aboard_nothing_is_disposed_of_or_held():
+    for follows in ("dispose", "hold_at_hub"):
+        wanted = CreateTask(kind="delivery", outlet="kamppi", stops=[NewStop(kind="pickup"), AT_HOME])
+        story = nothing_yet("task").after("nobody", follows, retryable=False).when(wanted).happened()
+        story = story.when(AssignTask(rider_id=ANN)).happened().by(ANN)
+        story = story.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).happened()
+        story.when(failed()).tells("DeliveryAttemptFailed", "StopFailed", "TaskFailed")

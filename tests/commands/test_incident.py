@@ -7,6 +7,7 @@ from story import KAMPPI, NOON, Story, minutes, nothing_yet
 from commands.incident import (
     ActionAnswered,
     ActionsOutstanding,
+    ClaimValueMissing,
     HighestLevel,
     IncidentFull,
     NotInvolved,
@@ -35,13 +36,16 @@ from schemas.incident import (
     ResolveIncident,
     SealedTimeline,
     SealIncident,
+    StateClaimValue,
     TakeIncidentAction,
     UnlinkIncident,
 )
 from schemas.message import NotInThisState
+from schemas.money import Money
 
 ANN = IncidentLink(kind="rider", id="ann")
 PARCELS = IncidentLink(kind="task", id="task-1")
+FIFTY = Money(amount_minor=5_000, currency="EUR")
 PHOTO = NewEvidence(sha256="ab" * 32)
 TIMELINE = SealedTimeline(merkle_root="cd" * 32, records=3, since=NOON, up_to="token")
 
@@ -267,6 +271,33 @@ def test_an_action_that_a_rule_refused_is_still_outstanding():
     story = asked.when(NoteActionRefused(action="suspend_rider", link=ANN, rule="not-in-this-state")).happened()
     refused = story.when(ResolveIncident(resolution_code="x")).refuses(ActionsOutstanding)
     assert "suspend_rider" in refused.actions
+
+
+def test_of_what_is_lost_somebody_says_what_it_was_worth_before_it_is_resolved():
+    story = loss().when(AssignIncident(assignee="dora")).happened()
+    resolve = ResolveIncident(resolution_code="paid", waived=["write_off_parcels"])
+    assert story.when(resolve).refuses(ActionsOutstanding).actions == ["state_claim_value"]
+    story.when(TakeIncidentAction(action="state_claim_value")).refuses(ClaimValueMissing)
+    stated = StateClaimValue(claim_value=FIFTY, reason_code="invoice_seen")
+    story = story.when(stated).tells("ClaimValueStated").happened()
+    story.when(stated).then()
+    story.when(StateClaimValue(claim_value=Money(amount_minor=1, currency="EUR"), reason_code="x")).tells(
+        "ClaimValueStated"
+    )
+    story.when(TakeIncidentAction(action="state_claim_value")).tells("IncidentActionTaken")
+    story.when(resolve).tells("IncidentResolved")
+
+
+def test_who_reports_may_state_the_claim_at_once():
+    report = ReportIncident(kind="theft", description="The van was broken into", claim_value=FIFTY)
+    story = nothing_yet("incident").when(report).happened().when(AssignIncident(assignee="dora")).happened()
+    assert story.state.claim_value == FIFTY
+    story.when(ResolveIncident(resolution_code="paid", waived=["write_off_parcels"])).tells("IncidentResolved")
+
+
+def test_nothing_is_claimed_any_more_once_it_is_sealed():
+    sealed().when(StateClaimValue(claim_value=FIFTY, reason_code="late")).refuses(NotInThisState)
+    resolved().when(StateClaimValue(claim_value=FIFTY, reason_code="late")).tells("ClaimValueStated")
 
 
 def test_what_nobody_has_taken_cannot_be_resolved():

@@ -1,11 +1,25 @@
 from msgspec.structs import replace
-from riding import DROPOFF, OTHER, PICKUP, TASK, approved, on_shift, registered, reserve, reserved, stops, underway
-from story import CENTRE, KAMPPI, NOON, NORTH, UP_NORTH, minutes, nothing_yet
+from riding import (
+    DROPOFF,
+    OTHER,
+    PICKUP,
+    TASK,
+    approved,
+    on_shift,
+    registered,
+    reserve,
+    reserved,
+    stops,
+    underway,
+    within,
+)
+from story import CENTRE, KAMPPI, NOON, NORTH, UP_NORTH, Story, minutes, nothing_yet
 
-from commands.refusals import NotAnInterval, UnknownDocument
+from commands.refusals import NotAnInterval, TooMany, UnknownDocument
 from commands.rider_refusals import (
     CannotReserve,
     ItineraryChanged,
+    NextStopIsLocked,
     NotReserved,
     NotThatItinerary,
     TooHeavyThatWay,
@@ -16,6 +30,7 @@ from commands.service_zones import UnknownServiceZone
 from schemas.geo import Window
 from schemas.message import DocumentId, NotInThisState, StopId
 from schemas.rider import (
+    MAX_DEVICES,
     ActivateReservation,
     ApproveRider,
     BindDevice,
@@ -23,6 +38,8 @@ from schemas.rider import (
     EndShift,
     ExpireReservation,
     InsertStops,
+    ItineraryResequenced,
+    LockNextStop,
     NewPlannedStop,
     RegisterRider,
     ReinstateRider,
@@ -38,6 +55,7 @@ from schemas.rider import (
     SubmitDocument,
     SuspendRider,
     UnbindDevice,
+    UnlockNextStop,
     VerifyDocument,
 )
 
@@ -164,10 +182,14 @@ def test_a_shift_without_goods_ends_at_once_and_lets_go_what_is_only_held():
 def test_the_itinerary_is_resequenced_at_its_version_with_pickups_first():
     story = underway()
     there = [StopRef(task_id=TASK, stop_id=PICKUP), StopRef(task_id=TASK, stop_id=DROPOFF)]
-    story.when(ResequenceItinerary(itinerary_version=0, order=there)).refuses(ItineraryChanged)
-    story.when(ResequenceItinerary(itinerary_version=1, order=there)).then()
-    story.when(ResequenceItinerary(itinerary_version=1, order=there[::-1])).refuses(NotThatItinerary)
-    story.when(ResequenceItinerary(itinerary_version=1, order=there[:1])).refuses(NotThatItinerary)
+    story.when(ResequenceItinerary(itinerary_version=0, order=there, reason_code="pressing")).refuses(ItineraryChanged)
+    story.when(ResequenceItinerary(itinerary_version=1, order=there, reason_code="pressing")).then()
+    story.when(ResequenceItinerary(itinerary_version=1, order=there[::-1], reason_code="pressing")).refuses(
+        NotThatItinerary
+    )
+    story.when(ResequenceItinerary(itinerary_version=1, order=there[:1], reason_code="pressing")).refuses(
+        NotThatItinerary
+    )
 
 
 def test_no_order_makes_the_rider_carry_more_than_they_can():
@@ -177,9 +199,13 @@ def test_no_order_makes_the_rider_carry_more_than_they_can():
     story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened()
     here, there = ([StopRef(task_id=task, stop_id=stop) for stop in (PICKUP, DROPOFF)] for task in (TASK, OTHER))
     both_first = [here[0], there[0], here[1], there[1]]
-    refused = story.when(ResequenceItinerary(itinerary_version=2, order=both_first)).refuses(TooHeavyThatWay)
+    refused = story.when(ResequenceItinerary(itinerary_version=2, order=both_first, reason_code="pressing")).refuses(
+        TooHeavyThatWay
+    )
     assert (refused.values()["peak_g"], refused.values()["capacity_g"]) == (6_000, 5_000)
-    story.when(ResequenceItinerary(itinerary_version=2, order=[*there, *here])).tells("ItineraryResequenced")
+    story.when(ResequenceItinerary(itinerary_version=2, order=[*there, *here], reason_code="pressing")).tells(
+        "ItineraryResequenced"
+    )
 
 
 def test_a_device_is_bound_from_a_time_until_a_time():
@@ -241,3 +267,121 @@ def test_a_zone_is_one_that_the_tenant_has():
 def test_who_has_the_goods_has_them_wherever_they_go():
     elsewhere = on_shift().when(SetRiderZones(zones=[NORTH])).happened()
     elsewhere.when(replace(reserve(), has_goods=True)).tells("RiderReserved")
+
+
+def test_the_load_on_the_way_and_what_is_only_promised_count_for_the_next_reservation():
+    first = NewPlannedStop(stop_id=PICKUP, kind="pickup", subject="s", location=KAMPPI, load_g=3_000)
+    more = ReserveRider(task_id=OTHER, round=1, tender_id=None, hold_until=minutes(1), stops=[first])
+    promised = on_shift().when(more).happened().when(replace(more, task_id=TASK))
+    assert promised.refuses(CannotReserve).values()["code"] == "over_capacity"
+    ahead = on_shift().when(more).happened().when(ActivateReservation(task_id=OTHER, round=1)).happened()
+    assert ahead.when(replace(more, task_id=TASK)).refuses(CannotReserve).values()["code"] == "over_capacity"
+
+
+def test_an_active_reservation_is_not_released_but_ends_with_its_task():
+    underway().when(ReleaseReservation(task_id=TASK, round=1, reason_code="lost")).then()
+    reserved().when(ReleaseReservation(task_id=TASK, round=1, reason_code="lost")).tells("ReservationReleased")
+
+
+def test_nothing_is_put_on_the_way_of_a_rider_who_is_only_reserved():
+    back = NewPlannedStop(stop_id=StopId("return-1"), kind="return", subject="s", location=KAMPPI)
+    reserved().when(InsertStops(task_id=TASK, round=1, stops=[back])).then()
+
+
+def test_a_shift_that_is_ending_ends_with_the_last_task_and_not_before():
+    story = underway().when(reserve(OTHER)).happened()
+    story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened().when(EndShift()).happened()
+    through = RemoveStops(task_id=TASK, round=1, reason_code="done")
+    story = story.when(through).tells("ItineraryStopsRemoved", "ReservationReleased").happened()
+    story.when(replace(through, task_id=OTHER)).tells("ItineraryStopsRemoved", "ReservationReleased", "ShiftEnded")
+
+
+def test_what_is_too_heavy_as_it_is_may_be_put_in_a_better_order():
+    story = underway(on_shift().when(reserve(load_g=3_000)).happened())
+    story = story.when(reserve(OTHER, load_g=3_000)).happened()
+    story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened()
+    here, there = ([StopRef(task_id=task, stop_id=stop) for stop in (PICKUP, DROPOFF)] for task in (TASK, OTHER))
+    heavy = story.take(
+        [ItineraryResequenced(itinerary_version=3, order=[here[0], there[0], here[1], there[1]], reason_code="x")]
+    )
+    heavy.when(
+        ResequenceItinerary(itinerary_version=3, order=[here[0], there[0], there[1], here[1]], reason_code="pressing")
+    ).tells("ItineraryResequenced")
+
+
+def test_a_rider_is_rejected_before_the_approval_and_reinstated_after_a_suspension():
+    rejected = registered().when(RejectRider(reason_code="no_licence")).happened()
+    rejected.when(RejectRider(reason_code="no_licence")).then()
+    rejected.when(ReinstateRider()).refuses(NotInThisState)
+    rejected.when(ApproveRider()).tells("RiderApproved")
+    approved().when(RejectRider(reason_code="no_licence")).refuses(NotInThisState)
+    approved().when(ReinstateRider()).then()
+    registered().when(SuspendRider(reason_code="complaint")).refuses(NotInThisState)
+
+
+def test_a_rider_has_so_many_devices_at_once():
+    story = approved()
+    for number in range(MAX_DEVICES):
+        story = story.when(BindDevice(device_id=f"phone-{number}")).happened()
+    story.when(BindDevice(device_id="phone-0")).then()
+    story.when(BindDevice(device_id="one-more")).refuses(TooMany)
+
+
+def test_what_cannot_be_done_before_the_shift_ends_is_not_reserved():
+    """No stop begins before its window, and each takes its time."""
+    story, at_one = on_shift(until=62), reserve(window=within(60, 90))
+
+    def taking(seconds: int) -> ReserveRider:
+        return replace(at_one, stops=[replace(stop, service_seconds=seconds) for stop in at_one.stops])
+
+    story.when(taking(120)).tells("RiderReserved")
+    assert story.when(taking(121)).refuses(CannotReserve).values()["code"] == "shift_ends_too_soon"
+
+
+# The next stop is locked
+
+
+def of_two_tasks() -> tuple[Story, list[StopRef], list[StopRef]]:
+    """Both under way, the one after the other."""
+    story = underway().when(reserve(OTHER)).happened()
+    story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened()
+    here, there = ([StopRef(task_id=task, stop_id=stop) for stop in (PICKUP, DROPOFF)] for task in (TASK, OTHER))
+    return story, here, there
+
+
+def test_who_resequences_says_why():
+    story, here, there = of_two_tasks()
+    [event] = story.when(
+        ResequenceItinerary(itinerary_version=2, order=[*there, *here], reason_code="pressing")
+    ).decided()
+    assert (event.order, event.reason_code) == ([*there, *here], "pressing")
+
+
+def test_a_next_stop_that_is_locked_stays_the_next_until_the_lock_is_taken_off():
+    story, here, there = of_two_tasks()
+    story = story.when(LockNextStop(itinerary_version=2, reason_code="promised")).tells("NextStopLocked").happened()
+    assert story.state.locked == here[0]
+    others_first = ResequenceItinerary(itinerary_version=2, order=[*there, *here], reason_code="pressing")
+    refused = story.when(others_first).refuses(NextStopIsLocked)
+    assert refused.values() == {"task_id": TASK, "stop_id": PICKUP}
+    behind_it = [here[0], *there, here[1]]
+    story.when(replace(others_first, order=behind_it)).tells("ItineraryResequenced")
+    story = story.when(UnlockNextStop(reason_code="pressing")).tells("NextStopUnlocked").happened()
+    story.when(UnlockNextStop(reason_code="pressing")).then()
+    story.when(others_first).tells("ItineraryResequenced")
+
+
+def test_a_lock_is_gone_with_its_stop_and_no_sooner():
+    story, here, _ = of_two_tasks()
+    story = story.when(LockNextStop(itinerary_version=2, reason_code="promised")).happened()
+    story = story.when(RemoveStops(task_id=OTHER, round=1, reason_code="x")).happened()
+    assert story.state.locked == here[0]
+    story = story.when(RemoveStops(task_id=TASK, round=1, reason_code="x", stop_ids=[PICKUP])).happened()
+    assert story.state.locked is None
+
+
+def test_a_lock_is_for_what_was_seen_to_come_next():
+    lock = LockNextStop(itinerary_version=1, reason_code="promised")
+    of_two_tasks()[0].when(lock).refuses(ItineraryChanged)
+    underway().when(lock).and_then(lock).then()
+    on_shift().when(LockNextStop(itinerary_version=0, reason_code="promised")).refuses(NotInThisState)

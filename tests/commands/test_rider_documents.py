@@ -35,6 +35,7 @@ from schemas.rider import (
     StartShift,
     SubmitDocument,
     VerifyDocument,
+    WarnDocumentExpiry,
 )
 
 FIRST = DocumentId("licence-1")
@@ -250,3 +251,39 @@ def test_a_reservation_that_is_activated_later_was_not_the_riders_before():
     story = story.at(minutes(10)).when(ActivateReservation(task_id=TASK, round=1)).happened().at(minutes(30))
     assert meanwhile(story.when(breach(0, 10))) == []
     assert meanwhile(story.when(breach(0, 11))) == [TASK]
+
+
+# Somebody is told before it expires
+
+DAY = 24 * 60
+
+
+def warned(story: Story, document: DocumentId = FIRST) -> Story:
+    return story.when(WarnDocumentExpiry(document_id=document))
+
+
+def test_so_long_before_as_its_kind_says_somebody_is_warned_once():
+    story = with_licence([(-60, 20 * DAY)])
+    warned(story.at(minutes(6 * DAY - 1))).then()
+    [event] = warned(story.at(minutes(6 * DAY))).decided()
+    assert (event.document_id, event.kind) == (FIRST, "licence")
+    assert (event.expires_at, event.covered_until) == (minutes(20 * DAY), minutes(20 * DAY))
+    story = warned(story).happened()
+    warned(story).then()
+    same = VerifyDocument(document_id=FIRST, valid_from=minutes(-60), expires_at=minutes(20 * DAY))
+    story.when(same).then()
+
+
+def test_another_that_takes_over_is_told_with_it():
+    story = with_licence([(-60, 20 * DAY), (19 * DAY, 90 * DAY)])
+    [event] = warned(story.at(minutes(6 * DAY))).decided()
+    assert event.covered_until == minutes(90 * DAY)
+
+
+def test_nobody_is_warned_of_what_is_rejected_and_again_of_what_is_verified_anew():
+    story = with_licence([(-60, 20 * DAY)]).at(minutes(7 * DAY))
+    rejected = story.when(RejectDocument(document_id=FIRST, reason_code="blurred")).happened()
+    warned(rejected).then()
+    again = VerifyDocument(document_id=FIRST, valid_from=minutes(-60), expires_at=minutes(20 * DAY))
+    warned(rejected.when(again).happened()).tells("DocumentExpiryWarned")
+    warned(approved()).then()

@@ -6,7 +6,7 @@ from story import NOON, Story, minutes
 
 from commands.hours import Duty
 from commands.rider_refusals import CannotReserve, RestTooShort
-from commands.rider_reservations import planned_stops, soonest_end
+from commands.rider_reservations import planned_stops
 from schemas.hours import HoursLimit, HoursLimits
 from schemas.message import ShiftId
 from schemas.rider import (
@@ -19,6 +19,7 @@ from schemas.rider import (
     StartShift,
     WarnHoursLimit,
 )
+from schemas.soonest import soonest_end
 
 HOUR = 60
 EARLY = ShiftId("early")
@@ -98,7 +99,7 @@ def test_a_window_for_all_of_the_day_shuts_nobody_out():
 
 
 def test_without_a_rule_set_no_window_is_too_late():
-    on_shift().when(reserve(window=within(9 * HOUR, 10 * HOUR))).tells("RiderReserved")
+    on_shift(until=10 * HOUR).when(reserve(window=within(9 * HOUR, 10 * HOUR))).tells("RiderReserved")
 
 
 def test_the_soonest_end_waits_for_windows_and_takes_the_time_at_every_stop():

@@ -147,6 +147,11 @@ def test_nobody_is_there_and_after_the_attempts_it_goes_back():
     assert goes_on(story) == [*PICKED_UP, *attempts, *BACK]
 
 
+def test_a_courier_waits_as_long_as_the_reason_asks_for():
+    story = taken(ordered("customer_unavailable").after("customer_unavailable", "return", waiting_seconds=300))
+    assert "StopFailed" in goes_on(story)
+
+
 def test_what_follows_an_attempt_is_by_the_tenants_reason_and_the_next_one_that_is_planned_succeeds():
     story = taken(ordered("customer_unavailable").after("customer_unavailable", "hold_at_hub", retryable=False))
     went = goes_on(story)

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 from story import NOON, PROMISED, Story, minutes, nothing_yet
 
-from schemas.geo import Location
+from schemas.geo import Location, ObservedFix
 from schemas.goods import ReportParcelsLost
 from schemas.message import ParcelId, RiderId, StopId, TenderId
 from schemas.sla import (
@@ -33,14 +33,17 @@ from schemas.task import (
     ReattemptDelivery,
     RecordTender,
     ReleaseTask,
+    ReportArrived,
     ReportAttemptFailed,
     ReportCollected,
+    ReportCustomerArrived,
     ReportDelivered,
     ReportHeld,
     ReportPickedUp,
     ReportReturned,
     StartDispatch,
     UnassignTask,
+    UpdateGoodsReady,
 )
 
 HOME = Location(lat=60.1610, lon=24.9420)
@@ -262,3 +265,51 @@ def test_nobody_keeps_a_promise_by_a_time_before_they_had_the_task():
     story = story.by(ANN).when(ReportPickedUp(stop_id=PICKUP, observed_at=minutes(20))).happened()
     [settled] = of(story.when(ReportDelivered(stop_id=DROPOFF, observed_at=minutes(30))), SlaPromiseSettled)
     assert (settled.settled_at, settled.target_at) == (minutes(70), minutes(60))
+
+
+def test_nobody_keeps_a_promise_by_a_time_that_is_still_to_come():
+    delivered = ReportDelivered(stop_id=DROPOFF, observed_at=minutes(50))
+    [settled] = of(under_way().at(minutes(20)).when(delivered), SlaPromiseSettled)
+    assert settled.settled_at == minutes(20)
+
+
+def test_what_is_settled_while_the_clock_stands_still_is_as_late_as_it_was_when_that_began():
+    story = under_way().after("nobody", "hold_at_hub", retryable=False).at(minutes(30))
+    failed = ReportAttemptFailed(stop_id=DROPOFF, observed_at=minutes(30), reason_code="nobody")
+    story = story.when(failed).happened().at(minutes(90)).by("olga", "operator")
+    forced = story.when(ForceCompleteTask(disposition="delivered", reason_code="fetched"))
+    [settled] = of(forced, SlaPromiseSettled)
+    assert (settled.target_at, settled.settled_at, settled.late_s) == (minutes(60), minutes(90), 0)
+
+
+def test_what_ends_before_its_clock_began_keeps_nothing():
+    story = a_task(on_hold=True).happened().when(CancelTask(reason_code="asked"))
+    assert story.decided()[-1] == SlaClockStopped(promises=["deliver"], outcome="cancelled")
+
+
+# Who is answerable
+
+
+def at_fault(story: Story) -> str:
+    [event] = story.at(minutes(60)).when(breach(0)).decided()
+    assert isinstance(event, SlaBreached)
+    return event.at_fault
+
+
+def test_while_the_goods_are_not_ready_it_is_who_sends_them():
+    pickup = NewStop(kind="pickup", goods_ready_at=minutes(10))
+    story = a_task(pickup=pickup).happened().when(AssignTask(rider_id=ANN)).happened().by(ANN)
+    here = ObservedFix(lat=60.1688, lon=24.9316, observed_at=NOON)
+    assert at_fault(story) == "rider", "who is not there yet waits for nobody"
+    story = story.when(ReportArrived(stop_id=PICKUP, observed_at=NOON, fix=here)).happened()
+    assert at_fault(story) == "sender"
+    ready = story.when(UpdateGoodsReady(stop_id=PICKUP, ready_at=minutes(20), actual=True)).happened()
+    assert at_fault(ready) == "rider"
+
+
+def test_at_a_collection_it_is_who_does_not_come_and_then_who_lets_them_wait():
+    stop = NewStop(kind="collection")
+    story = a_task(kind="collection", stops=[stop]).happened()
+    assert at_fault(story) == "recipient"
+    there = story.when(ReportCustomerArrived(stop_id=PICKUP, observed_at=NOON)).happened()
+    assert at_fault(there) == "sender"

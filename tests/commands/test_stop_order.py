@@ -94,7 +94,9 @@ def order(*stops: StopId) -> list[StopRef]:
 
 
 def test_no_order_brings_a_stop_before_one_that_it_comes_after():
-    story = with_stops_ahead().when(ResequenceItinerary(itinerary_version=1, order=order(SHOP, DOOR, BANK)))
+    story = with_stops_ahead().when(
+        ResequenceItinerary(itinerary_version=1, order=order(SHOP, DOOR, BANK), reason_code="pressing")
+    )
     assert story.refuses(OutOfOrder).values() == {"task_id": TASK, "stop_id": DOOR, "after": BANK}
 
 
@@ -102,7 +104,7 @@ def test_a_pickup_that_comes_after_a_dropoff_keeps_to_that_and_others_come_first
     empties = StopId("empties")
     stops = [planned(SHOP, "pickup", []), planned(BANK, "dropoff", []), planned(empties, "pickup", [BANK])]
     story = with_stops_ahead([*stops, planned(DOOR, "dropoff", [])])
-    asked = ResequenceItinerary(itinerary_version=1, order=order(SHOP, BANK, empties, DOOR))
+    asked = ResequenceItinerary(itinerary_version=1, order=order(SHOP, BANK, empties, DOOR), reason_code="pressing")
     story.when(asked).then()
     story.when(replace(asked, order=order(SHOP, DOOR, BANK, empties))).refuses(NotThatItinerary)
     story.when(replace(asked, order=order(SHOP, empties, BANK, DOOR))).refuses(OutOfOrder)
@@ -110,7 +112,7 @@ def test_a_pickup_that_comes_after_a_dropoff_keeps_to_that_and_others_come_first
 
 def test_what_is_over_stands_in_no_ones_way():
     story = with_stops_ahead().when(RemoveStops(task_id=TASK, round=1, reason_code="stop_over", stop_ids=[SHOP, BANK]))
-    story.and_then(ResequenceItinerary(itinerary_version=2, order=order(DOOR))).then()
+    story.and_then(ResequenceItinerary(itinerary_version=2, order=order(DOOR), reason_code="pressing")).then()
 
 
 # As it is reported

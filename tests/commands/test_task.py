@@ -17,6 +17,7 @@ from schemas.task import (
     CreateTask,
     DeclineAssignment,
     ForceCompleteTask,
+    HoldTask,
     LocateStop,
     NewContact,
     NewParcel,
@@ -396,3 +397,39 @@ def test_what_is_told_of_a_tender_after_its_end_changes_nothing():
     closed = told(story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")))
     closed.when(RecordTender(tender_id=TENDER, round=1)).then()
     closed.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).then()
+
+
+def test_a_stop_is_located_no_more_once_somebody_has_the_task():
+    elsewhere = Location(lat=60.2, lon=24.9)
+    located = LocateStop(stop_id=DROPOFF, location=elsewhere)
+    created().when(located).tells("StopLocated")
+    assigned_to(ANN).when(located).refuses(NotInThisState)
+
+
+def test_who_has_said_yes_does_not_decline():
+    assigned_to(ANN).by(ANN).when(DeclineAssignment(reason_code="too_far")).refuses(NotInThisState)
+
+
+def test_what_has_ended_is_not_completed_by_force():
+    done = told(created().when(CancelTask(reason_code="changed_mind")))
+    done.when(ForceCompleteTask(disposition="delivered", reason_code="told")).refuses(NotInThisState)
+
+
+def test_what_is_held_meanwhile_is_not_tried_again():
+    story = told(created().where(retry_seconds=60).when(RecordTender(tender_id=TENDER, round=1)))
+    story = told(story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")))
+    story = told(story.when(HoldTask(reason_code="stock")))
+    story.at(minutes(1)).when(RetryDispatch(round=1)).then()
+
+
+def test_what_is_told_of_a_stop_of_another_kind_is_put_to_a_person():
+    assigned_to(ANN).by(ANN).when(ReportPickedUp(stop_id=DROPOFF, observed_at=NOON)).tells("FieldReportConflicted")
+    picked_up().when(ReportReturned(stop_id=DROPOFF, observed_at=NOON)).tells("FieldReportConflicted")
+
+
+def test_what_was_short_keeps_nobody_from_delivering_the_rest_while_the_pickup_lacks_its_proof():
+    stops = [NewStop(kind="pickup", required_proof=[["photo"]]), NewStop(kind="dropoff", location=HOME)]
+    story = assigned_to(ANN, stops=stops, parcels=[NewParcel(), NewParcel()]).by(ANN)
+    story = told(story.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON, short=[PARCEL])))
+    [delivered, _] = story.when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)).decided()
+    assert delivered.parcel_ids == ["parcel-2"]

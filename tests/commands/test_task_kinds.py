@@ -40,6 +40,7 @@ from schemas.task import (
     ReportCustomerOnTheWay,
     ReportDelivered,
     ReportPickedUp,
+    ReturnStarted,
 )
 from schemas.task_kind import TaskKind
 
@@ -435,3 +436,20 @@ def test_what_was_never_picked_up_keeps_nobody_from_delivering_the_rest():
     done = story.when(early).tells("ParcelsDelivered", "StopCompleted", "TaskCompleted").happened()
     assert done.state.outcome == "partially_delivered"
     assert [parcel.party.kind for parcel in done.state.parcels.values()] == ["recipient", "outlet"]
+
+
+def test_what_a_sender_gave_goes_back_to_them():
+    story = on_the_road(new("pickup", [NewStop(kind="pickup", location=HOME), NewStop(kind="dropoff")]))
+    story = story.when(CancelTask(reason_code="asked"))
+    [started] = [event for event in story.decided() if isinstance(event, ReturnStarted)]
+    assert started.stop.party.kind == "sender"
+
+
+def test_what_was_handed_over_on_the_way_is_not_lost_with_the_rest():
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME), NewStop(kind="dropoff", location=HOME)]
+    parcels = [NewParcel(dropoff_stop="stop-2"), NewParcel(dropoff_stop="stop-3")]
+    story = on_the_road(new("delivery", stops, parcels=parcels))
+    story = story.when(ReportDelivered(stop_id=DROPOFF, observed_at=NOON)).happened()
+    story.when(lost(FIRST, SECOND)).tells("ParcelsLost", "FieldReportConflicted", "StopSkipped", "TaskCompleted")
+    told = story.happened()
+    assert [told.state.parcels[parcel].party.kind for parcel in (FIRST, SECOND)] == ["recipient", "nobody"]

@@ -19,6 +19,7 @@ from schemas.task import (
     NewStop,
     RecordTender,
     ReleaseTask,
+    ReportPickedUp,
     RescheduleStop,
     RetryDispatch,
     StartDispatch,
@@ -126,3 +127,11 @@ def test_a_cancelled_task_waits_for_nothing():
     story = a_task(on_hold=True).happened().when(CancelTask(reason_code="x")).happened()
     story.when(ReleaseTask(reason_code="wave")).refuses(NotInThisState)
     story.when(StartDispatch()).then()
+
+
+def test_a_stop_that_is_over_is_not_rescheduled():
+    tomorrow = Window(start=minutes(24 * 60), end=minutes(25 * 60))
+    story = a_task().happened().when(AssignTask(rider_id=RiderId("ann"))).happened().by("ann")
+    story = story.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).happened()
+    story.when(RescheduleStop(stop_id=PICKUP, window=tomorrow, reason_code="asked")).refuses(NotInThisState)
+    story.when(RescheduleStop(stop_id=DROPOFF, window=tomorrow, reason_code="asked")).tells("StopRescheduled")

@@ -133,3 +133,20 @@ def test_what_a_process_repeats_changes_nothing():
     won.when(RejectClaim(offer_id=TO_BOB, reason_code="late")).then()
     won.at(minutes(1)).when(ExpireOffer(offer_id=TO_BOB)).then()
     won.when(WithdrawTender(reason_code="cancelled")).then()
+
+
+def test_only_the_claim_whose_rider_is_being_reserved_wins():
+    both_claim = bob_first().by(ANN).when(ClaimOffer(offer_id=TO_ANN)).happened()
+    both_claim.when(AwardTender(offer_id=TO_ANN)).refuses(OfferNotPending)
+    both_asked().when(AwardTender(offer_id=TO_ANN)).refuses(OfferNotPending)
+
+
+def test_claims_are_tried_in_the_order_in_which_they_came():
+    cyd, to_cyd = RiderId("cyd"), OfferId("to-cyd")
+    riders = {TO_ANN: ANN, TO_BOB: BOB, to_cyd: cyd}
+    offers = [PlannedOffer(offer_id=o, rider_id=r, expires_at=minutes(1)) for o, r in riders.items()]
+    story = nothing_yet("tender").when(opening(*offers)).happened()
+    for offer in (TO_BOB, to_cyd, TO_ANN):
+        story = story.by(riders[offer]).when(ClaimOffer(offer_id=offer)).happened()
+    [_, requested] = story.when(RejectClaim(offer_id=TO_BOB, reason_code="off_shift")).decided()
+    assert requested.offer_id == to_cyd

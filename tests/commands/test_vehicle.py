@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 from story import NOON, Story, context, given, minutes, nothing_yet
@@ -45,6 +47,7 @@ from schemas.vehicle import (
     ReturnVehicleToService,
     SubmitVehicleDocument,
     VehicleAssigned,
+    VehicleDocumentExpiryWarned,
     VehicleDocumentRejected,
     VehicleDocumentSubmitted,
     VehicleDocumentVerified,
@@ -63,6 +66,7 @@ from schemas.vehicle import (
     VehicleRetired,
     VehicleReturnedToService,
     VerifyVehicleDocument,
+    WarnVehicleDocumentExpiry,
 )
 
 ANN, BOB = RiderId("ann"), RiderId("bob")
@@ -89,7 +93,11 @@ GROUNDED = VehicleGrounded(reason_code="flat_tyre", note=None)
 RETIRED = VehicleRetired(reason_code="sold")
 SUBMITTED = VehicleDocumentSubmitted(document_id=INSURANCE, kind="vehicle_insurance", number=None)
 VERIFIED = VehicleDocumentVerified(
-    document_id=INSURANCE, kind="vehicle_insurance", valid_from=minutes(-60), expires_at=minutes(60)
+    document_id=INSURANCE,
+    kind="vehicle_insurance",
+    valid_from=minutes(-60),
+    expires_at=minutes(60),
+    warn_at=minutes(60) - timedelta(days=14),
 )
 PLANNED = VehicleMaintenancePlanned(maintenance_id=OIL, kind="oil_change", due_at=minutes(30), due_km=1_500)
 BY_DATE = VehicleMaintenanceFellDue(maintenance_id=OIL, trigger="date")
@@ -297,7 +305,11 @@ def test_of_two_documents_of_a_kind_one_valid_one_is_enough():
     renewed = (
         VehicleDocumentSubmitted(document_id=other, kind="vehicle_insurance", number=None),
         VehicleDocumentVerified(
-            document_id=other, kind="vehicle_insurance", valid_from=minutes(60), expires_at=minutes(120)
+            document_id=other,
+            kind="vehicle_insurance",
+            valid_from=minutes(60),
+            expires_at=minutes(120),
+            warn_at=minutes(60),
         ),
     )
     story = given(REGISTERED, SUBMITTED, VERIFIED, *renewed).requiring("vehicle_insurance").when(ASSIGN)
@@ -578,3 +590,28 @@ def test_nothing_is_asked_of_a_vehicle_before_it_is_registered_or_after_it_is_re
 
 def test_what_was_never_registered_is_not_retired():
     nothing_yet("vehicle").when(RetireVehicle(reason_code="sold")).refuses(NotInThisState)
+
+
+# Somebody is told before a document expires
+
+
+def test_so_long_before_as_its_kind_says_somebody_is_warned_once():
+    warn = WarnVehicleDocumentExpiry(document_id=INSURANCE)
+    story = given(REGISTERED, SUBMITTED, VERIFIED)
+    story.at(VERIFIED.warn_at - timedelta(seconds=1)).when(warn).then()
+    warned = VehicleDocumentExpiryWarned(
+        document_id=INSURANCE, kind="vehicle_insurance", expires_at=minutes(60), covered_until=minutes(60)
+    )
+    story.at(VERIFIED.warn_at).when(warn).then(warned)
+    story.and_then(warn).then()
+    given(REGISTERED, SUBMITTED, VERIFIED, warned).when(VERIFY).then()
+
+
+def test_nobody_is_warned_of_what_is_rejected_or_of_a_vehicle_that_is_gone():
+    warn = WarnVehicleDocumentExpiry(document_id=INSURANCE)
+    rejected = VehicleDocumentRejected(document_id=INSURANCE, reason_code="forged")
+    given(REGISTERED, SUBMITTED, VERIFIED, rejected).when(warn).then()
+    given(REGISTERED, SUBMITTED).when(warn).then()
+    retired = given(REGISTERED, SUBMITTED, VERIFIED).when(RetireVehicle(reason_code="sold"))
+    assert retired.decided()[-1] == VehicleRetired(reason_code="sold", document_ids=[INSURANCE])
+    retired.and_then(warn).then()

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from read_models import ReadModels
 from reception import TOKENS, House, Json, delivery, key
+from road import a_signal
 from starlette.applications import Starlette
 
 from gateway import tickets
@@ -19,11 +20,7 @@ from gateway.app import app
 from gateway.door import Limits
 from gateway.problems import Problem
 from gateway.tokens import Caller
-from schemas import catalog, position
-from schemas.message import DeviceId, GeofenceId
-from schemas.record import Stored, derived_headers
-from schemas.signals import GeofenceEntered
-from schemas.topics import SIGNALS
+from schemas import position
 
 
 @pytest.fixture
@@ -229,26 +226,6 @@ async def test_a_ticket_needs_a_key_to_nothing_else(house):
     ticket = (await house.caller().post("/v1/acme/stream-tickets")).json()["ticket"]
     answer = await house.client({"authorization": f"Bearer {ticket}"}).get("/v1/acme/tenant", headers=key("k"))
     assert answer.status_code == 401
-
-
-def a_signal(house: House, number: int) -> None:
-    """As the telemetry stream writes it."""
-    event = GeofenceEntered(
-        geofence_id=GeofenceId("yard"), device_id=DeviceId("phone"), at=house.now, fix=None, late=False
-    )
-    headers = derived_headers(
-        event_id=f"signal-{number}",
-        type_name=catalog.BY_CLASS[GeofenceEntered].name,
-        source="/logistics/test/stream/0",
-        event_time=house.now,
-        recorded_at=house.now,
-        subject="ann",
-        tenant="acme",
-        actor="telemetry",
-        epoch=1,
-    )
-    value = catalog.write(event, lambda *_: b"")
-    house.desk.log.append(Stored(SIGNALS.name, 0, number, b"ann", value, headers))
 
 
 async def test_what_happens_on_the_road_stands_in_the_feed_too(house, models):

@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from memory_desk import PARTITIONS
 from psycopg import AsyncConnection
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
@@ -12,6 +14,7 @@ from commands.aggregates import AGGREGATES
 from gateway.commands import OPEN
 from projections.etas import ETAS
 from projections.exception_desk import KINDS, MENDS
+from projections.sla_board import predicted
 from schemas.carried import AssignTaskToCarrier, RecordCarrierReport
 from schemas.carrier_booking import RecordCarrierSilence, RefuseCarrierBooking
 from schemas.ids import tenant_id
@@ -19,6 +22,7 @@ from schemas.incident import IncidentLink, NoteActionRefused, TakeIncidentAction
 from schemas.message import CarrierBookingId, CarrierId, ShiftId, TaskId, TenderId
 from schemas.rider import WarnHoursLimit
 from schemas.task import CloseTender, RecordTender
+from streams.deadlines import step_of
 
 
 @pytest.fixture
@@ -388,6 +392,71 @@ async def test_a_stop_that_will_be_late_stands_there_while_it_is_ahead(house: Ho
             )
         assert await kinds(house, models) == found
     await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
+    assert await kinds(house, models) == []
+
+
+async def test_a_promise_that_the_forecast_breaks_is_at_risk_before_it_is_broken(
+    house: House, models: ReadModels, postgres: str
+):
+    promised = {"name": "Within an hour", "terms": {"deliver_within_s": 3_600, "at_risk_margin_s": 0}}
+    root = house.caller("operator", "olga")
+    assert (await root.post("/v1/acme/sla-policies", json=promised, headers=key("sla"))).status_code == 201
+    task = await made(house, "tasks", delivery(external_reference="1"))
+    await models.fold()
+
+    async def foretold(minutes: int) -> list[dict[str, Any]]:
+        async with await AsyncConnection.connect(postgres) as connection:
+            await connection.execute(
+                f"UPDATE {ETAS.physical} SET p50 = %s, forecast_id = 'f-1' WHERE task_id = %s AND stop_id = 'stop-2'".encode(),
+                (house.now + timedelta(minutes=minutes), task),
+            )
+            return await predicted(connection, range(PARTITIONS), 10)
+
+    assert await foretold(60) == []
+    [row] = await foretold(61)
+    step = step_of(row)
+    assert (step.aggregate_id, row["kind"]) == (task, "sla_predicted_late")
+    answer = await house.process("task", task, step.command)
+    assert answer.events == ("SlaAtRisk",)
+    await models.fold()
+    assert await foretold(62) == [], "it is said once"
+    [risk] = (await root.get("/v1/acme/sla-board")).json()["items"]
+    assert (risk["at_risk"], risk["level"]) == (True, None)
+    assert "sla_at_risk" in await kinds(house, models)
+    for query, count in (("", 1), ("?since=2026-03-01T12:00:01Z", 0), ("?until=2026-03-01T12:00:00Z", 0)):
+        counted = (await root.get(f"/v1/acme/sla-statistics{query}")).json()["items"]
+        assert sum(each["at_risk"] for each in counted) == count, query
+
+
+async def test_a_document_that_expires_soon_stands_there_until_another_takes_over(house: House, models: ReadModels):
+    rider = await made(house, "riders", {"name": "Ann", "external_reference": "ann"})
+    url = f"riders/{rider}"
+
+    async def verified(document: str, day: int) -> None:
+        house.now += timedelta(seconds=1)
+        await done(house, f"{url}/submit-document", {"document_id": document, "kind": "licence"})
+        span = {"valid_from": "2026-01-01T00:00:00Z", "expires_at": f"2026-03-{day:02}T00:00:00Z"}
+        await done(house, f"{url}/verify-document", {"document_id": document} | span)
+
+    async def fired() -> tuple[str, ...]:
+        await models.fold()
+        rows = (await house.caller("operator", "olga").get("/v1/acme/deadlines")).json()["items"]
+        answers = [await house.process("rider", rider, step_of(row).command) for row in rows]
+        return tuple(event for answer in answers for event in answer.events)
+
+    await verified("old", 10)
+    assert await fired() == ("DocumentExpiryWarned",)
+    [row] = await desk(house, models)
+    assert (row["kind"], row["aggregate_id"]) == ("document_expiring", rider)
+    assert [(each["id"], each["kind"]) for each in row["items"]] == [("old", "licence")]
+    assert await fired() == (), "it is told once"
+    await verified("short", 9)
+    assert await kinds(house, models) == ["document_expiring"], "that one is over even sooner"
+    await done(house, f"{url}/reject-document", {"document_id": "short", "reason_code": "blurred"})
+    await verified("new", 31)
+    assert await kinds(house, models) == []
+    house.now += timedelta(seconds=1)
+    await done(house, f"{url}/reject-document", {"document_id": "old", "reason_code": "replaced"})
     assert await kinds(house, models) == []
 
 

@@ -9,6 +9,7 @@ from cameras import phone_photo
 from psycopg import AsyncConnection
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
+from road import a_signal
 
 from gateway import commands
 from projections.history import HISTORY
@@ -149,10 +150,12 @@ async def test_the_timeline_gathers_what_it_links_to_by_event_time_with_the_reco
 ):
     house.now -= timedelta(days=3)
     rider = await made(house, "riders", {"name": "Ann", "external_reference": "ann"})
+    van = {"kind": "van", "capacity": {"weight_g": 1, "volume_cm3": 1, "parcels": 1}, "external_reference": "van"}
+    vehicle = await made(house, "vehicles", van)
     task = await made(house, "tasks", delivery(external_reference="1"))
     foreign = await made(house, "tasks", delivery(external_reference="2"))
     house.now += timedelta(days=3)
-    links = [{"kind": "task", "id": task}, {"kind": "rider", "id": rider}]
+    links = [{"kind": "task", "id": task}, {"kind": "rider", "id": rider}, {"kind": "vehicle", "id": vehicle}]
     incident = await an_accident(house, links=links)
     house.now += timedelta(minutes=5)
     await house.caller("dispatcher", "dora").post(f"/v1/acme/riders/{rider}/approve-rider", headers=key("a"))
@@ -173,7 +176,24 @@ async def test_the_timeline_gathers_what_it_links_to_by_event_time_with_the_reco
     assert "Cleo" not in str(told), "whose data it is, and not what it says"
     assert foreign not in {item["subject"] for item in told}
     longer = (await read(house, f"incidents/{incident}/timeline?since=2026-01-01T00:00:00Z"))["items"]
-    assert longer[0]["type"].endswith("RiderRegistered"), "of a rider only what was asked for"
+    earlier = {each["type"].rpartition(".")[2] for each in longer} - {*names}
+    assert earlier == {"RiderRegistered", "VehicleRegistered"}, "of riders and vehicles only what was asked for"
+
+
+async def test_what_telemetry_tells_of_a_rider_stands_in_the_timeline_between_what_people_did(
+    house: House, models: ReadModels
+):
+    rider = await made(house, "riders", {"name": "Ann", "external_reference": "ann"})
+    house.now += timedelta(minutes=1)
+    a_signal(house, 0, rider)
+    a_signal(house, 1, "somebody-else")
+    house.now += timedelta(minutes=1)
+    incident = await an_accident(house, links=[{"kind": "rider", "id": rider}])
+    await models.fold()
+    told = (await read(house, f"incidents/{incident}/timeline"))["items"]
+    names = [(item["type"].rpartition(".")[2], item["subject"]) for item in told]
+    assert names[:3] == [("RiderRegistered", rider), ("GeofenceEntered", rider), ("IncidentReported", incident)]
+    assert "somebody-else" not in str(told)
 
 
 async def test_the_timeline_comes_page_by_page(house: House, models: ReadModels):

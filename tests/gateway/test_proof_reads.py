@@ -105,6 +105,15 @@ async def test_a_rejected_proof_is_told_with_its_reason_and_the_completion_as_di
     after = await read(house, models, task)
     assert (after["proofs"][0]["status"], after["proofs"][0]["reason_code"]) == ("rejected", "not_theirs")
     assert (after["proof_disputed"], after["state"]) == (True, "completed")
+    dora = house.caller("dispatcher", "dora")
+    await models.fold()
+    [row] = (await dora.get("/v1/acme/exception-desk")).json()["items"]
+    told = [(item["id"], item["reason_code"]) for item in row["items"]]
+    assert (row["kind"], told) == ("proof_disputed", [(after["proofs"][0]["proof_id"], "not_theirs")])
+    await dora.post(f"/v1/acme/tasks/{task}/settle-proof-dispute", json={"decision_code": "paid"}, headers=key("s"))
+    assert not (await read(house, models, task))["proof_disputed"]
+    await models.fold()
+    assert (await dora.get("/v1/acme/exception-desk")).json()["items"] == []
 
 
 async def test_only_who_dispatches_rejects_proofs(house: House, models: ReadModels):

@@ -9,6 +9,7 @@ from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
 from structlog.testing import capture_logs
 
+from gateway.queries import LISTINGS
 from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
 from schemas import ids
@@ -111,6 +112,62 @@ async def test_the_board_filters_by_what_is_asked(house, models):
         assert len(read.json()["items"]) == count, query
 
 
+async def test_tasks_are_found_by_their_metadata_and_by_when_they_changed(house, models):
+    first = await a_task(house, "1", metadata={"team": "north", "note": "a:b"})
+    house.now += timedelta(minutes=10)
+    await a_task(house, "2", metadata={"team": "south"})
+    await models.fold()
+    shop = house.caller()
+    for query, references in (
+        ("metadata=team:north", ["1"]),
+        ("metadata=note:a:b", ["1"]),
+        ("metadata=team:nor", []),
+        ("metadata=north:team", []),
+        ("updated_since=2026-03-01T12:10:00Z", ["2"]),
+        ("updated_since=2026-03-01T12:10:00Z&metadata=team:north", []),
+    ):
+        for listing in ("task-board", "tasks"):
+            items = (await shop.get(f"/v1/acme/{listing}?{query}")).json()["items"]
+            assert [row["external_reference"] for row in items] == references, query
+    await shop.post(f"/v1/acme/tasks/{first['id']}/hold-task", json={"reason_code": "stock"}, headers=key("h"))
+    await models.fold()
+    items = (await shop.get("/v1/acme/task-board?updated_since=2026-03-01T12:10:00Z")).json()["items"]
+    assert [row["external_reference"] for row in items] == ["1", "2"], "a change makes it new"
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [each for each in LISTINGS if "metadata" in each.model.row.__struct_fields__],
+    ids=lambda each: each.word,
+)
+async def test_whatever_callers_create_is_found_by_what_they_say_of_it(house, models, listing):
+    given = {"metadata": "team:north", "updated_since": "2026-03-01T12:00:00Z"}
+    if "external_reference" in listing.model.row.__struct_fields__:
+        given["external_reference"] = "order-17"
+    await models.fold()
+    for query in (given, *({name: value} for name, value in given.items())):
+        read = await house.caller("operator", "olga").get(f"/v1/acme/{listing.word}", params=query)
+        assert read.status_code == 200, read.text
+        assert "metadata" not in query or read.json()["items"] == []
+
+
+async def test_a_link_to_the_next_page_has_what_was_asked_as_it_was_asked(house, models):
+    for number in range(3):
+        await a_task(house, str(number), metadata={"team": "north"})
+    await models.fold()
+    shop, url, seen = (
+        house.caller(),
+        "/v1/acme/task-board?limit=1&held=false&metadata=team:north&updated_since=2026-03-01T14:00:00%2B02:00",
+        [],
+    )
+    while url:
+        read = await shop.get(url)
+        assert read.status_code == 200, read.text
+        seen += [row["external_reference"] for row in read.json()["items"]]
+        url = read.links["next"]["url"] if "next" in read.links else ""
+    assert sorted(seen) == ["0", "1", "2"]
+
+
 async def test_pages_follow_each_other_without_gap_or_overlap(house, models):
     made = []
     for number in range(5):
@@ -133,6 +190,8 @@ async def test_pages_follow_each_other_without_gap_or_overlap(house, models):
         ("limit=501&state=lost", ["limit", "state"]),
         ("colour=red&after=%25", ["colour", "after"]),
         ("outlet=%00", ["outlet"]),
+        ("metadata=north", ["metadata"]),
+        ("metadata=:north", ["metadata"]),
         ("state=created&state=created", ["state"]),
         ("after=" + token({}), ["after"]),
     ],
@@ -221,6 +280,48 @@ async def test_a_rider_sees_no_contacts_some_hours_after_the_end(house, models):
     assert (await ann.get(url)).json()["stops"][1]["contact"]["name"] == "Cleo Contact"
     house.now += timedelta(hours=5)
     assert (await ann.get(url)).json()["stops"][1]["contact"]["name"] == "hidden"
+
+
+async def test_what_is_told_after_the_end_does_not_open_its_contacts_again(house, models):
+    task, rider = await a_task(house), await a_rider(house)
+    await accepted(house, task["id"], rider)
+    await house.caller("operator", "olga").post(
+        f"/v1/acme/tasks/{task['id']}/force-complete-task",
+        json={"disposition": "delivered", "reason_code": "seen"},
+        headers=key("f"),
+    )
+    house.now += timedelta(hours=5)
+    ann = house.caller("rider", rider)
+    late = {"stop_id": "stop-1", "observed_at": house.now.isoformat()}
+    told = await ann.post(f"/v1/acme/tasks/{task['id']}/report-picked-up", json=late, headers=key("l"))
+    assert told.json()["events"] == ["FieldReportConflicted"]
+    await models.fold()
+    assert (await ann.get(f"/v1/acme/tasks/{task['id']}")).json()["stops"][1]["contact"]["name"] == "hidden"
+
+
+async def test_who_is_offered_goods_sees_where_to_meet_and_no_contacts_before_they_have_them(house, models):
+    task, rider, other = await a_task(house), await a_rider(house), await a_rider(house, "Bob")
+    await accepted(house, task["id"], rider)
+    ann, url = house.caller("rider", rider), f"/v1/acme/tasks/{task['id']}"
+    picked_up = {"stop_id": "stop-1", "observed_at": house.now.isoformat()}
+    await ann.post(f"{url}/report-picked-up", json=picked_up, headers=key("p"))
+    offer = {"to_rider": other, "place": HOME, "reason_code": "breakdown"}
+    offered = await ann.post(f"{url}/offer-hand-over", json=offer, headers=key("o"))
+    assert offered.json()["events"] == ["HandOverOffered"], offered.text
+    await models.fold()
+    bob = house.caller("rider", other)
+    with capture_logs() as logs:
+        seen = (await bob.get(url)).json()
+    assert seen["hand_over"]["place"] == HOME
+    assert (seen["stops"][1]["contact"]["name"], seen["stops"][1]["location"]) == ("hidden", "hidden")
+    [line] = [line for line in logs if line["event"] == "personal data read"]
+    assert line["subjects"] == [ids.rider_subject(RiderId(rider))]
+    scans = {"observed_at": house.now.isoformat(), "scans": []}
+    taken = await bob.post(f"{url}/accept-hand-over", json=scans, headers=key("t"))
+    assert taken.status_code == 200, taken.text
+    await models.fold()
+    assert (await bob.get(url)).json()["stops"][1]["contact"]["name"] == "Cleo Contact"
+    assert (await ann.get(url)).status_code == 404
 
 
 async def test_a_rider_finds_only_their_own_tasks_on_the_board(house, models):
@@ -338,6 +439,32 @@ async def test_the_tenant_is_read_as_decisions_see_it(house):
     read = await house.caller().get("/v1/acme/tenant")
     body = read.json()
     assert (body["mode"], body["live"], body["outlets"]) == ("test", False, ["kamppi"])
+
+
+async def test_whatever_concerns_a_test_tenant_says_that_it_is_not_live(house, models):
+    task = await a_task(house)
+    await models.fold()
+    shop = house.caller()
+    for path in ("task-board", f"tasks/{task['id']}", "tenant", "events", "tasks/nothing", "task-board?limit=0"):
+        answer = await shop.get(f"/v1/acme/{path}")
+        assert answer.headers["logistics-live"] == "false", path
+    for path in ("events", f"tasks/{task['id']}/history"):
+        assert {event["live"] for event in (await shop.get(f"/v1/acme/{path}")).json()["items"]} == {False}
+    held = await shop.post(f"/v1/acme/tasks/{task['id']}/hold-task", json={"reason_code": "stock"}, headers=key("h"))
+    assert held.headers["logistics-live"] == "false"
+    assert "logistics-live" not in (await house.client().get("/v1/acme/tenant")).headers, (
+        "who is not let in learns nothing"
+    )
+    assert "logistics-live" not in (await house.caller(tenant="lumi").get("/v1/acme/tenant")).headers
+
+
+async def test_a_live_tenants_answers_and_events_say_nothing_of_it(house, models):
+    root = house.caller("operator", "root", "*")
+    assert (await root.post("/v1/tenants", json={"tenant": "lumi", "name": "Lumi"})).status_code == 201
+    await models.fold()
+    answer = await house.caller(tenant="lumi").get("/v1/lumi/events")
+    assert "logistics-live" not in answer.headers
+    assert [event.get("live") for event in answer.json()["items"]] == [None]
 
 
 async def test_another_tenants_rows_are_never_seen(house, models):

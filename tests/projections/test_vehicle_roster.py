@@ -194,6 +194,11 @@ def test_a_deadline_stands_for_each_date_that_is_waited_for_and_for_no_other(sto
         for key, each in open_of(garage.state()).items()
         if each.status == "planned" and each.due_at is not None
     }
+    waiting |= {
+        ("acme", "warn_vehicle_document_expiry", VAN, key): each.warn_at
+        for key, each in garage.state().documents.items()
+        if each.warn_at is not None
+    }
     assert {key: each.due_at for key, each in garage.rows(DEADLINES).items()} == waiting
 
 

@@ -115,6 +115,7 @@ class DomainMachine(RuleBasedStateMachine):
             raise Broken(self.judgement.verdict().findings[0].what)
         for aggregate_id in {told.aggregate_id for told in self.town.told}:
             as_it_stands(self.town, aggregate_id)
+            what_is_locked_comes_next(self.town, aggregate_id)
         with_proof(self.town, self.town.told)
         self.town.told.clear()
         no_clock_runs_on(self.town)
@@ -203,6 +204,15 @@ def as_it_stands(town: Town, aggregate_id: str) -> None:
         for parcel in carried(state):
             if is_over(state) or parcel.party.id != has:
                 raise Broken(f"{parcel.party.id} has {parcel.parcel.parcel_id} of {aggregate_id}, {has} has the task")
+
+
+def what_is_locked_comes_next(town: Town, aggregate_id: str) -> None:
+    locked = getattr(town.state(aggregate_id), "locked", None)
+    if locked is None:
+        return
+    ahead = [(stop.task_id, stop.stop_id) for stop in town.state(aggregate_id).itinerary]
+    if ahead[:1] != [(locked.task_id, locked.stop_id)]:
+        raise Broken(f"{locked} of {aggregate_id} is locked, and ahead is {ahead}")
 
 
 def with_proof(town: Town, all_told: list[Told]) -> None:

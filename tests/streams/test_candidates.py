@@ -1,13 +1,16 @@
 """Whom dispatch passes by, and why: the first rule that shuts a rider out."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from story import KAMPPI, NOON, minutes
 
 from schemas.directory import TenantRules
+from schemas.geo import Location
 from schemas.message import RiderId
 from schemas.vehicle_fitness import VehicleFitness, VehicleValidity
-from streams.dispatch.candidates import Document, KnownRider, Work, eligible, exclusion_of
+from streams.dispatch.candidates import Document, KnownRider, Travel, Work, eligible, exclusion_of, nearest, ranked
 
 RULES = TenantRules(required_documents=["licence"])
 ALL_DAY = Work(1_000, None)
@@ -118,8 +121,65 @@ def test_the_load_is_judged_by_what_a_vehicle_that_drives_can_carry():
     assert with_vehicles(VAN, GROUNDED, work=Work(801, None)) == "over_capacity"
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"status": "invited"}, "not_approved"),
+        ({"status": "rejected"}, "not_approved"),
+        ({"status": "suspended"}, "suspended"),
+        ({"shift_ends_at": None}, "off_shift"),
+        ({"shift_ends_at": minutes(14), "documents": [licence(-60, 480)]}, "shift_ends_too_soon"),
+        ({"shift_ends_at": minutes(15), "documents": [licence(-60, 480)]}, None),
+        ({"tasks": 2}, "too_many_tasks"),
+        ({"tasks": 1}, None),
+        ({"offers": 1}, "reserved_elsewhere"),
+        ({"place": None, "seen_at": None}, "no_fix"),
+        ({"seen_at": minutes(-15.1)}, "stale_fix"),
+        ({"seen_at": minutes(-15)}, None),
+        ({"seen_at": None}, None),
+    ],
+)
+def test_each_rule_alone_shuts_a_rider_out(changes: dict[str, Any], code: str | None):
+    """`seen_at` is None for where a shift began: that is known, however long ago it was."""
+    assert why_not(replace(ANN, **changes)) == code
+
+
+def test_what_cannot_be_done_before_the_shift_ends_is_not_offered():
+    assert why_not(ANN, Work(0, None, minutes(480))) is None
+    assert why_not(ANN, Work(0, None, minutes(481))) == "shift_ends_too_soon"
+
+
+def test_who_has_declined_this_task_is_not_asked_for_it_again():
+    able, excluded = eligible([ANN, BOB], RULES, ALL_DAY, frozenset({"ann"}), NOON)
+    assert able == [BOB]
+    assert [(each.rider_id, each.code) for each in excluded] == [("ann", "declined_before")]
+
+
+# Who comes first
+
+BOB = replace(ANN, rider_id=RiderId("bob"), place=Location(lat=60.17, lon=24.94))
+
+
+def test_the_quickest_by_road_comes_first_though_another_is_nearer():
+    quick, slow = Travel(60.0, "osrm"), Travel(61.0, "osrm")
+    goal = KAMPPI
+    first, second = ranked([ANN, BOB], {ANN.rider_id: slow, BOB.rider_id: quick}, goal)
+    assert [(first.rider_id, first.rank), (second.rider_id, second.rank)] == [("bob", 1), ("ann", 2)]
+    same = ranked([BOB, ANN], {ANN.rider_id: quick, BOB.rider_id: quick}, goal)
+    assert [each.rider_id for each in same] == ["ann", "bob"]
+
+
+def test_whom_the_router_does_not_reach_is_no_candidate():
+    [only] = ranked([ANN, BOB], {BOB.rider_id: Travel(60.0, "osrm")}, KAMPPI)
+    assert (only.rider_id, only.source) == ("bob", "osrm")
+
+
+def test_only_the_nearest_are_asked_of_the_router():
+    assert nearest([BOB, ANN], KAMPPI, 1) == [ANN]
+
+
 def test_who_lacks_a_skill_is_not_asked():
-    work = Work(100, None, frozenset({"chilled", "alcohol"}))
+    work = Work(100, None, skills=frozenset({"chilled", "alcohol"}))
     assert why_not(replace(ANN, skills=frozenset({"chilled"})), work) == "skill_missing"
     assert why_not(replace(ANN, skills=frozenset({"chilled", "alcohol", "fragile"})), work) is None
 

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
 from story import ACME, KAMPPI, NOON, minutes
 
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug, TenderId
 from schemas.rider import NewPlannedStop
-from schemas.tender import OpenTender
+from schemas.tender import Candidate, OpenTender
 from streams.dispatch.candidates import Document, KnownRider, Travel
-from streams.dispatch.decision import Decision
+from streams.dispatch.decision import Decision, offers
 from streams.dispatch.tendering import KnownTask
 
 PICKUP = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI)
@@ -99,3 +100,30 @@ async def test_it_is_not_made_before_the_fact_that_asks_where_the_clock_was_adva
     assert [(each.rider_id, each.code) for each in opening.excluded] == [("ann", "document_expired")]
     [offer] = (await decided(clock=NOON, asked_at=minutes(10))).offers
     assert offer.expires_at == minutes(11)
+
+
+def test_a_direct_tender_asks_the_best_and_a_broadcast_so_many_at_once():
+    candidates = [
+        Candidate(rider_id=RiderId(name), rank=rank, travel_s=60, distance_m=1, source="osrm")
+        for rank, name in enumerate(("ann", "bob", "cyd"), start=1)
+    ]
+    direct, both = TenantRules(), TenantRules(tender_mode="broadcast", broadcast_size=2)
+    assert [offer.rider_id for offer in offers(TASK, 1, candidates, direct, NOON)] == ["ann"]
+    assert [offer.rider_id for offer in offers(TASK, 1, candidates, both, NOON)] == ["ann", "bob"]
+
+
+async def test_of_a_round_that_is_past_or_a_task_with_nothing_ahead_nobody_is_asked():
+    known = Known()
+    decision = Decision(known, known, known, lambda tenant: NOON)
+    assert await decision(TASK, 2, dispatchable(NOON)) is None
+    assert await decision(replace(TASK, ahead=[]), 1, dispatchable(NOON)) is None
+
+
+async def test_the_same_is_decided_by_the_same_hash_and_another_input_has_another():
+    first, again = await decided(NOON, NOON), await decided(minutes(1), NOON)
+    assert first.input_hash == again.input_hash
+    known = Known()
+    decision = Decision(known, known, known, lambda tenant: NOON)
+    other = await decision(replace(TASK, ahead=[replace(PICKUP, load_g=1)]), 1, dispatchable(NOON))
+    assert other is not None
+    assert other.input_hash != first.input_hash
