@@ -51,6 +51,7 @@ class Written(msgspec.Struct, frozen=True, gc=False):
     """An accepted command whose events the group writes."""
 
     aggregate_id: str
+    given: Given
 
 
 class Repeated(msgspec.Struct, frozen=True, gc=False):
@@ -68,6 +69,8 @@ class Quiet(msgspec.Struct, frozen=True, gc=False):
     aggregate_id: str
 
 
+type Headed = tuple[bytes, bytes, list[tuple[str, bytes]]]
+"""Key, value, headers in the order in which they are hashed; the hash is still missing."""
 type Outcome = Written | Repeated | Quiet | Refused
 
 
@@ -180,13 +183,30 @@ class Judge:
     def _draft(
         self, order: Order, live: Live[Any] | None, decided: list[Event], now: datetime, draft: Draft
     ) -> Written:
-        topic = AGGREGATES[order.kind].topic
-        seal = self._sealer(order, draft)
-        events = [catalog.sealed(event, seal) for event in decided]
-        entries = self._entries(order, live, events, now)
-        size = sum(len(value) for _, value, _ in entries)
-        if size > COMMAND_LIMIT_BYTES:
-            raise CommandTooLarge(size, COMMAND_LIMIT_BYTES)
+        """All of it or nothing: whatever is raised here leaves the draft and the keyring as they were."""
+        keys: dict[SubjectId, bytes] = {}
+        try:
+            seal = self._sealer(order, keys)
+            events = [catalog.sealed(event, seal) for event in decided]
+            entries = self._entries(order, live, events, now)
+            size = sum(len(value) for _, value, _ in entries)
+            if size > COMMAND_LIMIT_BYTES:
+                raise CommandTooLarge(size, COMMAND_LIMIT_BYTES)
+            topic = AGGREGATES[order.kind].topic
+            first = draft.next_offset[topic]
+            drafted, given = after(order, live, events, now, first + len(entries) - 1)
+            directory = self._of_the_directory(order, live, events, now, first) if topic == DIRECTORY.name else ()
+        except BaseException:
+            for subject in keys:
+                self._keyring.withdraw(self._partition, subject)
+            raise
+        draft.keys |= keys
+        draft.live[order.aggregate_id] = drafted
+        draft.directory += directory
+        self._append(draft, topic, entries)
+        return Written(order.aggregate_id, given)
+
+    def _append(self, draft: Draft, topic: str, entries: list[Headed]) -> None:
         batch = draft.entries.setdefault(topic, [])
         chain = draft.chain[topic]
         for key, value, headers in entries:
@@ -197,16 +217,8 @@ class Judge:
             draft.size_bytes += len(content) + HASH_BYTES
         draft.chain[topic] = chain
         draft.next_offset[topic] += len(entries)
-        last = draft.next_offset[topic] - 1
-        draft.live[order.aggregate_id] = after(order, live, events, now, last)
-        if topic == DIRECTORY.name:
-            self._draft_policy(order, live, events, now, last, draft)
-        return Written(order.aggregate_id)
 
-    def _entries(
-        self, order: Order, live: Live[Any] | None, events: list[Event], now: datetime
-    ) -> list[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
-        """Key, value, headers in the order in which they are hashed."""
+    def _entries(self, order: Order, live: Live[Any] | None, events: list[Event], now: datetime) -> list[Headed]:
         version = 0 if live is None else live.version
         happened = min(now, getattr(order.command, "observed_at", None) or now)
         outlet = outlet_of(events[0] if live is None else live.state)
@@ -240,21 +252,23 @@ class Judge:
             for index, event in enumerate(events)
         ]
 
-    def _sealer(self, order: Order, draft: Draft) -> Seal:
+    def _sealer(self, order: Order, keys: dict[SubjectId, bytes]) -> Seal:
         """Seals under the subject's key; a subject without one gets it, to be acknowledged before the events."""
         seal = self._keyring.sealer(self._partition, order.tenant, order.aggregate_id)
 
         def sealed(subject: SubjectId, field: str, plain: bytes) -> bytes:
             if not self._keyring.knows(self._partition, subject):
-                draft.keys[subject] = self._keyring.draft(self._partition, subject)
+                keys[subject] = self._keyring.draft(self._partition, subject)
             return seal(subject, field, plain)
 
         return sealed
 
-    def _draft_policy(
-        self, order: Order, live: Live[Any] | None, events: list[Event], now: datetime, last: int, draft: Draft
-    ) -> None:
+    def _of_the_directory(
+        self, order: Order, live: Live[Any] | None, events: list[Event], now: datetime, first: int
+    ) -> list[tuple[Event, Source]]:
+        """What the policy learns of these events once they stand from `first` on."""
         version = 0 if live is None else live.version
+        told = []
         for index, event in enumerate(events):
             source = Source(
                 event_id=event_id(order.command_id, index),
@@ -269,9 +283,10 @@ class Judge:
                 correlation_id=order.correlation_id,
                 topic=DIRECTORY.name,
                 partition=self._partition,
-                offset=last - len(events) + 1 + index,
+                offset=first + index,
             )
-            draft.directory.append((event, source))
+            told.append((event, source))
+        return told
 
 
 def repeated(order: Order, live: Live[Any], *, creating: bool) -> Repeated | None:
@@ -291,8 +306,10 @@ def reused(order: Order, *, creating: bool) -> Refused:
     return IdempotencyKeyReused(order.aggregate_id)
 
 
-def after(order: Order, live: Live[Any] | None, events: list[Event], now: datetime, offset: int) -> Live[Any]:
-    """The aggregate as it will be. `offset` is the one of the last record."""
+def after(
+    order: Order, live: Live[Any] | None, events: list[Event], now: datetime, offset: int
+) -> tuple[Live[Any], Given]:
+    """The aggregate as it will be, and what this command is answered. `offset` is the one of the last record."""
     aggregate = AGGREGATES[order.kind]
     state = aggregate.initial if live is None else live.state
     for event in events:
@@ -303,7 +320,7 @@ def after(order: Order, live: Live[Any] | None, events: list[Event], now: dateti
     given = {} if live is None else dict(live.given)
     if live is not None:
         remember(given, order.command_id, answer)
-    return Live(
+    drafted = Live(
         kind=order.kind,
         tenant=order.tenant,
         state=state,
@@ -313,6 +330,7 @@ def after(order: Order, live: Live[Any] | None, events: list[Event], now: dateti
         created=answer if live is None else live.created,
         given=given,
     )
+    return drafted, answer
 
 
 def outlet_of(of: object) -> OutletSlug | None:

@@ -371,7 +371,7 @@ class Shard:
         writing: asyncio.Task[None] | None = None
         draft = Draft(self._chain, self._log.next_offset, self._clock())
         try:
-            self._decide(draft, FIRST_GROUP)
+            self._decide(draft, GROUP_LIMIT if self._is_called_away() else FIRST_GROUP)
             while draft.outcomes:
                 sent, writing = draft, asyncio.create_task(self._write(draft))
                 draft = sent.following()
@@ -383,12 +383,12 @@ class Shard:
                     await asyncio.sleep(0)  # who was answered may go on
                     self._decide(draft, FIRST_GROUP)
         except BaseException:
-            if writing is not None:
-                writing.cancel()
-                await asyncio.wait([writing])
             for lost in (draft, sent):
                 if lost is not None:
                     self._withdraw(lost)
+            if writing is not None:
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
             raise
         finally:
             self._wake.set()
@@ -458,20 +458,18 @@ class Shard:
                     pending.answer.set_result(self._answer(pending.order, outcome))
 
     def _answer(self, order: Order, outcome: Written | Repeated | Quiet) -> Answer:
-        live = self.memory.get(outcome.aggregate_id)
-        assert live is not None, "what was answered is known"
-        topic = AGGREGATES[live.kind].topic
-        first = outcome.command_id if isinstance(outcome, Repeated) else order.command_id
-        given = live.latest() if isinstance(outcome, Quiet) else live.answer(first)
-        if given is None and isinstance(outcome, Repeated):
+        if isinstance(outcome, Quiet):
+            live = self.memory.get(outcome.aggregate_id)
+            assert live is not None, "what takes a command is known"
+            given = live.latest()
+        else:
             given = outcome.given
-        assert given is not None, "what was answered is remembered"
         return Answer(
             aggregate_id=outcome.aggregate_id,
             version=given.version,
-            command_id=first,
+            command_id=outcome.command_id if isinstance(outcome, Repeated) else order.command_id,
             recorded_at=given.recorded_at,
-            position={(topic, self._log.partition): given.offset + 1},
+            position={(AGGREGATES[order.kind].topic, self._log.partition): given.offset + 1},
             events=() if isinstance(outcome, Quiet) else given.events,
             repeated=isinstance(outcome, Repeated),
         )

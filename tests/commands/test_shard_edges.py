@@ -1,30 +1,34 @@
 """A shard where two things happen at once: what was acknowledged stands, and nobody waits for ever."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from holding import (
+    Held,
+    ends_a_checkpoint,
+    of_keys,
+    of_snapshots,
+    of_tasks,
+    partition_with,
+    references_on,
+    until,
+)
 from letting_go import CANCEL, OnTheLog, Watch, checkpointed, let_go
 from log_topic import lone_broker
-from world import PARTITIONS, World, delivery, records, verify_chain
+from world import World, delivery, records
 
 from commands import checkpoint, shard
-from commands.judging import Draft, Pending
-from commands.log import Entry
-from commands.order import AlreadyExists, Order, Unavailable
-from commands.owners import LAG_LIMIT_S, Shards
-from commands.shard import Shard
+from commands.order import Order, Unavailable
+from commands.owners import LAG_LIMIT_S
 from schemas import ids
 from schemas.directory import ChangeTenantRules, TenantRules
 from schemas.message import UnknownAggregate
-from schemas.partition import partition_of
 from schemas.record import Stored
 from schemas.rider import ApproveRider
 from schemas.topics import INCIDENT, KEYS, SNAPSHOTS, TASK
-
-type Groups = Mapping[str, Sequence[Entry]]
 
 
 @pytest.fixture(scope="module")
@@ -32,64 +36,6 @@ async def kafka(tmp_path_factory: pytest.TempPathFactory, jars: Path) -> AsyncIt
     """A broker of this file's own: what is let go and fenced here is nobody else's."""
     async with lone_broker(tmp_path_factory.mktemp("edges"), jars) as broker:
         yield broker.bootstrap
-
-
-class Held:
-    """The first of a shard's writes that `when` is true of waits until it is let through.
-
-    Where it is held `after`, it has been written, but its shard has not heard of it.
-    """
-
-    def __init__(self, held: Shard, when: Callable[[Groups], bool], *, after: bool = False) -> None:
-        self._append = held._log.append
-        self._when = when
-        self._after = after
-        self._through = asyncio.Event()
-        self.reached = asyncio.Event()
-        held._log.append = self._held  # type: ignore[method-assign]
-
-    def let_through(self) -> None:
-        self._through.set()
-
-    async def _held(self, groups: Groups) -> Mapping[str, int | None]:
-        if self.reached.is_set() or not self._when(groups):
-            return await self._append(groups)
-        stand = await self._append(groups) if self._after else None
-        self.reached.set()
-        await self._through.wait()
-        return await self._append(groups) if stand is None else stand
-
-
-def of_keys(groups: Groups) -> bool:
-    return KEYS.name in groups
-
-
-def of_tasks(groups: Groups) -> bool:
-    return TASK.name in groups
-
-
-def of_snapshots(groups: Groups) -> bool:
-    return SNAPSHOTS.name in groups
-
-
-def ends_a_checkpoint(groups: Groups) -> bool:
-    return any((key or b"").startswith(b"checkpoint-") for key, _, _ in groups.get(SNAPSHOTS.name, []))
-
-
-async def until(come: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not come():  # noqa: ASYNC110 - of what no event tells
-            await asyncio.sleep(0.02)
-
-
-def references_on(world: World, partition: int) -> list[str]:
-    """Of tasks that would be in this shard."""
-    names = (f"there-{number}" for number in range(100))
-    return [name for name in names if partition_of(world.task(name), PARTITIONS) == partition]
-
-
-def partition_with(world: World, reference: str) -> int:
-    return partition_of(world.task(reference), PARTITIONS)
 
 
 # Shards that change hands
@@ -212,114 +158,7 @@ async def test_a_successor_opens_though_leaders_tell_their_ends_at_different_tim
     assert (await world.create(second, "more-0")).repeated
 
 
-# Groups that follow one another
-
-
-class OnItsWay:
-    """A create that is decided and not written yet; what is submitted meanwhile rests on it."""
-
-    def __init__(self, world: World, shards: Shards, reference: str) -> None:
-        self.partition = partition_with(world, reference)
-        self.shard = shards.shards()[self.partition]
-        self._held = Held(self.shard, of_tasks)
-        self._decide = self.shard._judge.decide
-        self._count = 0
-        self.shard._judge.decide = self._counted  # type: ignore[method-assign]
-        self.creating = asyncio.ensure_future(world.create(shards, reference))
-        self.let_through = self._held.let_through
-
-    def _counted(self, pending: Pending, draft: Draft) -> None:
-        self._decide(pending, draft)
-        self._count += 1
-
-    async def decided(self, count: int) -> None:
-        """So many besides the create."""
-        await self._held.reached.wait()
-        await until(lambda: self._count == 1 + count)
-
-
-def cancel(world: World, reference: str) -> Order:
-    return world.order("task", world.task(reference), CANCEL, "cancel")
-
-
-async def test_what_is_decided_while_a_group_is_on_its_way_stands_after_it(world: World):
-    shards = await world.owner()
-    await world.settle(shards)
-    way = OnItsWay(world, shards, "order-1")
-    await way.decided(0)
-    cancelling = asyncio.ensure_future(shards.submit(cancel(world, "order-1")))
-    again = asyncio.ensure_future(world.create(shards, "order-1"))
-    await way.decided(2)
-    assert not any(asked.done() for asked in (way.creating, cancelling, again))
-    way.let_through()
-    created, cancelled, repeated = await asyncio.gather(way.creating, cancelling, again)
-    assert (created.version, cancelled.version) == (2, 3)
-    assert (repeated.repeated, repeated.position) == (True, created.position)
-    stood = [r for r in await records(world.kafka, TASK.name) if r.key == world.task("order-1").encode()]
-    assert {(TASK.name, way.partition): stood[-1].offset + 1} == cancelled.position
-    assert {(TASK.name, way.partition): stood[-2].offset + 1} == created.position
-    verify_chain([r for r in await records(world.kafka, TASK.name) if r.partition == way.partition])
-    before = {p: dict(owned.memory.items()) for p, owned in shards.shards().items()}
-    after = {p: dict(owned.memory.items()) for p, owned in (await world.owner()).shards().items()}
-    assert after == before
-
-
-async def test_nobody_is_refused_by_what_is_only_on_its_way(world: World):
-    shards = await world.owner()
-    await world.settle(shards)
-    way = OnItsWay(world, shards, "order-1")
-    await way.decided(0)
-    other = asyncio.ensure_future(world.create(shards, "order-1", name="Somebody else"))
-    await way.decided(1)
-    await asyncio.sleep(0.1)
-    assert not other.done()
-    way.let_through()
-    await way.creating
-    with pytest.raises(AlreadyExists):
-        await other
-
-
-async def test_what_rests_on_a_group_that_is_lost_is_lost_with_it(world: World):
-    """Neither is told of, neither is written; and the key that the second had made for it seals nothing."""
-    slow = await world.owner()
-    await world.settle(slow)
-    way = OnItsWay(world, slow, "order-1")
-    beside, partition = references_on(world, way.partition)[0], way.partition
-    await way.decided(0)
-    cancelling = asyncio.ensure_future(slow.submit(cancel(world, "order-1")))
-    order = world.order("task", world.task(beside), delivery(contact="cleo"), natural=True)
-    creating_another = asyncio.ensure_future(slow.submit(order))
-    await way.decided(2)
-    subject = ids.contact_subject(world.tenant, "cleo")
-    assert way.shard._keyring.knows(partition, subject)
-    successor = await world.owner()
-    way.let_through()
-    for lost in (way.creating, cancelling, creating_another):
-        with pytest.raises(Unavailable, match="not open"):
-            await lost
-    assert not way.shard._keyring.knows(partition, subject)
-    with pytest.raises(UnknownAggregate):
-        await successor.submit(cancel(world, "order-1"))
-    assert not (await world.create(successor, "order-1")).repeated
-    assert not (await successor.submit(order)).repeated
-
-
-async def test_what_is_to_be_done_between_groups_waits_for_both(world: World):
-    shards = await world.owner()
-    await world.settle(shards)
-    way = OnItsWay(world, shards, "order-1")
-    await way.decided(0)
-    cancelling = asyncio.ensure_future(shards.submit(cancel(world, "order-1")))
-    await way.decided(1)
-    accounting = asyncio.create_task(way.shard.account())
-    await until(lambda: len(way.shard._chores) == 1)
-    last = asyncio.ensure_future(world.create(shards, references_on(world, way.partition)[0]))
-    await until(lambda: len(way.shard._waiting) == 1)
-    way.let_through()
-    account = await accounting
-    assert cancelling.done()
-    assert {(TASK.name, way.partition): account.next_offset[TASK.name]} == (await cancelling).position
-    await asyncio.gather(way.creating, last)
+# Tenures that end
 
 
 async def test_a_shard_that_is_never_idle_beats_for_its_silent_topics_all_the_same(
@@ -332,9 +171,6 @@ async def test_a_shard_that_is_never_idle_beats_for_its_silent_topics_all_the_sa
     monkeypatch.undo()
     last = [record for record in await records(world.kafka, INCIDENT.name) if record.partition == 0][-1]
     assert last.header("ce_type") == "logistics.control.Heartbeat"
-
-
-# Tenures that end
 
 
 async def test_a_repeat_beside_the_command_that_has_it_forgotten_gets_its_first_answer(world: World):
