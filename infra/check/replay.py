@@ -26,6 +26,7 @@ from infra.sending import Sending
 from schemas.message import SubjectId
 from schemas.partition import partition_of
 from schemas.record import Stored
+from schemas.topics import OWNED
 from streams.dispatch.decision import Decision, Router
 from streams.processes import every_process
 from streams.runner import Runner
@@ -44,9 +45,10 @@ class NowhereLog(ShardLog):
 
     def __init__(self, partition: int) -> None:
         super().__init__(KafkaConnection({}, "", partition, []))
+        self.next_offset = {topic.name: 0 for topic in OWNED}
 
     async def append(self, groups: Mapping[str, Sequence[Entry]]) -> Mapping[str, int | None]:
-        stand = {topic: self.next_offset.get(topic, 0) for topic in groups}
+        stand = {topic: self.next_offset[topic] for topic in groups}
         self.next_offset |= {topic: stand[topic] + len(entries) for topic, entries in groups.items()}
         return stand
 

@@ -523,7 +523,7 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
         (never_told, "goes by"),
         (clock_runs_on, "is still due"),
         (life_says_nothing, "RiderReserved"),
-        (waits_for_nothing, "comes to dispatch before"),
+        (waits_for_nothing, "comes to dispatch before|leads from"),
         (nobody_is_told, "waits in vain|wait for it|ask_for_dependency"),
         (leaves_no_wave, "wait for it"),
     ],
