@@ -16,7 +16,7 @@ from commands.registries import (
     entry_of,
 )
 from commands.service_zones import ServiceZone, UnknownServiceZone, holds, stands
-from commands.sla_choice import SlaPolicyView, chosen
+from commands.sla_choice import Promisee, SlaPolicyView, chosen
 from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
@@ -118,7 +118,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise UnknownHub(slug)
         return known
 
-    def zone_to_work_in(self, zone: str, at: datetime) -> GeofenceId:
+    def standing_zone(self, zone: str, at: datetime) -> GeofenceId:
         """One that holds then, or later. Raises UnknownServiceZone."""
         geofence_id = GeofenceId(zone)
         if not stands(self.zones.get(geofence_id, ()), at):
@@ -132,9 +132,14 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def zones_holding(self, place: Location, at: datetime) -> frozenset[str]:
         return frozenset(geofence_id for geofence_id, zone in self.zones.items() if holds(zone, place, at))
 
-    def sla_policy_for(self, task_kind: TaskKind, outlet: str, priority: Priority) -> SlaPolicyView | None:
-        """The one that says most of such a task; None where nothing is promised for it."""
-        return chosen(self.sla_policies.values(), task_kind, outlet, priority)
+    def sla_policy_for(
+        self, task_kind: TaskKind, outlet: str, priority: Priority, place: Location | None, at: datetime
+    ) -> SlaPolicyView | None:
+        """The one that says most of such a task, which leads to that place; None where nothing is promised for it."""
+        named = {GeofenceId(each.applies_to.zone) for each in self.sla_policies.values() if each.applies_to.zone}
+        zones = [] if place is None else [zone for zone in named if self.is_in_one_of([zone], place, at)]
+        task = Promisee(task_kind=task_kind, outlet=outlet, zones=zones, priority=priority)
+        return chosen(self.sla_policies.values(), task)
 
     def carrier_to_book(self, carrier_id: str) -> CarrierView:
         """Raises UnknownCarrier, CarrierNotActive."""

@@ -261,7 +261,7 @@ def set_zones(rider: RegisteredRider, command: SetRiderZones, context: Context) 
 
 
 def zones_of(command: RegisterRider | SetRiderZones, context: Context) -> tuple[GeofenceId, ...]:
-    return tuple(context.policy.zone_to_work_in(zone, context.now) for zone in dict.fromkeys(command.zones))
+    return tuple(context.policy.standing_zone(zone, context.now) for zone in dict.fromkeys(command.zones))
 
 
 SIMULATED_G = 1_000_000_000

@@ -1,11 +1,11 @@
 """Which SLA policy holds for a task: of those that fit the one that says most of it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 import msgspec
 
-from schemas.message import SlaPolicyId
+from schemas.message import GeofenceId, SlaPolicyId
 from schemas.sla_policy import SlaScope, SlaTerms
 from schemas.task_kind import Priority, TaskKind
 
@@ -20,21 +20,31 @@ class SlaPolicyView(msgspec.Struct, frozen=True, kw_only=True):
     terms: SlaTerms
 
 
-def chosen(
-    policies: Iterable[SlaPolicyView], task_kind: TaskKind, outlet: str, priority: Priority
-) -> SlaPolicyView | None:
-    fitting = (policy for policy in policies if fits(policy.applies_to, task_kind, outlet, priority))
-    return min(fitting, key=rank, default=None)
+class Promisee(msgspec.Struct, frozen=True, kw_only=True):
+    """What policies ask of a task. Zones may overlap: its place may lie in several."""
+
+    task_kind: TaskKind
+    outlet: str
+    zones: Collection[GeofenceId] = ()
+    priority: Priority
 
 
-def fits(scope: SlaScope, task_kind: TaskKind, outlet: str, priority: Priority) -> bool:
+def chosen(policies: Iterable[SlaPolicyView], task: Promisee) -> SlaPolicyView | None:
+    return min((policy for policy in policies if fits(policy.applies_to, task)), key=rank, default=None)
+
+
+def fits(scope: SlaScope, task: Promisee) -> bool:
     return (
-        scope.task_kind in (None, task_kind) and scope.outlet in (None, outlet) and scope.priority in (None, priority)
+        scope.task_kind in (None, task.task_kind)
+        and scope.outlet in (None, task.outlet)
+        and (scope.zone is None or scope.zone in task.zones)
+        and scope.priority in (None, task.priority)
     )
 
 
 def rank(policy: SlaPolicyView) -> tuple[int, tuple[bool, ...], datetime, SlaPolicyId]:
-    """The least is chosen: who leaves least open; then who names the outlet, else the priority; then the oldest."""
+    """The least is chosen: who leaves least open; then who names the outlet, else the zone, else the priority; then
+    the oldest."""
     scope = policy.applies_to
-    left_open = (scope.outlet is None, scope.priority is None, scope.task_kind is None)
+    left_open = (scope.outlet is None, scope.zone is None, scope.priority is None, scope.task_kind is None)
     return sum(left_open), left_open, policy.created_at, policy.policy_id

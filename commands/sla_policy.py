@@ -113,10 +113,12 @@ def change(policy: SlaPolicyState, command: ChangeSlaPolicy, context: Context) -
 
 
 def check(command: CreateSlaPolicy | ChangeSlaPolicy, context: Context) -> None:
-    """Raises UnknownOutlet, NothingPromised, LevelsNotAscending, DuplicateCode."""
-    if command.applies_to.outlet is not None:
-        context.policy.outlet(command.applies_to.outlet)
-    terms = command.terms
+    """Raises UnknownOutlet, UnknownServiceZone, NothingPromised, LevelsNotAscending, DuplicateCode."""
+    scope, terms = command.applies_to, command.terms
+    if scope.outlet is not None:
+        context.policy.outlet(scope.outlet)
+    if scope.zone is not None:
+        context.policy.standing_zone(scope.zone, context.now)
     if (terms.dispatch_within_s, terms.pickup_within_s, terms.deliver_within_s) == (None, None, None):
         raise NothingPromised
     if any(later <= earlier for earlier, later in pairwise(terms.breach_levels_minutes)):

@@ -89,7 +89,7 @@ def create_task(task: Task, command: CreateTask, context: Context, made_from: Ma
         authorisation=command.authorisation,
         on_hold=command.on_hold,
         required_skills=list(dict.fromkeys(command.required_skills)),
-        sla=promised(command, context),
+        sla=promised(command, stops, context),
         external_reference=command.external_reference,
         source=command.source or context.actor,
         shipment_id=command.shipment_id,
@@ -108,11 +108,20 @@ def create_task(task: Task, command: CreateTask, context: Context, made_from: Ma
     return [*begun, *towards_dispatch(evolved(task, begun), context)]
 
 
-def promised(command: CreateTask, context: Context) -> PinnedSla | None:
-    policy = context.policy.sla_policy_for(command.kind, command.outlet, command.priority)
+def promised(command: CreateTask, stops: list[Stop], context: Context) -> PinnedSla | None:
+    """By where the task leads as it is created; a stop that is located later changes nothing."""
+    place = place_promised(command.kind, stops)
+    policy = context.policy.sla_policy_for(command.kind, command.outlet, command.priority, place, context.now)
     if policy is None:
         return None
     return PinnedSla(policy_id=policy.policy_id, policy_version=policy.version, terms=policy.terms)
+
+
+def place_promised(kind: TaskKind, stops: list[Stop]) -> Location | None:
+    """Where the goods are to come; of a pickup and a return, which come to the tenant, where from. None: not known."""
+    at = ("pickup",) if kind in ("pickup", "return") else TAKING
+    location = next(stop.location for stop in stops if stop.kind in at)
+    return None if location is None else location.value
 
 
 def new_stops(command: CreateTask, context: Context, made_from: MadeFrom = ORDERED) -> list[Stop]:

@@ -159,6 +159,12 @@ PERMITTED: Json = {
         "description": "Read one by one: the others, with the rule that forbids each.",
     },
 }
+INCIDENT_OPEN: Json = {
+    "incident_open": {
+        "type": "boolean",
+        "description": "An incident links to it that is neither resolved nor sealed. It moves no `updated_at`.",
+    }
+}
 PERSONAL: Json = {
     "description": "The value in the clear; or `hidden` from this reader, or `erased` for ever.",
 }
@@ -625,6 +631,8 @@ def components() -> Json:
         },
     }
     schemas["RecurrenceRow"]["properties"] |= UPCOMING
+    for name in ("TaskRow", "TaskDetailRow"):
+        schemas[name]["properties"] |= INCIDENT_OPEN
     schemas["TaskDetailRow"]["properties"] |= {
         "rider_id": {"type": ["string", "null"]},
         "carrier": {"anyOf": [{"$ref": REF.format(name="Carrier")}, {"type": "null"}]},

@@ -68,6 +68,7 @@ from projections import (
     sla_policies,
     task_board,
     task_detail,
+    task_incidents,
     tender_board,
     vehicle_roster,
 )
@@ -86,6 +87,7 @@ METADATA = entry("An entry that its metadata have, as key:value.")
 OF_PLACES = {"metadata": METADATA, "updated_since": moment("What has changed since then.")}
 OF_WHAT_IS_CREATED = {"external_reference": text("The caller's own reference."), **OF_PLACES}
 
+INCIDENT_OPEN = flag("Whether an incident links to it that is neither resolved nor sealed.")
 SLA_PERIOD = {
     "since": moment("Of promises whose clock started then or later."),
     "until": moment("Of promises whose clock started before."),
@@ -136,6 +138,7 @@ LISTINGS = (
             "kind": choice(get_args(TaskKind), "The kind."),
             "priority": choice(get_args(Priority), "How pressing it is."),
             "held": flag("Whether it is kept from dispatch."),
+            "incident_open": INCIDENT_OPEN,
             "waits_for": text("The id of a task or a pick wave that it still waits for."),
             "shipment_id": text("The shipment that it is part of."),
             "recurrence_id": text("The recurrence that it is an occurrence of."),
@@ -143,14 +146,16 @@ LISTINGS = (
             **OF_WHAT_IS_CREATED,
         },
         order=("created_at", "task_id"),
+        also=(incident_register.INCIDENT_REGISTER,),
         about="Which tasks are there, how far are they, and who has them? A rider sees their own.",
     ),
     Listing(
         word="tasks",
         model=task_detail.TASK_DETAIL,
         page=task_detail.page,
-        filters={"rider_id": text("Who has the task."), **OF_WHAT_IS_CREATED},
+        filters={"incident_open": INCIDENT_OPEN, "rider_id": text("Who has the task."), **OF_WHAT_IS_CREATED},
         order=("created_at", "task_id"),
+        also=(incident_register.INCIDENT_REGISTER,),
         about="The tasks under way in full, their stops' places among it. A rider sees their own.",
     ),
     Listing(
@@ -491,6 +496,8 @@ class Queries:
         opens = self._opens(single.plural, row, caller)
         body = self._shown(call, row, aggregate_id, opens, offered_to(single.plural, row, caller))
         body |= permitted(BY_PLURAL[single.plural].kind, aggregate_id, row, caller)
+        if single.plural == "tasks":
+            body |= await self._flagged(call, aggregate_id)
         if single.plural == "recurrences":
             body = with_upcoming(body, row)
         if caller.role == "rider" and single.plural == "tenders":
@@ -499,6 +506,15 @@ class Queries:
             body["parked"] = True
         headers = [vector_header(at), (b"etag", b'"v%d"' % row["version"])]
         return json_reply(body, headers=headers)
+
+    async def _flagged(self, call: Call, task_id: str) -> Row:
+        tenant = tenant_of(call)
+        is_open, _ = await self._reading.fresh(
+            call,
+            incident_register.INCIDENT_REGISTER,
+            lambda connection: task_incidents.incident_open(connection, tenant, task_id),
+        )
+        return {"incident_open": is_open}
 
     async def counts(self, call: Call) -> Reply:
         """How many tasks there are, by state, outcome and whether they came late."""

@@ -59,13 +59,16 @@ def sweep_artefacts(data: Path | None, delete: bool, as_json: bool) -> int:
 
 
 async def run(settings: Settings, *, delete: bool) -> list[Swept]:
-    policy = await directory(settings)
+    kept_days = kept_days_of(await directory(settings))
+    return await swept(artefacts_of(settings), kept_days, datetime.now(UTC), delete=delete)
 
+
+def kept_days_of(policy: Policy) -> KeptDays:
     def kept_days(tenant: str) -> int | None:
         known = policy.tenant(tenant)
         return None if known is None else known.rules.artefact_days
 
-    return await swept(artefacts_of(settings), kept_days, datetime.now(UTC), delete=delete)
+    return kept_days
 
 
 async def directory(settings: Settings) -> Policy:
@@ -81,7 +84,7 @@ async def directory(settings: Settings) -> Policy:
 
 
 async def swept(store: ObjectArtefacts, kept_days: KeptDays, now: datetime, *, delete: bool) -> list[Swept]:
-    """By tenant."""
+    """By tenant. What is too old is deleted as it is found, so that however much there is, little is remembered."""
     tenants: dict[str, Swept] = {}
     old: list[str] = []
     async for found in store.objects():
@@ -91,11 +94,13 @@ async def swept(store: ObjectArtefacts, kept_days: KeptDays, now: datetime, *, d
             told.artefacts += 1
             told.expired += expired
             told.expired_bytes += found.size_bytes if expired else 0
-        if expired:
+        if expired and delete:
             old.append(found.path)
-    if delete:
-        for first in range(0, len(old), AT_ONCE):
-            await store.delete(old[first : first + AT_ONCE])
+        if len(old) == AT_ONCE:
+            await store.delete(old)
+            old = []
+    if old:
+        await store.delete(old)
     return [tenants[name] for name in sorted(tenants)]
 
 

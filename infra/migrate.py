@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection, OperationalError
 
+from infra.artefact_retention import TABLE as RETENTION
 from infra.endpoints import NotRunning, reached
 from infra.role_processes import PLACES
 from infra.settings import Settings, load_settings
@@ -20,7 +21,7 @@ FROM pg_class
 WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v')
 ORDER BY relkind, relname
 """
-ROLES_OWN = (PLACES, STREAM_TABLES)
+ROLES_OWN = (PLACES, RETENTION, STREAM_TABLES)
 """What a role keeps for itself."""
 
 

@@ -126,6 +126,9 @@ class Settings(BaseSettings):
         description="Where photos are kept: file:///folder, or s3://bucket/prefix with credentials, region and "
         "endpoint by AWS_*; empty: a folder of the data",
     )
+    sweep_artefacts: bool = Field(
+        True, description="Whether the role processes deletes once a day what is older than its tenant's artefact_days"
+    )
     osrm: str = Field("", description="The base URL of an OSRM server")
 
     key_encryption_key: HexSecret = Field(SecretStr(""), description="Wraps the data keys; 64 hexadecimal digits")

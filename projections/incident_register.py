@@ -68,7 +68,8 @@ CREATE TABLE {table} (
     PRIMARY KEY (tenant, incident_id)
 );
 CREATE INDEX ON {table} (tenant, created_at, incident_id);
-CREATE INDEX ON {table} USING gin (links jsonb_path_ops)
+CREATE INDEX ON {table} USING gin (links jsonb_path_ops);
+CREATE INDEX ON {table} (tenant) WHERE status NOT IN ('resolved', 'sealed')
 """
 
 
@@ -244,7 +245,7 @@ def acted(row: IncidentRow, event: IncidentActionTaken | IncidentActionRefused, 
 
 INCIDENT_REGISTER = ReadModel(
     name="incident_register",
-    version=2,
+    version=3,
     table=TABLE,
     row=IncidentRow,
     key=("tenant", "incident_id"),

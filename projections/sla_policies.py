@@ -83,7 +83,7 @@ def created(event: SlaPolicyCreated, source: Source) -> SlaPolicyRow:
 
 SLA_POLICIES = ReadModel(
     name="sla_policies",
-    version=1,
+    version=2,
     table=TABLE,
     row=SlaPolicyRow,
     key=("tenant", "sla_policy_id"),

@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
+from projections.task_incidents import OPEN
 from projections.task_progress import Carrier, Progress, count, leg_of, progressed, state_of
 from schemas.catalog import members_of
 from schemas.task import FieldReportConflicted, TaskCreated, TaskEvent
@@ -175,10 +176,12 @@ TASK_BOARD = ReadModel(
     apply=apply,
 )
 
-PAGE = """
+PAGE = f"""
+WITH troubled AS MATERIALIZED ({OPEN})
 SELECT tenant, task_id, outlet, kind, priority, held, waits_for, dispatch_at, state, leg, rider_id, carrier, tender_id,
        round, outcome, reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code,
-       external_reference, metadata, shipment_id, recurrence_id, created_at, updated_at, version
+       external_reference, metadata, shipment_id, recurrence_id, created_at, updated_at, version,
+       task_id IN (SELECT task_id FROM troubled) AS incident_open
 FROM task_board
 WHERE tenant = %(tenant)s
   AND (%(state)s::text IS NULL OR state = %(state)s)
@@ -186,6 +189,9 @@ WHERE tenant = %(tenant)s
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(priority)s::text IS NULL OR priority = %(priority)s)
   AND (%(held)s::boolean IS NULL OR (held IS NOT NULL) = %(held)s)
+  AND (
+    %(incident_open)s::boolean IS NULL OR (task_id IN (SELECT task_id FROM troubled)) = %(incident_open)s
+  )
   AND (%(waits_for)s::text IS NULL OR waits_for ? %(waits_for)s)
   AND (%(shipment_id)s::text IS NULL OR shipment_id = %(shipment_id)s)
   AND (%(recurrence_id)s::text IS NULL OR recurrence_id = %(recurrence_id)s)

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from projections.sealed import told
+from projections.task_incidents import OPEN
 from projections.task_progress import OVER, Dependency, Progress, leg_of, progressed, state_of
 from projections.task_proofs import ProofRow, proofs_after
 from schemas.catalog import members_of
@@ -478,9 +479,14 @@ TASK_DETAIL = ReadModel(
 ONE = "SELECT * FROM task_detail WHERE tenant = %s AND task_id = %s"
 
 
-PAGE = """
-SELECT * FROM task_detail
+PAGE = f"""
+WITH troubled AS MATERIALIZED ({OPEN})
+SELECT task_detail.*, task_id IN (SELECT task_id FROM troubled) AS incident_open
+FROM task_detail
 WHERE tenant = %(tenant)s AND state NOT IN ('completed', 'failed', 'cancelled', 'returned')
+  AND (
+    %(incident_open)s::boolean IS NULL OR (task_id IN (SELECT task_id FROM troubled)) = %(incident_open)s
+  )
   AND (%(rider_id)s::text IS NULL OR progress ->> 'rider_id' = %(rider_id)s)
   AND (%(reference)s::text IS NULL OR external_reference = %(reference)s)
   AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)

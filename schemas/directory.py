@@ -120,7 +120,7 @@ type TenantEvent = TenantCreated | TenantRulesChanged | TenantClockAdvanced | Re
 
 
 class CreateOutlet(Command, frozen=True, kw_only=True):
-    """`zone` is an IANA time zone; calendars and business hours are judged in it."""
+    """`zone` is an IANA time zone, which what recurs at the outlet goes by."""
 
     outlet: Slug
     name: Name

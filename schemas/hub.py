@@ -6,7 +6,7 @@ from schemas.place_contact import PlaceContact, PlaceContacts
 
 
 class CreateHub(Command, frozen=True, kw_only=True):
-    """`zone` is an IANA time zone; calendars and business hours are judged in it."""
+    """`zone` is an IANA time zone."""
 
     hub: Slug
     name: Name

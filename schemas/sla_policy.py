@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.message import Code, Command, Event, Input, Metadata, Name, Reference, Slug
+from schemas.message import Code, Command, Event, Id, Input, Metadata, Name, Reference, Slug
 from schemas.task_kind import Priority, TaskKind
 
 MAX_POLICIES = 200
@@ -17,10 +17,16 @@ PromisedSeconds = Annotated[int, msgspec.Meta(ge=1, le=LONGEST_S)]
 
 
 class SlaScope(Input, frozen=True, kw_only=True):
-    """Of which tasks it holds: of those that fit in all that is given, of any where nothing is."""
+    """Of which tasks it holds: of those that fit in all that is given, of any where nothing is.
+
+    `zone` is the id of a geofence of kind `zone` in which the task's place is when it is created: the first dropoff of
+    a delivery or a transfer, the first pickup of a pickup or a return, the stop of a collection. One that has no
+    location yet is in no zone.
+    """
 
     task_kind: TaskKind | None = None
     outlet: Slug | None = None
+    zone: Id | None = None
     priority: Priority | None = None
 
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, NamedTuple, get_args
 
 from msgspec.structs import replace
-from story import CENTRE, KAMPPI, NOON, NORTH, POSTI, SAME_DAY, context
+from story import CENTRE, KAMPPI, NOON, NORTH, POSTI, SAME_DAY, context, policy_of
 
 from commands.aggregates import AGGREGATES
 from commands.carrier_way import MOVES
@@ -89,7 +89,9 @@ FAILURES = (
 )
 PROMISES: Any = ["dispatch", "pickup", "deliver"]
 PAUSES = ["stock", "nobody_there"]
-SLA = p.SlaTerms(dispatch_within_s=60, pickup_within_s=60, deliver_within_s=60, at_risk_margin_s=0, pauses=PAUSES)
+SLA = policy_of(
+    p.SlaTerms(dispatch_within_s=60, pickup_within_s=60, deliver_within_s=60, at_risk_margin_s=0, pauses=PAUSES)
+)
 TARGETS = [NOON + timedelta(minutes=count + 1) for count in (0, 1, 5, 30)]
 LATE = NOON + timedelta(days=1)
 SCAN = f.ScanEntry(parcel_id=PARCELS[0], code="A1")

@@ -45,12 +45,12 @@ ZONES: Mapping[GeofenceId, ServiceZone] = {
     NORTH: (ZoneVersion(Circle(center=UP_NORTH, radius_m=3_000), NOON - timedelta(days=1)),),
 }
 PROMISED = SlaPolicyId("policy-1")
+EVERY_TASK = SlaScope()
 SECRETS = Secrets(b"a secret that is long enough for tests")
 
 
-def policy_of(terms: SlaTerms) -> SlaPolicyView:
-    """For every task."""
-    return SlaPolicyView(policy_id=PROMISED, version=1, created_at=NOON, applies_to=SlaScope(), terms=terms)
+def policy_of(terms: SlaTerms, applies_to: SlaScope = EVERY_TASK) -> SlaPolicyView:
+    return SlaPolicyView(policy_id=PROMISED, version=1, created_at=NOON, applies_to=applies_to, terms=terms)
 
 
 def minutes(count: float) -> datetime:
@@ -64,8 +64,9 @@ def policy(
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
     hubs: Mapping[HubSlug, HubPolicy] | None = None,
     failures: Sequence[FailureReason] = (),
-    sla: SlaTerms | None = None,
+    sla: SlaPolicyView | None = None,
     carriers: Mapping[CarrierId, CarrierView] = CARRIERS,
+    zones: Mapping[GeofenceId, ServiceZone] = ZONES,
 ) -> TenantPolicy:
     return TenantPolicy(
         tenant=ACME,
@@ -74,8 +75,8 @@ def policy(
         outlets={OutletSlug(slug): OutletPolicy(KAMPPI, "Europe/Helsinki") for slug in ("kamppi", "kallio")},
         hubs=HUBS if hubs is None else hubs,
         carriers=carriers,
-        zones=ZONES,
-        sla_policies={} if sla is None else {PROMISED: policy_of(sla)},
+        zones=zones,
+        sla_policies={} if sla is None else {sla.policy_id: sla},
         version=1,
         registries=Registries(
             own_failure_reasons=list(failures),
@@ -95,8 +96,9 @@ def context(
     incidents: tuple[IncidentKind, ...] = INCIDENT_KINDS,
     hubs: Mapping[HubSlug, HubPolicy] | None = None,
     failures: Sequence[FailureReason] = (),
-    sla: SlaTerms | None = None,
+    sla: SlaPolicyView | None = None,
     carriers: Mapping[CarrierId, CarrierView] = CARRIERS,
+    zones: Mapping[GeofenceId, ServiceZone] = ZONES,
     aggregate_id: str = "a-1",
 ) -> Context:
     return Context(
@@ -107,7 +109,7 @@ def context(
         actor=actor,
         role=role,
         secrets=SECRETS,
-        policy_or_none=policy(rules, documents, incidents, hubs, failures, sla, carriers),
+        policy_or_none=policy(rules, documents, incidents, hubs, failures, sla, carriers, zones),
     )
 
 
@@ -118,10 +120,11 @@ class Story:
         self.now, self.actor, self.role, self.rules = NOON, "shop", "integrator", TenantRules()
         self.documents = DOCUMENT_KINDS
         self.incidents = INCIDENT_KINDS
-        self.sla: SlaTerms | None = None
+        self.sla: SlaPolicyView | None = None
         self.failures: tuple[FailureReason, ...] = ()
         self.hubs: Mapping[HubSlug, HubPolicy] = HUBS
         self.carriers: Mapping[CarrierId, CarrierView] = CARRIERS
+        self.zones: Mapping[GeofenceId, ServiceZone] = ZONES
         self.take(history)
 
     def take(self, events: Sequence[Event]) -> "Story":
@@ -141,8 +144,8 @@ class Story:
         self.rules = TenantRules(**rules)
         return self
 
-    def promising(self, terms: SlaTerms) -> "Story":
-        self.sla = terms
+    def promising(self, terms: SlaTerms, applies_to: SlaScope = EVERY_TASK) -> "Story":
+        self.sla = policy_of(terms, applies_to)
         return self
 
     def after(self, code: str, follows: AfterFailure, **fields: Any) -> "Story":
@@ -201,6 +204,7 @@ class Story:
             failures=self.failures,
             sla=self.sla,
             carriers=self.carriers,
+            zones=self.zones,
         )
 
 

@@ -1,6 +1,6 @@
 """Tenants with their rules and registries; outlets, hubs, geofences and what is promised."""
 
-from gateway.examples.lumi import AT_KALLIO, AT_KAMPPI, AT_PASILA, HUB, OUTLET, TENANT, ZONE, at
+from gateway.examples.lumi import AT_KALLIO, AT_KAMPPI, AT_PASILA, HUB, OUTLET, TENANT, ZONE, ZONE_ID, at
 from schemas.directory import (
     AdvanceTenantClock,
     ChangeGeofence,
@@ -129,6 +129,12 @@ PROMISES: dict[str, Command] = {
         applies_to=SlaScope(task_kind="delivery", priority="urgent"),
         terms=SlaTerms(pickup_within_s=1_200, deliver_within_s=3_600, pauses=["payment_review"]),
         external_reference="sla-urgent",
+    ),
+    "In the city centre it is half an hour": CreateSlaPolicy(
+        name="City centre",
+        applies_to=SlaScope(task_kind="delivery", zone=ZONE_ID),
+        terms=SlaTerms(deliver_within_s=1_800),
+        external_reference="sla-centre",
     ),
     "Somebody is told at once, then after an hour": ChangeSlaPolicy(
         name="Urgent",

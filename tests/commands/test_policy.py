@@ -158,7 +158,7 @@ def test_in_whatever_order_the_partitions_come_the_directory_is_the_same(order: 
     assert known.failure_reason("dog") == DOG
     assert known.carrier_to_book(CARRIERS) == CarrierView("active", (SAME_DAY,))
     assert known.zones_holding(ELSEWHERE, minutes(1)) == {ZONE}
-    held = known.sla_policy_for("delivery", "kamppi", "normal")
+    held = known.sla_policy_for("delivery", "kamppi", "normal", None, NOON)
     assert held is not None
     assert (held.policy_id, held.version, held.created_at, held.terms) == (POLICIES, 2, NOON, HALF)
 
@@ -170,7 +170,7 @@ def test_a_decision_that_holds_the_tenant_sees_a_hub_and_a_policy_that_come_late
     assert known is not None
     log.tell(policy, (2, 3))
     assert known.hub("north").location == ELSEWHERE
-    assert known.sla_policy_for("delivery", "kamppi", "normal") is not None
+    assert known.sla_policy_for("delivery", "kamppi", "normal", None, NOON) is not None
 
 
 def test_what_comes_again_is_passed_over():
@@ -208,7 +208,7 @@ def test_a_hub_that_opened_again_is_open():
 
 def test_a_removed_sla_policy_holds_for_no_task():
     known = Log().wrote(TENANTS, TENANT).wrote(POLICIES, GOLD, SlaPolicyRemoved()).told()
-    assert known.sla_policy_for("delivery", "kamppi", "normal") is None
+    assert known.sla_policy_for("delivery", "kamppi", "normal", None, NOON) is None
 
 
 def test_a_carrier_can_be_booked_while_its_contract_is_in_force():
@@ -237,7 +237,7 @@ def test_another_tenants_hubs_and_policies_are_not_this_ones():
     policy.take(GOLD, replace(source(POLICIES, 1), tenant=TenantSlug("other")), 2, 0)
     known = policy.tenant("acme")
     assert known is not None
-    assert known.sla_policy_for("delivery", "kamppi", "normal") is None
+    assert known.sla_policy_for("delivery", "kamppi", "normal", None, NOON) is None
     with pytest.raises(UnknownHub):
         known.hub("north")
 
@@ -264,10 +264,10 @@ def test_what_lies_in_a_hole_of_a_zone_is_not_in_it_and_its_border_is():
 
 def test_a_zone_may_be_worked_in_from_when_it_is_made_until_it_ends():
     known = zoned(fence(AROUND, since=10), GeofenceRemoved(valid_until=minutes(20)))
-    assert known.zone_to_work_in(ZONE, NOON) == ZONE, "it will stand"
+    assert known.standing_zone(ZONE, NOON) == ZONE, "it will stand"
     assert known.zones_holding(KAMPPI, minutes(20)) == set()
     with pytest.raises(UnknownServiceZone):
-        known.zone_to_work_in(ZONE, minutes(20))
+        known.standing_zone(ZONE, minutes(20))
 
 
 def test_a_zone_that_is_gone_before_it_began_never_stood():
@@ -279,7 +279,7 @@ def test_fences_of_other_kinds_are_no_zones():
     known = zoned(fence(AROUND, kind="exclusion"), GeofenceChanged(shape=FAR, valid_from=minutes(1)))
     assert known.zones_holding(ELSEWHERE, minutes(2)) == set()
     with pytest.raises(UnknownServiceZone) as refused:
-        known.zone_to_work_in(ZONE, NOON)
+        known.standing_zone(ZONE, NOON)
     assert refused.value.values() == {"zone": ZONE}
 
 

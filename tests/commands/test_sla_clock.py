@@ -3,12 +3,14 @@
 from datetime import datetime
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
-from story import NOON, PROMISED, Story, minutes, nothing_yet
+from story import CENTRE, KAMPPI, NOON, NORTH, PROMISED, UP_NORTH, Story, minutes, nothing_yet
 
+from commands.context import HubPolicy
 from schemas.geo import Location, ObservedFix
 from schemas.goods import ReportParcelsLost
-from schemas.message import ParcelId, RiderId, StopId, TenderId
+from schemas.message import GeofenceId, HubSlug, ParcelId, RiderId, StopId, TenderId
 from schemas.sla import (
     MarkSlaAtRisk,
     MarkSlaBreach,
@@ -20,7 +22,7 @@ from schemas.sla import (
     SlaPromiseSettled,
     SlaTarget,
 )
-from schemas.sla_policy import SlaTerms
+from schemas.sla_policy import SlaScope, SlaTerms
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
@@ -28,6 +30,7 @@ from schemas.task import (
     CreateTask,
     ForceCompleteTask,
     HoldTask,
+    LocateStop,
     NewParcel,
     NewStop,
     ReattemptDelivery,
@@ -45,6 +48,7 @@ from schemas.task import (
     UnassignTask,
     UpdateGoodsReady,
 )
+from schemas.task_kind import TaskKind
 
 HOME = Location(lat=60.1610, lon=24.9420)
 PICKUP, DROPOFF = StopId("stop-1"), StopId("stop-2")
@@ -88,6 +92,58 @@ def breach(level: int, target_at: datetime = DUE) -> MarkSlaBreach:
 def test_a_task_keeps_what_was_promised_when_it_was_created():
     created = a_task().decided()[0]
     assert (created.sla.policy_id, created.sla.policy_version, created.sla.terms) == (PROMISED, 1, HOUR)
+
+
+TO_NORTH, AT_OUTLET = NewStop(kind="dropoff", location=UP_NORTH), NewStop(kind="dropoff", outlet="kamppi")
+FROM_NORTH, FROM_OUTLET = NewStop(kind="pickup", location=UP_NORTH), NewStop(kind="pickup")
+
+
+def promised_in(zone: GeofenceId, kind: TaskKind, *stops: NewStop) -> bool:
+    """Whether such a task is promised what a policy of that zone promises."""
+    order = CreateTask(kind=kind, outlet="kamppi", stops=list(stops), parcels=[NewParcel()])
+    story = nothing_yet("task").promising(HOUR, SlaScope(zone=zone)).when(order)
+    story.hubs = {HubSlug("north"): HubPolicy(UP_NORTH, "Europe/Helsinki")}
+    return story.decided()[0].sla is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "stops", "zone"),
+    [
+        ("delivery", [FROM_OUTLET, TO_NORTH], NORTH),
+        ("delivery", [FROM_OUTLET, NewStop(kind="dropoff", location=KAMPPI), TO_NORTH], CENTRE),
+        ("delivery", [NewStop(kind="pickup", hub="north"), NewStop(kind="dropoff", location=KAMPPI)], CENTRE),
+        ("transfer", [FROM_OUTLET, NewStop(kind="dropoff", hub="north")], NORTH),
+        ("pickup", [FROM_NORTH, AT_OUTLET], NORTH),
+        ("pickup", [FROM_NORTH, NewStop(kind="pickup", location=KAMPPI), AT_OUTLET], NORTH),
+        ("return", [FROM_NORTH, AT_OUTLET], NORTH),
+        ("collection", [NewStop(kind="collection")], CENTRE),
+    ],
+)
+def test_the_zone_of_a_promise_is_where_the_goods_are_to_come_or_the_customer_gives_them(
+    kind: TaskKind, stops: list[NewStop], zone: GeofenceId
+):
+    assert promised_in(zone, kind, *stops)
+    other = CENTRE if zone == NORTH else NORTH
+    assert not promised_in(other, kind, *stops)
+
+
+def test_a_stop_that_is_located_later_is_in_no_zone_and_changes_no_promise():
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff")]
+    story = a_task(stops=stops).promising(HOUR, SlaScope(zone=CENTRE))
+    assert story.decided()[0].sla is None
+    story.happened().when(LocateStop(stop_id=DROPOFF, location=KAMPPI)).happened()
+    assert story.state.sla is None
+    elsewhere = a_task(stops=stops).happened().when(LocateStop(stop_id=DROPOFF, location=UP_NORTH)).happened()
+    assert [*elsewhere.state.sla.promises] == ["deliver"]
+
+
+def test_a_zone_that_is_removed_takes_no_promise_with_it():
+    story = a_task().promising(HOUR, SlaScope(zone=CENTRE)).happened()
+    story.zones = {}
+    assert of(story.at(minutes(60)).when(breach(0)), SlaBreached)
+    again = nothing_yet("task").promising(HOUR, SlaScope(zone=CENTRE)).when(a_task().command)
+    again.zones = {}
+    assert again.decided()[0].sla is None
 
 
 def test_the_clock_starts_as_the_task_comes_to_dispatch():

@@ -1,18 +1,22 @@
 """SLA policies: what is promised for which tasks, and which of them holds for a task."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import pytest
-from story import NOON, context, given, minutes, nothing_yet, policy
+from story import CENTRE, KAMPPI, NOON, NORTH, UP_NORTH, ZONES, context, given, minutes, nothing_yet, policy
 
 from commands.context import UnknownOutlet
 from commands.directory import NotThere
 from commands.registries import DuplicateCode
+from commands.service_zones import ServiceZone, UnknownServiceZone, ZoneVersion
 from commands.sla_choice import SlaPolicyView
 from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies, decide
-from schemas.message import Command, NotInThisState, Refused, SlaPolicyId
+from schemas.directory import Circle
+from schemas.geo import Location
+from schemas.message import Command, GeofenceId, NotInThisState, Refused, SlaPolicyId
 from schemas.sla_policy import (
     MAX_BREACH_LEVELS,
     MAX_PAUSES,
@@ -73,6 +77,7 @@ def test_nothing_happens_to_a_policy_that_is_not_there(command: Command):
     ("scope", "terms", "rule", "values"),
     [
         (SlaScope(outlet="nowhere"), HOUR, UnknownOutlet, {"outlet": "nowhere"}),
+        (SlaScope(zone="nowhere"), HOUR, UnknownServiceZone, {"zone": "nowhere"}),
         (SlaScope(), SlaTerms(), NothingPromised, {}),
         (
             SlaScope(),
@@ -141,12 +146,14 @@ def view(name: str, *, created_at: datetime = NOON, **scope: Any) -> SlaPolicyVi
     )
 
 
-def chosen_of(*policies: SlaPolicyView) -> str | None:
+def chosen_of(
+    *policies: SlaPolicyView, to: Location | None = KAMPPI, zones: Mapping[GeofenceId, ServiceZone] = ZONES
+) -> str | None:
     """For an urgent delivery from Kamppi, whatever order they are known in."""
     found = set()
     for order in (policies, policies[::-1]):
-        known = msgspec.structs.replace(policy(), sla_policies={each.policy_id: each for each in order})
-        held = known.sla_policy_for("delivery", "kamppi", "urgent")
+        known = msgspec.structs.replace(policy(), sla_policies={each.policy_id: each for each in order}, zones=zones)
+        held = known.sla_policy_for("delivery", "kamppi", "urgent", to, NOON)
         found.add(held.policy_id if held else None)
     [only] = found
     return only
@@ -172,11 +179,40 @@ def test_the_policy_that_names_most_of_a_task_wins():
     assert chosen_of(view("any"), one, two, three) == "three"
 
 
-def test_of_two_that_name_as_much_the_outlet_counts_before_the_priority_and_that_before_the_kind():
+def test_a_policy_of_a_zone_holds_for_what_goes_there():
+    centre, north, any_where = view("centre", zone=CENTRE), view("north", zone=NORTH), view("any")
+    assert chosen_of(centre, north, any_where) == "centre"
+    assert chosen_of(centre, north, any_where, to=UP_NORTH) == "north"
+    assert chosen_of(centre, north, any_where, to=Location(lat=61.5, lon=23.8)) == "any"
+    assert chosen_of(centre, north, any_where, to=None) == "any", "nobody knows yet where it goes"
+    assert chosen_of(view("elsewhere", zone="nowhere")) is None
+
+
+def test_where_zones_overlap_the_oldest_policy_wins():
+    around = {CENTRE: ZONES[CENTRE], NORTH: (ZoneVersion(Circle(center=KAMPPI, radius_m=90_000), NOON),)}
+    younger, older = view("a", zone=CENTRE, created_at=minutes(1)), view("b", zone=NORTH)
+    assert chosen_of(younger, older, zones=around) == "b"
+
+
+def test_a_zone_holds_from_when_it_is_made_until_it_is_removed():
+    def lasting(since: float, until: float) -> Mapping[GeofenceId, ServiceZone]:
+        return {CENTRE: (ZoneVersion(Circle(center=KAMPPI, radius_m=500), minutes(since), minutes(until)),)}
+
+    centre, any_where = view("centre", zone=CENTRE), view("any")
+    assert chosen_of(centre, any_where, zones=lasting(0, 1)) == "centre"
+    assert chosen_of(centre, any_where, zones=lasting(-1, 0)) == "any"
+    assert chosen_of(centre, any_where, zones=lasting(1, 2)) == "any"
+    assert chosen_of(centre, any_where, zones={}) == "any"
+
+
+def test_of_two_that_name_as_much_the_outlet_counts_before_the_zone_the_priority_and_the_kind():
     outlet, priority = view("outlet", outlet="kamppi"), view("priority", priority="urgent")
+    zone = view("zone", zone=CENTRE)
     kind = view("kind", task_kind="delivery")
     assert chosen_of(outlet, priority) == "outlet"
     assert chosen_of(outlet, kind) == "outlet"
+    assert chosen_of(outlet, zone) == "outlet"
+    assert chosen_of(priority, zone) == "zone"
     assert chosen_of(priority, kind) == "priority"
     with_priority = view("with priority", outlet="kamppi", priority="urgent")
     with_kind = view("with kind", outlet="kamppi", task_kind="delivery")

@@ -116,10 +116,10 @@ async def test_an_sla_policy_is_made_changed_and_removed_under_a_path_of_words(h
     changed = GOLD | {"terms": {"deliver_within_s": 1800}, "applies_to": {"outlet": "kamppi"}}
     del changed["external_reference"]
     await told(house, f"{url}/change-sla-policy", changed, "c")
-    held = house.policy.tenant("acme").sla_policy_for("delivery", "kamppi", "normal")
+    held = house.policy.tenant("acme").sla_policy_for("delivery", "kamppi", "normal", None, house.now)
     assert (held.policy_id, held.version, held.terms.deliver_within_s) == (policy_id, 2, 1800)
     await told(house, f"{url}/remove-sla-policy", word="r")
-    assert house.policy.tenant("acme").sla_policy_for("delivery", "kamppi", "normal") is None
+    assert house.policy.tenant("acme").sla_policy_for("delivery", "kamppi", "normal", None, house.now) is None
 
 
 async def test_only_operators_promise(house):

@@ -69,7 +69,7 @@ async def test_an_sla_policy_is_read_with_its_terms_and_once_removed_says_so(hou
     url = await made(house, "sla-policies", GOLD)
     await models.fold()
     first = await read(house, url)
-    assert first["applies_to"] == {"task_kind": None, "outlet": None, "priority": "high"}
+    assert first["applies_to"] == {"task_kind": None, "outlet": None, "zone": None, "priority": "high"}
     assert TERMS.items() <= first["terms"].items()
     assert (first["name"], first["external_reference"], first["removed"]) == ("Gold", "gold", False)
     await told(house, f"{url}/change-sla-policy", {"name": "Silver", "terms": {"pickup_within_s": 600}})

@@ -13,6 +13,7 @@ from road import a_signal
 
 from gateway import commands
 from projections.history import HISTORY
+from projections.models import MODELS
 from schemas.merkle import Tree
 from schemas.position import vector
 
@@ -117,6 +118,59 @@ async def test_the_register_is_asked_by_what_is_known_of_an_incident(house: Hous
     first = await read(house, "incident-register?limit=1")
     second = await read(house, f"incident-register?limit=1&after={first['next']}")
     assert {first["items"][0]["incident_id"], second["items"][0]["incident_id"]} == {ours, other}
+
+
+async def flagged(house: House, models: ReadModels, *tasks: str) -> list[str]:
+    """The tasks that have an open incident, as the board, its filter, the list and each alone agree on."""
+    await models.fold()
+    found = []
+    for task in tasks:
+        found += [task] * (await read(house, f"tasks/{task}"))["incident_open"]
+    for listing in ("task-board", "tasks"):
+        items = (await read(house, listing))["items"]
+        assert sorted(item["task_id"] for item in items if item["incident_open"]) == sorted(found)
+        for asked, told in (("true", found), ("false", {*tasks} - {*found})):
+            filtered = (await read(house, f"{listing}?incident_open={asked}"))["items"]
+            assert sorted(item["task_id"] for item in filtered) == sorted(told)
+    return found
+
+
+async def test_a_task_shows_that_an_incident_is_open(house: House, models: ReadModels):
+    one, two = [await made(house, "tasks", delivery(external_reference=word)) for word in ("1", "2")]
+    assert await flagged(house, models, one, two) == []
+    to_one, to_two = ({"kind": "task", "id": task} for task in (one, two))
+    about_a_rider = [{"kind": "rider", "id": two}, to_one]
+    incident = await an_accident(house, links=about_a_rider)
+    assert await flagged(house, models, one, two) == [one], "what links to something else of that id is not about it"
+    await done(house, incident, "link-incident", {"link": to_two})
+    assert await flagged(house, models, one, two) == [one, two]
+    await done(house, incident, "unlink-incident", {"link": to_one, "reason_code": "mistaken"})
+    assert await flagged(house, models, one, two) == [two]
+    await resolved(house, incident)
+    assert await flagged(house, models, one, two) == []
+    await done(house, incident, "reopen-incident", {"reason_code": "worse"})
+    other = await made(
+        house, "incidents", {"kind": "loss", "description": "A box", "links": [to_two], "external_reference": "box"}
+    )
+    assert await flagged(house, models, one, two) == [two]
+    house.now += timedelta(minutes=1)
+    await resolved(house, incident)
+    await models.fold()
+    await done(house, incident, "seal-incident", role="operator")
+    assert await flagged(house, models, one, two) == [two], "the other is still open"
+    await done(house, other, "unlink-incident", {"link": to_two, "reason_code": "mistaken"})
+    assert await flagged(house, models, one, two) == []
+
+
+async def test_who_has_just_reported_an_incident_finds_its_task_flagged(house: House, models: ReadModels):
+    task = await made(house, "tasks", delivery(external_reference="1"))
+    body = {"kind": "accident", "description": "!", "links": [{"kind": "task", "id": task}]}
+    answer = await house.caller("rider", "ann").post("/v1/acme/incidents", json=body, headers=key("hit"))
+    await models.fold([name for name in MODELS if name != "incident_register"])
+    seen = {"logistics-consistency": answer.headers["logistics-consistency"], "prefer": "wait=0"}
+    for path in ("task-board", "tasks", f"tasks/{task}"):
+        asked = await house.caller("auditor", "aino").get(f"/v1/acme/{path}", headers=seen)
+        assert asked.json()["code"] == "projection-lagging", path
 
 
 async def test_what_nobody_takes_falls_due_level_by_level(house: House, models: ReadModels):

@@ -14,7 +14,7 @@ from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
 from schemas import ids
 from schemas.geo import Location
-from schemas.message import RiderId, StopId, TaskId
+from schemas.message import RiderId, StopId, TaskId, VehicleId
 from schemas.position import token, vector
 from schemas.rider import ActivateReservation, NewPlannedStop, ReserveRider
 from schemas.tender import Candidate, Excluded, OpenTender, PlannedOffer
@@ -221,6 +221,36 @@ async def test_the_detail_opens_personal_data_for_those_who_dispatch_and_logs_th
     [line] = [line for line in logs if line["event"] == "personal data read"]
     assert line["subjects"] == sorted({ids.contact_subject("acme", f"{task['id']}/stop-{n}") for n in (1, 2)})
     assert "Cleo" not in str(logs)
+
+
+async def test_a_list_logs_whose_data_it_opened_row_by_row(house, models):
+    first, second = [(await a_task(house, reference))["id"] for reference in ("1", "2")]
+    rider, dora = await a_rider(house), house.caller("dispatcher", "dora")
+    room = {"weight_g": 800_000, "volume_cm3": 4_000_000, "parcels": 60}
+    van = {"kind": "van", "plate": "ABC-1", "capacity": room, "external_reference": "van-1"}
+    vehicle = (await dora.post("/v1/acme/vehicles", json=van)).json()["id"]
+    accident = {"kind": "accident", "description": "Ann fell", "external_reference": "a"}
+    incident = (await dora.post("/v1/acme/incidents", json=accident)).json()["id"]
+    await models.fold()
+    for listing, opened in (
+        ("tasks", {task: at_stops(task) for task in (first, second)}),
+        ("rider-roster", {rider: [ids.rider_subject(RiderId(rider))]}),
+        ("vehicle-roster", {vehicle: [ids.vehicle_subject(VehicleId(vehicle))]}),
+        ("incident-register", {incident: [ids.incident_subject(incident)]}),
+    ):
+        with capture_logs() as logs:
+            assert (await dora.get(f"/v1/acme/{listing}")).status_code == 200
+        told = [line for line in logs if line["event"] == "personal data read"]
+        assert {line["aggregate_id"]: line["subjects"] for line in told} == opened, listing
+        assert {(line["reader"], line["role"]) for line in told} == {("dora", "dispatcher")}
+        assert "Ann" not in str(logs)
+        with capture_logs() as logs:
+            assert "hidden" in (await house.caller("analyst", "ada").get(f"/v1/acme/{listing}")).text
+        assert [line for line in logs if line["event"] == "personal data read"] == [], "to her all is hidden"
+
+
+def at_stops(task: str) -> list[str]:
+    return sorted(ids.contact_subject("acme", f"{task}/stop-{n}") for n in (1, 2))
 
 
 async def test_the_detail_hides_personal_data_from_those_who_only_look(house, models):

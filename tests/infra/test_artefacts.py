@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -13,15 +15,21 @@ import obstore
 import pytest
 from obstore.store import LocalStore, S3Store
 from played import Played
+from psycopg_pool import AsyncConnectionPool
+from story import NOON
 
+from commands.policy import Policy
 from gateway.problems import Problem
-from infra import artefact_sweep
+from infra import artefact_retention, artefact_sweep
+from infra.artefact_retention import Retention
 from infra.artefact_sweep import Swept, swept
 from infra.artefacts import ObjectArtefacts, artefacts_of, store_of
 from infra.embedded.ports import free_port
 from infra.endpoints import NotRunning
 from infra.settings import Settings, WrongSetting, load_settings
-from schemas.directory import ChangeTenantRules, TenantRules
+from schemas.directory import ChangeTenantRules, TenantCreated, TenantRules
+from schemas.ids import tenant_id
+from schemas.message import Source, TenantSlug
 
 SENT, KEPT = sha256(b"as it was sent").hexdigest(), sha256(b"as it is kept").hexdigest()
 NOTHING = "0" * 64
@@ -221,3 +229,99 @@ async def test_a_sweep_goes_by_the_rules_that_stand_on_the_log(system: Played):
     assert (counted.tenant, counted.days, counted.artefacts, counted.expired) == (tenant, 365, 1, 1)
     await artefact_sweep.run(system.settings, delete=True)
     assert await artefact_sweep.run(system.settings, delete=True) == []
+
+
+# By itself
+
+
+@pytest.fixture
+async def pool(postgres: str) -> AsyncIterator[AsyncConnectionPool[Any]]:
+    async with AsyncConnectionPool(postgres, min_size=1, max_size=4, open=False) as opened:
+        yield opened
+
+
+def keeping(**days: int) -> Policy:
+    """A directory in which these tenants keep artefacts for so many days."""
+    policy = Policy()
+    for offset, (tenant, kept) in enumerate(days.items()):
+        event = TenantCreated(
+            tenant=TenantSlug(tenant), name=tenant, mode="live", rules=TenantRules(artefact_days=kept)
+        )
+        policy.take(event, from_tenant(TenantSlug(tenant)), 0, offset)
+    return policy
+
+
+def from_tenant(tenant: TenantSlug) -> Source:
+    return Source(
+        event_id=tenant,
+        tenant=tenant,
+        outlet=None,
+        aggregate_id=tenant_id(tenant),
+        version=1,
+        event_time=NOON,
+        recorded_at=NOON,
+        actor="root",
+        command_id="c-1",
+        correlation_id="c-1",
+        topic="logistics.directory",
+        partition=0,
+        offset=0,
+    )
+
+
+class Days:
+    """Sweepers that look at one clock."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any], store: ObjectArtefacts) -> None:
+        self.now = datetime.now(UTC)
+        self.policy = keeping(acme=7, other=10)
+        self.one, self.two = (Retention(pool, store, self.policy, lambda: self.now) for _ in range(2))
+
+    async def after(self, hours: float) -> list[bool]:
+        """Which of the two swept, looking at the same moment."""
+        self.now += timedelta(hours=hours)
+        return sorted(await asyncio.gather(self.one.sweep_if_due(), self.two.sweep_if_due()))
+
+
+@pytest.fixture
+async def days(pool: AsyncConnectionPool[Any], shelves: ObjectArtefacts) -> Days:
+    made = Days(pool, shelves)
+    await asyncio.gather(made.one.start(), made.two.start())
+    return made
+
+
+async def test_what_is_too_old_goes_by_itself_once_a_day_by_one_process(days: Days, shelves: ObjectArtefacts):
+    assert await days.after(hours=0) == [False, False], "a start is no sweep"
+    assert await days.after(hours=23.9) == [False, False]
+    assert await shelves.get("acme", SENT) is not None
+    await days.one.start()
+    assert await days.after(hours=0.2) == [False, True], "another start puts nothing off"
+    assert await shelves.get("acme", SENT) is None
+    assert await shelves.get("gone", SENT) is not None, "the directory does not have its tenant"
+    assert await shelves.get("other", SENT) is not None, "ten days it is to be kept"
+    assert await days.after(hours=23) == [False, False]
+    assert await days.after(hours=1.1) == [False, True]
+    assert await shelves.get("other", SENT) is None
+
+
+async def test_a_sweep_that_fails_is_tried_again_and_takes_nothing_with_it(
+    days: Days, shelves: ObjectArtefacts, tmp_path: Path
+):
+    (tmp_path / "artefacts" / "stray").write_text("somebody else's")
+    assert await days.after(hours=25) == [False, True]
+    (tmp_path / "artefacts" / "stray").unlink()
+    assert await days.after(hours=1) == [False, False]
+    assert await days.after(hours=1.1) == [False, True]
+    assert await shelves.get("acme", SENT) is None
+
+
+async def test_a_sweep_that_has_too_much_for_an_hour_is_given_up_until_later(
+    days: Days, shelves: ObjectArtefacts, monkeypatch: pytest.MonkeyPatch
+):
+    assert timedelta(seconds=artefact_retention.LONGEST_S) < artefact_retention.AGAIN_AFTER
+    monkeypatch.setattr(artefact_retention, "LONGEST_S", 0.0)
+    assert await days.after(hours=25) == [False, True]
+    assert await shelves.get("acme", SENT) is not None
+    monkeypatch.undo()
+    assert await days.after(hours=2.1) == [False, True]
+    assert await shelves.get("acme", SENT) is None

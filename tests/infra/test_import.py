@@ -17,6 +17,8 @@ from infra.csv_commands import MAX_LINES, Line, lines_of
 from infra.embedded.ports import free_port
 from infra.serving import server
 from infra.settings import PREFIX, WrongSetting
+from schemas.geo import Location
+from schemas.vehicle import Capacity
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = dict(re.findall(r"```csv (\w+)\n(.*?)```", (ROOT / "docs" / "import.md").read_text(), re.DOTALL))
@@ -170,6 +172,40 @@ async def test_a_second_import_changes_nothing_and_a_changed_line_is_refused(ser
     code, out, err = await imported(url, tmp_path, "riders", RIDERS.replace("Bob", "Rob") + "cleo,Cleo\n")
     assert (code, out) == (1, "3 lines: 1 created, 1 refused, 1 unchanged\n")
     assert err.startswith("line 3: refused: already-exists")
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad", "refused"),
+    [
+        ("outlets", "vallila,Vallila,60.19,24.95,Europe/Nowhere\n", "unknown-zone"),
+        ("vehicles", "van-8,van,ABC-124,800000,4000000,60,ambient,nowhere\n", "unknown-outlet"),
+    ],
+)
+async def test_outlets_and_vehicles_are_sent_once_and_what_is_refused_is_told_by_line(
+    served: tuple[House, str], tmp_path: Path, kind: str, bad: str, refused: str
+):
+    house, url = served
+    fresh = EXAMPLES[kind].replace("\nkamppi,", "\nruoholahti,")
+    count = fresh.count("\n") - 1
+    assert await imported(url, tmp_path, kind, fresh) == (0, f"{count} lines: {count} created\n", "")
+    stood = len(house.desk.log)
+    assert await imported(url, tmp_path, kind, fresh) == (0, f"{count} lines: {count} unchanged\n", "")
+    code, out, err = await imported(url, tmp_path, kind, fresh + bad)
+    assert (code, out) == (1, f"{count + 1} lines: 1 refused, {count} unchanged\n")
+    assert err.startswith(f"line {count + 2}: refused: {refused}")
+    assert len(house.desk.log) == stood
+
+
+async def test_what_is_in_a_file_is_what_stands(served: tuple[House, str], tmp_path: Path):
+    house, url = served
+    created = []
+    for kind in ("outlets", "vehicles"):
+        _, out, _ = await imported(url, tmp_path, kind, EXAMPLES[kind], "--json")
+        created += [line["id"] for line in json.loads(out)["lines"] if line["outcome"] == "created"]
+    pasila, van = (house.desk.kept[each].state for each in created)
+    assert pasila.location == Location(lat=60.1989, lon=24.9336)
+    assert van.capacity == Capacity(weight_g=800_000, volume_cm3=4_000_000, parcels=60)
+    assert (van.kind, van.temperatures, van.outlet) == ("van", ("ambient", "chilled"), "kamppi")
 
 
 async def test_a_dry_run_and_a_line_that_does_not_fit_send_nothing(served: tuple[House, str], tmp_path: Path):
