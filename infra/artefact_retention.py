@@ -14,7 +14,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from commands.policy import Policy
 from infra.artefact_sweep import kept_days_of, swept
-from infra.artefacts import ObjectArtefacts
+from infra.artefacts import ObjectArtefacts, artefacts_of
+from infra.settings import Settings
 from projections.tables import MIGRATION_LOCK
 
 EVERY = timedelta(days=1)
@@ -34,6 +35,16 @@ CLAIM = "UPDATE artefact_sweeps SET next_at = %s WHERE next_at <= %s"
 SOONER = "UPDATE artefact_sweeps SET next_at = %s"
 
 logger = structlog.get_logger()
+
+
+async def retain(
+    settings: Settings, pool: AsyncConnectionPool[AsyncConnection[Any]], policy: Policy, clock: Callable[[], datetime]
+) -> None:
+    """Until it is cancelled, unless the settings leave it to somebody."""
+    if settings.sweep_artefacts:
+        retention = Retention(pool, artefacts_of(settings), policy, clock)
+        await retention.start()
+        await retention.run()
 
 
 class Retention:

@@ -16,8 +16,7 @@ from commands.order import Keepers, Unavailable
 from commands.owners import Following
 from commands.policy import Policy
 from commands.router import Router
-from infra.artefact_retention import Retention
-from infra.artefacts import artefacts_of
+from infra.artefact_retention import retain
 from infra.clock import real_time
 from infra.dead_letters import DeadLetters
 from infra.frame_log import KafkaFrameLog
@@ -83,12 +82,9 @@ async def serve_processes(settings: Settings) -> None:
         async with pool.connection() as connection:
             await migrate(connection, MODELS.values())
         processes = Processes(settings, desk, pool, real_time, keyring=keyring, policy=policy)
-        retention = Retention(pool, artefacts_of(settings), policy, real_time)
-        await retention.start()
         await processes.start()
-        running = [processes.run(), following.run(), *([retention.run()] if settings.sweep_artefacts else [])]
         try:
-            await asyncio.gather(*running)
+            await asyncio.gather(processes.run(), following.run(), retain(settings, pool, policy, real_time))
         finally:
             await processes.stop()
             await desk.stop()

@@ -12,10 +12,16 @@ OPEN = """
     WHERE tenant = %(tenant)s AND status NOT IN ('resolved', 'sealed') AND link ->> 'kind' = 'task'
 """
 
-ONE = f"SELECT %(task_id)s::text IN ({OPEN})"
+ONE = """
+SELECT EXISTS (
+    SELECT FROM incident_register
+    WHERE tenant = %(tenant)s AND status NOT IN ('resolved', 'sealed')
+      AND links @> jsonb_build_array(jsonb_build_object('kind', 'task', 'id', %(task_id)s::text))
+)
+"""
 
 
 async def incident_open(connection: AsyncConnection, tenant: str, task_id: str) -> bool:
-    cursor = await connection.execute(ONE.encode(), {"tenant": tenant, "task_id": task_id})
+    cursor = await connection.execute(ONE, {"tenant": tenant, "task_id": task_id})
     found = await cursor.fetchone()
     return found is not None and bool(found[0])

@@ -21,7 +21,7 @@ from story import NOON
 from commands.policy import Policy
 from gateway.problems import Problem
 from infra import artefact_retention, artefact_sweep
-from infra.artefact_retention import Retention
+from infra.artefact_retention import Retention, retain
 from infra.artefact_sweep import Swept, swept
 from infra.artefacts import ObjectArtefacts, artefacts_of, store_of
 from infra.embedded.ports import free_port
@@ -325,3 +325,26 @@ async def test_a_sweep_that_has_too_much_for_an_hour_is_given_up_until_later(
     monkeypatch.undo()
     assert await days.after(hours=2.1) == [False, True]
     assert await shelves.get("acme", SENT) is None
+
+
+async def due_at(pool: AsyncConnectionPool[Any]) -> datetime | None:
+    """None where nobody sweeps by itself."""
+    async with pool.connection() as connection:
+        known = await (await connection.execute("SELECT to_regclass('artefact_sweeps')")).fetchone()
+        if known == (None,):
+            return None
+        due = await (await connection.execute("SELECT next_at FROM artefact_sweeps")).fetchone()
+    return due[0] if due else None
+
+
+async def test_sweeping_by_itself_is_switched_off_by_a_setting(pool: AsyncConnectionPool[Any], tmp_path: Path):
+    await retain(Settings(data=tmp_path, sweep_artefacts=False), pool, Policy(), lambda: NOON)
+    assert await due_at(pool) is None
+    retaining = asyncio.create_task(retain(Settings(data=tmp_path), pool, Policy(), lambda: NOON))
+    async with asyncio.timeout(30):
+        while await due_at(pool) is None:  # noqa: ASYNC110 - it is told in the database
+            await asyncio.sleep(0.05)
+    assert await due_at(pool) == NOON + timedelta(days=1)
+    assert not retaining.done()
+    retaining.cancel()
+    await asyncio.gather(retaining, return_exceptions=True)
