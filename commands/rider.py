@@ -1,5 +1,6 @@
 """Rider: registered, approved and on shift; reserved for tasks, whose stops become the itinerary."""
 
+from collections.abc import Collection
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -256,12 +257,16 @@ def set_skills(rider: RegisteredRider, command: SetRiderSkills) -> list[RiderEve
 
 def set_zones(rider: RegisteredRider, command: SetRiderZones, context: Context) -> list[RiderEvent]:
     """Raises UnknownServiceZone."""
-    zones = zones_of(command, context)
+    zones = zones_of(command, context, rider.zones)
     return [] if zones == rider.zones else [RiderZonesSet(zones=[*zones])]
 
 
-def zones_of(command: RegisterRider | SetRiderZones, context: Context) -> tuple[GeofenceId, ...]:
-    return tuple(context.policy.standing_zone(zone, context.now) for zone in dict.fromkeys(command.zones))
+def zones_of(
+    command: RegisterRider | SetRiderZones, context: Context, known: Collection[GeofenceId] = ()
+) -> tuple[GeofenceId, ...]:
+    """Those that the rider has already may have ended."""
+    told = [GeofenceId(zone) for zone in dict.fromkeys(command.zones)]
+    return tuple(zone if zone in known else context.policy.standing_zone(zone, context.now) for zone in told)
 
 
 SIMULATED_G = 1_000_000_000

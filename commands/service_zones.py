@@ -41,7 +41,7 @@ def zone_after(zone: ServiceZone, event: GeofenceEvent, at: datetime) -> Service
     match event:
         case GeofenceCreated() | GeofenceChanged():
             version = ZoneVersion(event.shape, event.valid_from, outline=outline_of(event.shape))
-            return (*ended(zone, event.valid_from, at), version)[-MOST_VERSIONS:]
+            return (*ended(zone, event.valid_from, at), version)[:MOST_VERSIONS]
         case GeofenceRemoved():
             return ended(zone, event.valid_until, at)
         case _:

@@ -20,7 +20,7 @@ from gateway.problems import FieldError, refusal
 from gateway.tokens import Caller
 from schemas.carrier_booking import ConfirmCarrierBooking, QuoteCarrierBooking
 from schemas.hand_over import OfferHandOver
-from schemas.ids import command_id
+from schemas.ids import derived
 from schemas.message import Command, OutletSlug, Refused, TenantSlug, UnknownAggregate
 from schemas.pick_wave import ConfirmPickWave
 from schemas.rider import ConfirmRiderRegistered
@@ -132,7 +132,7 @@ class Asking:
 
     async def _once(self, kind: str, aggregate_id: str, command: Command) -> Refused | None:
         """None too where nobody can say."""
-        asked = command_id(aggregate_id, self._call.request_id)
+        asked = derived("ask", aggregate_id, self._call.request_id)
         order = Order(
             tenant=self._tenant,
             kind=kind,

@@ -167,12 +167,12 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskAssigned: ("no_taker",),
     TaskGivenToCarrier: ("no_taker",),
     ReturnStarted: ("carrier_brings_back",),
-    TaskReturned: ("carrier_brings_back",),
+    TaskReturned: ("goods_waiting", "carrier_brings_back"),
     TaskUnassigned: ("goods_waiting",),
     ReattemptPlanned: ("goods_waiting",),
     TaskCancelled: ("no_taker", "goods_waiting", "dependency_failed"),
     TaskForceCompleted: ("no_taker", "goods_waiting", "dependency_failed", "carrier_brings_back"),
-    TaskCompleted: ("no_taker", "dependency_failed"),
+    TaskCompleted: ("no_taker", "goods_waiting", "dependency_failed"),
     TaskFailed: ("no_taker", "goods_waiting", "dependency_failed"),
     DependencyFailed: ("dependency_failed",),
     DependencyWaived: ("dependency_failed",),
@@ -388,7 +388,9 @@ def answers(event: IncidentActionTaken, item: Item) -> bool:
 
 
 def outlasts(event: DocumentVerified | VehicleDocumentVerified, item: Item) -> bool:
-    return bool(item["kind"] == event.kind and datetime.fromisoformat(item["expires_at"]) < event.expires_at)
+    """Without a gap between the two."""
+    expires_at = datetime.fromisoformat(item["expires_at"])
+    return item["kind"] == event.kind and event.valid_from <= expires_at < event.expires_at
 
 
 def with_item(items: list[Item], item_id: str, told: Item, fact: Fact) -> list[Item]:

@@ -11,23 +11,33 @@ from psycopg.rows import dict_row
 
 LATELY = timedelta(minutes=1)
 """What has moved on since then is looked at, too: a clock that was advanced leaves whole ways behind."""
-MOST = 1_000
+MOST = 200
+"""Of a tenant."""
 
 QUERY = """
 SELECT roster.tenant, roster.rider_id, roster.external_reference AS device_id,
        detail.task_id, detail.outlet, detail.stops, detail.progress, detail.simulation,
        map.lat, map.lon, map.observed_at
-FROM rider_roster AS roster
-JOIN task_board AS board USING (tenant, rider_id)
+FROM (
+    SELECT tenant, rider_id, task_id, updated_at,
+           row_number() OVER (PARTITION BY tenant ORDER BY updated_at DESC) AS place
+    FROM (
+        SELECT tenant, rider_id, task_id, board.updated_at
+        FROM rider_roster AS courier JOIN task_board AS board USING (tenant, rider_id)
+        WHERE courier.simulated AND board.leg IN ('en_route_pickup', 'en_route_dropoff')
+        UNION
+        SELECT tenant, rider_id, task_id, board.updated_at
+        FROM rider_roster AS courier JOIN task_board AS board USING (tenant, rider_id)
+        LEFT JOIN unnest(%(tenants)s::text[], %(ahead_s)s::bigint[]) AS clock (tenant, ahead_s) USING (tenant)
+        WHERE courier.simulated
+          AND board.updated_at > %(since)s::timestamptz + make_interval(secs => coalesce(clock.ahead_s, 0))
+    ) AS each
+) AS moved
+JOIN rider_roster AS roster USING (tenant, rider_id)
 JOIN task_detail AS detail USING (tenant, task_id)
 LEFT JOIN live_map AS map USING (tenant, rider_id)
-LEFT JOIN unnest(%(tenants)s::text[], %(ahead_s)s::bigint[]) AS clock (tenant, ahead_s) USING (tenant)
-WHERE roster.simulated
-  AND (board.leg LIKE 'en_route%%'
-       OR board.updated_at > %(since)s::timestamptz + make_interval(secs => coalesce(clock.ahead_s, 0)))
-  AND detail.progress ->> 'rider_id' = roster.rider_id
-ORDER BY board.updated_at DESC, task_id
-LIMIT %(limit)s
+WHERE place <= %(limit)s AND detail.progress ->> 'rider_id' = roster.rider_id
+ORDER BY moved.updated_at DESC, task_id
 """
 
 

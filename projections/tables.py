@@ -140,8 +140,9 @@ async def make_table(connection: AsyncConnection, model: ReadModel, table: str) 
 
 
 async def show(connection: AsyncConnection, model: ReadModel, table: str) -> None:
-    """Have the view of the model's name show this table."""
-    await connection.execute(f"CREATE OR REPLACE VIEW {model.name} AS SELECT * FROM {table}".encode())
+    """Have the view of the model's name show this table. Made anew, since one that is replaced must keep its columns."""
+    await connection.execute(f"DROP VIEW IF EXISTS {model.name}".encode())
+    await connection.execute(f"CREATE VIEW {model.name} AS SELECT * FROM {table}".encode())
 
 
 async def positions(connection: AsyncConnection, model: ReadModel) -> dict[tuple[str, int], int]:

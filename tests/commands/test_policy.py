@@ -283,11 +283,12 @@ def test_fences_of_other_kinds_are_no_zones():
     assert refused.value.values() == {"zone": ZONE}
 
 
-def test_so_many_shapes_of_a_zone_are_planned_the_latest():
+def test_so_many_shapes_of_a_zone_are_planned_and_the_one_that_holds_now_is_among_them():
     planned = [GeofenceChanged(shape=(AROUND, FAR)[n % 2], valid_from=minutes(1_000 + n)) for n in range(MOST_VERSIONS)]
     known = zoned(fence(AROUND, since=999), *planned)
-    assert len(known.zones[ids_of_zone(known)]) == MOST_VERSIONS
-    assert known.zones_holding(KAMPPI, minutes(999)) == set()
+    zone = ids_of_zone(known)
+    assert len(known.zones[zone]) == MOST_VERSIONS
+    assert known.zones_holding(KAMPPI, minutes(999)) == {zone}
 
 
 def ids_of_zone(known: TenantPolicy) -> GeofenceId:

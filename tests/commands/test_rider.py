@@ -264,6 +264,13 @@ def test_a_zone_is_one_that_the_tenant_has():
     assert bob.state.zones == (NORTH,)
 
 
+def test_a_zone_that_has_ended_may_stay_among_those_of_a_rider():
+    story = on_shift().when(SetRiderZones(zones=[CENTRE, NORTH])).happened()
+    story.zones = {CENTRE: story.zones[CENTRE]}
+    story.when(SetRiderZones(zones=[CENTRE, NORTH])).then()
+    story.when(SetRiderZones(zones=[NORTH])).tells("RiderZonesSet")
+
+
 def test_who_has_the_goods_has_them_wherever_they_go():
     elsewhere = on_shift().when(SetRiderZones(zones=[NORTH])).happened()
     elsewhere.when(replace(reserve(), has_goods=True)).tells("RiderReserved")

@@ -6,7 +6,8 @@ from story import ACME, KAMPPI, NOON
 
 from projections.exception_desk import EXCEPTION_DESK
 from schemas import ids
-from schemas.message import Command, RiderId, Role, StopId
+from schemas.goods import ReportParcelsLost
+from schemas.message import Command, ParcelId, RiderId, Role, StopId
 from schemas.registries import FailureReason, SetFailureReasons
 from schemas.task import (
     AssignTask,
@@ -17,6 +18,7 @@ from schemas.task import (
     NewStop,
     ReattemptDelivery,
     ReportAttemptFailed,
+    ReportDelivered,
     ReportHeld,
     ReportPickedUp,
 )
@@ -26,14 +28,16 @@ ANN, DROPOFF = RiderId("ann"), StopId("stop-2")
 NOBODY = FailureReason(code="nobody", title="Nobody", at_fault="recipient", after="hold_at_hub", retryable=False)
 
 
-def held() -> Garage:
+def held(*more: NewStop, delivered: bool = False) -> Garage:
     garage = Garage()
     garage.send("tenant", ids.tenant_id(ACME), SetFailureReasons(reasons=[NOBODY]), "operator")
-    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=KAMPPI)]
-    garage.send("task", TASK, CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=[NewParcel()]))
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=KAMPPI), *more]
+    parcels = [NewParcel(dropoff_stop=f"stop-{number}") for number in range(2, len(stops) + 1)]
+    garage.send("task", TASK, CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=parcels))
     garage.send("task", TASK, AssignTask(rider_id=ANN))
     told: tuple[Command, ...] = (
         ReportPickedUp(stop_id=StopId("stop-1"), observed_at=NOON),
+        *([ReportDelivered(stop_id=StopId("stop-3"), observed_at=NOON)] if delivered else []),
         ReportAttemptFailed(stop_id=DROPOFF, observed_at=NOON, reason_code="nobody"),
         ReportHeld(stop_id=StopId("hold-1"), observed_at=NOON),
     )
@@ -45,6 +49,15 @@ def held() -> Garage:
 def waiting(garage: Garage) -> list[dict[str, object]]:
     row = garage.rows(EXCEPTION_DESK).get((ACME, TASK, "goods_waiting"))
     return [] if row is None else row.items
+
+
+def test_goods_that_are_lost_where_they_wait_need_nobody_any_more():
+    """The rest was delivered: so the task completes, and has not failed."""
+    garage = held(NewStop(kind="dropoff", location=KAMPPI), delivered=True)
+    assert waiting(garage) != []
+    lost = ReportParcelsLost(parcel_ids=[ParcelId("parcel-1")], reason_code="gone", observed_at=NOON)
+    garage.send("task", TASK, lost)
+    assert waiting(garage) == []
 
 
 @pytest.mark.parametrize(

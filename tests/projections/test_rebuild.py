@@ -319,7 +319,12 @@ async def shown_table(pool: AsyncConnectionPool[Any]) -> str:
     return str(definition).rpartition("FROM ")[2].rstrip(";")
 
 
-NEWER = replace(TASK_BOARD, version=TASK_BOARD.version + 1)
+NEWER = replace(
+    TASK_BOARD,
+    version=TASK_BOARD.version + 1,
+    table=TASK_BOARD.table.replace("    outlet ", "    of_the_next_release text,\n    outlet ", 1),
+)
+"""With a column that stands among the others."""
 
 
 async def test_an_older_release_does_not_take_the_view_from_a_newer_one(
