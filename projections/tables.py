@@ -140,7 +140,7 @@ async def make_table(connection: AsyncConnection, model: ReadModel, table: str) 
 
 
 async def show(connection: AsyncConnection, model: ReadModel, table: str) -> None:
-    """Have the view of the model's name show this table. Made anew, since one that is replaced must keep its columns."""
+    """Have the view of the model's name show this table. Made anew: one that is replaced keeps its columns."""
     await connection.execute(f"DROP VIEW IF EXISTS {model.name}".encode())
     await connection.execute(f"CREATE VIEW {model.name} AS SELECT * FROM {table}".encode())
 
