@@ -1,4 +1,4 @@
-"""What could not be read, put aside in `logistics.dead`: where it stands and why; its bytes stay where they are."""
+"""What could not be read or followed, put aside in `logistics.dead`: where and why; its bytes stay where they are."""
 
 from datetime import UTC, datetime
 

@@ -23,7 +23,7 @@ from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.lookups import Lookups
 from infra.secrets import internal_key, secret, server_secrets
-from infra.sending import CannotBeJudged, Sending
+from infra.sending import Sending
 from infra.settings import Settings
 from infra.silence import SilenceWatch
 from infra.simulated_ways import SimulatedWays
@@ -37,7 +37,7 @@ from schemas.record import Stored, stored_of
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
-from streams.process import NotNow
+from streams.process import CannotBeJudged, NotNow
 from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
 from streams.runner import Runner

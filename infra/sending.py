@@ -4,13 +4,9 @@ from collections.abc import Callable, Mapping
 
 from commands.order import Desk, Order, Unavailable
 from schemas.message import Refused, Source, TenantSlug
-from streams.process import Done, NotAllowed, NotNow, Step
+from streams.process import CannotBeJudged, Done, NotAllowed, NotNow, Step
 
 type Saw = Callable[[Mapping[tuple[str, int], int]], None]
-
-
-class CannotBeJudged(NotNow):
-    """Not because nobody is there: whoever judges it fails, and may fail again."""
 
 
 class Sending:

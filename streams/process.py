@@ -15,6 +15,10 @@ from schemas import ids
 from schemas.message import Command, Event, Source, TenantSlug
 
 BACK_OFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+MOST_FAILURES = len(BACK_OFF_S)
+"""So often a step is sent that whoever judges it fails at: another owner may know better by then."""
+BROKEN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What code raises that meets what it was not made for: it does not pass by waiting."""
 
 logger = structlog.get_logger()
 
@@ -46,6 +50,14 @@ class NotAllowed(msgspec.Struct, frozen=True):
 
 class NotNow(Exception):
     """Nobody could judge, or what the step needs is not known yet: the same step again, later."""
+
+
+class CannotBeJudged(NotNow):
+    """Not because nobody is there: whoever judges it fails, and may fail again."""
+
+
+class Stuck(Exception):
+    """A fact that cannot be followed, by a fault of ours: it is put aside, and keeps no other waiting."""
 
 
 class Send(Protocol):
@@ -85,17 +97,31 @@ class Process:
         return frozenset(self._rules)
 
     async def take(self, event: Event, source: Source) -> None:
-        """Until it is through, however long that takes: what can be judged later is tried again."""
+        """Until it is through, however long that takes: what can be judged later is tried again. Raises Stuck, once all
+        that can be followed of it has been."""
+        stuck: list[str] = []
         for rule in self._rules.get(type(event), ()):
-            tries = 0
-            while True:
-                try:
-                    await self._follow(rule, event, source)
-                    break
-                except NotNow as later:
-                    logger.info("step waits", process=self.name, fact=type(event).__name__, why=str(later))
-                    await asyncio.sleep(BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)])
-                    tries += 1
+            try:
+                await self._take(rule, event, source)
+            except (CannotBeJudged, *BROKEN) as broken:
+                logger.exception("fact cannot be followed", process=self.name, fact=type(event).__name__)
+                stuck.append(f"{self.name} cannot follow it: {type(broken).__name__}: {broken}")
+        if stuck:
+            raise Stuck("; ".join(stuck))
+
+    async def _take(self, rule: Rule, event: Event, source: Source) -> None:
+        tries = failures = 0
+        while True:
+            try:
+                await self._follow(rule, event, source)
+                return
+            except NotNow as later:
+                failures += isinstance(later, CannotBeJudged)
+                if failures == MOST_FAILURES:
+                    raise
+                logger.info("step waits", process=self.name, fact=type(event).__name__, why=str(later))
+                await asyncio.sleep(BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)])
+                tries += 1
 
     async def _follow(self, rule: Rule, event: Event, source: Source) -> None:
         for step in await rule.steps(event, source):

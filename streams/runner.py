@@ -7,7 +7,7 @@ import structlog
 
 from schemas.codec import Unseal
 from schemas.record import Envelope, Stored, Unreadable, envelope_of, event_of, source_of
-from streams.process import Process
+from streams.process import Process, Stuck
 
 type Dead = Callable[[Stored, str], Awaitable[None]]
 type Opener = Callable[[Envelope, int], Unseal]
@@ -17,7 +17,8 @@ logger = structlog.get_logger()
 
 class Runner:
     def __init__(self, processes: Sequence[Process], opener: Opener, dead: Dead) -> None:
-        """`opener` gives, for an envelope and its partition, what opens its personal data."""
+        """`opener` gives, for an envelope and its partition, what opens its personal data. `dead` takes what cannot be
+        read or followed, with the reason."""
         self._processes = processes
         self._opener = opener
         self._dead = dead
@@ -47,4 +48,7 @@ class Runner:
             return
         for process in self._processes:
             if type(event) in process.facts:
-                await process.take(event, source_of(envelope, stored))
+                try:
+                    await process.take(event, source_of(envelope, stored))
+                except Stuck as stuck:
+                    await self._dead(stored, str(stuck))
