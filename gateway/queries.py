@@ -138,6 +138,8 @@ LISTINGS = (
             "kind": choice(get_args(TaskKind), "The kind."),
             "priority": choice(get_args(Priority), "How pressing it is."),
             "held": flag("Whether it is kept from dispatch."),
+            "sla_at_risk": flag("Whether something that was promised may come too late."),
+            "sla_breached": flag("Whether something that was promised is late, or was."),
             "incident_open": INCIDENT_OPEN,
             "waits_for": text("The id of a task or a pick wave that it still waits for."),
             "shipment_id": text("The shipment that it is part of."),

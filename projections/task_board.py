@@ -23,6 +23,8 @@ CREATE TABLE {table} (
     kind               text        NOT NULL,
     priority           text        NOT NULL,
     held               text,
+    sla_at_risk        boolean     NOT NULL,
+    sla_breached       boolean     NOT NULL,
     waits_for          jsonb       NOT NULL,
     dispatch_at        timestamptz,
     state              text        NOT NULL,
@@ -71,6 +73,10 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     priority: str
     held: str | None = None
     """Why it is kept from dispatch, if it is."""
+    sla_at_risk: bool = False
+    """Something that was promised may come too late."""
+    sla_breached: bool = False
+    """Something that was promised is late, or was."""
     waits_for: list[str] = []
     """The tasks and the pick wave that keep it from dispatch, by their ids."""
     dispatch_at: datetime | None = None
@@ -113,6 +119,8 @@ def apply(row: TaskRow | None, fact: Fact, key: Key) -> TaskRow:
         row,
         state=state_of(progress),
         held=progress.held,
+        sla_at_risk=bool(progress.at_risk),
+        sla_breached=bool(progress.breached),
         waits_for=[on for on, awaited in progress.dependencies.items() if awaited.status in ("open", "failed")],
         dispatch_at=progress.dispatch_at,
         leg=leg_of(progress),
@@ -182,7 +190,8 @@ TASK_BOARD = ReadModel(
 
 PAGE = f"""
 WITH troubled AS MATERIALIZED ({OPEN})
-SELECT tenant, task_id, outlet, kind, priority, held, waits_for, dispatch_at, state, leg, rider_id, carrier, tender_id,
+SELECT tenant, task_id, outlet, kind, priority, held, sla_at_risk, sla_breached, waits_for,
+       dispatch_at, state, leg, rider_id, carrier, tender_id,
        round, outcome, reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code,
        external_reference, metadata, shipment_id, recurrence_id, created_at, updated_at, version,
        task_id IN (SELECT task_id FROM troubled) AS incident_open
@@ -193,6 +202,8 @@ WHERE tenant = %(tenant)s
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(priority)s::text IS NULL OR priority = %(priority)s)
   AND (%(held)s::boolean IS NULL OR (held IS NOT NULL) = %(held)s)
+  AND (%(sla_at_risk)s::boolean IS NULL OR sla_at_risk = %(sla_at_risk)s)
+  AND (%(sla_breached)s::boolean IS NULL OR sla_breached = %(sla_breached)s)
   AND (
     %(incident_open)s::boolean IS NULL OR (task_id IN (SELECT task_id FROM troubled)) = %(incident_open)s
   )

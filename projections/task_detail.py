@@ -65,6 +65,8 @@ CREATE TABLE {table} (
     required_skills    jsonb       NOT NULL,
     authorisation      text,
     held               text,
+    sla_at_risk        boolean     NOT NULL,
+    sla_breached       boolean     NOT NULL,
     dependencies       jsonb       NOT NULL,
     dispatch_at        timestamptz,
     state              text        NOT NULL,
@@ -181,6 +183,8 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     authorisation: str | None
     """Of a return; None while it waits for one."""
     held: str | None = None
+    sla_at_risk: bool = False
+    sla_breached: bool = False
     """Why it is kept from dispatch, if it is."""
     dependencies: Mapping[str, Dependency] = {}
     """The tasks and the pick wave that it waits for, or has waited for, by their ids."""
@@ -228,6 +232,8 @@ def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
         state=state_of(progress),
         leg=leg_of(progress),
         held=progress.held,
+        sla_at_risk=bool(progress.at_risk),
+        sla_breached=bool(progress.breached),
         dependencies=progress.dependencies,
         dispatch_at=progress.dispatch_at,
         updated_at=source.recorded_at,

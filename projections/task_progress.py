@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.message import Event
+from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettled
 from schemas.task import (
     CREATED_ON_HOLD,
     AssignmentAccepted,
@@ -92,6 +93,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     returning: bool = False
     step_at: datetime | None = None
     """When what its simulated courier does next is due."""
+    at_risk: list[str] = []
+    """What was promised, is not settled yet, and may come too late."""
+    breached: list[str] = []
+    """What was promised and is late, for ever."""
     ended: str | None = None
     ended_at: datetime | None = None
     outcome: str | None = None
@@ -196,6 +201,14 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
             back = {event.stop.stop_id: StopProgress(kind="return")}
             stops = reset(task.stops, "skipped") | back
             return replace(task, stops=stops, returning=True, reason_code=event.reason_code)
+        case SlaAtRisk():
+            return replace(task, at_risk=[*without(task.at_risk, event.promise), event.promise])
+        case SlaBreached():
+            return broken(task, event.promise)
+        case SlaPromiseSettled():
+            return kept(task, event.promise) if event.late_s == 0 else broken(task, event.promise)
+        case SlaClockStopped():
+            return replace(task, at_risk=[])
         case SimulatedStepScheduled():
             return replace(task, step_at=event.step_at)
         case TaskCompleted():
@@ -210,6 +223,20 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
             return replace(task, ended="cancelled", ended_at=at, outcome=event.outcome, reason_code=event.reason_code)
         case _:
             return task
+
+
+def without(promises: list[str], promise: str) -> list[str]:
+    return [each for each in promises if each != promise]
+
+
+def broken(task: Progress, promise: str) -> Progress:
+    late = [*without(task.breached, promise), promise]
+    return replace(task, at_risk=without(task.at_risk, promise), breached=late)
+
+
+def kept(task: Progress, promise: str) -> Progress:
+    """By when it happened, though it was told so late that it had been said to be broken."""
+    return replace(task, at_risk=without(task.at_risk, promise), breached=without(task.breached, promise))
 
 
 def planned(stop: Stop) -> StopProgress:

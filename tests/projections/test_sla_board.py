@@ -16,6 +16,8 @@ from commands.task_state import CreatedTask
 from projections.deadlines import DEADLINES
 from projections.exception_desk import EXCEPTION_DESK
 from projections.sla_board import SLA_BOARD, SlaRow
+from projections.task_board import TASK_BOARD
+from projections.task_detail import TASK_DETAIL
 from schemas import ids
 from schemas.geo import Location
 from schemas.message import Command, Refused, RiderId, Role, StopId, TenderId
@@ -123,6 +125,32 @@ def test_what_is_at_risk_and_then_broken_stands_on_the_desk_until_it_is_settled(
     assert (following.due_at, following.round) == (minutes(75), 1)
     tell(garage, 80, ReportDelivered(stop_id=DROPOFF, observed_at=minutes(80)), "rider")
     assert on_the_desk(garage) == {}
+
+
+def flags(garage: Garage) -> tuple[bool, bool]:
+    """At risk, and broken: as the board and the task itself say."""
+    [board], [detail] = garage.rows(TASK_BOARD).values(), garage.rows(TASK_DETAIL).values()
+    told = (board.sla_at_risk, board.sla_breached)
+    assert (detail.sla_at_risk, detail.sla_breached) == told
+    return told
+
+
+def test_a_task_shows_that_a_promise_is_at_risk_and_that_one_is_broken():
+    garage = on_the_road()
+    assert flags(garage) == (False, False)
+    tell(garage, 30, MarkSlaAtRisk(promise="deliver", target_at=minutes(60), predicted_at=minutes(66)))
+    assert flags(garage) == (True, False)
+    tell(garage, 61, MarkSlaBreach(promise="deliver", target_at=minutes(60), level=0))
+    assert flags(garage) == (False, True)
+    tell(garage, 80, ReportDelivered(stop_id=DROPOFF, observed_at=minutes(79)), "rider")
+    assert flags(garage) == (False, True)
+
+
+def test_what_was_in_time_and_told_late_is_not_broken():
+    garage = tell(on_the_road(), 61, MarkSlaBreach(promise="deliver", target_at=minutes(60), level=0))
+    assert flags(garage) == (False, True)
+    tell(garage, 80, ReportDelivered(stop_id=DROPOFF, observed_at=minutes(59)), "rider")
+    assert flags(garage) == (False, False)
 
 
 def test_what_is_broken_before_it_was_said_to_be_at_risk_is_at_risk_no_more():
