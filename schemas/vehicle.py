@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.load import Capacity
 from schemas.message import (
     Code,
     Command,
@@ -51,14 +52,6 @@ Range = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 def ambient() -> list[Temperature]:
     return ["ambient"]
-
-
-class Capacity(Input, frozen=True, kw_only=True):
-    """What it carries at most: each of the three binds."""
-
-    weight_g: Count
-    volume_cm3: Count
-    parcels: Count
 
 
 class Defect(Input, frozen=True, kw_only=True):

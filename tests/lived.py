@@ -38,6 +38,7 @@ from schemas import waiting as x
 from schemas.geo import Location, Window
 from schemas.hours import HoursLimits
 from schemas.ids import conflict_id, proof_id
+from schemas.load import Capacity
 from schemas.message import (
     CarrierBookingId,
     Command,
@@ -537,7 +538,7 @@ def recording_fitness(draw: Random, now: Any) -> r.RecordVehicleFitness:
         inspection_failed=False,
         maintenance_due=False,
         maintenance_due_at=draw.choice((None, now + timedelta(hours=9))),
-        capacity_g=draw.randint(1, 9),
+        capacity=carrying(draw),
         documents=[],
     )
     return r.RecordVehicleFitness(
@@ -662,8 +663,8 @@ def inspecting(draw: Random, now: Any) -> v.ReportVehicleInspection:
     return v.ReportVehicleInspection(inspection_id=f"i{draw.randrange(99)}", observed_at=now, defects=defects)
 
 
-def carrying(draw: Random) -> v.Capacity:
-    return v.Capacity(weight_g=draw.randint(1, 9), volume_cm3=1, parcels=1)
+def carrying(draw: Random) -> Capacity:
+    return Capacity(weight_g=draw.randint(1, 9), volume_cm3=1, parcels=1)
 
 
 VEHICLE: Repertoire = [
