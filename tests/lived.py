@@ -77,7 +77,14 @@ STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1")
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
 FURTHER = StopId("stop-3")
 AWAITED = ["task-9", "wave-9"]
-ASIDE = (q.SlaClockPaused, q.SlaClockResumed, x.DependentAdded, x.DependentsAnswered, x.DependencyDropped)
+ASIDE = (
+    q.SlaClockPaused,
+    q.SlaClockResumed,
+    x.DependentAdded,
+    x.CircleLookedFor,
+    x.DependentsAnswered,
+    x.DependencyDropped,
+)
 REPORTED = [*STOPS[:2] * 3, FURTHER, *STOPS[2:]]
 REASONS = ["refused", "nobody_there", "moved", "spoilt", "no_way_in"]
 RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
