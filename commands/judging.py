@@ -25,9 +25,10 @@ from commands.policy import Policy
 from schemas import catalog
 from schemas.catalog import nothing_personal
 from schemas.codec import Seal
+from schemas.device_report import DeviceReport
 from schemas.ids import event_id
 from schemas.keyring import Keyring
-from schemas.message import Event, OutletSlug, Refused, Source, SubjectId, UnknownAggregate
+from schemas.message import Command, Event, OutletSlug, Refused, Source, SubjectId, UnknownAggregate
 from schemas.record import Envelope, covered
 from schemas.topics import DIRECTORY
 
@@ -223,6 +224,7 @@ class Judge:
         happened = min(now, getattr(order.command, "observed_at", None) or now)
         outlet = outlet_of(events[0] if live is None else live.state)
         key = order.aggregate_id.encode()
+        device_id, device_sequence = by_device(order.command)
         return [
             (
                 key,
@@ -247,6 +249,8 @@ class Judge:
                     causation_id=order.causation_id,
                     traceparent=order.traceparent,
                     epoch=self._epoch,
+                    device_id=device_id,
+                    device_sequence=device_sequence,
                 ).headers(),
             )
             for index, event in enumerate(events)
@@ -287,6 +291,11 @@ class Judge:
             )
             told.append((event, source))
         return told
+
+
+def by_device(command: Command) -> tuple[str | None, int | None]:
+    """Which device told it, and as its how-manieth, where it says so."""
+    return (command.device_id, command.device_sequence) if isinstance(command, DeviceReport) else (None, None)
 
 
 def repeated(order: Order, live: Live[Any], *, creating: bool) -> Repeated | None:

@@ -6,8 +6,9 @@ from commands.context import Context
 from commands.rider_refusals import ItineraryChanged, NextStopIsLocked, NotThatItinerary, OutOfOrder, TooHeavyThatWay
 from commands.rider_reservations import planned_stops, released, with_reservation
 from commands.rider_shift import shift_end_after
-from commands.rider_state import RegisteredRider, peak_load_g
+from commands.rider_state import RegisteredRider
 from commands.rider_vehicles import vehicles_of
+from schemas.load import peak_load
 from schemas.message import NotInThisState, StopId, TaskId
 from schemas.rider import (
     ChangePlannedWindow,
@@ -26,7 +27,7 @@ from schemas.rider import (
     StopRef,
     UnlockNextStop,
 )
-from schemas.vehicle_fitness import carries_g
+from schemas.vehicle_fitness import overloads
 
 
 def insert_stops(rider: RegisteredRider, command: InsertStops) -> list[RiderEvent]:
@@ -95,14 +96,21 @@ def resequence_itinerary(rider: RegisteredRider, command: ResequenceItinerary) -
     if rider.locked is not None and command.order[0] != rider.locked:
         raise NextStopIsLocked(rider.locked.task_id, rider.locked.stop_id)
     must_keep_order([present[ref] for ref in wanted])
-    peak_g = peak_load_g(present[ref] for ref in wanted)
-    capacity_g = carries_g(rider.capacity_g, vehicles_of(rider))
-    if peak_g > max(capacity_g, peak_load_g(rider.itinerary)):  # what is too heavy as it is may get better
-        raise TooHeavyThatWay(peak_g, capacity_g)
+    must_have_room(rider, [present[ref] for ref in wanted])
     resequenced = ItineraryResequenced(
         itinerary_version=rider.itinerary_version + 1, order=command.order, reason_code=command.reason_code
     )
     return [resequenced]
+
+
+def must_have_room(rider: RegisteredRider, stops: list[PlannedStop]) -> None:
+    """What is too much as it is may get better."""
+    as_it_is, vehicles = peak_load(stop.load for stop in rider.itinerary), vehicles_of(rider)
+    too_much = overloads(peak_load(stop.load for stop in stops), rider.capacity_g, vehicles)
+    if too_much and overloads(as_it_is, rider.capacity_g, vehicles):
+        too_much = [each for each in too_much if each.load > getattr(as_it_is, each.measure)]
+    if too_much:
+        raise TooHeavyThatWay(too_much[0])
 
 
 def must_be_as_seen(rider: RegisteredRider, itinerary_version: int) -> None:

@@ -1,10 +1,18 @@
 """What may be said no to, of a rider: the rules, and their values."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from schemas.load import Measure, Overload
 from schemas.message import Refused, StopId, TaskId
 from schemas.rider import HAND_OVER_ANSWERED
 from schemas.tender import Exclusion
+
+COUNTED: Mapping[Measure, str] = {"weight_g": "g", "volume_cm3": "cm³", "parcels": "parcels"}
+
+
+def told(overload: Overload) -> str:
+    return f"{overload.load} {COUNTED[overload.measure]} where there is room for {overload.limit}"
 
 
 class UnknownRider(Refused):
@@ -27,9 +35,14 @@ class SimulatedRider(Refused):
 class CannotReserve(Refused):
     rule = "cannot-reserve"
 
-    def __init__(self, code: Exclusion) -> None:
-        super().__init__(f"the rider cannot be reserved: {code}")
-        self.code = code
+    def __init__(self, why: Exclusion | Overload) -> None:
+        if isinstance(why, Overload):
+            super().__init__(f"the rider cannot be reserved: over_capacity, {told(why)}")
+            self.code: Exclusion = "over_capacity"
+            self.measure, self.load, self.limit = why.measure, why.load, why.limit
+        else:
+            super().__init__(f"the rider cannot be reserved: {why}")
+            self.code = why
 
 
 class NotReserved(Refused):
@@ -78,10 +91,9 @@ class NextStopIsLocked(Refused):
 class TooHeavyThatWay(Refused):
     rule = "too-heavy-that-way"
 
-    def __init__(self, peak_g: int, capacity_g: int) -> None:
-        super().__init__(f"in that order the rider would come to carry {peak_g} g, and can carry {capacity_g} g")
-        self.peak_g = peak_g
-        self.capacity_g = capacity_g
+    def __init__(self, overload: Overload) -> None:
+        super().__init__(f"too much for the rider in that order: {told(overload)}")
+        self.measure, self.load, self.limit = overload.measure, overload.load, overload.limit
 
 
 class RestTooShort(Refused):

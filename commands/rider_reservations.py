@@ -1,6 +1,6 @@
 """Riders are reserved for tasks: held for a while, then active until they are through, or released."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -15,10 +15,10 @@ from commands.rider_state import (
     Shift,
     held,
     not_compliant,
-    peak_load_g,
 )
 from commands.rider_vehicles import vehicles_of
 from schemas.directory import TenantRules
+from schemas.load import Overload, peak_load
 from schemas.message import Personal, SubjectId, TaskId
 from schemas.rider import (
     ActivateReservation,
@@ -36,7 +36,7 @@ from schemas.rider import (
 )
 from schemas.soonest import soonest_end
 from schemas.tender import Exclusion
-from schemas.vehicle_fitness import carries_g, fit_for
+from schemas.vehicle_fitness import VehicleFitness, fit_for, overloads
 
 PAST_TASKS_KEPT = 200
 """Of these it is known later when the rider had them."""
@@ -76,7 +76,7 @@ def is_let_lapse(known: Reservation, command: ReserveRider, context: Context) ->
 
 def cannot_reserve(
     rider: RegisteredRider, stops: list[PlannedStop], skills: Iterable[str], context: Context
-) -> Exclusion | None:
+) -> Exclusion | Overload | None:
     if rider.simulated:
         return None
     rules, now = context.policy.rules, context.now
@@ -106,7 +106,7 @@ def cannot_reserve(
         return "skill_missing"
     if is_outside(rider, stops, context):
         return "outside_zones"
-    return without_room(rider, stops, carries_g(rider.capacity_g, fit), rules, now)
+    return without_room(rider, stops, fit, rules, now)
 
 
 def is_outside(rider: RegisteredRider, stops: list[PlannedStop], context: Context) -> bool:
@@ -124,15 +124,14 @@ def planned_until(stops: list[PlannedStop], shift: Shift, now: datetime) -> date
 
 
 def without_room(
-    rider: RegisteredRider, stops: list[PlannedStop], capacity_g: int, rules: TenantRules, now: datetime
-) -> Exclusion | None:
+    rider: RegisteredRider, stops: list[PlannedStop], fit: Sequence[VehicleFitness], rules: TenantRules, now: datetime
+) -> Exclusion | Overload | None:
     still_held = held(rider, now)
     if len(still_held) >= rules.max_active_tasks:
         return "too_many_tasks"
     promised = [stop for r in still_held.values() if not r.active for stop in r.stops]
-    if peak_load_g([*rider.itinerary, *promised, *stops]) > capacity_g:
-        return "over_capacity"
-    return None
+    peak = peak_load(stop.load for stop in (*rider.itinerary, *promised, *stops))
+    return next(iter(overloads(peak, rider.capacity_g, fit)), None)
 
 
 def planned_stops(task_id: TaskId, stops: list[NewPlannedStop]) -> list[PlannedStop]:
@@ -144,7 +143,7 @@ def planned_stops(task_id: TaskId, stops: list[NewPlannedStop]) -> list[PlannedS
             location=Personal(SubjectId(stop.subject), stop.location),
             window=stop.window,
             service_seconds=stop.service_seconds,
-            load_g=stop.load_g,
+            load=stop.load,
             after=stop.after,
         )
         for stop in stops

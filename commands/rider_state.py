@@ -178,16 +178,6 @@ def held(rider: RegisteredRider, at: datetime) -> Mapping[TaskId, Reservation]:
     return {task: r for task, r in rider.reservations.items() if r.active or r.hold_until > at}
 
 
-def peak_load_g(stops: Iterable[PlannedStop]) -> int:
-    """The heaviest the vehicle gets along these stops, in grams; what is dropped first was aboard before."""
-    loads, load = [0], 0
-    for stop in stops:
-        load += stop.load_g
-        loads.append(load)
-    aboard = -min(loads)
-    return max(loads) + aboard
-
-
 def with_goods(rider: RegisteredRider) -> list[TaskId]:
     """Tasks whose goods are aboard as far as the itinerary tells: a pickup is behind the rider, or none was ahead."""
     return [task_id for task_id, r in rider.reservations.items() if r.active and begun(r)]

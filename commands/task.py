@@ -150,6 +150,7 @@ from schemas.waiting import (
     AskForDependency,
     ConfirmDependency,
     FollowPickWave,
+    LookForCircle,
     RecordDependencyUnknown,
     WaiveDependency,
 )
@@ -279,6 +280,7 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
         case (
             ConfirmDependency()
             | AddDependent()
+            | LookForCircle()
             | AnswerDependency()
             | RecordDependencyUnknown()
             | AskForDependency()

@@ -105,6 +105,7 @@ from schemas.task import (
 )
 from schemas.template import CloneRefused, CloneTask, TaskCloned
 from schemas.waiting import (
+    CircleLookedFor,
     DependencyAskedFor,
     DependencyDeclared,
     DependencyDropped,
@@ -163,6 +164,7 @@ LIFE = Life(
         DependencyWaived: within("created"),
         DependencyDropped: within("completed", "failed", "cancelled"),
         DependentAdded: within(*SINCE_DISPATCHED),
+        CircleLookedFor: within("created"),
         DependentsAnswered: within(*ENDED),
         PickWaveFollowed: within("created"),
         CustomerOnTheWay: to("in_progress", "created"),

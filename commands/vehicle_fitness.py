@@ -56,7 +56,7 @@ def fitness_of(vehicle: RegisteredVehicle) -> VehicleFitness:
         inspection_failed=vehicle.inspection_failed,
         maintenance_due=any(m.status == "due" for m in vehicle.maintenance.values()),
         maintenance_due_at=min(planned, default=None),
-        capacity_g=vehicle.capacity.weight_g,
+        capacity=vehicle.capacity,
         documents=[
             VehicleValidity(kind=d.kind, valid_from=d.valid_from, expires_at=d.expires_at)
             for d in vehicle.documents.values()

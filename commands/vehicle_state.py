@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from schemas.load import Capacity
 from schemas.message import DocumentId, MaintenanceId, NotInThisState, OutletSlug, Personal, RiderId
-from schemas.vehicle import Capacity, Temperature, Unfitness, VehicleKind
+from schemas.vehicle import Temperature, Unfitness, VehicleKind
 
 type VehicleStatus = Literal["available", "assigned", "grounded", "retired"]
 type DocumentStatus = Literal["submitted", "verified", "rejected"]

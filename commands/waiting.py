@@ -21,9 +21,12 @@ from schemas.waiting import (
     ASKED_AGAIN_AFTER_S,
     DEPENDENCY_ANSWERED,
     MAX_DEPENDENTS,
+    MAX_HOPS,
+    MAX_LOOKED,
     AddDependent,
     AnswerDependency,
     AskForDependency,
+    CircleLookedFor,
     ConfirmDependency,
     DependencyAskedFor,
     DependencyDeclared,
@@ -35,8 +38,10 @@ from schemas.waiting import (
     DependentAdded,
     DependentsAnswered,
     FollowPickWave,
+    LookForCircle,
     PickWaveFollowed,
     RecordDependencyUnknown,
+    Wait,
     WaitingCommand,
     WaiveDependency,
 )
@@ -82,7 +87,9 @@ def decide_waiting(task: CreatedTask, command: WaitingCommand, context: Context)
         case ConfirmDependency():
             return confirm(task, command)
         case AddDependent():
-            return add_dependent(task, command)
+            return add_dependent(task, command, context)
+        case LookForCircle():
+            return look_for_circle(task, command)
         case AnswerDependency():
             return answer(task, command, context)
         case RecordDependencyUnknown():
@@ -131,8 +138,8 @@ def ask_again(task: CreatedTask, command: AskForDependency, context: Context) ->
     return [DependencyAskedFor(kind=awaited.kind, on=command.on, number=command.number)]
 
 
-def add_dependent(task: CreatedTask, command: AddDependent) -> list[TaskEvent]:
-    """A circle of two is seen here; in a longer one each task sees only its neighbours."""
+def add_dependent(task: CreatedTask, command: AddDependent, context: Context) -> list[TaskEvent]:
+    """A circle of two is seen here. In a longer one each task sees only its neighbours: it is looked for along them."""
     if command.task_id in task.waiting.dependents:
         return []
     if open_wait(task.waiting, command.task_id) is not None:
@@ -140,7 +147,25 @@ def add_dependent(task: CreatedTask, command: AddDependent) -> list[TaskEvent]:
     if len(task.waiting.dependents) >= MAX_DEPENDENTS:
         raise TooMany("tasks that wait for one", MAX_DEPENDENTS)
     added = DependentAdded(task_id=command.task_id)
-    return [added, answered(task, [command.task_id])] if task.ended else [added]
+    if task.ended:
+        return [added, answered(task, [command.task_id])]
+    wait = Wait(task_id=command.task_id, on=context.aggregate_id)
+    look = LookForCircle(task_id=wait.task_id, on=wait.on, gives_way=wait, hops=0)
+    return [added, *look_for_circle(task, look)]
+
+
+def look_for_circle(task: CreatedTask, command: LookForCircle) -> list[TaskEvent]:
+    """Passed on once for each who waits and for each wait that would give way, so that it ends."""
+    looked = task.waiting.looked
+    among = [TaskId(each.on) for each in task.waiting.awaited if each.kind == "task" and each.failed is None]
+    known = (command.task_id, command.on, command.gives_way) in looked
+    if task.ended or not among or known or command.hops >= MAX_HOPS or len(looked) >= MAX_LOOKED:
+        return []
+    return [
+        CircleLookedFor(
+            task_id=command.task_id, on=command.on, gives_way=command.gives_way, hops=command.hops, among=among
+        )
+    ]
 
 
 def answered(task: CreatedTask, dependents: Iterable[TaskId]) -> DependentsAnswered:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from schemas.message import TaskId
 from schemas.waiting import (
     AwaitedKind,
+    CircleLookedFor,
     DependencyAskedFor,
     DependencyDeclared,
     DependencyDropped,
@@ -19,6 +20,7 @@ from schemas.waiting import (
     DependentAdded,
     DependentsAnswered,
     PickWaveFollowed,
+    Wait,
     WaitingEvent,
 )
 
@@ -40,6 +42,8 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Until all of it is met or waived the task is kept from dispatch."""
     dependents: tuple[TaskId, ...] = ()
     """Tasks that wait for this one, or have."""
+    looked: tuple[tuple[TaskId, str, Wait], ...] = ()
+    """Who waits for what, where it was looked from here whether that leads back to them, and which wait gives way."""
 
 
 def open_wait(waiting: Waiting, on: str) -> Awaited | None:
@@ -63,6 +67,8 @@ def evolve_waiting(waiting: Waiting, event: WaitingEvent) -> Waiting:
             return with_awaited(waiting, event.pick_wave, revision=event.revision)
         case DependentAdded():
             return replace(waiting, dependents=(*waiting.dependents, event.task_id))
+        case CircleLookedFor():
+            return replace(waiting, looked=(*waiting.looked, (event.task_id, event.on, event.gives_way)))
         case DependentsAnswered():
             return waiting
         case _:

@@ -30,6 +30,8 @@ def cloud_event(row: Mapping[str, Any], cluster: str, live: bool) -> dict[str, A
         "commandid": row["command_id"],
         "correlationid": row["correlation_id"],
         "causationid": row["causation_id"],
+        "deviceid": row["device_id"],
+        "devicesequence": row["device_sequence"],
         "topic": row["topic"],
         "position": position(row["topic"], row["partition"], row["offset"]),
         "hash": row["hash"],

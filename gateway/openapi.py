@@ -130,6 +130,8 @@ CLOUD_EVENT: Json = {
         "time": {"type": "string", "format": "date-time"},
         "recordedat": {"type": "string", "format": "date-time"},
         "aggregateversion": {"type": "integer"},
+        "deviceid": {"type": "string", "description": "Of a device's report, where it said so."},
+        "devicesequence": {"type": "integer", "description": "Its place in the order in which the device told."},
         "live": {"const": False, "description": "Of a test tenant; of others it is not there."},
         "data": {"type": "object"},
     },

@@ -64,7 +64,11 @@ KINDS: dict[str, Kind] = {
     ),
     "not-in-this-state": Kind(409, "Not possible in this state", "Read the aggregate: `values` says what is needed."),
     "goods-in-custody": Kind(409, "A rider has the goods", "Cancel the task instead: the goods then come back."),
-    "cannot-reserve": Kind(409, "The rider cannot take it", "`values.code` says why; choose another rider."),
+    "cannot-reserve": Kind(
+        409,
+        "The rider cannot take it",
+        "`values.code` says why; choose another rider.",
+    ),
     "not-reserved": Kind(409, "The reservation is over", "Dispatch the task again."),
     "rest-too-short": Kind(409, "The rider's rest is too short", "Start the shift at `values.rested_at` or later."),
     "goods-aboard": Kind(409, "The rider has goods aboard", "Take the break once they are delivered."),
@@ -177,7 +181,9 @@ KINDS: dict[str, Kind] = {
     "invalid-shape": Kind(422, "The shape is not valid", "Correct what the detail says."),
     "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),
     "next-stop-locked": Kind(409, "The next stop is locked", "Keep it first, or take the lock off."),
-    "too-heavy-that-way": Kind(422, "Too heavy in that order", "Let the rider drop something off before."),
+    "too-heavy-that-way": Kind(
+        422, "Too much in that order", "Of `values.measure`: let the rider drop something off before."
+    ),
     "out-of-order": Kind(422, "A stop comes after another", "Put `values.stop_id` after `values.after`."),
     "not-that-itinerary": Kind(422, "The order is not that of the itinerary", "Name each stop once."),
     "refused": Kind(409, "A rule says no", "The detail names the rule."),

@@ -1,6 +1,6 @@
 """What processes look up, out of the read models: each answer as new as the fact that asks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from projections.task_detail import one as task_detail
 from schemas.directory import TenantRules
 from schemas.geo import Location, Window
 from schemas.keyring import Keyring
+from schemas.load import Load
 from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug, TenderId
 from schemas.partition import partition_of
 from schemas.position import Vector, merged, reached
@@ -94,7 +95,7 @@ class Lookups:
             round=row["progress"]["round"],
             stops=located,
             required_skills=row["required_skills"],
-            aboard_g=sum(p["parcel"]["weight_g"] for p in row["parcels"].values() if p["party"]["kind"] == "rider"),
+            aboard=aboard(row["parcels"].values()),
             ahead=[stop for stop in located if status.get(stop.stop_id) not in OVER],
         )
 
@@ -114,7 +115,7 @@ class Lookups:
             location=place,
             window=msgspec.convert(stop["window"], Window) if stop["window"] else None,
             service_seconds=stop["service_seconds"],
-            load_g=load_g(stop["stop_id"], stop["kind"], row["parcels"].values()),
+            load=load_of(stop["stop_id"], stop["kind"], row["parcels"].values()),
             after=stop["after"],
         )
 
@@ -210,18 +211,29 @@ class Lookups:
             raise NotNow(f"{', '.join(models)} has not folded what was sent")
 
 
-def load_g(stop_id: str, kind: str, parcels: Any) -> int:
+def load_of(stop_id: str, kind: str, parcels: Collection[Any]) -> Load:
     """What the stop adds to the load: a return takes off whatever is aboard, a hold what is bound for it."""
-    load = 0
     if kind == "return":
-        for row in parcels:
-            load -= row["parcel"]["weight_g"] * (row["party"]["kind"] == "rider")
-        return load
-    for row in parcels:
-        parcel, weight = row["parcel"], row["parcel"]["weight_g"]
-        goes = row["bound_for"] or parcel["dropoff_stop"]
-        load += weight * (parcel["pickup_stop"] == stop_id) - weight * (goes == stop_id)
-    return load
+        return loaded((row["parcel"], -1) for row in parcels if row["party"]["kind"] == "rider")
+    return loaded(
+        (parcel, (parcel["pickup_stop"] == stop_id) - ((row["bound_for"] or parcel["dropoff_stop"]) == stop_id))
+        for row in parcels
+        for parcel in [row["parcel"]]
+    )
+
+
+def aboard(parcels: Collection[Any]) -> Load:
+    return loaded((row["parcel"], 1) for row in parcels if row["party"]["kind"] == "rider")
+
+
+def loaded(parcels: Iterable[tuple[Mapping[str, int], int]]) -> Load:
+    """Each comes aboard, or leaves where its sign is less than nothing."""
+    weight_g = volume_cm3 = count = 0
+    for parcel, sign in parcels:
+        weight_g += sign * parcel["weight_g"]
+        volume_cm3 += sign * parcel["volume_cm3"]
+        count += sign
+    return Load(weight_g=weight_g, volume_cm3=volume_cm3, parcels=count)
 
 
 def hours_end_at(shift: Mapping[str, Any] | None) -> datetime | None:

@@ -66,6 +66,11 @@ EXCLUSIONS = {
     "declined_before": "had declined it, or let it pass",
     "unreachable": "no way leads there",
 }
+OVERLOADS = {
+    "weight_g": "the load is too heavy for them",
+    "volume_cm3": "the load is too bulky for them",
+    "parcels": "the load is too many parcels for them",
+}
 OFFER_ENDS = {
     "sent": "has not answered yet",
     "viewed": "has looked at it",
@@ -288,12 +293,22 @@ def travel(candidate: Row) -> str:
 
 def excluded_told(decision: Row) -> list[str]:
     """The rules that shut the others out, with how many each."""
-    counts = Counter(each["code"] for each in decision["excluded"])
+    counts = Counter((each["code"], measure_of(each)) for each in decision["excluded"])
     if not counts:
         return []
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    reasons = [f"{count} {code} ({EXCLUSIONS.get(code, words(code))})" for code, count in ordered]
+    reasons = [f"{count} {code} ({excluded_for(code, measure)})" for (code, measure), count in ordered]
     return [f"Not considered: {', '.join(reasons)}."]
+
+
+def measure_of(excluded: Row) -> str:
+    """Of what there would be too much, where that is why."""
+    overload = excluded.get("overload")
+    return overload["measure"] if overload else ""
+
+
+def excluded_for(code: str, measure: str) -> str:
+    return OVERLOADS.get(measure) or EXCLUSIONS.get(code) or words(code)
 
 
 def in_order(tender: Row) -> list[Row]:

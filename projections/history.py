@@ -37,6 +37,8 @@ CREATE TABLE {table} (
     command_size    bigint      NOT NULL,
     correlation_id  text        NOT NULL,
     causation_id    text,
+    device_id       text,
+    device_sequence bigint,
     policy_position text        NOT NULL,
     epoch           bigint      NOT NULL,
     hash            text        NOT NULL,
@@ -68,6 +70,8 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     command_size: int
     correlation_id: str
     causation_id: str | None
+    device_id: str | None
+    device_sequence: int | None
     policy_position: str
     epoch: int
     hash: str
@@ -98,6 +102,8 @@ def apply(row: EventRow | None, fact: Fact, key: Key) -> EventRow:
         command_size=envelope.command_size,
         correlation_id=envelope.correlation_id,
         causation_id=envelope.causation_id,
+        device_id=envelope.device_id,
+        device_sequence=envelope.device_sequence,
         policy_position=envelope.policy_position,
         epoch=envelope.epoch,
         hash=stored.header("hash") or "",
@@ -107,7 +113,7 @@ def apply(row: EventRow | None, fact: Fact, key: Key) -> EventRow:
 
 HISTORY = ReadModel(
     name="history",
-    version=3,
+    version=4,
     table=TABLE,
     row=EventRow,
     key=("topic", "partition", "offset"),

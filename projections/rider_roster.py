@@ -14,6 +14,7 @@ from projections.page import Page
 from projections.sealed import Sealed, sealed, told
 from schemas.catalog import members_of
 from schemas.hours import HoursLimit
+from schemas.load import Load
 from schemas.rider import (
     MAX_PLANNED_SHIFTS,
     BreakEnded,
@@ -140,7 +141,7 @@ class ReservationRow(msgspec.Struct, frozen=True, kw_only=True):
     hold_until: datetime
     active: bool = False
     activated_at: datetime | None = None
-    load_g: list[int] = []
+    loads: list[Load] = []
     """What each of its stops adds to the load."""
 
 
@@ -320,8 +321,8 @@ def with_work(row: RiderRow, fact: Fact) -> RiderRow:
         case ShiftEnded():
             return replace(row, shift=None)
         case RiderReserved() as event:
-            loads = [stop.load_g for stop in event.stops]
-            held = ReservationRow(round=event.round, hold_until=event.hold_until, load_g=loads)
+            loads = [stop.load for stop in event.stops]
+            held = ReservationRow(round=event.round, hold_until=event.hold_until, loads=loads)
             return replace(row, reservations={**row.reservations, event.task_id: held})
         case ReservationActivated() as event:
             active = replace(row.reservations[event.task_id], active=True, activated_at=event.activated_at)

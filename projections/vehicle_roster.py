@@ -10,8 +10,8 @@ from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from projections.sealed import Sealed, sealed
 from schemas.catalog import members_of
+from schemas.load import Capacity
 from schemas.vehicle import (
-    Capacity,
     Defect,
     VehicleAssigned,
     VehicleDocumentRejected,

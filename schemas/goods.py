@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.device_report import DeviceReport
 from schemas.message import (
     Code,
     Command,
     Event,
     Input,
-    Moment,
     Name,
     ParcelId,
     Record,
@@ -41,12 +41,11 @@ class NewItem(Input, frozen=True, kw_only=True):
     description: Name | None = None
 
 
-class ParcelReport(Command, frozen=True, kw_only=True):
+class ParcelReport(DeviceReport, frozen=True, kw_only=True):
     """What has happened to parcels, wherever they are. Late is normal, and a physical fact is never refused."""
 
     parcel_ids: Annotated[list[ParcelId], msgspec.Meta(min_length=1, max_length=MAX_PARCELS)]
     reason_code: Code
-    observed_at: Moment
     note: Text | None = None
     evidence: Annotated[list[Sha256], msgspec.Meta(max_length=10)] = []
 

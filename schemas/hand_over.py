@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.device_report import DeviceReport
 from schemas.geo import Location, ObservedFix
 from schemas.goods import MAX_PARCELS, Party
-from schemas.message import Code, Command, Count, Event, Moment, ParcelId, Personal, RiderId
+from schemas.message import Code, Command, Count, Event, ParcelId, Personal, RiderId
 from schemas.proof import ScanEntry
 
 HandOverEnd = Literal["declined", "withdrawn", "expired", "not_reserved", "task_over"]
@@ -24,10 +25,9 @@ class OfferHandOver(Command, frozen=True, kw_only=True):
     reason_code: Code
 
 
-class AcceptHandOver(Command, frozen=True, kw_only=True):
+class AcceptHandOver(DeviceReport, frozen=True, kw_only=True):
     """By the rider to whom it was offered, with a scan of each parcel that has a code to scan. Late is normal."""
 
-    observed_at: Moment
     fix: ObservedFix | None = None
     scans: Annotated[list[ScanEntry], msgspec.Meta(max_length=MAX_PARCELS)] = []
 

@@ -31,6 +31,8 @@ OURS = (
     "content-type",
     "control",
     "correlation_id",
+    "device_id",
+    "device_sequence",
     "epoch",
     "outlet",
     "policy_position",
@@ -69,6 +71,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     causation_id: str | None
     traceparent: str | None
     epoch: int
+    device_id: str | None = None
+    device_sequence: int | None = None
+    """Of a device's report."""
 
     def headers(self) -> list[tuple[str, bytes]]:
         """In the order in which they are hashed, which spares the sorting; `traceparent`, which is not, stands last."""
@@ -87,8 +92,12 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             ("command_size", b"%d" % self.command_size),
             ("content-type", CONTENT_TYPE),
             ("correlation_id", self.correlation_id.encode()),
-            ("epoch", b"%d" % self.epoch),
         ]
+        if self.device_id is not None:
+            headers.append(("device_id", self.device_id.encode()))
+        if self.device_sequence is not None:
+            headers.append(("device_sequence", b"%d" % self.device_sequence))
+        headers.append(("epoch", b"%d" % self.epoch))
         if self.outlet is not None:
             headers.append(("outlet", self.outlet.encode()))
         headers += [
@@ -291,6 +300,8 @@ def envelope_of(stored: Stored) -> Envelope:
             causation_id=texts.get("causation_id"),
             traceparent=texts.get("traceparent"),
             epoch=int(texts["epoch"]),
+            device_id=texts.get("device_id"),
+            device_sequence=int(texts["device_sequence"]) if "device_sequence" in texts else None,
         )
     except KeyError as missing:
         raise Unreadable(stored, f"header {missing.args[0]} is missing") from missing

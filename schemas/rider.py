@@ -7,6 +7,7 @@ import msgspec
 
 from schemas.geo import Location, Window
 from schemas.hours import HoursLimit, HoursRule
+from schemas.load import NOTHING, Load
 from schemas.message import (
     Code,
     Command,
@@ -218,7 +219,7 @@ class NewPlannedStop(Input, frozen=True, kw_only=True):
     location: Location
     window: Window | None = None
     service_seconds: Count = 120
-    load_g: int = 0
+    load: Load = NOTHING
     after: list[StopId] = []
 
 
@@ -379,7 +380,7 @@ class PlannedStop(Record, frozen=True, kw_only=True):
     location: Personal[Location]
     window: Window | None
     service_seconds: int
-    load_g: int
+    load: Load
     after: list[StopId] = []
     """Stops of the same task that come before it."""
 

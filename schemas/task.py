@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.carried import CarriedCommand, CarriedEvent
+from schemas.device_report import DeviceReport
 from schemas.fault import AtFault
 from schemas.geo import Location, ObservedFix, PostalCode, Window
 from schemas.goods import MAX_ITEMS, MAX_PARCELS, GoodsCommand, GoodsEvent, Item, NewItem, Party
@@ -293,13 +294,11 @@ class ReviewFieldReport(Command, frozen=True, kw_only=True):
     decision_code: Code
 
 
-class FieldReport(Command, frozen=True, kw_only=True):
+class FieldReport(DeviceReport, frozen=True, kw_only=True):
     """What a rider's device says has happened. Late is normal, and a physical fact is never refused. Of a task with a
     carrier a dispatcher tells what the carrier's status cannot: proof, and what has come back."""
 
     stop_id: StopId
-    observed_at: Moment
-    device_sequence: Count | None = None
 
 
 class ReportEnRoute(FieldReport, frozen=True, kw_only=True):

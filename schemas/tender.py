@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.directory import TenderMode
+from schemas.load import Overload
 from schemas.message import Code, Command, Event, Input, Moment, OfferId, RiderId, TaskId
 
 MAX_CANDIDATES = 50
@@ -50,8 +51,11 @@ class Candidate(Input, frozen=True, kw_only=True):
 
 
 class Excluded(Input, frozen=True, kw_only=True):
+    """`overload` is what would be too much, where that is why."""
+
     rider_id: RiderId
     code: Exclusion
+    overload: Overload | None = None
 
 
 class PlannedOffer(Input, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.device_report import DeviceReport
+from schemas.load import Capacity
 from schemas.message import (
     Code,
     Command,
@@ -51,14 +53,6 @@ Range = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 def ambient() -> list[Temperature]:
     return ["ambient"]
-
-
-class Capacity(Input, frozen=True, kw_only=True):
-    """What it carries at most: each of the three binds."""
-
-    weight_g: Count
-    volume_cm3: Count
-    parcels: Count
 
 
 class Defect(Input, frozen=True, kw_only=True):
@@ -122,18 +116,16 @@ class ReleaseVehicle(Command, frozen=True, kw_only=True):
     reason_code: Code
 
 
-class ReportVehicleOdometer(Command, frozen=True, kw_only=True):
+class ReportVehicleOdometer(DeviceReport, frozen=True, kw_only=True):
     """May come late; what was read before the latest reading, and fits it, changes nothing."""
 
     odometer_km: Odometer
-    observed_at: Moment
 
 
-class ReportVehicleInspection(Command, frozen=True, kw_only=True):
+class ReportVehicleInspection(DeviceReport, frozen=True, kw_only=True):
     """Failed where a defect is more than minor, else passed. May come late; the latest inspection counts."""
 
     inspection_id: Id
-    observed_at: Moment
     odometer_km: Odometer | None = None
     defects: Annotated[list[Defect], msgspec.Meta(max_length=MAX_DEFECTS)] = []
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
+from schemas.load import Capacity, Load, Overload, beyond
 from schemas.message import Input
 from schemas.tender import Exclusion
 from schemas.validity import Shortfall, shortfall
@@ -29,7 +32,7 @@ class VehicleFitness(Input, frozen=True, kw_only=True):
     inspection_failed: bool
     maintenance_due: bool
     maintenance_due_at: datetime | None
-    capacity_g: int
+    capacity: Capacity
     documents: list[VehicleValidity]
 
 
@@ -68,6 +71,13 @@ def fit_for(
     return fit, None if fit else min(why_nots, default=None)
 
 
-def carries_g(capacity_g: int, vehicles: Iterable[VehicleFitness]) -> int:
-    """What a rider can carry, who says `capacity_g`: no more than the largest vehicle holds, if there is any."""
-    return min(capacity_g, max((vehicle.capacity_g for vehicle in vehicles), default=capacity_g))
+def overloads(load: Load, capacity_g: int, vehicles: Sequence[VehicleFitness]) -> list[Overload]:
+    """What is too much for a rider who can carry `capacity_g`: all of it goes into one vehicle, where there is any. Of
+    none that holds it the largest says what is too much; without one nothing but the weight is."""
+    if not vehicles:
+        too_heavy = load.weight_g > capacity_g
+        return [Overload(measure="weight_g", load=load.weight_g, limit=capacity_g)] if too_heavy else []
+    capacities = [replace(v.capacity, weight_g=min(v.capacity.weight_g, capacity_g)) for v in vehicles]
+    if not all(beyond(load, capacity) for capacity in capacities):
+        return []
+    return beyond(load, max(capacities, key=lambda each: (each.weight_g, each.volume_cm3, each.parcels)))

@@ -5,11 +5,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.message import Code, Command, Count, Event, Id, Moment, TaskId
+from schemas.message import Code, Command, Count, Event, Id, Input, Moment, TaskId
 
 MAX_DEPENDS_ON = 20
 MAX_DEPENDENTS = 200
 """Tasks that wait for one."""
+
+MAX_HOPS = 50
+"""A longer circle is not found."""
+MAX_LOOKED = 500
+"""So many looks for a circle pass through one task."""
 
 ASKED_AGAIN_AFTER_S = (5, 30, 120)
 """What nobody knows may be there a moment later, as a clone is. After that many times it will not be."""
@@ -20,6 +25,13 @@ DEPENDENCY_ANSWERED = "dependency-answered"
 AwaitedKind = Literal["task", "pick_wave"]
 
 DependsOn = Annotated[list[Id], msgspec.Meta(max_length=MAX_DEPENDS_ON)]
+
+
+class Wait(Input, frozen=True, kw_only=True, order=True):
+    """Of a circle the least one fails: the same, whoever finds it."""
+
+    task_id: TaskId
+    on: Id
 
 
 # What can be asked
@@ -37,6 +49,15 @@ class AddDependent(Command, frozen=True, kw_only=True):
     """Sent to the task that another waits for."""
 
     task_id: TaskId
+
+
+class LookForCircle(Command, frozen=True, kw_only=True):
+    """Sent along what is waited for, task by task: whether that leads back to `task_id`, which waits for `on`."""
+
+    task_id: TaskId
+    on: Id
+    gives_way: Wait
+    hops: Count
 
 
 class AnswerDependency(Command, frozen=True, kw_only=True):
@@ -79,6 +100,7 @@ class WaiveDependency(Command, frozen=True, kw_only=True):
 type WaitingCommand = (
     ConfirmDependency
     | AddDependent
+    | LookForCircle
     | AnswerDependency
     | RecordDependencyUnknown
     | AskForDependency
@@ -146,6 +168,17 @@ class DependentAdded(Event, frozen=True, kw_only=True):
     task_id: TaskId
 
 
+class CircleLookedFor(Event, frozen=True, kw_only=True):
+    """`task_id` waits for `on`, and behind that for this task, which itself waits for those `among` whom it is looked
+    for next. If `task_id` is one of them, all on the way wait for each other."""
+
+    task_id: TaskId
+    on: str
+    gives_way: Wait
+    hops: int
+    among: list[TaskId]
+
+
 class DependentsAnswered(Event, frozen=True, kw_only=True):
     """Those who wait for this task are told how it ended. Without a `reason_code` it ended well."""
 
@@ -169,6 +202,7 @@ WAITING_EVENTS = (
     DependencyWaived,
     DependencyDropped,
     DependentAdded,
+    CircleLookedFor,
     DependentsAnswered,
     PickWaveFollowed,
 )
@@ -181,6 +215,7 @@ type WaitingEvent = (
     | DependencyWaived
     | DependencyDropped
     | DependentAdded
+    | CircleLookedFor
     | DependentsAnswered
     | PickWaveFollowed
 )

@@ -5,6 +5,8 @@
 | DependencyDeclared, a task   | ConfirmDependency, then AddDependent (Task)    | AnswerDependency, with why;   |
 | DependencyDeclared, a wave   | ConfirmDependency, then JoinPickWave           | RecordDependencyUnknown       |
 | DependencyAskedFor           | the same once more                             | where it is not there         |
+| CircleLookedFor              | LookForCircle (Task), each that it waits for;  |                               |
+|                              | AnswerDependency (Task), where that is a circle|                               |
 | DependentsAnswered           | AnswerDependency (Task), each                  |                               |
 | PickWaveJoined               | FollowPickWave (Task)                          |                               |
 | PickWaveRetimed, Released    | FollowPickWave (Task), each                    |                               |
@@ -14,6 +16,10 @@
 Before anything the task is asked whether it waits still: who reads the log anew has it wait for nothing that it did not
 wait for then, such as a task that was unknown at the time and was created since. What is not there is asked for a few
 times again, by deadlines: a clone is there a moment after its id was told.
+
+A circle of two is seen at once. A longer one is looked for: a task that is waited for, and itself waits, has it asked
+along what it waits for whether that leads back to who waits. Where it does, one wait of the circle has failed, the same
+whoever finds it. Whichever task of a circle came last, all others are there when it is told who waits for it.
 """
 
 from collections.abc import Sequence
@@ -31,6 +37,7 @@ from schemas.waiting import (
     DEPENDENCY_ANSWERED,
     AddDependent,
     AnswerDependency,
+    CircleLookedFor,
     ConfirmDependency,
     DependencyAskedFor,
     DependencyDeclared,
@@ -38,7 +45,9 @@ from schemas.waiting import (
     DependencyWaived,
     DependentsAnswered,
     FollowPickWave,
+    LookForCircle,
     RecordDependencyUnknown,
+    Wait,
 )
 from streams.process import NotAllowed, Rule, Step
 
@@ -79,6 +88,19 @@ def not_possible(event: Asked, source: Source, refused: NotAllowed) -> Sequence[
         return [Step(kind="task", aggregate_id=source.aggregate_id, command=unknown, purpose="record-unknown")]
     reason_code = WHY.get((refused.rule, event.kind), refused.reason_code)
     return [answering(source.aggregate_id, event.on, reason_code)]
+
+
+async def look_further(event: CircleLookedFor, source: Source) -> Sequence[Step]:
+    return [next_look(event, TaskId(source.aggregate_id), awaited) for awaited in event.among]
+
+
+def next_look(event: CircleLookedFor, task_id: TaskId, awaited: TaskId) -> Step:
+    """The least of the waits on the way fails, once it is known that they are a circle."""
+    gives_way = min(event.gives_way, Wait(task_id=task_id, on=awaited))
+    if awaited == event.task_id:
+        return answering(gives_way.task_id, gives_way.on, "circular_dependency")
+    further = LookForCircle(task_id=event.task_id, on=event.on, gives_way=gives_way, hops=event.hops + 1)
+    return Step(kind="task", aggregate_id=awaited, command=further, purpose=f"look-for-circle-{awaited}")
 
 
 async def answer_dependents(event: DependentsAnswered, source: Source) -> Sequence[Step]:
@@ -132,6 +154,7 @@ def following(task_id: str, command: FollowPickWave) -> Step:
 WAITING = (
     Rule(DependencyDeclared, tell_awaited, not_possible),
     Rule(DependencyAskedFor, tell_awaited, not_possible),
+    Rule(CircleLookedFor, look_further, apart=True),
     Rule(DependentsAnswered, answer_dependents, apart=True),
     Rule(PickWaveJoined, answer_joined),
     Rule(PickWaveRetimed, retime_tasks, apart=True),

@@ -38,6 +38,7 @@ from schemas import waiting as x
 from schemas.geo import Location, Window
 from schemas.hours import HoursLimits
 from schemas.ids import conflict_id, proof_id
+from schemas.load import Capacity
 from schemas.message import (
     CarrierBookingId,
     Command,
@@ -76,7 +77,14 @@ STOPS = [StopId("stop-1"), StopId("stop-2"), StopId("hold-1"), StopId("again-1")
 PARCELS = [ParcelId("parcel-1"), ParcelId("parcel-2")]
 FURTHER = StopId("stop-3")
 AWAITED = ["task-9", "wave-9"]
-ASIDE = (q.SlaClockPaused, q.SlaClockResumed, x.DependentAdded, x.DependentsAnswered, x.DependencyDropped)
+ASIDE = (
+    q.SlaClockPaused,
+    q.SlaClockResumed,
+    x.DependentAdded,
+    x.CircleLookedFor,
+    x.DependentsAnswered,
+    x.DependencyDropped,
+)
 REPORTED = [*STOPS[:2] * 3, FURTHER, *STOPS[2:]]
 REASONS = ["refused", "nobody_there", "moved", "spoilt", "no_way_in"]
 RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
@@ -539,7 +547,7 @@ def recording_fitness(draw: Random, now: Any) -> r.RecordVehicleFitness:
         inspection_failed=False,
         maintenance_due=False,
         maintenance_due_at=draw.choice((None, now + timedelta(hours=9))),
-        capacity_g=draw.randint(1, 9),
+        capacity=carrying(draw),
         documents=[],
     )
     return r.RecordVehicleFitness(
@@ -664,8 +672,8 @@ def inspecting(draw: Random, now: Any) -> v.ReportVehicleInspection:
     return v.ReportVehicleInspection(inspection_id=f"i{draw.randrange(99)}", observed_at=now, defects=defects)
 
 
-def carrying(draw: Random) -> v.Capacity:
-    return v.Capacity(weight_g=draw.randint(1, 9), volume_cm3=1, parcels=1)
+def carrying(draw: Random) -> Capacity:
+    return Capacity(weight_g=draw.randint(1, 9), volume_cm3=1, parcels=1)
 
 
 VEHICLE: Repertoire = [

@@ -8,7 +8,7 @@ import msgspec
 
 from commands.aggregates import AGGREGATES, Aggregate
 from commands.context import Context, Secrets
-from commands.judging import outlet_of, reused
+from commands.judging import by_device, outlet_of, reused
 from commands.order import Answer, Order, VersionConflict
 from commands.policy import Policy
 from schemas import catalog
@@ -135,6 +135,7 @@ class MemoryDesk:
 
     def _envelope(self, order: Order, kept: Kept, events: list[Event], index: int) -> Envelope:
         now = self._now(order)
+        device_id, device_sequence = by_device(order.command)
         return Envelope(
             event_id=event_id(order.command_id, index),
             type=catalog.BY_CLASS[type(events[index])].name,
@@ -155,6 +156,8 @@ class MemoryDesk:
             causation_id=order.causation_id,
             traceparent=order.traceparent,
             epoch=1,
+            device_id=device_id,
+            device_sequence=device_sequence,
         )
 
     def _sealer(self, order: Order, partition: int) -> Seal:

@@ -6,6 +6,7 @@ from datetime import datetime
 from story import KAMPPI, Story, minutes, nothing_yet
 
 from schemas.geo import Window
+from schemas.load import Load
 from schemas.message import DocumentId, StopId, TaskId, TenderId
 from schemas.rider import (
     ActivateReservation,
@@ -23,17 +24,21 @@ TENDER = TenderId("tender-1")
 PICKUP, DROPOFF = StopId("stop-1"), StopId("stop-2")
 
 
-def stops(load_g: int = 1_000, window: Window | None = None) -> list[NewPlannedStop]:
+PARCEL = Load(weight_g=1_000, volume_cm3=1_000, parcels=1)
+
+
+def stops(load: Load = PARCEL, window: Window | None = None) -> list[NewPlannedStop]:
+    off = Load(weight_g=-load.weight_g, volume_cm3=-load.volume_cm3, parcels=-load.parcels)
     return [
-        NewPlannedStop(stop_id=PICKUP, kind="pickup", subject="s", location=KAMPPI, load_g=load_g),
-        NewPlannedStop(stop_id=DROPOFF, kind="dropoff", subject="s", location=KAMPPI, load_g=-load_g, window=window),
+        NewPlannedStop(stop_id=PICKUP, kind="pickup", subject="s", location=KAMPPI, load=load),
+        NewPlannedStop(stop_id=DROPOFF, kind="dropoff", subject="s", location=KAMPPI, load=off, window=window),
     ]
 
 
 def reserve(
     task: TaskId = TASK,
     *,
-    load_g: int = 1_000,
+    load: Load = PARCEL,
     task_round: int = 1,
     window: Window | None = None,
     hold_until: datetime | None = None,
@@ -43,7 +48,7 @@ def reserve(
         round=task_round,
         tender_id=TENDER,
         hold_until=hold_until or minutes(1),
-        stops=stops(load_g, window),
+        stops=stops(load, window),
     )
 
 

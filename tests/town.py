@@ -18,7 +18,7 @@ from commands.order import Answer, Order
 from commands.policy import Policy
 from commands.task_state import OVER, CreatedTask
 from commands.tender import Open
-from infra.lookups import load_g
+from infra.lookups import aboard, load_of
 from infra.sending import Sending
 from projections.deadlines import DEADLINES, DeadlineRow
 from projections.model import Fact, Key
@@ -29,6 +29,7 @@ from schemas import rider as r
 from schemas import tender as o
 from schemas import vehicle as v
 from schemas.keyring import Keyring
+from schemas.load import Capacity
 from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, SubjectId, TaskId, TenderId
 from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
 from streams.deadlines import source_of as source_of_deadline
@@ -116,7 +117,7 @@ class Town:
             terms = c.CarrierTerms(service_levels=[SAME_DAY])
             self.ask("carrier", carrier, c.RegisterCarrier(name=carrier, terms=terms))
             self.ask("carrier", carrier, c.ActivateCarrier(), "dora", "dispatcher")
-        carries = v.Capacity(weight_g=2_000, volume_cm3=1, parcels=1)
+        carries = Capacity(weight_g=2_000, volume_cm3=800, parcels=4)
         self.ask("vehicle", "vehicle-1", v.RegisterVehicle(kind="van", capacity=carries))
         self.ask("vehicle", "vehicle-1", v.AssignVehicle(rider_id=RIDERS[-1]), "dora", "dispatcher")
 
@@ -286,7 +287,7 @@ class Town:
             round=task.round,
             stops=stops,
             ahead=ahead,
-            aboard_g=sum(p.parcel.weight_g for p in task.parcels.values() if p.party.kind == "rider"),
+            aboard=aboard(rows_of(task)),
             meeting=None if task.hand_over is None else KAMPPI,
         )
 
@@ -366,16 +367,16 @@ def planned_stop(task: CreatedTask, stop_id: StopId) -> r.NewPlannedStop | None:
         location=stop.location.value,
         window=stop.window,
         service_seconds=stop.service_seconds,
-        load_g=load_g(stop_id, stop.kind, [msgspec.to_builtins(parcel) for parcel in task_rows(task)]),
+        load=load_of(stop_id, stop.kind, rows_of(task)),
         after=stop.after,
     )
 
 
-def task_rows(task: CreatedTask) -> Sequence[Mapping[str, Any]]:
-    return [
-        {"parcel": parcel.parcel, "party": parcel.party, "bound_for": parcel.bound_for}
-        for parcel in task.parcels.values()
-    ]
+def rows_of(task: CreatedTask) -> Sequence[Mapping[str, Any]]:
+    """Its parcels as the read model has them."""
+    parcels = task.parcels.values()
+    rows = [{"parcel": each.parcel, "party": each.party, "bound_for": each.bound_for} for each in parcels]
+    return [msgspec.to_builtins(row) for row in rows]
 
 
 def at_once(work: Coroutine[Any, Any, Any]) -> Any:

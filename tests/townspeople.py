@@ -22,6 +22,7 @@ from schemas import proof as f
 from schemas import rider as r
 from schemas import task as t
 from schemas import tender as o
+from schemas.load import Capacity
 from schemas.message import Command, Role, StopId
 from schemas.simulation import Simulation
 
@@ -50,6 +51,9 @@ SIMULATED = 0.25
 """How often a task is a simulated one."""
 WEIGHTS_G = (0, 200, 400, 600, 800)
 CARRIED_G = (500, 1_000, 2_000)
+VOLUMES_CM3 = (0, 400, 800)
+HELD_CM3 = (400, 800, 2_000)
+HELD_PARCELS = (1, 3, 5)
 TOLD_OF_GOODS: tuple[b.CarrierWord, ...] = ("picked_up", "picked_up", "delivered", "failed")
 A_DAY = timedelta(days=1)
 
@@ -210,7 +214,10 @@ class People:
         draw = self._town.chance
         match name:
             case "parcels" if isinstance(value, list):
-                return [replace(parcel, weight_g=draw.choice(WEIGHTS_G)) for parcel in value]
+                return [
+                    replace(parcel, weight_g=draw.choice(WEIGHTS_G), volume_cm3=draw.choice(VOLUMES_CM3))
+                    for parcel in value
+                ]
             case "offer_id" if isinstance(state, Open) and state.pending:
                 return draw.choice(list(state.pending))
             case "stop_id" if isinstance(state, CreatedTask) and draw.random() < 0.8:
@@ -226,7 +233,11 @@ class People:
             case _ if value is not None and name.removesuffix("_id") in AGGREGATES and name.endswith("_id"):
                 return self.somewhere(name.removesuffix("_id")) or value
             case "capacity":
-                return replace(value, weight_g=draw.choice(CARRIED_G))
+                return Capacity(
+                    weight_g=draw.choice(CARRIED_G),
+                    volume_cm3=draw.choice(HELD_CM3),
+                    parcels=draw.choice(HELD_PARCELS),
+                )
             case "itinerary_version":
                 return getattr(state, "itinerary_version", value)
             case "order":

@@ -41,7 +41,9 @@ SCAN = ScanEntry(parcel_id=BAG, code="LUMI-10042-1")
 CALL = ContactAttempt(channel="call", attempted_at=at(10, 41))
 
 BY_RIDERS: dict[str, Command] = {
-    "On the way to the shop": ReportEnRoute(stop_id=FROM_SHOP, observed_at=at(9, 40), device_sequence=17),
+    "On the way to the shop": ReportEnRoute(
+        stop_id=FROM_SHOP, observed_at=at(9, 40), device_id="phone-7", device_sequence=17
+    ),
     "At the door": ReportArrived(stop_id=TO_DOOR, observed_at=at(10, 38), fix=HERE),
     "Further away than is allowed, and why": ReportArrived(
         stop_id=TO_DOOR, observed_at=at(10, 38), fix=HERE, override_reason="road_closed"

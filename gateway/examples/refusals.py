@@ -95,6 +95,7 @@ from gateway.examples.lumi import (
 )
 from schemas.directory import MAX_CLOCK_AHEAD_S
 from schemas.incident import HIGHEST_LEVEL, MAX_LINKS
+from schemas.load import Overload
 from schemas.message import NotInThisState, Refused, TaskId, UnknownAggregate
 from schemas.proof import MAX_PROOFS_OF_STOP
 from schemas.registries import DOCUMENT_KINDS, FAILURE_REASONS, INCIDENT_KINDS
@@ -176,10 +177,10 @@ OF_TASKS: tuple[Refused, ...] = (
 
 OF_RIDERS: tuple[Refused, ...] = (
     UnknownRider(OTHER_RIDER_ID),
-    TooHeavyThatWay(14_500, 12_000),
+    TooHeavyThatWay(Overload(measure="volume_cm3", load=14_500, limit=12_000)),
     NextStopIsLocked(TASK, TO_DOOR),
     UnknownDocument("licence-2"),
-    CannotReserve("document_expired"),
+    CannotReserve(Overload(measure="parcels", load=21, limit=20)),
     NotReserved(TASK_ID),
     ItineraryChanged(given=4, actual=6),
     NotThatItinerary(),

@@ -10,11 +10,11 @@ from schemas.fleet import (
     RemoveVehicleFromFleet,
     RetireFleet,
 )
+from schemas.load import Capacity
 from schemas.message import Command
 from schemas.vehicle import (
     AssignVehicle,
     CancelVehicleMaintenance,
-    Capacity,
     ChangeVehicleOutfit,
     CompleteVehicleMaintenance,
     Defect,

@@ -7,10 +7,11 @@ import msgspec
 
 from schemas.directory import TenantRules
 from schemas.geo import Location, distance_m
+from schemas.load import Load, Overload
 from schemas.message import RiderId
 from schemas.tender import MAX_CANDIDATES, Candidate, Excluded, Exclusion
 from schemas.validity import shortfall
-from schemas.vehicle_fitness import VehicleFitness, carries_g, fit_for
+from schemas.vehicle_fitness import VehicleFitness, fit_for, overloads
 
 SHIFT_MARGIN = timedelta(minutes=15)
 """A shift that ends sooner than this takes no new task."""
@@ -49,10 +50,10 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """What a rider would have to do: the load, when the last of its windows closes, if it has any, and before when it
-    cannot be done."""
+    """What a rider would have to do: the most that is aboard at once, when the last of its windows closes, if it has
+    any, and before when it cannot be done."""
 
-    load_g: int
+    load: Load
     closes_at: datetime | None
     soonest: datetime | None = None
     skills: frozenset[str] = frozenset()
@@ -74,7 +75,7 @@ def exclusion_of(
     declined: frozenset[str],
     now: datetime,
     of_vehicles: Sequence[str] = (),
-) -> Exclusion | None:
+) -> Exclusion | Overload | None:
     """The first rule that shuts the rider out, if any. `of_vehicles` are the documents that vehicles need."""
     if rider.status != "approved":
         return "suspended" if rider.status == "suspended" else "not_approved"
@@ -100,8 +101,8 @@ def exclusion_of(
         return "skill_missing"
     if rider.zones and any(rider.zones.isdisjoint(holding) for holding in work.zones):
         return "outside_zones"
-    if work.load_g > carries_g(rider.capacity_g, fit):
-        return "over_capacity"
+    if too_much := overloads(work.load, rider.capacity_g, fit):
+        return too_much[0]
     if rider.tasks >= rules.max_active_tasks:
         return "too_many_tasks"
     if rider.offers:
@@ -140,11 +141,13 @@ def eligible(
     able: list[KnownRider] = []
     excluded: list[Excluded] = []
     for rider in sorted(riders, key=lambda rider: rider.rider_id):
-        code = exclusion_of(rider, rules, work, declined, now, of_vehicles)
-        if code is None:
+        why = exclusion_of(rider, rules, work, declined, now, of_vehicles)
+        if why is None:
             able.append(rider)
+        elif isinstance(why, Overload):
+            excluded.append(Excluded(rider_id=rider.rider_id, code="over_capacity", overload=why))
         else:
-            excluded.append(Excluded(rider_id=rider.rider_id, code=code))
+            excluded.append(Excluded(rider_id=rider.rider_id, code=why))
     return able, excluded
 
 

@@ -10,6 +10,7 @@ import msgspec
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.ids import offer_id, tender_id
+from schemas.load import peak_load
 from schemas.message import RiderId, Source, TenantSlug
 from schemas.rider import NewPlannedStop
 from schemas.soonest import soonest_end
@@ -91,9 +92,9 @@ class Decision:
 
 
 def work_of(task: KnownTask, zones: Sequence[frozenset[str]], now: datetime) -> Work:
-    load_g = sum(max(0, stop.load_g) for stop in task.ahead)
+    load = peak_load(stop.load for stop in task.ahead)
     closes_at = max((stop.window.end for stop in task.ahead if stop.window), default=None)
-    return Work(load_g, closes_at, soonest_end(task.ahead, now), frozenset(task.required_skills), zones)
+    return Work(load, closes_at, soonest_end(task.ahead, now), frozenset(task.required_skills), zones)
 
 
 def offers(

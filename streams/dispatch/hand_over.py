@@ -16,6 +16,7 @@ from datetime import timedelta
 
 from schemas.geo import Location
 from schemas.hand_over import HandOverClosed, HandOverOffered, RefuseHandOver
+from schemas.load import Load
 from schemas.message import Command, Source, StopId, TaskId
 from schemas.rider import (
     ActivateReservation,
@@ -45,7 +46,7 @@ def hand_over(lookup: Lookup) -> list[Rule]:
             handed_over=True,
             hold_until=event.expires_at + HELD_LONGER,
             required_skills=task.required_skills,
-            stops=[meeting(task.meeting, event.place.subject, task.aboard_g), *task.ahead],
+            stops=[meeting(task.meeting, event.place.subject, task.aboard), *task.ahead],
         )
         return [Step(kind="rider", aggregate_id=event.to_rider, command=command, purpose="reserve-taker")]
 
@@ -84,8 +85,8 @@ def hand_over(lookup: Lookup) -> list[Rule]:
     ]
 
 
-def meeting(place: Location, subject: str, load_g: int) -> NewPlannedStop:
-    return NewPlannedStop(stop_id=MEETING, kind="pickup", subject=subject, location=place, load_g=load_g)
+def meeting(place: Location, subject: str, load: Load) -> NewPlannedStop:
+    return NewPlannedStop(stop_id=MEETING, kind="pickup", subject=subject, location=place, load=load)
 
 
 def refuse(event: HandOverOffered, source: Source, refused: NotAllowed) -> Sequence[Step]:

@@ -25,6 +25,7 @@ import msgspec
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.ids import tender_id
+from schemas.load import NOTHING, Load
 from schemas.message import OfferId, RiderId, Source, TaskId, TenantSlug, TenderId
 from schemas.rider import ActivateReservation, NewPlannedStop, ReleaseReservation, ReserveRider, RiderReserved
 from schemas.task import (
@@ -63,7 +64,7 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     ahead: list[NewPlannedStop]
     """Those that are not over."""
     required_skills: list[str] = []
-    aboard_g: int = 0
+    aboard: Load = NOTHING
     """What its rider has of it."""
     meeting: Location | None = None
     """Where another rider is to take it over, if that is offered."""

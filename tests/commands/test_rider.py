@@ -24,10 +24,9 @@ from commands.rider_refusals import (
     NotThatItinerary,
     TooHeavyThatWay,
 )
-from commands.rider_reservations import planned_stops
-from commands.rider_state import peak_load_g
 from commands.service_zones import UnknownServiceZone
 from schemas.geo import Window
+from schemas.load import Load, peak_load
 from schemas.message import DocumentId, NotInThisState, StopId
 from schemas.rider import (
     MAX_DEVICES,
@@ -103,8 +102,8 @@ def test_a_rider_on_shift_can_be_reserved_once_for_a_task():
 
 def test_a_rider_who_is_off_shift_or_full_cannot_be_reserved():
     assert approved().when(reserve()).refuses(CannotReserve).values()["code"] == "off_shift"
-    heavy = on_shift().when(reserve(load_g=5_001)).refuses(CannotReserve)
-    assert heavy.values()["code"] == "over_capacity"
+    heavy = on_shift().when(reserve(load=Load(weight_g=5_001))).refuses(CannotReserve)
+    assert heavy.values() == {"code": "over_capacity", "measure": "weight_g", "load": 5_001, "limit": 5_000}
     busy = reserved().where(max_active_tasks=1).when(reserve(OTHER)).refuses(CannotReserve)
     assert busy.values()["code"] == "too_many_tasks"
     ended = (
@@ -114,10 +113,12 @@ def test_a_rider_who_is_off_shift_or_full_cannot_be_reserved():
 
 
 def test_the_load_is_judged_at_its_heaviest_with_what_was_aboard_before():
-    first, second = planned_stops(TASK, stops(3_000)), planned_stops(OTHER, stops(2_500))
-    assert peak_load_g([*first, *second]) == 3_000
-    assert peak_load_g([first[0], second[0], first[1], second[1]]) == 5_500
-    assert peak_load_g([second[0], first[1], second[1]]) == 5_500, "the first task's goods are aboard already"
+    large, small = Load(weight_g=3_000, volume_cm3=40, parcels=1), Load(weight_g=2_500, volume_cm3=50, parcels=3)
+    first, second = ([stop.load for stop in stops(load)] for load in (large, small))
+    both = Load(weight_g=5_500, volume_cm3=90, parcels=4)
+    assert peak_load([*first, *second]) == Load(weight_g=3_000, volume_cm3=50, parcels=3)
+    assert peak_load([first[0], second[0], first[1], second[1]]) == both
+    assert peak_load([second[0], first[1], second[1]]) == both, "the first task's goods are aboard already"
 
 
 def test_reserving_past_its_own_hold_is_a_quiet_nothing():
@@ -194,15 +195,15 @@ def test_the_itinerary_is_resequenced_at_its_version_with_pickups_first():
 
 def test_no_order_makes_the_rider_carry_more_than_they_can():
     """One after the other both fit; together they are too heavy."""
-    story = underway(on_shift().when(reserve(load_g=3_000)).happened())
-    story = story.when(reserve(OTHER, load_g=3_000)).happened()
+    story = underway(on_shift().when(reserve(load=Load(weight_g=3_000))).happened())
+    story = story.when(reserve(OTHER, load=Load(weight_g=3_000))).happened()
     story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened()
     here, there = ([StopRef(task_id=task, stop_id=stop) for stop in (PICKUP, DROPOFF)] for task in (TASK, OTHER))
     both_first = [here[0], there[0], here[1], there[1]]
     refused = story.when(ResequenceItinerary(itinerary_version=2, order=both_first, reason_code="pressing")).refuses(
         TooHeavyThatWay
     )
-    assert (refused.values()["peak_g"], refused.values()["capacity_g"]) == (6_000, 5_000)
+    assert refused.values() == {"measure": "weight_g", "load": 6_000, "limit": 5_000}
     story.when(ResequenceItinerary(itinerary_version=2, order=[*there, *here], reason_code="pressing")).tells(
         "ItineraryResequenced"
     )
@@ -277,7 +278,7 @@ def test_who_has_the_goods_has_them_wherever_they_go():
 
 
 def test_the_load_on_the_way_and_what_is_only_promised_count_for_the_next_reservation():
-    first = NewPlannedStop(stop_id=PICKUP, kind="pickup", subject="s", location=KAMPPI, load_g=3_000)
+    first = NewPlannedStop(stop_id=PICKUP, kind="pickup", subject="s", location=KAMPPI, load=Load(weight_g=3_000))
     more = ReserveRider(task_id=OTHER, round=1, tender_id=None, hold_until=minutes(1), stops=[first])
     promised = on_shift().when(more).happened().when(replace(more, task_id=TASK))
     assert promised.refuses(CannotReserve).values()["code"] == "over_capacity"
@@ -304,8 +305,8 @@ def test_a_shift_that_is_ending_ends_with_the_last_task_and_not_before():
 
 
 def test_what_is_too_heavy_as_it_is_may_be_put_in_a_better_order():
-    story = underway(on_shift().when(reserve(load_g=3_000)).happened())
-    story = story.when(reserve(OTHER, load_g=3_000)).happened()
+    story = underway(on_shift().when(reserve(load=Load(weight_g=3_000))).happened())
+    story = story.when(reserve(OTHER, load=Load(weight_g=3_000))).happened()
     story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened()
     here, there = ([StopRef(task_id=task, stop_id=stop) for stop in (PICKUP, DROPOFF)] for task in (TASK, OTHER))
     heavy = story.take(

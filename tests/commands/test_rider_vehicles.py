@@ -4,22 +4,31 @@ from datetime import datetime
 
 import pytest
 from msgspec.structs import replace
-from riding import OTHER, approved, on_shift, reserve, underway, within
+from riding import DROPOFF, OTHER, PICKUP, TASK, approved, on_shift, reserve, stops, underway, within
 from story import Story, minutes
 
 from commands.refusals import TooMany
-from commands.rider_refusals import CannotReserve
-from schemas.message import VehicleId
-from schemas.rider import MAX_VEHICLES, RecordVehicleFitness, VehicleFitnessChanged
+from commands.rider_refusals import CannotReserve, TooHeavyThatWay
+from schemas.load import Capacity, Load
+from schemas.message import TaskId, VehicleId
+from schemas.rider import (
+    MAX_VEHICLES,
+    ActivateReservation,
+    RecordVehicleFitness,
+    ResequenceItinerary,
+    StopRef,
+    VehicleFitnessChanged,
+)
 from schemas.vehicle_fitness import VehicleFitness, VehicleValidity
 
 VAN, BIKE = VehicleId("van"), VehicleId("bike")
+VAN_HOLDS = Capacity(weight_g=200_000, volume_cm3=800_000, parcels=40)
 FIT = VehicleFitness(
     grounded=False,
     inspection_failed=False,
     maintenance_due=False,
     maintenance_due_at=None,
-    capacity_g=200_000,
+    capacity=VAN_HOLDS,
     documents=[],
 )
 GROUNDED = replace(FIT, grounded=True)
@@ -146,14 +155,84 @@ def test_who_has_no_vehicle_of_ours_needs_no_papers_of_one():
 # How much can it carry?
 
 
+def too_much(story: Story) -> tuple[object, ...]:
+    """Of what, how much, and how much there may be."""
+    refused = story.refuses(CannotReserve).values()
+    assert refused["code"] == "over_capacity"
+    return refused["measure"], refused["load"], refused["limit"]
+
+
+def holding(**changes: int) -> VehicleFitness:
+    return replace(FIT, capacity=replace(VAN_HOLDS, **changes))
+
+
+def grams(count: int) -> Load:
+    return Load(weight_g=count, volume_cm3=1, parcels=1)
+
+
 def test_who_can_carry_more_than_the_vehicle_carries_what_that_can():
-    small = replace(FIT, capacity_g=900)
-    assert why_not(having(small).when(reserve(load_g=1_000))) == "over_capacity"
-    having(small).when(reserve(load_g=900)).tells("RiderReserved")
-    having(small, FIT).when(reserve(load_g=1_000)).tells("RiderReserved")
-    assert why_not(having(FIT).when(reserve(load_g=5_001))) == "over_capacity", "the rider can carry no more than that"
+    small = holding(weight_g=900)
+    assert too_much(having(small).when(reserve(load=grams(1_000)))) == ("weight_g", 1_000, 900)
+    having(small).when(reserve(load=grams(900))).tells("RiderReserved")
+    having(small, FIT).when(reserve(load=grams(1_000))).tells("RiderReserved")
+    weak = having(FIT).when(reserve(load=grams(5_001)))
+    assert too_much(weak) == ("weight_g", 5_001, 5_000), "the rider can carry no more than that"
 
 
 def test_a_large_one_that_stands_still_does_not_help():
-    story = having(replace(FIT, capacity_g=900), GROUNDED)
-    assert why_not(story.when(reserve(load_g=1_000))) == "over_capacity"
+    story = having(holding(weight_g=900), GROUNDED)
+    assert too_much(story.when(reserve(load=grams(1_000)))) == ("weight_g", 1_000, 900)
+
+
+@pytest.mark.parametrize("measure", ["volume_cm3", "parcels"])
+def test_volume_and_number_bind_as_weight_does(measure: str):
+    load = Load(weight_g=100, volume_cm3=40, parcels=40)
+    assert too_much(having(holding(**{measure: 39})).when(reserve(load=load))) == (measure, 40, 39)
+    having(holding(**{measure: 40})).when(reserve(load=load)).tells("RiderReserved")
+    on_shift().when(reserve(load=replace(load, volume_cm3=9**12, parcels=999))).tells("RiderReserved")
+
+
+def test_all_of_it_goes_into_one_vehicle():
+    heavy, bulky = holding(volume_cm3=10), holding(weight_g=100)
+    both = Load(weight_g=200, volume_cm3=20, parcels=1)
+    assert too_much(having(heavy, bulky).when(reserve(load=both))) == ("volume_cm3", 20, 10)
+    having(heavy, bulky).when(reserve(load=replace(both, weight_g=100))).tells("RiderReserved")
+
+
+def test_what_is_held_and_what_is_on_the_way_take_their_room():
+    boxes = Load(weight_g=1, volume_cm3=1, parcels=25)
+    story = having(FIT).when(reserve(load=boxes)).happened()
+    one_way = replace(reserve(OTHER, load=boxes), stops=stops(boxes)[:1])
+    story.when(one_way).tells("RiderReserved")
+    under_way = story.when(one_way).happened().when(ActivateReservation(task_id=OTHER, round=1)).happened()
+    third = replace(one_way, task_id=TaskId("task-3"))
+    assert too_much(under_way.where(max_active_tasks=9).when(third)) == ("parcels", 50, 40)
+
+
+def test_no_order_puts_more_into_the_vehicle_than_it_holds():
+    boxes = Load(weight_g=1, volume_cm3=1, parcels=25)
+    story = underway(having(FIT).when(reserve(load=boxes)).happened()).when(reserve(OTHER, load=boxes)).happened()
+    story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened()
+    here, there = ([StopRef(task_id=task, stop_id=stop) for stop in (PICKUP, DROPOFF)] for task in (TASK, OTHER))
+    both_first = ResequenceItinerary(
+        itinerary_version=2, order=[here[0], there[0], here[1], there[1]], reason_code="pressing"
+    )
+    refused = story.when(both_first).refuses(TooHeavyThatWay).values()
+    assert refused == {"measure": "parcels", "load": 50, "limit": 40}
+    story.when(replace(both_first, order=[*there, *here])).tells("ItineraryResequenced")
+
+
+def test_what_is_too_much_as_it_is_may_get_better_but_not_in_another_respect_worse():
+    """After the vehicle was changed for a smaller one."""
+    heavy, light = Load(weight_g=2_000, volume_cm3=1, parcels=1), Load(weight_g=1, volume_cm3=1, parcels=20)
+    story = underway(having(FIT).when(reserve(load=heavy)).happened()).when(reserve(OTHER, load=light)).happened()
+    story = story.when(ActivateReservation(task_id=OTHER, round=1)).happened()
+    here, there = ([StopRef(task_id=task, stop_id=stop) for stop in (PICKUP, DROPOFF)] for task in (TASK, OTHER))
+    smaller = story.when(record(holding(weight_g=1_000, parcels=20), 2, VehicleId("vehicle-0"))).happened()
+    anew = ResequenceItinerary(itinerary_version=2, order=[*there, *here], reason_code="pressing")
+    smaller.when(anew).tells("ItineraryResequenced")
+    both_first = replace(anew, order=[there[0], here[0], there[1], here[1]])
+    refused = smaller.when(both_first).refuses(TooHeavyThatWay).values()
+    assert refused == {"measure": "weight_g", "load": 2_001, "limit": 1_000}
+    large_again = smaller.when(record(FIT, 3, VehicleId("vehicle-0"))).happened()
+    large_again.when(both_first).tells("ItineraryResequenced")

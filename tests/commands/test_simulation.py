@@ -15,6 +15,7 @@ from schemas.carried import AssignTaskToCarrier, TakeTaskFromCarrier
 from schemas.geo import Location, Window
 from schemas.hand_over import OfferHandOver
 from schemas.ids import courier_number, simulated_courier
+from schemas.load import Load
 from schemas.message import CarrierBookingId, CarrierId, RiderId, StopId, TaskId
 from schemas.proof import ProofCaptured
 from schemas.rider import (
@@ -342,7 +343,9 @@ def test_they_are_reserved_whatever_they_have_and_no_other_rider_is():
 
 
 def reserving(task: str) -> ReserveRider:
-    stop = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI, load_g=500_000)
+    stop = NewPlannedStop(
+        stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI, load=Load(weight_g=500_000)
+    )
     return ReserveRider(task_id=TaskId(task), round=1, hold_until=minutes(5), stops=[stop])
 
 

@@ -16,6 +16,7 @@ from commands.vehicle_upkeep import (
     OdometerWentBack,
     UnknownMaintenance,
 )
+from schemas.load import Capacity
 from schemas.message import (
     Command,
     DocumentId,
@@ -31,7 +32,6 @@ from schemas.vehicle import (
     MAX_VEHICLE_DOCUMENTS,
     AssignVehicle,
     CancelVehicleMaintenance,
-    Capacity,
     ChangeVehicleOutfit,
     CompleteVehicleMaintenance,
     Defect,

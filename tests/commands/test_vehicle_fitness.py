@@ -4,10 +4,10 @@ from msgspec.structs import replace
 from story import Story, minutes, nothing_yet
 
 from commands.vehicle_fitness import FitnessStatedAnew
+from schemas.load import Capacity
 from schemas.message import RiderId
 from schemas.vehicle import (
     AssignVehicle,
-    Capacity,
     ChangeVehicleOutfit,
     ConfirmVehicleFitness,
     Defect,
@@ -37,7 +37,7 @@ FIT = VehicleFitness(
     inspection_failed=False,
     maintenance_due=False,
     maintenance_due_at=None,
-    capacity_g=200_000,
+    capacity=SMALL,
     documents=[],
 )
 GROUND = GroundVehicle(reason_code="flat_tyre")
@@ -78,7 +78,10 @@ def test_who_has_it_is_told_each_time_that_it_changes():
         VehicleReturnedToService(), VehicleFitnessStated(rider_id=ANN, number=3, fitness=FIT)
     )
     larger = ChangeVehicleOutfit(capacity=replace(SMALL, weight_g=900_000))
-    assert stated(with_ann().when(larger)) == [replace(FIT, capacity_g=900_000)]
+    assert stated(with_ann().when(larger)) == [replace(FIT, capacity=replace(SMALL, weight_g=900_000))]
+    for changes in ({"volume_cm3": 900_000}, {"parcels": 41}):
+        roomier = replace(SMALL, **changes)
+        assert stated(with_ann().when(ChangeVehicleOutfit(capacity=roomier))) == [replace(FIT, capacity=roomier)]
     assert stated(with_ann().when(inspected("i-1", "major"))) == [replace(FIT, inspection_failed=True)]
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from story import Story, minutes, nothing_yet
 
 from commands.refusals import TooMany
@@ -29,9 +30,12 @@ from schemas.waiting import (
     ASKED_AGAIN_AFTER_S,
     MAX_DEPENDENTS,
     MAX_DEPENDS_ON,
+    MAX_HOPS,
+    MAX_LOOKED,
     AddDependent,
     AnswerDependency,
     AskForDependency,
+    CircleLookedFor,
     ConfirmDependency,
     DependencyAskedFor,
     DependencyDeclared,
@@ -43,8 +47,10 @@ from schemas.waiting import (
     DependentAdded,
     DependentsAnswered,
     FollowPickWave,
+    LookForCircle,
     PickWaveFollowed,
     RecordDependencyUnknown,
+    Wait,
     WaiveDependency,
 )
 
@@ -240,6 +246,43 @@ def test_two_do_not_wait_for_each_other():
     story.refuses(CircularDependency)
     story.when(AnswerDependency(on=FIRST, reason_code="circular_dependency")).happened()
     story.when(AddDependent(task_id=FIRST)).then(DependentAdded(task_id=FIRST))
+
+
+def looking(hops: int = 3, task: TaskId = OTHER) -> LookForCircle:
+    return LookForCircle(task_id=task, on=SECOND, gives_way=Wait(task_id=task, on=SECOND), hops=hops)
+
+
+def test_who_waits_and_is_waited_for_looks_further_for_a_circle():
+    story = waiting_for(FIRST, SECOND, pick_wave=WAVE).when(AddDependent(task_id=OTHER))
+    wait = Wait(task_id=OTHER, on="a-1")
+    looked = CircleLookedFor(task_id=OTHER, on="a-1", gives_way=wait, hops=0, among=[FIRST, SECOND])
+    story.then(DependentAdded(task_id=OTHER), looked)
+    in_wave().when(AddDependent(task_id=OTHER)).then(DependentAdded(task_id=OTHER))
+    in_vain = waiting_for(FIRST).when(AnswerDependency(on=FIRST, reason_code="task_failed")).happened()
+    in_vain.when(AddDependent(task_id=OTHER)).then(DependentAdded(task_id=OTHER))
+
+
+def test_a_look_for_a_circle_is_passed_on_once():
+    story = waiting_for(FIRST).when(looking())
+    wait = Wait(task_id=OTHER, on=SECOND)
+    story.then(CircleLookedFor(task_id=OTHER, on=SECOND, gives_way=wait, hops=3, among=[FIRST]))
+    story.and_then(looking(hops=2)).then()
+    story.when(looking(task=TaskId("third"))).tells("CircleLookedFor")
+    story.when(replace(looking(), gives_way=Wait(task_id=FIRST, on=OTHER))).tells("CircleLookedFor")
+
+
+def test_whoever_waits_for_nothing_or_is_through_passes_nothing_on():
+    a_task().happened().when(looking()).then()
+    waiting_for(FIRST).when(CancelTask(reason_code="x")).happened().when(looking()).then()
+
+
+def test_a_look_for_a_circle_goes_so_far_and_so_often_and_no_more():
+    waiting_for(FIRST).when(looking(hops=MAX_HOPS)).then()
+    story, wait = waiting_for(FIRST), Wait(task_id=OTHER, on=SECOND)
+    for number in range(MAX_LOOKED):
+        other = TaskId(f"t-{number}")
+        story.take([CircleLookedFor(task_id=other, on=SECOND, gives_way=wait, hops=1, among=[FIRST])])
+    story.when(looking()).then()
 
 
 def test_so_many_wait_for_one_and_no_more():

@@ -60,6 +60,17 @@ def test_a_way_that_no_router_knew_is_said_to_be_a_guess():
     assert "as the crow flies" in told(task(), [decision(candidate("ann", 1, 60, "great_circle"))], [])[1]
 
 
+def test_who_could_not_carry_it_is_told_of_by_what_was_too_much():
+    shut_out = decision(excluded=(("a", "over_capacity"), ("b", "over_capacity"), ("c", "over_capacity")))
+    for each, measure in zip(shut_out["excluded"], ("weight_g", "parcels", "weight_g"), strict=True):
+        each["overload"] = {"measure": measure, "load": 2, "limit": 1}
+    sentences = told(task(), [shut_out], [tender("exhausted")])
+    assert sentences[2] == (
+        "Not considered: 2 over_capacity (the load is too heavy for them), "
+        "1 over_capacity (the load is too many parcels for them)."
+    )
+
+
 def test_those_who_were_shut_out_are_counted_by_rule():
     shut_out = (("a", "off_shift"), ("b", "stale_fix"), ("c", "off_shift"))
     sentences = told(task(), [decision(excluded=shut_out)], [tender("exhausted")])

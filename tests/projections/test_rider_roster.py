@@ -7,13 +7,14 @@ from garage import Garage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lived import RIDER, RULES
-from riding import reserve, within
+from riding import TASK, reserve, within
 from story import ACME, CENTRE, KAMPPI, NOON, NORTH, minutes
 
 from commands.rider_state import RegisteredRider
 from projections.rider_roster import BREACHES_SHOWN, RIDER_ROSTER, PlannedShiftRow, RiderRow
 from schemas import ids
 from schemas.directory import ChangeTenantRules, Circle, CreateGeofence, TenantRules
+from schemas.load import Load
 from schemas.message import Command, DocumentId, Refused, ShiftId, TaskId
 from schemas.rider import (
     ActivateReservation,
@@ -89,6 +90,14 @@ def test_a_warning_is_shown_until_the_next_break():
     resting = row(sends(warned, StartBreak(), at=250)).shift
     assert resting is not None
     assert not resting.hours_warned
+
+
+def test_each_stop_shows_what_it_adds_to_the_load():
+    boxes = Load(weight_g=900, volume_cm3=40, parcels=2)
+    held = row(on_shift(reserve(load=boxes)))
+    assert [load.volume_cm3 for load in held.reservations[TASK].loads] == [40, -40]
+    ahead = row(on_shift(reserve(load=boxes), ActivateReservation(task_id=TASK, round=1))).itinerary
+    assert [stop["load"]["parcels"] for stop in ahead] == [2, -2]
 
 
 def test_after_the_shift_there_is_none_and_no_break():

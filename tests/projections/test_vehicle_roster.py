@@ -14,11 +14,11 @@ from commands.memory import encode
 from commands.vehicle_state import RegisteredVehicle, status_of
 from projections.deadlines import DEADLINES
 from projections.vehicle_roster import VEHICLE_ROSTER, VehicleRow
+from schemas.load import Capacity
 from schemas.message import Command, Refused
 from schemas.vehicle import (
     AssignVehicle,
     CancelVehicleMaintenance,
-    Capacity,
     ChangeVehicleOutfit,
     CompleteVehicleMaintenance,
     Defect,

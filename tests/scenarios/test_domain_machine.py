@@ -2,7 +2,7 @@
 and once the processes are quiet. That it can fail is shown by breaking one rule at a time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -26,6 +26,7 @@ from commands.waiting_state import open_wait
 from infra.check.custody import Custody
 from infra.check.finding import Judgement
 from projections import deadlines
+from schemas.load import NOTHING, Capacity, Load, peak_load
 from schemas.proof import ProofKind
 from schemas.rider import (
     ItineraryResequenced,
@@ -36,7 +37,6 @@ from schemas.rider import (
 )
 from schemas.task import AssignTask, StopCompleted, TaskAssigned, TaskDispatchable, TaskEvent
 from schemas.tender import AwardTender, OfferAccepted, OfferWithdrawn, TenderEvent
-from schemas.vehicle_fitness import carries_g
 from schemas.waiting import AwaitedKind, DependencyDeclared, DependencyWaived
 from streams import processes
 from streams.dispatch import itinerary, tendering
@@ -142,6 +142,8 @@ class DomainMachine(RuleBasedStateMachine):
             self.strayed.discard(told.aggregate_id)
 
 
+MEASURES = ("weight_g", "volume_cm3", "parcels")
+
 # After every step
 
 
@@ -160,11 +162,19 @@ def with_room(told: Told, strayed: set[str]) -> None:
     now = told.envelope.recorded_at
     held = [stop for r in rider.reservations.values() if not r.active and r.hold_until > now for stop in r.stops]
     ahead = [*rider.itinerary, *(held if isinstance(told.event, RiderReserved) else [])]
-    capacity_g = rider.capacity_g
-    if isinstance(told.event, RiderReserved) and not told.event.handed_over:
-        capacity_g = carries_g(capacity_g, [vehicle.fitness for vehicle in rider.vehicles.values()])
-    if told.aggregate_id not in strayed and heaviest_g(ahead) > capacity_g:
-        raise Broken(f"{told.aggregate_id} is to carry {heaviest_g(ahead)} g, and can {capacity_g} g: {ahead}")
+    capacities = [vehicle.fitness.capacity for vehicle in rider.vehicles.values()]
+    match told.event:
+        case RiderReserved(handed_over=False):
+            room = fits(ahead, rider.capacity_g, capacities)
+        case ItineraryResequenced() if fits([*told.before.itinerary], rider.capacity_g, capacities):
+            room = fits(ahead, rider.capacity_g, capacities)
+        case _:
+            room = fits(ahead, rider.capacity_g, [])  # the vehicle may be another since they were reserved
+    if told.aggregate_id not in strayed and not room:
+        carries = {measure: most(ahead, measure) for measure in MEASURES}
+        raise Broken(
+            f"{told.aggregate_id} is to carry {carries}, and can {rider.capacity_g} g in {capacities}: {ahead}"
+        )
 
 
 def with_a_vehicle_that_drives(told: Told) -> None:
@@ -186,13 +196,17 @@ def came_about(kind: AwaitedKind, state: Any) -> bool:
     return bool(state.ended == "completed" and state.outcome in ("delivered", "partially_delivered"))
 
 
-def heaviest_g(stops: list[PlannedStop]) -> int:
+def fits(stops: list[PlannedStop], capacity_g: int, vehicles: list[Capacity]) -> bool:
+    """Into one of the vehicles, where there are any, and the rider can carry it."""
+    carries = {measure: most(stops, measure) for measure in MEASURES}
+    holds = [all(carries[measure] <= getattr(vehicle, measure) for measure in MEASURES) for vehicle in vehicles]
+    return carries["weight_g"] <= capacity_g and (not vehicles or any(holds))
+
+
+def most(stops: list[PlannedStop], measure: str) -> int:
     """What is dropped without having been picked up is aboard from the start."""
-    aboard = lightest = heaviest = 0
-    for stop in stops:
-        aboard += stop.load_g
-        lightest, heaviest = min(lightest, aboard), max(heaviest, aboard)
-    return heaviest - lightest
+    aboard = [sum(getattr(stop.load, measure) for stop in stops[:number]) for number in range(len(stops) + 1)]
+    return max(aboard) - min(aboard)
 
 
 def as_it_stands(town: Town, aggregate_id: str) -> None:
@@ -294,9 +308,11 @@ def the_way_ahead_tells_what_is_aboard(town: Town) -> None:
         if state.rider_id is None or task_id in with_goods_and_unreserved(town):
             continue
         ahead = [stop for stop in riders[state.rider_id].itinerary if stop.task_id == task_id and stop.kind != "pickup"]
-        aboard, dropped = sum(p.parcel.weight_g for p in carried(state)), -sum(stop.load_g for stop in ahead)
-        if aboard > dropped:
-            raise Broken(f"{state.rider_id} has {aboard} g of {task_id} aboard, and drops {dropped} g: {ahead}")
+        has = [p.parcel for p in carried(state)]
+        aboard = [sum(p.weight_g for p in has), sum(p.volume_cm3 for p in has), len(has)]
+        dropped = [-sum(getattr(stop.load, measure) for stop in ahead) for measure in MEASURES]
+        if any(more > less for more, less in zip(aboard, dropped, strict=True)):
+            raise Broken(f"{state.rider_id} has {aboard} of {task_id} aboard, and drops {dropped}: {ahead}")
 
 
 def tasks_and_bookings_agree(town: Town) -> None:
@@ -423,7 +439,14 @@ def searched() -> None:
 
 
 def carries_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rider_reservations, "peak_load_g", lambda stops: 0)
+    monkeypatch.setattr(rider_reservations, "peak_load", lambda loads: NOTHING)
+
+
+def only_weight_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def weighed(loads: Iterable[Load]) -> Load:
+        return Load(weight_g=peak_load(loads).weight_g)
+
+    monkeypatch.setattr(rider_reservations, "peak_load", weighed)
 
 
 def wins_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -512,6 +535,7 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
     ("breaks", "found"),
     [
         (carries_anything, "is to carry"),
+        (only_weight_counts, "is to carry"),
         (wins_and_goes_on, "is won by offer|which is over|from nothing"),
         (assigned_again, "leads from|still has it|which is over|from nothing"),
         (goods_forgotten, "has the task"),
@@ -523,7 +547,7 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
         (never_told, "goes by"),
         (clock_runs_on, "is still due"),
         (life_says_nothing, "RiderReserved"),
-        (waits_for_nothing, "comes to dispatch before|leads from"),
+        (waits_for_nothing, "comes to dispatch before|leads from dispatchable"),
         (nobody_is_told, "waits in vain|wait for it|ask_for_dependency"),
         (leaves_no_wave, "wait for it"),
     ],

@@ -106,8 +106,9 @@ async def test_what_a_rider_did_out_of_reach_is_taken_down_though_the_task_was_c
     await quarter.shop.does(f"tasks/{task}/cancel-task", {"reason_code": "out_of_stock"})
     await quarter.later(minutes=8)
     fix = {"observed_at": there, "accuracy_m": 5, **OUTLET}
-    arrived = {"stop_id": PICKUP, "observed_at": there, "device_sequence": 1, "fix": fix}
-    picked_up = {"stop_id": PICKUP, "observed_at": taken, "device_sequence": 2}
+    phone = {"device_id": "anns-phone"}
+    arrived = {"stop_id": PICKUP, "observed_at": there, **phone, "device_sequence": 1, "fix": fix}
+    picked_up = {"stop_id": PICKUP, "observed_at": taken, **phone, "device_sequence": 2}
     await ann.contradicts(f"tasks/{task}/report-arrived", arrived)
     key = fresh_name("phone")
     first = await ann.contradicts(f"tasks/{task}/report-picked-up", picked_up, key=key)
@@ -121,6 +122,9 @@ async def test_what_a_rider_did_out_of_reach_is_taken_down_though_the_task_was_c
         ("ReportArrived", as_told(there)),
         ("ReportPickedUp", as_told(taken)),
     ]
+    facts = await quarter.dora.lists(f"tasks/{task}/history", limit="200")
+    by_phone = [(fact["time"], fact["devicesequence"]) for fact in facts if fact.get("deviceid") == "anns-phone"]
+    assert by_phone == [(as_told(there), 1), (as_told(taken), 2)]
     [row] = await quarter.dora.lists("exception-desk")
     assert (row["kind"], row["aggregate_id"]) == ("report_conflicted", task)
     assert [(item["rider_id"], item["conflict"]) for item in row["items"]] == [(ann.id, "the task is cancelled")] * 2

@@ -34,8 +34,9 @@ def test_a_header_that_is_missing_is_named():
 @pytest.mark.parametrize("outlet", [None, "kamppi"])
 @pytest.mark.parametrize("cause", [None, "b"])
 @pytest.mark.parametrize("trace", [None, "00-1-2-01"])
+@pytest.mark.parametrize("device", [(None, None), ("phone-7", None), (None, 0), ("phone-7", 17)])
 def test_an_envelope_tells_its_headers_in_the_order_in_which_they_are_hashed(
-    outlet: str | None, cause: str | None, trace: str | None
+    outlet: str | None, cause: str | None, trace: str | None, device: tuple[str | None, int | None]
 ):
     """A shard hashes them as they come."""
     at = datetime(2026, 3, 1, tzinfo=UTC)
@@ -59,6 +60,8 @@ def test_an_envelope_tells_its_headers_in_the_order_in_which_they_are_hashed(
         causation_id=cause,
         traceparent=trace,
         epoch=3,
+        device_id=device[0],
+        device_sequence=device[1],
     )
     headers = envelope.headers()
     hashed = [name for name, _ in headers if name not in UNHASHED]

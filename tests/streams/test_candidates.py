@@ -8,12 +8,19 @@ from story import KAMPPI, NOON, minutes
 
 from schemas.directory import TenantRules
 from schemas.geo import Location
+from schemas.load import NOTHING, Capacity, Load, Overload
 from schemas.message import RiderId
 from schemas.vehicle_fitness import VehicleFitness, VehicleValidity
 from streams.dispatch.candidates import Document, KnownRider, Travel, Work, eligible, exclusion_of, nearest, ranked
 
 RULES = TenantRules(required_documents=["licence"])
-ALL_DAY = Work(1_000, None)
+
+
+def grams(count: int) -> Load:
+    return Load(weight_g=count, volume_cm3=1, parcels=1)
+
+
+ALL_DAY = Work(grams(1_000), None)
 
 
 def licence(start: float, end: float, *, verified: bool = True) -> Document:
@@ -36,7 +43,7 @@ ANN = KnownRider(
 )
 
 
-def why_not(rider: KnownRider = ANN, work: Work = ALL_DAY) -> str | None:
+def why_not(rider: KnownRider = ANN, work: Work = ALL_DAY) -> str | Overload | None:
     return exclusion_of(rider, RULES, work, frozenset(), NOON)
 
 
@@ -73,10 +80,10 @@ def test_a_licence_is_there_verified_and_valid():
 def test_it_must_be_valid_until_the_last_window_closes_or_the_shift_ends():
     brief = licensed(licence(-60, 100))
     assert why_not(brief) == "document_expires_too_soon"
-    assert why_not(brief, Work(0, minutes(101))) == "document_expires_too_soon"
-    assert why_not(brief, Work(0, minutes(100))) is None
-    assert why_not(ANN, Work(0, minutes(999))) is None, "by then the shift is over"
-    assert why_not(brief, Work(0, minutes(-5))) is None, "a window that has closed asks for now"
+    assert why_not(brief, Work(NOTHING, minutes(101))) == "document_expires_too_soon"
+    assert why_not(brief, Work(NOTHING, minutes(100))) is None
+    assert why_not(ANN, Work(NOTHING, minutes(999))) is None, "by then the shift is over"
+    assert why_not(brief, Work(NOTHING, minutes(-5))) is None, "a window that has closed asks for now"
 
 
 def test_one_licence_takes_over_from_the_other_but_without_a_gap():
@@ -85,40 +92,67 @@ def test_one_licence_takes_over_from_the_other_but_without_a_gap():
 
 
 def test_the_load_is_judged_after_that():
-    assert why_not(ANN, Work(5_001, None)) == "over_capacity"
+    assert why_not(ANN, Work(grams(5_001), None)) == Overload(measure="weight_g", load=5_001, limit=5_000)
+    assert why_not(ANN, Work(Load(weight_g=1, volume_cm3=9**9, parcels=999), None)) is None, "no rule limits that"
+
+
+def test_who_is_passed_by_for_the_load_is_recorded_with_what_is_too_much():
+    able, [passed_by] = eligible([ANN], RULES, Work(grams(5_001), None), frozenset(), NOON)
+    assert (able, passed_by.code) == ([], "over_capacity")
+    assert passed_by.overload == Overload(measure="weight_g", load=5_001, limit=5_000)
 
 
 # Whose vehicle it is not done with
 
+HOLDS = Capacity(weight_g=800, volume_cm3=900, parcels=2)
 VAN = VehicleFitness(
     grounded=False,
     inspection_failed=False,
     maintenance_due=False,
     maintenance_due_at=None,
-    capacity_g=800,
+    capacity=HOLDS,
     documents=[VehicleValidity(kind="roadworthiness", valid_from=minutes(-60), expires_at=minutes(100))],
 )
-GROUNDED = replace(VAN, grounded=True, capacity_g=9_000)
+GROUNDED = replace(VAN, grounded=True, capacity=replace(HOLDS, weight_g=9_000))
 
 
-def with_vehicles(*vehicles: VehicleFitness, work: Work = ALL_DAY, needs: str = "") -> str | None:
+def with_vehicles(*vehicles: VehicleFitness, work: Work = ALL_DAY, needs: str = "") -> str | Overload | None:
     return exclusion_of(replace(ANN, vehicles=vehicles), RULES, work, frozenset(), NOON, [needs] if needs else [])
 
 
 def test_who_has_none_but_vehicles_that_may_not_drive_is_passed_by():
     assert with_vehicles(GROUNDED) == "vehicle_grounded"
-    assert with_vehicles(GROUNDED, VAN, work=Work(800, None)) is None
+    assert with_vehicles(GROUNDED, VAN, work=Work(grams(800), None)) is None
 
 
 def test_a_vehicle_has_its_papers_for_all_of_the_time():
-    assert with_vehicles(VAN, work=Work(1, minutes(100)), needs="roadworthiness") is None
-    assert with_vehicles(VAN, work=Work(1, minutes(101)), needs="roadworthiness") == "vehicle_document_expires_too_soon"
+    assert with_vehicles(VAN, work=Work(grams(1), minutes(100)), needs="roadworthiness") is None
+    assert (
+        with_vehicles(VAN, work=Work(grams(1), minutes(101)), needs="roadworthiness")
+        == "vehicle_document_expires_too_soon"
+    )
     assert with_vehicles(VAN, needs="vehicle_insurance") == "vehicle_document_missing"
     assert with_vehicles(needs="roadworthiness") is None
 
 
 def test_the_load_is_judged_by_what_a_vehicle_that_drives_can_carry():
-    assert with_vehicles(VAN, GROUNDED, work=Work(801, None)) == "over_capacity"
+    too_heavy = Overload(measure="weight_g", load=801, limit=800)
+    assert with_vehicles(VAN, GROUNDED, work=Work(grams(801), None)) == too_heavy
+
+
+@pytest.mark.parametrize(
+    ("load", "measure", "limit"),
+    [
+        (Load(weight_g=801, volume_cm3=901, parcels=3), "weight_g", 800),
+        (Load(weight_g=800, volume_cm3=901, parcels=3), "volume_cm3", 900),
+        (Load(weight_g=800, volume_cm3=900, parcels=3), "parcels", 2),
+    ],
+)
+def test_each_of_weight_volume_and_number_binds(load: Load, measure: Any, limit: int):
+    assert with_vehicles(VAN, work=Work(load, None)) == Overload(
+        measure=measure, load=getattr(load, measure), limit=limit
+    )
+    assert with_vehicles(VAN, work=Work(Load(weight_g=800, volume_cm3=900, parcels=2), None)) is None
 
 
 @pytest.mark.parametrize(
@@ -145,8 +179,8 @@ def test_each_rule_alone_shuts_a_rider_out(changes: dict[str, Any], code: str | 
 
 
 def test_what_cannot_be_done_before_the_shift_ends_is_not_offered():
-    assert why_not(ANN, Work(0, None, minutes(480))) is None
-    assert why_not(ANN, Work(0, None, minutes(481))) == "shift_ends_too_soon"
+    assert why_not(ANN, Work(NOTHING, None, minutes(480))) is None
+    assert why_not(ANN, Work(NOTHING, None, minutes(481))) == "shift_ends_too_soon"
 
 
 def test_who_has_declined_this_task_is_not_asked_for_it_again():
@@ -179,7 +213,7 @@ def test_only_the_nearest_are_asked_of_the_router():
 
 
 def test_who_lacks_a_skill_is_not_asked():
-    work = Work(100, None, skills=frozenset({"chilled", "alcohol"}))
+    work = Work(grams(100), None, skills=frozenset({"chilled", "alcohol"}))
     assert why_not(replace(ANN, skills=frozenset({"chilled"})), work) == "skill_missing"
     assert why_not(replace(ANN, skills=frozenset({"chilled", "alcohol", "fragile"})), work) is None
 
@@ -187,10 +221,10 @@ def test_who_lacks_a_skill_is_not_asked():
 def test_who_has_zones_is_asked_for_what_stops_within_them_and_nowhere_else():
     centre, north = frozenset({"centre"}), frozenset({"north"})
     ann = replace(ANN, zones=centre | north)
-    assert why_not(ann, Work(100, None, zones=[centre, north])) is None
-    assert why_not(ann, Work(100, None, zones=[centre, frozenset()])) == "outside_zones"
-    assert why_not(replace(ANN, zones=centre), Work(100, None, zones=[centre, north])) == "outside_zones"
+    assert why_not(ann, Work(grams(100), None, zones=[centre, north])) is None
+    assert why_not(ann, Work(grams(100), None, zones=[centre, frozenset()])) == "outside_zones"
+    assert why_not(replace(ANN, zones=centre), Work(grams(100), None, zones=[centre, north])) == "outside_zones"
 
 
 def test_who_has_no_zones_is_asked_for_what_is_anywhere():
-    assert why_not(ANN, Work(100, None, zones=[frozenset(), frozenset({"north"})])) is None
+    assert why_not(ANN, Work(grams(100), None, zones=[frozenset(), frozenset({"north"})])) is None

@@ -16,11 +16,11 @@ from schemas.carrier_booking import (
     RecordCarrierStatus,
     SettleCarrierBooking,
 )
+from schemas.load import Capacity
 from schemas.message import TenantSlug
 from schemas.money import Money
 from schemas.vehicle import (
     CancelVehicleMaintenance,
-    Capacity,
     CompleteVehicleMaintenance,
     PlanVehicleMaintenance,
     RecordVehicleMaintenanceDue,

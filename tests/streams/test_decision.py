@@ -8,6 +8,7 @@ from story import ACME, KAMPPI, NOON, minutes
 
 from schemas.directory import TenantRules
 from schemas.geo import Location
+from schemas.load import Load
 from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug, TenderId
 from schemas.rider import NewPlannedStop
 from schemas.tender import Candidate, OpenTender
@@ -124,6 +125,6 @@ async def test_the_same_is_decided_by_the_same_hash_and_another_input_has_anothe
     assert first.input_hash == again.input_hash
     known = Known()
     decision = Decision(known, known, known, lambda tenant: NOON)
-    other = await decision(replace(TASK, ahead=[replace(PICKUP, load_g=1)]), 1, dispatchable(NOON))
+    other = await decision(replace(TASK, ahead=[replace(PICKUP, load=Load(weight_g=1))]), 1, dispatchable(NOON))
     assert other is not None
     assert other.input_hash != first.input_hash

@@ -9,6 +9,7 @@ from schemas import ids
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.hand_over import HandOverClosed, HandOverOffered, RefuseHandOver
+from schemas.load import Load
 from schemas.message import Personal, RiderId, Source, StopId, SubjectId, TaskId
 from schemas.rider import (
     ActivateReservation,
@@ -25,8 +26,10 @@ from streams.process import NotAllowed, Step
 
 BOB, TASK = RiderId("bob"), TaskId(ids.aggregate_id("task", ACME, "shop", "bread"))
 CORNER = Location(lat=60.1650, lon=24.9380)
-OVER = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI, load_g=900)
-DOOR = NewPlannedStop(stop_id=StopId("stop-2"), kind="dropoff", subject="s", location=KAMPPI, load_g=-900)
+GOODS = Load(weight_g=900, volume_cm3=70, parcels=2)
+GONE = Load(weight_g=-900, volume_cm3=-70, parcels=-2)
+OVER = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI, load=GOODS)
+DOOR = NewPlannedStop(stop_id=StopId("stop-2"), kind="dropoff", subject="s", location=KAMPPI, load=GONE)
 OFFERED = HandOverOffered(
     from_rider=RiderId("ann"),
     to_rider=BOB,
@@ -39,7 +42,7 @@ OFFERED = HandOverOffered(
 
 class Known:
     def __init__(self, **changes: Any) -> None:
-        known = {"task_id": TASK, "round": 1, "stops": [DOOR], "ahead": [DOOR], "aboard_g": 900, "meeting": CORNER}
+        known = {"task_id": TASK, "round": 1, "stops": [DOOR], "ahead": [DOOR], "aboard": GOODS, "meeting": CORNER}
         self._task = KnownTask(**(known | changes))
 
     async def task(self, tenant: str, task_id: str, source: Source) -> KnownTask:
@@ -78,7 +81,7 @@ async def test_who_is_to_take_over_is_reserved_by_way_of_the_meeting():
     reserve = step.command
     assert isinstance(reserve, ReserveRider)
     assert (reserve.round, reserve.hold_until, reserve.handed_over) == (2, minutes(35), True)
-    assert [(stop.stop_id, stop.load_g) for stop in reserve.stops] == [(MEETING, 900), (StopId("stop-2"), -900)]
+    assert [(stop.stop_id, stop.load) for stop in reserve.stops] == [(MEETING, GOODS), (StopId("stop-2"), GONE)]
 
 
 @pytest.mark.parametrize("known", [{"meeting": None}, {"round": 2}])

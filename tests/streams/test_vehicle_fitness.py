@@ -5,6 +5,7 @@ from typing import Any
 from following import anew, made
 from reception import House, house, key
 
+from schemas.load import Capacity
 from schemas.message import RiderId, VehicleId
 from schemas.rider import RecordVehicleFitness
 from schemas.topics import FLEET
@@ -50,7 +51,7 @@ async def test_who_is_given_a_vehicle_knows_how_fit_it_is_until_it_is_theirs_no_
         await does(at, van, "assign-vehicle", rider_id=rider)
         assert await followed(at) == COPIED
         [fitness] = vehicles(at, rider).values()
-        assert (fitness.grounded, fitness.capacity_g) == (False, 800)
+        assert (fitness.grounded, fitness.capacity) == (False, Capacity(weight_g=800, volume_cm3=1, parcels=1))
         await does(at, van, "ground-vehicle", reason_code="flat_tyre")
         assert await followed(at) == [*OUTDATED, *COPIED]
         assert vehicles(at, rider)[van].grounded

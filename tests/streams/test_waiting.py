@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from following import Sent, anew, made
 from reception import HOME, House, delivery, house, key
 
@@ -135,6 +136,61 @@ async def test_two_that_wait_for_each_other_are_put_to_a_person_and_only_one_of_
         assert await a_task(at, "second", depends_on=[first]) == second
         await followed(at)
         assert (waits(at, first), waits(at, second)) == (["circular_dependency"], [None])
+
+
+async def circle(at: House, names: list[str], *, one_by_one: bool = False) -> list[str]:
+    """Each waits for the next, and the last for the first, which comes last."""
+    tasks = [aggregate_id("task", "acme", "dora", name) for name in names]
+    for name, awaited in reversed([*zip(names, [*tasks[1:], tasks[0]], strict=True)]):
+        await an_order(at, name, depends_on=[awaited])
+        if one_by_one:
+            await followed(at)
+    return tasks
+
+
+async def until_quiet(at: House) -> None:
+    for _ in range(9):
+        told = len(at.desk.log)
+        await asked_again(at)
+        at.now += timedelta(minutes=1)
+        if len(at.desk.log) == told:
+            return
+    raise AssertionError("it does not come to an end")
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+@pytest.mark.parametrize("names", [["a", "b", "c"], ["a", "b", "c", "d", "e"]])
+async def test_of_a_longer_circle_one_is_told_and_a_waiver_sets_all_free(names: list[str], one_by_one: bool):
+    async with house() as at:
+        tasks = await circle(at, names, one_by_one=one_by_one)
+        await until_quiet(at)
+        least = tasks.index(min(tasks))
+        first, *others = [*tasks[least:], *tasks[:least]]
+        assert waits(at, first) == ["circular_dependency"]
+        assert [waits(at, task) for task in others] == [[None]] * len(others)
+        await done(at, f"tasks/{first}/waive-dependency", on=others[0], reason_code="found")
+        for task in (first, *reversed(others)):
+            assert at.desk.kept[task].state.round == 1, "it has come to dispatch"
+            await at.process("task", task, ForceCompleteTask(disposition="delivered", reason_code="x"))
+            await until_quiet(at)
+
+
+async def test_a_long_chain_is_no_circle_nor_are_two_ways_to_the_same():
+    async with house() as at:
+        first = await a_task(at, "first")
+        left, right = [await a_task(at, name, depends_on=[first]) for name in ("left", "right")]
+        both = await a_task(at, "both", depends_on=[left, right])
+        last = await a_task(at, "last", depends_on=[both])
+        await until_quiet(at)
+        assert [waits(at, task) for task in (left, right, both, last)] == [[None], [None], [None, None], [None]]
+
+
+async def test_whoever_only_waits_behind_a_circle_is_not_told_of_one():
+    async with house() as at:
+        tasks = await circle(at, ["a", "b", "c"])
+        behind = await a_task(at, "behind", depends_on=[tasks[1]])
+        await until_quiet(at)
+        assert waits(at, behind) == [None]
 
 
 async def test_a_wave_of_another_outlet_is_not_waited_for():
