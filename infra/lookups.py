@@ -216,10 +216,13 @@ def load_of(stop_id: str, kind: str, parcels: Collection[Any]) -> Load:
     if kind == "return":
         return loaded((row["parcel"], -1) for row in parcels if row["party"]["kind"] == "rider")
     return loaded(
-        (parcel, (parcel["pickup_stop"] == stop_id) - ((row["bound_for"] or parcel["dropoff_stop"]) == stop_id))
-        for row in parcels
-        for parcel in [row["parcel"]]
+        (row["parcel"], (row["parcel"]["pickup_stop"] == stop_id) - (goes_to(row) == stop_id)) for row in parcels
     )
+
+
+def goes_to(row: Mapping[str, Any]) -> str:
+    stop_id: str = row["bound_for"] or row["parcel"]["dropoff_stop"]
+    return stop_id
 
 
 def aboard(parcels: Collection[Any]) -> Load:

@@ -62,7 +62,7 @@ def apply(row: DecisionRow | None, fact: Fact, key: Key) -> DecisionRow:
 
 DISPATCH_DECISIONS = ReadModel(
     name="dispatch_decisions",
-    version=1,
+    version=2,
     table=TABLE,
     row=DecisionRow,
     key=("tenant", "tender_id"),

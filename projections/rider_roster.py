@@ -411,7 +411,7 @@ def with_shift(row: RiderRow, **changes: object) -> RiderRow:
 
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=5,
+    version=6,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),

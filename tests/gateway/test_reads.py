@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import httpx
+import msgspec
 import pytest
 from read_models import ReadModels
 from reception import HOME, House, Json, delivery, key
@@ -14,6 +15,7 @@ from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
 from schemas import ids
 from schemas.geo import Location
+from schemas.load import Overload
 from schemas.message import RiderId, StopId, TaskId, VehicleId
 from schemas.position import token, vector
 from schemas.rider import ActivateReservation, NewPlannedStop, ReserveRider
@@ -58,6 +60,9 @@ async def accepted(house: House, task: str, rider: str) -> None:
     assert said.status_code == 200, said.text
 
 
+TOO_BULKY = Overload(measure="volume_cm3", load=9_000, limit=4_000)
+
+
 async def a_tender(house: House, task: str, riders: list[str]) -> str:
     tender = ids.tender_id(TaskId(task), 1)
     until = house.now + timedelta(minutes=1)
@@ -73,7 +78,10 @@ async def a_tender(house: House, task: str, riders: list[str]) -> str:
         round=1,
         mode="broadcast",
         candidates=candidates,
-        excluded=[Excluded(rider_id=RiderId("bob"), code="off_shift")],
+        excluded=[
+            Excluded(rider_id=RiderId("bob"), code="off_shift"),
+            Excluded(rider_id=RiderId("cyd"), code="over_capacity", overload=TOO_BULKY),
+        ],
         offers=offers,
         policy_version=1,
         input_hash="h",
@@ -436,7 +444,10 @@ async def test_a_decision_tells_who_was_looked_at_and_why_not(house, models):
     read = await house.caller("analyst", "ada").get(f"/v1/acme/dispatch-decisions?task_id={task['id']}")
     [row] = read.json()["items"]
     assert row["candidates"][0]["rider_id"] == "ann"
-    assert row["excluded"] == [{"rider_id": "bob", "code": "off_shift"}]
+    assert row["excluded"] == [
+        {"rider_id": "bob", "code": "off_shift", "overload": None},
+        {"rider_id": "cyd", "code": "over_capacity", "overload": msgspec.to_builtins(TOO_BULKY)},
+    ]
 
 
 async def test_the_deadlines_are_read_by_those_who_oversee(house, models):
