@@ -648,7 +648,7 @@ def components() -> Json:
         "id": {"type": "string"},
         "risk": {"enum": ["on_time", "at_risk", "late", None]},
     }
-    for unshown in ("forecast_id", "first_forecast_id"):
+    for unshown in ("forecast_id", "ahead_since", "latest", "earliest"):
         del schemas["EtaRow"]["properties"][unshown]
     return schemas | {
         "Sealed": PERSONAL,

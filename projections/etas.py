@@ -1,6 +1,7 @@
 """When will each stop be reached, how sure is that, and will it be late?
 
-What is told of a stop comes from two topics in whatever order: each field hangs on one of them alone.
+What is told of a stop comes from two topics in whatever order. So what was forecast is kept beside when the stop was
+ahead anew, and what is shown follows from both.
 """
 
 from collections.abc import Sequence
@@ -44,10 +45,12 @@ CREATE TABLE {table} (
     forecast_id       text,
     first_p50         timestamptz,
     first_forecast_at timestamptz,
-    first_forecast_id text,
     arrived_at        timestamptz,
     completed_at      timestamptz,
     ended             text,
+    ahead_since       timestamptz,
+    latest            jsonb,
+    earliest          jsonb,
     PRIMARY KEY (tenant, task_id, stop_id)
 );
 CREATE INDEX ON {table} (tenant, rider_id) WHERE ended IS NULL;
@@ -57,6 +60,20 @@ CREATE INDEX ON {table} (tenant, forecast_at, task_id, stop_id) WHERE forecast_a
 
 PLANNED = (TaskCreated, ReturnStarted, HoldStarted, ReattemptPlanned)
 ENDS: dict[type[Event], str] = {StopCompleted: "completed", StopFailed: "failed", StopSkipped: "skipped"}
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A forecast, `at` the time of its fix."""
+
+    at: datetime
+    event_id: str
+    rider_id: str
+    p10: datetime
+    p50: datetime
+    p90: datetime
+    remaining_m: int
+    model: str
+    source: str
 
 
 class EtaRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +93,15 @@ class EtaRow(msgspec.Struct, frozen=True, kw_only=True):
     forecast_at: datetime | None = None
     forecast_id: str | None = None
     first_p50: datetime | None = None
+    """Of the first attempt alone."""
     first_forecast_at: datetime | None = None
-    first_forecast_id: str | None = None
     arrived_at: datetime | None = None
     completed_at: datetime | None = None
     ended: str | None = None
+    ahead_since: datetime | None = None
+    """When another attempt was planned: what was forecast before is of the one that failed."""
+    latest: Told | None = None
+    earliest: Told | None = None
 
 
 def keys(fact: Fact) -> Sequence[Key]:
@@ -102,6 +123,10 @@ def keys(fact: Fact) -> Sequence[Key]:
 
 
 def apply(row: EtaRow | None, fact: Fact, key: Key) -> EtaRow:
+    return shown(changed(row, fact, key))
+
+
+def changed(row: EtaRow | None, fact: Fact, key: Key) -> EtaRow:
     tenant, task_id, stop_id = key
     known = row or EtaRow(tenant=tenant, task_id=task_id, stop_id=stop_id)
     event, at = fact.event, fact.source.event_time
@@ -114,8 +139,7 @@ def apply(row: EtaRow | None, fact: Fact, key: Key) -> EtaRow:
             return planned(known, event.pickup)
         case ReattemptPlanned():
             window_end = event.window.end if event.window else known.window_end
-            again = EtaRow(tenant=tenant, task_id=task_id, stop_id=stop_id, kind=known.kind)
-            return replace(again, window_end=window_end)
+            return replace(known, window_end=window_end, arrived_at=None, completed_at=None, ended=None, ahead_since=at)
         case EtaForecast():
             return forecast(known, event, fact)
         case StopRescheduled():
@@ -137,32 +161,51 @@ def planned(row: EtaRow, stop: Stop) -> EtaRow:
 def forecast(row: EtaRow, event: EtaForecast, fact: Fact) -> EtaRow:
     """The latest and the first by the fix's time; riders on different partitions may have told of one stop."""
     source = fact.source
-    told = (source.event_time, source.event_id)
-    if row.forecast_at is None or row.forecast_id is None or told > (row.forecast_at, row.forecast_id):
-        row = replace(
-            row,
-            rider_id=source.aggregate_id,
-            p10=event.p10,
-            p50=event.p50,
-            p90=event.p90,
-            remaining_m=event.remaining_m,
-            model=event.model,
-            source=event.source,
-            forecast_at=source.event_time,
-            forecast_id=source.event_id,
-        )
-    if (
-        row.first_forecast_at is None
-        or row.first_forecast_id is None
-        or told < (row.first_forecast_at, row.first_forecast_id)
-    ):
-        row = replace(row, first_p50=event.p50, first_forecast_at=source.event_time, first_forecast_id=source.event_id)
+    told = Told(
+        at=source.event_time,
+        event_id=source.event_id,
+        rider_id=source.aggregate_id,
+        p10=event.p10,
+        p50=event.p50,
+        p90=event.p90,
+        remaining_m=event.remaining_m,
+        model=event.model,
+        source=event.source,
+    )
+    if row.latest is None or when(told) > when(row.latest):
+        row = replace(row, latest=told)
+    if row.earliest is None or when(told) < when(row.earliest):
+        row = replace(row, earliest=told)
     return row
+
+
+def when(told: Told) -> tuple[datetime, str]:
+    return told.at, told.event_id
+
+
+def shown(row: EtaRow) -> EtaRow:
+    first, latest = row.earliest, row.latest
+    if row.ahead_since is not None:
+        first, latest = None, latest if latest is not None and latest.at >= row.ahead_since else None
+    return replace(
+        row,
+        rider_id=latest and latest.rider_id,
+        p10=latest and latest.p10,
+        p50=latest and latest.p50,
+        p90=latest and latest.p90,
+        remaining_m=latest and latest.remaining_m,
+        model=latest and latest.model,
+        source=latest and latest.source,
+        forecast_at=latest and latest.at,
+        forecast_id=latest and latest.event_id,
+        first_p50=first and first.p50,
+        first_forecast_at=first and first.at,
+    )
 
 
 ETAS = ReadModel(
     name="etas",
-    version=4,
+    version=5,
     table=TABLE,
     row=EtaRow,
     key=("tenant", "task_id", "stop_id"),

@@ -4,8 +4,10 @@ import asyncio
 import itertools
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from psycopg_pool import AsyncConnectionPool
 from story import NOON, minutes
 
@@ -21,7 +23,7 @@ from schemas.goods import Party
 from schemas.message import Event, GeofenceId, OutletSlug, RiderId, StopId, TaskId, TenantSlug
 from schemas.record import Stored, derived_headers, envelope_of, source_of
 from schemas.signals import EtaForecast, GeofenceEntered, GeofenceTransitionCorrected
-from schemas.task import Stop, StopCompleted, TaskCreated
+from schemas.task import ReattemptPlanned, Stop, StopCompleted, StopFailed, TaskCreated
 
 TASK = TaskId("task-1")
 STOP = StopId("stop-2")
@@ -57,26 +59,28 @@ def eta(minute: float, rider: str = "ann") -> Fact:
     return fact(forecast, minutes(minute), f"{rider}-{minute}", rider)
 
 
+THERE = Stop(
+    stop_id=STOP,
+    kind="dropoff",
+    party=Party(kind="recipient"),
+    location=None,
+    address=None,
+    contact=None,
+    window=Window(start=NOON, end=minutes(30)),
+    service_seconds=60,
+    goods_ready_at=None,
+    required_proof=[],
+    minimum_age=None,
+    pin_hash=None,
+)
+
+
 def created() -> Fact:
-    stop = Stop(
-        stop_id=STOP,
-        kind="dropoff",
-        party=Party(kind="recipient"),
-        location=None,
-        address=None,
-        contact=None,
-        window=Window(start=NOON, end=minutes(30)),
-        service_seconds=60,
-        goods_ready_at=None,
-        required_proof=[],
-        minimum_age=None,
-        pin_hash=None,
-    )
     event = TaskCreated(
         kind="delivery",
         outlet=OutletSlug("kamppi"),
         priority="normal",
-        stops=[stop],
+        stops=[THERE],
         parcels=[],
         return_proof=[],
         authorisation=None,
@@ -120,6 +124,34 @@ def test_the_row_is_the_same_however_the_topics_interleave():
     [row] = folded_rows[0].values()
     assert isinstance(row, EtaRow)
     assert (row.p50, row.first_p50, row.ended, row.window_end) == (minutes(15), minutes(11), "completed", minutes(30))
+
+
+def another_attempt() -> list[Fact]:
+    """The stop fails, and is ahead again twelve minutes after noon."""
+    failed = StopFailed(stop_id=STOP, rider_id=RiderId("ann"), round=1, reason_code="nobody")
+    again = ReattemptPlanned(
+        pickup=replace(THERE, stop_id=StopId("again-1"), kind="pickup"),
+        parcel_ids=[],
+        stop_ids=[STOP],
+        window=Window(start=NOON, end=minutes(60)),
+        reason_code="asked",
+    )
+    return [fact(failed, minutes(10), "failed", TASK), fact(again, minutes(12), "again", TASK)]
+
+
+@pytest.mark.parametrize("after", [[], [20, 22]], ids=["not forecast since", "forecast since"])
+def test_another_attempt_is_forecast_anew_however_the_topics_interleave(after: list[float]):
+    task, ann = [created(), *another_attempt()], [eta(minute) for minute in (1, 5, *after)]
+    folded_rows = []
+    for order in set(itertools.permutations("t" * len(task) + "a" * len(ann))):
+        queues = {"t": list(task), "a": list(ann)}
+        folded_rows.append(rows(ETAS, [queues[which].pop(0) for which in order])["acme", TASK, STOP])
+    assert all(each == folded_rows[0] for each in folded_rows)
+    row = folded_rows[0]
+    assert isinstance(row, EtaRow)
+    assert (row.ended, row.window_end, row.first_p50) == (None, minutes(60), None)
+    assert row.p50 == (minutes(32) if after else None)
+    assert row.rider_id == ("ann" if after else None)
 
 
 @given(st.permutations(range(6)))
