@@ -73,7 +73,7 @@ def decide(hub: Hub, command: HubCommand, context: Context) -> list[HubEvent]:
                 return []
             return [HubMoved(location=command.location, address=command.address)]
         case SetHubContacts(), HubState():
-            contacts = to_ask_there(command.contacts, context)
+            contacts = to_ask_there(command.contacts, context, hub.contacts)
             return [] if are_the_same(hub.contacts, contacts, context) else [HubContactsSet(contacts=contacts)]
         case CloseHub(), HubState():
             return [] if hub.closed else [HubClosed()]

@@ -72,7 +72,7 @@ def decide(outlet: Outlet, command: OutletCommand, context: Context) -> list[Out
                 return []
             return [OutletMoved(location=command.location, address=command.address)]
         case SetOutletContacts(), OutletState():
-            contacts = to_ask_there(command.contacts, context)
+            contacts = to_ask_there(command.contacts, context, outlet.contacts)
             return [] if are_the_same(outlet.contacts, contacts, context) else [OutletContactsSet(contacts=contacts)]
         case _:
             raise misplaced(outlet)

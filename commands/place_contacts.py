@@ -1,21 +1,43 @@
 """Whom to ask at an outlet or a hub: each sealed under the person's own subject, so that one erasure reaches them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from commands.context import Context
 from commands.registries import each_once
 from schemas.ids import contact_subject
-from schemas.message import Personal
+from schemas.message import Personal, Refused
 from schemas.place_contact import ContactReader, NewPlaceContact, PlaceContact
 
 ALL_READERS: tuple[ContactReader, ...] = get_args(ContactReader)
 
 
-def to_ask_there(contacts: Sequence[NewPlaceContact], context: Context) -> list[PlaceContact]:
-    """Raises DuplicateCode where two have the same duty."""
+AS_READ = ("hidden", "erased")
+"""What stands for a name that the reader may not see, or that nobody can."""
+
+
+class NotAName(Refused):
+    rule = "not-a-name"
+
+    def __init__(self, duty: str, name: str) -> None:
+        super().__init__(f"the contact for {duty} is called {name}, which stands for what cannot be read")
+        self.duty = duty
+
+
+def to_ask_there(
+    contacts: Sequence[NewPlaceContact], context: Context, known: Sequence[PlaceContact] = ()
+) -> list[PlaceContact]:
+    """Who was read as hidden, or erased, and is told again like that, stays who they are. Raises DuplicateCode where
+    two have the same duty, NotAName where there is nobody to stay."""
     each_once(contact.duty for contact in contacts)
-    return [to_ask(contact, context) for contact in contacts]
+    kept = {contact.duty: contact for contact in known}
+    return [staying(contact, kept) if contact.name in AS_READ else to_ask(contact, context) for contact in contacts]
+
+
+def staying(contact: NewPlaceContact, kept: Mapping[str, PlaceContact]) -> PlaceContact:
+    if contact.duty not in kept:
+        raise NotAName(contact.duty, contact.name)
+    return kept[contact.duty]
 
 
 def to_ask(contact: NewPlaceContact, context: Context) -> PlaceContact:

@@ -149,6 +149,7 @@ KINDS: dict[str, Kind] = {
     "unknown-failure-reason": Kind(422, "The failure reason is not known", "Give a code of `values.known`."),
     "unknown-incident-kind": Kind(422, "The kind of incident is not known", "Give a code of `values.known`."),
     "unknown-document-kind": Kind(422, "The kind of document is not known", "Give a code of `values.known`."),
+    "not-a-name": Kind(422, "A word that stands for a name", "Tell the name, or leave the contact out."),
     "duplicate-code": Kind(422, "A code is given more than once", "Give each code once."),
     "nothing-promised": Kind(422, "The terms promise nothing", "Give at least one of the three times."),
     "levels-not-ascending": Kind(422, "The breach levels do not ascend", "Give each level once, the earliest first."),

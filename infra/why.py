@@ -13,6 +13,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from commands.hand_over import HANDED_OVER
 from infra.endpoints import NotRunning, reached
 from infra.observability import quiet
 from infra.settings import load_settings
@@ -93,6 +94,7 @@ class Left(msgspec.Struct, frozen=True):
 
     reason_code: str
     waits: bool = False
+    rider_id: str | None = None
 
 
 class Turns(msgspec.Struct, frozen=True):
@@ -173,18 +175,18 @@ def turns_of(events: Iterable[Row]) -> Turns:
     before: str | None = None
     for each in events:
         body = each["body"]
-        if each["type"] == "TaskUnassigned":
-            left[body["round"]] = Left(body["reason_code"], body.get("waits", False))
-            rider = before = None
-        else:
+        if each["type"] == "TaskAssigned":
             before = rider if body.get("handed_over") else None
             rider = body["rider_id"]
+        elif body["reason_code"] != HANDED_OVER:  # then it goes straight to who took it over
+            left[body["round"]] = Left(body["reason_code"], body.get("waits", False), body["rider_id"])
+            rider = before = None
     return Turns(left, before)
 
 
 def riders_in(task_row: Row, decisions: Iterable[Row], tenders: Iterable[Row], turns: Turns) -> list[str]:
     """All who are named."""
-    known = {task_row["progress"]["rider_id"], turns.taken_over_from}
+    known = {task_row["progress"]["rider_id"], turns.taken_over_from, *(left.rider_id for left in turns.left.values())}
     known |= {each["rider_id"] for row in decisions for each in (*row["candidates"], *row["excluded"])}
     known |= {offer["rider_id"] for row in tenders for offer in row["offers"].values()}
     return sorted(known - {None})
@@ -211,11 +213,17 @@ def told(
         if left is not None and left.waits:
             sentences.append(f"Its rider left it, and its goods waited for another attempt: {words(left.reason_code)}.")
         elif task_row["progress"]["round"] > number and (left is not None or won(by_round.get(number))):
-            because = f", because of {words(left.reason_code)}" if left is not None else ""
-            sentences.append(f"The task came back to dispatch{because}.")
+            sentences.append(came_back(left, called))
     if not decisions:
         sentences.append("Dispatch has not decided about it.")
     return [*sentences, *otherwise_told(task_row, by_round, called, turns.taken_over_from)]
+
+
+def came_back(left: Left | None, called: Mapping[str, str]) -> str:
+    if left is None:
+        return "The task came back to dispatch."
+    whose = "" if left.rider_id is None else f" from {name(left.rider_id, called)}"
+    return f"The task came back to dispatch{whose}, because of {words(left.reason_code)}."
 
 
 def won(tender: Row | None) -> bool:
@@ -243,13 +251,15 @@ def otherwise_told(
     """Who has a task that they did not win has it from another rider or from a dispatcher."""
     rider = task_row["progress"]["rider_id"]
     tender = by_round.get(task_row["progress"]["round"])
+    has = "has" if task_row["progress"]["ended"] is None else "had"
     if carrier := task_row["progress"].get("carrier"):
-        return [f"{capital(carrier_name(carrier, called))} has it by booking {carrier['booking_id']}."]
+        return [f"{capital(carrier_name(carrier, called))} {has} it by booking {carrier['booking_id']}."]
     if rider is not None and taken_over_from is not None:
         return [f"{capital(name(rider, called))} took it over from {name(taken_over_from, called)}."]
     if rider is None or (tender is not None and tender["winner"] == rider):
         return []
-    return [f"{capital(name(rider, called))} has it by a dispatcher's order."]
+    how = "as a simulated courier" if task_row.get("simulation") else "by a dispatcher's order"
+    return [f"{capital(name(rider, called))} {has} it {how}."]
 
 
 def now_told(task_row: Row, called: Mapping[str, str]) -> str:

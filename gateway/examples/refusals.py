@@ -32,6 +32,7 @@ from commands.incident import (
 from commands.judging import COMMAND_LIMIT_BYTES
 from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused, VersionConflict
 from commands.pick_wave import PickWaveOfAnotherOutlet
+from commands.place_contacts import NotAName
 from commands.proof import ParcelNotHere, PinAttemptsExhausted, ProofNotKnown, TooManyProofs
 from commands.recurrence import NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
 from commands.recurrence_rule import InvalidRule
@@ -115,6 +116,7 @@ OF_ANY: tuple[Refused, ...] = (
     InTheFuture("occurred_at", at(14), at(10)),
     TooMany("planned shifts", MAX_PLANNED_SHIFTS),
     DuplicateCode("lift_broken"),
+    NotAName("desk", "hidden"),
 )
 
 OF_THE_DIRECTORY: tuple[Refused, ...] = (

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 from story import KAMPPI, Story, nothing_yet
 
+from commands.place_contacts import NotAName
 from commands.registries import DuplicateCode
 from schemas.directory import CreateOutlet, MoveOutlet, SetOutletContacts
 from schemas.geo import Location
@@ -61,6 +62,19 @@ def test_a_contact_is_read_by_those_who_are_named_and_without_any_by_all_who_rea
     [dee, gil] = kept(made("hub").when(says("hub", DEE, GIL)).happened())
     assert dee.readers == ["integrator", "dispatcher", "operator", "rider"]
     assert gil.readers == ["operator", "rider"]
+
+
+@pytest.mark.parametrize("read_as", ["hidden", "erased"])
+def test_who_is_told_again_as_they_were_read_stays_who_they_are(read_as: str):
+    """A caller who may not read somebody cannot put that word in place of the name."""
+    story = made("hub").when(says("hub", DEE, GIL)).happened()
+    [_, gil] = kept(story)
+    as_read = NewPlaceContact(duty="gate", name=read_as, phone=read_as, readers=["operator"])
+    story.when(says("hub", DEE, as_read)).then()
+    story.when(says("hub", as_read)).happened()
+    assert kept(story) == [gil]
+    story.when(says("hub", replace(as_read, duty="night"))).refuses(NotAName)
+    nothing_yet("hub").when(replace(HUB, contacts=[as_read])).refuses(NotAName)
 
 
 def test_who_was_forgotten_and_is_told_again_is_remembered_again():

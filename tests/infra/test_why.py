@@ -137,12 +137,25 @@ def test_who_has_it_without_having_won_has_it_from_a_dispatcher():
 def test_who_took_it_over_from_another_rider_has_it_from_them():
     assigned = {"type": "TaskAssigned", "body": {"rider_id": "ann", "handed_over": False}}
     met = {"type": "TaskAssigned", "body": {"rider_id": "bob", "handed_over": True}}
-    turns = turns_of([assigned, met])
+    given = {"type": "TaskUnassigned", "body": {"rider_id": "ann", "round": 1, "reason_code": "handed_over"}}
+    turns = turns_of([assigned, given, met])
+    assert turns == Turns({}, "ann")
     won = [tender("awarded", ("ann", "accepted", None), winner="ann")]
     sentences = told(task(state="in_progress", rider_id="bob"), [decision(candidate("ann", 1, 9))], won, {}, turns)
     assert sentences[-2:] == ["Rider ann won.", "Rider bob took it over from rider ann."]
-    gone = {"type": "TaskUnassigned", "body": {"round": 1, "reason_code": "silent", "waits": False}}
-    assert turns_of([assigned, met, gone]) == Turns({1: Left("silent")})
+    gone = {"type": "TaskUnassigned", "body": {"rider_id": "bob", "round": 2, "reason_code": "silent"}}
+    assert turns_of([assigned, given, met, gone]) == Turns({2: Left("silent", rider_id="bob")})
+
+
+def test_whose_order_is_undone_is_named():
+    turns = Turns({1: Left("outside_zones", rider_id="ann")})
+    sentences = told(task(state="dispatchable", round=2), [decision(), decision(number=2)], [], {}, turns)
+    assert "The task came back to dispatch from rider ann, because of outside zones." in sentences
+
+
+def test_a_simulated_courier_takes_no_orders():
+    simulated = task(state="completed", ended="completed", rider_id="s-1") | {"simulation": {"outcome": "delivered"}}
+    assert told(simulated, [], [], {"s-1": "simulated-1"})[-1] == "Rider simulated-1 had it as a simulated courier."
 
 
 def test_goods_that_wait_for_another_attempt_are_not_back_at_dispatch():
