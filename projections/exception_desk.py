@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 
 from projections.model import Fact, Key, ReadModel
 from projections.page import Page
-from schemas.carried import TaskGivenToCarrier
+from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.carrier_booking import (
     CarrierBookingCancelled,
     CarrierBookingRefused,
@@ -24,6 +24,7 @@ from schemas.carrier_booking import (
     CarrierStatusConflicted,
     CarrierStatusReviewed,
 )
+from schemas.goods import Party
 from schemas.incident import (
     IncidentActionRefused,
     IncidentActionTaken,
@@ -53,8 +54,13 @@ from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettl
 from schemas.task import (
     FieldReportConflicted,
     FieldReportReviewed,
+    ParcelsDelivered,
+    ParcelsPickedUp,
     ReattemptPlanned,
     ReturnStarted,
+    StopCompleted,
+    StopFailed,
+    StopSkipped,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -110,6 +116,7 @@ type ExceptionKind = Literal[
     "carrier_status_conflicted",
     "carrier_refused",
     "carrier_brings_back",
+    "carrier_proof_missing",
     "predicted_late",
     "sla_at_risk",
     "sla_breached",
@@ -122,7 +129,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     "report_conflicted": ("tasks/{id}/review-field-report",),
     "no_taker": ("tasks/{id}/assign-task", "tasks/{id}/cancel-task"),
     "goods_waiting": ("tasks/{id}/reattempt-delivery", "tasks/{id}/cancel-task", "tasks/{id}/force-complete-task"),
-    "incident_unattended": ("incidents/{id}/assign-incident", "incidents/{id}/escalate-incident"),
+    "incident_unattended": ("incidents/{id}/assign-incident",),
     "action_refused": ("incidents/{id}/take-incident-action", "incidents/{id}/resolve-incident"),
     "maintenance_due": (
         "vehicles/{id}/complete-vehicle-maintenance",
@@ -145,9 +152,10 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     ),
     "carrier_status_conflicted": ("carrier-bookings/{id}/review-carrier-status",),
     "carrier_refused": ("carrier-bookings/{id}/settle-carrier-booking",),
+    "carrier_proof_missing": ("tasks/{id}/capture-proof", "tasks/{id}/force-complete-task"),
     "carrier_brings_back": ("tasks/{id}/report-returned", "tasks/{id}/force-complete-task"),
-    "sla_at_risk": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
-    "sla_breached": ("tasks/{id}/unassign-task", "tasks/{id}/reschedule-stop", "tasks/{id}/cancel-task"),
+    "sla_at_risk": ("tasks/{id}/assign-task", "tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
+    "sla_breached": ("tasks/{id}/assign-task", "tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
     "proof_disputed": ("tasks/{id}/settle-proof-dispute",),
     "dependency_failed": ("tasks/{id}/waive-dependency", "tasks/{id}/cancel-task"),
     "occurrence_refused": (
@@ -167,13 +175,25 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskAssigned: ("no_taker",),
     TaskGivenToCarrier: ("no_taker",),
     ReturnStarted: ("carrier_brings_back",),
-    TaskReturned: ("goods_waiting", "carrier_brings_back"),
+    TaskReturned: ("goods_waiting", "carrier_brings_back", "carrier_proof_missing"),
+    ParcelsPickedUp: ("carrier_proof_missing",),
+    ParcelsDelivered: ("carrier_proof_missing",),
+    StopCompleted: ("carrier_proof_missing",),
+    StopSkipped: ("carrier_proof_missing",),
+    StopFailed: ("carrier_proof_missing",),
+    TaskTakenFromCarrier: ("carrier_proof_missing",),
     TaskUnassigned: ("goods_waiting",),
     ReattemptPlanned: ("goods_waiting",),
-    TaskCancelled: ("no_taker", "goods_waiting", "dependency_failed"),
-    TaskForceCompleted: ("no_taker", "goods_waiting", "dependency_failed", "carrier_brings_back"),
-    TaskCompleted: ("no_taker", "goods_waiting", "dependency_failed"),
-    TaskFailed: ("no_taker", "goods_waiting", "dependency_failed"),
+    TaskCancelled: ("no_taker", "goods_waiting", "dependency_failed", "carrier_proof_missing"),
+    TaskForceCompleted: (
+        "no_taker",
+        "goods_waiting",
+        "dependency_failed",
+        "carrier_brings_back",
+        "carrier_proof_missing",
+    ),
+    TaskCompleted: ("no_taker", "goods_waiting", "dependency_failed", "carrier_proof_missing"),
+    TaskFailed: ("no_taker", "goods_waiting", "dependency_failed", "carrier_proof_missing"),
     DependencyFailed: ("dependency_failed",),
     DependencyWaived: ("dependency_failed",),
     SlaAtRisk: ("sla_at_risk",),
@@ -243,8 +263,23 @@ class ExceptionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def keys(fact: Fact) -> Sequence[Key]:
+    if of_a_rider(fact.event):
+        return []
     kinds = TOUCHED[type(fact.event)]
     return [(fact.source.tenant, fact.source.aggregate_id, kind) for kind in kinds]
+
+
+def of_a_rider(event: Event) -> bool:
+    """They are told themselves what proof is missing."""
+    match event:
+        case ParcelsPickedUp():
+            return event.to_party.kind != "carrier"
+        case ParcelsDelivered():
+            return event.from_party.kind != "carrier"
+        case StopCompleted() | StopFailed() | StopSkipped():
+            return event.rider_id is not None
+        case _:
+            return False
 
 
 def apply(row: ExceptionRow | None, fact: Fact, key: Key) -> ExceptionRow | None:
@@ -310,6 +345,14 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
         case ReturnStarted(carrier_id=str()) as event:
             told = {"carrier_id": event.carrier_id, "reason_code": event.reason_code}
             return with_item([], event.stop.stop_id, told, fact)
+        case ParcelsPickedUp(to_party=Party(kind="carrier", id=carrier)) as event:
+            return with_item(items, event.stop_id, {"carrier_id": carrier}, fact)
+        case ParcelsDelivered(from_party=Party(kind="carrier", id=carrier)) as event:
+            return with_item(items, event.stop_id, {"carrier_id": carrier}, fact)
+        case ParcelsPickedUp() | ParcelsDelivered():
+            return items
+        case StopCompleted(stop_id=stop_id) | StopSkipped(stop_id=stop_id) | StopFailed(stop_id=stop_id):
+            return without(items, stop_id)
         case ProofDisputed() as event:
             told = {"stop_id": event.stop_id, "reason_code": event.reason_code}
             return with_item(items, event.proof_id, told, fact)

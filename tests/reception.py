@@ -118,7 +118,7 @@ class House:
 
     async def process(self, kind: str, aggregate_id: str, command: Command, tenant: str = "acme") -> Answer:
         """What no one may send through the door: a command of our own processes."""
-        identity = ids.derived("process", aggregate_id, type(command).__name__)
+        identity = ids.derived("process", aggregate_id, repr(command))
         return await self.desk.submit(
             Order(
                 tenant=TenantSlug(tenant),

@@ -15,7 +15,7 @@ from gateway.commands import OPEN
 from projections.etas import ETAS
 from projections.exception_desk import KINDS, MENDS
 from projections.sla_board import predicted
-from schemas.carried import AssignTaskToCarrier, RecordCarrierReport
+from schemas.carried import AssignTaskToCarrier, CarrierSays, RecordCarrierReport
 from schemas.carrier_booking import RecordCarrierSilence, RefuseCarrierBooking
 from schemas.ids import tenant_id
 from schemas.incident import IncidentLink, NoteActionRefused, TakeIncidentAction
@@ -308,23 +308,34 @@ async def refused_with_the_goods(house: House, name: str) -> None:
     await house.process("carrier_booking", booking, RefuseCarrierBooking(reason_code="unknown_task", task_known=False))
 
 
-async def with_posti(house: House, name: str) -> TaskId:
-    task = TaskId(await made(house, "tasks", delivery(external_reference=name, parcels=[{}])))
+async def with_posti(house: House, name: str, **dropoff: object) -> TaskId:
+    stops = [{"kind": "pickup"}, {"kind": "dropoff", "location": HOME} | dropoff]
+    task = TaskId(await made(house, "tasks", delivery(external_reference=name, parcels=[{}], stops=stops)))
     booking = CarrierBookingId(f"booking-{name}")
     await house.process("task", task, AssignTaskToCarrier(carrier_id=CarrierId("posti"), booking_id=booking))
     return task
 
 
-async def brought_back(house: House, name: str) -> None:
-    task = await with_posti(house, name)
+async def posti_says(house: House, task: TaskId, name: str, says: CarrierSays, version: int = 4) -> None:
     report = RecordCarrierReport(
         carrier_id=CarrierId("posti"),
         booking_id=CarrierBookingId(f"booking-{name}"),
-        booking_version=4,
-        says="picked_up",
+        booking_version=version,
+        says=says,
         observed_at=house.now,
     )
     await house.process("task", task, report)
+
+
+async def delivered_without_a_proof(house: House, name: str) -> None:
+    task = await with_posti(house, name, required_proof=[["nfc"]])
+    await posti_says(house, task, name, "picked_up")
+    await posti_says(house, task, name, "delivered", 5)
+
+
+async def brought_back(house: House, name: str) -> None:
+    task = await with_posti(house, name)
+    await posti_says(house, task, name, "picked_up")
     await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
 
 
@@ -344,7 +355,12 @@ def mending(house: House, word: str, item: Json) -> tuple[Json, tuple[str, str]]
     """What is asked by a command that the desk names, and by whom."""
     operator, dispatcher = ("operator", "olga"), ("dispatcher", "dora")
     reviewed = {"conflict_id": item["id"], "decision_code": "called"}
+    tagged = {"kind": "nfc", "tag_id": "door"}
     return {
+        "capture-proof": (
+            {"stop_id": item["id"], "observed_at": house.now.isoformat(), "proofs": [tagged]},
+            dispatcher,
+        ),
         "record-carrier-status": (says(house, "en_route_to_pickup"), SHOP),
         "settle-carrier-booking": ({"outcome": "failed", "reason_code": "called"}, dispatcher),
         "cancel-carrier-booking": ({"reason_code": "too_late"}, dispatcher),
@@ -362,6 +378,7 @@ def mending(house: House, word: str, item: Json) -> tuple[Json, tuple[str, str]]
         ("carrier_status_conflicted", told_what_cannot_be),
         ("carrier_refused", refused_with_the_goods),
         ("carrier_brings_back", brought_back),
+        ("carrier_proof_missing", delivered_without_a_proof),
         ("report_conflicted", reported_what_cannot_be),
     ],
     ids=lambda each: each if isinstance(each, str) else each.__name__,

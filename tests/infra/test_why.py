@@ -228,7 +228,7 @@ async def test_a_rejected_claim_and_a_decline_are_told_with_their_reasons(system
 async def test_a_dispatchers_order_is_told_from_the_read_models(system: Played):
     ordered = system.world.task("ordered")
     found = await asked(system.settings.postgres.get_secret_value(), ordered, None)
-    assert found.told[-1] == "Rider bob has it by a dispatcher's order."
+    assert found.told[-1] == "Rider bob had it by a dispatcher's order."
     assert "reserved_elsewhere (asked for another task)" in " ".join(found.told)
 
 
