@@ -36,7 +36,7 @@ GROUP_LIMIT = 500
 GROUP_LIMIT_BYTES = 4 << 20
 FIRST_GROUP = 64
 """Where none is on its way: the rest of those who wait is decided while this one is."""
-DECIDED_AT_ONCE = 16
+DECIDED_AT_ONCE = 32
 """Then whoever else is at work in this process has a turn."""
 QUEUE_LIMIT = 10_000
 THAWING_LIMIT = 1_000

@@ -254,6 +254,10 @@ async def asked(system: System) -> Rows:
             known = tokens[step.role, step.actor] = system.tokens.issue(TENANT, step.role, step.actor, 86_400)  # type: ignore[arg-type]
         return known
 
+    shop, registered = next(life(RIDER)), await connected(place.hostname or "", place.port or 0)
+    await registered.post(f"/v1/{TENANT}/riders", token(shop), {"name": "Ann", "external_reference": "ann"})
+    registered.close()
+
     async def caller(number: int, measured: Measured, going: Callable[[], bool], pause_s: float = 0.0) -> None:
         connection = await connected(place.hostname or "", place.port or 0)
         count, next_s = 0, time.perf_counter() + pause_s * STEPS * number / HTTP_CONNECTIONS  # not all create at once
