@@ -15,10 +15,12 @@ from schemas.message import StopId, TaskId, TenantSlug
 from schemas.rider import ActivateReservation, NewPlannedStop, ReserveRider
 
 FORECAST = f"""
-INSERT INTO {ETAS.physical} (tenant, task_id, stop_id, kind, rider_id, p10, p50, p90, forecast_at)
-VALUES ('acme', %(task)s, %(stop)s, 'dropoff', %(rider)s, %(p10)s, %(p50)s, %(p90)s, %(at)s)
+INSERT INTO {ETAS.physical} (tenant, task_id, stop_id, kind, rider_id, p10, p50, p90, forecast_at, latest)
+VALUES ('acme', %(task)s, %(stop)s, 'dropoff', %(rider)s, %(p10)s, %(p50)s, %(p90)s, %(at)s, jsonb_build_object(
+    'at', %(at)s::timestamptz, 'event_id', 'f', 'rider_id', %(rider)s::text, 'p10', %(p10)s::timestamptz,
+    'p50', %(p50)s::timestamptz, 'p90', %(p90)s::timestamptz, 'remaining_m', 1, 'model', 'm', 'source', 'osrm'))
 ON CONFLICT (tenant, task_id, stop_id) DO UPDATE SET rider_id = excluded.rider_id, p10 = excluded.p10,
-    p50 = excluded.p50, p90 = excluded.p90, forecast_at = excluded.forecast_at
+    p50 = excluded.p50, p90 = excluded.p90, forecast_at = excluded.forecast_at, latest = excluded.latest
 """
 PLACE = """
 INSERT INTO live_map (tenant, rider_id, device_id, lat, lon, accuracy_m, observed_at, received_at)

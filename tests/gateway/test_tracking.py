@@ -191,7 +191,8 @@ async def test_a_forecast_of_a_rider_who_has_it_no_more_is_not_told(street):
     await (await street.ordered()).picked_up()
     await street.seen()
     async with street.house.door.pool.connection() as connection:
-        await connection.execute(f"UPDATE {ETAS.physical} SET rider_id = 'bob'")
+        of_bob = """rider_id = 'bob', latest = latest || '{"rider_id": "bob"}'"""
+        await connection.execute(f"UPDATE {ETAS.physical} SET {of_bob}".encode())
     assert (await street.told(FIRST))["stop"]["forecast"] is None
 
 
