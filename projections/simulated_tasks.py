@@ -24,7 +24,7 @@ FROM (
     FROM (
         SELECT tenant, rider_id, task_id, board.updated_at
         FROM rider_roster AS courier JOIN task_board AS board USING (tenant, rider_id)
-        WHERE courier.simulated AND board.leg IN ('en_route_pickup', 'en_route_dropoff')
+        WHERE courier.simulated AND board.leg LIKE 'en_route%%'
         UNION
         SELECT tenant, rider_id, task_id, board.updated_at
         FROM rider_roster AS courier JOIN task_board AS board USING (tenant, rider_id)

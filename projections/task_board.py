@@ -55,7 +55,7 @@ CREATE TABLE {table} (
 CREATE INDEX ON {table} (tenant, created_at, task_id);
 CREATE INDEX ON {table} (tenant, state, created_at, task_id);
 CREATE INDEX ON {table} (tenant, rider_id, updated_at) WHERE rider_id IS NOT NULL;
-CREATE INDEX ON {table} (tenant, rider_id) WHERE leg IN ('en_route_pickup', 'en_route_dropoff');
+CREATE INDEX ON {table} (tenant, rider_id) WHERE leg LIKE 'en_route%';
 CREATE INDEX ON {table} (tenant, updated_at);
 CREATE INDEX ON {table} (tenant, external_reference) WHERE external_reference IS NOT NULL;
 CREATE INDEX ON {table} USING gin (metadata jsonb_path_ops);
