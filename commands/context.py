@@ -137,7 +137,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     ) -> SlaPolicyView | None:
         """The one that says most of such a task, which leads to that place; None where nothing is promised for it."""
         named = {GeofenceId(each.applies_to.zone) for each in self.sla_policies.values() if each.applies_to.zone}
-        zones = [] if place is None else [zone for zone in named if self.is_in_one_of([zone], place, at)]
+        zones = [] if place is None else [zone for zone in named if holds(self.zones.get(zone, ()), place, at)]
         task = Promisee(task_kind=task_kind, outlet=outlet, zones=zones, priority=priority)
         return chosen(self.sla_policies.values(), task)
 

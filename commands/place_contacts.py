@@ -6,14 +6,10 @@ from typing import Any, get_args
 from commands.context import Context
 from commands.registries import each_once
 from schemas.ids import contact_subject
-from schemas.message import Personal, Refused
+from schemas.message import ERASED, HIDDEN, Personal, Refused
 from schemas.place_contact import ContactReader, NewPlaceContact, PlaceContact
 
 ALL_READERS: tuple[ContactReader, ...] = get_args(ContactReader)
-
-
-AS_READ = ("hidden", "erased")
-"""What stands for a name that the reader may not see, or that nobody can."""
 
 
 class NotAName(Refused):
@@ -31,7 +27,9 @@ def to_ask_there(
     two have the same duty, NotAName where there is nobody to stay."""
     each_once(contact.duty for contact in contacts)
     kept = {contact.duty: contact for contact in known}
-    return [staying(contact, kept) if contact.name in AS_READ else to_ask(contact, context) for contact in contacts]
+    return [
+        staying(contact, kept) if contact.name in (HIDDEN, ERASED) else to_ask(contact, context) for contact in contacts
+    ]
 
 
 def staying(contact: NewPlaceContact, kept: Mapping[str, PlaceContact]) -> PlaceContact:

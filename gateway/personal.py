@@ -7,11 +7,8 @@ import msgspec
 
 from schemas.codec import Unseal
 from schemas.keyring import Keyring
-from schemas.message import SubjectId
+from schemas.message import ERASED, HIDDEN, SubjectId
 from schemas.partition import partition_of
-
-ERASED = "erased"
-HIDDEN = "hidden"
 
 
 class Opener:

@@ -72,6 +72,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A fact. It has happened, and nothing may refuse it."""
 
 
+HIDDEN, ERASED = "hidden", "erased"
+"""What is read in place of personal data: by who may not see it, and by everybody once its subject is forgotten."""
+
+
 class Personal[T](msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A person's data: as `value` where they are put in or have been opened, everywhere else as `sealed`.
 
