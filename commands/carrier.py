@@ -39,6 +39,7 @@ type CarrierStatus = Literal["registered", "active", "suspended", "ended"]
 
 class NoServiceLevel(Refused):
     rule = "no-service-level"
+    is_about = ("service_levels",)
 
     def __init__(self) -> None:
         super().__init__("a carrier that can be booked has at least one service level")

@@ -84,6 +84,7 @@ class GoodsWithCarrier(Refused):
 
 class FeeCurrencyDiffers(Refused):
     rule = "fee-currency-differs"
+    stands_in = ("currency",)
 
     def __init__(self, given: Currency, agreed: Currency) -> None:
         super().__init__(f"the booking's price is in {agreed}, the fee in {given}")

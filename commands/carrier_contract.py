@@ -27,6 +27,7 @@ type ContractStatus = Literal["registered", "active", "suspended"]
 
 class UnknownCarrier(NotInDirectory):
     rule = "unknown-carrier"
+    stands_in = ("carrier_id",)
 
     def __init__(self, carrier_id: str) -> None:
         super().__init__(f"the tenant has no contract with a carrier {carrier_id}")
@@ -37,6 +38,7 @@ class CarrierNotActive(NotInDirectory):
     """It may have become so a moment ago."""
 
     rule = "carrier-not-active"
+    stands_in = ("carrier_id",)
 
     def __init__(self, carrier_id: str, status: ContractStatus) -> None:
         super().__init__(f"carrier {carrier_id} cannot be booked: it is {status}")
@@ -46,11 +48,13 @@ class CarrierNotActive(NotInDirectory):
 
 class UnknownServiceLevel(UnknownCode):
     rule = "unknown-service-level"
+    stands_in = ("service_level",)
     what = "service level"
 
 
 class CurrencyNotAgreed(NotInDirectory):
     rule = "currency-not-agreed"
+    stands_in = ("currency",)
 
     def __init__(self, given: Currency, agreed: list[Currency]) -> None:
         super().__init__(f"the carrier's contract is in {', '.join(agreed)}, the price in {given}")

@@ -29,6 +29,7 @@ ENDED_BY: Mapping[CarrierWord, BookingStatus] = {"delivered": "delivered", "fail
 
 class NoSuchConflict(Refused):
     rule = "unknown-conflict"
+    stands_in = ("conflict_id",)
 
     def __init__(self, conflict_id: str) -> None:
         super().__init__(f"the booking has no status {conflict_id} that waits for a review")

@@ -45,6 +45,7 @@ class UnknownTenant(NotInDirectory):
 
 class UnknownOutlet(NotInDirectory):
     rule = "unknown-outlet"
+    stands_in = ("outlet", "outlets")
 
     def __init__(self, outlet: str) -> None:
         super().__init__(f"the tenant has no outlet {outlet}")
@@ -53,6 +54,7 @@ class UnknownOutlet(NotInDirectory):
 
 class UnknownHub(NotInDirectory):
     rule = "unknown-hub"
+    stands_in = ("hub",)
 
     def __init__(self, hub: str) -> None:
         super().__init__(f"the tenant has no hub {hub}")

@@ -9,6 +9,7 @@ from schemas.message import NotInThisState, Refused
 
 class UnknownZone(Refused):
     rule = "unknown-zone"
+    stands_in = ("zone",)
 
     def __init__(self, zone: str) -> None:
         super().__init__(f"{zone} is not an IANA time zone")

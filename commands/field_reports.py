@@ -47,6 +47,7 @@ UNDER_AGE = "under_age"
 
 class TooFarFromStop(Refused):
     rule = "too-far-from-stop"
+    is_about = ("fix",)
 
     def __init__(self, distance_m: int, allowed_m: int) -> None:
         super().__init__(f"the fix is {distance_m} m from the stop, {allowed_m} m are allowed; give an override_reason")

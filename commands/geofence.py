@@ -28,6 +28,7 @@ from schemas.message import OutletSlug, Refused
 
 class InvalidShape(Refused):
     rule = "invalid-shape"
+    is_about = ("shape",)
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"the shape is not valid: {problem}")

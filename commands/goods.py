@@ -36,6 +36,7 @@ NOBODY = Party(kind="nobody")
 
 class ParcelNotKnown(Refused):
     rule = "unknown-parcel"
+    stands_in = ("parcel_id", "parcel_ids")
 
     def __init__(self, parcel_id: str) -> None:
         super().__init__(f"the task has no parcel {parcel_id}")
@@ -44,6 +45,8 @@ class ParcelNotKnown(Refused):
 
 class ItemNotKnown(Refused):
     rule = "unknown-item"
+    stands_in = ("sku",)
+    is_about = ("lines",)
 
     def __init__(self, parcel_id: str, sku: str | None) -> None:
         what = "is told by its items" if sku is None else f"has no item {sku}"
@@ -54,6 +57,7 @@ class ItemNotKnown(Refused):
 
 class NotADropoff(Refused):
     rule = "stops-mismatch"
+    stands_in = ("stop_id",)
 
     def __init__(self, stop_id: str) -> None:
         super().__init__(f"{stop_id} is no dropoff: goods are received at one")

@@ -39,6 +39,7 @@ HANDED_OVER = "handed_over"
 
 class HandOverIncomplete(Refused):
     rule = "hand-over-incomplete"
+    is_about = ("scans",)
 
     def __init__(self, missing: list[str]) -> None:
         super().__init__(f"not scanned, or with another code: {', '.join(missing)}")

@@ -130,6 +130,7 @@ class ClaimValueMissing(Refused):
 
 class UnknownLink(Refused):
     rule = "unknown-link"
+    stands_in = ("id",)
 
     def __init__(self, link: IncidentLink) -> None:
         super().__init__(f"the incident is not linked to {link.kind} {link.id}")

@@ -32,6 +32,7 @@ from schemas.pick_wave import (
 
 class PickWaveOfAnotherOutlet(Refused):
     rule = "pick-wave-of-another-outlet"
+    is_about = ("pick_wave",)
 
     def __init__(self, outlet: str, task_outlet: str) -> None:
         super().__init__(f"the pick wave is of the outlet {outlet}, the task of {task_outlet}")

@@ -14,10 +14,12 @@ ALL_READERS: tuple[ContactReader, ...] = get_args(ContactReader)
 
 class NotAName(Refused):
     rule = "not-a-name"
+    stands_in = ("name",)
 
     def __init__(self, duty: str, name: str) -> None:
         super().__init__(f"the contact for {duty} is called {name}, which stands for what cannot be read")
         self.duty = duty
+        self.name = name
 
 
 def to_ask_there(

@@ -70,6 +70,7 @@ class PinAttemptsExhausted(Refused):
 
 class ParcelNotHere(Refused):
     rule = "unknown-parcel"
+    stands_in = ("parcel_id", "short", "refused")
 
     def __init__(self, parcel_id: str, stop_id: str) -> None:
         super().__init__(f"parcel {parcel_id} does not belong to stop {stop_id}")
@@ -79,6 +80,7 @@ class ParcelNotHere(Refused):
 
 class ProofNotKnown(Refused):
     rule = "unknown-proof"
+    stands_in = ("proof_id",)
 
     def __init__(self, proof_id: str, stop_id: str) -> None:
         super().__init__(f"stop {stop_id} has no proof {proof_id}")

@@ -70,6 +70,7 @@ EXHAUSTED = "exhausted"
 
 class NothingAhead(Refused):
     rule = "nothing-ahead"
+    is_about = ("rule",)
 
     def __init__(self, rule: str) -> None:
         super().__init__(f"{rule} has no occurrence ahead, or none soon enough after its start")
@@ -78,6 +79,7 @@ class NothingAhead(Refused):
 
 class NotAnOccurrence(Refused):
     rule = "not-an-occurrence"
+    stands_in = ("local",)
 
     def __init__(self, local: str) -> None:
         super().__init__(f"no occurrence is ahead that begins at {local}")
@@ -94,6 +96,7 @@ class OccurrenceAnswered(Refused):
 
 class NoSuchRefusal(Refused):
     rule = "unknown-occurrence"
+    stands_in = ("occurrence_at",)
 
     def __init__(self, at: datetime) -> None:
         super().__init__(f"no occurrence at {at.isoformat()} waits for a review")

@@ -42,6 +42,7 @@ LOCAL = "%Y-%m-%dT%H:%M"
 
 class InvalidRule(Refused):
     rule = "invalid-rule"
+    is_about = ("rule",)
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"the rule {problem}")

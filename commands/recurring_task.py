@@ -44,7 +44,7 @@ def recurring_template(task: RecurringTask, context: Context) -> RecurringTempla
 
 def template_stop(stop: RecurringStop, stop_id: StopId, context: Context) -> RecurringTemplateStop:
     if stop.window is not None and stop.window.to_minutes <= stop.window.from_minutes:
-        raise StopsMismatch(f"the window of {stop_id} ends before it starts")
+        raise StopsMismatch(f"the window of {stop_id} ends before it starts", stop_id)
     contact = stop.contact
     reference = contact.reference if contact else None
     subject = contact_subject(context.tenant, reference or f"{context.aggregate_id}/{stop_id}")

@@ -14,6 +14,7 @@ class NotATestTenant(Refused):
 
 class UnknownDocument(Refused):
     rule = "unknown-document"
+    stands_in = ("document_id",)
 
     def __init__(self, document_id: str) -> None:
         super().__init__(f"no document {document_id} was submitted")
@@ -24,6 +25,7 @@ class UnknownTask(Refused):
     """Of one that a command for another aggregate names, in the field."""
 
     rule = "unknown-task"
+    stands_in = ("depends_on", "task_id")
 
     def __init__(self, field: str, task_id: str) -> None:
         super().__init__(f"{field} names {task_id}, and there is no such task")
@@ -35,6 +37,7 @@ class UnknownPickWave(Refused):
     """Of one that a task names."""
 
     rule = "unknown-pick-wave"
+    stands_in = ("pick_wave",)
 
     def __init__(self, pick_wave: str) -> None:
         super().__init__(f"there is no pick wave {pick_wave}")
@@ -52,6 +55,7 @@ class TooMany(Refused):
 
 class NotAnInterval(Refused):
     rule = "not-an-interval"
+    stands_in = ("end", "ends_at", "expires_at", "until", "valid_until", "estimated_dropoff_at", "starts_at")
 
     def __init__(self, start: datetime, end: datetime) -> None:
         super().__init__(f"{end.isoformat()} is not after {start.isoformat()}")
@@ -61,6 +65,7 @@ class NotAnInterval(Refused):
 
 class InTheFuture(Refused):
     rule = "in-the-future"
+    stands_in = ("occurred_at", "until")
 
     def __init__(self, what: str, at: datetime, now: datetime) -> None:
         super().__init__(f"{what} {at.isoformat()} lies in the future: it is {now.isoformat()}")

@@ -28,6 +28,7 @@ from schemas.registries import (
 
 class DuplicateCode(Refused):
     rule = "duplicate-code"
+    stands_in = ("code", "duty", "outlets", "pauses", "currencies", "capabilities", "postal_prefixes")
 
     def __init__(self, code: str) -> None:
         super().__init__(f"{code} is given more than once")
@@ -47,16 +48,19 @@ class UnknownCode(NotInDirectory):
 
 class UnknownFailureReason(UnknownCode):
     rule = "unknown-failure-reason"
+    stands_in = ("reason_code",)
     what = "failure reason"
 
 
 class UnknownIncidentKind(UnknownCode):
     rule = "unknown-incident-kind"
+    stands_in = ("kind",)
     what = "kind of incident"
 
 
 class UnknownDocumentKind(UnknownCode):
     rule = "unknown-document-kind"
+    stands_in = ("kind", "required_documents")
     what = "kind of document"
 
 

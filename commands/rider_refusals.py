@@ -19,6 +19,7 @@ class UnknownRider(Refused):
     """Of one whom a command for another aggregate names."""
 
     rule = "unknown-rider"
+    stands_in = ("rider_id", "to_rider")
 
     def __init__(self, rider_id: str) -> None:
         super().__init__(f"there is no rider {rider_id}")
@@ -55,6 +56,7 @@ class NotReserved(Refused):
 
 class ItineraryChanged(Refused):
     rule = "itinerary-changed"
+    stands_in = ("itinerary_version",)
 
     def __init__(self, given: int, actual: int) -> None:
         super().__init__(f"the itinerary is at version {actual}, not {given}")
@@ -64,6 +66,7 @@ class ItineraryChanged(Refused):
 
 class NotThatItinerary(Refused):
     rule = "not-that-itinerary"
+    is_about = ("order",)
 
     def __init__(self) -> None:
         super().__init__("the order must name each stop of the itinerary once, a task's pickups before its dropoffs")
@@ -71,6 +74,8 @@ class NotThatItinerary(Refused):
 
 class OutOfOrder(Refused):
     rule = "out-of-order"
+    stands_in = ("stop_id",)
+    is_about = ("order",)
 
     def __init__(self, task_id: TaskId, stop_id: StopId, after: StopId) -> None:
         super().__init__(f"{stop_id} of task {task_id} comes after {after}")
@@ -90,6 +95,7 @@ class NextStopIsLocked(Refused):
 
 class TooHeavyThatWay(Refused):
     rule = "too-heavy-that-way"
+    is_about = ("order",)
 
     def __init__(self, overload: Overload) -> None:
         super().__init__(f"too much for the rider in that order: {told(overload)}")

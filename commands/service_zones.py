@@ -17,6 +17,7 @@ MOST_VERSIONS = 100
 
 class UnknownServiceZone(NotInDirectory):
     rule = "unknown-service-zone"
+    stands_in = ("zone", "zones")
 
     def __init__(self, zone: str) -> None:
         super().__init__(f"the tenant has no geofence {zone} of kind zone that holds now or later")

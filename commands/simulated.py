@@ -11,6 +11,7 @@ from schemas.task import CreateTask
 
 class NothingToSimulate(Refused):
     rule = "nothing-to-simulate"
+    stands_in = ("outcome",)
 
     def __init__(self, outcome: SimulatedOutcome, needed: str) -> None:
         super().__init__(f"{outcome} is of a task with {needed}")

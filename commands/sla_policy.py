@@ -36,6 +36,7 @@ class TooManyPolicies(Refused):
 
 class NothingPromised(Refused):
     rule = "nothing-promised"
+    is_about = ("terms",)
 
     def __init__(self) -> None:
         super().__init__("the terms promise nothing: neither a dispatch, nor a pickup, nor a delivery")
@@ -43,6 +44,7 @@ class NothingPromised(Refused):
 
 class LevelsNotAscending(Refused):
     rule = "levels-not-ascending"
+    stands_in = ("breach_levels_minutes",)
 
     def __init__(self, levels_minutes: list[int]) -> None:
         super().__init__(f"the breach levels {levels_minutes} do not ascend")

@@ -158,6 +158,7 @@ from schemas.waiting import (
 
 class UnknownConflict(Refused):
     rule = "unknown-conflict"
+    stands_in = ("conflict_id",)
 
     def __init__(self, conflict_id: str) -> None:
         super().__init__(f"the task has no report {conflict_id} that waits for a review")

@@ -43,6 +43,7 @@ MOST_FROM_PLACE_M = 2_000
 
 class HubClosedNow(Refused):
     rule = "hub-closed"
+    stands_in = ("hub",)
 
     def __init__(self, hub: str) -> None:
         super().__init__(f"hub {hub} is closed: nothing is brought there")
@@ -51,6 +52,8 @@ class HubClosedNow(Refused):
 
 class ParcelMismatch(Refused):
     rule = "parcel-mismatch"
+    stands_in = ("parcel_id",)
+    is_about = ("parcels",)
 
     def __init__(self, parcel_id: str, problem: str) -> None:
         super().__init__(f"parcel {parcel_id} {problem}")
@@ -60,10 +63,14 @@ class ParcelMismatch(Refused):
 
 class StopsMismatch(Refused):
     rule = "stops-mismatch"
+    stands_in = ("stop_id",)
+    is_about = ("stops", "shift_seconds")
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, stop_id: str | None = None) -> None:
         super().__init__(problem)
         self.problem = problem
+        if stop_id is not None:
+            self.stop_id = stop_id
 
 
 def create_task(task: Task, command: CreateTask, context: Context, made_from: MadeFrom = ORDERED) -> list[TaskEvent]:
@@ -131,7 +138,9 @@ def new_stops(command: CreateTask, context: Context, made_from: MadeFrom = ORDER
         raise StopsMismatch("two stops have the same stop_id")
     for stop_id in ids:
         if stop_id.startswith(OURS):
-            raise StopsMismatch(f"{stop_id} begins as the stops do that are added on the way: give it another stop_id")
+            raise StopsMismatch(
+                f"{stop_id} begins as the stops do that are added on the way: give it another stop_id", stop_id
+            )
     must_suit_kind(command.kind, [stop.kind for stop in wanted])
     must_follow_earlier(wanted, ids)
     return [
@@ -155,7 +164,7 @@ def must_go_elsewhere(stops: list[Stop]) -> None:
     for stop in stops:
         if stop.kind == "dropoff" and stop.party in givers:
             raise StopsMismatch(
-                f"{stop.stop_id} is at {stop.party.kind} {stop.party.id}, where the transfer comes from"
+                f"{stop.stop_id} is at {stop.party.kind} {stop.party.id}, where the transfer comes from", stop.stop_id
             )
 
 
@@ -164,23 +173,27 @@ def must_follow_earlier(wanted: list[NewStop], ids: list[StopId]) -> None:
     for place, stop in enumerate(wanted):
         for stop_id in stop.after:
             if stop_id not in ids[:place]:
-                raise StopsMismatch(f"{ids[place]} comes after {stop_id}, which is no earlier stop of this task")
+                raise StopsMismatch(
+                    f"{ids[place]} comes after {stop_id}, which is no earlier stop of this task", ids[place]
+                )
 
 
 def new_stop(
     command: CreateTask, stop: NewStop, stop_id: StopId, context: Context, subject: SubjectId | None = None
 ) -> Stop:
     if stop.window is not None and stop.window.end <= stop.window.start:
-        raise StopsMismatch(f"the window of {stop_id} ends before it starts")
+        raise StopsMismatch(f"the window of {stop_id} ends before it starts", stop_id)
     if stop.minimum_age is not None and stop.kind == "pickup":
-        raise StopsMismatch(f"{stop_id} is a pickup: a minimum_age is for who receives")
+        raise StopsMismatch(f"{stop_id} is a pickup: a minimum_age is for who receives", stop_id)
     if stop.goods_ready_at is not None and stop.kind == "dropoff":
-        raise StopsMismatch(f"{stop_id} is a dropoff: goods are ready at a pickup or a collection")
+        raise StopsMismatch(f"{stop_id} is a dropoff: goods are ready at a pickup or a collection", stop_id)
     subject = subject or subject_of(stop, stop_id, context)
     party = party_at(command, stop, stop_id, context)
     own = location_of(party, context)
     if stop.location is not None and own is not None and distance_m(stop.location, own) > MOST_FROM_PLACE_M:
-        raise StopsMismatch(f"{stop_id} is at {party.kind} {party.id}, and its location is more than 2 km from there")
+        raise StopsMismatch(
+            f"{stop_id} is at {party.kind} {party.id}, and its location is more than 2 km from there", stop_id
+        )
     location = stop.location or own
     wants_pin = any("pin" in group for group in stop.required_proof)
     return Stop(
@@ -210,7 +223,7 @@ def subject_of(stop: NewStop, stop_id: StopId, context: Context) -> SubjectId:
 def party_at(command: CreateTask, stop: NewStop, stop_id: StopId, context: Context) -> Party:
     """Who has the goods there: the outlet or hub that is named, else what the task's kind says."""
     if stop.outlet is not None and stop.hub is not None:
-        raise StopsMismatch(f"{stop_id} names an outlet and a hub: it is at one of them")
+        raise StopsMismatch(f"{stop_id} names an outlet and a hub: it is at one of them", stop_id)
     if stop.outlet is not None:
         context.policy.outlet(stop.outlet)
         return Party(kind="outlet", id=stop.outlet)
@@ -226,7 +239,7 @@ def party_at(command: CreateTask, stop: NewStop, stop_id: StopId, context: Conte
             return Party(kind="sender") if stop.kind == "pickup" else own
         case "transfer":
             if stop.kind == "dropoff":
-                raise StopsMismatch(f"{stop_id} is where a transfer goes: it names an outlet or a hub")
+                raise StopsMismatch(f"{stop_id} is where a transfer goes: it names an outlet or a hub", stop_id)
             return own
         case _:
             assert_never(command.kind)
@@ -254,7 +267,7 @@ def must_be_scannable(stops: list[Stop], parcels: list[Parcel]) -> None:
     scannable = {stop_id for parcel in parcels for stop_id in (parcel.pickup_stop, parcel.dropoff_stop)}
     for stop in stops:
         if stop.stop_id not in scannable and any("scan" in group for group in stop.required_proof):
-            raise StopsMismatch(f"{stop.stop_id} asks for scans and has no parcels")
+            raise StopsMismatch(f"{stop.stop_id} asks for scans and has no parcels", stop.stop_id)
 
 
 def new_contact(contact: NewContact, subject: SubjectId) -> Contact:

@@ -215,6 +215,7 @@ type Task = Uncreated | CreatedTask
 
 class StopNotKnown(Refused):
     rule = "unknown-stop"
+    stands_in = ("stop_id",)
 
     def __init__(self, stop_id: str) -> None:
         super().__init__(f"the task has no stop {stop_id}")

@@ -39,6 +39,7 @@ from schemas.task import (
 
 class NotAPlaceOfGoods(Refused):
     rule = "stops-mismatch"
+    stands_in = ("stop_id",)
 
     def __init__(self, stop_id: str) -> None:
         super().__init__(f"{stop_id} is a dropoff: goods are ready at a pickup or a collection")

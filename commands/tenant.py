@@ -61,6 +61,7 @@ class ClockTooFarAhead(Refused):
 
 class OnePersonToForget(Refused):
     rule = "one-person-to-forget"
+    is_about = ("contact",)
 
     def __init__(self) -> None:
         super().__init__("name one person, by the contact's reference")

@@ -40,6 +40,7 @@ class NotYourVehicle(Refused):
 
 class OdometerWentBack(Refused):
     rule = "odometer-went-back"
+    stands_in = ("odometer_km",)
 
     def __init__(self, given_km: int, known_km: int) -> None:
         super().__init__(f"{given_km} km does not fit the {known_km} km that were read")
@@ -49,6 +50,7 @@ class OdometerWentBack(Refused):
 
 class DueMissing(Refused):
     rule = "due-missing"
+    is_about = ("due_at",)
 
     def __init__(self) -> None:
         super().__init__("maintenance falls due at a date, at so many kilometres, or at what comes first")
@@ -56,6 +58,7 @@ class DueMissing(Refused):
 
 class UnknownMaintenance(Refused):
     rule = "unknown-maintenance"
+    stands_in = ("maintenance_id",)
 
     def __init__(self, maintenance_id: str) -> None:
         super().__init__(f"no maintenance {maintenance_id} was planned")

@@ -49,6 +49,7 @@ from schemas.waiting import (
 
 class CircularDependency(Refused):
     rule = "circular-dependency"
+    stands_in = ("depends_on",)
 
     def __init__(self, on: str) -> None:
         super().__init__(f"they would wait for each other: {on} is waited for, or is the task itself")
@@ -65,6 +66,7 @@ class DependencyAnswered(Refused):
 
 class UnknownDependency(Refused):
     rule = "unknown-dependency"
+    stands_in = ("on",)
 
     def __init__(self, on: str) -> None:
         super().__init__(f"the task does not wait for {on}")

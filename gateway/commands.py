@@ -20,6 +20,7 @@ from gateway.door import Door
 from gateway.entry import Entry
 from gateway.named import Asking
 from gateway.parameters import id_of
+from gateway.places import places_of
 from gateway.problems import FieldError, Problem, not_found, refusal, unavailable
 from gateway.reply import Reply, json_reply
 from gateway.tokens import Caller
@@ -278,7 +279,9 @@ async def answer_of(door: Door, order: Order) -> Answer:
         waited = f"no answer within {door.limits.answer_s:g} s; the command may have taken effect all the same"
         raise Problem("answer-unknown", waited) from late
     except Refused as refused:
-        raise refusal(refused) from refused
+        problem = refusal(refused)
+        problem.errors = places_of(refused, order.command)
+        raise problem from refused
     except Unavailable as nobody:
         raise unavailable(nobody) from nobody
     door.bindings.acknowledge(answer.position)

@@ -118,6 +118,8 @@ def worded(errors: Iterable[SchemaError]) -> Iterator[FieldError]:
             known = error.schema.get("properties", {})
             unknown = (name for name in error.instance if name not in known)
             yield from (FieldError(pointer((*at, name)), "is not known here") for name in unknown)
+        elif "propertyNames" in error.absolute_schema_path:
+            yield FieldError(pointer((*at, error.instance)), f"the name {wording(error)}")
         else:
             yield FieldError(pointer(at), wording(error))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, NewType
+from typing import Annotated, ClassVar, Literal, NewType
 
 import msgspec
 
@@ -111,6 +111,10 @@ class Refused(Exception):
     """A rule says no. Subclasses name the rule in kebab-case and carry its values."""
 
     rule = "refused"
+    stands_in: ClassVar[tuple[str, ...]] = ()
+    """Fields of a command's body in which one of the values may stand."""
+    is_about: ClassVar[tuple[str, ...]] = ()
+    """Fields that it speaks of as a whole, where no value stands in one of those."""
 
     def values(self) -> Mapping[str, object]:
         """The rule's values, as they stand in the problem's `values`."""

@@ -139,7 +139,7 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
 )
 
 OF_TASKS: tuple[Refused, ...] = (
-    StopsMismatch("a delivery begins with a pickup and has a dropoff"),
+    StopsMismatch(f"the window of {TO_DOOR} ends before it starts", TO_DOOR),
     ParcelMismatch(BAG, "is dropped off before it is picked up"),
     HubClosedNow(HUB),
     CircularDependency(TASK_ID),

@@ -247,7 +247,8 @@ def test_every_rule_has_an_example_that_is_described():
 async def test_a_refusals_example_is_what_the_door_answers(house: House, refused: Refused):
     house.desk.fails = refused
     answer = await house.caller().post("/v1/acme/tasks", json=reception.delivery(), headers=NAMED | key("k"))
-    assert (answer.status_code, answer.json()) == (told(type(refused).__name__)["status"], told(type(refused).__name__))
+    but_where = {name: value for name, value in answer.json().items() if name != "errors"}
+    assert (answer.status_code, but_where) == (told(type(refused).__name__)["status"], told(type(refused).__name__))
 
 
 def test_every_way_in_which_nobody_can_judge_has_an_example():

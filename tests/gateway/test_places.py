@@ -1,0 +1,119 @@
+"""Where in the body stands what a refusal speaks of."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from reception import House, delivery, key
+
+from commands.carrier_contract import UnknownCarrier
+from commands.context import UnknownHub, UnknownOutlet
+from commands.goods import ItemNotKnown
+from commands.order import IdempotencyKeyReused
+from commands.recurrence_rule import InvalidRule
+from commands.refusals import NotAnInterval
+from commands.registries import UnknownIncidentKind
+from commands.service_zones import UnknownServiceZone
+from commands.task_creation import StopsMismatch
+from commands.wire import RefusedElsewhere
+from gateway.commands import OPEN
+from gateway.examples.lumi import at
+from gateway.examples.refusals import REFUSALS
+from gateway.places import places_of
+from gateway.problem_kinds import KINDS
+from gateway.refusals_met import rules_met
+from schemas.geo import Window
+from schemas.goods import InspectReturn
+from schemas.incident import ReportIncident
+from schemas.message import Command, Refused, StopId
+from schemas.rider import SetRiderZones
+from schemas.task import CreateTask, RescheduleStop
+
+OF_NO_BODY = frozenset({IdempotencyKeyReused})
+"""It speaks of a header."""
+OF_WHAT_WAS_TOLD_BEFORE = frozenset({UnknownOutlet, UnknownHub, UnknownCarrier, InvalidRule})
+"""To the aggregate, where the command does not tell it."""
+
+
+def wherever(cls: type[Command], refused: Refused, **body: Any) -> list[str]:
+    """Where it stands in a command of that kind."""
+    return [error.pointer for error in places_of(refused, msgspec.convert(body, cls))]
+
+
+def fields_of(described: msgspec.inspect.Type, seen: set[type]) -> Iterator[str]:
+    """All within it, by name."""
+    match described:
+        case msgspec.inspect.StructType() if described.cls not in seen:
+            seen.add(described.cls)
+            for field in described.fields:
+                yield from (field.encode_name, *fields_of(field.type, seen))
+        case msgspec.inspect.ListType():
+            yield from fields_of(described.item_type, seen)
+        case msgspec.inspect.UnionType():
+            for branch in described.types:
+                yield from fields_of(branch, seen)
+        case _:
+            pass
+
+
+def test_every_rule_about_a_value_says_in_which_field_of_a_command_it_stands():
+    silent = {rule for rule in REFUSALS if KINDS[rule.rule].status == 422 and not rule.stands_in + rule.is_about}
+    assert silent == OF_NO_BODY
+
+
+def test_and_every_command_that_it_may_refuse_has_such_a_field():
+    without = {
+        rule
+        for known in OPEN
+        for rule in rules_met(known.kind, known.cls)
+        if KINDS[rule.rule].status == 422 and rule not in OF_NO_BODY
+        if not set(fields_of(msgspec.inspect.type_info(known.cls), set())) & {*rule.stands_in, *rule.is_about}
+    }
+    assert without == OF_WHAT_WAS_TOLD_BEFORE
+
+
+def test_each_place_is_told_where_the_value_stands():
+    task = delivery() | {"stops": [{"kind": "pickup", "hub": "pasila"}, {"kind": "dropoff", "hub": "pasila"}]}
+    assert wherever(CreateTask, UnknownOutlet("kamppi"), **task) == ["/outlet"]
+    assert wherever(CreateTask, UnknownHub("pasila"), **task) == ["/stops/0/hub", "/stops/1/hub"]
+    assert wherever(SetRiderZones, UnknownServiceZone("b"), zones=["a", "b"]) == ["/zones/1"]
+
+
+def test_what_stands_beside_it_tells_which_of_two_is_meant():
+    line = {"quantity": 1, "condition": "damaged", "disposition": "dispose"}
+    lines = [line | {"parcel_id": parcel, "sku": "kettle"} for parcel in ("bag-1", "bag-2")]
+    assert wherever(InspectReturn, ItemNotKnown("bag-2", "kettle"), lines=lines) == ["/lines/1/sku"]
+
+
+def test_the_place_nearest_to_the_root_is_meant():
+    incident = {"kind": "vehicle", "description": "It fell.", "links": [{"kind": "vehicle", "id": "bike-1"}]}
+    assert wherever(ReportIncident, UnknownIncidentKind("vehicle", []), **incident) == ["/kind"]
+
+
+def test_a_stop_without_an_id_is_told_by_the_stops():
+    task = delivery()
+    assert wherever(CreateTask, StopsMismatch("the window of stop-2 ends before it starts", "stop-2"), **task) == [
+        "/stops"
+    ]
+    task["stops"][1]["stop_id"] = "door"
+    named = StopsMismatch("the window of door ends before it starts", "door")
+    assert wherever(CreateTask, named, **task) == ["/stops/1/stop_id"]
+
+
+def test_a_refusal_that_another_process_told_has_its_place_too():
+    wanted = RescheduleStop(stop_id=StopId("door"), window=Window(start=at(12), end=at(10)), reason_code="asked")
+    told = RefusedElsewhere("not-an-interval", "", {"start": at(12).isoformat(), "end": at(10).isoformat()})
+    for refused in (NotAnInterval(at(12), at(10)), told):
+        assert [error.pointer for error in places_of(refused, wanted)] == ["/window/end"]
+
+
+def test_what_is_not_in_the_body_has_no_place():
+    assert wherever(SetRiderZones, UnknownOutlet("kamppi"), zones=[]) == []
+    assert wherever(CreateTask, UnknownOutlet("kallio"), **delivery()) == []
+
+
+async def test_the_door_tells_where(house: House):
+    refused = await house.caller().post("/v1/acme/tasks", json=delivery(outlet="nowhere"), headers=key("k"))
+    detail = "the tenant has no outlet nowhere"
+    assert refused.json()["detail"] == detail
+    assert refused.json()["errors"] == [{"pointer": "/outlet", "detail": detail}]
