@@ -148,7 +148,7 @@ PERMITTED: Json = {
             "type": "object",
             "required": ["rule"],
             "properties": {
-                "rule": {"enum": ["forbidden", "not-in-this-state", "not-for-this-kind"]},
+                "rule": {"enum": ["forbidden", "not-in-this-state", "not-for-this-kind", "nothing-to-change"]},
                 "allowed": {"type": "array", "items": {"type": "string"}, "description": "The roles that may."},
                 "needed": {
                     "type": "array",
@@ -629,7 +629,7 @@ def components() -> Json:
         "mends": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "Commands, as they stand behind `/v1/{tenant}/`.",
+            "description": "Commands that this caller may send, as they stand behind `/v1/{tenant}/`.",
         },
     }
     schemas["RecurrenceRow"]["properties"] |= UPCOMING

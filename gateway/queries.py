@@ -37,7 +37,7 @@ from gateway.parameters import (
     parameters_of,
     text,
 )
-from gateway.permitted import permitted
+from gateway.permitted import may_send, permitted
 from gateway.personal import Opener, opener, shown
 from gateway.place_contacts import CONTACTS_AFTER_END, PLACES, readable
 from gateway.problems import not_found
@@ -549,6 +549,8 @@ class Queries:
         items = [self._shown(call, row, row[key], self._opens_listed(listing.word, row, caller)) for row in rows]
         if caller.role == "rider" and listing.word == "tender-board":
             items = [with_own_offer(item, caller) for item in items if has_offer(item, caller)]
+        if listing.word == "exception-desk":
+            items = [item | {"mends": [path for path in item["mends"] if may_send(path, caller)]} for item in items]
         return items
 
     def _opens_listed(self, word: str, row: Row, caller: Caller) -> bool:

@@ -1,11 +1,16 @@
 """Each aggregate says what may be asked of it now, and by which rule not the rest: as it is then answered."""
 
+from typing import Any
+
 import pytest
 from read_models import ReadModels
 from reception import House, Json, delivery, key
 
 from commands.aggregates import AGGREGATES
 from gateway.allowed import SENDERS
+from gateway.commands import OPEN
+from gateway.permitted import HAS
+from gateway.queries import SINGLES
 
 
 @pytest.fixture
@@ -49,6 +54,41 @@ async def test_a_task_says_what_a_dispatcher_may_do_with_it_and_why_not_the_rest
         f"/v1/acme/tasks/{task}/assign-task", json={"rider_id": "ann"}, headers=key("a")
     )
     assert (sent.status_code, sent.json()["code"]) == (409, "not-in-this-state")
+
+
+async def test_what_would_change_nothing_is_not_among_what_may_be_asked(house: House, models: ReadModels):
+    made = await house.caller().post("/v1/acme/tasks", json=delivery(external_reference="h"))
+    task = made.json()["id"]
+    for word, other in (("release-task", "hold-task"), ("hold-task", "release-task")):
+        await models.fold()
+        told = await read(house, f"tasks/{task}")
+        assert told["forbidden_commands"][word] == {"rule": "nothing-to-change"}
+        assert f"tasks/{task}/{other}" in told["allowed_commands"]
+        await house.caller().post(f"/v1/acme/tasks/{task}/{other}", json={"reason_code": "x"}, headers=key(other))
+    nothing = {word for word, why in told["forbidden_commands"].items() if why["rule"] == "nothing-to-change"}
+    assert {"settle-proof-dispute", "review-field-report", "reject-proof"} <= nothing
+    assert "cancel-task" not in nothing
+
+
+def test_what_is_asked_besides_the_state_stands_in_what_is_read():
+    columns = {single.plural: single.model.columns() for single in SINGLES}
+    for known in OPEN:
+        if known.cls in HAS:
+            row = Row()
+            HAS[known.cls](row)
+            assert row.asked <= columns[known.plural].keys(), known.word
+
+
+class Row(dict[str, Any]):
+    """One that has nothing, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def __missing__(self, name: str) -> "Row":
+        self.asked.add(name)
+        return Row()
 
 
 async def test_what_is_for_another_kind_of_task_is_no_command_of_this_one(house: House, models: ReadModels):
