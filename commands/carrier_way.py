@@ -27,11 +27,15 @@ BY_ITS_STATUS = "carrier_status"
 
 
 def gone_back(task: CreatedTask, known: BookingState, says: CarrierSays, at: datetime) -> str | None:
-    """Why the courier cannot be there, if so: at a pickup, though everything was picked up before."""
+    """Why the courier cannot be there, if so: at a pickup, though everything was picked up before, or at a door, though
+    everything was delivered."""
     _, kind = MOVES[says]
-    if kind != "pickup" or known.picked_up_at is None or at <= known.picked_up_at or ahead(task, kind):
+    since = known.picked_up_at if kind == "pickup" else known.delivered_at
+    if since is None or at <= since or ahead(task, kind):
         return None
-    return f"the carrier has had the goods since {known.picked_up_at.isoformat()}"
+    if kind == "pickup":
+        return f"the carrier has had the goods since {since.isoformat()}"
+    return f"the carrier delivered the goods at {since.isoformat()}"
 
 
 def came(task: CreatedTask, known: BookingState, command: RecordCarrierReport, context: Context) -> list[TaskEvent]:

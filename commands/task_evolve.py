@@ -348,6 +348,8 @@ def with_word(task: CreatedTask, event: CarrierReported) -> CreatedTask:
         known = replace(known, moved_at=max(known.moved_at or event.observed_at, event.observed_at))
     elif event.says == "picked_up":
         known = replace(known, picked_up_at=event.observed_at)
+    elif event.says == "delivered":
+        known = replace(known, delivered_at=event.observed_at)
     return replace(task, bookings=(*others, known)[-MAX_BOOKINGS:])
 
 

@@ -126,6 +126,7 @@ class BookingState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     picked_up_at: datetime | None = None
     moved_at: datetime | None = None
     """When the latest of what was told of its courier's way was observed."""
+    delivered_at: datetime | None = None
 
 
 class Simulated(msgspec.Struct, frozen=True, array_like=True, gc=False):

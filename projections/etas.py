@@ -145,7 +145,7 @@ def changed(row: EtaRow | None, fact: Fact, key: Key) -> EtaRow:
         case StopRescheduled():
             return replace(known, window_end=event.window.end)
         case StopArrived():
-            return replace(known, arrived_at=known.arrived_at or at)
+            return replace(known, arrived_at=min(known.arrived_at or at, at))
         case StopCompleted():
             return replace(known, ended="completed", completed_at=at)
         case StopFailed() | StopSkipped():

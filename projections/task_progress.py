@@ -182,7 +182,7 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
         case StopEnRoute() | CustomerOnTheWay():
             return with_stop(replace(task, latest_stop=event.stop_id), event.stop_id, status="en_route")
         case StopArrived(late=True):
-            return with_stop(task, event.stop_id, arrived_at=at)
+            return with_stop(task, event.stop_id, arrived_at=min(task.stops[event.stop_id].arrived_at or at, at))
         case StopArrived() | CustomerArrived():
             return with_stop(replace(task, latest_stop=event.stop_id), event.stop_id, status="arrived", arrived_at=at)
         case DeliveryAttemptFailed():

@@ -621,8 +621,9 @@ class StopEnRoute(Event, frozen=True, kw_only=True):
 
 
 class StopArrived(Event, frozen=True, kw_only=True):
-    """`override_reason` marks an arrival out of the stop's radius; `late` one reported after what followed it. Without
-    a rider it is a carrier's courier, and where they were the carrier may not say."""
+    """`override_reason` marks an arrival out of the stop's radius; `late` one reported after what followed it: of two
+    that are told of a stop the first by its time stands. Without a rider it is a carrier's courier, and where they were
+    the carrier may not say."""
 
     stop_id: StopId
     rider_id: RiderId | None

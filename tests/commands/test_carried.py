@@ -413,6 +413,14 @@ def test_who_is_at_the_pickup_after_all_was_picked_up_is_put_to_a_person(word: s
     assert stops(story.happened()) == ["completed", "pending"]
 
 
+def test_who_arrives_at_the_door_after_all_was_delivered_is_put_to_a_person():
+    story = picked_up(stops=proving(required_proof=[["nfc"]])).at(minutes(30))
+    story.when(says("delivered", version=6, minute=20)).happened()
+    story.when(says("arrived_at_dropoff", version=7, minute=25))
+    assert conflict(story) == f"the carrier delivered the goods at {minutes(20).isoformat()}"
+    story.happened().when(says("arrived_at_dropoff", version=8, minute=18)).tells("CarrierReported", "StopArrived")
+
+
 def test_a_second_pickup_is_still_ahead_of_who_has_the_first():
     two = [
         NewStop(kind="pickup"),

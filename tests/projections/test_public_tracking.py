@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
+import pytest
 from garage import Garage
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -179,18 +180,32 @@ def fetched(facts: list[Fact], size: int) -> dict[Key, PublicTrackingRow]:
     return rows
 
 
-def test_a_carriers_way_is_told_in_whatever_order_the_carrier_tells_it():
+def carried(*told: tuple[CarrierSays, int]) -> Garage:
+    """The bread with a carrier, and what it said, with the minute that it was of."""
     garage = ordered()
     garage.now = minutes(30)
     booking = CarrierBookingId("booking-1")
     given_to = AssignTaskToCarrier(carrier_id=POSTI, booking_id=booking)
     garage.send("task", BREAD, given_to, "system", "carriers")
-    told: list[tuple[CarrierSays, int]] = [("picked_up", 9), ("arrived_at_dropoff", 20), ("arrived_at_pickup", 7)]
     for version, (word, at) in enumerate(told, start=3):
         report = RecordCarrierReport(
             carrier_id=POSTI, booking_id=booking, booking_version=version, says=word, observed_at=minutes(at)
         )
         garage.send("task", BREAD, report, "system", "carriers")
+    return garage
+
+
+@pytest.mark.parametrize("then", [[4, 7], [7, 4]])
+def test_of_an_arrival_that_a_carrier_tells_twice_the_first_to_be_stands(then: list[int]):
+    first, second = then
+    garage = carried(("picked_up", 9), ("arrived_at_pickup", first), ("arrived_at_pickup", second))
+    assert row(garage).stops[0].arrived_at == minutes(4)
+    assert garage.rows(TASK_DETAIL)[ACME, BREAD].progress.stops[SHOP].arrived_at == minutes(4)
+    assert garage.rows(ETAS)[ACME, BREAD, SHOP].arrived_at == minutes(4)
+
+
+def test_a_carriers_way_is_told_in_whatever_order_the_carrier_tells_it():
+    garage = carried(("picked_up", 9), ("arrived_at_dropoff", 20), ("arrived_at_pickup", 7))
     shown = row(garage)
     assert (shown.state, shown.leg, shown.with_carrier) == ("in_progress", "arrived_dropoff", True)
     assert [(stop.status, stop.arrived_at, stop.ahead) for stop in shown.stops] == [
