@@ -21,6 +21,7 @@ type Phase = Literal[
     "in_progress",
     "en_route",
     "arrived",
+    "another_attempt",
     "completed",
     "failed",
     "returning",
@@ -180,22 +181,24 @@ def forecast_of(road: Road) -> Forecast | None:
 
 def phase_of(row: PublicTrackingRow, stop: TrackedStop | None) -> Phase:
     """Of the stop, as far as it has one of its own; else the task's."""
-    match None if stop is None else stop.status:
+    if stop is None:
+        return task_phase(row, whole=True)
+    match stop.status:
         case "completed" | "en_route" | "arrived" as status:
             return status
         case "failed" | "skipped":
-            return undone_phase(row)
+            return undone_phase(row, stop)
         case _:
-            return task_phase(row, whole=stop is None)
+            return task_phase(row, whole=False)
 
 
-def undone_phase(row: PublicTrackingRow) -> Phase:
-    """Of a stop that is over without having been made: its goods may be on their way back."""
+def undone_phase(row: PublicTrackingRow, stop: TrackedStop) -> Phase:
+    """Of a stop that is over without having been made: its goods may be on their way back, or come again."""
     match row.state:
         case "returning" | "returned" | "cancelled" as state:
             return state
         case _:
-            return "failed"
+            return "another_attempt" if stop.again and row.ended_at is None else "failed"
 
 
 def task_phase(row: PublicTrackingRow, *, whole: bool) -> Phase:

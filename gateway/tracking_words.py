@@ -17,6 +17,7 @@ HEADLINES: dict[Phase, str] = {
     "in_progress": "On the way",
     "en_route": "You are next",
     "arrived": "The rider is here",
+    "another_attempt": "We will try again",
     "completed": "Delivered",
     "failed": "It could not be delivered",
     "returning": "On its way back",
@@ -38,6 +39,7 @@ ABOUT: dict[Phase, str] = {
     "in_progress": "",
     "en_route": "The rider is coming straight to you.",
     "arrived": "Please meet them at the door.",
+    "another_attempt": "It could not be delivered and is kept for another attempt.",
     "completed": "",
     "failed": "Please ask who sent it what happens now.",
     "returning": "It could not be delivered and goes back to where it came from.",
@@ -71,12 +73,12 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 def said(known: Tracking, now: datetime) -> Said:
     clock = Clock(known.zone, now)
-    stop, over = known.stop, known.phase in OVER
+    stop, over, again = known.stop, known.phase in OVER, known.phase == "another_attempt"
     return Said(
         headline=headline_of(known),
         about=about(known, clock),
         expected="" if over or stop is None or stop.forecast is None else expected(stop.forecast, clock, now),
-        promised="" if over or stop is None or stop.window is None else f"Agreed: {clock.window(stop.window)}",
+        promised="" if over or again or stop is None or stop.window is None else f"Agreed: {clock.window(stop.window)}",
         near="" if known.rider is None else f"The rider at {clock.time(known.rider.observed_at)}",
         steps=steps(known, clock),
         as_of=clock.time(now),

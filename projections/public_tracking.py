@@ -21,6 +21,7 @@ from schemas.geo import Window
 from schemas.message import Event
 from schemas.task import (
     AssignmentAccepted,
+    DeliveryAttemptFailed,
     HoldStarted,
     ReattemptPlanned,
     ReturnStarted,
@@ -72,6 +73,8 @@ class TrackedStop(msgspec.Struct, frozen=True, kw_only=True):
     arrived_at: datetime | None = None
     ended_at: datetime | None = None
     attempts: int = 0
+    again: bool = False
+    """Its goods go to a hub, or wait there, for another attempt."""
     ahead: int = 0
 
 
@@ -147,8 +150,12 @@ def planned(stops: list[TrackedStop], event: Event) -> list[TrackedStop]:
             return [*stops, tracked(event.stop)]
         case ReattemptPlanned():
             rest = [stop for stop in stops if stop.stop_id not in event.stop_ids]
-            again = [replace(s, window=event.window or s.window) for s in stops if s.stop_id in event.stop_ids]
+            again = [
+                replace(s, window=event.window or s.window, again=False) for s in stops if s.stop_id in event.stop_ids
+            ]
             return [*rest, tracked(event.pickup), *again]
+        case DeliveryAttemptFailed(policy="reattempt_later" | "hold_at_hub"):
+            return [replace(s, again=True) if s.stop_id == event.stop_id else s for s in stops]
         case StopRescheduled():
             return [replace(s, window=event.window) if s.stop_id == event.stop_id else s for s in stops]
         case _:
@@ -190,7 +197,7 @@ def rider_since(row: PublicTrackingRow, event: Event, at: datetime) -> datetime 
 
 PUBLIC_TRACKING = ReadModel(
     name="public_tracking",
-    version=2,
+    version=3,
     table=TABLE,
     row=PublicTrackingRow,
     key=("tenant", "task_id"),

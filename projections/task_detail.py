@@ -15,6 +15,7 @@ from projections.sealed import told
 from projections.task_incidents import OPEN
 from projections.task_progress import OVER, Dependency, Progress, leg_of, progressed, state_of
 from projections.task_proofs import ProofRow, proofs_after
+from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.catalog import members_of
 from schemas.goods import (
     InspectionLine,
@@ -26,7 +27,7 @@ from schemas.goods import (
     TransferReceived,
 )
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
-from schemas.message import Event
+from schemas.message import Event, Source
 from schemas.proof import ProofDisputed, ProofDisputeSettled
 from schemas.simulation import Simulation
 from schemas.task import (
@@ -49,6 +50,8 @@ from schemas.task import (
     ReturnStarted,
     StopLocated,
     StopRescheduled,
+    TaskAssigned,
+    TaskCancelled,
     TaskCreated,
     TaskEvent,
     TaskUnassigned,
@@ -74,6 +77,8 @@ CREATE TABLE {table} (
     stops              jsonb       NOT NULL,
     parcels            jsonb       NOT NULL,
     hand_over          jsonb,
+    unassigned         jsonb,
+    cancelled          jsonb,
     lines              jsonb       NOT NULL,
     proofs             jsonb       NOT NULL,
     proof_disputed     boolean     NOT NULL,
@@ -173,6 +178,16 @@ class CloneRow(msgspec.Struct, frozen=True, kw_only=True):
     reason_code: str | None = None
 
 
+class UndoneRow(msgspec.Struct, frozen=True, kw_only=True):
+    """By whom, when and why; `rider_id` or `carrier_id` is who had it."""
+
+    by: str
+    at: datetime
+    reason_code: str
+    rider_id: str | None = None
+    carrier_id: str | None = None
+
+
 class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     task_id: str
@@ -196,6 +211,10 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     """As they were created and have changed since, personal data sealed."""
     parcels: Mapping[str, ParcelRow]
     hand_over: HandOverRow | None = None
+    unassigned: UndoneRow | None = None
+    """While nobody else has it: that it was somebody's, maybe for a moment, and is not any more."""
+    cancelled: UndoneRow | None = None
+    """Also while its goods are still on their way back for it."""
     lines: list[LineRow] = []
     """Of a receipt or an inspection."""
     proofs: list[ProofRow] = []
@@ -240,7 +259,7 @@ def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
         version=source.version,
         progress=progress,
     )
-    row = with_clones(with_places(row, event), event, source.event_time)
+    row = with_clones(with_places(with_undone(row, event, source), event), event, source.event_time)
     return with_proofs(with_goods(row, event, source.event_time), event, source.event_time)
 
 
@@ -271,6 +290,24 @@ def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
         version=fact.source.version,
         progress=Progress(),
     )
+
+
+def with_undone(row: TaskDetailRow, event: Event, source: Source) -> TaskDetailRow:
+    by, at = source.actor, source.event_time
+    match event:
+        case TaskAssigned() | TaskGivenToCarrier():
+            return replace(row, unassigned=None)
+        case TaskUnassigned(rider_id=rider, reason_code=reason):
+            return replace(row, unassigned=UndoneRow(by=by, at=at, reason_code=reason, rider_id=rider))
+        case TaskTakenFromCarrier(carrier_id=carrier, reason_code=reason):
+            return replace(row, unassigned=UndoneRow(by=by, at=at, reason_code=reason, carrier_id=carrier))
+        case ReturnStarted(cancelled=True, reason_code=reason, rider_id=rider, carrier_id=carrier):
+            undone = UndoneRow(by=by, at=at, reason_code=reason, rider_id=rider, carrier_id=carrier)
+            return replace(row, cancelled=undone)
+        case TaskCancelled(reason_code=reason, rider_id=rider):
+            return replace(row, cancelled=UndoneRow(by=by, at=at, reason_code=reason, rider_id=rider))
+        case _:
+            return row
 
 
 def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
@@ -473,7 +510,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=7,
+    version=8,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

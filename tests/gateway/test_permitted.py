@@ -49,6 +49,13 @@ async def test_a_task_says_what_a_dispatcher_may_do_with_it_and_why_not_the_rest
     await models.fold()
     over = await read(house, f"tasks/{task}")
     assert over["forbidden_commands"]["assign-task"]["actual"] == "cancelled"
+    assert over["cancelled"] | {"at": ""} == {
+        "by": "shop",
+        "at": "",
+        "reason_code": "x",
+        "rider_id": None,
+        "carrier_id": None,
+    }
     await house.knows("ann")
     sent = await house.caller("dispatcher", "dora").post(
         f"/v1/acme/tasks/{task}/assign-task", json={"rider_id": "ann"}, headers=key("a")

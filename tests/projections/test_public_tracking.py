@@ -13,6 +13,7 @@ from lived import HOME, TASK
 from story import ACME, POSTI, minutes
 
 from commands.task_state import CreatedTask, leg_of, state_of
+from gateway.tracking_told import phase_of
 from projections.etas import ETAS
 from projections.folding import Parked, folded
 from projections.model import Fact, Key, key_of, parameters, row_of
@@ -23,6 +24,7 @@ from schemas import ids
 from schemas.carried import AssignTaskToCarrier, CarrierSays, RecordCarrierReport
 from schemas.geo import Window
 from schemas.message import CarrierBookingId, Refused, RiderId, StopId
+from schemas.registries import FailureReason, SetFailureReasons
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
@@ -31,10 +33,12 @@ from schemas.task import (
     NewContact,
     NewParcel,
     NewStop,
+    ReattemptDelivery,
     ReportArrived,
     ReportAttemptFailed,
     ReportDelivered,
     ReportEnRoute,
+    ReportHeld,
     ReportPickedUp,
     ReportReturned,
     TaskCommand,
@@ -244,6 +248,41 @@ def test_public_tracking_and_decisions_agree_on_everything_they_both_know(asked,
     ]
     open_stops = [stop for stop in shown.stops if stop.status not in OVER]
     assert [stop.ahead for stop in open_stops] == list(range(len(open_stops)))
+
+
+def test_goods_that_go_to_a_hub_for_another_attempt_have_not_failed():
+    garage = Garage()
+    reasons = [
+        FailureReason(code="nobody", title="Nobody", at_fault="recipient", after="hold_at_hub", retryable=False),
+        FailureReason(code="spoiled", title="Spoiled", at_fault="carrier", after="dispose", retryable=False),
+    ]
+    garage.send("tenant", ids.tenant_id(ACME), SetFailureReasons(reasons=reasons), "operator")
+    order(garage, BREAD)
+    garage.send("task", BREAD, AssignTask(rider_id=RiderId("ann")))
+    says(garage, AcceptAssignment(), ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5)
+    failed = [
+        ReportAttemptFailed(stop_id=stop, observed_at=minutes(9), reason_code=code)
+        for stop, code in ((FIRST, "nobody"), (SECOND, "spoiled"))
+    ]
+    says(garage, *failed, at=9)
+    assert phases(garage) == ["another_attempt", "failed"]
+    says(garage, ReportHeld(stop_id=StopId("hold-1"), observed_at=minutes(20)), at=20)
+    assert phases(garage) == ["another_attempt", "failed"]
+    garage.send("task", BREAD, ReattemptDelivery(reason_code="agreed"))
+    assert phases(garage) == ["waiting", "failed"]
+
+
+def test_and_those_that_are_not_brought_again_have():
+    garage = ordered()
+    garage.send("task", BREAD, AssignTask(rider_id=RiderId("ann")))
+    says(garage, AcceptAssignment(), ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5)
+    garage.send("task", BREAD, CancelTask(reason_code="changed_mind"))
+    assert phases(garage) == ["returning", "returning"]
+
+
+def phases(garage: Garage) -> list[str]:
+    shown = row(garage)
+    return [phase_of(shown, next(s for s in shown.stops if s.stop_id == stop_id)) for stop_id in (FIRST, SECOND)]
 
 
 def test_where_the_rider_arrives_is_not_told():
