@@ -26,7 +26,6 @@ from commands.task_state import (
     booking_of,
     carried,
     created,
-    is_taken,
     open_stops,
     state_of,
 )
@@ -43,7 +42,7 @@ from schemas.carried import (
     TaskTakenFromCarrier,
 )
 from schemas.ids import conflict_id
-from schemas.message import CarrierBookingId, NotInThisState
+from schemas.message import CarrierBookingId, NotInThisState, Refused
 from schemas.task import (
     DeliveryAttemptFailed,
     FieldReportConflicted,
@@ -63,6 +62,30 @@ AS_OF_RIDER: dict[CarrierSays, str] = {
     "failed": "ReportAttemptFailed",
 }
 UNEXPLAINED = "carrier_failed"
+
+
+class TaskOnHold(Refused):
+    rule = "task-on-hold"
+
+    def __init__(self, held: str) -> None:
+        super().__init__(f"the task is on hold: {held}")
+        self.held = held
+
+
+class TaskWithCarrier(Refused):
+    rule = "task-with-carrier"
+
+    def __init__(self, carrier_id: str) -> None:
+        super().__init__(f"carrier {carrier_id} has the task")
+        self.carrier_id = carrier_id
+
+
+class TaskWithRider(Refused):
+    rule = "task-with-rider"
+
+    def __init__(self, rider_id: str) -> None:
+        super().__init__(f"rider {rider_id} has the task")
+        self.rider_id = rider_id
 
 
 def decide_carried(task: CreatedTask, command: CarriedCommand, context: Context) -> list[TaskEvent]:
@@ -86,8 +109,9 @@ def give(task: CreatedTask, command: AssignTaskToCarrier, context: Context) -> l
         return []
     if task.kind == "collection":
         raise NotForThisKind("delivery", task.kind)
+    must_be_free(task)
     early = task.waits and not kept_back(task) and bool(open_stops(task))
-    if task.ended or is_taken(task) or (task.waits and not early):
+    if task.waits and not early:
         raise NotInThisState(needed="dispatchable or offering", actual=state_of(task))
     if len(task.bookings) >= MAX_BOOKINGS:
         raise TooMany("bookings of a task", MAX_BOOKINGS)
@@ -98,6 +122,17 @@ def give(task: CreatedTask, command: AssignTaskToCarrier, context: Context) -> l
         given_at=context.now,
     )
     return [next_round(task), given] if early else [given]
+
+
+def must_be_free(task: CreatedTask) -> None:
+    if task.ended:
+        raise NotInThisState(needed="dispatchable or offering", actual=state_of(task))
+    if task.carrier is not None:
+        raise TaskWithCarrier(task.carrier.carrier_id)
+    if task.rider_id is not None:
+        raise TaskWithRider(task.rider_id)
+    if task.waits and task.held is not None:
+        raise TaskOnHold(task.held)
 
 
 def take(task: CreatedTask, command: TakeTaskFromCarrier) -> list[TaskEvent]:

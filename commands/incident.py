@@ -25,6 +25,7 @@ from schemas.incident import (
     ClaimValueStated,
     CommentIncident,
     ConfirmActionRequested,
+    ConfirmIncidentReported,
     EscalateIncident,
     EscalateUnattended,
     EvidenceAttached,
@@ -158,6 +159,8 @@ def decide(incident: Incident, command: IncidentCommand, context: Context) -> li
             return state_claim_value(within(incident, UNSEALED), command)
         case TakeIncidentAction():
             return take_action(within(incident, UNSEALED), command, context)
+        case ConfirmIncidentReported():
+            return []
         case ConfirmActionRequested():
             return confirm_requested(reported(incident), command)
         case NoteActionRefused():

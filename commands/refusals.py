@@ -25,7 +25,7 @@ class UnknownTask(Refused):
     """Of one that a command for another aggregate names, in the field."""
 
     rule = "unknown-task"
-    stands_in = ("depends_on", "task_id")
+    stands_in = ("depends_on", "task_id", "id")
 
     def __init__(self, field: str, task_id: str) -> None:
         super().__init__(f"{field} names {task_id}, and there is no such task")
@@ -42,6 +42,35 @@ class UnknownPickWave(Refused):
     def __init__(self, pick_wave: str) -> None:
         super().__init__(f"there is no pick wave {pick_wave}")
         self.pick_wave = pick_wave
+
+
+class UnknownVehicle(Refused):
+    """Of one that an incident is said to be about; so are the next two."""
+
+    rule = "unknown-vehicle"
+    stands_in = ("id",)
+
+    def __init__(self, vehicle_id: str) -> None:
+        super().__init__(f"there is no vehicle {vehicle_id}")
+        self.vehicle_id = vehicle_id
+
+
+class UnknownTender(Refused):
+    rule = "unknown-tender"
+    stands_in = ("id",)
+
+    def __init__(self, tender_id: str) -> None:
+        super().__init__(f"there is no tender {tender_id}")
+        self.tender_id = tender_id
+
+
+class UnknownIncident(Refused):
+    rule = "unknown-incident"
+    stands_in = ("id",)
+
+    def __init__(self, incident_id: str) -> None:
+        super().__init__(f"there is no incident {incident_id}")
+        self.incident_id = incident_id
 
 
 class TooMany(Refused):

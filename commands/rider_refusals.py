@@ -19,7 +19,7 @@ class UnknownRider(Refused):
     """Of one whom a command for another aggregate names."""
 
     rule = "unknown-rider"
-    stands_in = ("rider_id", "to_rider")
+    stands_in = ("rider_id", "to_rider", "id")
 
     def __init__(self, rider_id: str) -> None:
         super().__init__(f"there is no rider {rider_id}")

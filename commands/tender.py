@@ -14,6 +14,7 @@ from schemas.tender import (
     AwardTender,
     ClaimOffer,
     ClaimRejected,
+    ConfirmTenderOpened,
     DeclineOffer,
     DispatchDecisionRecorded,
     ExpireClaim,
@@ -155,6 +156,8 @@ def decide(tender: Tender, command: TenderCommand, context: Context) -> list[Ten
             return expire_offer(tender, command, context.now)
         case WithdrawTender():
             return withdraw_tender(tender, command)
+        case ConfirmTenderOpened():
+            return []
         case _:
             assert_never(command)
 

@@ -47,6 +47,7 @@ from schemas.vehicle import (
     ChangeVehicleOutfit,
     CompleteVehicleMaintenance,
     ConfirmVehicleFitness,
+    ConfirmVehicleRegistered,
     GroundVehicle,
     PlanVehicleMaintenance,
     RecordVehicleMaintenanceDue,
@@ -141,6 +142,8 @@ def decided(vehicle: Vehicle, command: VehicleCommand, context: Context) -> list
             return complete_maintenance(registered(vehicle), command)
         case CancelVehicleMaintenance():
             return cancel_maintenance(registered(vehicle), command)
+        case ConfirmVehicleRegistered():
+            return []
         case ConfirmVehicleFitness():
             return confirm_fitness(registered(vehicle), command)
         case RetireVehicle():

@@ -1,18 +1,19 @@
 """Is what a command names one of ours? Its own shard is asked before: no read model is as new.
 
-A command decides on one aggregate, so a task takes any rider, any task to wait for and any wave; that nobody answers to
-it would show a moment later, when what was promised has been settled already.
+A command decides on one aggregate, so a task takes any rider, any task to wait for and any wave, and an incident
+whatever it is said to be about; that nobody answers to it would show a moment later, when what was promised has been
+settled already, or never.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
 from commands.order import Order, Unavailable
 from commands.pick_wave import PickWaveOfAnotherOutlet
-from commands.refusals import UnknownPickWave, UnknownTask
+from commands.refusals import UnknownIncident, UnknownPickWave, UnknownTask, UnknownTender, UnknownVehicle
 from commands.rider_refusals import UnknownRider
 from gateway.call import Call
 from gateway.door import Door
@@ -21,11 +22,19 @@ from gateway.tokens import Caller
 from schemas.carrier_booking import ConfirmCarrierBooking, QuoteCarrierBooking
 from schemas.hand_over import OfferHandOver
 from schemas.ids import derived
+from schemas.incident import (
+    ConfirmIncidentReported,
+    IncidentLink,
+    LinkIncident,
+    ReportIncident,
+    TakeIncidentAction,
+)
 from schemas.message import Command, OutletSlug, Refused, TenantSlug, UnknownAggregate
 from schemas.pick_wave import ConfirmPickWave
 from schemas.rider import ConfirmRiderRegistered
 from schemas.task import AssignTask, ConfirmTaskCreated, CreateTask
-from schemas.vehicle import AssignVehicle
+from schemas.tender import ConfirmTenderOpened
+from schemas.vehicle import AssignVehicle, ConfirmVehicleRegistered
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -66,24 +75,56 @@ def quoted(wanted: QuoteCarrierBooking) -> list[Named]:
     return [task("/task_id", wanted.task_id)]
 
 
+def reported(wanted: ReportIncident) -> list[Named]:
+    return [linked(f"/links/{place}/id", link) for place, link in enumerate(wanted.links)]
+
+
+def linking(wanted: LinkIncident | TakeIncidentAction) -> list[Named]:
+    return [] if wanted.link is None else [linked("/link/id", wanted.link)]
+
+
+def linked(pointer: str, link: IncidentLink) -> Named:
+    match link.kind:
+        case "task":
+            return task(pointer, link.id)
+        case "rider":
+            return Named(pointer, "rider", link.id, ConfirmRiderRegistered(), UnknownRider(link.id))
+        case "vehicle":
+            return Named(pointer, "vehicle", link.id, ConfirmVehicleRegistered(), UnknownVehicle(link.id))
+        case "tender":
+            return Named(pointer, "tender", link.id, ConfirmTenderOpened(), UnknownTender(link.id))
+        case "incident":
+            return Named(pointer, "incident", link.id, ConfirmIncidentReported(), UnknownIncident(link.id))
+        case _:
+            assert_never(link.kind)
+
+
 NAMED_IN: Mapping[type[Command], Callable[[Any], list[Named]]] = {
     AssignTask: rider("rider_id"),
     AssignVehicle: rider("rider_id"),
     OfferHandOver: rider("to_rider"),
     CreateTask: awaited,
     QuoteCarrierBooking: quoted,
+    ReportIncident: reported,
+    LinkIncident: linking,
+    TakeIncidentAction: linking,
 }
+OF_LINKS = frozenset({UnknownTask, UnknownRider, UnknownVehicle, UnknownTender, UnknownIncident})
 RULES: Mapping[type[Command], frozenset[type[Refused]]] = {
     AssignTask: frozenset({UnknownRider}),
     AssignVehicle: frozenset({UnknownRider}),
     OfferHandOver: frozenset({UnknownRider}),
     CreateTask: frozenset({UnknownTask, UnknownPickWave, PickWaveOfAnotherOutlet}),
     QuoteCarrierBooking: frozenset({UnknownTask}),
+    ReportIncident: OF_LINKS,
+    LinkIncident: OF_LINKS,
+    TakeIncidentAction: OF_LINKS,
 }
 """By which each may be refused here."""
 IS_THERE: Mapping[type[Command], tuple[str, Command]] = {
     CreateTask: ("task", ConfirmTaskCreated()),
     QuoteCarrierBooking: ("carrier_booking", ConfirmCarrierBooking()),
+    ReportIncident: ("incident", ConfirmIncidentReported()),
 }
 """What asks for that which the command creates."""
 

@@ -104,6 +104,10 @@ class TakeIncidentAction(Command, frozen=True, kw_only=True):
     note: Text | None = None
 
 
+class ConfirmIncidentReported(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where there never was such an incident."""
+
+
 class ConfirmActionRequested(Command, frozen=True, kw_only=True):
     """Changes nothing. Refused where the request was answered before: who comes back to it later has nothing to do."""
 
@@ -176,6 +180,7 @@ type IncidentCommand = (
     | ChangeIncidentSeverity
     | StateClaimValue
     | TakeIncidentAction
+    | ConfirmIncidentReported
     | ConfirmActionRequested
     | NoteActionRefused
     | EscalateIncident

@@ -124,6 +124,10 @@ class WithdrawTender(Command, frozen=True, kw_only=True):
     reason_code: Code
 
 
+class ConfirmTenderOpened(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where there never was such a tender."""
+
+
 type TenderCommand = (
     OpenTender
     | ViewOffer
@@ -134,6 +138,7 @@ type TenderCommand = (
     | ExpireClaim
     | ExpireOffer
     | WithdrawTender
+    | ConfirmTenderOpened
 )
 
 

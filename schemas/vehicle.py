@@ -169,6 +169,10 @@ class CancelVehicleMaintenance(Command, frozen=True, kw_only=True):
     reason_code: Code
 
 
+class ConfirmVehicleRegistered(Command, frozen=True, kw_only=True):
+    """Changes nothing. Refused where there never was such a vehicle."""
+
+
 class ConfirmVehicleFitness(Command, frozen=True, kw_only=True):
     """Changes nothing. Refused where it was stated anew since: who comes back to it later has nothing to do."""
 
@@ -198,6 +202,7 @@ type VehicleCommand = (
     | WarnVehicleDocumentExpiry
     | CompleteVehicleMaintenance
     | CancelVehicleMaintenance
+    | ConfirmVehicleRegistered
     | ConfirmVehicleFitness
     | RetireVehicle
 )

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from schemas.geo import Location
-from schemas.ids import aggregate_id, command_id, conflict_id, proof_id
-from schemas.message import DeviceId, OfferId, ParcelId, RiderId, StopId
+from schemas.ids import aggregate_id, command_id, conflict_id, proof_id, tender_id
+from schemas.message import DeviceId, OfferId, ParcelId, RiderId, StopId, TaskId
 
 TENANT = "lumi"
 SHOP = "shop"
@@ -38,6 +38,7 @@ OTHER_RIDER_ID = RiderId(id_of("rider", "rider-eero"))
 VEHICLE_ID = id_of("vehicle", VEHICLE)
 ZONE_ID = id_of("geofence", "zone-centre")
 CARRIER_ID = id_of("carrier", CARRIER)
+TENDER_ID = tender_id(TaskId(TASK_ID), 1)
 INCIDENT_ID = id_of("incident", "case-19")
 OFFER_ID = OfferId(id_of("tender", "offer-1"))
 PROOF_ID = proof_id(command_id(TASK_ID, "delivered"), 0)

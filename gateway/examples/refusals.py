@@ -1,6 +1,7 @@
 """Of each rule a refusal, with values as they may be."""
 
 from commands.attempts import ContactFirst, WaitFirst
+from commands.carried import TaskOnHold, TaskWithCarrier, TaskWithRider
 from commands.carrier import NoServiceLevel
 from commands.carrier_area import OutletNotServed, PostalCodeNotServed
 from commands.carrier_booking import (
@@ -42,8 +43,11 @@ from commands.refusals import (
     NotATestTenant,
     TooMany,
     UnknownDocument,
+    UnknownIncident,
     UnknownPickWave,
     UnknownTask,
+    UnknownTender,
+    UnknownVehicle,
 )
 from commands.registries import DuplicateCode, UnknownDocumentKind, UnknownFailureReason, UnknownIncidentKind
 from commands.rider_refusals import (
@@ -80,6 +84,7 @@ from gateway.examples.lumi import (
     CONFLICT_ID,
     FROM_SHOP,
     HUB,
+    INCIDENT_ID,
     OFFER_ID,
     OTHER_RIDER_ID,
     OUTLET,
@@ -88,6 +93,7 @@ from gateway.examples.lumi import (
     SECOND_OUTLET,
     STATUS_CONFLICT_ID,
     TASK_ID,
+    TENDER_ID,
     TO_DOOR,
     TRANSFER_ID,
     WAVE_ID,
@@ -214,6 +220,9 @@ OF_CARRIERS: tuple[Refused, ...] = (
     CurrencyNotAgreed("SEK", ["EUR"]),
     QuoteExpired(at(10, 10)),
     TaskRefusedCarrier("postal_code_not_served"),
+    TaskOnHold("waits_for_stock"),
+    TaskWithCarrier(CARRIER_ID),
+    TaskWithRider(RIDER_ID),
     OutletNotServed(FROM_SHOP, SECOND_OUTLET),
     PostalCodeNotServed(TO_DOOR),
     FeeCurrencyDiffers("SEK", "EUR"),
@@ -231,6 +240,9 @@ OF_INCIDENTS: tuple[Refused, ...] = (
     TimelineMissing(),
     ClaimValueMissing(),
     UnknownLink(VEHICLE),
+    UnknownVehicle(VEHICLE.id),
+    UnknownTender(TENDER_ID),
+    UnknownIncident(INCIDENT_ID),
 )
 
 REFUSALS: dict[type[Refused], Refused] = {

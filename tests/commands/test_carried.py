@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from story import KAMPPI, NOON, POSTI, Story, minutes, nothing_yet
 
+from commands.carried import TaskOnHold, TaskWithCarrier, TaskWithRider
 from commands.carrier_area import OutletNotServed, PostalCodeNotServed
 from commands.refusals import TooMany
 from commands.task_state import MAX_BOOKINGS, GoodsInCustody, NotForThisKind, NotTheAssignee, leg_of, state_of
@@ -138,7 +139,7 @@ def test_a_booked_carrier_has_the_task_as_a_rider_who_has_said_yes():
 def test_nobody_else_gets_what_a_carrier_has():
     story = with_carrier().by("dora", "dispatcher")
     story.when(AssignTask(rider_id=RiderId("ann"))).refuses(NotInThisState)
-    story.when(AssignTaskToCarrier(carrier_id=POSTI, booking_id=OTHER)).refuses(NotInThisState)
+    story.when(AssignTaskToCarrier(carrier_id=POSTI, booking_id=OTHER)).refuses(TaskWithCarrier)
     story.when(RecordTender(tender_id=TENDER, round=1)).refuses(NotInThisState)
     story.when(HoldTask(reason_code="stock")).refuses(NotInThisState)
     story.when(UnassignTask(reason_code="late")).refuses(NotInThisState)
@@ -167,8 +168,8 @@ def test_one_that_waits_for_its_time_comes_to_dispatch_by_it():
 
 @pytest.mark.parametrize(
     "before",
-    [{"on_hold": True}, {"stops": [NewStop(kind="pickup"), NewStop(kind="dropoff")]}, {"depends_on": ["task-9"]}],
-    ids=["held", "nowhere to go", "waits for another"],
+    [{"stops": [NewStop(kind="pickup"), NewStop(kind="dropoff")]}, {"depends_on": ["task-9"]}],
+    ids=["nowhere to go", "waits for another"],
 )
 def test_what_is_kept_from_dispatch_is_kept_from_carriers(before: dict[str, Any]):
     a_task(**before).when(GIVE).refuses(NotInThisState)
@@ -176,7 +177,7 @@ def test_what_is_kept_from_dispatch_is_kept_from_carriers(before: dict[str, Any]
 
 def test_what_a_rider_has_is_over_or_is_fetched_by_its_recipient_is_given_to_no_carrier():
     ordered = a_task().when(AssignTask(rider_id=RiderId("ann"))).happened()
-    ordered.when(GIVE).refuses(NotInThisState)
+    ordered.when(GIVE).refuses(TaskWithRider)
     a_task().when(CancelTask(reason_code="x")).happened().when(GIVE).refuses(NotInThisState)
     fetched = a_task(kind="collection", stops=[NewStop(kind="collection")])
     fetched.when(GIVE).refuses(NotForThisKind)
@@ -419,6 +420,14 @@ def test_who_arrives_at_the_door_after_all_was_delivered_is_put_to_a_person():
     story.when(says("arrived_at_dropoff", version=7, minute=25))
     assert conflict(story) == f"the carrier delivered the goods at {minutes(20).isoformat()}"
     story.happened().when(says("arrived_at_dropoff", version=8, minute=18)).tells("CarrierReported", "StopArrived")
+
+
+def test_why_a_task_is_not_for_a_carrier_is_told_apart():
+    a_task(on_hold=True).when(GIVE).refuses(TaskOnHold)
+    with_carrier().when(AssignTaskToCarrier(carrier_id=POSTI, booking_id=OTHER)).refuses(TaskWithCarrier)
+    a_task().when(AssignTask(rider_id=RiderId("ann"))).happened().when(GIVE).refuses(TaskWithRider)
+    words = [rule.rule for rule in (TaskOnHold, TaskWithCarrier, TaskWithRider)]
+    assert words == ["task-on-hold", "task-with-carrier", "task-with-rider"]
 
 
 def test_a_second_pickup_is_still_ahead_of_who_has_the_first():

@@ -159,9 +159,10 @@ async def test_an_inspection_that_is_told_late_changes_nothing_and_maintenance_p
 async def test_an_action_that_was_refused_for_one_waits_though_it_was_taken_for_another(
     house: House, models: ReadModels
 ):
-    links = [{"kind": "task", "id": "task-1"}, {"kind": "task", "id": "task-2"}]
+    tasks = [await made(house, "tasks", delivery(external_reference=word)) for word in ("1", "2")]
+    links = [{"kind": "task", "id": task} for task in tasks]
     incident = await made(house, "incidents", {"kind": "safety", "description": "!", "links": links})
-    for task, answer in (("task-1", "refused"), ("task-2", "taken")):
+    for task, answer in zip(tasks, ("refused", "taken"), strict=True):
         link = IncidentLink(kind="task", id=task)
         said = (
             NoteActionRefused(action="hand_over_tasks", link=link, rule="goods-in-custody")
@@ -170,7 +171,7 @@ async def test_an_action_that_was_refused_for_one_waits_though_it_was_taken_for_
         )
         await house.process("incident", incident, said)
     rows = {row["kind"]: row["items"] for row in await desk(house, models)}
-    assert [item["link"]["id"] for item in rows["action_refused"]] == ["task-1"]
+    assert [item["link"]["id"] for item in rows["action_refused"]] == tasks[:1]
     taken = {"action": "hand_over_tasks", "link": links[0]}
     await done(house, f"incidents/{incident}/take-incident-action", taken)
     assert "action_refused" not in await kinds(house, models)

@@ -14,6 +14,7 @@ from road import a_signal
 from gateway import commands
 from projections.history import HISTORY
 from projections.models import MODELS
+from schemas.incident import IncidentLink, LinkIncident
 from schemas.merkle import Tree
 from schemas.position import vector
 
@@ -68,6 +69,7 @@ async def resolved(house: House, incident: str) -> None:
 
 async def test_a_rider_reports_with_a_photo_and_the_register_tells_who_needs_it(house: House, models: ReadModels):
     task = await made(house, "tasks", delivery(external_reference="1"))
+    await house.knows("ann")
     links = [{"kind": "task", "id": task}, {"kind": "rider", "id": "ann"}]
     nowhere = {"kind": "accident", "description": "!", "evidence": [{"sha256": DIGEST}]}
     refused = await house.caller("rider", "ann").post("/v1/acme/incidents", json=nowhere, headers=key("k"))
@@ -101,6 +103,7 @@ async def test_what_is_done_stands_in_the_register_with_what_is_still_to_be_done
 
 
 async def test_the_register_is_asked_by_what_is_known_of_an_incident(house: House, models: ReadModels):
+    await house.knows("ann")
     ours = await an_accident(house, links=[{"kind": "rider", "id": "ann"}])
     other = await made(house, "incidents", {"kind": "loss", "description": "A box", "external_reference": "loss-1"})
     await done(house, other, "assign-incident", {"assignee": "dirk"})
@@ -139,8 +142,8 @@ async def test_a_task_shows_that_an_incident_is_open(house: House, models: ReadM
     one, two = [await made(house, "tasks", delivery(external_reference=word)) for word in ("1", "2")]
     assert await flagged(house, models, one, two) == []
     to_one, to_two = ({"kind": "task", "id": task} for task in (one, two))
-    about_a_rider = [{"kind": "rider", "id": two}, to_one]
-    incident = await an_accident(house, links=about_a_rider)
+    incident = await an_accident(house, links=[to_one])
+    await house.process("incident", incident, LinkIncident(link=IncidentLink(kind="rider", id=two)))
     assert await flagged(house, models, one, two) == [one], "what links to something else of that id is not about it"
     await done(house, incident, "link-incident", {"link": to_two})
     assert await flagged(house, models, one, two) == [one, two]

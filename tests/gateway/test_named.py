@@ -100,6 +100,35 @@ async def test_in_a_batch_what_follows_may_name_what_went_before():
         assert [result["status"] for result in answer.json()["results"]] == [201, 201, 422]
 
 
+async def test_an_incident_is_about_what_is_there():
+    async with house(AT_ONCE) as at:
+        task = await made(at, "tasks", delivery(external_reference="first"))
+        carries = {"weight_g": 9_000, "volume_cm3": 40_000, "parcels": 4}
+        vehicle = await made(at, "vehicles", {"kind": "bicycle", "capacity": carries, "external_reference": "bike"})
+        links = [{"kind": "task", "id": task}, {"kind": "vehicle", "id": vehicle}]
+        report = {"kind": "accident", "description": "!", "external_reference": "first"}
+        incident = await made(at, "incidents", report | {"links": links})
+        kinds = ("task", "rider", "vehicle", "tender", "incident")
+        unknown = [{"kind": kind, "id": "nowhere"} for kind in kinds]
+        again = report | {"links": [*links, *unknown]}
+        refused = await at.caller("dispatcher", "dora").post("/v1/acme/incidents", json=again)
+        assert (refused.status_code, refused.json()["code"]) == (409, "already-exists"), "it answers for itself"
+        body = {"kind": "accident", "description": "!", "links": [*links, *unknown]}
+        refused = await at.caller().post("/v1/acme/incidents", json=body, headers=key("i"))
+        assert told(refused) == (422, "unknown-task", {"field": "links", "task_id": "nowhere"})
+        assert [error["pointer"] for error in refused.json()["errors"]] == [
+            f"/links/{place}/id" for place in range(2, 7)
+        ]
+        path = f"/v1/acme/incidents/{incident}"
+        for kind in kinds[1:]:
+            body = {"link": {"kind": kind, "id": "nowhere"}}
+            refused = await at.caller("dispatcher", "dora").post(f"{path}/link-incident", json=body, headers=key(kind))
+            assert told(refused) == (422, f"unknown-{kind}", {f"{kind}_id": "nowhere"})
+        body = {"link": {"kind": "incident", "id": incident}}
+        linked = await at.caller("dispatcher", "dora").post(f"{path}/link-incident", json=body, headers=key("self"))
+        assert linked.status_code == 200, linked.text
+
+
 async def test_what_a_carrier_offers_is_for_a_task_that_is_there():
     async with house(AT_ONCE) as at:
         quote = {

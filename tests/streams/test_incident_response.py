@@ -56,9 +56,10 @@ async def test_who_reads_the_log_anew_suspends_nobody_again_who_was_reinstated()
 
 async def test_what_a_rule_refuses_stands_on_the_incident_for_somebody_to_act():
     async with house() as at:
-        incident = await accident(at, ("rider", "nobody-of-ours"))
+        await at.knows("invited-only")
+        incident = await accident(at, ("rider", "invited-only"))
         assert (await followed(at))[1:] == [
-            ("SuspendRider", "not-found"),
+            ("SuspendRider", "not-in-this-state"),
             ("NoteActionRefused", "IncidentActionRefused"),
         ]
         assert "suspend_rider" in to_do(at, incident)
@@ -67,7 +68,8 @@ async def test_what_a_rule_refuses_stands_on_the_incident_for_somebody_to_act():
 async def test_one_that_cannot_be_suspended_does_not_keep_the_next_from_it():
     async with house() as at:
         rider = await a_rider(at)
-        await accident(at, ("rider", "nobody-of-ours"), ("rider", rider))
+        await at.knows("invited-only")
+        await accident(at, ("rider", "invited-only"), ("rider", rider))
         await followed(at)
         assert at.desk.kept[rider].state.status == "suspended"
 
