@@ -182,6 +182,7 @@ class Shard:
                 async with asyncio.timeout(EVERY_S):
                     await self._wake.wait()
             await self._idle_heartbeats()
+        await self._idle_heartbeats()  # who is never idle comes here, too
 
     async def _do(self, chore: Chore, done: asyncio.Future[None]) -> None:
         try:
@@ -267,9 +268,12 @@ class Shard:
 
     async def _idle_heartbeats(self) -> None:
         """One in each topic that has been silent, well before the broker forgets its producer."""
-        silent = [t for t, written_s in self._written_s.items() if monotonic() - written_s > IDLE_HEARTBEAT_S]
+        silent = self._silent()
         if silent:
             await self._append({topic: [self._beat(topic)] for topic in silent})
+
+    def _silent(self) -> list[str]:
+        return [topic for topic, written_s in self._written_s.items() if monotonic() - written_s > IDLE_HEARTBEAT_S]
 
     def _beat(self, topic: str) -> Entry:
         beat = Heartbeat(shard=self._log.partition, epoch=self._log.epoch)
@@ -320,7 +324,6 @@ class Shard:
     async def _checkpoint_on(self) -> None:
         """One slice of it."""
         if self._writing is None:
-            await self._idle_heartbeats()  # who is never idle comes here, too
             self._awaited, self._asked_for = self._asked_for, []
             self._writing = self._checkpoint(self._awaited)
         try:
@@ -420,7 +423,8 @@ class Shard:
                 await self._wake.wait()
 
     def _is_called_away(self) -> bool:
-        return bool(self._chores) or self._writing is not None or self._checkpoint_due()
+        """Also by refusals alone, which write nothing, its topics may fall silent."""
+        return bool(self._chores or self._silent()) or self._writing is not None or self._checkpoint_due()
 
     def _withdraw(self, draft: Draft) -> None:
         """As if nothing of it had been decided: who waits is to be told that the tenure is over."""

@@ -28,6 +28,7 @@ from schemas.directory import ChangeTenantRules, TenantRules
 from schemas.message import UnknownAggregate
 from schemas.record import Stored
 from schemas.rider import ApproveRider
+from schemas.task import ConfirmTaskCreated
 from schemas.topics import INCIDENT, KEYS, SNAPSHOTS, TASK
 
 
@@ -168,6 +169,27 @@ async def test_a_shard_that_is_never_idle_beats_for_its_silent_topics_all_the_sa
     await world.settle(shards)
     monkeypatch.setattr(shard, "IDLE_HEARTBEAT_S", 0.0)
     await shards.shards()[0].checkpoint()
+    monkeypatch.undo()
+    last = [record for record in await records(world.kafka, INCIDENT.name) if record.partition == 0][-1]
+    assert last.header("ce_type") == "logistics.control.Heartbeat"
+
+
+async def test_a_shard_that_only_refuses_beats_for_its_silent_topics_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    shards = await world.owner()
+    await world.settle(shards)
+    nowhere = world.task(references_on(world, 0)[0])
+
+    async def asks(name: str) -> None:
+        """One after the other: as long as two do, the shard is never without somebody who waits."""
+        for number in range(20):
+            if number == 10:
+                monkeypatch.setattr(shard, "IDLE_HEARTBEAT_S", 0.0)
+            with pytest.raises(UnknownAggregate):
+                await shards.submit(world.order("task", nowhere, ConfirmTaskCreated(), f"{name}-{number}"))
+
+    await asyncio.gather(asks("first"), asks("second"))
     monkeypatch.undo()
     last = [record for record in await records(world.kafka, INCIDENT.name) if record.partition == 0][-1]
     assert last.header("ce_type") == "logistics.control.Heartbeat"
