@@ -34,6 +34,17 @@ class TooManyPolicies(Refused):
         self.limit = limit
 
 
+class SlaScopeTaken(Refused):
+    """Of two that say the same of a task the older one would hold, and the other never."""
+
+    rule = "sla-scope-taken"
+    is_about = ("applies_to",)
+
+    def __init__(self, policy_id: str) -> None:
+        super().__init__(f"policy {policy_id} applies to the same tasks")
+        self.policy_id = policy_id
+
+
 class NothingPromised(Refused):
     rule = "nothing-promised"
     is_about = ("terms",)
@@ -97,6 +108,7 @@ def created(command: CreateSlaPolicy, context: Context) -> SlaPolicyCreated:
     if len(context.policy.sla_policies) >= MAX_POLICIES:
         raise TooManyPolicies(MAX_POLICIES)
     check(command, context)
+    must_be_free(command.applies_to, context)
     return SlaPolicyCreated(
         name=command.name,
         applies_to=command.applies_to,
@@ -111,7 +123,15 @@ def change(policy: SlaPolicyState, command: ChangeSlaPolicy, context: Context) -
     if SlaPolicyState(command.name, command.applies_to, command.terms) == policy:
         return []
     check(command, context)
+    if command.applies_to != policy.applies_to:
+        must_be_free(command.applies_to, context)
     return [SlaPolicyChanged(name=command.name, applies_to=command.applies_to, terms=command.terms)]
+
+
+def must_be_free(scope: SlaScope, context: Context) -> None:
+    for policy_id, known in context.policy.sla_policies.items():
+        if known.applies_to == scope and policy_id != context.aggregate_id:
+            raise SlaScopeTaken(policy_id)
 
 
 def check(command: CreateSlaPolicy | ChangeSlaPolicy, context: Context) -> None:

@@ -158,6 +158,9 @@ KINDS: dict[str, Kind] = {
     "not-a-name": Kind(422, "A word that stands for a name", "Tell the name, or leave the contact out."),
     "duplicate-code": Kind(422, "A code is given more than once", "Give each code once."),
     "nothing-promised": Kind(422, "The terms promise nothing", "Give at least one of the three times."),
+    "sla-scope-taken": Kind(
+        409, "Another policy applies to the same tasks", "Change or remove the one that `values.policy_id` names."
+    ),
     "levels-not-ascending": Kind(422, "The breach levels do not ascend", "Give each level once, the earliest first."),
     "unknown-document": Kind(422, "There is no such document", "Submit the document first."),
     "unknown-maintenance": Kind(422, "No such maintenance is planned", "Read the vehicle for what is planned."),

@@ -66,7 +66,7 @@ from commands.rider_refusals import (
 )
 from commands.service_zones import UnknownServiceZone
 from commands.simulated import NothingToSimulate, SimulatedApart
-from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies
+from commands.sla_policy import LevelsNotAscending, NothingPromised, SlaScopeTaken, TooManyPolicies
 from commands.task import UnknownConflict
 from commands.task_creation import HubClosedNow, ParcelMismatch, StopsMismatch
 from commands.task_state import GoodsInCustody, NotForThisKind, NotTheAssignee, StopNotKnown
@@ -91,6 +91,7 @@ from gateway.examples.lumi import (
     PROOF_ID,
     RIDER_ID,
     SECOND_OUTLET,
+    SLA_POLICY_ID,
     STATUS_CONFLICT_ID,
     TASK_ID,
     TENDER_ID,
@@ -142,6 +143,7 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     NothingPromised(),
     LevelsNotAscending([30, 15, 60]),
     TooManyPolicies(MAX_POLICIES),
+    SlaScopeTaken(SLA_POLICY_ID),
 )
 
 OF_TASKS: tuple[Refused, ...] = (

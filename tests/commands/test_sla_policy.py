@@ -6,14 +6,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from story import CENTRE, KAMPPI, NOON, NORTH, UP_NORTH, ZONES, context, given, minutes, nothing_yet, policy
+from msgspec.structs import replace
+from story import CENTRE, KAMPPI, NOON, NORTH, PROMISED, UP_NORTH, ZONES, context, given, minutes, nothing_yet, policy
 
 from commands.context import UnknownOutlet
 from commands.directory import NotThere
 from commands.registries import DuplicateCode
 from commands.service_zones import ServiceZone, UnknownServiceZone, ZoneVersion
 from commands.sla_choice import SlaPolicyView
-from commands.sla_policy import LevelsNotAscending, NothingPromised, TooManyPolicies, decide
+from commands.sla_policy import LevelsNotAscending, NothingPromised, SlaScopeTaken, TooManyPolicies, decide
 from schemas.directory import Circle
 from schemas.geo import Location
 from schemas.message import Command, GeofenceId, NotInThisState, Refused, SlaPolicyId
@@ -50,6 +51,16 @@ CREATED = SlaPolicyCreated(
 def test_a_policy_is_created_once():
     nothing_yet("sla_policy").when(CREATE).then(CREATED)
     given(CREATED).when(CREATE).refuses(NotInThisState)
+
+
+def test_of_one_scope_there_is_one_policy():
+    taken = nothing_yet("sla_policy").promising(HALF, KAMPPI_ONLY).when(CREATE).refuses(SlaScopeTaken)
+    assert taken.values() == {"policy_id": PROMISED}
+    nothing_yet("sla_policy").promising(HALF).when(CREATE).then(CREATED)
+    changed = ChangeSlaPolicy(name="An hour", terms=HOUR)
+    given(CREATED).promising(HALF).when(changed).refuses(SlaScopeTaken)
+    as_it_was = replace(changed, applies_to=KAMPPI_ONLY, terms=HALF)
+    given(CREATED).promising(HOUR, KAMPPI_ONLY).when(as_it_was).tells("SlaPolicyChanged")
 
 
 def test_a_policy_changes_as_a_whole_and_the_same_again_changes_nothing():
