@@ -225,16 +225,17 @@ page = Page(PAGE)
 
 
 COUNTS = """
-SELECT state, coalesce(outcome, '') AS outcome, late, count(*) AS tasks
+SELECT state, coalesce(outcome, '') AS outcome, late OR sla_breached AS late, count(*) AS tasks
 FROM task_board
 WHERE tenant = %s
-GROUP BY state, outcome, late
-ORDER BY state, outcome, late
+GROUP BY 1, 2, 3
+ORDER BY 1, 2, 3
 """
 
 
 async def counts(connection: AsyncConnection, tenant: str) -> list[dict[str, Any]]:
-    """How many tasks there are of each state, outcome ("" without one) and lateness."""
+    """How many tasks there are of each state, outcome ("" without one) and lateness: after its window, or with a
+    promise that was broken."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(COUNTS, (tenant,))
         return await cursor.fetchall()

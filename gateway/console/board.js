@@ -1,6 +1,7 @@
-// The list of tasks: those that need somebody first.
+// The list of tasks, those that are late first, and what needs a person.
 
 import { h, say } from "./dom.js";
+import { Exceptions } from "./exceptions.js";
 import { markSvg } from "./marks.js";
 import { ENDED, RISKS, away, clock, plain } from "./words.js";
 
@@ -18,16 +19,26 @@ export class Board {
       type: "search", placeholder: "Search", "aria-label": "Search tasks by code, reference, outlet or rider",
       oninput: (event) => { this.word = event.target.value.trim().toLowerCase(); this.show(); },
     });
-    this.choices = ["open", "ended"].map((name) =>
-      h("button", { type: "button", "data-wanted": name, onclick: () => { this.wanted = name; this.show(); } }, name === "open" ? "Under way" : "Ended"),
+    this.choices = Object.entries({ open: "Under way", ended: "Ended", desk: "Needs you" }).map(([name, title]) =>
+      h("button", { type: "button", "data-wanted": name, onclick: () => this.want(name) }, title),
     );
+    this.exceptions = new Exceptions(state, chosen);
     this.list = h("ul", { class: "tasks", id: "tasks" });
     this.note = h("p", { class: "note" });
-    this.element = h("section", { class: "board", "aria-label": "Tasks" }, h("div", { class: "tools" }, h("div", { class: "choice", role: "group", "aria-label": "Which tasks" }, this.choices), this.search), this.list, this.note);
+    this.element = h("section", { class: "board", "aria-label": "Tasks" }, h("div", { class: "tools" }, h("div", { class: "choice", role: "group", "aria-label": "What is listed" }, this.choices), this.search), this.list, this.note, this.exceptions.element);
+  }
+
+  want(name) {
+    this.wanted = name;
+    this.show();
   }
 
   show() {
     for (const choice of this.choices) choice.setAttribute("aria-pressed", String(choice.dataset.wanted === this.wanted));
+    const desk = this.wanted === "desk";
+    for (const part of [this.list, this.note]) part.hidden = desk;
+    this.exceptions.element.hidden = !desk;
+    if (desk) return this.exceptions.show(this.word);
     const now = Date.now();
     const found = this.wanted === "open" ? this.#open(now) : [...this.state.ended.values()].reverse();
     const tasks = found.filter((task) => this.#meant(task)).slice(0, MOST_SHOWN);
@@ -58,7 +69,7 @@ export class Board {
       Object.assign(row, { parts, button });
       this.rows.set(task.task_id, row);
     }
-    const risk = ENDED.has(task.state) ? (task.late ? "late" : "done") : this.state.riskOfTask(task, now);
+    const risk = ENDED.has(task.state) ? (task.late || task.sla_breached ? "late" : "done") : this.state.riskOfTask(task, now);
     if (row.button.dataset.risk !== risk) {
       row.button.dataset.risk = risk;
       row.parts.mark.replaceChildren(markSvg(risk === "done" ? "planned" : risk, risk === "done" ? task.state : RISKS[risk]));

@@ -15,6 +15,7 @@ import { DELIVERING, ENDED, RISKS, away, located } from "./words.js";
 const CREATORS = new Set(["dispatcher", "operator", "integrator"]);
 const STALE_MS = 120_000;
 const TICK_MS = 5000;
+const UNKNOWN = "–";
 
 class Console {
   constructor(session) {
@@ -35,6 +36,7 @@ class Console {
     byId("hint").hidden = !this.creates;
     say(byId("tenant"), session.tenant);
     byId("whole").addEventListener("click", () => this.whole());
+    byId("needs").addEventListener("click", () => this.needs());
   }
 
   async start() {
@@ -57,6 +59,7 @@ class Console {
       tasks: () => this.tasks(),
       etas: () => this.tasks(),
       counts: () => this.counters(),
+      desk: () => this.desk(),
       line: () => this.line(),
     };
     shows[what]();
@@ -108,9 +111,26 @@ class Console {
       open: sum((row) => !ENDED.has(row.state)),
       delivering: sum((row) => DELIVERING.has(row.state)),
       delivered: sum((row) => row.outcome === "delivered" || row.outcome === "partially_delivered"),
-      late: sum((row) => row.late && ENDED.has(row.state)) + late,
+      late: this.#knows("counts", "etas", "tasks", "all") ? sum((row) => row.late && ENDED.has(row.state)) + late : UNKNOWN,
     };
-    for (const [name, value] of Object.entries(shown)) say(document.querySelector(`[data-counter=${name}]`), String(value));
+    for (const [name, value] of Object.entries(shown)) {
+      const figure = document.querySelector(`[data-counter=${name}]`);
+      figure.dataset.some = value > 0 ? "yes" : "no";
+      say(figure, String(value));
+    }
+  }
+
+  desk() {
+    const { exceptions, deskWhole } = this.state;
+    const found = this.#knows("desk") ? `${exceptions.length}${deskWhole ? "" : "+"}` : UNKNOWN;
+    say(byId("needs"), found);
+    byId("needs").dataset.some = exceptions.length ? "yes" : "no";
+    this.board.show();
+  }
+
+  /** A figure that rests on what does not come is none. */
+  #knows(...parts) {
+    return !parts.some((part) => this.failures.has(part));
   }
 
   line() {
@@ -123,6 +143,8 @@ class Console {
     if (failed instanceof Problem && failed.status === 401) return signOut(failed);
     if (failed) this.failures.set(of, failed);
     else if (!this.failures.delete(of)) return;
+    this.counters();
+    this.desk();
     const [first] = this.failures.values();
     byId("trouble").replaceChildren(...(first ? [told(first)] : []));
   }
@@ -159,6 +181,12 @@ class Console {
   meet(riderId) {
     const task = [...this.state.tasks.values()].find((one) => one.rider_id === riderId);
     if (task) this.choose(task.task_id);
+  }
+
+  needs() {
+    this.back();
+    this.board.want("desk");
+    scrollTo({ top: 0 });
   }
 
   back() {

@@ -29,3 +29,6 @@ export const byId = (id) => document.getElementById(id);
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** For a command that is sent once, however often it is told. */
+export const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,6 +1,6 @@
 // A new delivery: from an outlet to a place on the map.
 
-import { h } from "./dom.js";
+import { h, randomKey } from "./dom.js";
 import { Problem } from "./api.js";
 import { told } from "./trouble.js";
 
@@ -94,4 +94,3 @@ function bodyOf(given, location) {
 const label = (text, field) => h("label", {}, h("span", {}, text), field);
 const words = ({ lat, lon }) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
 const apart = (a, b) => Math.hypot(a.lat - b.lat, (a.lon - b.lon) * Math.cos((b.lat * Math.PI) / 180));
-const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

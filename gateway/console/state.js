@@ -5,6 +5,8 @@ import { ENDED, isAhead, located, riskOf, worst } from "./words.js";
 const MAP_EVERY_MS = 1000;
 const ETAS_EVERY_MS = 3000;
 const COUNTS_EVERY_MS = 5000;
+const DESK_EVERY_MS = 10000; // forecasts tell of what will be late without any event
+const DESK_GATHER_MS = 1000;
 const ALL_EVERY_MS = 60000;
 const GATHER_MS = 300;
 const RECENT_MS = 3600_000;
@@ -24,6 +26,8 @@ export class State {
     this.outlets = [];
     this.fences = [];
     this.counts = [];
+    this.exceptions = [];
+    this.deskWhole = true;
     this.whole = true;
     this.fresh = new Set(); // tasks that have changed since they were read
     this.watchers = new Set();
@@ -33,7 +37,7 @@ export class State {
 
   /** Loads everything once, then follows. Rejects with the first problem. */
   async start() {
-    await Promise.all([this.#directory(), this.#roster(), this.#tasks(), this.#places(), this.#forecasts(), this.#counted()]);
+    await Promise.all([this.#directory(), this.#roster(), this.#tasks(), this.#places(), this.#forecasts(), this.#counted(), this.#desk()]);
     this.closing = this.api.follow(
       (event) => this.#heard(event),
       (open) => this.#line(open),
@@ -42,6 +46,7 @@ export class State {
     this.#every("map", MAP_EVERY_MS, () => this.#places());
     this.#every("etas", ETAS_EVERY_MS, () => this.#forecasts());
     this.#every("counts", COUNTS_EVERY_MS, () => this.#counted());
+    this.#every("desk", DESK_EVERY_MS, () => this.#desk());
     this.#every("all", ALL_EVERY_MS, () => Promise.all([this.#tasks(), this.#directory(), this.#roster()]));
   }
 
@@ -58,7 +63,8 @@ export class State {
   }
 
   riskOfTask(task, now) {
-    return worst(task.stops.filter(isAhead).map((stop) => this.riskOfStop(task, stop, now)));
+    const promised = task.sla_breached ? "late" : task.sla_at_risk ? "at_risk" : "planned";
+    return worst([promised, ...task.stops.filter(isAhead).map((stop) => this.riskOfStop(task, stop, now))]);
   }
 
   nameOf(riderId) {
@@ -118,11 +124,19 @@ export class State {
     this.changed("counts");
   }
 
+  async #desk() {
+    const { items, whole } = await this.api.all("exception-desk");
+    this.exceptions = items;
+    this.deskWhole = whole;
+    this.changed("desk");
+  }
+
   #heard(event) {
     const topic = event.topic;
     if (topic === "logistics.task") this.#stale(event.subject);
     else if (topic === "logistics.directory") this.#soon("directory", () => this.#directory(), GATHER_MS);
     else if (topic === "logistics.fleet") this.#soon("roster", () => this.#roster(), 5000);
+    this.#soon("desk", () => this.#desk(), DESK_GATHER_MS);
     for (const watcher of this.watchers) watcher(event);
   }
 

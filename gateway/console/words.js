@@ -33,6 +33,32 @@ const EXCLUSIONS = {
   unreachable: "no way from there",
 };
 
+/** What needs a person: what it is called, what it is about, and whether somebody may come to harm or a promise is broken. */
+export const EXCEPTIONS = {
+  report_conflicted: { title: "A report does not fit", of: "task" },
+  no_taker: { title: "Nobody takes it", of: "task" },
+  goods_waiting: { title: "Goods wait for another attempt", of: "task" },
+  incident_unattended: { title: "An incident waits for somebody", of: "incident", grave: true },
+  action_refused: { title: "An action was refused", of: "incident", grave: true },
+  maintenance_due: { title: "Maintenance is due", of: "vehicle" },
+  inspection_failed: { title: "A vehicle failed its inspection", of: "vehicle" },
+  hours_ending: { title: "Hours of service end soon", of: "rider" },
+  document_expiring: { title: "A document expires", of: "rider" },
+  vehicle_document_expiring: { title: "A vehicle's document expires", of: "vehicle" },
+  rider_silent: { title: "Nothing is heard of a rider", of: "rider", grave: true },
+  carrier_silent: { title: "Nothing is heard of a carrier", of: "booking", grave: true },
+  carrier_status_conflicted: { title: "A carrier's status does not fit", of: "booking" },
+  carrier_refused: { title: "A carrier has what it should not", of: "booking", grave: true },
+  carrier_brings_back: { title: "A carrier brings goods back", of: "task" },
+  carrier_proof_missing: { title: "A carrier's proof is missing", of: "task" },
+  predicted_late: { title: "It will be late", of: "task" },
+  sla_at_risk: { title: "A promise is at risk", of: "task" },
+  sla_breached: { title: "A promise is broken", of: "task", grave: true },
+  proof_disputed: { title: "A proof is disputed", of: "task" },
+  dependency_failed: { title: "What it waits for has failed", of: "task" },
+  occurrence_refused: { title: "An occurrence was refused", of: "recurrence" },
+};
+
 export const plain = (code) => String(code ?? "").replaceAll("_", " ");
 export const excluded = (code) => EXCLUSIONS[code] ?? plain(code);
 export const spaced = (name) => {
@@ -68,6 +94,14 @@ export function away(time, now) {
   if (minutes === 0) return "now";
   const words = Math.abs(minutes) < 100 ? `${Math.abs(minutes)} min` : `${Math.round(Math.abs(minutes) / 60)} h`;
   return minutes > 0 ? `in ${words}` : `${words} ago`;
+}
+
+/** "12 min", "3 h", "2 days": for how long it has been so. */
+export function lasted(since, now) {
+  const minutes = Math.max(0, Math.floor((now - Date.parse(since)) / 60000));
+  if (minutes < 1) return "just now";
+  if (minutes < 100) return `${minutes} min`;
+  return minutes < 2880 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1440)} days`;
 }
 
 export function lasting(seconds) {

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from psycopg import AsyncConnection
 from read_models import ReadModels
 from reception import HOME, House, delivery, key
 
@@ -254,7 +255,7 @@ async def test_the_tasks_under_way_are_told_with_their_stops_places(library: tup
     assert others.json()["items"] == []
 
 
-async def test_tasks_are_counted_by_state_outcome_and_lateness(library: tuple[House, ReadModels]):
+async def test_tasks_are_counted_by_state_outcome_and_lateness(library: tuple[House, ReadModels], postgres: str):
     house, models = library
     await created(house, "1")
     ended = await created(house, "2")
@@ -264,6 +265,10 @@ async def test_tasks_are_counted_by_state_outcome_and_lateness(library: tuple[Ho
     told = {(row["state"], row["outcome"], row["late"]): row["tasks"] for row in read.json()["items"]}
     assert told[("dispatchable", "", False)] == 1
     assert sum(told.values()) == 2
+    async with await AsyncConnection.connect(postgres, autocommit=True) as connection:
+        await connection.execute("UPDATE task_board SET sla_breached = true WHERE task_id = %s", (ended,))
+    read = await house.caller("dispatcher", "dora").get("/v1/acme/task-counts")
+    assert [row["state"] for row in read.json()["items"] if row["late"]] == ["cancelled"], "with a promise broken"
     assert (await house.caller("rider", "bob").get("/v1/acme/task-counts")).status_code == 403
     assert (await house.caller("dispatcher", tenant="other").get("/v1/acme/task-counts")).status_code == 404
 

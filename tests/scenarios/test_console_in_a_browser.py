@@ -395,3 +395,30 @@ async def test_the_page_keeps_and_asks_for_no_more_than_its_bounds(city: City, d
     await desk.page.goto(city.url)
     assert await desk.page.evaluate(KEPT) == [200, 6]
     assert await desk.page.evaluate(READ) == [4, False]
+
+
+async def test_what_needs_a_person_comes_by_itself_and_goes_once_it_is_mended(city: City, desk: Desk):
+    page = await opened(desk, city)
+    needs = page.locator("#needs")
+    await expect(needs).to_have_text("0")
+    report = {"kind": "accident", "description": "Ann fell", "links": [{"kind": "rider", "id": city.riders["Onni"]}]}
+    incident = (await city.post(f"/v1/{city.tenant}/incidents", report, "dispatcher", "dora"))["id"]
+    await expect(needs).to_have_text("1")
+    await needs.click()
+    card = page.locator(".exception")
+    await expect(card).to_contain_text("An incident waits for somebody")
+    await expect(card).to_contain_text("accident")
+    await card.get_by_role("button", name="assign incident").click()
+    body = card.get_by_label("Body of assign-incident")
+    await card.get_by_role("button", name="Send").click()
+    await expect(card.locator(".problem")).to_contain_text("/assignee")
+    await body.fill('{"assignee": "dora"}')
+    await card.get_by_role("button", name="Send").click()
+    await expect(card).to_have_count(0)
+    await expect(needs).to_have_text("0")
+    await expect(page.locator(".panel")).to_contain_text("Nothing needs a person now")
+    told = await city.http.get(
+        f"/v1/{city.tenant}/incidents/{incident}",
+        headers={"authorization": f"Bearer {city.token('dispatcher', 'dora')}"},
+    )
+    assert told.json()["assignee"] == "dora"
