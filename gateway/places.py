@@ -1,6 +1,7 @@
 """Where in a command's body stands what a refusal speaks of: each rule says in which fields, see `Refused`."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -8,10 +9,13 @@ from typing import Any
 import msgspec
 
 from gateway.problems import FieldError
-from gateway.validation import pointer
+from gateway.validation import MAX_ERRORS, pointer
 from schemas.message import Command, Refused
 
 type Steps = tuple[str | int, ...]
+type Fields = tuple[frozenset[str], tuple[str, ...]]
+
+OF_NOTHING: Fields = (frozenset(), ())
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -26,7 +30,7 @@ class Node(msgspec.Struct, frozen=True):
 def places_of(refused: Refused, command: Command) -> list[FieldError]:
     """Those where one of its values stands: the likeliest, by what stands beside them. Else the field that the rule
     speaks of as a whole, and nothing where the command has no such field: then it speaks of what was told before."""
-    stands_in, is_about = fields_by_rule()[refused.rule]
+    stands_in, is_about = fields_by_rule().get(refused.rule, OF_NOTHING)
     nodes = list(nodes_of(command))
     values = refused.values()
     told = [
@@ -34,13 +38,14 @@ def places_of(refused: Refused, command: Command) -> list[FieldError]:
     ]
     found = likeliest(told, values)
     found = found or [node for word in is_about for node in nodes if node.name == word][:1]
-    return [FieldError(pointer(node.at), str(refused)) for node in found]
+    return [FieldError(pointer(node.at), str(refused)) for node in found[:MAX_ERRORS]]
 
 
 def same(value: Any, told: object) -> bool:
     """What another process told of a time is its text."""
     if isinstance(value, datetime) and isinstance(told, str):
-        return value.isoformat() == told or value == datetime.fromisoformat(told)
+        with suppress(ValueError):
+            return value == datetime.fromisoformat(told)
     return bool(value == told)
 
 
@@ -66,11 +71,11 @@ def nodes_of(value: Any, at: Steps = (), name: str = "", beside: Mapping[str, An
 
 
 @cache
-def fields_by_rule() -> Mapping[str, tuple[frozenset[str], tuple[str, ...]]]:
+def fields_by_rule() -> Mapping[str, Fields]:
     """By the rule's word, since a refusal that was told by another process has nothing else of its class."""
-    found: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {}
+    found: dict[str, Fields] = {}
     for cls in refusals(Refused):
-        stands_in, is_about = found.get(cls.rule, (frozenset(), ()))
+        stands_in, is_about = found.get(cls.rule, OF_NOTHING)
         found[cls.rule] = (stands_in.union(cls.stands_in), tuple(dict.fromkeys((*is_about, *cls.is_about))))
     return found
 

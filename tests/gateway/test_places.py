@@ -11,7 +11,7 @@ from commands.context import UnknownHub, UnknownOutlet
 from commands.goods import ItemNotKnown
 from commands.order import IdempotencyKeyReused
 from commands.recurrence_rule import InvalidRule
-from commands.refusals import NotAnInterval
+from commands.refusals import InTheFuture, NotAnInterval
 from commands.registries import UnknownIncidentKind
 from commands.service_zones import UnknownServiceZone
 from commands.task_creation import StopsMismatch
@@ -105,6 +105,11 @@ def test_a_refusal_that_another_process_told_has_its_place_too():
     told = RefusedElsewhere("not-an-interval", "", {"start": at(12).isoformat(), "end": at(10).isoformat()})
     for refused in (NotAnInterval(at(12), at(10)), told):
         assert [error.pointer for error in places_of(refused, wanted)] == ["/window/end"]
+
+
+def test_a_time_is_told_from_a_word_beside_it():
+    incident = {"kind": "loss", "description": "!", "occurred_at": "2026-03-02T14:00:00Z"}
+    assert wherever(ReportIncident, InTheFuture("occurred_at", at(14), at(10)), **incident) == ["/occurred_at"]
 
 
 def test_what_is_not_in_the_body_has_no_place():
