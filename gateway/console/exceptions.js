@@ -7,7 +7,8 @@ import { EXCEPTIONS, clock, lasted, plain } from "./words.js";
 const UUID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
 const MOST_ITEMS = 3;
 const NOTHING = new Set([null, "", 0]);
-const SAID_ELSEWHERE = new Set(["id", "at"]);
+const UNSAID = new Set(["id", "at"]);
+const OUR_WORDS = /^(incident|round-\d+)$/; // ids that say nothing
 const BODIES = {
   "assign-incident": () => ({ assignee: "" }),
   "assign-task": () => ({ rider_id: "" }),
@@ -106,7 +107,8 @@ export class Exceptions {
   }
 
   #facts(item) {
-    const told = Object.entries(item).filter(([name, value]) => !SAID_ELSEWHERE.has(name) && !NOTHING.has(value));
+    const told = Object.entries(item).filter(([name, value]) => !UNSAID.has(name) && !NOTHING.has(value));
+    if (!UUID.test(item.id) && !OUR_WORDS.test(item.id)) told.unshift(["", item.id]);
     return told.map(([name, value]) => h("span", { class: "fact" }, h("span", { class: "aside" }, `${plain(name.replace(/_(id|code)$/, ""))} `), this.#value(name, value)));
   }
 

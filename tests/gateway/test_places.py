@@ -17,6 +17,7 @@ from commands.service_zones import UnknownServiceZone
 from commands.task_creation import StopsMismatch
 from commands.wire import RefusedElsewhere
 from gateway.commands import OPEN
+from gateway.examples.bodies import every_body
 from gateway.examples.lumi import at
 from gateway.examples.refusals import REFUSALS
 from gateway.places import places_of
@@ -115,6 +116,15 @@ def test_a_time_is_told_from_a_word_beside_it():
 def test_what_is_not_in_the_body_has_no_place():
     assert wherever(SetRiderZones, UnknownOutlet("kamppi"), zones=[]) == []
     assert wherever(CreateTask, UnknownOutlet("kallio"), **delivery()) == []
+
+
+def test_whatever_refuses_a_command_what_is_pointed_at_is_in_it():
+    for body in every_body():
+        for refused in REFUSALS.values():
+            for error in places_of(refused, body.command):
+                found: Any = body.command
+                for step in error.pointer.split("/")[1:]:
+                    found = found[int(step)] if isinstance(found, list) else getattr(found, step)
 
 
 async def test_the_door_tells_where(house: House):

@@ -102,7 +102,8 @@ async def test_one_that_could_not_be_created_stands_on_the_desk_until_somebody_h
     refused = {"local": "2026-03-02T09:00", "task_id": "task-1", "rule": "hub-closed", "reason_code": "hub_closed"}
     await process(house, recurrence, "RefuseOccurrence", occurrence_at=at, **refused)
     await models.fold()
-    (row,) = (await read(house, "exception-desk?kind=occurrence_refused"))["items"]
+    dora = house.caller("dispatcher", "dora")
+    (row,) = (await dora.get("/v1/acme/exception-desk?kind=occurrence_refused")).json()["items"]
     assert row["mends"][0] == f"recurrences/{recurrence}/review-occurrence"
     assert row["items"][0]["local"] == "2026-03-02T09:00"
     assert [each["rule"] for each in (await read(house, f"recurrences/{recurrence}"))["refused"]] == ["hub-closed"]
