@@ -6,6 +6,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from commands.context import Context
+from commands.documents import with_rejected, with_verified, with_warned
 from commands.refusals import NotAnInterval, NotATestTenant, TooMany
 from commands.rider_documents import (
     reject_document,
@@ -14,10 +15,7 @@ from commands.rider_documents import (
     verify_document,
     warn_expiry,
     with_breach,
-    with_rejected,
     with_submitted,
-    with_verified,
-    with_warned,
 )
 from commands.rider_hand_over import (
     close_hand_over,
@@ -377,11 +375,11 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
         case DocumentSubmitted():
             return with_submitted(rider, event)
         case DocumentVerified():
-            return with_verified(rider, event)
+            return replace(rider, documents=with_verified(rider.documents, event))
         case DocumentExpiryWarned():
-            return with_warned(rider, event)
+            return replace(rider, documents=with_warned(rider.documents, event.document_id))
         case DocumentRejected():
-            return with_rejected(rider, event.document_id)
+            return replace(rider, documents=with_rejected(rider.documents, event.document_id))
         case ComplianceBreachFound():
             return with_breach(rider, event)
         case ShiftPlanned():
