@@ -95,6 +95,22 @@ def warned[E: (DocumentExpiryWarned, VehicleDocumentExpiryWarned)](
             return []
 
 
+def uncovered[E: (DocumentExpiryWarned, VehicleDocumentExpiryWarned)](
+    event: type[E], before: Documents, after: Documents
+) -> list[E]:
+    """Warnings that were kept back while another took over, and are due now that none does."""
+    return [
+        event(document_id=document_id, kind=each.kind, expires_at=each.expires_at, covered_until=each.expires_at)
+        for document_id, each in after.items()
+        if each.status == "verified" and each.warn_at is None and each.expires_at is not None
+        if taken_over(before, each.kind, each.expires_at) and not taken_over(after, each.kind, each.expires_at)
+    ]
+
+
+def taken_over(documents: Documents, kind: str, expires_at: datetime) -> bool:
+    return covered(spans_of(documents, kind), expires_at) is not None
+
+
 def spans_of(documents: Documents, kind: str) -> list[Span]:
     """When those of the kind that are verified are valid."""
     known = [d for d in documents.values() if d.kind == kind and d.status == "verified"]

@@ -7,12 +7,15 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.documents import (
     Document,
+    Documents,
     known_document,
     must_be_of_a_kind,
     must_have_room,
+    uncovered,
     verified,
     warned,
     with_rejected,
+    with_verified,
 )
 from commands.refusals import InTheFuture, NotAnInterval
 from commands.rider_state import Breach, RegisteredRider
@@ -48,7 +51,9 @@ def submit_document(rider: RegisteredRider, command: SubmitDocument, context: Co
 
 
 def verify_document(rider: RegisteredRider, command: VerifyDocument, context: Context) -> list[RiderEvent]:
-    return [*verified(DocumentVerified, rider.documents, command, context)]
+    """With the warning that is due where what is verified anew takes over from another no more."""
+    told = verified(DocumentVerified, rider.documents, command, context)
+    return [*told, *(warning for each in told for warning in due_after(rider, with_verified(rider.documents, each)))]
 
 
 def warn_expiry(rider: RegisteredRider, command: WarnDocumentExpiry, context: Context) -> list[RiderEvent]:
@@ -58,7 +63,12 @@ def warn_expiry(rider: RegisteredRider, command: WarnDocumentExpiry, context: Co
 def reject_document(rider: RegisteredRider, command: RejectDocument) -> list[RiderEvent]:
     if known_document(rider.documents, command.document_id).status == "rejected":
         return []
-    return [DocumentRejected(document_id=command.document_id, reason_code=command.reason_code)]
+    rejected = DocumentRejected(document_id=command.document_id, reason_code=command.reason_code)
+    return [rejected, *due_after(rider, with_rejected(rider.documents, command.document_id))]
+
+
+def due_after(rider: RegisteredRider, documents: Documents) -> list[DocumentExpiryWarned]:
+    return uncovered(DocumentExpiryWarned, rider.documents, documents)
 
 
 def report_breach(rider: RegisteredRider, command: ReportComplianceBreach, context: Context) -> list[RiderEvent]:
@@ -71,15 +81,14 @@ def report_breach(rider: RegisteredRider, command: ReportComplianceBreach, conte
         known_document(rider.documents, document_id)
     if Breach(command.since, command.until, command.reason_code, document_id) in rider.breaches:
         return []
-    return [
-        ComplianceBreachFound(
-            since=command.since,
-            until=command.until,
-            reason_code=command.reason_code,
-            document_id=document_id,
-            task_ids=tasks_between(rider, command.since, command.until),
-        )
-    ]
+    found = ComplianceBreachFound(
+        since=command.since,
+        until=command.until,
+        reason_code=command.reason_code,
+        document_id=document_id,
+        task_ids=tasks_between(rider, command.since, command.until),
+    )
+    return [found, *due_after(rider, with_breach(rider, found).documents)]
 
 
 def tasks_between(rider: RegisteredRider, since: datetime, until: datetime) -> list[TaskId]:

@@ -3,7 +3,18 @@
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.documents import Document, known_document, must_be_of_a_kind, must_have_room, verified, warned
+from commands.documents import (
+    Document,
+    Documents,
+    known_document,
+    must_be_of_a_kind,
+    must_have_room,
+    uncovered,
+    verified,
+    warned,
+    with_rejected,
+    with_verified,
+)
 from commands.vehicle_state import RegisteredVehicle, Vehicle
 from schemas.ids import vehicle_subject
 from schemas.message import DocumentId, NotInThisState, Personal, VehicleId
@@ -36,7 +47,12 @@ def submit_document(vehicle: RegisteredVehicle, command: SubmitVehicleDocument, 
 
 
 def verify_document(vehicle: RegisteredVehicle, command: VerifyVehicleDocument, context: Context) -> list[VehicleEvent]:
-    return [*verified(VehicleDocumentVerified, vehicle.documents, command, context)]
+    """With the warning that is due where what is verified anew takes over from another no more."""
+    told = verified(VehicleDocumentVerified, vehicle.documents, command, context)
+    return [
+        *told,
+        *(warning for each in told for warning in due_after(vehicle, with_verified(vehicle.documents, each))),
+    ]
 
 
 def warn_expiry(vehicle: Vehicle, command: WarnVehicleDocumentExpiry, context: Context) -> list[VehicleEvent]:
@@ -53,7 +69,12 @@ def reject_document(vehicle: RegisteredVehicle, command: RejectVehicleDocument) 
     document_id = DocumentId(command.document_id)
     if known_document(vehicle.documents, document_id).status == "rejected":
         return []
-    return [VehicleDocumentRejected(document_id=document_id, reason_code=command.reason_code)]
+    rejected = VehicleDocumentRejected(document_id=document_id, reason_code=command.reason_code)
+    return [rejected, *due_after(vehicle, with_rejected(vehicle.documents, document_id))]
+
+
+def due_after(vehicle: RegisteredVehicle, documents: Documents) -> list[VehicleDocumentExpiryWarned]:
+    return uncovered(VehicleDocumentExpiryWarned, vehicle.documents, documents)
 
 
 def with_submitted(vehicle: RegisteredVehicle, event: VehicleDocumentSubmitted) -> RegisteredVehicle:

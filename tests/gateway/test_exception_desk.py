@@ -472,6 +472,10 @@ async def test_a_document_that_expires_soon_stands_there_until_another_takes_ove
     await done(house, f"{url}/reject-document", {"document_id": "short", "reason_code": "blurred"})
     await verified("new", 31)
     assert await kinds(house, models) == []
+    await done(house, f"{url}/reject-document", {"document_id": "new", "reason_code": "forged"})
+    assert await kinds(house, models) == ["document_expiring"], "nothing takes over any more"
+    await verified("newer", 31)
+    assert await kinds(house, models) == []
     house.now += timedelta(seconds=1)
     await done(house, f"{url}/reject-document", {"document_id": "old", "reason_code": "replaced"})
     assert await kinds(house, models) == []
