@@ -266,7 +266,7 @@ LISTINGS = (
             "aggregate_id": text("The task, incident, vehicle, rider, booking or recurrence."),
         },
         order=("since", "id"),
-        also=(etas.ETAS, task_board.TASK_BOARD),
+        also=(etas.ETAS, task_board.TASK_BOARD, rider_roster.RIDER_ROSTER, geofences.GEOFENCES),
         about="What needs a person now, since when, and which commands would mend it?",
     ),
     Listing(
@@ -462,7 +462,8 @@ class Queries:
         caller = self._entry.admitted(call, READERS[listing.word], f"read {listing.word}")
         given = parameters_of(call, listing.parameters)
         limit = given.get("limit", DEFAULT_LIMIT)
-        filters = filters_of(listing, given, caller) | {"limit": limit + 1}
+        now = self._door.now(tenant_of(call))
+        filters = filters_of(listing, given, caller) | {"limit": limit + 1, "now": now}
 
         async def query(connection: Connection) -> tuple[list[Row], set[str]]:
             rows = await listing.page(connection, tenant_of(call), filters)

@@ -481,6 +481,42 @@ async def test_a_document_that_expires_soon_stands_there_until_another_takes_ove
     assert await kinds(house, models) == []
 
 
+async def test_a_rider_whose_zones_have_all_ended_stands_there_until_they_have_others(house: House, models: ReadModels):
+    around = {"type": "circle", "center": HOME, "radius_m": 500}
+
+    async def zone(name: str) -> str:
+        return await made(
+            house, "geofences", {"name": name, "kind": "zone", "shape": around, "external_reference": name}
+        )
+
+    north, south = await zone("north"), await zone("south")
+    rider = await made(house, "riders", {"name": "Ann", "external_reference": "ann", "zones": [north, south]})
+    await made(house, "riders", {"name": "Bob", "external_reference": "bob"})
+    await done(house, f"riders/{rider}/approve-rider")
+    await done(house, f"geofences/{north}/remove-geofence")
+    assert await kinds(house, models) == [], "there is work in the other"
+    ends_at = house.now + timedelta(hours=1)
+    await done(house, f"geofences/{south}/remove-geofence", {"valid_until": ends_at.isoformat()})
+    assert await kinds(house, models) == [], "so there is until it ends"
+    house.now = ends_at
+    [row] = await desk(house, models, "?kind=zones_ended")
+    assert (row["aggregate_id"], row["since"]) == (rider, ends_at.isoformat().replace("+00:00", "Z"))
+    assert [(each["id"], each["name"]) for each in row["items"]] == [(north, "north"), (south, "south")]
+    assert row["mends"] == [f"riders/{rider}/set-rider-zones", f"riders/{rider}/suspend-rider"]
+    await done(house, row["mends"][1], {"reason_code": "no_work"})
+    assert await kinds(house, models) == [], "who is suspended waits for no work"
+    await done(house, f"riders/{rider}/reinstate-rider")
+    assert await kinds(house, models) == ["zones_ended"]
+    await done(house, row["mends"][0], {"zones": [south, await zone("east")]})
+    assert await kinds(house, models) == []
+    house.now += timedelta(seconds=1)
+    await done(house, row["mends"][0], {"zones": [south]})
+    assert await kinds(house, models) == ["zones_ended"]
+    house.now += timedelta(seconds=1)
+    await done(house, row["mends"][0], {"zones": []})
+    assert await kinds(house, models) == [], "without any they work anywhere"
+
+
 async def test_what_waits_for_the_longest_comes_first_page_by_page(house: House, models: ReadModels):
     for number in range(3):
         house.now += timedelta(minutes=1)
