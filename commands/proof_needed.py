@@ -56,6 +56,6 @@ def has_moved(task: CreatedTask, stop: StopState, parcel_id: ParcelId) -> bool:
         case "hold":
             return known.bound_for == stop_id and known.party == stop.stop.party
         case "return":
-            return known.status == "returned"
+            return known.bound_for == stop_id and known.status == "returned"
         case _:
             assert_never(stop.stop.kind)

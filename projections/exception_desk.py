@@ -181,9 +181,9 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskReturned: ("goods_waiting", "carrier_brings_back", "carrier_proof_missing"),
     ParcelsPickedUp: ("carrier_proof_missing",),
     ParcelsDelivered: ("carrier_proof_missing",),
-    StopCompleted: ("carrier_proof_missing",),
-    StopSkipped: ("carrier_proof_missing",),
-    StopFailed: ("carrier_proof_missing",),
+    StopCompleted: ("carrier_brings_back", "carrier_proof_missing"),
+    StopSkipped: ("carrier_brings_back", "carrier_proof_missing"),
+    StopFailed: ("carrier_brings_back", "carrier_proof_missing"),
     TaskTakenFromCarrier: ("carrier_proof_missing",),
     TaskUnassigned: ("goods_waiting",),
     ReattemptPlanned: ("goods_waiting",),
@@ -347,7 +347,7 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item([], "refused", told, fact)
         case ReturnStarted(carrier_id=str()) as event:
             told = {"carrier_id": event.carrier_id, "reason_code": event.reason_code}
-            return with_item([], event.stop.stop_id, told, fact)
+            return with_item(items, event.stop.stop_id, told, fact)
         case ParcelsPickedUp(to_party=Party(kind="carrier", id=carrier)) as event:
             return with_item(items, event.stop_id, {"carrier_id": carrier}, fact)
         case ParcelsDelivered(from_party=Party(kind="carrier", id=carrier)) as event:
@@ -450,7 +450,7 @@ def without(items: list[Item], item_id: str) -> list[Item]:
 
 EXCEPTION_DESK = ReadModel(
     name="exception_desk",
-    version=2,
+    version=3,
     table=TABLE,
     row=ExceptionRow,
     key=("tenant", "aggregate_id", "kind"),

@@ -190,7 +190,7 @@ def rider_since(row: PublicTrackingRow, event: Event, at: datetime) -> datetime 
 
 PUBLIC_TRACKING = ReadModel(
     name="public_tracking",
-    version=2,
+    version=3,
     table=TABLE,
     row=PublicTrackingRow,
     key=("tenant", "task_id"),

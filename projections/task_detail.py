@@ -301,7 +301,8 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
         case ReturnAuthorised():
             return replace(row, authorisation=event.authorisation)
         case ReturnStarted():
-            return replace(row, stops=[*row.stops, told(event.stop)])
+            back = replace(row, stops=[*row.stops, told(event.stop)])
+            return with_parcels(back, event.parcel_ids, bound_for=event.stop.stop_id)
         case HoldStarted():
             held = replace(row, stops=[*row.stops, told(event.stop)])
             return with_parcels(held, event.parcel_ids, bound_for=event.stop.stop_id)
@@ -473,7 +474,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=7,
+    version=8,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

@@ -756,7 +756,8 @@ class StopSkipped(Event, frozen=True, kw_only=True):
 
 
 class ReturnStarted(Event, frozen=True, kw_only=True):
-    """The goods go back: `stop` is new and stands last. Without a rider a carrier has them."""
+    """These goods go back: `stop`, where they were picked up, is new and stands last. What came from elsewhere goes
+    back by another. Without a rider a carrier has them."""
 
     stop: Stop
     parcel_ids: list[ParcelId]

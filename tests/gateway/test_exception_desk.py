@@ -257,6 +257,40 @@ async def test_goods_in_hand_of_a_booking_that_its_task_refused_stand_there_unti
     assert await desk(house, models) == []
 
 
+async def test_goods_that_a_carrier_brings_back_to_two_places_stand_there_until_each_is_back(
+    house: House, models: ReadModels
+):
+    north = {"kind": "pickup", "location": {"lat": 60.1612, "lon": 24.9420}}
+    stops = [{"kind": "pickup"}, north, {"kind": "dropoff", "location": HOME, "contact": {"name": "Cleo"}}]
+    parcels = [{"pickup_stop": "stop-1"}, {"pickup_stop": "stop-2"}]
+    task = TaskId(await made(house, "tasks", delivery(external_reference="1", stops=stops, parcels=parcels)))
+    carrier, booking = CarrierId("posti"), CarrierBookingId("booking-1")
+    await house.process("task", task, AssignTaskToCarrier(carrier_id=carrier, booking_id=booking))
+    report = RecordCarrierReport(
+        carrier_id=carrier, booking_id=booking, booking_version=4, says="picked_up", observed_at=house.now
+    )
+    await house.process("task", task, report)
+    told = await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
+    assert told["events"][:2] == ["ReturnStarted", "ReturnStarted"]
+
+    async def still_to_come() -> list[str]:
+        return [item["id"] for row in await desk(house, models, "?kind=carrier_brings_back") for item in row["items"]]
+
+    async def read() -> Json:
+        return (await house.caller("dispatcher", "dora").get(f"/v1/acme/tasks/{task}")).json()
+
+    assert await still_to_come() == ["return-1", "return-2"]
+    detail = await read()
+    assert [stop["status"] for stop in detail["stops"]] == ["completed", "completed", "skipped", "pending", "pending"]
+    assert [each["bound_for"] for each in detail["parcels"].values()] == ["return-1", "return-2"]
+    for place, left in (("return-2", ["return-1"]), ("return-1", [])):
+        house.now += timedelta(seconds=1)
+        await done(house, f"tasks/{task}/report-returned", {"stop_id": place, "observed_at": house.now.isoformat()})
+        assert await still_to_come() == left
+    detail = await read()
+    assert (detail["state"], detail["outcome"]) == ("returned", "returned")
+
+
 async def test_goods_that_a_carrier_brings_back_stand_there_until_they_are_back(house: House, models: ReadModels):
     task = TaskId(await made(house, "tasks", delivery(external_reference="1", parcels=[{}])))
     carrier, booking = CarrierId("posti"), CarrierBookingId("booking-1")
