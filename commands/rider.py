@@ -20,6 +20,7 @@ from commands.rider_documents import (
 from commands.rider_hand_over import (
     close_hand_over,
     confirm_requested,
+    hand_over_all,
     suspend_rider,
     with_closed,
     with_requested,
@@ -86,6 +87,7 @@ from schemas.rider import (
     EndBreak,
     EndShift,
     ExpireReservation,
+    HandOverAllTasks,
     HoursLimitWarned,
     InsertStops,
     ItineraryResequenced,
@@ -199,6 +201,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return bind_device(registered(rider), command, context)
         case UnbindDevice():
             return unbind_device(registered(rider), command, context)
+        case HandOverAllTasks():
+            return hand_over_all(registered(rider), command, context)
         case ConfirmHandOverRequested():
             return confirm_requested(registered(rider), command)
         case CloseHandOver():

@@ -480,7 +480,7 @@ INCIDENT: Repertoire = [
         lambda draw, now: i.ReportIncident(
             kind=draw.choice(("accident", "loss")),
             description="!",
-            links=some(draw, [LINK]),
+            links=some(draw, [LINK, OF_TASK]),
             evidence=some(draw, [SHOT]),
         ),
         "ann",
@@ -509,10 +509,13 @@ INCIDENT: Repertoire = [
         "integrator",
     ),
     (lambda draw, now: i.NoteActionRefused(action="suspend_rider", link=LINK, rule="x"), "dispatch", "system"),
+    (lambda draw, now: i.NoteActionRefused(action="write_off_parcels", link=OF_TASK, rule="x"), "dispatch", "system"),
     (always(i.EscalateIncident(reason_code="press")), "dora", "dispatcher"),
     (lambda draw, now: i.EscalateUnattended(level=draw.randint(1, 3)), "deadlines", "system"),
     (
-        always(i.ResolveIncident(resolution_code="well", waived=[*ACTIONS, "write_off_parcels", "state_claim_value"])),
+        lambda draw, now: i.ResolveIncident(
+            resolution_code="well", waived=[*ACTIONS, "write_off_parcels", "state_claim_value"], lost=some(draw, [GONE])
+        ),
         "dora",
         "dispatcher",
     ),
@@ -529,6 +532,8 @@ INCIDENT: Repertoire = [
     ),
 ]
 LINK = i.IncidentLink(kind="rider", id="ann")
+OF_TASK = i.IncidentLink(kind="task", id="task-1")
+GONE = i.LostParcels(task_id=TaskId("task-1"), parcel_ids=PARCELS[:1])
 SHOT = i.NewEvidence(sha256="0" * 64)
 TASKS = [TaskId("task-1"), TaskId("task-2")]
 SHIFTS = ["early", "late"]
@@ -603,6 +608,7 @@ RIDER: Repertoire = [
     (lambda draw, now: r.RecordRiderHeard(heard_at=now), "deadlines", "system"),
     (always(r.EndShift()), "ann", "rider"),
     (lambda draw, now: r.CloseHandOver(task_id=draw.choice(TASKS), round=1), "dispatch", "system"),
+    (always(r.HandOverAllTasks(incident_id="incident-1")), "dispatch", "system"),
     (recording_fitness, "dispatch", "system"),
     (always(r.BindDevice(device_id="phone")), "ann", "rider"),
     (always(r.UnbindDevice(device_id=DeviceId("phone"))), "ann", "rider"),
