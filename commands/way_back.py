@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from commands.context import Context
+from commands.proof_needed import needs_somebody
 from commands.task_state import RETURN, CreatedTask, ParcelState, carried, ids_of, next_stop_id
 from schemas.geo import Location
 from schemas.message import StopId
@@ -48,7 +49,9 @@ def return_stop(task: CreatedTask, stop_id: StopId, parcel: ParcelState, context
         window=None,
         service_seconds=origin.service_seconds,
         goods_ready_at=None,
-        required_proof=[list(group) for group in task.return_proof],
+        required_proof=[
+            list(group) for group in task.return_proof if origin.party.kind != "locker" or not needs_somebody(group)
+        ],
         minimum_age=None,
         pin_hash=None,
     )

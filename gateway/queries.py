@@ -39,7 +39,7 @@ from gateway.parameters import (
 )
 from gateway.permitted import permitted
 from gateway.personal import Opener, opener, shown
-from gateway.place_contacts import CONTACTS_AFTER_END, PLACES, readable
+from gateway.place_contacts import CONTACTS_AFTER_END, PARTIES, PLACES, readable
 from gateway.problems import not_found
 from gateway.reading import Connection, Reading, Row, parked_of
 from gateway.reply import Reply, json_reply
@@ -73,6 +73,7 @@ from projections import (
     vehicle_roster,
 )
 from projections.model import Readable, ReadModel
+from schemas.hub import HubKind
 from schemas.position import Vector, token
 from schemas.recurrence import RecurrenceStatus
 from schemas.registries import Severity
@@ -319,7 +320,7 @@ LISTINGS = (
         word="hubs",
         model=hubs.HUBS,
         page=hubs.page,
-        filters=OF_PLACES,
+        filters={"kind": choice(get_args(HubKind), "Whether it is a hub or a locker."), **OF_PLACES},
         order=("created_at", "hub_id"),
         about="Which hubs has the tenant, where are they, and which are closed?",
     ),
@@ -562,7 +563,7 @@ class Queries:
         if caller.role == "rider" and any(row["contacts"] for row in rows):
             since = self._door.now(caller.tenant) - CONTACTS_AFTER_END
             async with self._reading.connection() as connection:
-                there = await task_detail.led_to(connection, caller.tenant, place, caller.subject, since)
+                there = await task_detail.led_to(connection, caller.tenant, PARTIES[word], caller.subject, since)
         return [readable(row, place, caller, there) for row in rows]
 
     def _opens(self, plural: str, row: Row, caller: Caller) -> bool:
