@@ -225,7 +225,8 @@ def traits(state: Any) -> tuple[Any, ...]:
     if not isinstance(state, CreatedTask):
         return ()
     delivered = any(parcel.status == "delivered" for parcel in state.parcels.values())
-    held = delivered and any(parcel.bound_for is not None for parcel in state.parcels.values())
+    bound_for = [state.stops[parcel.bound_for] for parcel in state.parcels.values() if parcel.bound_for is not None]
+    held = delivered and any(stop.stop.kind == "hold" for stop in bound_for)
     return state.kind, delivered, held, any(stop.proofs for stop in state.stops.values())
 
 
