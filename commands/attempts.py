@@ -127,7 +127,7 @@ def policy_of(task: CreatedTask, stop: StopState, reason: FailureReason, attempt
     policy = FOLLOWS[reason.after]
     if stop.stop.kind != "dropoff" or (policy != "leave_at_door" and not aboard(task, stop)):
         return "return"
-    if policy == "leave_at_door" and (stop.at_door or needs_a_person(task, stop)):
+    if policy == "leave_at_door" and (stop.at_door or stop.stop.party.kind == "locker" or needs_a_person(task, stop)):
         return "return"
     return policy
 
@@ -168,8 +168,8 @@ def hold_stop(task: CreatedTask, stop: StopState, context: Context) -> Stop:
 
 
 def holding_party(task: CreatedTask, near: Location | None, context: Context) -> Party:
-    """The nearest hub that is open; the outlet where there is none."""
-    hubs = [(slug, hub) for slug, hub in context.policy.hubs.items() if not hub.closed]
+    """The nearest hub that is open, and no locker; the outlet where there is none."""
+    hubs = [(slug, hub) for slug, hub in context.policy.hubs.items() if hub.kind == "hub" and not hub.closed]
     if not hubs:
         return Party(kind="outlet", id=task.outlet)
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
+from commands.arrival import away
 from commands.context import Context
 from commands.task_state import OVER, BookingState, CreatedTask, StopState
 from schemas.carried import CarrierSays, RecordCarrierReport
-from schemas.geo import Location, ObservedFix, distance_m
 from schemas.ids import courier_subject
 from schemas.message import Personal
 from schemas.task import StopArrived, StopEnRoute, TaskEvent
@@ -76,18 +76,12 @@ def arrived(
     task: CreatedTask, stop: StopState, command: RecordCarrierReport, context: Context, *, late: bool
 ) -> StopArrived:
     """Also where it is far from there: that is flagged."""
-    away_m = away(stop, command.fix, context)
-    allowed_m = task.arrival_radius_m + (0 if command.fix is None else round(command.fix.accuracy_m))
+    found = away(task, stop, command.fix, context)
     return StopArrived(
         stop_id=stop.stop.stop_id,
         rider_id=None,
         fix=None if command.fix is None else Personal(courier_subject(command.booking_id), command.fix),
-        distance_m=away_m,
-        override_reason=BY_ITS_STATUS if away_m is not None and away_m > allowed_m else None,
+        distance_m=found.metres,
+        override_reason=BY_ITS_STATUS if found.too_far else None,
         late=late,
     )
-
-
-def away(stop: StopState, fix: ObservedFix | None, context: Context) -> int | None:
-    place = context.opened(stop.stop.location, Location)
-    return None if fix is None or place is None else round(distance_m(place, fix))

@@ -117,7 +117,7 @@ def stop_again(stop: Stop, shift_seconds: int | None, context: Context) -> Templ
         kind=kind_again(stop),
         subject=subject,
         outlet=named_at(stop.party, "outlet"),
-        hub=named_at(stop.party, "hub"),
+        hub=named_at(stop.party, "hub") or named_at(stop.party, "locker"),
         location=put_in(subject, location),
         address=put_in(subject, context.opened(stop.address, str)),
         postal_code=put_in(subject, context.opened(stop.postal_code, str)),
@@ -150,7 +150,7 @@ def kind_again(stop: Stop) -> Literal["pickup", "dropoff", "collection"]:
             assert_never(stop.kind)
 
 
-def named_at(party: Party, kind: Literal["outlet", "hub"]) -> str | None:
+def named_at(party: Party, kind: Literal["outlet", "hub", "locker"]) -> str | None:
     return party.id if party.kind == kind else None
 
 

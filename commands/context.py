@@ -20,6 +20,7 @@ from commands.sla_choice import Promisee, SlaPolicyView, chosen
 from schemas.codec import Unseal
 from schemas.directory import TenantMode, TenantRules
 from schemas.geo import Location
+from schemas.hub import HubKind
 from schemas.message import (
     CarrierId,
     GeofenceId,
@@ -70,6 +71,7 @@ class HubPolicy(msgspec.Struct, frozen=True):
     location: Location
     zone: str
     closed: bool = False
+    kind: HubKind = "hub"
 
 
 class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,12 +2,12 @@
 
 from typing import assert_never
 
+from commands.arrival import away
 from commands.attempts import attempt_failed
 from commands.context import Context
 from commands.proof import ParcelNotHere, ProvingReport, captured
 from commands.proof_needed import moved, nothing_moved, proof_holds
 from commands.task_state import OVER, CreatedTask, StopState, bearer, ids_of, parcels_of, state_of, taker_at
-from schemas.geo import Location, distance_m
 from schemas.goods import ParcelReport, Party
 from schemas.ids import conflict_id, rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId, StopId
@@ -162,17 +162,15 @@ def arrived(task: CreatedTask, stop: StopState, command: ReportArrived, context:
     if stop.status == "arrived" or task.ended:
         return []
     rider = RiderId(context.actor)
-    place = context.opened(stop.stop.location, Location)
-    away_m = None if place is None else round(distance_m(place, command.fix))
-    allowed_m = task.arrival_radius_m + round(command.fix.accuracy_m)
-    if away_m is not None and away_m > allowed_m and command.override_reason is None:
-        raise TooFarFromStop(away_m, allowed_m)
+    found = away(task, stop, command.fix, context)
+    if found.metres is not None and found.too_far and command.override_reason is None:
+        raise TooFarFromStop(found.metres, found.allowed_m)
     return [
         StopArrived(
             stop_id=stop.stop.stop_id,
             rider_id=rider,
             fix=Personal(rider_subject(rider), command.fix),
-            distance_m=away_m,
+            distance_m=found.metres,
             override_reason=command.override_reason,
             late=stop.status in OVER or stop.handed_over,
         )

@@ -24,6 +24,7 @@ from schemas.directory import (
     Vertex,
 )
 from schemas.message import OutletSlug, Refused
+from schemas.outline import enclosed
 
 
 class InvalidShape(Refused):
@@ -115,7 +116,7 @@ def check_shape(shape: Circle | Polygon) -> None:
         return
     for number, ring in enumerate(shape.rings):
         check_ring(number, ring)
-    polygon = shapely.Polygon(shape.rings[0], shape.rings[1:])
+    polygon = enclosed(shape)
     if not polygon.is_valid:
         raise InvalidShape(str(shapely.is_valid_reason(polygon)))
     if polygon.area == 0:

@@ -31,6 +31,7 @@ from schemas.hand_over import (
     WithdrawHandOver,
 )
 from schemas.ids import rider_subject
+from schemas.load import Overload
 from schemas.message import NotInThisState, Personal, Refused, RiderId
 from schemas.task import AssignmentAccepted, TaskAssigned, TaskEvent, TaskUnassigned
 
@@ -80,7 +81,7 @@ def decide_hand_over(task: CreatedTask, command: HandOverCommand, context: Conte
             return [closed(pending, "expired", None)]
         case RefuseHandOver():
             refused = offer_of(task, command.to_rider)
-            return [] if refused is None else [closed(refused, "not_reserved", command.reason_code)]
+            return [] if refused is None else [closed(refused, "not_reserved", command.reason_code, command.overload)]
         case _:
             assert_never(command)
 
@@ -187,5 +188,9 @@ def offered_to(task: CreatedTask, actor: str) -> HandOverState:
     return offered
 
 
-def closed(offered: HandOverState, end: HandOverEnd, reason_code: str | None) -> HandOverClosed:
-    return HandOverClosed(to_rider=offered.to_rider, round=offered.round, end=end, reason_code=reason_code)
+def closed(
+    offered: HandOverState, end: HandOverEnd, reason_code: str | None, overload: Overload | None = None
+) -> HandOverClosed:
+    return HandOverClosed(
+        to_rider=offered.to_rider, round=offered.round, end=end, reason_code=reason_code, overload=overload
+    )

@@ -89,6 +89,7 @@ def created(command: CreateHub, context: Context) -> HubCreated:
     return HubCreated(
         hub=HubSlug(command.hub),
         name=command.name,
+        kind=command.kind,
         location=command.location,
         zone=command.zone,
         address=command.address,

@@ -58,18 +58,18 @@ from schemas.incident import (
     TakeIncidentAction,
     UnlinkIncident,
 )
-from schemas.incident_actions import CLAIM, ActionRequest, answered, outstanding, withdrawn
-from schemas.message import NotInThisState, Personal, Refused, Role
+from schemas.incident_actions import CLAIM, WRITE_OFF, ActionRequest, answered, outstanding, withdrawn
+from schemas.message import NotInThisState, ParcelId, Personal, Refused, Role, TaskId
 from schemas.money import Money
 from schemas.registries import IncidentAction
 
 MAY_ACT: frozenset[Role] = frozenset({"dispatcher", "operator", "system"})
 """Who may suspend riders, ground vehicles and take tasks away by a command of their own."""
 
-OURS: Mapping[IncidentAction, LinkKind] = {
-    "suspend_rider": "rider",
-    "ground_vehicle": "vehicle",
-    "hand_over_tasks": "task",
+OURS: Mapping[IncidentAction, tuple[LinkKind, ...]] = {
+    "suspend_rider": ("rider",),
+    "ground_vehicle": ("vehicle",),
+    "hand_over_tasks": ("task", "rider"),
 }
 """What our own process does, and to what; the rest is for people."""
 
@@ -219,7 +219,7 @@ def requested(incident: ReportedIncident, links: Iterable[IncidentLink], context
         IncidentActionRequested(action=action, link=link)
         for link in links
         for action in incident.asked
-        if OURS.get(action) == link.kind and (action, link) not in before
+        if link.kind in OURS.get(action, ()) and (action, link) not in before
     ]
 
 
@@ -250,9 +250,13 @@ def link(incident: ReportedIncident, command: LinkIncident, context: Context) ->
 
 
 def unlink(incident: ReportedIncident, command: UnlinkIncident) -> list[IncidentEvent]:
-    if command.link not in incident.links:
-        raise UnknownLink(command.link)
+    must_be_linked(incident, command.link)
     return [IncidentUnlinked(link=command.link, reason_code=command.reason_code)]
+
+
+def must_be_linked(incident: ReportedIncident, link: IncidentLink) -> None:
+    if link not in incident.links:
+        raise UnknownLink(link)
 
 
 def change_severity(incident: ReportedIncident, command: ChangeIncidentSeverity) -> list[IncidentEvent]:
@@ -309,7 +313,12 @@ def escalate_unattended(incident: ReportedIncident, command: EscalateUnattended,
 
 
 def resolve(incident: ReportedIncident, command: ResolveIncident, context: Context) -> list[IncidentEvent]:
+    told = {lost.task_id for lost in command.lost}
+    for task_id in told:
+        must_be_linked(incident, IncidentLink(kind="task", id=task_id))
     to_do = outstanding(incident.asked, incident.requests, incident.taken)
+    if told and WRITE_OFF in to_do:
+        to_do.remove(WRITE_OFF)
     left: list[IncidentAction] = [action for action in to_do if action not in command.waived]
     if left:
         raise ActionsOutstanding(left)
@@ -317,7 +326,20 @@ def resolve(incident: ReportedIncident, command: ResolveIncident, context: Conte
     resolved = IncidentResolved(
         resolution_code=command.resolution_code, note=note(command.note, context), waived=waived
     )
-    return [resolved]
+    return [resolved, *write_offs(command)]
+
+
+def write_offs(command: ResolveIncident) -> list[IncidentEvent]:
+    """One for each task."""
+    lost: dict[TaskId, list[ParcelId]] = {}
+    for each in command.lost:
+        lost.setdefault(each.task_id, []).extend(each.parcel_ids)
+    return [
+        IncidentActionRequested(
+            action=WRITE_OFF, link=IncidentLink(kind="task", id=task_id), parcel_ids=list(dict.fromkeys(parcel_ids))
+        )
+        for task_id, parcel_ids in lost.items()
+    ]
 
 
 def reopen(incident: ReportedIncident, command: ReopenIncident, context: Context) -> list[IncidentEvent]:
@@ -331,8 +353,11 @@ def reopen(incident: ReportedIncident, command: ReopenIncident, context: Context
 
 
 def seal(incident: ReportedIncident, command: SealIncident) -> list[IncidentEvent]:
+    """Not while tasks are still to be told what of them is lost: that belongs to it."""
     if incident.status == "sealed":
         return []
+    if any(request.status == "pending" for request in incident.requests):
+        raise ActionsOutstanding([WRITE_OFF])
     if command.timeline is None:
         raise TimelineMissing
     return [IncidentSealed(timeline=command.timeline)]

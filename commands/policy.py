@@ -198,7 +198,7 @@ class Policy:
 
 def hub_after(hub: HubPolicy | None, event: PlaceOfHub) -> HubPolicy:
     if isinstance(event, HubCreated):
-        return HubPolicy(event.location, event.zone)
+        return HubPolicy(event.location, event.zone, kind=event.kind)
     assert hub is not None, "a hub's first event creates it"
     match event:
         case HubMoved():

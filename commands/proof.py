@@ -199,8 +199,8 @@ def problem_of_scan(task: CreatedTask, stop: StopState, entry: ScanEntry) -> Pro
         raise ParcelNotHere(entry.parcel_id, stop.stop.stop_id)
     if (problem := problem_of_parcel(known, entry)) is not None:
         return problem
-    stops = (known.parcel.pickup_stop, known.parcel.dropoff_stop)
-    return None if stop.stop.kind == "return" or stop.stop.stop_id in stops else "parcel_of_another_stop"
+    stops = (known.parcel.pickup_stop, known.parcel.dropoff_stop, known.bound_for)
+    return None if stop.stop.stop_id in stops else "parcel_of_another_stop"
 
 
 def problem_of_parcel(known: ParcelState, entry: ScanEntry) -> ProofProblem | None:

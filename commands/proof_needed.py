@@ -8,6 +8,8 @@ from schemas.message import ParcelId
 from schemas.proof import ProofKind
 from schemas.task import ParcelsDelivered, ParcelsHeld, ParcelsPickedUp, ParcelsReturned, TaskEvent
 
+OF_A_PERSON: frozenset[ProofKind] = frozenset({"signature", "id_check"})
+
 
 def proof_holds(
     task: CreatedTask, stop: StopState, parcels: Collection[ParcelId], proofs: Iterable[ProofState]
@@ -30,6 +32,11 @@ def is_given(kind: ProofKind, accepted: list[ProofState], parcels: Iterable[Parc
     if kind != "scan":
         return any(proof.kind == kind for proof in accepted)
     return set(parcels) <= {proof.parcel_id for proof in accepted if proof.kind == "scan"}
+
+
+def needs_somebody(kinds: Iterable[ProofKind]) -> bool:
+    """Each of them is of a person."""
+    return all(kind in OF_A_PERSON for kind in kinds)
 
 
 def moved(task: CreatedTask, stop: StopState, facts: Iterable[TaskEvent]) -> list[ParcelId]:
@@ -56,6 +63,6 @@ def has_moved(task: CreatedTask, stop: StopState, parcel_id: ParcelId) -> bool:
         case "hold":
             return known.bound_for == stop_id and known.party == stop.stop.party
         case "return":
-            return known.status == "returned"
+            return known.bound_for == stop_id and known.status == "returned"
         case _:
             assert_never(stop.stop.kind)

@@ -6,6 +6,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from commands.context import Context
+from commands.documents import with_rejected, with_verified, with_warned
 from commands.refusals import NotAnInterval, NotATestTenant, TooMany
 from commands.rider_documents import (
     reject_document,
@@ -14,14 +15,12 @@ from commands.rider_documents import (
     verify_document,
     warn_expiry,
     with_breach,
-    with_rejected,
     with_submitted,
-    with_verified,
-    with_warned,
 )
 from commands.rider_hand_over import (
     close_hand_over,
     confirm_requested,
+    hand_over_all,
     suspend_rider,
     with_closed,
     with_requested,
@@ -88,6 +87,7 @@ from schemas.rider import (
     EndBreak,
     EndShift,
     ExpireReservation,
+    HandOverAllTasks,
     HoursLimitWarned,
     InsertStops,
     ItineraryResequenced,
@@ -201,6 +201,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return bind_device(registered(rider), command, context)
         case UnbindDevice():
             return unbind_device(registered(rider), command, context)
+        case HandOverAllTasks():
+            return hand_over_all(registered(rider), command, context)
         case ConfirmHandOverRequested():
             return confirm_requested(registered(rider), command)
         case CloseHandOver():
@@ -377,11 +379,11 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
         case DocumentSubmitted():
             return with_submitted(rider, event)
         case DocumentVerified():
-            return with_verified(rider, event)
+            return replace(rider, documents=with_verified(rider.documents, event))
         case DocumentExpiryWarned():
-            return with_warned(rider, event)
+            return replace(rider, documents=with_warned(rider.documents, event.document_id))
         case DocumentRejected():
-            return with_rejected(rider, event.document_id)
+            return replace(rider, documents=with_rejected(rider.documents, event.document_id))
         case ComplianceBreachFound():
             return with_breach(rider, event)
         case ShiftPlanned():

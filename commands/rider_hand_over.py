@@ -1,4 +1,4 @@
-"""The tasks of a rider who is suspended, or silent: to be taken away, and what became of that."""
+"""The tasks of a rider who is suspended, silent, or in an incident: to be taken away, and what became of that."""
 
 from collections.abc import Mapping
 
@@ -12,6 +12,7 @@ from schemas.message import NotInThisState, TaskId
 from schemas.rider import (
     CloseHandOver,
     ConfirmHandOverRequested,
+    HandOverAllTasks,
     HandOverReason,
     RiderEvent,
     RiderSuspended,
@@ -21,7 +22,11 @@ from schemas.rider import (
 )
 
 OTHER = "other"
-INCIDENT_KINDS: Mapping[HandOverReason, str] = {"rider_suspended": OTHER, "rider_silent": "silent_rider"}
+INCIDENT_KINDS: Mapping[HandOverReason, str] = {
+    "rider_suspended": OTHER,
+    "rider_silent": "silent_rider",
+    "incident": OTHER,
+}
 
 
 def suspend_rider(rider: RegisteredRider, command: SuspendRider, context: Context) -> list[RiderEvent]:
@@ -38,10 +43,25 @@ def suspend_rider(rider: RegisteredRider, command: SuspendRider, context: Contex
             raise NotInThisState(needed="approved", actual=rider.status)
 
 
-def requested(rounds: Mapping[TaskId, int], reason: HandOverReason, context: Context) -> list[RiderEvent]:
+def hand_over_all(rider: RegisteredRider, command: HandOverAllTasks, context: Context) -> list[RiderEvent]:
+    """What is asked for already is not asked for again."""
+    if rider.status != "approved":
+        return []
+    rounds = {
+        task_id: r.round for task_id, r in rider.reservations.items() if rider.handing_over.get(task_id) != r.round
+    }
+    asked = requested(rounds, "incident", context, command.incident_id)
+    return [*asked, *released_holds(rider, "incident", context)]
+
+
+def requested(
+    rounds: Mapping[TaskId, int], reason: HandOverReason, context: Context, incident_id: str | None = None
+) -> list[RiderEvent]:
     kind = incident_kind(reason, context)
     return [
-        TaskHandOverRequested(task_id=task_id, round=task_round, reason_code=reason, incident_kind=kind)
+        TaskHandOverRequested(
+            task_id=task_id, round=task_round, reason_code=reason, incident_kind=kind, incident_id=incident_id
+        )
         for task_id, task_round in rounds.items()
     ]
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from commands.documents import Documents, spans_of
 from commands.hours import Duties
 from schemas.geo import Location
 from schemas.hours import HoursLimit
@@ -24,20 +25,10 @@ from schemas.message import (
 )
 from schemas.rider import Employment, PlannedStop, StopRef, VehicleKind
 from schemas.tender import Exclusion
-from schemas.validity import Span, shortfall
+from schemas.validity import shortfall
 from schemas.vehicle_fitness import VehicleFitness
 
 type RiderStatus = Literal["invited", "approved", "rejected", "suspended"]
-type DocumentStatus = Literal["submitted", "verified", "rejected"]
-
-
-class DocumentState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    kind: str
-    status: DocumentStatus = "submitted"
-    valid_from: datetime | None = None
-    expires_at: datetime | None = None
-    warn_at: datetime | None = None
-    """Until somebody was warned."""
 
 
 class PlannedShift(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -115,7 +106,7 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     zones: tuple[GeofenceId, ...] = ()
     """None: anywhere."""
     status: RiderStatus = "invited"
-    documents: Mapping[DocumentId, DocumentState] = {}
+    documents: Documents = {}
     shift: Shift | None = None
     devices: Mapping[DeviceId, datetime] = {}
     reservations: Mapping[TaskId, Reservation] = {}
@@ -164,13 +155,7 @@ def not_compliant(
 
 
 def without_document(rider: RegisteredRider, kind: str, at: datetime, until: datetime) -> Exclusion | None:
-    return shortfall(spans_of(rider, kind), at, until)
-
-
-def spans_of(rider: RegisteredRider, kind: str) -> list[Span]:
-    """When those of the kind that are verified are valid."""
-    known = [d for d in rider.documents.values() if d.kind == kind and d.status == "verified"]
-    return [(d.valid_from, d.expires_at) for d in known if d.valid_from and d.expires_at]
+    return shortfall(spans_of(rider.documents, kind), at, until)
 
 
 def held(rider: RegisteredRider, at: datetime) -> Mapping[TaskId, Reservation]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from schemas.directory import Circle, GeofenceChanged, GeofenceCreated, GeofenceEvent, GeofenceRemoved, Polygon
 from schemas.geo import Location, distance_m
 from schemas.message import NotInDirectory
+from schemas.outline import enclosed
 
 MOST_VERSIONS = 100
 """Of one zone: what was to hold later than so many others goes first."""
@@ -62,7 +63,7 @@ def ended(zone: ServiceZone, until: datetime, at: datetime) -> ServiceZone:
 def outline_of(shape: Circle | Polygon) -> Any:
     if isinstance(shape, Circle):
         return None
-    outline = shapely.Polygon(shape.rings[0], shape.rings[1:])
+    outline = enclosed(shape)
     shapely.prepare(outline)
     return outline
 

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from msgspec.structs import replace
-
 from commands.attempts import reattempt_delivery
 from commands.carried import decide_carried
 from commands.cloning import clone_task, confirm_clone, create_from_template, refuse_clone
@@ -21,7 +19,6 @@ from commands.task_creation import create_task
 from commands.task_evolve import evolved
 from commands.task_promises import mark, with_clock
 from commands.task_state import (
-    RETURN,
     CreatedTask,
     GoodsInCustody,
     NotTheAssignee,
@@ -30,10 +27,8 @@ from commands.task_state import (
     Task,
     carried,
     created,
-    ids_of,
     is_taken,
     known_stop,
-    next_stop_id,
     only_for,
     open_stops,
     outcome_of,
@@ -53,6 +48,7 @@ from commands.task_timing import (
     update_goods_ready,
 )
 from commands.waiting import decide_waiting, with_answers
+from commands.way_back import ways_back
 from schemas.carried import AssignTaskToCarrier, ConfirmCarrierServes, RecordCarrierReport, TakeTaskFromCarrier
 from schemas.geo import Location
 from schemas.goods import (
@@ -120,12 +116,10 @@ from schemas.task import (
     ReportReturned,
     RescheduleStop,
     RetryDispatch,
-    ReturnStarted,
     ReviewFieldReport,
     SettleProofDispute,
     SimulateStep,
     StartDispatch,
-    Stop,
     StopLocated,
     StopSkipped,
     TaskAssigned,
@@ -422,7 +416,7 @@ def cancel_task(task: CreatedTask, command: CancelTask, context: Context) -> lis
     if task.ended:
         raise NotInThisState(needed="not ended", actual=task.ended)
     if carried(task):
-        return [replace(return_started(task, command.reason_code, context), cancelled=True)]
+        return [*ways_back(task, command.reason_code, context, cancelled=True)]
     return [
         TaskCancelled(
             outcome=outcome_of(task),
@@ -562,11 +556,7 @@ def idle_stops(task: CreatedTask) -> list[StopId]:
         return []
     goods = unsettled(task) if task.kind == "collection" else carried(task)
     due = {p.bound_for or p.parcel.dropoff_stop for p in goods if not p.short}
-    return [
-        s.stop.stop_id
-        for s in open_stops(task)
-        if untouched(s, due) and not (s.stop.kind == "return" and carried(task))
-    ]
+    return [s.stop.stop_id for s in open_stops(task) if untouched(s, due)]
 
 
 def untouched(stop: StopState, due: Iterable[StopId]) -> bool:
@@ -577,7 +567,7 @@ def ending(task: CreatedTask, context: Context) -> list[TaskEvent]:
     if open_stops(task):
         return []
     if carried(task):
-        return [return_started(task, "not_delivered", context)]
+        return [*ways_back(task, "not_delivered", context)]
     if waiting_elsewhere(task) and task.rider_id is not None and not task.cancelling:
         reason = task.hold_reason or "goods_wait"
         left = TaskUnassigned(rider_id=task.rider_id, round=task.round, reason_code=reason, waits=True)
@@ -606,35 +596,6 @@ def ended(task: CreatedTask) -> TaskCompleted | TaskFailed:
 
 def booking_with(task: CreatedTask) -> CarrierBookingId | None:
     return None if task.carrier is None else task.carrier.booking_id
-
-
-def return_started(task: CreatedTask, reason_code: str, context: Context) -> ReturnStarted:
-    """Back to where the first of the carried parcels was picked up."""
-    goods = carried(task)
-    origin = task.stops[goods[0].parcel.pickup_stop].stop
-    stop = Stop(
-        stop_id=next_stop_id(task, RETURN),
-        kind="return",
-        party=origin.party,
-        location=context.anew(origin.location, Location),
-        address=origin.address,
-        postal_code=origin.postal_code,
-        contact=origin.contact,
-        window=None,
-        service_seconds=origin.service_seconds,
-        goods_ready_at=None,
-        required_proof=[list(group) for group in task.return_proof],
-        minimum_age=None,
-        pin_hash=None,
-    )
-    return ReturnStarted(
-        stop=stop,
-        parcel_ids=ids_of(goods),
-        rider_id=task.rider_id,
-        round=task.round,
-        reason_code=reason_code,
-        carrier_id=None if task.carrier is None else task.carrier.carrier_id,
-    )
 
 
 def assignee(task: CreatedTask, context: Context) -> RiderId:

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from commands.context import Context
+from commands.proof_needed import needs_somebody
 from commands.simulated import must_be_simulable
 from commands.task_evolve import evolved
 from commands.task_state import AGAIN, HOLD, RETURN, NotForThisKind, Task, Uncreated, state_of
@@ -85,6 +86,7 @@ def create_task(task: Task, command: CreateTask, context: Context, made_from: Ma
         must_go_elsewhere(stops)
     parcels = new_parcels(command.parcels, stops)
     must_be_scannable(stops, parcels)
+    must_suit_lockers(stops, parcels)
     rules = context.policy.rules
     made = TaskCreated(
         kind=command.kind,
@@ -228,9 +230,10 @@ def party_at(command: CreateTask, stop: NewStop, stop_id: StopId, context: Conte
         context.policy.outlet(stop.outlet)
         return Party(kind="outlet", id=stop.outlet)
     if stop.hub is not None:
-        if context.policy.hub(stop.hub).closed:
+        hub = context.policy.hub(stop.hub)
+        if hub.closed:
             raise HubClosedNow(stop.hub)
-        return Party(kind="hub", id=stop.hub)
+        return Party(kind=hub.kind, id=stop.hub)
     own = Party(kind="outlet", id=command.outlet)
     match command.kind:
         case "delivery" | "collection":
@@ -249,7 +252,7 @@ def location_of(party: Party, context: Context) -> Location | None:
     match party:
         case Party(kind="outlet", id=str(slug)):
             return context.policy.outlet(slug).location
-        case Party(kind="hub", id=str(slug)):
+        case Party(kind="hub" | "locker", id=str(slug)):
             return context.policy.hub(slug).location
         case _:
             return None
@@ -260,6 +263,20 @@ def with_age_check(stop: NewStop) -> list[list[ProofKind]]:
     if stop.minimum_age is None or ["id_check"] in stop.required_proof:
         return stop.required_proof
     return [*stop.required_proof, ["id_check"]]
+
+
+def must_suit_lockers(stops: list[Stop], parcels: list[Parcel]) -> None:
+    """Nobody is there, and who comes puts goods in, or takes them out as theirs, by a code."""
+    for stop in stops:
+        if stop.party.kind != "locker":
+            continue
+        if stop.kind in TAKING and ["pin"] not in stop.required_proof:
+            raise StopsMismatch(f"{stop.stop_id} is at locker {stop.party.id}, by a code: its required_proof has [pin]")
+        of_parcels = [group for p in parcels if p.dropoff_stop == stop.stop_id for group in p.required_proof]
+        if any(map(needs_somebody, stop.required_proof)) or any(map(needs_somebody, of_parcels)):
+            raise StopsMismatch(
+                f"{stop.stop_id} is at locker {stop.party.id}: nobody is there who could sign or show an ID"
+            )
 
 
 def must_be_scannable(stops: list[Stop], parcels: list[Parcel]) -> None:

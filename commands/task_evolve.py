@@ -368,14 +368,15 @@ def without_step(task: CreatedTask, reason_code: str) -> CreatedTask:
 
 
 def on_the_way_back(task: CreatedTask, event: ReturnStarted) -> CreatedTask:
-    """The stops ahead are given up; the return stop is the only one left."""
+    """The stops ahead are given up; the ways back are all that is left."""
     stops = {
-        stop_id: stop if stop.status in ("completed", "failed", "skipped") else replace(stop, status="skipped")
+        stop_id: stop if stop.status in OVER or stop.stop.kind == "return" else replace(stop, status="skipped")
         for stop_id, stop in task.stops.items()
     }
     stops[event.stop.stop_id] = StopState(stop=event.stop)
+    bound = with_parcels(task, event.parcel_ids, bound_for=event.stop.stop_id)
     cancelling = task.cancelling or event.cancelled
-    return replace(task, stops=stops, return_reason=event.reason_code, cancelling=cancelling)
+    return replace(bound, stops=stops, return_reason=event.reason_code, cancelling=cancelling)
 
 
 def ended(task: CreatedTask, how: Ended, outcome: Outcome) -> CreatedTask:

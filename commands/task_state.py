@@ -92,7 +92,7 @@ class ParcelState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     short: bool = False
     damaged: bool = False
     bound_for: StopId | None = None
-    """The hold that it is brought to, or waits at."""
+    """The hold that it is brought to, or waits at; the return where it comes back to."""
     first_pickup: StopId | None = None
     """Where it came from, once another attempt fetches it from elsewhere."""
 
@@ -297,9 +297,9 @@ HOLD, AGAIN, RETURN = "hold-", "again-", "return-"
 """So begin the ids of the stops that are added on the way: a hold, a pickup where goods waited, a return."""
 
 
-def next_stop_id(task: "CreatedTask", prefix: str) -> StopId:
-    """An itinerary takes no stop twice."""
-    return StopId(f"{prefix}{1 + sum(stop_id.startswith(prefix) for stop_id in task.stops)}")
+def next_stop_id(task: "CreatedTask", prefix: str, others: int = 0) -> StopId:
+    """An itinerary takes no stop twice. `others` of that kind are to be added before."""
+    return StopId(f"{prefix}{1 + others + sum(stop_id.startswith(prefix) for stop_id in task.stops)}")
 
 
 def line_of(parcel_id: str, sku: str | None) -> str:
@@ -361,7 +361,7 @@ def parcels_of(task: CreatedTask, stop: StopState) -> Iterator[ParcelState]:
             if parcel.bound_for == stop_id:
                 yield parcel
         elif stop.stop.kind == "return":
-            if parcel.party.kind in ("rider", "carrier"):
+            if parcel.bound_for == stop_id and parcel.party.kind in ("rider", "carrier"):
                 yield parcel
         elif stop_id in (parcel.parcel.pickup_stop, parcel.parcel.dropoff_stop):
             yield parcel

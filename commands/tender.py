@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.life import NEW, Life, to, when, within
+from schemas.load import Overload
 from schemas.message import NotInThisState, OfferId, Refused, RiderId, TaskId
 from schemas.tender import (
     AwardTender,
@@ -244,7 +245,7 @@ def reject_claim(tender: Tender, command: RejectClaim, context: Context) -> list
     """The rider could not be reserved: the claim goes, the next one is tried."""
     match tender:
         case Open(reserving=command.offer_id):
-            return claim_rejected(tender, command.offer_id, command.reason_code, context)
+            return claim_rejected(tender, command.offer_id, command.reason_code, context, command.overload)
         case _:
             return []
 
@@ -257,9 +258,11 @@ def expire_claim(tender: Tender, command: ExpireClaim, context: Context) -> list
             return []
 
 
-def claim_rejected(tender: Open, offer_id: OfferId, reason_code: str, context: Context) -> list[TenderEvent]:
+def claim_rejected(
+    tender: Open, offer_id: OfferId, reason_code: str, context: Context, overload: Overload | None = None
+) -> list[TenderEvent]:
     rider_id = tender.pending[offer_id].rider_id
-    rejected = ClaimRejected(offer_id=offer_id, rider_id=rider_id, reason_code=reason_code)
+    rejected = ClaimRejected(offer_id=offer_id, rider_id=rider_id, reason_code=reason_code, overload=overload)
     return [rejected, *next_claim(tender, offer_id, context), *exhausted_without(tender, offer_id)]
 
 

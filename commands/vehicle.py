@@ -5,16 +5,14 @@ from typing import assert_never, get_args
 from msgspec.structs import replace
 
 from commands.context import Context
+from commands.documents import with_rejected, with_verified, with_warned
 from commands.vehicle_documents import (
     reject_document,
     submit_document,
     to_be_warned_of,
     verify_document,
     warn_expiry,
-    with_rejected,
     with_submitted,
-    with_verified,
-    with_warned,
 )
 from commands.vehicle_fitness import confirm_fitness, with_statement, with_statements
 from commands.vehicle_state import (
@@ -245,11 +243,11 @@ def evolve(vehicle: Vehicle, event: VehicleEvent) -> Vehicle:
         case VehicleDocumentSubmitted():
             return with_submitted(vehicle, event)
         case VehicleDocumentVerified():
-            return with_verified(vehicle, event)
+            return replace(vehicle, documents=with_verified(vehicle.documents, event))
         case VehicleDocumentExpiryWarned():
-            return with_warned(vehicle, event)
+            return replace(vehicle, documents=with_warned(vehicle.documents, event.document_id))
         case VehicleDocumentRejected():
-            return with_rejected(vehicle, event)
+            return replace(vehicle, documents=with_rejected(vehicle.documents, event.document_id))
         case VehicleAssigned():
             return replace(vehicle, rider_id=event.rider_id)
         case VehicleReleased():

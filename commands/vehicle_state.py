@@ -6,23 +6,13 @@ from typing import Literal
 
 import msgspec
 
+from commands.documents import Documents, spans_of
 from schemas.load import Capacity
-from schemas.message import DocumentId, MaintenanceId, NotInThisState, OutletSlug, Personal, RiderId
+from schemas.message import MaintenanceId, NotInThisState, OutletSlug, RiderId
 from schemas.vehicle import Temperature, Unfitness, VehicleKind
 
 type VehicleStatus = Literal["available", "assigned", "grounded", "retired"]
-type DocumentStatus = Literal["submitted", "verified", "rejected"]
 type MaintenanceStatus = Literal["planned", "due", "completed", "cancelled"]
-
-
-class VehicleDocument(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    kind: str
-    number: Personal[str] | None
-    status: DocumentStatus = "submitted"
-    valid_from: datetime | None = None
-    expires_at: datetime | None = None
-    warn_at: datetime | None = None
-    """Until somebody was warned."""
 
 
 class Maintenance(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -50,7 +40,7 @@ class RegisteredVehicle(msgspec.Struct, frozen=True, kw_only=True, tag=True, arr
     odometer_at: datetime | None = None
     rider_id: RiderId | None = None
     grounded: bool = False
-    documents: Mapping[DocumentId, VehicleDocument] = {}
+    documents: Documents = {}
     inspections: tuple[str, ...] = ()
     """Those that were reported last, by which a repeat is known."""
     inspected_at: datetime | None = None
@@ -109,16 +99,10 @@ def unfit(vehicle: RegisteredVehicle | RetiredVehicle, required_kinds: Iterable[
 
 
 def without_document(vehicle: RegisteredVehicle, kind: str, at: datetime) -> Unfitness | None:
-    known = [d for d in vehicle.documents.values() if d.kind == kind and d.status == "verified"]
-    if not known:
+    spans = spans_of(vehicle.documents, kind)
+    if not spans:
         return "document_missing"
-    return None if any(valid(document, at) for document in known) else "document_expired"
-
-
-def valid(document: VehicleDocument, at: datetime) -> bool:
-    if document.valid_from is None or document.expires_at is None:
-        return False
-    return document.valid_from <= at < document.expires_at
+    return None if any(valid_from <= at < expires_at for valid_from, expires_at in spans) else "document_expired"
 
 
 def overdue(maintenance: Maintenance, at: datetime) -> bool:

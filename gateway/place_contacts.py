@@ -11,7 +11,9 @@ CONTACTS_AFTER_END = timedelta(hours=4)
 """How long after a task's end its rider still sees its contacts, and those of where it led."""
 
 PLACES = {"outlets": "outlet", "hubs": "hub"}
-"""By their word the kind of party that they are, which is the column of their slug as well."""
+"""By their word the column of their slug."""
+PARTIES = {"outlets": ("outlet",), "hubs": ("hub", "locker")}
+"""By their word the kinds of party that they are."""
 
 type Row = dict[str, Any]
 

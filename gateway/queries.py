@@ -39,7 +39,7 @@ from gateway.parameters import (
 )
 from gateway.permitted import may_send, permitted
 from gateway.personal import Opener, opener, shown
-from gateway.place_contacts import CONTACTS_AFTER_END, PLACES, readable
+from gateway.place_contacts import CONTACTS_AFTER_END, PARTIES, PLACES, readable
 from gateway.problems import not_found
 from gateway.reading import Connection, Reading, Row, parked_of
 from gateway.reply import Reply, json_reply
@@ -73,6 +73,7 @@ from projections import (
     vehicle_roster,
 )
 from projections.model import Readable, ReadModel
+from schemas.hub import HubKind
 from schemas.position import Vector, token
 from schemas.recurrence import RecurrenceStatus
 from schemas.registries import Severity
@@ -266,7 +267,7 @@ LISTINGS = (
             "aggregate_id": text("The task, incident, vehicle, rider, booking or recurrence."),
         },
         order=("since", "id"),
-        also=(etas.ETAS, task_board.TASK_BOARD),
+        also=(etas.ETAS, task_board.TASK_BOARD, rider_roster.RIDER_ROSTER, geofences.GEOFENCES),
         about="What needs a person now, since when, and which commands would mend it?",
     ),
     Listing(
@@ -319,7 +320,7 @@ LISTINGS = (
         word="hubs",
         model=hubs.HUBS,
         page=hubs.page,
-        filters=OF_PLACES,
+        filters={"kind": choice(get_args(HubKind), "Whether it is a hub or a locker."), **OF_PLACES},
         order=("created_at", "hub_id"),
         about="Which hubs has the tenant, where are they, and which are closed?",
     ),
@@ -462,7 +463,8 @@ class Queries:
         caller = self._entry.admitted(call, READERS[listing.word], f"read {listing.word}")
         given = parameters_of(call, listing.parameters)
         limit = given.get("limit", DEFAULT_LIMIT)
-        filters = filters_of(listing, given, caller) | {"limit": limit + 1}
+        now = self._door.now(tenant_of(call))
+        filters = filters_of(listing, given, caller) | {"limit": limit + 1, "now": now}
 
         async def query(connection: Connection) -> tuple[list[Row], set[str]]:
             rows = await listing.page(connection, tenant_of(call), filters)
@@ -563,7 +565,7 @@ class Queries:
         if caller.role == "rider" and any(row["contacts"] for row in rows):
             since = self._door.now(caller.tenant) - CONTACTS_AFTER_END
             async with self._reading.connection() as connection:
-                there = await task_detail.led_to(connection, caller.tenant, place, caller.subject, since)
+                there = await task_detail.led_to(connection, caller.tenant, PARTIES[word], caller.subject, since)
         return [readable(row, place, caller, there) for row in rows]
 
     def _opens(self, plural: str, row: Row, caller: Caller) -> bool:

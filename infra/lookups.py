@@ -212,9 +212,10 @@ class Lookups:
 
 
 def load_of(stop_id: str, kind: str, parcels: Collection[Any]) -> Load:
-    """What the stop adds to the load: a return takes off whatever is aboard, a hold what is bound for it."""
+    """What the stop adds to the load: a hold takes off what is bound for it, a return what of that is aboard."""
     if kind == "return":
-        return loaded((row["parcel"], -1) for row in parcels if row["party"]["kind"] == "rider")
+        back = [row for row in parcels if row["party"]["kind"] == "rider" and row["bound_for"] == stop_id]
+        return loaded((row["parcel"], -1) for row in back)
     return loaded(
         (row["parcel"], (row["parcel"]["pickup_stop"] == stop_id) - (goes_to(row) == stop_id)) for row in parcels
     )

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from commands.order import Desk, Order, Unavailable
+from schemas.load import Overload
 from schemas.message import Refused, Source, TenantSlug
 from streams.process import CannotBeJudged, Done, NotAllowed, NotNow, Step
 
@@ -35,7 +38,7 @@ class Sending:
         try:
             answer = await self._desk.submit(order)
         except Refused as refused:
-            return NotAllowed(refused.rule, reason_of(refused))
+            return not_allowed(refused)
         except Unavailable as unavailable:
             why = CannotBeJudged if unavailable.code == "internal-error" else NotNow
             raise why(str(unavailable)) from unavailable
@@ -43,7 +46,11 @@ class Sending:
         return Done(answer.position)
 
 
-def reason_of(refused: Refused) -> str:
-    """The rule's own code where it has one, such as why a rider cannot be reserved."""
-    code = refused.values().get("code")
-    return code if isinstance(code, str) else refused.rule.replace("-", "_")
+def not_allowed(refused: Refused) -> NotAllowed:
+    """By the rule's own code where it has one, such as why a rider cannot be reserved."""
+    values = refused.values()
+    code = values.get("code")
+    reason = code if isinstance(code, str) else refused.rule.replace("-", "_")
+    too_much = {name: values[name] for name in Overload.__struct_fields__ if name in values}
+    overload = msgspec.convert(too_much, Overload) if "measure" in too_much else None
+    return NotAllowed(refused.rule, reason, overload)

@@ -1,6 +1,7 @@
 """What needs a person now, since when, and which commands would mend it?
 
-Each row hangs on one aggregate. Stops that will be late are no rows of its own: the query takes them from `etas`.
+Each row hangs on one aggregate. Stops that will be late are no rows of its own: the query takes them from `etas`. Nor
+are riders whose zones have all ended: those it finds in the roster, by the time of the question.
 """
 
 from collections.abc import Mapping, Sequence
@@ -112,6 +113,7 @@ type ExceptionKind = Literal[
     "document_expiring",
     "vehicle_document_expiring",
     "rider_silent",
+    "zones_ended",
     "carrier_silent",
     "carrier_status_conflicted",
     "carrier_refused",
@@ -145,6 +147,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
         "vehicles/{id}/retire-vehicle",
     ),
     "rider_silent": ("riders/{id}/suspend-rider", "riders/{id}/end-shift"),
+    "zones_ended": ("riders/{id}/set-rider-zones", "riders/{id}/suspend-rider"),
     "carrier_silent": (
         "carrier-bookings/{id}/record-carrier-status",
         "carrier-bookings/{id}/settle-carrier-booking",
@@ -178,9 +181,9 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskReturned: ("goods_waiting", "carrier_brings_back", "carrier_proof_missing"),
     ParcelsPickedUp: ("carrier_proof_missing",),
     ParcelsDelivered: ("carrier_proof_missing",),
-    StopCompleted: ("carrier_proof_missing",),
-    StopSkipped: ("carrier_proof_missing",),
-    StopFailed: ("carrier_proof_missing",),
+    StopCompleted: ("carrier_brings_back", "carrier_proof_missing"),
+    StopSkipped: ("carrier_brings_back", "carrier_proof_missing"),
+    StopFailed: ("carrier_brings_back", "carrier_proof_missing"),
     TaskTakenFromCarrier: ("carrier_proof_missing",),
     TaskUnassigned: ("goods_waiting",),
     ReattemptPlanned: ("goods_waiting",),
@@ -344,7 +347,7 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item([], "refused", told, fact)
         case ReturnStarted(carrier_id=str()) as event:
             told = {"carrier_id": event.carrier_id, "reason_code": event.reason_code}
-            return with_item([], event.stop.stop_id, told, fact)
+            return with_item(items, event.stop.stop_id, told, fact)
         case ParcelsPickedUp(to_party=Party(kind="carrier", id=carrier)) as event:
             return with_item(items, event.stop_id, {"carrier_id": carrier}, fact)
         case ParcelsDelivered(from_party=Party(kind="carrier", id=carrier)) as event:
@@ -447,7 +450,7 @@ def without(items: list[Item], item_id: str) -> list[Item]:
 
 EXCEPTION_DESK = ReadModel(
     name="exception_desk",
-    version=2,
+    version=3,
     table=TABLE,
     row=ExceptionRow,
     key=("tenant", "aggregate_id", "kind"),
@@ -469,6 +472,17 @@ SELECT * FROM (
     FROM etas JOIN task_board USING (tenant, task_id)
     WHERE etas.ended IS NULL AND etas.p50 > etas.window_end
       AND task_board.state NOT IN ('completed', 'failed', 'cancelled', 'returned')
+    UNION ALL
+    SELECT riders.tenant, riders.rider_id, 'zones_ended', max(zone.valid_until),
+           jsonb_agg(jsonb_build_object('id', zone.geofence_id, 'at', zone.valid_until, 'name', zone.name)
+                     ORDER BY zone.valid_until, zone.geofence_id),
+           max(zone.updated_at), 'zones_ended ' || riders.rider_id
+    FROM rider_roster AS riders
+    CROSS JOIN LATERAL jsonb_array_elements_text(riders.zones) AS of_rider (zone)
+    LEFT JOIN geofences AS zone ON zone.tenant = riders.tenant AND zone.geofence_id = of_rider.zone
+    WHERE riders.tenant = %(tenant)s AND riders.status = 'approved'
+    GROUP BY riders.tenant, riders.rider_id
+    HAVING bool_and(coalesce(zone.valid_until <= %(now)s, false))
 ) AS known
 WHERE tenant = %(tenant)s
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)

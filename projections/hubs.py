@@ -19,6 +19,7 @@ CREATE TABLE {table} (
     hub_id     text        NOT NULL,
     hub        text        NOT NULL,
     name       text        NOT NULL,
+    kind       text        NOT NULL,
     location   jsonb       NOT NULL,
     zone       text        NOT NULL,
     address    text,
@@ -39,6 +40,7 @@ class HubRow(msgspec.Struct, frozen=True, kw_only=True):
     hub_id: str
     hub: str
     name: str
+    kind: str
     location: Location
     zone: str
     address: str | None
@@ -75,6 +77,7 @@ def created(event: HubCreated, source: Source) -> HubRow:
         hub_id=source.aggregate_id,
         hub=event.hub,
         name=event.name,
+        kind=event.kind,
         location=event.location,
         zone=event.zone,
         address=event.address,
@@ -88,7 +91,7 @@ def created(event: HubCreated, source: Source) -> HubRow:
 
 HUBS = ReadModel(
     name="hubs",
-    version=2,
+    version=3,
     table=TABLE,
     row=HubRow,
     key=("tenant", "hub_id"),
@@ -100,6 +103,7 @@ HUBS = ReadModel(
 PAGE = """
 SELECT * FROM hubs
 WHERE tenant = %(tenant)s
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(metadata)s::jsonb IS NULL OR metadata @> %(metadata)s::jsonb)
   AND (%(updated_since)s::timestamptz IS NULL OR updated_at >= %(updated_since)s)
   AND (%(at)s::timestamptz IS NULL OR (created_at, hub_id) > (%(at)s, %(id)s))

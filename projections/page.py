@@ -11,7 +11,8 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 class Page:
     """Asks `sql` for a tenant's rows, at most `limit`. What else stands in it as %(name)s is a filter, and asks for
-    nothing where none is given; `at` and `id` are those of the row that the page comes after."""
+    nothing where none is given; `at` and `id` are those of the row that the page comes after, `now` is the time of the
+    question by the tenant's clock."""
 
     def __init__(self, sql: str) -> None:
         self._sql = sql.encode()

@@ -179,7 +179,7 @@ def late(progress: Progress, due: datetime | None) -> bool:
 
 TASK_BOARD = ReadModel(
     name="task_board",
-    version=4,
+    version=5,
     table=TABLE,
     row=TaskRow,
     key=("tenant", "task_id"),

@@ -1,6 +1,6 @@
 """What is known of this one task: its stops, its parcels and where they are, its proofs, who has it?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -338,7 +338,8 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
         case ReturnAuthorised():
             return replace(row, authorisation=event.authorisation)
         case ReturnStarted():
-            return replace(row, stops=[*row.stops, told(event.stop)])
+            back = replace(row, stops=[*row.stops, told(event.stop)])
+            return with_parcels(back, event.parcel_ids, bound_for=event.stop.stop_id)
         case HoldStarted():
             held = replace(row, stops=[*row.stops, told(event.stop)])
             return with_parcels(held, event.parcel_ids, bound_for=event.stop.stop_id)
@@ -546,7 +547,7 @@ JOIN task_detail AS detail USING (tenant, task_id), jsonb_array_elements(detail.
 WHERE tenant = %(tenant)s AND board.rider_id = %(rider_id)s
   AND (board.state NOT IN ('completed', 'failed', 'cancelled', 'returned') OR board.updated_at > %(ended_since)s)
   AND detail.progress ->> 'rider_id' = %(rider_id)s
-  AND stop.value -> 'party' ->> 'kind' = %(kind)s
+  AND stop.value -> 'party' ->> 'kind' = ANY(%(kinds)s)
   AND CASE WHEN detail.progress ->> 'ended' IS NULL THEN (detail.progress -> 'accepted')::boolean
            ELSE (detail.progress ->> 'ended_at')::timestamptz > %(ended_since)s END
 """
@@ -557,11 +558,11 @@ page = Page(PAGE)
 
 
 async def led_to(
-    connection: AsyncConnection, tenant: str, kind: str, rider_id: str, ended_since: datetime
+    connection: AsyncConnection, tenant: str, kinds: Sequence[str], rider_id: str, ended_since: datetime
 ) -> frozenset[str]:
-    """Slugs of outlets or hubs where stops of the rider's tasks are: from the acceptance on, and until they have ended
-    so long ago."""
-    asked = {"tenant": tenant, "kind": kind, "rider_id": rider_id, "ended_since": ended_since}
+    """Slugs of the places of those kinds where stops of the rider's tasks are: from the acceptance on, and until they
+    have ended so long ago."""
+    asked = {"tenant": tenant, "kinds": [*kinds], "rider_id": rider_id, "ended_since": ended_since}
     cursor = await connection.execute(LED_TO, asked)
     return frozenset(slug for (slug,) in await cursor.fetchall())
 

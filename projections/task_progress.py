@@ -198,8 +198,9 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
         case ReattemptPlanned():
             return replace(task, stops=ahead_again(task.stops, event))
         case ReturnStarted():
-            back = {event.stop.stop_id: StopProgress(kind="return")}
-            stops = reset(task.stops, "skipped") | back
+            back: dict[str, StopProgress] = {event.stop.stop_id: StopProgress(kind="return")}
+            elsewhere = {stop_id: stop for stop_id, stop in task.stops.items() if stop.kind == "return"}
+            stops = reset(task.stops, "skipped") | elsewhere | back
             return replace(task, stops=stops, returning=True, reason_code=event.reason_code)
         case SlaAtRisk():
             return replace(task, at_risk=[*without(task.at_risk, event.promise), event.promise])

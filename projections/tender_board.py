@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from schemas.catalog import members_of
+from schemas.load import Overload
 from schemas.message import Event
 from schemas.tender import (
     ClaimRejected,
@@ -64,6 +65,7 @@ class OfferRow(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     state: str = "sent"
     reason_code: str | None = None
+    overload: Overload | None = None
 
 
 class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,13 +121,14 @@ def with_offer(row: TenderRow, event: Any) -> TenderRow:
         row.offers[event.offer_id],
         state=OFFER_STATES[type(event)],
         reason_code=getattr(event, "reason_code", None),
+        overload=getattr(event, "overload", None),
     )
     return replace(row, offers={**row.offers, event.offer_id: offer})
 
 
 TENDER_BOARD = ReadModel(
     name="tender_board",
-    version=1,
+    version=2,
     table=TABLE,
     row=TenderRow,
     key=("tenant", "tender_id"),

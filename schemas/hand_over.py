@@ -8,6 +8,7 @@ import msgspec
 from schemas.device_report import DeviceReport
 from schemas.geo import Location, ObservedFix
 from schemas.goods import MAX_PARCELS, Party
+from schemas.load import Overload
 from schemas.message import Code, Command, Count, Event, ParcelId, Personal, RiderId
 from schemas.proof import ScanEntry
 
@@ -51,6 +52,8 @@ class RefuseHandOver(Command, frozen=True, kw_only=True):
 
     to_rider: RiderId
     reason_code: Code
+    overload: Overload | None = None
+    """Of what it would be too much for them, where that is why."""
 
 
 type HandOverCommand = (
@@ -79,6 +82,8 @@ class HandOverClosed(Event, frozen=True, kw_only=True):
     round: int
     end: HandOverEnd
     reason_code: str | None
+    overload: Overload | None = None
+    """Of what it would be too much for the rider to whom it was offered, where that is why."""
 
 
 class ParcelsHandedOver(Event, frozen=True, kw_only=True):

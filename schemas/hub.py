@@ -1,15 +1,21 @@
-"""Hub: a place of a tenant's where goods change hands or wait; it closes and opens again."""
+"""Hub: a place of a tenant's where goods change hands or wait; it closes and opens again. At a locker
+nobody is."""
+
+from typing import Literal
 
 from schemas.geo import Location, Zone
 from schemas.message import Command, Event, HubSlug, Metadata, Name, Slug, Text
 from schemas.place_contact import PlaceContact, PlaceContacts
 
+HubKind = Literal["hub", "locker"]
+
 
 class CreateHub(Command, frozen=True, kw_only=True):
-    """`zone` is an IANA time zone."""
+    """`zone` is an IANA time zone. At a `locker` nobody gives or takes: whoever comes opens it by a code."""
 
     hub: Slug
     name: Name
+    kind: HubKind = "hub"
     location: Location
     zone: Zone
     address: Text | None = None
@@ -42,6 +48,7 @@ type HubCommand = CreateHub | MoveHub | SetHubContacts | CloseHub | ReopenHub
 class HubCreated(Event, frozen=True, kw_only=True):
     hub: HubSlug
     name: str
+    kind: HubKind = "hub"
     location: Location
     zone: str
     address: str | None

@@ -6,7 +6,23 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.geo import Location
-from schemas.message import Code, Command, Count, Event, Id, Input, Metadata, Moment, Personal, Reference, Sha256, Text
+from schemas.goods import MAX_PARCELS
+from schemas.message import (
+    Code,
+    Command,
+    Count,
+    Event,
+    Id,
+    Input,
+    Metadata,
+    Moment,
+    ParcelId,
+    Personal,
+    Reference,
+    Sha256,
+    TaskId,
+    Text,
+)
 from schemas.money import Money
 from schemas.registries import IncidentAction, Severity
 
@@ -133,12 +149,21 @@ class EscalateUnattended(Command, frozen=True, kw_only=True):
     level: Count
 
 
+class LostParcels(Input, frozen=True, kw_only=True):
+    """Of a task that the incident is linked to."""
+
+    task_id: TaskId
+    parcel_ids: Annotated[list[ParcelId], msgspec.Meta(min_length=1, max_length=MAX_PARCELS)]
+
+
 class ResolveIncident(Command, frozen=True, kw_only=True):
-    """`waived` are actions of its kind that were not taken, and need not be."""
+    """`waived` are actions of its kind that were not taken, and need not be. Of `lost` our own process tells the tasks:
+    that takes `write_off_parcels`."""
 
     resolution_code: Code
     note: Text | None = None
     waived: Annotated[list[IncidentAction], msgspec.Meta(max_length=10)] = []
+    lost: Annotated[list[LostParcels], msgspec.Meta(max_length=MAX_LINKS)] = []
 
 
 class ReopenIncident(Command, frozen=True, kw_only=True):
@@ -248,10 +273,11 @@ class ClaimValueStated(Event, frozen=True, kw_only=True):
 
 
 class IncidentActionRequested(Event, frozen=True, kw_only=True):
-    """Its kind asks for it, and our own process does it."""
+    """Its kind asks for it, and our own process does it; or parcels are lost, and it tells their task which."""
 
     action: IncidentAction
     link: IncidentLink
+    parcel_ids: list[ParcelId] = []
 
 
 class IncidentActionTaken(Event, frozen=True, kw_only=True):

@@ -23,6 +23,9 @@ class ActionRequest(Record, frozen=True, kw_only=True):
 CLAIM: IncidentAction = "state_claim_value"
 """It is done by stating the value."""
 
+WRITE_OFF: IncidentAction = "write_off_parcels"
+"""It is done by saying which parcels are lost."""
+
 type Requests = tuple[ActionRequest, ...]
 
 

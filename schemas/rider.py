@@ -49,7 +49,7 @@ RiderZones = Annotated[list[Id], msgspec.Meta(max_length=MAX_RIDER_ZONES)]
 """Ids of geofences of kind `zone`. Without any, a rider may be sent anywhere."""
 VehicleKind = Literal["foot", "bicycle", "scooter", "car", "van"]
 StopKind = Literal["pickup", "dropoff", "hold", "return"]
-HandOverReason = Literal["rider_suspended", "rider_silent"]
+HandOverReason = Literal["rider_suspended", "rider_silent", "incident"]
 
 
 # What can be asked
@@ -223,6 +223,13 @@ class NewPlannedStop(Input, frozen=True, kw_only=True):
     after: list[StopId] = []
 
 
+class HandOverAllTasks(Command, frozen=True, kw_only=True):
+    """An incident asks for it: what the rider has is to be handed over, what is only held is let go. Of who is
+    suspended that was asked for before."""
+
+    incident_id: Id
+
+
 class ConfirmHandOverRequested(Command, frozen=True, kw_only=True):
     """Changes nothing. Refused where the request was answered before: who comes back to it later has nothing to do."""
 
@@ -355,6 +362,7 @@ type RiderCommand = (
     | RecordVehicleFitness
     | BindDevice
     | UnbindDevice
+    | HandOverAllTasks
     | ConfirmHandOverRequested
     | CloseHandOver
     | ReserveRider
@@ -531,13 +539,14 @@ class VehicleFitnessChanged(Event, frozen=True, kw_only=True):
 
 
 class TaskHandOverRequested(Event, frozen=True, kw_only=True):
-    """The rider has the task and was suspended, or is silent: the reason says which. Where the goods cannot be taken
-    away, an incident of this kind is reported."""
+    """The rider has the task and was suspended, is silent, or an incident asks for it: the reason says which. Where the
+    goods cannot be taken away, an incident of this kind is reported, or the one that asks is linked to the task."""
 
     task_id: TaskId
     round: int
     reason_code: HandOverReason
     incident_kind: str
+    incident_id: str | None = None
 
 
 class TaskHandOverClosed(Event, frozen=True, kw_only=True):

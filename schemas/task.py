@@ -90,10 +90,11 @@ class NewContact(Input, frozen=True, kw_only=True):
 
 
 class NewStop(Input, frozen=True, kw_only=True):
-    """At an outlet or a hub of the tenant's if it names one; its location is then known. Without any of it the goods of
-    a delivery, a transfer and a collection are at the task's outlet, and those of a pickup and a return go there.
-    `minimum_age` asks for an ID check of who receives. `after` names earlier stops that are over before this one is, as
-    a parcel's pickup is before its dropoff anyhow."""
+    """At an outlet or a hub of the tenant's if it names one; its location is then known. A hub may be a locker: what is
+    dropped off or collected there has ["pin"] among its required proofs. Without any of it the goods of a delivery, a
+    transfer and a collection are at the task's outlet, and those of a pickup and a return go there. `minimum_age` asks
+    for an ID check of who receives. `after` names earlier stops that are over before this one is, as a parcel's pickup
+    is before its dropoff anyhow."""
 
     kind: Literal["pickup", "dropoff", "collection"]
     stop_id: Id | None = None
@@ -757,7 +758,8 @@ class StopSkipped(Event, frozen=True, kw_only=True):
 
 
 class ReturnStarted(Event, frozen=True, kw_only=True):
-    """The goods go back: `stop` is new and stands last. Without a rider a carrier has them."""
+    """These goods go back: `stop`, where they were picked up, is new and stands last. What came from elsewhere goes
+    back by another. Without a rider a carrier has them."""
 
     stop: Stop
     parcel_ids: list[ParcelId]

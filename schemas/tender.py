@@ -100,10 +100,11 @@ class AwardTender(Command, frozen=True, kw_only=True):
 
 
 class RejectClaim(Command, frozen=True, kw_only=True):
-    """Sent when the rider's reservation was refused."""
+    """Sent when the rider's reservation was refused; of what it would be too much, where that is why."""
 
     offer_id: OfferId
     reason_code: str
+    overload: Overload | None = None
 
 
 class ExpireClaim(Command, frozen=True, kw_only=True):
@@ -185,9 +186,12 @@ class ReservationRequested(Event, frozen=True, kw_only=True):
 
 
 class ClaimRejected(Event, frozen=True, kw_only=True):
+    """`overload`: of what it would be too much for the rider, where that is why."""
+
     offer_id: OfferId
     rider_id: RiderId
     reason_code: str
+    overload: Overload | None = None
 
 
 class OfferDeclined(Event, frozen=True, kw_only=True):

@@ -1,18 +1,23 @@
-"""What an incident of this kind asks for is done: riders come off dispatch, vehicles stay where they are, tasks go on.
+"""What an incident of this kind asks for is done: riders come off dispatch, vehicles stay where they are, tasks go on;
+and tasks are told which of their parcels are lost.
 
 | fact                                     | command                   | then                | refused →         |
 |------------------------------------------|---------------------------|---------------------|-------------------|
 | IncidentActionRequested, suspend_rider   | SuspendRider (Rider)      | TakeIncidentAction  | NoteActionRefused |
 | IncidentActionRequested, ground_vehicle  | GroundVehicle (Vehicle)   | TakeIncidentAction  | NoteActionRefused |
-| IncidentActionRequested, hand_over_tasks | UnassignTask (Task)       | TakeIncidentAction  | NoteActionRefused |
+| IncidentActionRequested, hand_over_tasks | UnassignTask (Task),      | TakeIncidentAction  | NoteActionRefused |
+|                                          | HandOverAllTasks (Rider)  |                     |                   |
+| IncidentActionRequested,                 | ReportParcelsLost (Task)  | TakeIncidentAction  | NoteActionRefused |
+| write_off_parcels                        |                           |                     |                   |
 
 Before anything the incident is asked whether the request still stands: a rider who was reinstated since is not
 suspended again by a process that reads the log anew. What a rule refuses, such as taking a task away whose goods are in
 custody, stands on the incident: somebody must act.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from schemas.goods import ReportParcelsLost
 from schemas.incident import (
     ACTION_ANSWERED,
     ConfirmActionRequested,
@@ -21,22 +26,32 @@ from schemas.incident import (
     TakeIncidentAction,
 )
 from schemas.message import Command, Source
-from schemas.registries import IncidentAction
-from schemas.rider import SuspendRider
+from schemas.rider import HandOverAllTasks, SuspendRider
 from schemas.task import UnassignTask
 from schemas.vehicle import GroundVehicle
 from streams.process import NotAllowed, Rule, Step
 
 REASON = "incident"
-COMMANDS: Mapping[IncidentAction, Command] = {
-    "suspend_rider": SuspendRider(reason_code=REASON),
-    "ground_vehicle": GroundVehicle(reason_code=REASON),
-    "hand_over_tasks": UnassignTask(reason_code=REASON),
-}
+
+
+def command_of(event: IncidentActionRequested, source: Source) -> Command:
+    match event.action, event.link.kind:
+        case "suspend_rider", "rider":
+            return SuspendRider(reason_code=REASON)
+        case "ground_vehicle", "vehicle":
+            return GroundVehicle(reason_code=REASON)
+        case "hand_over_tasks", "rider":
+            return HandOverAllTasks(incident_id=source.aggregate_id)
+        case "hand_over_tasks", "task":
+            return UnassignTask(reason_code=REASON)
+        case "write_off_parcels", "task":
+            return ReportParcelsLost(parcel_ids=event.parcel_ids, reason_code=REASON, observed_at=source.event_time)
+        case _:
+            raise AssertionError(f"{event.action} of a {event.link.kind} is for people")
 
 
 async def act(event: IncidentActionRequested, source: Source) -> Sequence[Step]:
-    command = COMMANDS[event.action]
+    command = command_of(event, source)
     asked = ConfirmActionRequested(action=event.action, link=event.link)
     taken = TakeIncidentAction(action=event.action, link=event.link)
     return [

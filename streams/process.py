@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from schemas import ids
+from schemas.load import Overload
 from schemas.message import Command, Event, Source, TenantSlug
 
 BACK_OFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
@@ -42,10 +43,12 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class NotAllowed(msgspec.Struct, frozen=True):
-    """Refused by a rule: that is an outcome, and the process has an answer to it."""
+    """Refused by a rule: that is an outcome, and the process has an answer to it. `overload` is what there would be too
+    much of, where that is why."""
 
     rule: str
     reason_code: str
+    overload: Overload | None = None
 
 
 class NotNow(Exception):

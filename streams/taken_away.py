@@ -1,17 +1,19 @@
-"""A suspended or silent rider's tasks go back to dispatch; where the goods are with the rider, a person is told.
+"""A suspended or silent rider's tasks go back to dispatch, and those of one in an incident that asks for it; where the
+goods are with the rider, a person is told.
 
-| fact                  | command             | then                  | refused →                     |
-|-----------------------|---------------------|-----------------------|-------------------------------|
-| TaskHandOverRequested | UnassignTask (Task) | CloseHandOver (Rider) | ReportIncident, CloseHandOver |
+| fact                  | command             | then                  | refused →                                     |
+|-----------------------|---------------------|-----------------------|-----------------------------------------------|
+| TaskHandOverRequested | UnassignTask (Task) | CloseHandOver (Rider) | ReportIncident or LinkIncident, CloseHandOver |
 
 Before anything the rider is asked whether the request still stands: who reads the log anew takes nothing away that the
-rider was let keep. The incident's id is derived from the fact, so that it is reported once, and for ever.
+rider was let keep. The incident's id is derived from the fact, so that it is reported once, and for ever. An incident
+that asked for it is linked to the task instead, and asks for that one by itself: what says no stands there.
 """
 
 from collections.abc import Mapping, Sequence
 
 from schemas import ids
-from schemas.incident import IncidentLink, ReportIncident
+from schemas.incident import IncidentLink, LinkIncident, ReportIncident
 from schemas.message import Source
 from schemas.rider import (
     HAND_OVER_ANSWERED,
@@ -28,6 +30,7 @@ IN_CUSTODY = "goods-in-custody"
 """The rule that keeps a task with its rider."""
 TOLD: Mapping[HandOverReason, str] = {
     "rider_suspended": "A suspended rider has goods of this task: somebody must see to it that they go on.",
+    "incident": "A rider in an incident has goods of this task: somebody must see to it that they go on.",
     "rider_silent": "Nothing is heard of the rider who has goods of this task: somebody must find out where they are.",
 }
 
@@ -50,6 +53,9 @@ def keep_and_tell(event: TaskHandOverRequested, source: Source, refused: NotAllo
 
 
 def reporting(event: TaskHandOverRequested, source: Source) -> Step:
+    if event.incident_id is not None:
+        link = LinkIncident(link=IncidentLink(kind="task", id=event.task_id))
+        return Step(kind="incident", aggregate_id=event.incident_id, command=link, purpose="link")
     command = ReportIncident(
         kind=event.incident_kind,
         description=TOLD[event.reason_code],

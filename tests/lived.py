@@ -225,7 +225,8 @@ def traits(state: Any) -> tuple[Any, ...]:
     if not isinstance(state, CreatedTask):
         return ()
     delivered = any(parcel.status == "delivered" for parcel in state.parcels.values())
-    held = delivered and any(parcel.bound_for is not None for parcel in state.parcels.values())
+    bound_for = [state.stops[parcel.bound_for] for parcel in state.parcels.values() if parcel.bound_for is not None]
+    held = delivered and any(stop.stop.kind == "hold" for stop in bound_for)
     return state.kind, delivered, held, any(stop.proofs for stop in state.stops.values())
 
 
@@ -480,7 +481,7 @@ INCIDENT: Repertoire = [
         lambda draw, now: i.ReportIncident(
             kind=draw.choice(("accident", "loss")),
             description="!",
-            links=some(draw, [LINK]),
+            links=some(draw, [LINK, OF_TASK]),
             evidence=some(draw, [SHOT]),
         ),
         "ann",
@@ -509,10 +510,13 @@ INCIDENT: Repertoire = [
         "integrator",
     ),
     (lambda draw, now: i.NoteActionRefused(action="suspend_rider", link=LINK, rule="x"), "dispatch", "system"),
+    (lambda draw, now: i.NoteActionRefused(action="write_off_parcels", link=OF_TASK, rule="x"), "dispatch", "system"),
     (always(i.EscalateIncident(reason_code="press")), "dora", "dispatcher"),
     (lambda draw, now: i.EscalateUnattended(level=draw.randint(1, 3)), "deadlines", "system"),
     (
-        always(i.ResolveIncident(resolution_code="well", waived=[*ACTIONS, "write_off_parcels", "state_claim_value"])),
+        lambda draw, now: i.ResolveIncident(
+            resolution_code="well", waived=[*ACTIONS, "write_off_parcels", "state_claim_value"], lost=some(draw, [GONE])
+        ),
         "dora",
         "dispatcher",
     ),
@@ -529,6 +533,8 @@ INCIDENT: Repertoire = [
     ),
 ]
 LINK = i.IncidentLink(kind="rider", id="ann")
+OF_TASK = i.IncidentLink(kind="task", id="task-1")
+GONE = i.LostParcels(task_id=TaskId("task-1"), parcel_ids=PARCELS[:1])
 SHOT = i.NewEvidence(sha256="0" * 64)
 TASKS = [TaskId("task-1"), TaskId("task-2")]
 SHIFTS = ["early", "late"]
@@ -603,6 +609,7 @@ RIDER: Repertoire = [
     (lambda draw, now: r.RecordRiderHeard(heard_at=now), "deadlines", "system"),
     (always(r.EndShift()), "ann", "rider"),
     (lambda draw, now: r.CloseHandOver(task_id=draw.choice(TASKS), round=1), "dispatch", "system"),
+    (always(r.HandOverAllTasks(incident_id="incident-1")), "dispatch", "system"),
     (recording_fitness, "dispatch", "system"),
     (always(r.BindDevice(device_id="phone")), "ann", "rider"),
     (always(r.UnbindDevice(device_id=DeviceId("phone"))), "ann", "rider"),

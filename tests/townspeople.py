@@ -23,7 +23,7 @@ from schemas import rider as r
 from schemas import task as t
 from schemas import tender as o
 from schemas.load import Capacity
-from schemas.message import Command, Role, StopId
+from schemas.message import Command, Role, StopId, TaskId
 from schemas.simulation import Simulation
 
 TASKS_AT_ONCE = 4
@@ -47,6 +47,8 @@ SELDOM = (
 )
 WAITS = 0.25
 """How often a task waits for others, or is in a wave."""
+LOST = 0.5
+"""How often something of a task is lost when an incident is resolved that is about it."""
 SIMULATED = 0.25
 """How often a task is a simulated one."""
 WEIGHTS_G = (0, 200, 400, 600, 800)
@@ -159,6 +161,16 @@ class People:
         tasks = draw.sample(near, min(len(near), draw.choice((1, 1, 2)))) if draw.random() < WAITS else []
         return {"depends_on": tasks, "pick_wave": draw.choice(waves) if draw.random() < WAITS else None}
 
+    def _lost(self, incident: Any) -> list[i.LostParcels]:
+        """Now and then a parcel of a task that it is about."""
+        tasks = [link.id for link in getattr(incident, "links", ()) if link.kind == "task"]
+        known = {task: [*state.parcels] for task in tasks if isinstance(state := self._town.state(task), CreatedTask)}
+        return [
+            i.LostParcels(task_id=TaskId(task), parcel_ids=self._town.chance.sample(parcels, 1))
+            for task, parcels in known.items()
+            if parcels and self._town.chance.random() < LOST
+        ]
+
     def _simulated(self, command: t.CreateTask) -> Simulation | None:
         if self._town.chance.random() >= SIMULATED:
             return None
@@ -192,6 +204,8 @@ class People:
         if isinstance(command, t.CreateTask) and command.kind != "collection":
             changed |= self._awaited()
             changed["simulation"] = self._simulated(command)
+        if isinstance(command, i.ResolveIncident):
+            changed["lost"] = self._lost(state)
         if "proofs" in changed and isinstance(state, CreatedTask) and self._town.chance.random() < 0.7:
             changed["proofs"] = self._proofs(state, aggregate_id, changed["stop_id"])
         return replace(command, **changed)

@@ -88,6 +88,9 @@ PLACES: dict[str, Command] = {
     "A hub by the railway": CreateHub(
         hub=HUB, name="Pasila", location=AT_PASILA, zone=ZONE, address="Ratapihantie 9, Helsinki", contacts=[DESK]
     ),
+    "Lockers at the station": CreateHub(
+        hub="rautatientori", name="Rautatientori", kind="locker", location=AT_KAMPPI, zone=ZONE
+    ),
     "The hub has a manager, whom couriers do not ring": SetHubContacts(
         contacts=[
             DESK,

@@ -10,6 +10,7 @@ from schemas.incident import (
     FileAddendum,
     IncidentLink,
     LinkIncident,
+    LostParcels,
     NewEvidence,
     ReopenIncident,
     ReportIncident,
@@ -19,7 +20,7 @@ from schemas.incident import (
     TakeIncidentAction,
     UnlinkIncident,
 )
-from schemas.message import Command
+from schemas.message import Command, ParcelId, TaskId
 from schemas.money import Money
 
 RIDER = IncidentLink(kind="rider", id=RIDER_ID)
@@ -51,6 +52,10 @@ INCIDENTS: dict[str, Command] = {
         resolution_code="rider_is_well",
         note="The tour went to somebody else.",
         waived=["ground_vehicle", "hand_over_tasks"],
+    ),
+    "A box is gone for good": ResolveIncident(
+        resolution_code="not_found",
+        lost=[LostParcels(task_id=TaskId(TASK_ID), parcel_ids=[ParcelId("parcel-1")])],
     ),
     "The arm is broken after all": ReopenIncident(reason_code="rider_is_worse"),
     "Closed for good": SealIncident(),

@@ -90,7 +90,7 @@ def meeting(place: Location, subject: str, load: Load) -> NewPlannedStop:
 
 
 def refuse(event: HandOverOffered, source: Source, refused: NotAllowed) -> Sequence[Step]:
-    command = RefuseHandOver(to_rider=event.to_rider, reason_code=refused.reason_code)
+    command = RefuseHandOver(to_rider=event.to_rider, reason_code=refused.reason_code, overload=refused.overload)
     return [Step(kind="task", aggregate_id=source.aggregate_id, command=command, purpose="refuse-hand-over")]
 
 

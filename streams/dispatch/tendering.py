@@ -176,7 +176,7 @@ async def withdraw_passed_over(event: TaskAssigned, source: Source) -> Sequence[
 
 
 def reject_claim(event: ReservationRequested, source: Source, refused: NotAllowed) -> Sequence[Step]:
-    command = RejectClaim(offer_id=event.offer_id, reason_code=refused.reason_code)
+    command = RejectClaim(offer_id=event.offer_id, reason_code=refused.reason_code, overload=refused.overload)
     return [Step(kind="tender", aggregate_id=source.aggregate_id, command=command, purpose="reject-claim")]
 
 

@@ -13,6 +13,7 @@ from schemas.directory import Circle, GeofenceChanged, GeofenceCreated, Geofence
 from schemas.fixes import MICRODEGREES, Column
 from schemas.geo import EARTH_RADIUS_M
 from schemas.message import Event, Source
+from schemas.outline import enclosed
 
 CELL_LAT, CELL_LON = 1_000, 2_000
 """Microdegrees: 111 m to the north, as much to the east at 60 degrees (10,000 fences: 1.7 µs a point; 223 m: 4.9)."""
@@ -132,7 +133,7 @@ def circle_of(shape: Circle | Polygon) -> tuple[float, float, float]:
 def geometry(shape: Circle | Polygon) -> Any:
     """In degrees. A circle's is drawn around it, so that no point of it is missed."""
     if isinstance(shape, Polygon):
-        return shapely.Polygon(shape.rings[0], shape.rings[1:])
+        return enclosed(shape)
     turns = np.linspace(0, 2 * np.pi, CIRCLE_VERTICES, endpoint=False)
     reach = np.degrees(shape.radius_m / EARTH_RADIUS_M) * 1.01 / np.cos(np.pi / CIRCLE_VERTICES)
     lat = np.clip(shape.center.lat + reach * np.sin(turns), -90, 90)

@@ -17,6 +17,7 @@ from schemas.hand_over import (
     RefuseHandOver,
     WithdrawHandOver,
 )
+from schemas.load import Overload
 from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId
 from schemas.proof import ScanEntry
 from schemas.task import (
@@ -123,7 +124,10 @@ def test_an_offer_is_declined_withdrawn_refused_or_expires_and_the_goods_stay():
         HandOverClosed(to_rider=BOB, round=2, end="declined", reason_code="far")
     )
     offered().by("dora", "dispatcher").when(WithdrawHandOver(reason_code="mended")).tells("HandOverClosed")
-    offered().when(RefuseHandOver(to_rider=BOB, reason_code="over_capacity")).tells("HandOverClosed")
+    too_much = Overload(measure="parcels", load=3, limit=2)
+    offered().when(RefuseHandOver(to_rider=BOB, reason_code="over_capacity", overload=too_much)).then(
+        HandOverClosed(to_rider=BOB, round=2, end="not_reserved", reason_code="over_capacity", overload=too_much)
+    )
     offered().at(minutes(29)).when(ExpireHandOver(round=2)).then()
     story = offered().at(minutes(30)).when(ExpireHandOver(round=2)).tells("HandOverClosed").happened()
     story.when(ExpireHandOver(round=2)).then()

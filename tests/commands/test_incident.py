@@ -29,6 +29,7 @@ from schemas.incident import (
     IncidentLink,
     IncidentReported,
     LinkIncident,
+    LostParcels,
     NewEvidence,
     NoteActionRefused,
     ReopenIncident,
@@ -40,7 +41,7 @@ from schemas.incident import (
     TakeIncidentAction,
     UnlinkIncident,
 )
-from schemas.message import NotInThisState
+from schemas.message import NotInThisState, ParcelId, TaskId
 from schemas.money import Money
 
 ANN = IncidentLink(kind="rider", id="ann")
@@ -149,9 +150,13 @@ def test_a_rider_speaks_of_what_they_reported_or_is_about_them_and_of_nothing_el
 def test_what_our_process_is_to_do_is_asked_for_link_by_link():
     story = nothing_yet("incident").by("dora", "dispatcher").when(accident(links=[ANN, PARCELS]))
     _report, *requests = story.decided()
-    assert [(each.action, each.link) for each in requests] == [("suspend_rider", ANN), ("hand_over_tasks", PARCELS)]
+    assert [(each.action, each.link) for each in requests] == [
+        ("suspend_rider", ANN),
+        ("hand_over_tasks", ANN),
+        ("hand_over_tasks", PARCELS),
+    ]
     later = reported().by("dora", "dispatcher").when(TakeIncidentAction(action="suspend_rider")).happened()
-    later.when(LinkIncident(link=ANN)).tells("IncidentLinked", "IncidentActionRequested")
+    later.when(LinkIncident(link=ANN)).tells("IncidentLinked", "IncidentActionRequested", "IncidentActionRequested")
     later.when(LinkIncident(link=IncidentLink(kind="tender", id="t"))).tells("IncidentLinked")
     loss().by("dora", "dispatcher").when(LinkIncident(link=ANN)).tells("IncidentLinked")
 
@@ -160,7 +165,7 @@ def test_what_our_process_is_to_do_is_asked_for_link_by_link():
 def test_of_what_a_rider_or_a_shop_reports_nothing_is_done_before_a_dispatcher_has_taken_it(actor: str, role: Any):
     story = nothing_yet("incident").by(actor, role).when(accident(links=[ANN, PARCELS])).tells("IncidentReported")
     taken = story.happened().by("dora", "dispatcher").when(AssignIncident(assignee="dora"))
-    taken.tells("IncidentAssigned", "IncidentActionRequested", "IncidentActionRequested")
+    taken.tells("IncidentAssigned", *["IncidentActionRequested"] * 3)
     taken.happened().when(AssignIncident(assignee="dirk")).tells("IncidentAssigned")
 
 
@@ -293,6 +298,43 @@ def test_who_reports_may_state_the_claim_at_once():
     story = nothing_yet("incident").when(report).happened().when(AssignIncident(assignee="dora")).happened()
     assert story.state.claim_value == FIFTY
     story.when(ResolveIncident(resolution_code="paid", waived=["write_off_parcels"])).tells("IncidentResolved")
+
+
+def stolen() -> Story:
+    report = ReportIncident(kind="theft", description="The van was broken into", claim_value=FIFTY, links=[PARCELS])
+    return nothing_yet("incident").by("dora", "dispatcher").when(report).and_then(AssignIncident(assignee="dora"))
+
+
+def lost(*parcel_ids: str, task_id: str = PARCELS.id) -> LostParcels:
+    return LostParcels(task_id=TaskId(task_id), parcel_ids=[ParcelId(each) for each in parcel_ids])
+
+
+def test_who_resolves_it_says_which_parcels_are_lost_and_their_task_is_to_be_told():
+    resolve = ResolveIncident(resolution_code="paid", lost=[lost("one", "two"), lost("two", "three")])
+    [_, asked] = stolen().happened().when(resolve).tells("IncidentResolved", "IncidentActionRequested").decided()
+    assert (asked.action, asked.link, asked.parcel_ids) == ("write_off_parcels", PARCELS, ["one", "two", "three"])
+
+
+def test_of_a_task_that_it_is_not_linked_to_nothing_is_lost():
+    resolve = ResolveIncident(resolution_code="paid", lost=[lost("one", task_id="another")])
+    stolen().happened().when(resolve).refuses(UnknownLink)
+
+
+def test_it_is_sealed_once_the_task_was_told_or_a_rule_said_no():
+    resolve = ResolveIncident(resolution_code="paid", lost=[lost("one")])
+    story = stolen().happened().when(resolve).happened()
+    seal = SealIncident(timeline=TIMELINE)
+    assert story.when(seal).refuses(ActionsOutstanding).actions == ["write_off_parcels"]
+    answers: Any = (
+        TakeIncidentAction(action="write_off_parcels", link=PARCELS),
+        NoteActionRefused(action="write_off_parcels", link=PARCELS, rule="unknown-parcel"),
+    )
+    for answer in answers:
+        told = stolen().happened().when(resolve).and_then(answer)
+        told.and_then(seal).tells("IncidentSealed")
+    again = story.when(answers[1]).and_then(ReopenIncident(reason_code="which_box"))
+    once_more = again.and_then(resolve).tells("IncidentResolved", "IncidentActionRequested").happened()
+    once_more.when(answers[0]).and_then(seal).tells("IncidentSealed")
 
 
 def test_nothing_is_claimed_any_more_once_it_is_sealed():

@@ -26,6 +26,8 @@ from schemas.rider import (
     MAX_DOCUMENTS,
     ActivateReservation,
     ComplianceBreachFound,
+    DocumentExpiryWarned,
+    DocumentRejected,
     RejectDocument,
     RemoveStops,
     ReportComplianceBreach,
@@ -287,3 +289,52 @@ def test_nobody_is_warned_of_what_is_rejected_and_again_of_what_is_verified_anew
     again = VerifyDocument(document_id=FIRST, valid_from=minutes(-60), expires_at=minutes(20 * DAY))
     warned(rejected.when(again).happened()).tells("DocumentExpiryWarned")
     warned(approved()).then()
+
+
+# What was covered by another, and is so no more
+
+SECOND = DocumentId("licence-2")
+TAKES_OVER = [(-60, 20 * DAY), (19 * DAY, 90 * DAY)]
+NOT_COVERED = DocumentExpiryWarned(
+    document_id=FIRST, kind="licence", expires_at=minutes(20 * DAY), covered_until=minutes(20 * DAY)
+)
+
+
+def kept_back(spans: list[tuple[float, float]]) -> Story:
+    """The first one's warning was given, and told of another that takes over."""
+    return warned(with_licence(spans).at(minutes(7 * DAY))).happened()
+
+
+def rejected(document: DocumentId) -> RejectDocument:
+    return RejectDocument(document_id=document, reason_code="blurred")
+
+
+def test_a_warning_that_another_made_needless_is_given_once_that_other_is_rejected():
+    reject_second = kept_back(TAKES_OVER).when(rejected(SECOND))
+    reject_second.then(DocumentRejected(document_id=SECOND, reason_code="blurred"), NOT_COVERED)
+    reject_second.and_then(rejected(SECOND)).then()
+
+
+def test_so_it_is_where_the_other_was_found_to_be_forged_or_ends_too_soon_after_all():
+    forged = kept_back(TAKES_OVER).when(breach(document_id=SECOND))
+    assert forged.tells("ComplianceBreachFound", "DocumentExpiryWarned").decided()[-1] == NOT_COVERED
+    sooner = VerifyDocument(document_id=SECOND, valid_from=minutes(0), expires_at=minutes(19 * DAY))
+    shortened = kept_back(TAKES_OVER).when(sooner)
+    assert shortened.tells("DocumentVerified", "DocumentExpiryWarned").decided()[-1] == NOT_COVERED
+
+
+def test_before_its_time_it_is_not_given():
+    early = with_licence(TAKES_OVER).at(minutes(5 * DAY)).when(rejected(SECOND))
+    early.tells("DocumentRejected")
+    warned(early.happened().at(minutes(6 * DAY))).then(NOT_COVERED)
+
+
+def test_nor_where_yet_another_takes_over():
+    thrice = [*TAKES_OVER, (10 * DAY, 60 * DAY)]
+    kept_back(thrice).when(rejected(SECOND)).tells("DocumentRejected")
+
+
+def test_what_was_warned_of_is_not_warned_of_again_for_another_that_never_took_over():
+    later = [(-60, 20 * DAY), (21 * DAY, 90 * DAY)]
+    kept_back(later).when(rejected(SECOND)).tells("DocumentRejected")
+    kept_back(TAKES_OVER).when(rejected(FIRST)).tells("DocumentRejected")

@@ -11,6 +11,7 @@ from schemas.rider import (
     ActivateReservation,
     CloseHandOver,
     ConfirmHandOverRequested,
+    HandOverAllTasks,
     ReinstateRider,
     RemoveStops,
     ReservationReleased,
@@ -53,6 +54,26 @@ def test_what_is_only_held_is_asked_for_and_let_go_at_once():
 
 def test_who_is_suspended_already_is_asked_for_nothing_more():
     suspended().when(SUSPEND).then()
+
+
+FOR_INCIDENT = HandOverAllTasks(incident_id="i-1")
+
+
+def test_an_incident_asks_for_each_task_and_suspends_nobody():
+    asked = TaskHandOverRequested(
+        task_id=TASK, round=1, reason_code="incident", incident_kind="other", incident_id="i-1"
+    )
+    story = underway().when(FOR_INCIDENT)
+    story.then(asked)
+    story.and_then(FOR_INCIDENT).then()
+    held = underway().when(reserve(OTHER)).happened().when(FOR_INCIDENT)
+    held.tells("TaskHandOverRequested", "TaskHandOverRequested", "ReservationReleased")
+    on_shift().when(FOR_INCIDENT).then()
+
+
+def test_of_who_is_suspended_an_incident_asks_for_nothing_more():
+    suspended().when(FOR_INCIDENT).then()
+    suspended().when(CLOSE).and_then(FOR_INCIDENT).then()
 
 
 def test_a_tenant_without_a_kind_for_something_else_reports_its_first():

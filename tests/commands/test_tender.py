@@ -1,6 +1,7 @@
 from story import NOON, Story, minutes, nothing_yet
 
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
+from schemas.load import Overload
 from schemas.message import NotInThisState, OfferId, RiderId, TaskId
 from schemas.tender import (
     AwardTender,
@@ -78,6 +79,14 @@ def test_when_a_claim_is_rejected_the_next_one_is_tried():
     bob_first().when(reject).tells("ClaimRejected")
     both_claim = bob_first().by(ANN).when(ClaimOffer(offer_id=TO_ANN)).happened()
     both_claim.when(reject).tells("ClaimRejected", "ReservationRequested")
+
+
+def test_of_a_claim_that_is_too_much_it_is_told_what_there_is_too_much_of():
+    too_much = Overload(measure="volume_cm3", load=900, limit=800)
+    [rejected] = (
+        bob_first().when(RejectClaim(offer_id=TO_BOB, reason_code="over_capacity", overload=too_much)).decided()
+    )
+    assert (rejected.reason_code, rejected.overload) == ("over_capacity", too_much)
 
 
 def test_a_claim_whose_reservation_never_came_makes_way_for_the_next():

@@ -615,3 +615,18 @@ def test_nobody_is_warned_of_what_is_rejected_or_of_a_vehicle_that_is_gone():
     retired = given(REGISTERED, SUBMITTED, VERIFIED).when(RetireVehicle(reason_code="sold"))
     assert retired.decided()[-1] == VehicleRetired(reason_code="sold", document_ids=[INSURANCE])
     retired.and_then(warn).then()
+
+
+def test_a_warning_that_another_made_needless_is_given_once_that_other_is_rejected():
+    longer = DocumentId("d-2")
+    another = VehicleDocumentSubmitted(document_id=longer, kind="vehicle_insurance", number=None)
+    takes_over = replace(VERIFIED, document_id=longer, expires_at=minutes(90))
+    story = given(REGISTERED, SUBMITTED, VERIFIED, another, takes_over)
+    kept_back = story.when(WarnVehicleDocumentExpiry(document_id=INSURANCE)).happened()
+    not_covered = VehicleDocumentExpiryWarned(
+        document_id=INSURANCE, kind="vehicle_insurance", expires_at=minutes(60), covered_until=minutes(60)
+    )
+    rejected = VehicleDocumentRejected(document_id=longer, reason_code="forged")
+    kept_back.when(RejectVehicleDocument(document_id="d-2", reason_code="forged")).then(rejected, not_covered)
+    sooner = VerifyVehicleDocument(document_id="d-2", valid_from=NOON, expires_at=minutes(30))
+    assert kept_back.when(sooner).decided()[-1] == not_covered

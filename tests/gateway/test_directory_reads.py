@@ -65,6 +65,16 @@ async def test_hubs_come_page_by_page(house, models):
     assert sorted(slugs) == ["a", "b", "c"]
 
 
+async def test_lockers_are_hubs_and_found_by_their_kind(house, models):
+    for slug, of_kind in (("north", {}), ("wall", {"kind": "locker"})):
+        await made(house, "hubs", HUB | {"hub": slug} | of_kind)
+    await models.fold()
+    for kind, slug in (("hub", "north"), ("locker", "wall")):
+        assert [(row["hub"], row["kind"]) for row in (await read(house, f"/v1/acme/hubs?kind={kind}"))["items"]] == [
+            (slug, kind)
+        ]
+
+
 async def test_an_sla_policy_is_read_with_its_terms_and_once_removed_says_so(house, models):
     url = await made(house, "sla-policies", GOLD)
     await models.fold()

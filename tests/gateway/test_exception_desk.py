@@ -260,6 +260,40 @@ async def test_goods_in_hand_of_a_booking_that_its_task_refused_stand_there_unti
     assert await desk(house, models) == []
 
 
+async def test_goods_that_a_carrier_brings_back_to_two_places_stand_there_until_each_is_back(
+    house: House, models: ReadModels
+):
+    north = {"kind": "pickup", "location": {"lat": 60.1612, "lon": 24.9420}}
+    stops = [{"kind": "pickup"}, north, {"kind": "dropoff", "location": HOME, "contact": {"name": "Cleo"}}]
+    parcels = [{"pickup_stop": "stop-1"}, {"pickup_stop": "stop-2"}]
+    task = TaskId(await made(house, "tasks", delivery(external_reference="1", stops=stops, parcels=parcels)))
+    carrier, booking = CarrierId("posti"), CarrierBookingId("booking-1")
+    await house.process("task", task, AssignTaskToCarrier(carrier_id=carrier, booking_id=booking))
+    report = RecordCarrierReport(
+        carrier_id=carrier, booking_id=booking, booking_version=4, says="picked_up", observed_at=house.now
+    )
+    await house.process("task", task, report)
+    told = await done(house, f"tasks/{task}/cancel-task", {"reason_code": "changed_mind"})
+    assert told["events"][:2] == ["ReturnStarted", "ReturnStarted"]
+
+    async def still_to_come() -> list[str]:
+        return [item["id"] for row in await desk(house, models, "?kind=carrier_brings_back") for item in row["items"]]
+
+    async def read() -> Json:
+        return (await house.caller("dispatcher", "dora").get(f"/v1/acme/tasks/{task}")).json()
+
+    assert await still_to_come() == ["return-1", "return-2"]
+    detail = await read()
+    assert [stop["status"] for stop in detail["stops"]] == ["completed", "completed", "skipped", "pending", "pending"]
+    assert [each["bound_for"] for each in detail["parcels"].values()] == ["return-1", "return-2"]
+    for place, left in (("return-2", ["return-1"]), ("return-1", [])):
+        house.now += timedelta(seconds=1)
+        await done(house, f"tasks/{task}/report-returned", {"stop_id": place, "observed_at": house.now.isoformat()})
+        assert await still_to_come() == left
+    detail = await read()
+    assert (detail["state"], detail["outcome"]) == ("returned", "returned")
+
+
 async def test_goods_that_a_carrier_brings_back_stand_there_until_they_are_back(house: House, models: ReadModels):
     task = TaskId(await made(house, "tasks", delivery(external_reference="1", parcels=[{}])))
     carrier, booking = CarrierId("posti"), CarrierBookingId("booking-1")
@@ -489,9 +523,49 @@ async def test_a_document_that_expires_soon_stands_there_until_another_takes_ove
     await done(house, f"{url}/reject-document", {"document_id": "short", "reason_code": "blurred"})
     await verified("new", 31)
     assert await kinds(house, models) == []
+    await done(house, f"{url}/reject-document", {"document_id": "new", "reason_code": "forged"})
+    assert await kinds(house, models) == ["document_expiring"], "nothing takes over any more"
+    await verified("newer", 31)
+    assert await kinds(house, models) == []
     house.now += timedelta(seconds=1)
     await done(house, f"{url}/reject-document", {"document_id": "old", "reason_code": "replaced"})
     assert await kinds(house, models) == []
+
+
+async def test_a_rider_whose_zones_have_all_ended_stands_there_until_they_have_others(house: House, models: ReadModels):
+    around = {"type": "circle", "center": HOME, "radius_m": 500}
+
+    async def zone(name: str) -> str:
+        return await made(
+            house, "geofences", {"name": name, "kind": "zone", "shape": around, "external_reference": name}
+        )
+
+    north, south = await zone("north"), await zone("south")
+    rider = await made(house, "riders", {"name": "Ann", "external_reference": "ann", "zones": [north, south]})
+    await made(house, "riders", {"name": "Bob", "external_reference": "bob"})
+    await done(house, f"riders/{rider}/approve-rider")
+    await done(house, f"geofences/{north}/remove-geofence")
+    assert await kinds(house, models) == [], "there is work in the other"
+    ends_at = house.now + timedelta(hours=1)
+    await done(house, f"geofences/{south}/remove-geofence", {"valid_until": ends_at.isoformat()})
+    assert await kinds(house, models) == [], "so there is until it ends"
+    house.now = ends_at
+    [row] = await desk(house, models, "?kind=zones_ended")
+    assert (row["aggregate_id"], row["since"]) == (rider, ends_at.isoformat().replace("+00:00", "Z"))
+    assert [(each["id"], each["name"]) for each in row["items"]] == [(north, "north"), (south, "south")]
+    assert row["mends"] == [f"riders/{rider}/set-rider-zones", f"riders/{rider}/suspend-rider"]
+    await done(house, row["mends"][1], {"reason_code": "no_work"})
+    assert await kinds(house, models) == [], "who is suspended waits for no work"
+    await done(house, f"riders/{rider}/reinstate-rider")
+    assert await kinds(house, models) == ["zones_ended"]
+    await done(house, row["mends"][0], {"zones": [south, await zone("east")]})
+    assert await kinds(house, models) == []
+    house.now += timedelta(seconds=1)
+    await done(house, row["mends"][0], {"zones": [south]})
+    assert await kinds(house, models) == ["zones_ended"]
+    house.now += timedelta(seconds=1)
+    await done(house, row["mends"][0], {"zones": []})
+    assert await kinds(house, models) == [], "without any they work anywhere"
 
 
 async def test_what_waits_for_the_longest_comes_first_page_by_page(house: House, models: ReadModels):

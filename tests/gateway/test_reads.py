@@ -689,6 +689,21 @@ async def test_a_rider_reads_whom_to_ask_there_from_the_acceptance_until_some_ho
     assert await names_at(ann, url) == ["hidden", "hidden"]
 
 
+async def test_a_rider_reads_whom_to_ask_at_a_locker_that_their_task_leads_to(house, models):
+    wall = {"hub": "wall", "name": "The wall", "kind": "locker", "location": HOME, "zone": "Europe/Helsinki"}
+    made = await house.caller().post("/v1/acme/hubs", json=wall | {"contacts": [DESK]})
+    url = f"/v1/acme/hubs/{made.json()['id']}"
+    stops = [{"kind": "pickup"}, {"kind": "dropoff", "hub": "wall", "required_proof": [["pin"]]}]
+    task = await a_task(house, stops=stops)
+    assert [*task["pins"]] == ["stop-2"], "it opens by a code"
+    rider = await a_rider(house)
+    await assigned(house, task["id"], rider)
+    await accepted(house, task["id"], rider)
+    await models.fold()
+    read = (await house.caller("rider", rider).get(url)).json()
+    assert [contact["name"] for contact in read["contacts"]] == ["Dee Desk"]
+
+
 async def test_a_hubs_contact_who_is_forgotten_is_erased(house, models):
     hub = {"hub": "north", "name": "North", "location": HOME, "zone": "Europe/Helsinki", "contacts": [DESK]}
     made = await house.caller().post("/v1/acme/hubs", json=hub)

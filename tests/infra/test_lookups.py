@@ -9,11 +9,17 @@ def row(weight_g: int, volume_cm3: int, party: str) -> dict[str, object]:
     return {"parcel": parcel, "party": {"kind": party}, "bound_for": None}
 
 
-def test_a_pickup_loads_a_dropoff_unloads_and_a_return_takes_off_what_is_aboard():
+def back_to(number: int) -> dict[str, object]:
+    return {"bound_for": f"return-{number}"}
+
+
+def test_a_pickup_loads_a_dropoff_unloads_and_a_return_takes_off_what_is_bound_for_it():
     parcels = [row(300, 7, "rider"), row(200, 9, "outlet")]
     assert load_of("stop-1", "pickup", parcels) == Load(weight_g=500, volume_cm3=16, parcels=2)
     assert load_of("stop-2", "dropoff", parcels) == Load(weight_g=-500, volume_cm3=-16, parcels=-2)
+    parcels = [row(300, 7, "rider") | back_to(1), row(50, 5, "rider") | back_to(2), row(200, 9, "nobody") | back_to(1)]
     assert load_of("return-1", "return", parcels) == Load(weight_g=-300, volume_cm3=-7, parcels=-1)
+    assert load_of("return-2", "return", parcels) == Load(weight_g=-50, volume_cm3=-5, parcels=-1)
 
 
 def test_what_is_to_be_handed_over_is_what_its_rider_has():

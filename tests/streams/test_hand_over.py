@@ -9,7 +9,7 @@ from schemas import ids
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.hand_over import HandOverClosed, HandOverOffered, RefuseHandOver
-from schemas.load import Load
+from schemas.load import Load, Overload
 from schemas.message import Personal, RiderId, Source, StopId, SubjectId, TaskId
 from schemas.rider import (
     ActivateReservation,
@@ -90,9 +90,10 @@ async def test_what_is_over_already_reserves_nobody(known: dict[str, Any]):
 
 
 def test_a_rider_who_cannot_take_it_is_told_of_to_the_task():
-    [step] = refuse(OFFERED, source(), NotAllowed("cannot-reserve", "over_capacity"))
+    too_much = Overload(measure="weight_g", load=900, limit=800)
+    [step] = refuse(OFFERED, source(), NotAllowed("cannot-reserve", "over_capacity", too_much))
     assert (step.kind, step.aggregate_id) == ("task", TASK)
-    assert step.command == RefuseHandOver(to_rider=BOB, reason_code="over_capacity")
+    assert step.command == RefuseHandOver(to_rider=BOB, reason_code="over_capacity", overload=too_much)
 
 
 async def test_an_offer_that_is_over_frees_the_rider():

@@ -17,6 +17,7 @@ from schemas.task import (
     NewStop,
     ReportAttemptFailed,
     ReportPickedUp,
+    ReportReturned,
     RescheduleStop,
 )
 from schemas.tender import ClaimOffer
@@ -40,6 +41,27 @@ def test_the_second_way_back_stays_ahead_though_the_first_is_told_again():
     town.starts_from_nothing()
     town.comes_to_rest()
     assert [stop.stop_id for stop in town.state(ANN).itinerary] == ["return-2"]
+
+
+def test_ways_back_to_two_places_are_both_ahead_each_with_what_it_takes_off():
+    town = Town()
+    stops = [NewStop(kind="pickup"), NewStop(kind="pickup", outlet="kallio"), NewStop(kind="dropoff", location=KAMPPI)]
+    parcels = [NewParcel(weight_g=300), NewParcel(pickup_stop="stop-2", weight_g=50)]
+    town.ask("task", TASK, CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=parcels))
+    town.ask("task", TASK, AssignTask(rider_id=ANN), "dora", "dispatcher")
+    town.comes_to_rest()
+    for stop_id in (StopId("stop-1"), StopId("stop-2")):
+        town.ask("task", TASK, ReportPickedUp(stop_id=stop_id, observed_at=town.now), ANN, "rider")
+    town.ask("task", TASK, CancelTask(reason_code="changed_mind"))
+    for _ in range(2):
+        town.comes_to_rest()
+        ahead = [(stop.stop_id, stop.load.weight_g) for stop in town.state(ANN).itinerary]
+        assert ahead == [("return-1", -300), ("return-2", -50)]
+        town.starts_from_nothing()
+    returned = ReportReturned(stop_id=StopId("return-2"), observed_at=town.now)
+    assert town.ask("task", TASK, returned, ANN, "rider")
+    town.comes_to_rest()
+    assert [stop.stop_id for stop in town.state(ANN).itinerary] == ["return-1"]
 
 
 def test_a_stop_that_is_rescheduled_has_its_new_window_on_the_way():

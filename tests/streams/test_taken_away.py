@@ -8,6 +8,7 @@ from story import KAMPPI, minutes
 
 from commands.order import Order
 from schemas.ids import tenant_id
+from schemas.incident_actions import outstanding
 from schemas.message import Command, RiderId, StopId, TaskId, TenantSlug
 from schemas.rider import (
     ActivateReservation,
@@ -19,7 +20,8 @@ from schemas.rider import (
     SuspendRider,
 )
 from schemas.task import UnassignTask
-from schemas.topics import FLEET
+from schemas.topics import FLEET, INCIDENT
+from streams.incident_response import RESPONSE
 from streams.taken_away import TAKEN_AWAY
 
 TAKEN = [
@@ -160,6 +162,103 @@ async def test_of_what_a_silent_rider_has_an_incident_of_its_own_kind_tells():
         assert incident.severity == "high"
         forgotten(at)
         assert await followed(at) == ANSWERED * 2
+
+
+async def an_incident(at: House, kind: str, *links: tuple[str, str]) -> str:
+    about = [{"kind": kind, "id": aggregate} for kind, aggregate in links]
+    value = {"amount_minor": 5_000, "currency": "EUR"}
+    incident = await made(at, "incidents", {"kind": kind, "description": "!", "links": about, "claim_value": value})
+    await at.caller("dispatcher", "dora").post(
+        f"/v1/acme/incidents/{incident}/assign-incident", json={"assignee": "dora"}, headers=key("assign")
+    )
+    return incident
+
+
+async def responded(at: House) -> list[tuple[str, str]]:
+    return await anew(at, "incident-response", RESPONSE, INCIDENT)
+
+
+async def test_the_tasks_of_a_rider_in_an_incident_go_to_others_and_what_cannot_stands_on_the_incident():
+    async with house() as at:
+        rider = await a_rider(at)
+        stays, goes = await a_task(at, rider, "stays"), await a_task(at, rider, "goes")
+        await picked_up(at, rider, stays)
+        await an_incident(at, "safety", ("rider", rider))
+        assert await responded(at) == [
+            ("ConfirmActionRequested", ""),
+            ("HandOverAllTasks", "TaskHandOverRequested, TaskHandOverRequested"),
+            ("TakeIncidentAction", "IncidentActionTaken"),
+        ]
+        linked = ("LinkIncident", "IncidentLinked, IncidentActionRequested")
+        assert await followed(at) == [*KEPT[:2], linked, KEPT[3], *TAKEN]
+        assert at.desk.kept[rider].state.status == "approved"
+        assert [at.desk.kept[task].state.rider_id for task in (stays, goes)] == [rider, None]
+        assert (await responded(at))[-2:] == [
+            ("UnassignTask", "goods-in-custody"),
+            ("NoteActionRefused", "IncidentActionRefused"),
+        ]
+        [state] = incidents(at)
+        assert outstanding(state.asked, state.requests, state.taken) == ["call_emergency", "hand_over_tasks"]
+        records = len(at.desk.log)
+        forgotten(at)
+        assert await followed(at) == ANSWERED * 2
+        assert (await responded(at))[0] == ("ConfirmActionRequested", "action-answered")
+        assert len(at.desk.log) == records
+
+
+async def test_of_an_accident_whose_rider_is_suspended_each_task_is_asked_for_once():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await an_incident(at, "accident", ("rider", rider))
+        told = await responded(at)
+        assert [outcome for command, outcome in told if command in ("SuspendRider", "HandOverAllTasks")] == [
+            "RiderSuspended, TaskHandOverRequested",
+            "",
+        ]
+        assert await followed(at) == TAKEN
+        assert at.desk.kept[task].state.rider_id is None
+
+
+async def test_tasks_are_told_what_of_them_is_lost_once_somebody_resolves_it_so():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await picked_up(at, rider, task)
+        incident = await an_incident(at, "theft", ("task", task))
+        lost = [{"task_id": task, "parcel_ids": ["parcel-1"]}]
+        resolved = await at.caller("dispatcher", "dora").post(
+            f"/v1/acme/incidents/{incident}/resolve-incident",
+            json={"resolution_code": "stolen", "lost": lost},
+            headers=key("resolve"),
+        )
+        assert resolved.json()["events"] == ["IncidentResolved", "IncidentActionRequested"], resolved.text
+        assert await responded(at) == [
+            ("ConfirmActionRequested", ""),
+            ("ReportParcelsLost", "ParcelsLost, StopSkipped, TaskFailed"),
+            ("TakeIncidentAction", "IncidentActionTaken"),
+        ]
+        [parcel] = at.desk.kept[task].state.parcels.values()
+        assert (parcel.status, parcel.party.kind) == ("lost", "nobody")
+        records = len(at.desk.log)
+        forgotten(at)
+        assert await responded(at) == [("ConfirmActionRequested", "action-answered")]
+        assert len(at.desk.log) == records
+
+
+async def test_of_parcels_that_nobody_knows_the_rule_that_said_no_stands_on_the_incident():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        incident = await an_incident(at, "theft", ("task", task))
+        lost = [{"task_id": task, "parcel_ids": ["parcel-9"]}]
+        body = {"resolution_code": "stolen", "lost": lost}
+        path = f"/v1/acme/incidents/{incident}/resolve-incident"
+        await at.caller("dispatcher", "dora").post(path, json=body, headers=key("resolve"))
+        assert (await responded(at))[1:] == [
+            ("ReportParcelsLost", "unknown-parcel"),
+            ("NoteActionRefused", "IncidentActionRefused"),
+        ]
 
 
 async def test_a_task_that_must_stay_does_not_keep_the_next_from_going():
