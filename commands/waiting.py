@@ -159,14 +159,20 @@ def add_dependent(task: CreatedTask, command: AddDependent, context: Context) ->
 def look_for_circle(task: CreatedTask, command: LookForCircle) -> list[TaskEvent]:
     """Passed on once for each who waits and for each wait that would give way, so that it ends."""
     looked = task.waiting.looked
-    among = [TaskId(each.on) for each in task.waiting.awaited if each.kind == "task" and each.failed is None]
+    among = [each for each in task.waiting.awaited if each.kind == "task" and each.failed is None]
     known = (command.task_id, command.on, command.gives_way) in looked
-    if task.ended or not among or known or command.hops >= MAX_HOPS or len(looked) >= MAX_LOOKED:
+    if task.ended or known or command.hops >= MAX_HOPS or len(looked) >= MAX_LOOKED:
         return []
     return [
         CircleLookedFor(
-            task_id=command.task_id, on=command.on, gives_way=command.gives_way, hops=command.hops, among=among
+            task_id=command.task_id,
+            on=command.on,
+            gives_way=command.gives_way,
+            hops=command.hops,
+            awaited=TaskId(each.on),
+            number=each.asked,
         )
+        for each in among
     ]
 
 

@@ -68,7 +68,8 @@ def evolve_waiting(waiting: Waiting, event: WaitingEvent) -> Waiting:
         case DependentAdded():
             return replace(waiting, dependents=(*waiting.dependents, event.task_id))
         case CircleLookedFor():
-            return replace(waiting, looked=(*waiting.looked, (event.task_id, event.on, event.gives_way)))
+            look = event.task_id, event.on, event.gives_way
+            return waiting if look in waiting.looked else replace(waiting, looked=(*waiting.looked, look))
         case DependentsAnswered():
             return waiting
         case _:

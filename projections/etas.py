@@ -205,7 +205,7 @@ def shown(row: EtaRow) -> EtaRow:
 
 ETAS = ReadModel(
     name="etas",
-    version=5,
+    version=6,
     table=TABLE,
     row=EtaRow,
     key=("tenant", "task_id", "stop_id"),

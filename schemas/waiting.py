@@ -169,14 +169,15 @@ class DependentAdded(Event, frozen=True, kw_only=True):
 
 
 class CircleLookedFor(Event, frozen=True, kw_only=True):
-    """`task_id` waits for `on`, and behind that for this task, which itself waits for those `among` whom it is looked
-    for next. If `task_id` is one of them, all on the way wait for each other."""
+    """`task_id` waits for `on`, and behind that for this task. This one waits for `awaited`, where it is looked next, and
+    has asked for that so many times again. If that is `task_id`, all on the way wait for each other."""
 
     task_id: TaskId
     on: str
     gives_way: Wait
     hops: int
-    among: list[TaskId]
+    awaited: TaskId
+    number: int
 
 
 class DependentsAnswered(Event, frozen=True, kw_only=True):

@@ -5,8 +5,8 @@
 | DependencyDeclared, a task   | ConfirmDependency, then AddDependent (Task)    | AnswerDependency, with why;   |
 | DependencyDeclared, a wave   | ConfirmDependency, then JoinPickWave           | RecordDependencyUnknown       |
 | DependencyAskedFor           | the same once more                             | where it is not there         |
-| CircleLookedFor              | LookForCircle (Task), each that it waits for;  |                               |
-|                              | AnswerDependency (Task), where that is a circle|                               |
+| CircleLookedFor              | ConfirmDependency, then LookForCircle (Task)   | RecordDependencyUnknown       |
+|                              | behind; AnswerDependency, where it is a circle | where it is not there         |
 | DependentsAnswered           | AnswerDependency (Task), each                  |                               |
 | PickWaveJoined               | FollowPickWave (Task)                          |                               |
 | PickWaveRetimed, Released    | FollowPickWave (Task), each                    |                               |
@@ -84,23 +84,29 @@ def not_possible(event: Asked, source: Source, refused: NotAllowed) -> Sequence[
     if refused.rule == DEPENDENCY_ANSWERED:
         return []
     if refused.rule == UnknownAggregate.rule:
-        unknown = RecordDependencyUnknown(on=event.on, number=number_of(event))
-        return [Step(kind="task", aggregate_id=source.aggregate_id, command=unknown, purpose="record-unknown")]
+        return [recording_unknown(source, event.on, number_of(event))]
     reason_code = WHY.get((refused.rule, event.kind), refused.reason_code)
     return [answering(source.aggregate_id, event.on, reason_code)]
 
 
 async def look_further(event: CircleLookedFor, source: Source) -> Sequence[Step]:
-    return [next_look(event, TaskId(source.aggregate_id), awaited) for awaited in event.among]
-
-
-def next_look(event: CircleLookedFor, task_id: TaskId, awaited: TaskId) -> Step:
     """The least of the waits on the way fails, once it is known that they are a circle."""
-    gives_way = min(event.gives_way, Wait(task_id=task_id, on=awaited))
-    if awaited == event.task_id:
-        return answering(gives_way.task_id, gives_way.on, "circular_dependency")
+    task_id = TaskId(source.aggregate_id)
+    gives_way = min(event.gives_way, Wait(task_id=task_id, on=event.awaited))
+    if event.awaited == event.task_id:
+        return [answering(gives_way.task_id, gives_way.on, "circular_dependency")]
+    confirmed = ConfirmDependency(on=event.awaited, number=event.number)
     further = LookForCircle(task_id=event.task_id, on=event.on, gives_way=gives_way, hops=event.hops + 1)
-    return Step(kind="task", aggregate_id=awaited, command=further, purpose=f"look-for-circle-{awaited}")
+    return [
+        Step(kind="task", aggregate_id=task_id, command=confirmed, purpose="confirm"),
+        Step(kind="task", aggregate_id=event.awaited, command=further, purpose="look-for-circle"),
+    ]
+
+
+def led_nowhere(event: CircleLookedFor, source: Source, refused: NotAllowed) -> Sequence[Step]:
+    if refused.rule != UnknownAggregate.rule:
+        return []
+    return [recording_unknown(source, event.awaited, event.number)]
 
 
 async def answer_dependents(event: DependentsAnswered, source: Source) -> Sequence[Step]:
@@ -142,6 +148,11 @@ async def leave_wave(event: DependencyWaived | DependencyDropped, source: Source
     return [Step(kind="pick_wave", aggregate_id=event.on, command=left, purpose="leave")]
 
 
+def recording_unknown(source: Source, on: str, number: int) -> Step:
+    unknown = RecordDependencyUnknown(on=on, number=number)
+    return Step(kind="task", aggregate_id=source.aggregate_id, command=unknown, purpose="record-unknown")
+
+
 def answering(task_id: str, on: str, reason_code: str | None) -> Step:
     command = AnswerDependency(on=on, reason_code=reason_code)
     return Step(kind="task", aggregate_id=task_id, command=command, purpose=f"answer-{task_id}")
@@ -154,7 +165,7 @@ def following(task_id: str, command: FollowPickWave) -> Step:
 WAITING = (
     Rule(DependencyDeclared, tell_awaited, not_possible),
     Rule(DependencyAskedFor, tell_awaited, not_possible),
-    Rule(CircleLookedFor, look_further, apart=True),
+    Rule(CircleLookedFor, look_further, led_nowhere),
     Rule(DependentsAnswered, answer_dependents, apart=True),
     Rule(PickWaveJoined, answer_joined),
     Rule(PickWaveRetimed, retime_tasks, apart=True),

@@ -255,8 +255,8 @@ def looking(hops: int = 3, task: TaskId = OTHER) -> LookForCircle:
 def test_who_waits_and_is_waited_for_looks_further_for_a_circle():
     story = waiting_for(FIRST, SECOND, pick_wave=WAVE).when(AddDependent(task_id=OTHER))
     wait = Wait(task_id=OTHER, on="a-1")
-    looked = CircleLookedFor(task_id=OTHER, on="a-1", gives_way=wait, hops=0, among=[FIRST, SECOND])
-    story.then(DependentAdded(task_id=OTHER), looked)
+    looked = CircleLookedFor(task_id=OTHER, on="a-1", gives_way=wait, hops=0, awaited=FIRST, number=0)
+    story.then(DependentAdded(task_id=OTHER), looked, replace(looked, awaited=SECOND))
     in_wave().when(AddDependent(task_id=OTHER)).then(DependentAdded(task_id=OTHER))
     in_vain = waiting_for(FIRST).when(AnswerDependency(on=FIRST, reason_code="task_failed")).happened()
     in_vain.when(AddDependent(task_id=OTHER)).then(DependentAdded(task_id=OTHER))
@@ -265,7 +265,7 @@ def test_who_waits_and_is_waited_for_looks_further_for_a_circle():
 def test_a_look_for_a_circle_is_passed_on_once():
     story = waiting_for(FIRST).when(looking())
     wait = Wait(task_id=OTHER, on=SECOND)
-    story.then(CircleLookedFor(task_id=OTHER, on=SECOND, gives_way=wait, hops=3, among=[FIRST]))
+    story.then(CircleLookedFor(task_id=OTHER, on=SECOND, gives_way=wait, hops=3, awaited=FIRST, number=0))
     story.and_then(looking(hops=2)).then()
     story.when(looking(task=TaskId("third"))).tells("CircleLookedFor")
     story.when(replace(looking(), gives_way=Wait(task_id=FIRST, on=OTHER))).tells("CircleLookedFor")
@@ -281,7 +281,7 @@ def test_a_look_for_a_circle_goes_so_far_and_so_often_and_no_more():
     story, wait = waiting_for(FIRST), Wait(task_id=OTHER, on=SECOND)
     for number in range(MAX_LOOKED):
         other = TaskId(f"t-{number}")
-        story.take([CircleLookedFor(task_id=other, on=SECOND, gives_way=wait, hops=1, among=[FIRST])])
+        story.take([CircleLookedFor(task_id=other, on=SECOND, gives_way=wait, hops=1, awaited=FIRST, number=0)])
     story.when(looking()).then()
 
 

@@ -12,10 +12,10 @@ from projections.deadlines import DEADLINES
 from projections.folding import Parked, folded
 from projections.model import fact_of
 from schemas.ids import aggregate_id
-from schemas.message import TenantSlug
+from schemas.message import TaskId, TenantSlug
 from schemas.task import CreateTask, ForceCompleteTask
 from schemas.topics import DISPATCH, TASK
-from schemas.waiting import ASKED_AGAIN_AFTER_S
+from schemas.waiting import ASKED_AGAIN_AFTER_S, AddDependent, CircleLookedFor
 from streams.deadlines import source_of, step_of
 from streams.waiting import WAITING
 
@@ -173,6 +173,34 @@ async def test_of_a_longer_circle_one_is_told_and_a_waiver_sets_all_free(names: 
             assert at.desk.kept[task].state.round == 1, "it has come to dispatch"
             await at.process("task", task, ForceCompleteTask(disposition="delivered", reason_code="x"))
             await until_quiet(at)
+
+
+async def test_who_reads_the_log_anew_looks_for_no_circle_through_what_was_created_since():
+    async with house() as at:
+        later = aggregate_id("task", "acme", "dora", "later")
+        first = await an_order(at, "first", depends_on=[later])
+        behind = await a_task(at, "behind", depends_on=[first])
+        await followed(at)
+        for pause_s in ASKED_AGAIN_AFTER_S:
+            at.now += timedelta(seconds=pause_s)
+            await asked_again(at)
+        assert (waits(at, first), waits(at, behind)) == (["unknown_task"], [None])
+        assert await a_task(at, "later", depends_on=[await a_task(at, "last")]) == later
+        forgotten(at)
+        await followed(at)
+        assert at.desk.kept[later].state.waiting.looked == ()
+
+
+async def test_who_looks_for_a_circle_before_it_is_known_that_nobody_is_there_has_it_known():
+    """Where what told of the wait was put aside, as a fact that nobody could follow."""
+    async with house() as at:
+        first = await an_order(at, "first", depends_on=[aggregate_id("task", "acme", "dora", "later")])
+        behind = TaskId(await a_task(at, "behind", depends_on=[first]))
+        await at.process("task", first, AddDependent(task_id=behind))
+        looking = [rule for rule in WAITING if rule.fact is CircleLookedFor]
+        told = await anew(at, "waiting", looking, TASK)
+        assert told == [CONFIRMED, ("LookForCircle", "not-found"), ("RecordDependencyUnknown", "DependencyNotFound")]
+        assert await anew(at, "waiting", looking, TASK) == [ANSWERED]
 
 
 async def test_a_long_chain_is_no_circle_nor_are_two_ways_to_the_same():
