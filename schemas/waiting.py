@@ -169,8 +169,8 @@ class DependentAdded(Event, frozen=True, kw_only=True):
 
 
 class CircleLookedFor(Event, frozen=True, kw_only=True):
-    """`task_id` waits for `on`, and behind that for this task. This one waits for `awaited`, where it is looked next, and
-    has asked for that so many times again. If that is `task_id`, all on the way wait for each other."""
+    """`task_id` waits for `on`, and behind that for this task. This one waits for `awaited`, where it is looked next,
+    and has asked for that so many times again. If that is `task_id`, all on the way wait for each other."""
 
     task_id: TaskId
     on: str
