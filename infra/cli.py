@@ -251,6 +251,29 @@ def why(
     raise typer.Exit(why(task, tenant, data, json))
 
 
+eta_app = typer.Typer(no_args_is_help=True, help="Forecasts of arrivals.")
+app.add_typer(eta_app, name="eta")
+
+
+@eta_app.command("score")
+def eta_score(
+    trips: Annotated[Path, typer.Option(help="Past trips: TRIP_ID, TIMESTAMP, POLYLINE, a place every 15 s (CSV)")],
+    truth: Annotated[Path, typer.Option(help="Whither they went: trip_id, dest_lat, dest_lon (CSV)")],
+    forecasts: Annotated[Path, typer.Option(help="Where to put the forecasts: seconds from each fix on (CSV)")],
+    streets: Annotated[
+        Path | None,
+        typer.Option("--map", help="Their streets (.osm.pbf); without it the extract beside the trips, or in ../osm"),
+    ] = None,
+    osrm: Annotated[str | None, typer.Option(help="An OSRM server instead (LOGISTICS_OSRM)")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed foretells the same")] = 0,
+    json: Json = False,
+) -> None:
+    """Replay past trips: foretell at each fix when the trip ends, learning from those that have."""
+    from infra.eta_score import score
+
+    score(trips, truth, forecasts, streets, osrm, seed, json)
+
+
 @app.command("import")
 def import_(
     kind: Annotated[str, typer.Argument(help="riders, vehicles, outlets or tasks")],

@@ -6,7 +6,9 @@ from time import monotonic
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
+import numpy.typing as npt
 import structlog
 
 from schemas.geo import Location, distance_m
@@ -23,16 +25,36 @@ FARTHEST_M = 2_000.0
 TIMEOUT_S = 2.0
 RESTS_S = 5.0
 KEPT_CONNECTIONS = 8
+TURNS_BY_DEG = 60
+"""A street in a direction that differs by more is not the one that is driven on."""
+
+type Grid = npt.NDArray[np.float64]
+
+type Heading = tuple[Location, float | None]
+"""A place, and whither one heads there: degrees clockwise from north, None where that is not known."""
 
 logger = structlog.get_logger()
 
 
+class RouterFailed(Exception):
+    """It was silent, or its answer cannot be used."""
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Of each origin (rows) to each goal (columns) seconds and metres of driving, not a number where there is no way.
+    Besides, how far each origin lies from a street."""
+
+    seconds: Grid
+    metres: Grid
+    off_street_m: Grid
+
+
 class OsrmRouter:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         self._url = url.rstrip("/")
         self._rests_until_s = 0.0
         limits = httpx.Limits(max_keepalive_connections=KEPT_CONNECTIONS)
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, limits=limits)
+        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False, limits=limits)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -64,6 +86,27 @@ class OsrmRouter:
         except (httpx.HTTPError, ValueError, KeyError, IndexError) as failed:
             logger.warning("router failed, the great circle stands in", error=failed)
             return straight(places)
+
+    async def table(self, origins: Sequence[Heading], goals: Sequence[Location]) -> Table:
+        """Whoever heads somewhere does not turn around. Raises RouterFailed."""
+        count = len(origins)
+        points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in (*(place for place, _ in origins), *goals))
+        headings = [f"{heading:.0f},{TURNS_BY_DEG}" if heading is not None else "" for _, heading in origins]
+        wanted = {
+            "sources": ";".join(map(str, range(count))),
+            "destinations": ";".join(map(str, range(count, count + len(goals)))),
+            "annotations": "duration,distance",
+            "bearings": ";".join([*headings, *("" for _ in goals)]),
+        }
+        try:
+            told = (await self._get(f"{self._url}/table/v1/driving/{points}", wanted)).json()
+            return Table(
+                grid(told["durations"]),
+                grid(told["distances"]),
+                np.array([source["distance"] for source in told["sources"]], float),
+            )
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as failed:
+            raise RouterFailed(f"no table of {count} x {len(goals)}: {failed}") from failed
 
     async def _get(self, url: str, params: Mapping[str, str]) -> httpx.Response:
         """Again where the server has closed a connection that was kept: it does so after 512 requests.
@@ -98,6 +141,10 @@ class OsrmRouter:
         snapped(told["destinations"])
         near = [source["distance"] <= FARTHEST_M for source in told["sources"]]
         return [row[0] if close else None for row, close in zip(told["durations"], near, strict=True)]
+
+
+def grid(told: Sequence[Sequence[float | None]]) -> Grid:
+    return np.array([[np.nan if each is None else each for each in row] for row in told], float)
 
 
 def snapped(waypoints: Sequence[Any]) -> None:

@@ -1,7 +1,6 @@
-"""When will the rider be at each stop ahead? The router's time times a fixed factor, moved along the route in between.
+"""When will the rider be at each stop ahead? The router's time times fixed factors, moved along the route in between.
 
-Model `factor-1`: real taxi trips in Porto took 0.94, 1.77 and 3.07 times what the router says in one of ten, one of
-two and nine of ten cases (264 trips).
+The model is `factor-1`, from which learning begins (streams/eta/model.py).
 """
 
 import asyncio
@@ -17,12 +16,12 @@ from schemas import ids
 from schemas.geo import EARTH_RADIUS_M, Location
 from schemas.message import StopId, TaskId
 from schemas.signals import EtaForecast, RoutingSource
+from streams.eta.model import BY_FACTORS, FACTORS
 from streams.telemetry.fences import unix_ms
 from streams.telemetry.itineraries import Ahead, Itineraries, Itinerary
 from streams.telemetry.partition import Draft, Forecast, Found, LiveRow, Partition, Rider, moment
 
-MODEL = "factor-1"
-P10, P50, P90 = 0.94, 1.77, 3.07
+P10, P50, P90 = FACTORS
 STALE_MS = 300_000
 OFF_ROUTE_M = 75.0
 EVERY_MS = 60_000
@@ -200,7 +199,7 @@ def draft(live: LiveRow, left: Left, at_ms: int) -> Draft:
         p50=moment(arrival_ms(at_ms, left, P50)),
         p90=moment(arrival_ms(at_ms, left, P90)),
         remaining_m=round(left.metres),
-        model=MODEL,
+        model=BY_FACTORS,
         source=left.source,
     )
     event_id = ids.derived(

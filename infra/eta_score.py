@@ -1,0 +1,157 @@
+"""`logistics eta score`: what would have been foretold on past trips, for whoever wants to score it.
+
+The forecasts are those of the model that the trips themselves teach, each at its end (streams/eta/replay.py). Of the
+file of truth only each trip's id and destination are read.
+"""
+
+import asyncio
+import csv
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from infra.embedded.osrm import EmbeddedOsrm
+from infra.observability import quiet
+from infra.porto_trips import Trips, destinations_of, trips_of
+from infra.settings import Settings, WrongSetting, load_settings
+from infra.stages import Stages
+from schemas.geo import Location
+from streams.eta.learner import Learner
+from streams.eta.replay import Forecast, replayed
+from streams.routing.osrm import OsrmRouter
+
+ANSWERS_WITHIN_S = 30.0
+"""The router is asked for many ways at once, and nobody waits for it at a door."""
+MAP = "*.osm.pbf"
+HEADER = ("trip_id", "time", "p10", "p50", "p90", "model")
+
+
+class Scored(msgspec.Struct, frozen=True):
+    trips: int
+    forecast: int
+    """Trips."""
+    forecasts: int
+    """One for each of their fixes."""
+    unknown: int
+    """Trips with a destination, of which there are no fixes."""
+    without_fixes: int
+    again: int
+    by_router: bool
+    seconds: float
+
+
+def score(
+    trips: Path, truth: Path, forecasts: Path, streets: Path | None, osrm: str | None, seed: int, as_json: bool
+) -> None:
+    """Raises WrongSetting, StageFailed."""
+    quiet()
+    settings = load_settings()
+    known, destinations = trips_of(trips), destinations_of(truth)
+    if not known.journeys:
+        raise WrongSetting(f"{trips}: there is no trip in it")
+    if not forecasts.absolute().parent.is_dir():
+        raise WrongSetting(f"--forecasts {forecasts}: there is no folder {forecasts.absolute().parent}")
+    streets = streets or (None if osrm else map_beside(trips))
+    if streets is not None and not streets.is_file():
+        raise WrongSetting(f"--map {streets}: there is no such file")
+    scored = asyncio.run(_scored(settings, known, destinations, forecasts, streets, osrm or settings.osrm, seed))
+    print(msgspec.json.encode(scored).decode() if as_json else "\n".join(in_words(scored, forecasts)))
+
+
+def map_beside(trips: Path) -> Path | None:
+    """The one extract in the trips' folder, or in the folder `osm` next to it."""
+    folders = (trips.absolute().parent, trips.absolute().parent.parent / "osm")
+    found = sorted(file for folder in folders for file in folder.glob(MAP))
+    return found[0] if len(found) == 1 else None
+
+
+async def _scored(
+    settings: Settings,
+    known: Trips,
+    destinations: dict[str, Location],
+    file: Path,
+    streets: Path | None,
+    osrm: str,
+    seed: int,
+) -> Scored:
+    began = time.monotonic()
+    stages = Stages(Console(stderr=True))
+    async with routing(settings, streets, osrm, stages) as router:
+        with stages.stage("Trips, asked of the router" if router.known else "Trips, by the great circle") as stage:
+            told = await replayed(known.journeys, destinations, router, Learner(seed))
+            stage.note = f"{len(known.journeys):,} trips"
+    with stages.stage("Forecasts") as stage:
+        written = list(told)
+        write(file, written)
+        stage.note = f"{len(written):,}"
+    forecast = {each.journey_id for each in written}
+    return Scored(
+        trips=len(known.journeys),
+        forecast=len(forecast),
+        forecasts=len(written),
+        unknown=len(destinations.keys() - forecast),
+        without_fixes=known.without_fixes,
+        again=known.again,
+        by_router=router.known,
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+class Router(OsrmRouter):
+    """`known` is whether there is one at all."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, ANSWERS_WITHIN_S)
+        self.known = bool(url)
+
+
+@asynccontextmanager
+async def routing(settings: Settings, streets: Path | None, osrm: str, stages: Stages) -> AsyncIterator[Router]:
+    """An OSRM on these streets, or the one at `osrm`. Raises StageFailed."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = None
+        if streets is not None:
+            engine = EmbeddedOsrm(Path(folder), settings.city_data, streets)
+            with stages.stage(f"OSRM on {streets.name}") as stage:
+                osrm = stage.note = await engine.start()
+        router = Router(osrm)
+        try:
+            yield router
+        finally:
+            await router.close()
+            if engine is not None:
+                await engine.stop()
+
+
+def write(file: Path, told: Sequence[Forecast]) -> None:
+    """All of it or nothing."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", newline="") as opened:
+            rows = csv.writer(opened)
+            rows.writerow(HEADER)
+            for each in sorted(told, key=lambda each: (each.at_s, each.journey_id)):
+                seconds = (f"{each.p10:.1f}", f"{each.p50:.1f}", f"{each.p90:.1f}")
+                rows.writerow((each.journey_id, f"{each.at_s:.0f}", *seconds, each.model))
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def in_words(scored: Scored, file: Path) -> list[str]:
+    said = [f"{scored.forecasts:,} forecasts for {scored.forecast:,} of {scored.trips:,} trips: {file}"]
+    if scored.without_fixes:
+        said.append(f"{scored.without_fixes:,} trips have no place and were passed over")
+    if scored.again:
+        said.append(f"{scored.again:,} trips have the id of one before and were passed over")
+    if scored.unknown:
+        said.append(f"{scored.unknown:,} destinations are of trips that are not there")
+    if not scored.by_router:
+        said.append("no streets are known (--map, --osrm): all ways are those of the great circle")
+    return said
