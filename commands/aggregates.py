@@ -107,6 +107,7 @@ def aggregate(
     functions: tuple[Callable[..., list[Any]], Callable[..., Any]],
     life: Life,
     also_by: tuple[type[Command], ...] = (),
+    evolved: int = 1,
 ) -> Aggregate:
     """`words` are the unions of its commands and of its events, `states` the union of its states and the first one.
 
@@ -127,6 +128,7 @@ def aggregate(
         decide=functions[0],
         evolve=functions[1],
         life=life,
+        evolved=evolved,
     )
 
 
@@ -143,6 +145,7 @@ AGGREGATES: dict[str, Aggregate] = {
             (task.decide, task_evolve.evolve),
             task_life.LIFE,
             also_by=(CreateFromTemplate,),
+            evolved=2,
         ),
         aggregate(
             "rider",

@@ -96,19 +96,22 @@ def warned[E: (DocumentExpiryWarned, VehicleDocumentExpiryWarned)](
 
 
 def uncovered[E: (DocumentExpiryWarned, VehicleDocumentExpiryWarned)](
-    event: type[E], before: Documents, after: Documents
+    event: type[E], before: Documents, after: Documents, now: datetime
 ) -> list[E]:
     """Warnings that were kept back while another took over, and are due now that none does."""
     return [
         event(document_id=document_id, kind=each.kind, expires_at=each.expires_at, covered_until=each.expires_at)
         for document_id, each in after.items()
         if each.status == "verified" and each.warn_at is None and each.expires_at is not None
-        if taken_over(before, each.kind, each.expires_at) and not taken_over(after, each.kind, each.expires_at)
+        if taken_over(before, each.kind, each.expires_at, now)
+        if not taken_over(after, each.kind, each.expires_at, now)
     ]
 
 
-def taken_over(documents: Documents, kind: str, expires_at: datetime) -> bool:
-    return covered(spans_of(documents, kind), expires_at) is not None
+def taken_over(documents: Documents, kind: str, expires_at: datetime, now: datetime) -> bool:
+    """Another is valid as this one ends, or is by now."""
+    spans = spans_of(documents, kind)
+    return any(covered(spans, at) is not None for at in (expires_at, max(expires_at, now)))
 
 
 def spans_of(documents: Documents, kind: str) -> list[Span]:

@@ -131,7 +131,7 @@ class ClaimValueMissing(Refused):
 
 class UnknownLink(Refused):
     rule = "unknown-link"
-    stands_in = ("id",)
+    stands_in = ("id", "task_id")
 
     def __init__(self, link: IncidentLink) -> None:
         super().__init__(f"the incident is not linked to {link.kind} {link.id}")
@@ -280,7 +280,8 @@ def take_action(incident: ReportedIncident, command: TakeIncidentAction, context
 
 
 def confirm_requested(incident: ReportedIncident, command: ConfirmActionRequested) -> list[IncidentEvent]:
-    if not is_requested(incident, command.action, command.link):
+    wanted = ActionRequest(action=command.action, link=command.link, parcel_ids=command.parcel_ids)
+    if wanted not in incident.requests:
         raise ActionAnswered(command.action)
     return []
 
@@ -433,7 +434,7 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
         case ClaimValueStated():
             return claimed(incident, event.claim_value)
         case IncidentActionRequested():
-            request = ActionRequest(action=event.action, link=event.link)
+            request = ActionRequest(action=event.action, link=event.link, parcel_ids=event.parcel_ids)
             return replace(incident, requests=(*incident.requests, request))
         case IncidentActionTaken():
             requests = answered(incident.requests, event.action, event.link, "taken")

@@ -176,7 +176,7 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
         case WarnDocumentExpiry():
             return warn_expiry(registered(rider), command, context)
         case RejectDocument():
-            return reject_document(registered(rider), command)
+            return reject_document(registered(rider), command, context)
         case ReportComplianceBreach():
             return report_breach(registered(rider), command, context)
         case PlanShift():

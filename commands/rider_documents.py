@@ -53,22 +53,25 @@ def submit_document(rider: RegisteredRider, command: SubmitDocument, context: Co
 def verify_document(rider: RegisteredRider, command: VerifyDocument, context: Context) -> list[RiderEvent]:
     """With the warning that is due where what is verified anew takes over from another no more."""
     told = verified(DocumentVerified, rider.documents, command, context)
-    return [*told, *(warning for each in told for warning in due_after(rider, with_verified(rider.documents, each)))]
+    return [
+        *told,
+        *(warning for each in told for warning in due_after(rider, with_verified(rider.documents, each), context)),
+    ]
 
 
 def warn_expiry(rider: RegisteredRider, command: WarnDocumentExpiry, context: Context) -> list[RiderEvent]:
     return [*warned(DocumentExpiryWarned, rider.documents, command.document_id, context.now)]
 
 
-def reject_document(rider: RegisteredRider, command: RejectDocument) -> list[RiderEvent]:
+def reject_document(rider: RegisteredRider, command: RejectDocument, context: Context) -> list[RiderEvent]:
     if known_document(rider.documents, command.document_id).status == "rejected":
         return []
     rejected = DocumentRejected(document_id=command.document_id, reason_code=command.reason_code)
-    return [rejected, *due_after(rider, with_rejected(rider.documents, command.document_id))]
+    return [rejected, *due_after(rider, with_rejected(rider.documents, command.document_id), context)]
 
 
-def due_after(rider: RegisteredRider, documents: Documents) -> list[DocumentExpiryWarned]:
-    return uncovered(DocumentExpiryWarned, rider.documents, documents)
+def due_after(rider: RegisteredRider, documents: Documents, context: Context) -> list[DocumentExpiryWarned]:
+    return uncovered(DocumentExpiryWarned, rider.documents, documents, context.now)
 
 
 def report_breach(rider: RegisteredRider, command: ReportComplianceBreach, context: Context) -> list[RiderEvent]:
@@ -88,7 +91,7 @@ def report_breach(rider: RegisteredRider, command: ReportComplianceBreach, conte
         document_id=document_id,
         task_ids=tasks_between(rider, command.since, command.until),
     )
-    return [found, *due_after(rider, with_breach(rider, found).documents)]
+    return [found, *due_after(rider, with_breach(rider, found).documents, context)]
 
 
 def tasks_between(rider: RegisteredRider, since: datetime, until: datetime) -> list[TaskId]:

@@ -10,7 +10,7 @@ from commands.context import Context
 from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, when, within
 from commands.registries import each_once
-from schemas.message import Refused
+from schemas.message import NotInDirectory, Refused
 from schemas.sla_policy import (
     MAX_POLICIES,
     ChangeSlaPolicy,
@@ -34,7 +34,7 @@ class TooManyPolicies(Refused):
         self.limit = limit
 
 
-class SlaScopeTaken(Refused):
+class SlaScopeTaken(NotInDirectory):
     """Of two that say the same of a task the older one would hold, and the other never."""
 
     rule = "sla-scope-taken"

@@ -119,7 +119,7 @@ def decided(vehicle: Vehicle, command: VehicleCommand, context: Context) -> list
         case WarnVehicleDocumentExpiry():
             return warn_expiry(vehicle, command, context)
         case RejectVehicleDocument():
-            return reject_document(registered(vehicle), command)
+            return reject_document(registered(vehicle), command, context)
         case AssignVehicle():
             return assign_vehicle(registered(vehicle), command, context)
         case ReleaseVehicle():

@@ -51,7 +51,7 @@ def verify_document(vehicle: RegisteredVehicle, command: VerifyVehicleDocument, 
     told = verified(VehicleDocumentVerified, vehicle.documents, command, context)
     return [
         *told,
-        *(warning for each in told for warning in due_after(vehicle, with_verified(vehicle.documents, each))),
+        *(warning for each in told for warning in due_after(vehicle, with_verified(vehicle.documents, each), context)),
     ]
 
 
@@ -65,16 +65,16 @@ def to_be_warned_of(vehicle: RegisteredVehicle) -> list[DocumentId]:
     return [document_id for document_id, document in vehicle.documents.items() if document.warn_at is not None]
 
 
-def reject_document(vehicle: RegisteredVehicle, command: RejectVehicleDocument) -> list[VehicleEvent]:
+def reject_document(vehicle: RegisteredVehicle, command: RejectVehicleDocument, context: Context) -> list[VehicleEvent]:
     document_id = DocumentId(command.document_id)
     if known_document(vehicle.documents, document_id).status == "rejected":
         return []
     rejected = VehicleDocumentRejected(document_id=document_id, reason_code=command.reason_code)
-    return [rejected, *due_after(vehicle, with_rejected(vehicle.documents, document_id))]
+    return [rejected, *due_after(vehicle, with_rejected(vehicle.documents, document_id), context)]
 
 
-def due_after(vehicle: RegisteredVehicle, documents: Documents) -> list[VehicleDocumentExpiryWarned]:
-    return uncovered(VehicleDocumentExpiryWarned, vehicle.documents, documents)
+def due_after(vehicle: RegisteredVehicle, documents: Documents, context: Context) -> list[VehicleDocumentExpiryWarned]:
+    return uncovered(VehicleDocumentExpiryWarned, vehicle.documents, documents, context.now)
 
 
 def with_submitted(vehicle: RegisteredVehicle, event: VehicleDocumentSubmitted) -> RegisteredVehicle:

@@ -27,12 +27,14 @@ def ways_back(task: CreatedTask, reason_code: str, context: Context, *, cancelle
 
 
 def by_origin(task: CreatedTask, goods: Iterable[ParcelState], context: Context) -> list[list[ParcelState]]:
-    """Two pickups are at one place where the same party has the goods at the same point."""
+    """Two pickups are at one place where the same party has the goods at the same point: of senders, whom no slug tells
+    apart, the same contact."""
     places: dict[object, list[ParcelState]] = {}
     for parcel in goods:
         stop = task.stops[parcel.parcel.pickup_stop].stop
         point = context.opened(stop.location, Location)
-        places.setdefault((stop.party, point or stop.stop_id), []).append(parcel)
+        whose = None if stop.party.id is not None or stop.contact is None else stop.contact.name.subject
+        places.setdefault((stop.party, whose, point or stop.stop_id), []).append(parcel)
     return list(places.values())
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from commands.directory import UnknownZone
 from commands.order import AlreadyExists, Answer, Order
 from gateway.call import Call
 from gateway.commands import answer_of, request_hash
@@ -115,7 +114,7 @@ decoders: Mapping[str, msgspec.json.Decoder[Told]] = {name: msgspec.json.Decoder
 
 class Wish(msgspec.Struct, frozen=True):
     """One command that the message amounts to, and what is sent where it exists already. `told_at` is where the message
-    tells of it, as a JSON pointer."""
+    tells of it, as a JSON pointer: by the same words as the commands do."""
 
     told_at: str
     kind: str
@@ -198,7 +197,11 @@ class Callbacks:
             correlation_id=call.request_id,
             traceparent=call.traceparent,
         )
-        return await answer_of(self._door, order)
+        try:
+            return await answer_of(self._door, order)
+        except Problem as problem:
+            problem.errors = [FieldError(wish.told_at + each.pointer, each.detail) for each in problem.errors]
+            raise
 
 
 def wishes(told: TenantTold | OutletTold) -> Iterator[Wish]:
@@ -227,13 +230,9 @@ def outlet_wish(told_at: str, tenant: str, told: ToldOutlet) -> Wish:
     return Wish(told_at, "outlet", outlet_id(tenant, told.outlet), create, change)
 
 
-FIELD_OF: Mapping[str, str] = {UnknownZone.rule: "/zone"}
-"""Of an outlet that a rule refuses; others refuse it as a whole."""
-
-
 def named(wrong: list[tuple[Wish, Problem]]) -> Problem:
     """By the first that was refused; each is told with where it stands in the message."""
-    errors = [FieldError(wish.told_at + FIELD_OF.get(each.code, ""), each.detail) for wish, each in wrong]
+    errors = [error for wish, each in wrong for error in each.errors or [FieldError(wish.told_at, each.detail)]]
     first = wrong[0][1]
     return Problem(first.code, f"{path_of(errors[0].pointer)}: {first.detail}", errors=errors, values=first.values)
 

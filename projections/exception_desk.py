@@ -34,6 +34,7 @@ from schemas.incident import (
     IncidentReopened,
     IncidentReported,
     IncidentResolved,
+    IncidentSealed,
     IncidentUnlinked,
 )
 from schemas.message import Event
@@ -213,6 +214,7 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     IncidentActionTaken: ("action_refused",),
     IncidentUnlinked: ("action_refused",),
     IncidentResolved: ("incident_unattended", "action_refused"),
+    IncidentSealed: ("action_refused",),
     VehicleMaintenanceFellDue: ("maintenance_due",),
     VehicleMaintenancePlanned: ("maintenance_due",),
     VehicleMaintenanceCompleted: ("maintenance_due",),
@@ -450,7 +452,7 @@ def without(items: list[Item], item_id: str) -> list[Item]:
 
 EXCEPTION_DESK = ReadModel(
     name="exception_desk",
-    version=3,
+    version=4,
     table=TABLE,
     row=ExceptionRow,
     key=("tenant", "aggregate_id", "kind"),

@@ -182,7 +182,7 @@ def changed(row: IncidentRow, fact: Fact) -> IncidentRow:
         case ClaimValueStated(claim_value=claim_value):
             return claimed(row, claim_value)
         case IncidentActionRequested() as event:
-            request = ActionRequest(action=event.action, link=event.link)
+            request = ActionRequest(action=event.action, link=event.link, parcel_ids=event.parcel_ids)
             return replace(row, requests=(*row.requests, request))
         case IncidentActionTaken() | IncidentActionRefused() as event:
             return acted(row, event, fact)
@@ -245,7 +245,7 @@ def acted(row: IncidentRow, event: IncidentActionTaken | IncidentActionRefused, 
 
 INCIDENT_REGISTER = ReadModel(
     name="incident_register",
-    version=3,
+    version=4,
     table=TABLE,
     row=IncidentRow,
     key=("tenant", "incident_id"),

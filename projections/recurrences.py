@@ -12,6 +12,7 @@ from projections.sealed import told
 from schemas.catalog import members_of
 from schemas.message import Source
 from schemas.recurrence import (
+    MAX_REFUSED,
     Occurrence,
     OccurrenceCreated,
     OccurrenceRefused,
@@ -58,8 +59,6 @@ CREATE TABLE {table} (
 CREATE INDEX ON {table} (tenant, created_at, recurrence_id);
 CREATE INDEX ON {table} (tenant, outlet)
 """
-MAX_SHOWN = 50
-"""The latest that could not be created, and that nobody has reviewed."""
 
 
 class LatestRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +101,7 @@ class RecurrenceRow(msgspec.Struct, frozen=True, kw_only=True):
     skips: list[str] = []
     """Occurrences ahead that are left out, by their local time."""
     refused: list[RefusedRow] = []
+    """The latest that could not be created, and that nobody has reviewed."""
     external_reference: str | None
     source: str
     metadata: dict[str, str]
@@ -159,7 +159,7 @@ def changed(row: RecurrenceRow, fact: Fact) -> RecurrenceRow:
                 rule=event.rule,
                 reason_code=event.reason_code,
             )
-            return replace(row, refused=[*row.refused, refused][-MAX_SHOWN:])
+            return replace(row, refused=[*row.refused, refused][-MAX_REFUSED:])
         case OccurrenceReviewed(occurrence_at=at):
             return replace(row, refused=[each for each in row.refused if each.occurrence_at != at])
         case RecurrencePaused(reason_code=reason_code):
@@ -180,7 +180,7 @@ def with_next(row: RecurrenceRow, occurrence: Occurrence, due_at: datetime | Non
 
 RECURRENCES = ReadModel(
     name="recurrences",
-    version=1,
+    version=2,
     table=TABLE,
     row=RecurrenceRow,
     key=("tenant", "recurrence_id"),

@@ -413,7 +413,7 @@ def with_goods(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow:
                 observed_at=event.observed_at,
                 conflict=event.conflict,
             )
-            return replace(row, conflicts=[*row.conflicts, conflict][-MAX_CONFLICTS:])
+            return replace(row, conflicts=latest([*row.conflicts, conflict]))
         case FieldReportReviewed():
             return replace(row, conflicts=[reviewed(each, event) for each in row.conflicts])
         case _:
@@ -427,6 +427,14 @@ def with_proofs(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow
         disputed = False
     proofs = proofs_after(row.proofs, event, at, begun)
     return replace(row, proofs=proofs, proof_disputed=disputed)
+
+
+def latest(conflicts: list[ConflictRow]) -> list[ConflictRow]:
+    """Of those that are too many one that was reviewed goes first."""
+    if len(conflicts) <= MAX_CONFLICTS:
+        return conflicts
+    gone = next((each for each in conflicts if each.decision_code is not None), conflicts[0])
+    return [each for each in conflicts if each is not gone]
 
 
 def reviewed(conflict: ConflictRow, event: FieldReportReviewed) -> ConflictRow:
@@ -511,7 +519,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=8,
+    version=9,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

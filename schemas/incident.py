@@ -125,10 +125,12 @@ class ConfirmIncidentReported(Command, frozen=True, kw_only=True):
 
 
 class ConfirmActionRequested(Command, frozen=True, kw_only=True):
-    """Changes nothing. Refused where the request was answered before: who comes back to it later has nothing to do."""
+    """Changes nothing. Refused where the request was answered before, or is of other parcels by now: who comes back to
+    it later has nothing to do."""
 
     action: IncidentAction
     link: IncidentLink
+    parcel_ids: list[ParcelId] = []
 
 
 class NoteActionRefused(Command, frozen=True, kw_only=True):

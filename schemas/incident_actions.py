@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from schemas.incident import IncidentLink
-from schemas.message import Record
+from schemas.message import ParcelId, Record
 from schemas.registries import IncidentAction
 
 RequestStatus = Literal["pending", "taken", "refused", "withdrawn"]
@@ -17,6 +17,7 @@ class ActionRequest(Record, frozen=True, kw_only=True):
 
     action: IncidentAction
     link: IncidentLink
+    parcel_ids: list[ParcelId] = []
     status: RequestStatus = "pending"
 
 

@@ -131,7 +131,7 @@ class NotInThisState(Refused):
 
 
 class NotInDirectory(Refused):
-    """The directory as decisions see it does not have it; it may have been written there a moment ago."""
+    """The directory as decisions see it does not have it, or not free; it may have been written there a moment ago."""
 
 
 class UnknownAggregate(Refused):

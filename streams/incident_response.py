@@ -52,7 +52,7 @@ def command_of(event: IncidentActionRequested, source: Source) -> Command:
 
 async def act(event: IncidentActionRequested, source: Source) -> Sequence[Step]:
     command = command_of(event, source)
-    asked = ConfirmActionRequested(action=event.action, link=event.link)
+    asked = ConfirmActionRequested(action=event.action, link=event.link, parcel_ids=event.parcel_ids)
     taken = TakeIncidentAction(action=event.action, link=event.link)
     return [
         Step(kind="incident", aggregate_id=source.aggregate_id, command=asked, purpose="asked"),

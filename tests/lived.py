@@ -817,12 +817,12 @@ def terms(draw: Random) -> p.SlaTerms:
     return p.SlaTerms(deliver_within_s=draw.randint(60, 9_000))
 
 
-URGENT = p.SlaScope(priority="urgent")
+DELIVERIES = p.SlaScope(task_kind="delivery")
 """Another policy is there for every task."""
 
 SLA_POLICY: Repertoire = [
-    (lambda draw, now: p.CreateSlaPolicy(name="Quick", applies_to=URGENT, terms=terms(draw)), "root", "operator"),
-    (lambda draw, now: p.ChangeSlaPolicy(name="Quick", applies_to=URGENT, terms=terms(draw)), "root", "operator"),
+    (lambda draw, now: p.CreateSlaPolicy(name="Quick", applies_to=DELIVERIES, terms=terms(draw)), "root", "operator"),
+    (lambda draw, now: p.ChangeSlaPolicy(name="Quick", applies_to=DELIVERIES, terms=terms(draw)), "root", "operator"),
     (always(p.RemoveSlaPolicy()), "root", "operator"),
 ]
 CARRIER: Repertoire = [

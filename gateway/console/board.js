@@ -1,6 +1,6 @@
 // The list of tasks, those that are late first, and what needs a person.
 
-import { h, say } from "./dom.js";
+import { arrange, h, say } from "./dom.js";
 import { Exceptions } from "./exceptions.js";
 import { markSvg } from "./marks.js";
 import { ENDED, RISKS, away, clock, plain } from "./words.js";
@@ -43,7 +43,7 @@ export class Board {
     const found = this.wanted === "open" ? this.#open(now) : [...this.state.ended.values()].reverse();
     const tasks = found.filter((task) => this.#meant(task)).slice(0, MOST_SHOWN);
     const rows = tasks.map((task) => this.#row(task, now));
-    if (rows.length !== this.list.children.length || rows.some((row, at) => this.list.children[at] !== row)) this.list.replaceChildren(...rows);
+    arrange(this.list, rows);
     for (const id of this.rows.keys()) if (!this.state.tasks.has(id) && !this.state.ended.has(id)) this.rows.delete(id);
     say(this.note, noteOf(found.length, tasks.length, this.state.whole, this.wanted));
   }

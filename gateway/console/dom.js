@@ -30,5 +30,12 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Makes these the children. What has its place stays there: an element that is put anew loses its focus. */
+export function arrange(element, wanted) {
+  const kept = new Set(wanted);
+  for (const child of [...element.children]) if (!kept.has(child)) child.remove();
+  wanted.forEach((child, at) => element.children[at] !== child && element.insertBefore(child, element.children[at] ?? null));
+}
+
 /** For a command that is sent once, however often it is told. */
 export const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,6 +1,6 @@
 // The exception desk: what needs a person now, what waits for the longest first, and the commands that would mend it.
 
-import { h, randomKey, say } from "./dom.js";
+import { arrange, h, randomKey, say } from "./dom.js";
 import { told } from "./trouble.js";
 import { EXCEPTIONS, clock, lasted, plain } from "./words.js";
 
@@ -24,6 +24,15 @@ const BODIES = {
   "cancel-vehicle-maintenance": (item) => ({ maintenance_id: item.id, reason_code: "" }),
   "force-complete-task": () => ({ disposition: "delivered", reason_code: "" }),
   "report-returned": (item) => ({ stop_id: item.id, observed_at: new Date().toISOString() }),
+  "report-vehicle-inspection": () => ({ inspection_id: "", observed_at: new Date().toISOString(), defects: [] }),
+  "submit-document": (item) => ({ document_id: "", kind: item.kind }),
+  "verify-document": (item) => ({ document_id: item.id, valid_from: "", expires_at: "" }),
+  "submit-vehicle-document": (item) => ({ document_id: "", kind: item.kind }),
+  "verify-vehicle-document": (item) => ({ document_id: item.id, valid_from: "", expires_at: "" }),
+  "set-rider-zones": () => ({ zones: [""] }),
+  "record-carrier-status": () => ({ status: "", carrier_event_id: "", observed_at: new Date().toISOString() }),
+  "capture-proof": (item) => ({ stop_id: item.id, observed_at: new Date().toISOString(), proofs: [] }),
+  "change-recurrence": () => ({ rule: "" }),
   "start-break": () => ({}),
   "end-shift": () => ({}),
 };
@@ -41,15 +50,17 @@ export class Exceptions {
     this.element = h("div", {}, this.kinds, this.list, this.note);
   }
 
-  show(word = "") {
+  show(word) {
+    this.word = word;
     const { exceptions } = this.state;
     const counted = Map.groupBy(exceptions, (row) => row.kind);
     if (!counted.has(this.kind)) this.kind = null;
     this.#showKinds(counted);
     const meant = exceptions.filter((row) => (!this.kind || row.kind === this.kind) && this.#matches(row, word));
     const cards = meant.map((row) => this.#card(row));
-    if (cards.length !== this.list.children.length || cards.some((card, at) => this.list.children[at] !== card)) this.list.replaceChildren(...cards);
-    for (const id of this.cards.keys()) if (!exceptions.some((row) => row.id === id)) this.cards.delete(id);
+    arrange(this.list, cards);
+    const known = new Set(exceptions.map((row) => row.id));
+    for (const id of this.cards.keys()) if (!known.has(id)) this.cards.delete(id);
     say(this.note, noteOf(exceptions.length, meant.length, this.state.deskWhole));
   }
 
@@ -58,7 +69,7 @@ export class Exceptions {
     if (this.shown === wanted) return;
     this.shown = wanted;
     const choices = counted.size < 2 ? [] : [...counted].sort((a, b) => b[1].length - a[1].length).map(([kind, rows]) =>
-      h("button", { type: "button", "aria-pressed": String(kind === this.kind), onclick: () => { this.kind = this.kind === kind ? null : kind; this.show(); } },
+      h("button", { type: "button", "aria-pressed": String(kind === this.kind), onclick: () => { this.kind = this.kind === kind ? null : kind; this.show(this.word); } },
         wordsOf(kind).title, h("span", { class: "count" }, rows.length)));
     this.kinds.replaceChildren(...choices);
   }
@@ -72,7 +83,7 @@ export class Exceptions {
   #card(row) {
     let card = this.cards.get(row.id);
     const version = JSON.stringify([row.items, row.mends]);
-    if (card?.version !== version) {
+    if (card?.version !== version && !card?.querySelector("form")) {
       card = Object.assign(this.#made(row), { version });
       this.cards.set(row.id, card);
     }

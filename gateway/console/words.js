@@ -45,6 +45,7 @@ export const EXCEPTIONS = {
   hours_ending: { title: "Hours of service end soon", of: "rider" },
   document_expiring: { title: "A document expires", of: "rider" },
   vehicle_document_expiring: { title: "A vehicle's document expires", of: "vehicle" },
+  zones_ended: { title: "A rider has no zone any more", of: "rider" },
   rider_silent: { title: "Nothing is heard of a rider", of: "rider", grave: true },
   carrier_silent: { title: "Nothing is heard of a carrier", of: "booking", grave: true },
   carrier_status_conflicted: { title: "A carrier's status does not fit", of: "booking" },

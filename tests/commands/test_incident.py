@@ -337,6 +337,17 @@ def test_it_is_sealed_once_the_task_was_told_or_a_rule_said_no():
     once_more.when(answers[0]).and_then(seal).tells("IncidentSealed")
 
 
+def test_which_parcels_are_lost_belongs_to_what_was_asked():
+    once, anew = (ResolveIncident(resolution_code="paid", lost=[lost(box)]) for box in ("one", "two"))
+    story = stolen().happened().when(once).and_then(ReopenIncident(reason_code="which_box")).and_then(anew).happened()
+
+    def asked(box: str) -> ConfirmActionRequested:
+        return ConfirmActionRequested(action="write_off_parcels", link=PARCELS, parcel_ids=[ParcelId(box)])
+
+    story.when(asked("one")).refuses(ActionAnswered)
+    story.when(asked("two")).tells()
+
+
 def test_nothing_is_claimed_any_more_once_it_is_sealed():
     sealed().when(StateClaimValue(claim_value=FIFTY, reason_code="late")).refuses(NotInThisState)
     resolved().when(StateClaimValue(claim_value=FIFTY, reason_code="late")).tells("ClaimValueStated")

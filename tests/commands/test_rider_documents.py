@@ -334,6 +334,12 @@ def test_nor_where_yet_another_takes_over():
     kept_back(thrice).when(rejected(SECOND)).tells("DocumentRejected")
 
 
+def test_of_what_ended_long_ago_nobody_is_warned_while_another_is_valid_by_now():
+    thrice = [*TAKES_OVER, (30 * DAY, 60 * DAY)]
+    story = kept_back(thrice).at(minutes(40 * DAY)).when(rejected(SECOND)).tells("DocumentRejected")
+    assert story.and_then(rejected(DocumentId("licence-3"))).decided()[-1] == NOT_COVERED
+
+
 def test_what_was_warned_of_is_not_warned_of_again_for_another_that_never_took_over():
     later = [(-60, 20 * DAY), (21 * DAY, 90 * DAY)]
     kept_back(later).when(rejected(SECOND)).tells("DocumentRejected")

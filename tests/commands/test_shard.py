@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from fresh import fresh_name
+from holding import until
 from log_topic import lone_broker
 from world import HOME, PARTITIONS, World, delivery, make_topics, records, verify_chain
 
@@ -16,9 +17,10 @@ from commands.order import AlreadyExists, IdempotencyKeyReused, Unavailable, Ver
 from infra.kafka import administering
 from schemas import ids
 from schemas.directory import CreateTenant
-from schemas.message import StopId, TenantSlug, UnknownAggregate
+from schemas.message import Command, StopId, TenantSlug, UnknownAggregate
 from schemas.partition import partition_of
 from schemas.record import ChainBroken, envelope_of, event_of
+from schemas.sla_policy import CreateSlaPolicy, RemoveSlaPolicy, SlaTerms
 from schemas.task import CancelTask, LocateStop
 from schemas.topics import DIRECTORY, HISTORY, KEYS, TASK, TOPICS
 
@@ -275,3 +277,21 @@ async def test_the_directory_is_seen_at_once_by_all_shards(world: World):
     other = world.order("tenant", ids.tenant_id(world.tenant), CreateTenant(tenant=world.tenant, name="Other"))
     with pytest.raises(AlreadyExists):
         await shards.submit(msgspec.structs.replace(other, natural=True))
+
+
+async def test_the_scope_of_a_policy_that_another_owner_has_just_removed_is_free(world: World):
+    desks = [await world.joined() for _ in range(PARTITIONS)]
+    for partition, desk in enumerate(desks):
+        desk.own({partition})
+        await until(lambda desk=desk, partition=partition: partition in desk.shards())
+
+    async def sent(kind: str, aggregate_id: str, command: Command) -> None:
+        order = world.order(kind, aggregate_id, command, type(command).__name__, role="operator")
+        await desks[partition_of(aggregate_id, PARTITIONS)].submit(order)
+
+    await sent("tenant", ids.tenant_id(world.tenant), CreateTenant(tenant=world.tenant, name="Acme", mode="test"))
+    create = CreateSlaPolicy(name="An hour", terms=SlaTerms(deliver_within_s=3600))
+    for number in range(10):
+        policy = ids.aggregate_id("sla_policy", world.tenant, "shop", f"policy-{number}")
+        await sent("sla_policy", policy, create)
+        await sent("sla_policy", policy, RemoveSlaPolicy())

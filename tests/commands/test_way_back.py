@@ -12,6 +12,7 @@ from schemas.task import (
     AssignTask,
     CancelTask,
     CreateTask,
+    NewContact,
     NewParcel,
     NewStop,
     ParcelsReturned,
@@ -22,6 +23,7 @@ from schemas.task import (
     ReportReturned,
     ReturnStarted,
 )
+from schemas.task_kind import TaskKind
 
 HOME = Location(lat=60.1610, lon=24.9420)
 ANN, TENDER = RiderId("ann"), TenderId("tender-1")
@@ -34,13 +36,13 @@ CANCEL = CancelTask(reason_code="asked")
 PICKUPS = (NewStop(kind="pickup"), NewStop(kind="pickup", hub="north"))
 
 
-def aboard(*pickups: NewStop, at_return: str | None = None) -> Story:
+def aboard(*pickups: NewStop, at_return: str | None = None, kind: TaskKind = "delivery") -> Story:
     """One and three were picked up at the first of two places, two at the second."""
     stops = [*(pickups or PICKUPS), NewStop(kind="dropoff", location=HOME)]
     places = {ONE: "stop-1", TWO: "stop-2", THREE: "stop-1"}
     parcels = [NewParcel(parcel_id=each, pickup_stop=place, barcode=each) for each, place in places.items()]
     back = [[at_return]] if at_return else []
-    create = CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=parcels, return_proof=back)  # type: ignore[arg-type]
+    create = CreateTask(kind=kind, outlet="kamppi", stops=stops, parcels=parcels, return_proof=back)  # type: ignore[arg-type]
     story = nothing_yet("task").when(create).and_then(RecordTender(tender_id=TENDER, round=1))
     story = story.and_then(AssignTask(rider_id=ANN, tender_id=TENDER)).happened().by(ANN)
     for stop_id in (StopId("stop-1"), StopId("stop-2")):
@@ -96,6 +98,18 @@ def test_what_came_from_one_place_by_two_pickups_goes_there_once():
     assert started(twice) == [(TO_KAMPPI, AT_KAMPPI, [ONE, TWO, THREE])]
     another = aboard(NewStop(kind="pickup"), NewStop(kind="pickup", location=HOME)).when(CANCEL)
     assert [parcels for _, _, parcels in started(another)] == [[ONE, THREE], [TWO]]
+
+
+def test_what_two_people_gave_at_one_place_goes_back_to_each_of_them():
+    def giver(reference: str) -> NewStop:
+        return NewStop(kind="pickup", location=HOME, contact=NewContact(name="Cleo", reference=reference))
+
+    def ways(*references: str) -> list[list[ParcelId]]:
+        story = aboard(*map(giver, references), kind="pickup").when(CANCEL)
+        return [parcels for _, _, parcels in started(story)]
+
+    assert ways("cleo", "dan") == [[ONE, THREE], [TWO]]
+    assert ways("cleo", "cleo") == [[ONE, TWO, THREE]]
 
 
 def test_nobody_goes_to_a_place_whose_goods_are_lost_on_the_way():

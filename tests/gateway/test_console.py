@@ -17,8 +17,10 @@ from read_models import ReadModels
 from reception import HOME, House, delivery, key
 
 from gateway.app import app
+from gateway.commands import OPEN
 from gateway.console_page import FILES, POLICY
 from gateway.tracking_page import FILES as TRACK_FILES
+from projections.exception_desk import KINDS, MENDS
 from streams.routing import tiles
 from streams.routing.tiles import OsrmTiles, StreetsUnavailable
 
@@ -67,6 +69,28 @@ async def test_the_first_page_is_the_console(house):
     for link in links.found:
         linked = await house.client().get(link)
         assert linked.status_code == 200, link
+
+
+def test_whatever_stands_on_the_exception_desk_is_called_something_and_what_it_is_about():
+    said = re.search(r"export const EXCEPTIONS = {(.*?)^};", (FILES / "words.js").read_text(), re.M | re.S)
+    assert said
+    assert set(re.findall(r'^  (\w+): { title: ".+", of: "', said[1], re.M)) == set(KINDS)
+
+
+def test_each_command_that_mends_is_begun_with_what_it_needs():
+    begun = {
+        word: set(re.findall(r"(\w+):", body))
+        for word, body in re.findall(
+            r'^  "([a-z-]+)": \((?:item)?\) => \(\{(.*)\}\),$', (FILES / "exceptions.js").read_text(), re.M
+        )
+    }
+    for path in {path for paths in MENDS.values() for path in paths}:
+        plural, _, word = path.split("/")
+        [cls] = [known.cls for known in OPEN if (known.plural, known.word) == (plural, word)]
+        fields = msgspec.structs.fields(cls)
+        body = begun.get(word, {"reason_code"})
+        assert body <= {field.encode_name for field in fields}, word
+        assert {field.encode_name for field in fields if field.required} <= body, word
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,22 @@ async def test_an_action_that_was_refused_for_one_waits_though_it_was_taken_for_
     assert "action_refused" not in await kinds(house, models)
 
 
+async def test_what_was_refused_of_an_incident_leaves_the_desk_once_that_is_sealed(house: House, models: ReadModels):
+    task = await made(house, "tasks", delivery(external_reference="1"))
+    link = IncidentLink(kind="task", id=task)
+    house.now += timedelta(minutes=1)
+    told = {"kind": "loss", "description": "!", "links": [{"kind": "task", "id": task}]}
+    incident = await made(house, "incidents", told | {"claim_value": {"amount_minor": 1, "currency": "EUR"}})
+    await done(house, f"incidents/{incident}/assign-incident", {"assignee": "dora"})
+    lost = [{"task_id": task, "parcel_ids": ["never heard of"]}]
+    await done(house, f"incidents/{incident}/resolve-incident", {"resolution_code": "paid", "lost": lost})
+    refused = NoteActionRefused(action="write_off_parcels", link=link, rule="unknown-parcel")
+    await house.process("incident", incident, refused)
+    assert await kinds(house, models) == ["action_refused"]
+    await done(house, f"incidents/{incident}/seal-incident", who=("operator", "root"))
+    assert await kinds(house, models) == [], "nothing can be done about it any more"
+
+
 async def test_a_rider_whose_hours_end_soon_stands_there_until_they_take_a_break(house: House, models: ReadModels):
     rules = {"rules": {"hours_rules": "eu_561"}}
     await done(house, f"tenants/{tenant_id('acme')}/change-tenant-rules", rules, ("operator", "root"))

@@ -193,6 +193,12 @@ async def test_the_one_outlet_that_is_told_of_is_named_too(at: House):
     assert [error["pointer"] for error in problem["errors"]] == ["/data/zone"]
 
 
+async def test_a_tenant_that_a_rule_refuses_is_told_where_in_the_message(at: House):
+    told = await calls_back(at, tenant("acme", rules={"required_documents": ["visa"]}))
+    assert (told.status_code, told.json()["code"]) == (422, "unknown-document-kind")
+    assert [error["pointer"] for error in told.json()["errors"]] == ["/data/rules/required_documents/0"]
+
+
 async def test_where_nobody_can_judge_it_the_whole_message_is_to_come_again(at: House):
     assert (await calls_back(at, tenant("lumi"))).status_code == 200
     at.desk.fails = Unavailable("log-unavailable", "not now")

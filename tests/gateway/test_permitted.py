@@ -1,16 +1,20 @@
 """Each aggregate says what may be asked of it now, and by which rule not the rest: as it is then answered."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from read_models import ReadModels
 from reception import House, Json, delivery, key
+from story import KAMPPI
 
 from commands.aggregates import AGGREGATES
 from gateway.allowed import SENDERS
 from gateway.commands import OPEN
 from gateway.permitted import HAS
 from gateway.queries import SINGLES
+from schemas.message import StopId, TaskId
+from schemas.rider import ActivateReservation, NewPlannedStop, ReserveRider
 
 
 @pytest.fixture
@@ -96,6 +100,34 @@ class Row(dict[str, Any]):
     def __missing__(self, name: str) -> "Row":
         self.asked.add(name)
         return Row()
+
+
+async def test_who_ends_their_shift_may_still_take_a_break(house: House, models: ReadModels):
+    dora = house.caller("dispatcher", "dora")
+
+    async def done(path: str, body: Json | None = None) -> str:
+        told = await dora.post(f"/v1/acme/{path}", json=body or {}, headers=key(path))
+        assert told.status_code in (200, 201), told.text
+        return str(told.json()["id"])
+
+    rider = await done("riders", {"name": "Ann"})
+    await done(f"riders/{rider}/approve-rider")
+    await done(f"riders/{rider}/start-shift", {"ends_at": (house.now + timedelta(hours=8)).isoformat()})
+    stop = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI)
+    reserve = ReserveRider(task_id=TaskId("task-1"), round=1, stops=[stop], hold_until=house.now + timedelta(minutes=5))
+    await house.process("rider", rider, reserve)
+    await house.process("rider", rider, ActivateReservation(task_id=TaskId("task-1"), round=1))
+    await done(f"riders/{rider}/end-shift")
+    await models.fold()
+    told = await read(house, f"riders/{rider}")
+    assert told["shift"]["ending"]
+    assert f"riders/{rider}/start-break" in told["allowed_commands"]
+    assert {told["forbidden_commands"][word]["rule"] for word in ("start-shift", "end-shift")} == {"nothing-to-change"}
+    await done(f"riders/{rider}/start-break")
+    await models.fold()
+    told = await read(house, f"riders/{rider}")
+    assert told["on_break"]
+    assert "start-break" in told["forbidden_commands"]
 
 
 async def test_what_is_for_another_kind_of_task_is_no_command_of_this_one(house: House, models: ReadModels):

@@ -16,6 +16,7 @@ from schemas import ids
 from schemas.geo import Location
 from schemas.message import Command, Refused
 from schemas.recurrence import (
+    MAX_REFUSED,
     ChangeRecurrence,
     CreateOccurrence,
     CreateRecurrence,
@@ -94,6 +95,15 @@ def test_the_list_says_of_a_recurrence_what_decisions_say_of_it(story: list[tupl
         assert row.due_at == (state.due_at if state.status == "active" else None)
         assert tuple(row.skips) == state.skips
         assert {each.occurrence_at for each in row.refused} == {each.at for each in state.refused if not each.reviewed}
+
+
+def test_as_many_refusals_as_wait_for_a_review_are_told():
+    garage = played([])
+    at = [NOON + timedelta(hours=hour) for hour in range(MAX_REFUSED)]
+    for each in at:
+        told = {"local": "2026-03-01T14:00", "task_id": "task-1", "rule": "hub-closed", "reason_code": "hub_closed"}
+        garage.send("recurrence", FIRST, RefuseOccurrence(occurrence_at=each, **told))
+    assert [each.occurrence_at for each in garage.rows(RECURRENCES)[ACME, FIRST].refused] == at
 
 
 @settings(max_examples=50, deadline=None)

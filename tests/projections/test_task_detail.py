@@ -3,7 +3,7 @@
 from garage import Garage
 from story import ACME, NOON, minutes
 
-from projections.task_detail import TASK_DETAIL, TaskDetailRow, UndoneRow
+from projections.task_detail import MAX_CONFLICTS, TASK_DETAIL, TaskDetailRow, UndoneRow
 from schemas import ids
 from schemas.geo import Location
 from schemas.message import RiderId, StopId
@@ -15,6 +15,7 @@ from schemas.task import (
     NewParcel,
     NewStop,
     ReportPickedUp,
+    ReviewFieldReport,
     UnassignTask,
 )
 
@@ -43,6 +44,23 @@ def test_an_assignment_that_was_undone_a_moment_later_leaves_by_whom_when_and_wh
     assert (row(garage).state, row(garage).unassigned) == ("dispatchable", undone)
     garage.send("task", BREAD, AssignTask(rider_id=RiderId("bob")), "dispatcher", "dora")
     assert row(garage).unassigned is None
+
+
+def test_a_report_that_waits_for_a_review_gives_way_to_none_that_was_reviewed():
+    garage = assigned()
+    garage.send("task", BREAD, UnassignTask(reason_code="late"))
+    for number in range(MAX_CONFLICTS + 1):
+        report = ReportPickedUp(stop_id=StopId("stop-1"), observed_at=minutes(number))
+        garage.send("task", BREAD, report, "rider", "ann")
+        if number:
+            latest = row(garage).conflicts[-1]
+            review = ReviewFieldReport(conflict_id=latest.conflict_id, decision_code="seen")
+            garage.send("task", BREAD, review)
+    told = row(garage).conflicts
+    assert len(told) == MAX_CONFLICTS
+    waiting = [each.conflict_id for each in told if each.decision_code is None]
+    assert waiting == list(garage.state(BREAD).conflicts)
+    assert len(waiting) == 1
 
 
 def test_a_cancelled_task_tells_by_whom_when_and_why_also_while_its_goods_come_back():

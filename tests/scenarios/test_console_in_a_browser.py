@@ -413,6 +413,15 @@ async def test_what_needs_a_person_comes_by_itself_and_goes_once_it_is_mended(ci
     await card.get_by_role("button", name="Send").click()
     await expect(card.locator(".problem")).to_contain_text("/assignee")
     await body.fill('{"assignee": "dora"}')
+    report = {"kind": "accident", "description": "Bob fell", "links": [{"kind": "rider", "id": city.riders["Onni"]}]}
+    other = (await city.post(f"/v1/{city.tenant}/incidents", report, "dispatcher", "dora"))["id"]
+    await expect(needs).to_have_text("2")
+    await expect(body).to_be_focused()
+    escalated = f"/v1/{city.tenant}/incidents/{incident}/escalate-incident"
+    await city.post(escalated, {"reason_code": "press"}, "dispatcher", "dora")
+    await city.post(f"/v1/{city.tenant}/incidents/{other}/assign-incident", {"assignee": "dora"}, "dispatcher", "dora")
+    await expect(needs).to_have_text("1")
+    await expect(body).to_have_value('{"assignee": "dora"}')
     await card.get_by_role("button", name="Send").click()
     await expect(card).to_have_count(0)
     await expect(needs).to_have_text("0")

@@ -92,3 +92,33 @@ async def test_the_task_goes_back_to_dispatch():
         await at.caller("dispatcher", "dora").post(f"/v1/acme/tasks/{task}/assign-task", json=body, headers=key("t"))
         await accident(at, ("task", task))
         assert ("UnassignTask", "TaskUnassigned, TaskDispatchable") in await followed(at)
+
+
+async def test_what_is_lost_after_all_is_told_though_the_process_had_not_come_to_what_was_said_before():
+    async with house() as at:
+        task = await made(at, "tasks", delivery(parcels=[{"parcel_id": "one"}, {"parcel_id": "two"}]))
+        about = [{"kind": "task", "id": task}]
+        loss = {
+            "kind": "loss",
+            "description": "!",
+            "links": about,
+            "claim_value": {"amount_minor": 1, "currency": "EUR"},
+        }
+        incident = await made(at, "incidents", loss)
+        dora = at.caller("dispatcher", "dora")
+        for number, (word, body) in enumerate(
+            (
+                ("assign-incident", {"assignee": "dora"}),
+                ("resolve-incident", {"resolution_code": "paid", "lost": [{"task_id": task, "parcel_ids": ["one"]}]}),
+                ("reopen-incident", {"reason_code": "which_box"}),
+                ("resolve-incident", {"resolution_code": "paid", "lost": [{"task_id": task, "parcel_ids": ["two"]}]}),
+            )
+        ):
+            path = f"/v1/acme/incidents/{incident}/{word}"
+            told = await dora.post(path, json=body, headers=key(f"k-{number}"))
+            assert told.status_code == 200, told.text
+        await followed(at)
+        assert {p: known.status for p, known in at.desk.kept[task].state.parcels.items()} == {
+            "one": "expected",
+            "two": "lost",
+        }
