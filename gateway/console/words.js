@@ -51,6 +51,7 @@ export const EXCEPTIONS = {
   carrier_refused: { title: "A carrier has what it should not", of: "booking", grave: true },
   carrier_brings_back: { title: "A carrier brings goods back", of: "task" },
   carrier_proof_missing: { title: "A carrier's proof is missing", of: "task" },
+  proof_missing: { title: "A proof is missing", of: "task" },
   predicted_late: { title: "It will be late", of: "task" },
   sla_at_risk: { title: "A promise is at risk", of: "task" },
   sla_breached: { title: "A promise is broken", of: "task", grave: true },
