@@ -631,6 +631,10 @@ def components() -> Json:
             "items": {"type": "string"},
             "description": "Commands that this caller may send, as they stand behind `/v1/{tenant}/`.",
         },
+        "about": {
+            "type": ["object", "null"],
+            "description": "What a task or an incident is called, and how it stands.",
+        },
     }
     schemas["RecurrenceRow"]["properties"] |= UPCOMING
     for name in ("TaskRow", "TaskDetailRow"):

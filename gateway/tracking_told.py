@@ -23,6 +23,7 @@ type Phase = Literal[
     "arrived",
     "another_attempt",
     "completed",
+    "partly_delivered",
     "failed",
     "returning",
     "returned",
@@ -130,7 +131,7 @@ def told_stop(stop: TrackedStop, ahead: int | None, road: Road) -> OwnStop:
     return OwnStop(
         kind=stop.kind,
         window=stop.window,
-        attempts=stop.attempts,
+        attempts=stop.attempted_before + stop.attempts,
         arrived_at=stop.arrived_at if there or stop.status in OVER else None,
         ended_at=stop.ended_at,
         stops_ahead=ahead,
@@ -184,12 +185,23 @@ def phase_of(row: PublicTrackingRow, stop: TrackedStop | None) -> Phase:
     if stop is None:
         return task_phase(row, whole=True)
     match stop.status:
-        case "completed" | "en_route" | "arrived" as status:
+        case "completed":
+            return done_phase(row, stop)
+        case "en_route" | "arrived" as status:
             return status
         case "failed" | "skipped":
             return undone_phase(row, stop)
+        case _ if stop.again and row.ended_at is None:
+            return "another_attempt"
         case _:
             return task_phase(row, whole=False)
+
+
+def done_phase(row: PublicTrackingRow, stop: TrackedStop) -> Phase:
+    """Somebody was there, and has taken all, some or nothing."""
+    if not stop.refused:
+        return "completed"
+    return "partly_delivered" if stop.taken else undone_phase(row, stop)
 
 
 def undone_phase(row: PublicTrackingRow, stop: TrackedStop) -> Phase:
@@ -203,8 +215,10 @@ def undone_phase(row: PublicTrackingRow, stop: TrackedStop) -> Phase:
 
 def task_phase(row: PublicTrackingRow, *, whole: bool) -> Phase:
     match row.state:
+        case "completed" | "returned" if whole and row.outcome == "partially_delivered":
+            return "partly_delivered"
         case "completed":
-            return "completed" if whole or row.outcome == "delivered" else "closed"
+            return "completed" if row.outcome == "delivered" else "closed"
         case "accepted" | "in_progress" | "failed" | "returning" | "returned" | "cancelled" as state:
             return state
         case _:
@@ -221,4 +235,9 @@ def picked_up_at(row: PublicTrackingRow, stop: TrackedStop | None) -> datetime |
 
 def dropoffs_of(stops: Iterable[TrackedStop]) -> Dropoffs:
     dropoffs = [stop for stop in stops if stop.kind == "dropoff"]
-    return Dropoffs(done=sum(stop.status == "completed" for stop in dropoffs), total=len(dropoffs))
+    return Dropoffs(done=sum(is_made(stop) for stop in dropoffs), total=len(dropoffs))
+
+
+def is_made(stop: TrackedStop) -> bool:
+    """Not where all was refused."""
+    return stop.status == "completed" and (stop.taken > 0 or not stop.refused)

@@ -19,6 +19,7 @@ HEADLINES: dict[Phase, str] = {
     "arrived": "The rider is here",
     "another_attempt": "We will try again",
     "completed": "Delivered",
+    "partly_delivered": "Partly delivered",
     "failed": "It could not be delivered",
     "returning": "On its way back",
     "returned": "Returned",
@@ -32,7 +33,11 @@ CARRIER_HEADLINES: dict[Phase, str] = {
 }
 """Whether another of its stops comes before is not known of a carrier."""
 CARRIER_ABOUT: dict[Phase, str] = {"en_route": "The carrier is on the way to you."}
-PICKUP_HEADLINES: dict[Phase, str] = {"completed": "Picked up", "failed": "It could not be picked up"}
+PICKUP_HEADLINES: dict[Phase, str] = {
+    "completed": "Picked up",
+    "partly_delivered": "Partly picked up",
+    "failed": "It could not be picked up",
+}
 ABOUT: dict[Phase, str] = {
     "waiting": "A rider will be found for it in time.",
     "accepted": "They will pick it up soon.",
@@ -41,13 +46,16 @@ ABOUT: dict[Phase, str] = {
     "arrived": "Please meet them at the door.",
     "another_attempt": "It could not be delivered and is kept for another attempt.",
     "completed": "",
+    "partly_delivered": "Not all of it was taken.",
     "failed": "Please ask who sent it what happens now.",
     "returning": "It could not be delivered and goes back to where it came from.",
     "returned": "It could not be delivered and is back where it came from.",
     "cancelled": "Nothing is on its way to you any more.",
     "closed": "Please ask who sent it if something is missing.",
 }
-OVER: frozenset[Phase] = frozenset({"completed", "failed", "returning", "returned", "cancelled", "closed"})
+OVER: frozenset[Phase] = frozenset(
+    {"completed", "partly_delivered", "failed", "returning", "returned", "cancelled", "closed"}
+)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -197,7 +205,7 @@ def steps(known: Tracking, clock: Clock) -> list[Step]:
     its arrival is not promised."""
     arrived_at = known.stop.arrived_at if known.stop is not None else None
     pickup = known.stop is not None and known.stop.kind != "dropoff"
-    completed = known.phase == "completed"
+    completed = known.phase in ("completed", "partly_delivered")
     at_door = known.stop is not None and (arrived_at is not None or not known.with_carrier)
     found = known.accepted_at is not None
     all_steps = [

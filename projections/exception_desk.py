@@ -4,7 +4,7 @@ Each row hangs on one aggregate. Stops that will be late are no rows of its own:
 are riders whose zones have all ended: those it finds in the roster, by the time of the question.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -38,7 +38,7 @@ from schemas.incident import (
     IncidentUnlinked,
 )
 from schemas.message import Event
-from schemas.proof import ProofDisputed, ProofDisputeSettled
+from schemas.proof import PinRejected, ProofDisputed, ProofDisputeSettled
 from schemas.recurrence import OccurrenceRefused, OccurrenceReviewed
 from schemas.rider import (
     BreakStarted,
@@ -58,6 +58,7 @@ from schemas.task import (
     FieldReportReviewed,
     ParcelsDelivered,
     ParcelsPickedUp,
+    ParcelsReturned,
     ReattemptPlanned,
     ReturnStarted,
     StopCompleted,
@@ -120,6 +121,7 @@ type ExceptionKind = Literal[
     "carrier_refused",
     "carrier_brings_back",
     "carrier_proof_missing",
+    "proof_missing",
     "predicted_late",
     "sla_at_risk",
     "sla_breached",
@@ -133,7 +135,13 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     "no_taker": ("tasks/{id}/assign-task", "tasks/{id}/cancel-task"),
     "goods_waiting": ("tasks/{id}/reattempt-delivery", "tasks/{id}/cancel-task", "tasks/{id}/force-complete-task"),
     "incident_unattended": ("incidents/{id}/assign-incident",),
-    "action_refused": ("incidents/{id}/take-incident-action", "incidents/{id}/resolve-incident"),
+    "action_refused": (
+        "tasks/{task}/offer-hand-over",
+        "tasks/{task}/report-parcels-lost",
+        "incidents/{id}/take-incident-action",
+        "incidents/{id}/resolve-incident",
+        "incidents/{id}/reopen-incident",
+    ),
     "maintenance_due": (
         "vehicles/{id}/complete-vehicle-maintenance",
         "vehicles/{id}/cancel-vehicle-maintenance",
@@ -157,6 +165,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     "carrier_status_conflicted": ("carrier-bookings/{id}/review-carrier-status",),
     "carrier_refused": ("carrier-bookings/{id}/settle-carrier-booking",),
     "carrier_proof_missing": ("tasks/{id}/capture-proof", "tasks/{id}/force-complete-task"),
+    "proof_missing": ("tasks/{id}/report-collected", "tasks/{id}/force-complete-task"),
     "carrier_brings_back": ("tasks/{id}/report-returned", "tasks/{id}/force-complete-task"),
     "sla_at_risk": ("tasks/{id}/assign-task", "tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
     "sla_breached": ("tasks/{id}/assign-task", "tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
@@ -169,7 +178,10 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     ),
     "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
 }
-"""The commands, as the API's paths have them."""
+"""The commands, as the API's paths have them. `{task}` is a task that an incident's action was refused for."""
+
+UNPROVEN: tuple[ExceptionKind, ...] = ("carrier_proof_missing", "proof_missing")
+"""Goods have changed hands, and the stop waits for its proof: a carrier's, or a rider's or a collection's."""
 
 TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     FieldReportConflicted: ("report_conflicted",),
@@ -178,26 +190,28 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskDispatchable: ("no_taker",),
     TaskAssigned: ("no_taker",),
     TaskGivenToCarrier: ("no_taker",),
-    ReturnStarted: ("carrier_brings_back",),
-    TaskReturned: ("goods_waiting", "carrier_brings_back", "carrier_proof_missing"),
-    ParcelsPickedUp: ("carrier_proof_missing",),
-    ParcelsDelivered: ("carrier_proof_missing",),
-    StopCompleted: ("carrier_brings_back", "carrier_proof_missing"),
-    StopSkipped: ("carrier_brings_back", "carrier_proof_missing"),
-    StopFailed: ("carrier_brings_back", "carrier_proof_missing"),
+    ReturnStarted: ("carrier_brings_back", *UNPROVEN),
+    TaskReturned: ("goods_waiting", "carrier_brings_back", *UNPROVEN),
+    ParcelsPickedUp: UNPROVEN,
+    ParcelsDelivered: UNPROVEN,
+    ParcelsReturned: UNPROVEN,
+    PinRejected: ("proof_missing",),
+    StopCompleted: ("carrier_brings_back", *UNPROVEN),
+    StopSkipped: ("carrier_brings_back", *UNPROVEN),
+    StopFailed: ("carrier_brings_back", *UNPROVEN),
     TaskTakenFromCarrier: ("carrier_proof_missing",),
     TaskUnassigned: ("goods_waiting",),
     ReattemptPlanned: ("goods_waiting",),
-    TaskCancelled: ("no_taker", "goods_waiting", "dependency_failed", "carrier_proof_missing"),
+    TaskCancelled: ("no_taker", "goods_waiting", "dependency_failed", *UNPROVEN),
     TaskForceCompleted: (
         "no_taker",
         "goods_waiting",
         "dependency_failed",
         "carrier_brings_back",
-        "carrier_proof_missing",
+        *UNPROVEN,
     ),
-    TaskCompleted: ("no_taker", "goods_waiting", "dependency_failed", "carrier_proof_missing"),
-    TaskFailed: ("no_taker", "goods_waiting", "dependency_failed", "carrier_proof_missing"),
+    TaskCompleted: ("no_taker", "goods_waiting", "dependency_failed", *UNPROVEN),
+    TaskFailed: ("no_taker", "goods_waiting", "dependency_failed", *UNPROVEN),
     DependencyFailed: ("dependency_failed",),
     DependencyWaived: ("dependency_failed",),
     SlaAtRisk: ("sla_at_risk",),
@@ -247,6 +261,17 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     VehicleDocumentRejected: ("vehicle_document_expiring",),
 }
 
+ASSIGNABLE = frozenset({"dispatchable", "offering"})
+IN_CUSTODY = ("hand_over_tasks", "goods-in-custody")
+IN_VAIN_OF_INCIDENT: Mapping[str, frozenset[str]] = {
+    "reported": frozenset({"resolve-incident", "reopen-incident"}),
+    "assigned": frozenset({"reopen-incident"}),
+    "reopened": frozenset({"reopen-incident"}),
+    "resolved": frozenset({"resolve-incident"}),
+    "sealed": frozenset({"take-incident-action", "resolve-incident", "reopen-incident"}),
+}
+"""By its status."""
+
 SLA_KINDS = ("sla_at_risk", "sla_breached")
 INSPECTED = (VehicleInspectionFailed, VehicleInspectionPassed)
 
@@ -268,23 +293,21 @@ class ExceptionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def keys(fact: Fact) -> Sequence[Key]:
-    if of_a_rider(fact.event):
-        return []
-    kinds = TOUCHED[type(fact.event)]
-    return [(fact.source.tenant, fact.source.aggregate_id, kind) for kind in kinds]
+    return [(fact.source.tenant, fact.source.aggregate_id, kind) for kind in touched(fact.event)]
 
 
-def of_a_rider(event: Event) -> bool:
-    """They are told themselves what proof is missing."""
+def touched(event: Event) -> Sequence[ExceptionKind]:
     match event:
-        case ParcelsPickedUp():
-            return event.to_party.kind != "carrier"
-        case ParcelsDelivered():
-            return event.from_party.kind != "carrier"
-        case StopCompleted() | StopFailed() | StopSkipped():
-            return event.rider_id is not None
+        case ParcelsPickedUp(to_party=bearer) | ParcelsDelivered(from_party=bearer):
+            return UNPROVEN[:1] if bearer.kind == "carrier" else UNPROVEN[1:]
+        case ParcelsReturned(from_party=bearer):
+            return () if bearer.kind == "carrier" else UNPROVEN[1:]
+        case StopCompleted() | StopFailed() | StopSkipped() if event.rider_id is not None:
+            return UNPROVEN[1:]
+        case ReturnStarted(carrier_id=None):
+            return UNPROVEN[1:]
         case _:
-            return False
+            return TOUCHED[type(event)]
 
 
 def apply(row: ExceptionRow | None, fact: Fact, key: Key) -> ExceptionRow | None:
@@ -347,14 +370,20 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
         case CarrierBookingRefused(has_goods=True) as event:
             told = {"carrier_id": event.carrier_id, "task_id": event.task_id, "reason_code": event.reason_code}
             return with_item([], "refused", told, fact)
-        case ReturnStarted(carrier_id=str()) as event:
+        case ReturnStarted() if kind in UNPROVEN:  # what was ahead is passed over
+            return [item for item in items if item.get("moved") == "returned"]
+        case ReturnStarted() as event:
             told = {"carrier_id": event.carrier_id, "reason_code": event.reason_code}
             return with_item(items, event.stop.stop_id, told, fact)
-        case ParcelsPickedUp(to_party=Party(kind="carrier", id=carrier)) as event:
-            return with_item(items, event.stop_id, {"carrier_id": carrier}, fact)
-        case ParcelsDelivered(from_party=Party(kind="carrier", id=carrier)) as event:
-            return with_item(items, event.stop_id, {"carrier_id": carrier}, fact)
-        case ParcelsPickedUp() | ParcelsDelivered():
+        case ParcelsPickedUp(to_party=bearer) as event:
+            return with_unproven(items, event.stop_id, {"moved": "picked_up"} | named(bearer), fact)
+        case ParcelsDelivered(from_party=bearer) as event:
+            return with_unproven(items, event.stop_id, {"moved": "delivered"} | named(bearer), fact)
+        case ParcelsReturned(from_party=bearer) as event:
+            return with_unproven(items, event.stop_id, {"moved": "returned"} | named(bearer), fact)
+        case PinRejected(attempts_left=0) as event:
+            return with_unproven(items, event.stop_id, {"pin": "attempts_exhausted"}, fact)
+        case PinRejected():
             return items
         case StopCompleted(stop_id=stop_id) | StopSkipped(stop_id=stop_id) | StopFailed(stop_id=stop_id):
             return without(items, stop_id)
@@ -446,6 +475,17 @@ def with_item(items: list[Item], item_id: str, told: Item, fact: Fact) -> list[I
     return [*without(items, item_id), item][-MAX_ITEMS:]
 
 
+def with_unproven(items: list[Item], stop_id: str, told: Item, fact: Fact) -> list[Item]:
+    """One for each stop, with all that is known of it."""
+    known = next((item for item in items if item["id"] == stop_id), {})
+    return with_item(items, stop_id, {name: known[name] for name in known if name not in ("id", "at")} | told, fact)
+
+
+def named(bearer: Party) -> Item:
+    """An outlet's, of a collection, is nobody's to name."""
+    return {f"{bearer.kind}_id": bearer.id} if bearer.kind in ("rider", "carrier") else {}
+
+
 def without(items: list[Item], item_id: str) -> list[Item]:
     return [item for item in items if item["id"] != item_id]
 
@@ -462,7 +502,15 @@ EXCEPTION_DESK = ReadModel(
 )
 
 PAGE = """
-SELECT * FROM (
+SELECT known.*, CASE
+    WHEN task.task_id IS NOT NULL THEN jsonb_build_object(
+        'tracking_code', task.tracking_code, 'external_reference', task.external_reference, 'kind', task.kind,
+        'state', task.state, 'rider_id', task.rider_id)
+    WHEN incident.incident_id IS NOT NULL THEN jsonb_build_object(
+        'external_reference', incident.external_reference, 'kind', incident.kind, 'status', incident.status,
+        'links', incident.links)
+    END AS about
+FROM (SELECT * FROM (
     SELECT tenant, aggregate_id, kind, since, items, updated_at, kind || ' ' || aggregate_id AS id
     FROM exception_desk WHERE items <> '[]'
     UNION ALL
@@ -485,14 +533,19 @@ SELECT * FROM (
     WHERE riders.tenant = %(tenant)s AND riders.status = 'approved'
     GROUP BY riders.tenant, riders.rider_id
     HAVING bool_and(coalesce(zone.valid_until <= %(now)s, false))
-) AS known
+) AS found
 WHERE tenant = %(tenant)s
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(aggregate_id)s::text IS NULL OR aggregate_id = %(aggregate_id)s)
   AND (%(at)s::timestamptz IS NULL OR (since, id) > (%(at)s, %(id)s))
 ORDER BY since, id
-LIMIT %(limit)s
+LIMIT %(limit)s) AS known
+LEFT JOIN task_board AS task ON task.tenant = known.tenant AND task.task_id = known.aggregate_id
+LEFT JOIN incident_register AS incident
+    ON incident.tenant = known.tenant AND incident.incident_id = known.aggregate_id
+ORDER BY known.since, known.id
 """
+"""`about` says what a task or an incident is called, and how it stands, as far as that is known."""
 
 
 exceptions = Page(PAGE)
@@ -504,7 +557,39 @@ async def page(connection: AsyncConnection, tenant: str, filters: dict[str, Any]
 
 
 def mends(row: Mapping[str, Any]) -> list[str]:
-    """What a silent carrier has in hand is not cancelled."""
-    in_hand = row["kind"] == "carrier_silent" and row["items"][0]["has_goods"]
-    paths = [path for path in MENDS[row["kind"]] if not (in_hand and path.endswith("/cancel-carrier-booking"))]
-    return [path.replace("{id}", row["aggregate_id"]) for path in paths]
+    """Without those that would be refused as it stands."""
+    vain = in_vain(row["kind"], row["items"], row["about"] or {})
+    wanted = [path for path in MENDS[row["kind"]] if path.rsplit("/", 1)[1] not in vain]
+    return [
+        path.replace("{id}", row["aggregate_id"]).replace("{task}", task)
+        for path in wanted
+        for task in (tasks_of(row["items"], path) if "{task}" in path else [""])
+    ]
+
+
+def in_vain(kind: str, items: list[Item], about: Mapping[str, Any]) -> Container[str]:
+    """Of what is not known nothing is."""
+    match kind:
+        case "carrier_silent" if items[0]["has_goods"]:  # what it has in hand is not cancelled
+            return {"cancel-carrier-booking"}
+        case "proof_missing" if about.get("kind") != "collection":  # a rider tells of it, and nobody else
+            return {"report-collected"}
+        case "sla_at_risk" | "sla_breached" | "predicted_late" if about:
+            return {
+                *(["unassign-task"] if about["rider_id"] is None or about["state"] == "returning" else []),
+                *(["assign-task"] if about["state"] not in ASSIGNABLE else []),
+            }
+        case "action_refused" if about:
+            return IN_VAIN_OF_INCIDENT[about["status"]]
+        case _:
+            return ()
+
+
+def tasks_of(items: list[Item], path: str) -> list[str]:
+    """Those whose parcels may be handed over where they are, or be told as lost."""
+    refused = [item for item in items if item["link"]["kind"] == "task"]
+    if path.endswith("/offer-hand-over"):
+        refused = [item for item in refused if (item["action"], item["rule"]) == IN_CUSTODY]
+    else:
+        refused = [item for item in refused if item["action"] == "write_off_parcels"]
+    return list(dict.fromkeys(item["link"]["id"] for item in refused))

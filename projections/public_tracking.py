@@ -23,9 +23,14 @@ from schemas.task import (
     AssignmentAccepted,
     DeliveryAttemptFailed,
     HoldStarted,
+    ParcelsDelivered,
+    ParcelsPickedUp,
+    ParcelsRefused,
     ReattemptPlanned,
     ReturnStarted,
     Stop,
+    StopArrived,
+    StopEnRoute,
     StopRescheduled,
     TaskAssigned,
     TaskCreated,
@@ -73,8 +78,14 @@ class TrackedStop(msgspec.Struct, frozen=True, kw_only=True):
     arrived_at: datetime | None = None
     ended_at: datetime | None = None
     attempts: int = 0
+    attempted_before: int = 0
+    """In vain, before what waited at a hub was to be brought again: `attempts` counts anew then."""
     again: bool = False
-    """Its goods go to a hub, or wait there, for another attempt."""
+    """Its goods go to a hub, or wait there, for another attempt, and nobody is on the way with them yet."""
+    refused: int = 0
+    """How many parcels were not taken there."""
+    taken: int = 0
+    """How many were."""
     ahead: int = 0
 
 
@@ -150,16 +161,25 @@ def planned(stops: list[TrackedStop], event: Event) -> list[TrackedStop]:
             return [*stops, tracked(event.stop)]
         case ReattemptPlanned():
             rest = [stop for stop in stops if stop.stop_id not in event.stop_ids]
-            again = [
-                replace(s, window=event.window or s.window, again=False) for s in stops if s.stop_id in event.stop_ids
-            ]
+            again = [ahead_again(s, event.window) for s in stops if s.stop_id in event.stop_ids]
             return [*rest, tracked(event.pickup), *again]
         case DeliveryAttemptFailed(policy="reattempt_later" | "hold_at_hub"):
             return [replace(s, again=True) if s.stop_id == event.stop_id else s for s in stops]
+        case StopEnRoute() | StopArrived(late=False) | ParcelsPickedUp():
+            return [replace(s, again=s.again and s.status in OVER) for s in stops]
+        case ParcelsRefused():
+            return [replace(s, refused=len(event.parcel_ids)) if s.stop_id == event.stop_id else s for s in stops]
+        case ParcelsDelivered():
+            return [replace(s, taken=len(event.parcel_ids)) if s.stop_id == event.stop_id else s for s in stops]
         case StopRescheduled():
             return [replace(s, window=event.window) if s.stop_id == event.stop_id else s for s in stops]
         case _:
             return stops
+
+
+def ahead_again(stop: TrackedStop, window: Window | None) -> TrackedStop:
+    tried = stop.attempted_before + stop.attempts
+    return replace(stop, window=window or stop.window, attempted_before=tried, refused=0, taken=0)
 
 
 def tracked(stop: Stop) -> TrackedStop:
@@ -197,7 +217,7 @@ def rider_since(row: PublicTrackingRow, event: Event, at: datetime) -> datetime 
 
 PUBLIC_TRACKING = ReadModel(
     name="public_tracking",
-    version=3,
+    version=4,
     table=TABLE,
     row=PublicTrackingRow,
     key=("tenant", "task_id"),

@@ -3,7 +3,7 @@
 import { h, say } from "./dom.js";
 import { markSvg } from "./marks.js";
 import { told } from "./trouble.js";
-import { ENDED, RISKS, away, clock, exact, excluded, far, isAhead, lasting, personal, plain, spaced } from "./words.js";
+import { ENDED, RISKS, away, clock, exact, excluded, far, isAhead, lasting, partyOf, personal, plain, spaced, stopOf } from "./words.js";
 
 const GATHER_MS = 250;
 const AGAIN_MS = 1500;
@@ -20,6 +20,7 @@ export class Detail {
     this.title = h("h2", { tabindex: "-1" });
     this.chips = h("p", { class: "chips", "aria-live": "polite" });
     this.stops = h("ol", { class: "stops" });
+    this.parcels = h("section", { class: "parcels", "data-section": "parcels" });
     this.offers = h("section", { class: "offers", "data-section": "offers" });
     this.why = h("section", { class: "why", "data-section": "why" });
     this.timeline = h("ol", { class: "timeline", "data-section": "timeline" });
@@ -28,7 +29,7 @@ export class Detail {
       h("header", {}, h("button", { type: "button", class: "quiet back", onclick: () => this.left() }, "← All tasks"), this.title, this.chips),
       this.trouble,
       h("section", {}, h("h3", {}, "Stops"), this.stops),
-      this.offers, this.why,
+      this.parcels, this.offers, this.why,
       h("section", {}, h("h3", {}, "Timeline"), this.timeline));
     this.element.addEventListener("keydown", (event) => event.key === "Escape" && this.left());
   }
@@ -39,7 +40,7 @@ export class Detail {
     if (this.id !== id) {
       Object.assign(this, { id, task: null, tenders: [], decisions: [], events: new Map() });
       this.title.textContent = "…";
-      for (const part of [this.chips, this.stops, this.offers, this.why, this.timeline, this.trouble]) part.replaceChildren();
+      for (const part of [this.chips, this.stops, this.parcels, this.offers, this.why, this.timeline, this.trouble]) part.replaceChildren();
     }
     this.element.dataset.taskId = id;
     this.#load();
@@ -104,6 +105,16 @@ export class Detail {
     say(this.title, task.tracking_code);
     this.#showChips(now);
     anew(this.stops, task.stops.map((stop) => this.#stop(stop, now)));
+    const parcels = Object.entries(task.parcels ?? {});
+    anew(this.parcels, parcels.length ? [h("h3", {}, "Parcels"), h("ul", {}, parcels.map(([id, parcel]) => this.#parcel(id, parcel)))] : []);
+  }
+
+  #parcel(id, parcel) {
+    const bound = this.task.stops.find((stop) => stop.stop_id === parcel.bound_for);
+    const state = [plain(parcel.status), ...["short", "refused", "damaged"].filter((word) => parcel[word] && word !== parcel.status)].join(", ");
+    return h("li", { "data-parcel-id": id },
+      h("span", {}, id), h("span", { class: "chip" }, state),
+      h("span", { class: "aside" }, ` with ${partyOf(parcel.party, (rider) => this.state.nameOf(rider))}${bound ? `, bound for ${stopOf(bound).toLowerCase()}` : ""}`));
   }
 
   #showChips(now) {
@@ -123,7 +134,7 @@ export class Detail {
     const eta = risk && this.state.etas.get(`${this.task.task_id}/${stop.stop_id}`);
     const who = [personal(stop.contact?.name), personal(stop.contact?.phone)].filter(Boolean).join(", ");
     return h("li", { "data-status": stop.status ?? "pending" },
-      h("div", {}, h("strong", {}, stop.kind === "pickup" ? `Pickup at ${this.task.outlet}` : stop.kind === "return" ? "Return" : "Drop-off"), h("span", { class: "aside" }, ` ${plain(stop.status ?? "pending")}`)),
+      h("div", {}, h("strong", {}, stopOf(stop)), h("span", { class: "aside" }, ` ${plain(stop.status ?? "pending")}`)),
       who ? h("div", {}, who) : null,
       personal(stop.address) ? h("div", {}, personal(stop.address)) : null,
       stop.window ? h("div", { class: "aside" }, `window ${clock(stop.window.start)}–${clock(stop.window.end)}`) : null,

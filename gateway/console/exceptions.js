@@ -1,7 +1,7 @@
 // The exception desk: what needs a person now, what waits for the longest first, and the commands that would mend it.
 
 import { arrange, h, randomKey, say } from "./dom.js";
-import { told } from "./trouble.js";
+import { told, wrong } from "./trouble.js";
 import { EXCEPTIONS, clock, lasted, plain } from "./words.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
@@ -23,6 +23,10 @@ const BODIES = {
   "complete-vehicle-maintenance": (item) => ({ maintenance_id: item.id }),
   "cancel-vehicle-maintenance": (item) => ({ maintenance_id: item.id, reason_code: "" }),
   "force-complete-task": () => ({ disposition: "delivered", reason_code: "" }),
+  "report-collected": (item) => ({ stop_id: item.id, observed_at: new Date().toISOString(), proofs: [] }),
+  "capture-proof": (item) => ({ stop_id: item.id, observed_at: new Date().toISOString(), proofs: [] }),
+  "offer-hand-over": () => ({ to_rider: "", place: { lat: 0, lon: 0 }, reason_code: "" }),
+  "report-parcels-lost": () => ({ parcel_ids: [], reason_code: "", observed_at: new Date().toISOString() }),
   "report-returned": (item) => ({ stop_id: item.id, observed_at: new Date().toISOString() }),
   "report-vehicle-inspection": () => ({ inspection_id: "", observed_at: new Date().toISOString(), defects: [] }),
   "submit-document": (item) => ({ document_id: "", kind: item.kind }),
@@ -31,7 +35,6 @@ const BODIES = {
   "verify-vehicle-document": (item) => ({ document_id: item.id, valid_from: "", expires_at: "" }),
   "set-rider-zones": () => ({ zones: [""] }),
   "record-carrier-status": () => ({ status: "", carrier_event_id: "", observed_at: new Date().toISOString() }),
-  "capture-proof": (item) => ({ stop_id: item.id, observed_at: new Date().toISOString(), proofs: [] }),
   "change-recurrence": () => ({ rule: "" }),
   "start-break": () => ({}),
   "end-shift": () => ({}),
@@ -75,14 +78,14 @@ export class Exceptions {
   }
 
   #matches(row, word) {
-    const words = [row.kind, wordsOf(row.kind).title, this.#subject(row), row.aggregate_id, JSON.stringify(row.items)];
+    const words = [row.kind, wordsOf(row.kind).title, this.#subject(row), row.aggregate_id, JSON.stringify([row.items, row.about])];
     return !word || words.some((one) => one.toLowerCase().includes(word));
   }
 
   /** What somebody is about to send stays as it is while the row does. */
   #card(row) {
     let card = this.cards.get(row.id);
-    const version = JSON.stringify([row.items, row.mends]);
+    const version = JSON.stringify([row.items, row.mends, row.about?.links]);
     if (card?.version !== version && !card?.querySelector("form")) {
       card = Object.assign(this.#made(row), { version });
       this.cards.set(row.id, card);
@@ -104,6 +107,7 @@ export class Exceptions {
     const card = h("li", { class: "exception", "data-kind": row.kind, "data-id": row.id, "data-grave": grave ? "yes" : "no" },
       h("div", { class: "head" }, h("strong", {}, title), age),
       h("div", { class: "who" }, h("span", { class: "aside" }, `${plain(of)} `), subject),
+      row.about?.links?.length ? h("div", { class: "concerns" }, h("span", { class: "aside" }, "concerns "), row.about.links.flatMap((link, at) => [at ? ", " : "", this.#linked(link)])) : null,
       h("ul", { class: "facts" }, items),
       row.mends.length ? h("div", { class: "mends" }, row.mends.map((path) => this.#command(row, path, mending))) : h("p", { class: "aside" }, "Another role mends this."),
       mending);
@@ -113,8 +117,23 @@ export class Exceptions {
   #subject(row) {
     const { of } = wordsOf(row.kind);
     if (of === "rider") return this.state.nameOf(row.aggregate_id);
-    const task = this.state.tasks.get(row.aggregate_id) ?? this.state.ended.get(row.aggregate_id);
-    return task?.tracking_code ?? row.aggregate_id.slice(0, 8);
+    if (of === "task") return row.about?.tracking_code ?? this.#codeOf(row.aggregate_id);
+    return row.about?.external_reference ?? (row.about?.kind ? plain(row.about.kind) : row.aggregate_id.slice(0, 8));
+  }
+
+  #codeOf(taskId) {
+    const task = this.state.tasks.get(taskId) ?? this.state.ended.get(taskId);
+    return task?.tracking_code ?? taskId.slice(0, 8);
+  }
+
+  #opening(taskId) {
+    return h("button", { type: "button", class: "subject", "data-task-id": taskId, onclick: () => this.chosen(taskId) }, this.#codeOf(taskId));
+  }
+
+  /** What an incident is about. */
+  #linked({ kind, id }) {
+    if (kind === "task") return this.#opening(id);
+    return kind === "rider" ? this.state.nameOf(id) : `${plain(kind)} ${id.slice(0, 8)}`;
   }
 
   #facts(item) {
@@ -125,6 +144,9 @@ export class Exceptions {
 
   #value(name, value) {
     if (name === "rider_id" || name === "to_rider") return this.state.nameOf(value);
+    if (name === "task_id") return this.#opening(value);
+    if (name === "task_ids") return value.flatMap((id, at) => [at ? ", " : "", this.#opening(id)]);
+    if (name === "link") return this.#linked(value);
     if (typeof value === "boolean") return value ? "yes" : "no";
     if (typeof value === "object") return Object.values(value).filter((one) => !NOTHING.has(one)).map((one) => this.#value("", one)).join(", ");
     if (/_at$/.test(name)) return clock(value);
@@ -145,7 +167,8 @@ export class Exceptions {
 
   /** The command's body, to be completed; after a lost answer the same is sent again, and not another. */
   #sending(row, path, word, mending) {
-    const body = BODIES[word]?.(row.items[0] ?? {}) ?? { reason_code: "" };
+    const about = row.items.find((item) => item.link && path.includes(item.link.id)) ?? row.items[0] ?? {};
+    const body = BODIES[word]?.(about) ?? { reason_code: "" };
     const field = h("textarea", { name: "body", rows: 2 + Object.keys(body).length, spellcheck: "false", "aria-label": `Body of ${word}` }, JSON.stringify(body, null, 1));
     const trouble = h("div", { role: "alert" });
     const send = h("button", { type: "submit" }, "Send");
@@ -153,10 +176,12 @@ export class Exceptions {
     const attempt = {};
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      const meant = parsed(field.value);
+      if (meant instanceof SyntaxError) return trouble.replaceChildren(wrong("This is no JSON", meant.message));
       send.disabled = true;
       try {
         if (attempt.body !== field.value) Object.assign(attempt, { body: field.value, key: randomKey() });
-        await this.state.api.post(path, JSON.parse(field.value), attempt.key);
+        await this.state.api.post(path, meant, attempt.key);
         mending.replaceChildren(h("p", { class: "note" }, "Sent. It goes from here once it is mended."));
       } catch (failed) {
         trouble.replaceChildren(told(failed));
@@ -164,6 +189,14 @@ export class Exceptions {
       }
     });
     return form;
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch (broken) {
+    return broken;
   }
 }
 

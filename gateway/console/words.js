@@ -52,6 +52,7 @@ export const EXCEPTIONS = {
   carrier_refused: { title: "A carrier has what it should not", of: "booking", grave: true },
   carrier_brings_back: { title: "A carrier brings goods back", of: "task" },
   carrier_proof_missing: { title: "A carrier's proof is missing", of: "task" },
+  proof_missing: { title: "A proof is missing", of: "task" },
   predicted_late: { title: "It will be late", of: "task" },
   sla_at_risk: { title: "A promise is at risk", of: "task" },
   sla_breached: { title: "A promise is broken", of: "task", grave: true },
@@ -61,6 +62,12 @@ export const EXCEPTIONS = {
 };
 
 export const plain = (code) => String(code ?? "").replaceAll("_", " ");
+const STOPS = { pickup: "Pickup at", dropoff: "Drop-off at", collection: "Collection at", hold: "Hold at", return: "Return to" };
+const OURS = new Set(["outlet", "hub", "locker"]);
+/** Who has or had goods; a place of the tenant's own by its slug. */
+export const partyOf = (party, nameOf) => (party.kind === "outlet" ? party.id : party.kind === "rider" ? nameOf(party.id) : OURS.has(party.kind) ? `${party.kind} ${party.id}` : party.kind);
+/** What happens at a stop, and where, if that is a place of the tenant's own. */
+export const stopOf = (stop) => (OURS.has(stop.party?.kind) ? `${STOPS[stop.kind]} ${partyOf(stop.party)}` : STOPS[stop.kind].split(" ")[0]);
 export const excluded = (code) => EXCLUSIONS[code] ?? plain(code);
 export const spaced = (name) => {
   const words = name.split(".").at(-1).replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();

@@ -73,6 +73,7 @@ async def test_a_report_that_does_not_fit_waits_until_it_is_reviewed(house: Hous
     assert told["conflict"]
     [row] = await desk(house, models)
     assert (row["kind"], row["aggregate_id"]) == ("report_conflicted", task)
+    assert row["about"]["tracking_code"].startswith("CV-")
     [item] = row["items"]
     assert (item["report"], item["rider_id"]) == ("ReportPickedUp", "ann")
     review = {"conflict_id": item["id"], "decision_code": "goods_handed_back"}
@@ -101,9 +102,12 @@ async def test_a_task_that_nobody_takes_waits_for_a_rider(house: House, models: 
 
 
 async def test_an_incident_waits_for_whoever_takes_it(house: House, models: ReadModels):
-    incident = await made(house, "incidents", {"kind": "accident", "description": "!"})
+    body = {"kind": "accident", "description": "!", "external_reference": "C-7"}
+    incident = await made(house, "incidents", body)
     [row] = await desk(house, models)
     assert (row["kind"], row["items"][0]["level"]) == ("incident_unattended", 0)
+    called = {"external_reference": "C-7", "kind": "accident", "status": "reported", "links": []}
+    assert row["about"] == called
     await done(house, f"incidents/{incident}/escalate-incident", {"reason_code": "press"})
     [row] = await desk(house, models)
     assert row["items"][0]["level"] == 1

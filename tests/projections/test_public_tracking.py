@@ -13,17 +13,17 @@ from lived import HOME, TASK
 from story import ACME, POSTI, minutes
 
 from commands.task_state import CreatedTask, leg_of, state_of
-from gateway.tracking_told import phase_of
+from gateway.tracking_told import Dropoffs, dropoffs_of, phase_of, told_stop
 from projections.etas import ETAS
 from projections.folding import Parked, folded
 from projections.model import Fact, Key, key_of, parameters, row_of
-from projections.public_tracking import PUBLIC_TRACKING, PublicTrackingRow
+from projections.public_tracking import PUBLIC_TRACKING, PublicTrackingRow, Road
 from projections.task_detail import TASK_DETAIL
 from projections.task_progress import OVER
 from schemas import ids
 from schemas.carried import AssignTaskToCarrier, CarrierSays, RecordCarrierReport
 from schemas.geo import Window
-from schemas.message import CarrierBookingId, Refused, RiderId, StopId
+from schemas.message import CarrierBookingId, ParcelId, Refused, RiderId, StopId
 from schemas.registries import FailureReason, SetFailureReasons
 from schemas.task import (
     AcceptAssignment,
@@ -269,7 +269,52 @@ def test_goods_that_go_to_a_hub_for_another_attempt_have_not_failed():
     says(garage, ReportHeld(stop_id=StopId("hold-1"), observed_at=minutes(20)), at=20)
     assert phases(garage) == ["another_attempt", "failed"]
     garage.send("task", BREAD, ReattemptDelivery(reason_code="agreed"))
-    assert phases(garage) == ["waiting", "failed"]
+    assert phases(garage) == ["another_attempt", "failed"]
+    assert told_attempts(garage) == 1
+    garage.send("task", BREAD, AssignTask(rider_id=RiderId("ann")))
+    says(garage, AcceptAssignment(), at=30)
+    assert phases(garage) == ["another_attempt", "failed"]
+    says(garage, ReportEnRoute(stop_id=StopId("again-1"), observed_at=minutes(31)), at=31)
+    assert phases(garage) == ["in_progress", "failed"]
+    again = (
+        ReportPickedUp(stop_id=StopId("again-1"), observed_at=minutes(35)),
+        ReportAttemptFailed(stop_id=FIRST, observed_at=minutes(40), reason_code="nobody"),
+    )
+    says(garage, *again, at=40)
+    assert phases(garage) == ["another_attempt", "failed"]
+    assert told_attempts(garage) == 2
+
+
+def told_attempts(garage: Garage) -> int:
+    stop = next(stop for stop in row(garage).stops if stop.stop_id == FIRST)
+    return told_stop(stop, None, Road()).attempts
+
+
+def test_what_was_all_refused_at_the_door_was_not_delivered():
+    garage = says(assigned(), ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), at=5)
+    refused = ReportDelivered(stop_id=FIRST, observed_at=minutes(8), refused=[ParcelId("parcel-1")])
+    says(garage, refused, at=8)
+    assert phases(garage) == ["failed", "in_progress"]
+    assert dropoffs_of(row(garage).stops) == Dropoffs(done=0, total=2)
+    says(garage, ReportDelivered(stop_id=SECOND, observed_at=minutes(9), refused=[ParcelId("parcel-2")]), at=9)
+    assert [*phases(garage), phase_of(row(garage), None)] == ["returning"] * 3
+    says(garage, ReportReturned(stop_id=StopId("return-1"), observed_at=minutes(20)), at=20)
+    assert [*phases(garage), phase_of(row(garage), None)] == ["returned"] * 3
+
+
+def test_where_one_of_two_parcels_was_refused_the_rest_was_delivered():
+    garage = Garage()
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME)]
+    parcels = [NewParcel(dropoff_stop=FIRST), NewParcel(dropoff_stop=FIRST)]
+    garage.send("task", BREAD, CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=parcels))
+    garage.send("task", BREAD, AssignTask(rider_id=RiderId("ann")))
+    delivered = ReportDelivered(stop_id=FIRST, observed_at=minutes(8), refused=[ParcelId("parcel-2")])
+    says(garage, AcceptAssignment(), ReportPickedUp(stop_id=SHOP, observed_at=minutes(5)), delivered, at=8)
+    shown = row(garage)
+    assert (phase_of(shown, shown.stops[1]), phase_of(shown, None)) == ("partly_delivered", "returning")
+    says(garage, ReportReturned(stop_id=StopId("return-1"), observed_at=minutes(20)), at=20)
+    shown = row(garage)
+    assert (phase_of(shown, shown.stops[1]), phase_of(shown, None)) == ("partly_delivered", "partly_delivered")
 
 
 def test_and_those_that_are_not_brought_again_have():

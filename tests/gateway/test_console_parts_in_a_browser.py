@@ -1,0 +1,119 @@
+"""The console's parts, each alone in a real browser, before a state that was made up."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import chromium
+from playwright.async_api import Page, Route
+
+import gateway
+
+FILES = Path(gateway.__file__).with_name("console")
+TASK, INCIDENT = "0c5d2f1a-0000-4000-8000-000000000001", "0c5d2f1a-0000-4000-8000-000000000002"
+
+pytestmark = pytest.mark.timeout(120)
+
+STATE = """
+  const sent = [];
+  const state = (task) => ({
+    watchers: new Set(), tasks: new Map(), ended: new Map([[task.task_id, task]]), etas: new Map(), exceptions: [],
+    deskWhole: true, nameOf: (id) => `Rider ${id}`, task: async () => task, riskOfTask: () => "planned",
+    riskOfStop: () => "planned",
+    api: { tenant: "acme", get: async () => ({ items: [] }), post: async (...asked) => sent.push(asked) },
+  });
+"""
+DETAIL = f"""async (task) => {{
+  const {{ Detail }} = await import("/console/detail.js");
+  {STATE}
+  const detail = new Detail(state(task), () => {{}});
+  detail.open(task.task_id);
+  await new Promise((done) => setTimeout(done, 50));
+  const texts = (found) => [...detail.element.querySelectorAll(found)].map((one) => one.textContent);
+  return [texts(".stops strong"), texts(".parcels li")];
+}}"""
+CARD = f"""async ([task, row]) => {{
+  const {{ Exceptions }} = await import("/console/exceptions.js");
+  {STATE}
+  const opened = [];
+  const desk = new Exceptions({{ ...state(task), exceptions: [row] }}, (id) => opened.push(id));
+  document.body.append(desk.element);
+  desk.show();
+  const card = desk.element.querySelector(".exception");
+  const text = card.textContent;
+  for (const link of card.querySelectorAll("button.subject")) link.click();
+  card.querySelector("[data-command]").click();
+  card.querySelector("textarea").value = "{{assignee: dora";
+  card.querySelector("form").requestSubmit();
+  await new Promise((done) => setTimeout(done, 50));
+  return {{ text, opened, sent, trouble: card.querySelector(".problem").textContent, subject: card.querySelector(".subject").textContent }};
+}}"""
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async def served(route: Route) -> None:
+        path = route.request.url.partition("/console/")[2]
+        if path:
+            await route.fulfill(path=FILES / path, content_type="text/javascript")
+        else:
+            await route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    async with chromium() as browser:
+        page = await browser.new_page()
+        await page.route("**/*", served)
+        await page.goto("http://console.test/")
+        yield page
+
+
+def stop(name: str, kind: str, party: str, at: str | None = None) -> dict[str, Any]:
+    return {"stop_id": name, "kind": kind, "status": "pending", "party": {"kind": party, "id": at}}
+
+
+def a_task(**more: Any) -> dict[str, Any]:
+    known = {"task_id": TASK, "tracking_code": "CV-1", "outlet": "kamppi", "state": "in_progress", "stops": []}
+    return known | {"parcels": {}, **more}
+
+
+async def test_a_stop_is_where_it_is_and_not_where_the_task_comes_from(page: Page):
+    stops = [
+        stop("1", "pickup", "outlet", "kallio"),
+        stop("2", "pickup", "hub", "north"),
+        stop("3", "dropoff", "recipient"),
+        stop("4", "dropoff", "locker", "box1"),
+        stop("hold-1", "hold", "hub", "north"),
+        stop("return-1", "return", "outlet", "kamppi"),
+        stop("5", "collection", "outlet", "kallio"),
+    ]
+    parcel = {"party": {"kind": "rider", "id": "ann"}, "status": "in_custody", "refused": True, "bound_for": "hold-1"}
+    names, parcels = await page.evaluate(DETAIL, a_task(stops=stops, parcels={"parcel-1": parcel}))
+    assert names == [
+        "Pickup at kallio",
+        "Pickup at hub north",
+        "Drop-off",
+        "Drop-off at locker box1",
+        "Hold at hub north",
+        "Return to kamppi",
+        "Collection at kallio",
+    ]
+    assert parcels == ["parcel-1in custody, refused with Rider ann, bound for hold at hub north"]
+
+
+async def test_an_incident_is_named_with_whom_it_concerns_and_a_task_opens(page: Page):
+    links = [{"kind": "rider", "id": "ann"}, {"kind": "task", "id": TASK}]
+    row = {
+        "id": f"incident_unattended {INCIDENT}",
+        "kind": "incident_unattended",
+        "aggregate_id": INCIDENT,
+        "since": "2026-03-01T12:00:00Z",
+        "items": [{"id": "incident", "at": "2026-03-01T12:00:00Z", "kind": "accident", "level": 0}],
+        "mends": [f"incidents/{INCIDENT}/assign-incident"],
+        "about": {"external_reference": "C-7", "kind": "accident", "status": "reported", "links": links},
+    }
+    seen = await page.evaluate(CARD, [a_task(), row])
+    assert seen["subject"] == "C-7"
+    assert "concerns Rider ann, CV-1" in seen["text"]
+    assert seen["opened"] == [TASK]
+    assert seen["trouble"].startswith("This is no JSON")
+    assert seen["sent"] == []
