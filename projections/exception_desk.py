@@ -492,7 +492,7 @@ def without(items: list[Item], item_id: str) -> list[Item]:
 
 EXCEPTION_DESK = ReadModel(
     name="exception_desk",
-    version=4,
+    version=5,
     table=TABLE,
     row=ExceptionRow,
     key=("tenant", "aggregate_id", "kind"),
