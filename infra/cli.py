@@ -262,7 +262,9 @@ def eta_score(
     forecasts: Annotated[Path, typer.Option(help="Where to put the forecasts: seconds from each fix on (CSV)")],
     streets: Annotated[
         Path | None,
-        typer.Option("--map", help="Their streets (.osm.pbf); without it the extract beside the trips, or in ../osm"),
+        typer.Option(
+            "--map", help="Their streets (.osm.pbf); without it the one extract beside the files, or in ../osm"
+        ),
     ] = None,
     osrm: Annotated[str | None, typer.Option(help="An OSRM server instead (LOGISTICS_OSRM)")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed foretells the same")] = 0,

@@ -57,18 +57,21 @@ def score(
         raise WrongSetting(f"{trips}: there is no trip in it")
     if not forecasts.absolute().parent.is_dir():
         raise WrongSetting(f"--forecasts {forecasts}: there is no folder {forecasts.absolute().parent}")
-    streets = streets or (None if osrm else map_beside(trips))
+    streets = streets or (None if osrm else map_beside(trips, truth, settings.sample_data))
     if streets is not None and not streets.is_file():
         raise WrongSetting(f"--map {streets}: there is no such file")
     scored = asyncio.run(_scored(settings, known, destinations, forecasts, streets, osrm or settings.osrm, seed))
     print(msgspec.json.encode(scored).decode() if as_json else "\n".join(in_words(scored, forecasts)))
 
 
-def map_beside(trips: Path) -> Path | None:
-    """The one extract in the trips' folder, or in the folder `osm` next to it."""
-    folders = (trips.absolute().parent, trips.absolute().parent.parent / "osm")
-    found = sorted(file for folder in folders for file in folder.glob(MAP))
-    return found[0] if len(found) == 1 else None
+def map_beside(trips: Path, truth: Path, sample_data: Path | None) -> Path | None:
+    """The one extract in the folder of either file or in the folder `osm` next to it, or in that of the sample data."""
+    beside = [
+        folder for file in (trips, truth) for folder in (file.absolute().parent, file.absolute().parent.parent / "osm")
+    ]
+    folders = [*beside, *([sample_data.absolute() / "osm"] if sample_data else [])]
+    found = {file.resolve() for folder in folders for file in folder.glob(MAP)}
+    return found.pop() if len(found) == 1 else None
 
 
 async def _scored(

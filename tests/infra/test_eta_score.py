@@ -140,12 +140,13 @@ def test_streets_that_are_not_there_are_said(tmp_path: Path, capsys):
     assert "there is no such file" in capsys.readouterr().out
 
 
-def test_the_one_extract_beside_the_trips_is_taken(tmp_path: Path):
-    (tmp_path / "traces").mkdir()
-    (tmp_path / "osm").mkdir()
-    trips = tmp_path / "traces" / "t.csv"
-    assert map_beside(trips) is None
+def test_the_one_extract_beside_the_files_is_taken(tmp_path: Path):
+    for folder in ("traces", "osm", "sample/osm"):
+        (tmp_path / folder).mkdir(parents=True)
+    trips, truth = tmp_path / "traces" / "t.csv", tmp_path / "truth" / "d.csv"
+    assert map_beside(trips, truth, None) is None
+    (tmp_path / "sample" / "osm" / "porto.osm.pbf").touch()
+    assert map_beside(trips, truth, tmp_path / "sample") == tmp_path / "sample" / "osm" / "porto.osm.pbf"
     (tmp_path / "osm" / "porto.osm.pbf").touch()
-    assert map_beside(trips) == tmp_path / "osm" / "porto.osm.pbf"
-    (tmp_path / "traces" / "other.osm.pbf").touch()
-    assert map_beside(trips) is None
+    assert map_beside(trips, truth, None) == tmp_path / "osm" / "porto.osm.pbf"
+    assert map_beside(trips, truth, tmp_path / "sample") is None, "one of two would be a guess"
