@@ -494,9 +494,14 @@ def report(
     context: Context,
 ) -> list[TaskEvent]:
     """A report is followed by what it leads to: the stop's end, the way back, the task's end."""
-    by_whom_it_was_done(task, context)
+    if context.role == "rider" or not isinstance(command, BY_STAFF_TOO):
+        by_whom_it_was_done(task, context)
     known_stop(task, command.stop_id)
     return with_consequences(task, decide_report(task, command, context), context)
+
+
+BY_STAFF_TOO = (ReportReturned, CaptureProof)
+"""A rejected proof is captured anew by whoever has it, and who works where goods come back says that they have come."""
 
 
 def by_whom_it_was_done(task: CreatedTask, context: Context) -> None:

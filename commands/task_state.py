@@ -283,10 +283,10 @@ def is_taken(task: "CreatedTask") -> bool:
 
 
 def bearer(task: "CreatedTask", actor: str) -> Party:
-    """Who has the goods after a pickup that is reported now."""
+    """Who has the goods after a pickup that is reported now, be it by somebody who dispatches."""
     if task.carrier is not None:
         return Party(kind="carrier", id=task.carrier.carrier_id)
-    return Party(kind="rider", id=actor)
+    return Party(kind="rider", id=task.rider_id or actor)
 
 
 def booking_of(task: "CreatedTask", booking_id: CarrierBookingId) -> BookingState | None:
