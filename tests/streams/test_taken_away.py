@@ -220,6 +220,22 @@ async def test_of_an_accident_whose_rider_is_suspended_each_task_is_asked_for_on
         assert at.desk.kept[task].state.rider_id is None
 
 
+async def test_of_an_accident_whose_rider_has_goods_the_incident_itself_is_linked_to_their_task():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await picked_up(at, rider, task)
+        accident = await an_incident(at, "accident", ("rider", rider))
+        await responded(at)
+        linked = ("LinkIncident", "IncidentLinked, IncidentActionRequested")
+        assert await followed(at) == [*KEPT[:2], linked, KEPT[3]]
+        assert (await responded(at))[-1] == ("NoteActionRefused", "IncidentActionRefused")
+        [state] = incidents(at)
+        assert state == at.desk.kept[accident].state
+        assert [(link.kind, link.id) for link in state.links] == [("rider", rider), ("task", task)]
+        assert "hand_over_tasks" in outstanding(state.asked, state.requests, state.taken)
+
+
 async def test_tasks_are_told_what_of_them_is_lost_once_somebody_resolves_it_so():
     async with house() as at:
         rider = await a_rider(at)
