@@ -131,7 +131,7 @@ class ClaimValueMissing(Refused):
 
 class UnknownLink(Refused):
     rule = "unknown-link"
-    stands_in = ("id",)
+    stands_in = ("id", "task_id")
 
     def __init__(self, link: IncidentLink) -> None:
         super().__init__(f"the incident is not linked to {link.kind} {link.id}")

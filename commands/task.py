@@ -10,7 +10,7 @@ from commands.cloning import clone_task, confirm_clone, create_from_template, re
 from commands.collection import decide_collection
 from commands.context import Context
 from commands.field_reports import decide_report
-from commands.goods import decide_on_parcels, inspect_return, receive_transfer
+from commands.goods import decide_on_parcels, has_parcels, inspect_return, receive_transfer
 from commands.hand_over import decide_hand_over, with_closed
 from commands.proof import reject_proof
 from commands.simulated import must_keep_apart
@@ -241,8 +241,7 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
         case ForceCompleteTask():
             return force_complete(created(task), command)
         case ConfirmTaskCreated():
-            created(task)
-            return []
+            return has_parcels(created(task), command.parcel_ids)
         case RejectProof():
             return reject_proof(known_stop(created(task), command.stop_id), command)
         case SettleProofDispute():

@@ -150,7 +150,7 @@ KINDS: dict[str, Kind] = {
         409, "The pick wave is of another outlet", "Name a wave of the task's own outlet, `values.task_outlet`."
     ),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
-    "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
+    "unknown-parcel": Kind(422, "There is no such parcel", "Read the task for its parcels."),
     "unknown-proof": Kind(422, "The stop has no such proof", "Read the task for its proofs."),
     "unknown-failure-reason": Kind(422, "The failure reason is not known", "Give a code of `values.known`."),
     "unknown-incident-kind": Kind(422, "The kind of incident is not known", "Give a code of `values.known`."),
