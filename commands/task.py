@@ -410,10 +410,12 @@ def unassigned(task: CreatedTask, rider: RiderId, reason_code: str) -> list[Task
 
 
 def cancel_task(task: CreatedTask, command: CancelTask, context: Context) -> list[TaskEvent]:
-    if task.ended == "cancelled" or task.return_reason is not None:
+    if task.ended == "cancelled" or task.cancelling:
         return []
     if task.ended:
         raise NotInThisState(needed="not ended", actual=task.ended)
+    if task.return_reason is not None:
+        return []
     if carried(task):
         return [*ways_back(task, command.reason_code, context, cancelled=True)]
     return [
