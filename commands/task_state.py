@@ -242,10 +242,13 @@ class GoodsInCustody(Refused):
 class NotForThisKind(Refused):
     rule = "not-for-this-kind"
 
-    def __init__(self, needed: TaskKind, actual: TaskKind) -> None:
-        super().__init__(f"is for a {needed}, this is a {actual}")
+    def __init__(self, needed: TaskKind, actual: TaskKind, field: str | None = None) -> None:
+        """`field` of the command, where it is not all of it."""
+        super().__init__(f"{f'{field} ' if field else ''}is for a {needed}, this is a {actual}")
         self.needed = needed
         self.actual = actual
+        if field is not None:
+            self.field = field
 
 
 def known_stop(task: "CreatedTask", stop_id: StopId) -> "StopState":
