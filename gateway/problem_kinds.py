@@ -65,6 +65,11 @@ KINDS: dict[str, Kind] = {
     "not-in-this-state": Kind(409, "Not possible in this state", "Read the aggregate: `values` says what is needed."),
     "goods-in-custody": Kind(409, "A rider has the goods", "Cancel the task instead: the goods then come back."),
     "cannot-reserve": Kind(409, "The rider cannot take it", "`values.code` says why; choose another rider."),
+    "cannot-start-shift": Kind(
+        409,
+        "The rider cannot start a shift",
+        "`values.code` says why; of a document that is missing or has expired, `values.document_kind` says which.",
+    ),
     "not-reserved": Kind(409, "The reservation is over", "Dispatch the task again."),
     "rest-too-short": Kind(409, "The rider's rest is too short", "Start the shift at `values.rested_at` or later."),
     "goods-aboard": Kind(409, "The rider has goods aboard", "Take the break once they are delivered."),
