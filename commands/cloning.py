@@ -42,7 +42,7 @@ class CloneAnswered(Refused):
 def clone_task(task: CreatedTask, command: CloneTask, context: Context) -> list[TaskEvent]:
     """Asked for again, it is the same clone; one that was refused is tried again."""
     if command.on_hold and task.kind == "collection":
-        raise NotForThisKind("delivery", task.kind)
+        raise NotForThisKind("delivery", task.kind, "on_hold")
     template = template_of(task, command, context)
     clone_id = cloned_task_id(context.tenant, template.source, command.external_reference, context.command_id)
     mark = mark_of(command.shift_seconds, template)

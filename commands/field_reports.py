@@ -7,7 +7,7 @@ from commands.attempts import attempt_failed
 from commands.context import Context
 from commands.proof import ParcelNotHere, ProvingReport, captured
 from commands.proof_needed import moved, nothing_moved, proof_holds
-from commands.task_state import OVER, CreatedTask, StopState, bearer, ids_of, parcels_of, state_of, taker_at
+from commands.task_state import OVER, CreatedTask, StopState, bearer, ids_of, is_taken, parcels_of, state_of, taker_at
 from schemas.goods import ParcelReport, Party
 from schemas.ids import conflict_id, rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId, StopId
@@ -88,7 +88,7 @@ def conflict_of(
 ) -> str | None:
     """Why the report cannot be true as the task stands, if so."""
     if task.kind != "collection" and not reports_for_who_has_it(task, context):
-        return "reported by a rider who no longer has the task"
+        return "reported by a rider who no longer has the task" if context.role == "rider" else "nobody has the task"
     if task.ended:
         return None if repeats(stop, command) else f"the task is {state_of(task)}"
     kinds = {ReportPickedUp: "pickup", ReportDelivered: "dropoff", ReportHeld: "hold", ReportReturned: "return"}
@@ -110,8 +110,8 @@ def conflict_of(
 
 
 def reports_for_who_has_it(task: CreatedTask, context: Context) -> bool:
-    """A rider for themself; what is not a rider's comes from a carrier, or from a dispatcher in its stead."""
-    return context.actor == task.rider_id if context.role == "rider" else task.carrier is not None
+    """A rider for themself; who dispatches for whoever has it."""
+    return context.actor == task.rider_id if context.role == "rider" else is_taken(task) or task.ended is not None
 
 
 def comes_before(task: CreatedTask, stop: StopState) -> list[StopId]:

@@ -67,16 +67,39 @@ class NotADropoff(Refused):
 def decide_on_parcels(
     task: CreatedTask, command: ReportParcelsLost | ReportParcelsDamaged, context: Context
 ) -> list[TaskEvent]:
-    parcels = [known_parcel(task, parcel_id) for parcel_id in dict.fromkeys(command.parcel_ids)]
+    known, unknown = told_of(task, command, context)
+    parcels = [known_parcel(task, parcel_id) for parcel_id in known]
     if context.role == "rider" and context.actor != task.rider_id:
         return [conflicted(command, context, "reported by a rider who no longer has the task")]
     match command:
         case ReportParcelsLost():
-            return lost(task, parcels, command, context)
+            return [*lost(task, parcels, command, context), *not_known(unknown, command, context)]
         case ReportParcelsDamaged():
             return damaged(parcels, command)
         case _:
             assert_never(command)
+
+
+def told_of(task: CreatedTask, command: ParcelReport, context: Context) -> tuple[list[ParcelId], list[ParcelId]]:
+    """Those that it has, and those that it does not. Of what an incident says the one does not wait for the other."""
+    told = list(dict.fromkeys(command.parcel_ids))
+    known = [parcel_id for parcel_id in told if parcel_id in task.parcels]
+    if not known or context.role != "system":
+        return told, []
+    return known, [parcel_id for parcel_id in told if parcel_id not in known]
+
+
+def not_known(parcel_ids: list[ParcelId], command: ParcelReport, context: Context) -> list[TaskEvent]:
+    if not parcel_ids:
+        return []
+    return [conflicted(command, context, f"the task has no parcels {', '.join(parcel_ids)}"[:500])]
+
+
+def has_parcels(task: CreatedTask, parcel_ids: Iterable[ParcelId]) -> list[TaskEvent]:
+    """Raises ParcelNotKnown."""
+    for parcel_id in parcel_ids:
+        known_parcel(task, parcel_id)
+    return []
 
 
 def lost(

@@ -35,7 +35,7 @@ def suspend_rider(rider: RegisteredRider, command: SuspendRider, context: Contex
         case "approved":
             suspended = RiderSuspended(reason_code=command.reason_code, note=command.note)
             rounds = {task_id: r.round for task_id, r in rider.reservations.items()}
-            asked = requested(rounds, "rider_suspended", context)
+            asked = requested(rounds, "rider_suspended", context, command.incident_id)
             return [suspended, *asked, *released_holds(rider, "rider_suspended", context)]
         case "suspended":
             return []

@@ -46,6 +46,17 @@ class CannotReserve(Refused):
             self.code = why
 
 
+class CannotStartShift(Refused):
+    rule = "cannot-start-shift"
+
+    def __init__(self, why: Exclusion, document_kind: str | None = None) -> None:
+        """`document_kind` where it is for want of a document."""
+        super().__init__(f"the rider cannot start a shift: {why}{f' ({document_kind})' if document_kind else ''}")
+        self.code = why
+        if document_kind is not None:
+            self.document_kind = document_kind
+
+
 class NotReserved(Refused):
     rule = "not-reserved"
 

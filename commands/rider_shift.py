@@ -5,10 +5,10 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.hours import exhausted, limit_ahead, limits_of, off_duty, on_duty, rested_at
 from commands.refusals import NotAnInterval, TooMany
-from commands.rider_refusals import CannotReserve, GoodsAboard, RestTooShort
+from commands.rider_refusals import CannotStartShift, GoodsAboard, RestTooShort
 from commands.rider_reservations import released_holds
 from commands.rider_silence import heard
-from commands.rider_state import PlannedShift, RegisteredRider, Shift, not_compliant, with_goods
+from commands.rider_state import PlannedShift, RegisteredRider, Shift, not_compliant, with_goods, without_document
 from schemas.ids import rider_subject
 from schemas.message import NotInThisState, Personal, RiderId, ShiftId, TaskId
 from schemas.rider import (
@@ -63,17 +63,19 @@ def start_shift(rider: RegisteredRider, command: StartShift, context: Context) -
 
 
 def may_work(rider: RegisteredRider, context: Context) -> None:
-    """Raises CannotReserve, RestTooShort."""
+    """Raises CannotStartShift, RestTooShort."""
     rules, now = context.policy.rules, context.now
-    why_not = not_compliant(rider, context.policy.required_of_riders, now, now)
+    required = context.policy.required_of_riders
+    why_not = not_compliant(rider, required, now, now)
     if why_not is not None:
-        raise CannotReserve(why_not)
+        short = next((kind for kind in required if without_document(rider, kind, now, now) == why_not), None)
+        raise CannotStartShift(why_not, short)
     limits = limits_of(rules)
     rested = rested_at(rider.duties, limits) if limits else None
     if rested is not None and now < rested:
         raise RestTooShort(rested)
     if exhausted(rider.duties, rules, now, now) is not None:
-        raise CannotReserve("hours_exhausted")
+        raise CannotStartShift("hours_exhausted")
 
 
 def start_break(rider: RegisteredRider, context: Context) -> list[RiderEvent]:

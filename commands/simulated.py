@@ -34,7 +34,7 @@ def must_be_simulable(command: CreateTask, context: Context) -> None:
     if context.policy.mode != "test":
         raise NotATestTenant
     if command.kind == "collection":
-        raise NotForThisKind("delivery", command.kind)  # no courier comes for it
+        raise NotForThisKind("delivery", command.kind, "simulation")  # no courier comes for it
     if outcome in ("refused", "damaged", "lost") and not command.parcels:
         raise NothingToSimulate(outcome, "parcels")
     pins = (stop for stop in command.stops if stop.kind == "dropoff" and any("pin" in g for g in stop.required_proof))

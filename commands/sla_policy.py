@@ -10,6 +10,7 @@ from commands.context import Context
 from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, when, within
 from commands.registries import each_once
+from commands.sla_choice import rank
 from schemas.message import NotInDirectory, Refused
 from schemas.sla_policy import (
     MAX_POLICIES,
@@ -123,9 +124,15 @@ def change(policy: SlaPolicyState, command: ChangeSlaPolicy, context: Context) -
     if SlaPolicyState(command.name, command.applies_to, command.terms) == policy:
         return []
     check(command, context)
-    if command.applies_to != policy.applies_to:
+    if command.applies_to != policy.applies_to or not is_oldest(command.applies_to, context):
         must_be_free(command.applies_to, context)
     return [SlaPolicyChanged(name=command.name, applies_to=command.applies_to, terms=command.terms)]
+
+
+def is_oldest(scope: SlaScope, context: Context) -> bool:
+    """Two that were created at one moment do not know of each other: the older one holds, and is changed as ever."""
+    of_scope = [known for known in context.policy.sla_policies.values() if known.applies_to == scope]
+    return not of_scope or min(of_scope, key=rank).policy_id == context.aggregate_id
 
 
 def must_be_free(scope: SlaScope, context: Context) -> None:

@@ -10,7 +10,7 @@ from commands.cloning import clone_task, confirm_clone, create_from_template, re
 from commands.collection import decide_collection
 from commands.context import Context
 from commands.field_reports import decide_report
-from commands.goods import decide_on_parcels, inspect_return, receive_transfer
+from commands.goods import decide_on_parcels, has_parcels, inspect_return, receive_transfer
 from commands.hand_over import decide_hand_over, with_closed
 from commands.proof import reject_proof
 from commands.simulated import must_keep_apart
@@ -241,8 +241,7 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
         case ForceCompleteTask():
             return force_complete(created(task), command)
         case ConfirmTaskCreated():
-            created(task)
-            return []
+            return has_parcels(created(task), command.parcel_ids)
         case RejectProof():
             return reject_proof(known_stop(created(task), command.stop_id), command)
         case SettleProofDispute():
@@ -411,10 +410,12 @@ def unassigned(task: CreatedTask, rider: RiderId, reason_code: str) -> list[Task
 
 
 def cancel_task(task: CreatedTask, command: CancelTask, context: Context) -> list[TaskEvent]:
-    if task.ended == "cancelled" or task.return_reason is not None:
+    if task.ended == "cancelled" or task.cancelling:
         return []
     if task.ended:
         raise NotInThisState(needed="not ended", actual=task.ended)
+    if task.return_reason is not None:
+        return []
     if carried(task):
         return [*ways_back(task, command.reason_code, context, cancelled=True)]
     return [
@@ -494,9 +495,14 @@ def report(
     context: Context,
 ) -> list[TaskEvent]:
     """A report is followed by what it leads to: the stop's end, the way back, the task's end."""
-    by_whom_it_was_done(task, context)
+    if context.role == "rider" or not isinstance(command, BY_STAFF_TOO):
+        by_whom_it_was_done(task, context)
     known_stop(task, command.stop_id)
     return with_consequences(task, decide_report(task, command, context), context)
+
+
+BY_STAFF_TOO = (ReportReturned, CaptureProof)
+"""A rejected proof is captured anew by whoever has it, and who works where goods come back says that they have come."""
 
 
 def by_whom_it_was_done(task: CreatedTask, context: Context) -> None:

@@ -79,7 +79,7 @@ def create_task(task: Task, command: CreateTask, context: Context, made_from: Ma
         raise NotInThisState(needed="new", actual=state_of(task))
     context.policy.outlet(command.outlet)
     if command.on_hold and command.kind == "collection":
-        raise NotForThisKind("delivery", command.kind)  # nobody is sent for it
+        raise NotForThisKind("delivery", command.kind, "on_hold")  # nobody is sent for it
     must_be_simulable(command, context)
     stops = new_stops(command, context, made_from)
     if command.kind == "transfer":
@@ -136,8 +136,9 @@ def place_promised(kind: TaskKind, stops: list[Stop]) -> Location | None:
 def new_stops(command: CreateTask, context: Context, made_from: MadeFrom = ORDERED) -> list[Stop]:
     wanted = command.stops
     ids = [StopId(stop.stop_id or f"stop-{number}") for number, stop in enumerate(wanted, start=1)]
-    if len(set(ids)) < len(ids):
-        raise StopsMismatch("two stops have the same stop_id")
+    for place, stop_id in enumerate(ids):
+        if stop_id in ids[:place]:
+            raise StopsMismatch("two stops have the same stop_id", stop_id)
     for stop_id in ids:
         if stop_id.startswith(OURS):
             raise StopsMismatch(
@@ -271,11 +272,14 @@ def must_suit_lockers(stops: list[Stop], parcels: list[Parcel]) -> None:
         if stop.party.kind != "locker":
             continue
         if stop.kind in TAKING and ["pin"] not in stop.required_proof:
-            raise StopsMismatch(f"{stop.stop_id} is at locker {stop.party.id}, by a code: its required_proof has [pin]")
+            raise StopsMismatch(
+                f"{stop.stop_id} is at locker {stop.party.id}, by a code: its required_proof has [pin]", stop.stop_id
+            )
         of_parcels = [group for p in parcels if p.dropoff_stop == stop.stop_id for group in p.required_proof]
         if any(map(needs_somebody, stop.required_proof)) or any(map(needs_somebody, of_parcels)):
             raise StopsMismatch(
-                f"{stop.stop_id} is at locker {stop.party.id}: nobody is there who could sign or show an ID"
+                f"{stop.stop_id} is at locker {stop.party.id}: nobody is there who could sign or show an ID",
+                stop.stop_id,
             )
 
 

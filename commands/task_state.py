@@ -242,10 +242,13 @@ class GoodsInCustody(Refused):
 class NotForThisKind(Refused):
     rule = "not-for-this-kind"
 
-    def __init__(self, needed: TaskKind, actual: TaskKind) -> None:
-        super().__init__(f"is for a {needed}, this is a {actual}")
+    def __init__(self, needed: TaskKind, actual: TaskKind, field: str | None = None) -> None:
+        """`field` of the command, where it is not all of it."""
+        super().__init__(f"{f'{field} ' if field else ''}is for a {needed}, this is a {actual}")
         self.needed = needed
         self.actual = actual
+        if field is not None:
+            self.field = field
 
 
 def known_stop(task: "CreatedTask", stop_id: StopId) -> "StopState":
@@ -283,10 +286,10 @@ def is_taken(task: "CreatedTask") -> bool:
 
 
 def bearer(task: "CreatedTask", actor: str) -> Party:
-    """Who has the goods after a pickup that is reported now."""
+    """Who has the goods after a pickup that is reported now, be it by somebody who dispatches."""
     if task.carrier is not None:
         return Party(kind="carrier", id=task.carrier.carrier_id)
-    return Party(kind="rider", id=actor)
+    return Party(kind="rider", id=task.rider_id or actor)
 
 
 def booking_of(task: "CreatedTask", booking_id: CarrierBookingId) -> BookingState | None:

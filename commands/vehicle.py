@@ -23,6 +23,7 @@ from commands.vehicle_state import (
     registered,
     status_of,
     unfit,
+    without_document,
 )
 from commands.vehicle_upkeep import (
     cancel_maintenance,
@@ -88,9 +89,12 @@ from schemas.vehicle import (
 class VehicleUnfit(Refused):
     rule = "vehicle-unfit"
 
-    def __init__(self, code: Unfitness) -> None:
-        super().__init__(f"the vehicle may not drive: {code}")
+    def __init__(self, code: Unfitness, document_kind: str | None = None) -> None:
+        """`document_kind` where it is for want of a document."""
+        super().__init__(f"the vehicle may not drive: {code}{f' ({document_kind})' if document_kind else ''}")
         self.code = code
+        if document_kind is not None:
+            self.document_kind = document_kind
 
 
 class VehicleTaken(Refused):
@@ -193,9 +197,11 @@ def assign_vehicle(vehicle: RegisteredVehicle, command: AssignVehicle, context: 
         return []
     if vehicle.rider_id is not None:
         raise VehicleTaken(vehicle.rider_id)
-    why_not = unfit(vehicle, context.policy.required_documents_of("vehicle"), context.now)
+    required = context.policy.required_documents_of("vehicle")
+    why_not = unfit(vehicle, required, context.now)
     if why_not is not None:
-        raise VehicleUnfit(why_not)
+        short = next((kind for kind in required if without_document(vehicle, kind, context.now) == why_not), None)
+        raise VehicleUnfit(why_not, short)
     return [VehicleAssigned(rider_id=rider_id)]
 
 

@@ -76,7 +76,8 @@ class UnknownDependency(Refused):
 def declared(command: CreateTask, context: Context) -> list[TaskEvent]:
     """What a new task waits for. Nobody is sent for a collection, so that there is nothing to keep it from."""
     if command.kind == "collection" and (command.depends_on or command.pick_wave):
-        raise NotForThisKind("delivery", command.kind)
+        field = "depends_on" if command.depends_on else "pick_wave"
+        raise NotForThisKind("delivery", command.kind, field)
     if context.aggregate_id in command.depends_on:
         raise CircularDependency(context.aggregate_id)
     tasks = [DependencyDeclared(kind="task", on=on) for on in dict.fromkeys(command.depends_on)]

@@ -51,7 +51,7 @@ class Entry:
         if not caller.is_platform and caller.tenant != tenant:
             raise not_found()
         if self._door.policy.tenant(tenant) is None:
-            raise TenantNotKnown(tenant, platform=caller.is_platform)
+            raise TenantNotKnown(tenant)
         call.tenant, call.live = tenant, self._door.live(tenant)
         permit(caller, roles, what)
         return caller

@@ -6,11 +6,13 @@ settled already, or never.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 import msgspec
 
+from commands.goods import ParcelNotKnown
+from commands.incident import UnknownLink
 from commands.order import Order, Unavailable
 from commands.pick_wave import PickWaveOfAnotherOutlet
 from commands.refusals import UnknownIncident, UnknownPickWave, UnknownTask, UnknownTender, UnknownVehicle
@@ -27,6 +29,7 @@ from schemas.incident import (
     IncidentLink,
     LinkIncident,
     ReportIncident,
+    ResolveIncident,
     TakeIncidentAction,
 )
 from schemas.message import Command, OutletSlug, Refused, TenantSlug, UnknownAggregate
@@ -47,6 +50,13 @@ class Named(msgspec.Struct, frozen=True):
     unknown: Refused
     may_come: bool = False
     """A moment later: as a clone does after its id was told."""
+    among: Sequence[str] = ()
+    """What of it was asked for, each at its place in `listed`: where the refusal names one of these."""
+    listed: str = ""
+
+    def place_of(self, refused: Refused) -> str:
+        parcel_id = refused.values().get("parcel_id")
+        return f"{self.listed}/{self.among.index(parcel_id)}" if parcel_id in self.among else self.pointer
 
 
 def rider(field: str) -> Callable[[Any], list[Named]]:
@@ -83,6 +93,21 @@ def linking(wanted: LinkIncident | TakeIncidentAction) -> list[Named]:
     return [] if wanted.link is None else [linked("/link/id", wanted.link)]
 
 
+def lost(wanted: ResolveIncident) -> list[Named]:
+    return [
+        Named(
+            f"/lost/{place}/task_id",
+            "task",
+            each.task_id,
+            ConfirmTaskCreated(parcel_ids=each.parcel_ids),
+            UnknownLink(IncidentLink(kind="task", id=each.task_id)),
+            among=each.parcel_ids,
+            listed=f"/lost/{place}/parcel_ids",
+        )
+        for place, each in enumerate(wanted.lost)
+    ]
+
+
 def linked(pointer: str, link: IncidentLink) -> Named:
     match link.kind:
         case "task":
@@ -108,6 +133,7 @@ NAMED_IN: Mapping[type[Command], Callable[[Any], list[Named]]] = {
     ReportIncident: reported,
     LinkIncident: linking,
     TakeIncidentAction: linking,
+    ResolveIncident: lost,
 }
 OF_LINKS = frozenset({UnknownTask, UnknownRider, UnknownVehicle, UnknownTender, UnknownIncident})
 RULES: Mapping[type[Command], frozenset[type[Refused]]] = {
@@ -119,6 +145,7 @@ RULES: Mapping[type[Command], frozenset[type[Refused]]] = {
     ReportIncident: OF_LINKS,
     LinkIncident: OF_LINKS,
     TakeIncidentAction: OF_LINKS,
+    ResolveIncident: frozenset({UnknownLink, ParcelNotKnown}),
 }
 """By which each may be refused here."""
 IS_THERE: Mapping[type[Command], tuple[str, Command]] = {
@@ -200,5 +227,5 @@ def problem_of(wrong: list[tuple[Named, Refused]]) -> Exception:
     """By the first rule; each that is wrong is told with where it stands."""
     _, first = wrong[0]
     problem = refusal(first)
-    problem.errors = [FieldError(named.pointer, str(refused)) for named, refused in wrong]
+    problem.errors = [FieldError(named.place_of(refused), str(refused)) for named, refused in wrong]
     return problem

@@ -19,6 +19,7 @@ from gateway.examples.bodies import BODIES, Body, every_body
 from gateway.examples.problems import Example
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
+from gateway.in_force import IN_FORCE
 from gateway.openapi_problems import command_problems, every_problem, responses_met
 from gateway.parameters import MIN_VERSION, Parameter
 from gateway.problem_kinds import KINDS
@@ -637,6 +638,7 @@ def components() -> Json:
         },
     }
     schemas["RecurrenceRow"]["properties"] |= UPCOMING
+    schemas["SlaPolicyRow"]["properties"] |= IN_FORCE
     for name in ("TaskRow", "TaskDetailRow"):
         schemas[name]["properties"] |= INCIDENT_OPEN
     schemas["TaskDetailRow"]["properties"] |= {

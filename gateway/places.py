@@ -15,6 +15,7 @@ from schemas.message import Command, Refused
 type Steps = tuple[str | int, ...]
 type Fields = tuple[frozenset[str], tuple[str, ...]]
 
+NUMBERED = ("stops", "parcels")
 OF_NOTHING: Fields = (frozenset(), ())
 
 
@@ -36,9 +37,18 @@ def places_of(refused: Refused, command: Command) -> list[FieldError]:
     told = [
         node for node in nodes if node.name in stands_in and any(same(node.value, each) for each in values.values())
     ]
-    found = likeliest(told, values)
+    found = likeliest(told, values) or [node for node in nodes if node.name == values.get("field")][:1]
+    found = found or [node for node in nodes if is_meant(node, is_about, values)]
     found = found or [node for word in is_about for node in nodes if node.name == word][:1]
     return [FieldError(pointer(node.at), str(refused)) for node in found[:MAX_ERRORS]]
+
+
+def is_meant(node: Node, is_about: tuple[str, ...], values: Mapping[str, object]) -> bool:
+    """A stop or parcel that was given no id goes by its number."""
+    word = node.name.removesuffix("s")
+    if node.name not in is_about or node.name not in NUMBERED or not isinstance(node.at[-1], int):
+        return False
+    return getattr(node.value, f"{word}_id", "") is None and values.get(f"{word}_id") == f"{word}-{node.at[-1] + 1}"
 
 
 def same(value: Any, told: object) -> bool:

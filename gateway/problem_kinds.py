@@ -65,6 +65,11 @@ KINDS: dict[str, Kind] = {
     "not-in-this-state": Kind(409, "Not possible in this state", "Read the aggregate: `values` says what is needed."),
     "goods-in-custody": Kind(409, "A rider has the goods", "Cancel the task instead: the goods then come back."),
     "cannot-reserve": Kind(409, "The rider cannot take it", "`values.code` says why; choose another rider."),
+    "cannot-start-shift": Kind(
+        409,
+        "The rider cannot start a shift",
+        "`values.code` says why; of a document that is missing or has expired, `values.document_kind` says which.",
+    ),
     "not-reserved": Kind(409, "The reservation is over", "Dispatch the task again."),
     "rest-too-short": Kind(409, "The rider's rest is too short", "Start the shift at `values.rested_at` or later."),
     "goods-aboard": Kind(409, "The rider has goods aboard", "Take the break once they are delivered."),
@@ -150,7 +155,7 @@ KINDS: dict[str, Kind] = {
         409, "The pick wave is of another outlet", "Name a wave of the task's own outlet, `values.task_outlet`."
     ),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
-    "unknown-parcel": Kind(422, "The stop has no such parcel", "Read the task for its parcels."),
+    "unknown-parcel": Kind(422, "There is no such parcel", "Read the task for its parcels."),
     "unknown-proof": Kind(422, "The stop has no such proof", "Read the task for its proofs."),
     "unknown-failure-reason": Kind(422, "The failure reason is not known", "Give a code of `values.known`."),
     "unknown-incident-kind": Kind(422, "The kind of incident is not known", "Give a code of `values.known`."),

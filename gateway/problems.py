@@ -73,8 +73,9 @@ class TenantNotKnown(Problem):
     """The directory as this door knows it has no such tenant. One that was created at another door just now it may
     not have heard of: see `edge.Answering`."""
 
-    def __init__(self, tenant: str, *, platform: bool) -> None:
-        if platform:
+    def __init__(self, tenant: str, *, hidden: bool = False) -> None:
+        """`hidden` from who has no business with tenants."""
+        if hidden:
             super().__init__("not-found", NOTHING_HERE)
         else:
             super().__init__("unknown-tenant", f"there is no tenant {tenant}", values={"tenant": tenant})

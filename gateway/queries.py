@@ -20,6 +20,7 @@ from gateway.call import Call
 from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
+from gateway.in_force import in_force
 from gateway.parameters import (
     CURSOR,
     DEFAULT_LIMIT,
@@ -502,6 +503,8 @@ class Queries:
         body |= permitted(BY_PLURAL[single.plural].kind, aggregate_id, row, caller)
         if single.plural == "tasks":
             body |= await self._flagged(call, aggregate_id)
+        if single.plural == "sla-policies":
+            body["in_force"] = in_force(row, self._door.policy.tenant(tenant_of(call)))
         if single.plural == "recurrences":
             body = with_upcoming(body, row)
         if caller.role == "rider" and single.plural == "tenders":
@@ -551,6 +554,9 @@ class Queries:
         items = [self._shown(call, row, row[key], self._opens_listed(listing.word, row, caller)) for row in rows]
         if caller.role == "rider" and listing.word == "tender-board":
             items = [with_own_offer(item, caller) for item in items if has_offer(item, caller)]
+        if listing.word == "sla-policies":
+            known = self._door.policy.tenant(tenant_of(call))
+            items = [item | {"in_force": in_force(row, known)} for item, row in zip(items, rows, strict=True)]
         if listing.word == "exception-desk":
             items = [item | {"mends": [path for path in item["mends"] if may_send(path, caller)]} for item in items]
         return items

@@ -78,7 +78,7 @@ class PublicTracking:
         call.tenant = row.tenant
         policy = self._door.policy.tenant(row.tenant)
         if policy is None:
-            raise TenantNotKnown(row.tenant, platform=True)
+            raise TenantNotKnown(row.tenant, hidden=True)
         if is_past(row, policy.rules, self._door.now(row.tenant)):
             raise nothing_tracked()
         if stands_still:  # whether the stop is over we cannot tell

@@ -28,7 +28,7 @@ from schemas.goods import (
 )
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.message import Event, Source
-from schemas.proof import ProofDisputed, ProofDisputeSettled
+from schemas.proof import PinRejected, ProofDisputed, ProofDisputeSettled
 from schemas.simulation import Simulation
 from schemas.task import (
     CustomerArrived,
@@ -48,6 +48,7 @@ from schemas.task import (
     ReattemptPlanned,
     ReturnAuthorised,
     ReturnStarted,
+    Stop,
     StopLocated,
     StopRescheduled,
     TaskAssigned,
@@ -274,7 +275,7 @@ def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
         required_skills=event.required_skills,
         authorisation=event.authorisation,
         state="created",
-        stops=[told(stop) for stop in event.stops],
+        stops=[told(stop) | pin_of(stop, event.pin_attempts) for stop in event.stops],
         parcels={p.parcel_id: ParcelRow(parcel=p, party=parties[p.pickup_stop]) for p in event.parcels},
         tracking_code=event.tracking_code,
         external_reference=event.external_reference,
@@ -290,6 +291,11 @@ def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
         version=fact.source.version,
         progress=Progress(),
     )
+
+
+def pin_of(stop: Stop, attempts: int) -> dict[str, int]:
+    """Of a stop that asks for a PIN, how often it may still be tried."""
+    return {"pin_attempts_left": attempts} if any("pin" in group for group in stop.required_proof) else {}
 
 
 def with_undone(row: TaskDetailRow, event: Event, source: Source) -> TaskDetailRow:
@@ -425,6 +431,8 @@ def with_proofs(row: TaskDetailRow, event: Event, at: datetime) -> TaskDetailRow
     disputed = row.proof_disputed or isinstance(event, ProofDisputed)
     if isinstance(event, ProofDisputeSettled):
         disputed = False
+    if isinstance(event, PinRejected):
+        row = with_stop(row, event.stop_id, {"pin_attempts_left": event.attempts_left})
     proofs = proofs_after(row.proofs, event, at, begun)
     return replace(row, proofs=proofs, proof_disputed=disputed)
 
@@ -519,7 +527,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=9,
+    version=10,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

@@ -97,6 +97,8 @@ class RejectRider(Command, frozen=True, kw_only=True):
 class SuspendRider(Command, frozen=True, kw_only=True):
     reason_code: Code
     note: Text | None = None
+    incident_id: Id | None = None
+    """That asks for it: it is linked to each task that cannot be taken away, and no other is reported."""
 
 
 class ReinstateRider(Command, frozen=True, kw_only=True):

@@ -159,7 +159,9 @@ class CreateTask(Command, frozen=True, kw_only=True):
 
 
 class ConfirmTaskCreated(Command, frozen=True, kw_only=True):
-    """Changes nothing. Refused where there is no such task."""
+    """Changes nothing. Refused where there is no such task, or it lacks one of these parcels."""
+
+    parcel_ids: Annotated[list[ParcelId], msgspec.Meta(max_length=MAX_PARCELS)] = []
 
 
 class LocateStop(Command, frozen=True, kw_only=True):

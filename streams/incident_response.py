@@ -37,7 +37,7 @@ REASON = "incident"
 def command_of(event: IncidentActionRequested, source: Source) -> Command:
     match event.action, event.link.kind:
         case "suspend_rider", "rider":
-            return SuspendRider(reason_code=REASON)
+            return SuspendRider(reason_code=REASON, incident_id=source.aggregate_id)
         case "ground_vehicle", "vehicle":
             return GroundVehicle(reason_code=REASON)
         case "hand_over_tasks", "rider":

@@ -52,6 +52,7 @@ from commands.refusals import (
 from commands.registries import DuplicateCode, UnknownDocumentKind, UnknownFailureReason, UnknownIncidentKind
 from commands.rider_refusals import (
     CannotReserve,
+    CannotStartShift,
     GoodsAboard,
     HandOverAnswered,
     ItineraryChanged,
@@ -190,6 +191,7 @@ OF_RIDERS: tuple[Refused, ...] = (
     TooHeavyThatWay(Overload(measure="volume_cm3", load=14_500, limit=12_000)),
     NextStopIsLocked(TASK, TO_DOOR),
     UnknownDocument("licence-2"),
+    CannotStartShift("document_missing", "licence"),
     CannotReserve(Overload(measure="parcels", load=21, limit=20)),
     NotReserved(TASK_ID),
     ItineraryChanged(given=4, actual=6),

@@ -329,11 +329,6 @@ def test_what_needs_a_proof_waits_for_it_and_a_dispatcher_gives_it():
     story.by("dora", "dispatcher").when(capture).tells("ProofCaptured", "StopCompleted", "TaskCompleted")
 
 
-def test_a_dispatcher_proves_nothing_in_a_riders_stead():
-    story = a_task().when(AssignTask(rider_id=RiderId("ann"))).happened().by("dora", "dispatcher")
-    story.when(CaptureProof(stop_id=PICKUP, observed_at=NOON, proofs=[PHOTO])).refuses(NotTheAssignee)
-
-
 def test_a_rider_who_had_the_task_before_is_not_believed():
     story = a_task().when(AssignTask(rider_id=RiderId("ann"))).happened()
     story.by("dora", "dispatcher").when(UnassignTask(reason_code="late")).happened()

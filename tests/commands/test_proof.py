@@ -14,9 +14,11 @@ from commands.aggregates import AGGREGATES
 from commands.proof import ParcelNotHere, ProofNotKnown, TooManyProofs
 from commands.task_creation import StopsMismatch, pin_of
 from commands.task_state import NotTheAssignee, StopNotKnown, state_of
+from gateway.allowed import SENDERS
 from schemas.geo import Location, ObservedFix
+from schemas.goods import Party
 from schemas.ids import contact_subject, proof_id
-from schemas.message import Event, NotInThisState, ParcelId, Refused, RiderId, StopId, TenderId
+from schemas.message import Event, NotInThisState, ParcelId, Refused, RiderId, Role, StopId, TenderId
 from schemas.proof import (
     MAX_PROOFS,
     MAX_PROOFS_OF_STOP,
@@ -43,6 +45,7 @@ from schemas.task import (
     NewContact,
     NewParcel,
     NewStop,
+    ParcelsReturned,
     RecordTender,
     RejectProof,
     ReportDelivered,
@@ -433,6 +436,65 @@ def test_what_does_not_count_or_is_not_there_is_not_rejected():
 
 def test_a_rider_without_the_task_captures_no_proof():
     carrying().by(BOB).when(captures(PHOTO)).refuses(NotTheAssignee)
+
+
+def by_staff(story: Story) -> Story:
+    return story.by("dora", "dispatcher")
+
+
+def test_who_dispatches_captures_a_rejected_proof_anew():
+    shot = carrying(at_dropoff=[["photo"]]).when(captures(PHOTO)).happened()
+    rejected = by_staff(shot).when(rejects()).happened().by(ANN).when(delivers()).happened()
+    again = by_staff(rejected).when(captures(OTHER_PHOTO))
+    again.tells("ProofCaptured", "StopCompleted", "TaskCompleted")
+
+
+def test_who_dispatches_says_that_what_a_rider_brought_has_come_back():
+    story = by_staff(carrying().when(CancelTask(reason_code="x")).happened()).when(returns())
+    [back, *_] = story.tells("ParcelsReturned", "StopCompleted", "TaskReturned").decided()
+    assert isinstance(back, ParcelsReturned)
+    assert (back.from_party, back.to_party.kind) == (Party(kind="rider", id=ANN), "outlet")
+
+
+def test_what_is_proven_of_a_task_that_nobody_has_is_put_to_a_person():
+    story = by_staff(nothing_yet("task").when(task()).happened()).when(captures(PHOTO))
+    story.tells("FieldReportConflicted")
+
+
+def a_collection() -> Story:
+    stop = NewStop(kind="collection", required_proof=[["photo"]])
+    wanted = CreateTask(kind="collection", outlet="kamppi", stops=[stop], parcels=[NewParcel()])
+    return nothing_yet("task").when(wanted).happened()
+
+
+def in_each_state() -> Iterator[Story]:
+    yield nothing_yet("task").when(task()).happened()
+    yield nothing_yet("task").when(task()).and_then(AssignTask(rider_id=ANN)).happened()
+    yield assigned()
+    yield carrying()
+    yield carrying(at_dropoff=[["photo"]]).when(delivers()).happened()
+    yield carrying().when(CancelTask(reason_code="x")).happened()
+    yield carrying().when(delivers()).happened()
+    yield assigned().by("shop", "integrator").when(CancelTask(reason_code="x")).happened()
+    yield carrying().when(CancelTask(reason_code="x")).and_then(returns()).happened()
+    yield a_collection()
+    yield a_collection().when(CancelTask(reason_code="x")).happened()
+
+
+@pytest.mark.parametrize("role", ["dispatcher", "operator"])
+@pytest.mark.parametrize("asked", [CaptureProof, ReportReturned])
+def test_who_may_send_a_report_is_refused_as_not_the_assignee_in_no_state(role: Role, asked: Any):
+    assert role in SENDERS[asked]
+    seen = set()
+    for story in in_each_state():
+        seen.add(state_of(story.state))
+        for stop_id in story.state.stops:
+            story.by("dora", role).when(asked(stop_id=stop_id, observed_at=NOON, proofs=[PHOTO])).decided()
+    assert {"assigned", "in_progress", "returning", "completed", "cancelled", "returned", "created"} <= seen
+
+
+def test_the_photo_that_an_outlet_takes_of_a_collection_counts_for_it():
+    by_staff(a_collection()).when(captures(PHOTO, stop_id=StopId("stop-1"))).tells("ProofCaptured")
 
 
 def test_the_next_rider_gives_proof_of_their_own():

@@ -18,6 +18,7 @@ from story import CENTRE, KAMPPI, NOON, NORTH, UP_NORTH, Story, minutes, nothing
 from commands.refusals import NotAnInterval, TooMany, UnknownDocument
 from commands.rider_refusals import (
     CannotReserve,
+    CannotStartShift,
     ItineraryChanged,
     NextStopIsLocked,
     NotReserved,
@@ -63,7 +64,7 @@ def test_a_rider_is_invited_then_approved_and_may_be_suspended():
     registered().when(ApproveRider()).tells("RiderApproved")
     registered().when(RejectRider(reason_code="no_licence")).tells("RiderRejected")
     suspended = approved().when(SuspendRider(reason_code="complaint")).tells("RiderSuspended").happened()
-    suspended.when(StartShift(ends_at=minutes(60))).refuses(CannotReserve)
+    suspended.when(StartShift(ends_at=minutes(60))).refuses(CannotStartShift)
     suspended.when(ApproveRider()).refuses(NotInThisState)
     suspended.when(ReinstateRider()).tells("RiderReinstated")
     nothing_yet("rider").when(ApproveRider()).refuses(NotInThisState)
@@ -78,14 +79,15 @@ def test_a_document_that_expires_at_noon_shuts_the_rider_out_at_noon():
         .happened()
     )
     story.at(minutes(-1)).when(StartShift(ends_at=minutes(60))).tells("ShiftStarted")
-    refused = story.at(NOON).when(StartShift(ends_at=minutes(60))).refuses(CannotReserve)
-    assert refused.values()["code"] == "document_expired"
+    refused = story.at(NOON).when(StartShift(ends_at=minutes(60))).refuses(CannotStartShift)
+    assert refused.values() == {"code": "document_expired", "document_kind": "licence"}
 
 
 def test_a_required_document_must_be_there_and_verified():
     story = approved().where(required_documents=["insurance"])
-    refused = story.when(StartShift(ends_at=minutes(60))).refuses(CannotReserve)
-    assert refused.values()["code"] == "document_missing"
+    refused = story.when(StartShift(ends_at=minutes(60))).refuses(CannotStartShift)
+    assert refused.values() == {"code": "document_missing", "document_kind": "insurance"}
+    assert str(refused) == "the rider cannot start a shift: document_missing (insurance)"
     story.when(VerifyDocument(document_id=DocumentId("x"), valid_from=NOON, expires_at=minutes(1))).refuses(
         UnknownDocument
     )

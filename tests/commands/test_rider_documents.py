@@ -19,9 +19,8 @@ from story import NOON, Story, minutes
 from commands.refusals import InTheFuture, NotAnInterval, TooMany, UnknownDocument
 from commands.registries import UnknownDocumentKind
 from commands.rider_documents import BREACHES_KEPT
-from commands.rider_refusals import CannotReserve
 from commands.rider_reservations import PAST_TASKS_KEPT
-from schemas.message import DocumentId, NotInThisState
+from schemas.message import DocumentId, NotInThisState, Refused
 from schemas.rider import (
     MAX_DOCUMENTS,
     ActivateReservation,
@@ -44,7 +43,7 @@ FIRST = DocumentId("licence-1")
 
 
 def why_not(story: Story) -> object:
-    return story.refuses(CannotReserve).values()["code"]
+    return story.refuses(Refused).values()["code"]
 
 
 def licensed(*spans: tuple[float, float]) -> Story:

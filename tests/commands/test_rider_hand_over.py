@@ -71,6 +71,15 @@ def test_an_incident_asks_for_each_task_and_suspends_nobody():
     on_shift().when(FOR_INCIDENT).then()
 
 
+def test_what_a_suspension_by_an_incident_cannot_take_away_is_told_to_that_incident():
+    underway().when(SuspendRider(reason_code="incident", incident_id="i-1")).then(
+        RiderSuspended(reason_code="incident", note=None),
+        TaskHandOverRequested(
+            task_id=TASK, round=1, reason_code="rider_suspended", incident_kind="other", incident_id="i-1"
+        ),
+    )
+
+
 def test_of_who_is_suspended_an_incident_asks_for_nothing_more():
     suspended().when(FOR_INCIDENT).then()
     suspended().when(CLOSE).and_then(FOR_INCIDENT).then()

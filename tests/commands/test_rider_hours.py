@@ -5,10 +5,10 @@ from story import KAMPPI as HERE
 from story import NOON, Story, minutes
 
 from commands.hours import Duty
-from commands.rider_refusals import CannotReserve, RestTooShort
+from commands.rider_refusals import CannotStartShift, RestTooShort
 from commands.rider_reservations import planned_stops
 from schemas.hours import HoursLimit, HoursLimits
-from schemas.message import ShiftId
+from schemas.message import Refused, ShiftId
 from schemas.rider import (
     EndBreak,
     EndShift,
@@ -32,7 +32,7 @@ def driving(story: Story | None = None) -> Story:
 
 
 def why_not(story: Story) -> object:
-    return story.refuses(CannotReserve).values()["code"]
+    return story.refuses(Refused).values()["code"]
 
 
 def late(hold: float, window: tuple[float, float] | None = None) -> Story:
@@ -75,7 +75,7 @@ def test_nobody_starts_whose_week_is_used_up():
     ended = on_shift(approved().where(**rules)).at(minutes(120)).when(EndShift()).happened()
     start = StartShift(ends_at=minutes(30 * 24 * HOUR))
     assert why_not(ended.at(minutes(24 * HOUR)).when(start)) == "hours_exhausted"
-    ended.at(minutes(7 * 24 * HOUR)).when(start).refuses(CannotReserve)
+    ended.at(minutes(7 * 24 * HOUR)).when(start).refuses(CannotStartShift)
     ended.at(minutes(7 * 24 * HOUR + 1)).when(start).tells("ShiftStarted")
 
 

@@ -59,8 +59,23 @@ def test_of_one_scope_there_is_one_policy():
     nothing_yet("sla_policy").promising(HALF).when(CREATE).then(CREATED)
     changed = ChangeSlaPolicy(name="An hour", terms=HOUR)
     given(CREATED).promising(HALF).when(changed).refuses(SlaScopeTaken)
-    as_it_was = replace(changed, applies_to=KAMPPI_ONLY, terms=HALF)
-    given(CREATED).promising(HOUR, KAMPPI_ONLY).when(as_it_was).tells("SlaPolicyChanged")
+
+
+def test_of_two_made_at_one_moment_the_younger_is_not_changed_but_elsewhere():
+    """Each was decided before it knew of the other."""
+    twin = given(CREATED).promising(HALF, KAMPPI_ONLY)
+    changed = ChangeSlaPolicy(name="Gold", applies_to=KAMPPI_ONLY, terms=HOUR)
+    assert twin.when(changed).refuses(SlaScopeTaken).values() == {"policy_id": PROMISED}
+    twin.when(replace(changed, applies_to=SlaScope(outlet="kallio"))).tells("SlaPolicyChanged")
+    twin.when(RemoveSlaPolicy()).tells("SlaPolicyRemoved")
+    older = twin.context()
+    mine = SlaPolicyView(
+        policy_id=SlaPolicyId("a-1"), version=1, created_at=minutes(-1), applies_to=KAMPPI_ONLY, terms=HOUR
+    )
+    known = {**older.policy.sla_policies, mine.policy_id: mine}
+    older = msgspec.structs.replace(older, policy_or_none=replace(older.policy, sla_policies=known))
+    [event] = decide(twin.state, changed, older)
+    assert isinstance(event, SlaPolicyChanged)
 
 
 def test_a_policy_changes_as_a_whole_and_the_same_again_changes_nothing():

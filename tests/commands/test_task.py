@@ -329,6 +329,17 @@ def test_what_was_ended_is_not_cancelled():
     done.when(CancelTask(reason_code="changed_mind")).refuses(NotInThisState)
 
 
+def test_what_came_back_is_cancelled_by_nobody_who_had_not_cancelled_it_before():
+    back = ReportReturned(stop_id=StopId("return-1"), observed_at=NOON)
+    refused = ReportDelivered(stop_id=DROPOFF, observed_at=NOON, refused=[PARCEL])
+    returned = told(told(picked_up().by(ANN).when(refused)).when(back)).by("shop", "integrator")
+    assert state(returned) == "returned"
+    assert returned.when(CancelTask(reason_code="late")).refuses(NotInThisState).values()["actual"] == "returned"
+    cancelled = told(told(picked_up().when(CancelTask(reason_code="x"))).by(ANN).when(back)).by("shop", "integrator")
+    assert state(cancelled) == "returned"
+    cancelled.when(CancelTask(reason_code="x")).then()
+
+
 def test_an_operator_says_where_the_goods_are():
     lost = ForceCompleteTask(disposition="lost", reason_code="stolen")
     story = told(picked_up().by("boss", "operator").when(lost).tells("ParcelsWrittenOff", "TaskForceCompleted"))

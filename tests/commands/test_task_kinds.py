@@ -27,6 +27,7 @@ from schemas.task import (
     AssignTask,
     AuthoriseReturn,
     CancelTask,
+    ConfirmTaskCreated,
     CreateTask,
     ForceCompleteTask,
     NewContact,
@@ -317,6 +318,23 @@ def test_only_what_has_come_back_is_inspected():
 
 def lost(*parcels: ParcelId) -> ReportParcelsLost:
     return ReportParcelsLost(parcel_ids=list(parcels), reason_code="theft", observed_at=NOON)
+
+
+def test_of_what_an_incident_says_is_lost_a_parcel_that_nobody_knows_keeps_none_from_being_lost():
+    nowhere, also = ParcelId("parcel-9"), ParcelId("parcel-8")
+    story = on_the_road(a_transfer()).by("incident-response", "system").when(lost(FIRST, nowhere, also))
+    [gone, told] = story.tells("ParcelsLost", "FieldReportConflicted").decided()
+    assert gone.parcel_ids == [FIRST]
+    assert told.conflict == "the task has no parcels parcel-9, parcel-8"
+    story.when(lost(nowhere)).refuses(ParcelNotKnown)
+    story.by("dora", "dispatcher").when(lost(FIRST, nowhere)).refuses(ParcelNotKnown)
+
+
+def test_who_asks_for_parcels_of_a_task_is_told_which_it_does_not_have():
+    story = a_transfer().happened()
+    story.when(ConfirmTaskCreated(parcel_ids=[FIRST])).then()
+    asked = ConfirmTaskCreated(parcel_ids=[FIRST, ParcelId("parcel-9")])
+    assert story.when(asked).refuses(ParcelNotKnown).values() == {"parcel_id": "parcel-9"}
 
 
 def test_of_what_is_lost_nobody_has_custody_and_the_rest_goes_on():

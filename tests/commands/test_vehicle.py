@@ -282,7 +282,7 @@ def test_a_required_document_must_be_there_and_verified():
     assert unfitness(shop(SUBMITTED)) == "document_missing"
     shop(SUBMITTED, VERIFIED).tells(*GOES_TO_A_RIDER)
     other = shop(SUBMITTED, VERIFIED).requiring("vehicle_insurance", "roadworthiness")
-    assert unfitness(other) == "document_missing"
+    assert other.refuses(VehicleUnfit).values() == {"code": "document_missing", "document_kind": "roadworthiness"}
 
 
 def test_a_document_counts_from_its_first_moment_until_just_before_its_last():

@@ -236,6 +236,14 @@ async def test_nobody_is_told_that_a_tenant_is_not_there_while_the_directory_can
     assert (told.status_code, told.json()["retryable"]) == (503, True)
 
 
+async def test_a_tenant_that_was_mistyped_is_told_to_who_may_speak_for_any(house):
+    refused = await house.caller("operator", "root", tenant="*").post("/v1/nope/hubs", json={}, headers=key("k"))
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown-tenant")
+    assert refused.json()["values"] == {"tenant": "nope"}
+    foreign = await house.caller().post("/v1/nope/hubs", json={}, headers=key("k"))
+    assert foreign.json()["code"] == "not-found"
+
+
 async def test_a_tenant_that_was_never_created_is_told_to_its_own_token(house):
     refused = await house.caller(tenant="nowhere").post("/v1/nowhere/tasks", json=delivery(), headers=key("k"))
     assert (refused.status_code, refused.json()["code"]) == (404, "unknown-tenant")

@@ -95,6 +95,21 @@ async def test_an_sla_policy_is_read_with_its_terms_and_once_removed_says_so(hou
     assert (listed["removed"], listed["version"]) == (True, 3)
 
 
+async def test_of_two_policies_that_were_made_at_one_moment_the_younger_is_not_in_force(house, models):
+    urls = [await made(house, "sla-policies", GOLD)]
+    first = house.policy._sla_policies["acme"].popitem()  # whoever decides the second has not heard of the first
+    urls.append(await made(house, "sla-policies", GOLD | {"external_reference": "twin"}))
+    house.policy._sla_policies["acme"].update([first])
+    await models.fold()
+    assert sorted([(await read(house, url))["in_force"] for url in urls]) == [False, True]
+    listed = (await read(house, "/v1/acme/sla-policies"))["items"]
+    assert [row["in_force"] for row in listed] == [True, False]
+    older, younger = (f"/v1/acme/sla-policies/{row['sla_policy_id']}" for row in listed)
+    await told(house, f"{older}/remove-sla-policy")
+    await models.fold()
+    assert [(await read(house, url))["in_force"] for url in (older, younger)] == [False, True]
+
+
 async def test_riders_read_hubs_and_not_what_is_promised(house, models):
     await models.fold()
     ann = house.caller("rider", "ann")

@@ -129,6 +129,32 @@ async def test_an_incident_is_about_what_is_there():
         assert linked.status_code == 200, linked.text
 
 
+async def test_what_is_said_to_be_lost_is_of_a_task_that_has_it_and_that_the_incident_is_linked_to():
+    async with house(AT_ONCE) as at:
+        task = await made(at, "tasks", delivery(external_reference="first"))
+        dora = at.caller("dispatcher", "dora")
+        links = [{"kind": "task", "id": task}]
+        incident = await made(at, "incidents", {"kind": "theft", "description": "!", "links": links})
+        path = f"/v1/acme/incidents/{incident}"
+        await dora.post(f"{path}/assign-incident", json={"assignee": "dora"}, headers=key("a"))
+
+        async def resolved(*lost: Json) -> httpx.Response:
+            body = {"resolution_code": "stolen", "lost": list(lost), "waived": ["state_claim_value"]}
+            return await dora.post(f"{path}/resolve-incident", json=body, headers=key(f"r-{lost[0]['task_id']}"))
+
+        some = {"task_id": task, "parcel_ids": ["parcel-1", "parcel-9"]}
+        refused = await resolved(some)
+        assert told(refused) == (422, "unknown-parcel", {"parcel_id": "parcel-9"})
+        assert [error["pointer"] for error in refused.json()["errors"]] == ["/lost/0/parcel_ids/1"]
+        refused = await resolved({"task_id": "nowhere", "parcel_ids": ["parcel-1"]})
+        assert told(refused) == (422, "unknown-link", {"kind": "task", "id": "nowhere"})
+        assert [error["pointer"] for error in refused.json()["errors"]] == ["/lost/0/task_id"]
+        other = await made(at, "tasks", delivery(external_reference="second"))
+        refused = await resolved({"task_id": other, "parcel_ids": ["parcel-1"]})
+        assert told(refused) == (422, "unknown-link", {"kind": "task", "id": other})
+        assert [error["pointer"] for error in refused.json()["errors"]] == ["/lost/0/task_id"]
+
+
 async def test_what_a_carrier_offers_is_for_a_task_that_is_there():
     async with house(AT_ONCE) as at:
         quote = {

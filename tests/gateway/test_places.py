@@ -14,7 +14,8 @@ from commands.recurrence_rule import InvalidRule
 from commands.refusals import InTheFuture, NotAnInterval
 from commands.registries import UnknownIncidentKind
 from commands.service_zones import UnknownServiceZone
-from commands.task_creation import StopsMismatch
+from commands.task_creation import ParcelMismatch, StopsMismatch
+from commands.task_state import NotForThisKind
 from commands.wire import RefusedElsewhere
 from gateway.commands import OPEN
 from gateway.examples.bodies import every_body
@@ -94,11 +95,21 @@ def test_the_place_nearest_to_the_root_is_meant():
 def test_a_stop_without_an_id_is_told_by_the_stops():
     task = delivery()
     assert wherever(CreateTask, StopsMismatch("the window of stop-2 ends before it starts", "stop-2"), **task) == [
-        "/stops"
+        "/stops/1"
     ]
+    assert wherever(CreateTask, ParcelMismatch("parcel-1", "has two items of one sku"), **task) == ["/parcels/0"]
+    assert wherever(CreateTask, StopsMismatch("a collection has one stop, which is one"), **task) == ["/stops"]
     task["stops"][1]["stop_id"] = "door"
     named = StopsMismatch("the window of door ends before it starts", "door")
     assert wherever(CreateTask, named, **task) == ["/stops/1/stop_id"]
+
+
+def test_what_is_not_for_a_task_of_this_kind_is_told_by_its_field():
+    task = delivery() | {"kind": "collection", "depends_on": ["task-1"]}
+    refused = NotForThisKind("delivery", "collection", "depends_on")
+    assert refused.values() == {"needed": "delivery", "actual": "collection", "field": "depends_on"}
+    assert wherever(CreateTask, refused, **task) == ["/depends_on"]
+    assert wherever(CreateTask, NotForThisKind("delivery", "collection"), **task) == []
 
 
 def test_a_refusal_that_another_process_told_has_its_place_too():

@@ -87,7 +87,11 @@ async def test_what_the_registry_requires_keeps_a_rider_from_the_shift_until_it_
     rider = await a_rider(house)
     await ruled(house, "set-document-kinds", {"kinds": [HYGIENE]})
     refused = await asked(house, rider, "start-shift", ends_at=at(480))
-    assert problem(refused) == (409, "cannot-reserve", {"code": "document_missing"})
+    assert problem(refused) == (
+        409,
+        "cannot-start-shift",
+        {"code": "document_missing", "document_kind": "hygiene_pass"},
+    )
     await does(house, rider, "submit-document", document_id="d-1", kind="hygiene_pass")
     await does(house, rider, "verify-document", document_id="d-1", valid_from=at(-600), expires_at=at(600))
     assert await does(house, rider, "start-shift", ends_at=at(480)) == ["ShiftStarted"]

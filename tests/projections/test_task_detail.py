@@ -7,10 +7,12 @@ from projections.task_detail import MAX_CONFLICTS, TASK_DETAIL, TaskDetailRow, U
 from schemas import ids
 from schemas.geo import Location
 from schemas.message import RiderId, StopId
+from schemas.proof import PinEntry
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
     CancelTask,
+    CaptureProof,
     CreateTask,
     NewParcel,
     NewStop,
@@ -61,6 +63,19 @@ def test_a_report_that_waits_for_a_review_gives_way_to_none_that_was_reviewed():
     waiting = [each.conflict_id for each in told if each.decision_code is None]
     assert waiting == list(garage.state(BREAD).conflicts)
     assert len(waiting) == 1
+
+
+def test_a_stop_that_asks_for_a_pin_tells_how_often_it_may_still_be_tried():
+    garage = Garage()
+    stops = [NewStop(kind="pickup"), NewStop(kind="dropoff", location=HOME, required_proof=[["pin"]])]
+    garage.send("task", BREAD, CreateTask(kind="delivery", outlet="kamppi", stops=stops, parcels=[NewParcel()]))
+    garage.send("task", BREAD, AssignTask(rider_id=RiderId("ann")), "dispatcher", "dora")
+    pickup, dropoff = row(garage).stops
+    assert "pin_attempts_left" not in pickup
+    before = dropoff["pin_attempts_left"]
+    wrong = CaptureProof(stop_id=StopId("stop-2"), observed_at=NOON, proofs=[PinEntry(pin="no pin")])
+    garage.send("task", BREAD, wrong, "rider", "ann")
+    assert [stop.get("pin_attempts_left") for stop in row(garage).stops] == [None, before - 1]
 
 
 def test_a_cancelled_task_tells_by_whom_when_and_why_also_while_its_goods_come_back():

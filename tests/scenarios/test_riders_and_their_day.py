@@ -41,7 +41,7 @@ async def test_a_licence_that_expires_at_noon_ends_new_work_but_not_the_shift(qu
     await quarter.root.does(f"{quarter.itself}/set-document-kinds", {"kinds": [licence]})
     ann = await quarter.registered("Ann")
     status, rule, values = await ann.refused(f"riders/{ann.id}/start-shift", {"ends_at": quarter.in_(hours=8)})
-    assert (status, rule, values["code"]) == (409, "cannot-reserve", "document_missing")
+    assert (status, rule, values["code"]) == (409, "cannot-start-shift", "document_missing")
     await licensed(quarter, ann, "old", quarter.ago(days=365), quarter.in_(hours=4))
     await quarter.begins(ann)
 

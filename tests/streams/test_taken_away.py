@@ -8,8 +8,9 @@ from story import KAMPPI, minutes
 
 from commands.order import Order
 from schemas.ids import tenant_id
+from schemas.incident import LostParcels, ResolveIncident
 from schemas.incident_actions import outstanding
-from schemas.message import Command, RiderId, StopId, TaskId, TenantSlug
+from schemas.message import Command, ParcelId, RiderId, StopId, TaskId, TenantSlug
 from schemas.rider import (
     ActivateReservation,
     NewPlannedStop,
@@ -220,6 +221,22 @@ async def test_of_an_accident_whose_rider_is_suspended_each_task_is_asked_for_on
         assert at.desk.kept[task].state.rider_id is None
 
 
+async def test_of_an_accident_whose_rider_has_goods_the_incident_itself_is_linked_to_their_task():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await picked_up(at, rider, task)
+        accident = await an_incident(at, "accident", ("rider", rider))
+        await responded(at)
+        linked = ("LinkIncident", "IncidentLinked, IncidentActionRequested")
+        assert await followed(at) == [*KEPT[:2], linked, KEPT[3]]
+        assert (await responded(at))[-1] == ("NoteActionRefused", "IncidentActionRefused")
+        [state] = incidents(at)
+        assert state == at.desk.kept[accident].state
+        assert [(link.kind, link.id) for link in state.links] == [("rider", rider), ("task", task)]
+        assert "hand_over_tasks" in outstanding(state.asked, state.requests, state.taken)
+
+
 async def test_tasks_are_told_what_of_them_is_lost_once_somebody_resolves_it_so():
     async with house() as at:
         rider = await a_rider(at)
@@ -246,15 +263,13 @@ async def test_tasks_are_told_what_of_them_is_lost_once_somebody_resolves_it_so(
         assert len(at.desk.log) == records
 
 
-async def test_of_parcels_that_nobody_knows_the_rule_that_said_no_stands_on_the_incident():
+async def test_of_parcels_that_nobody_knows_though_the_door_was_passed_the_rule_that_said_no_stands_on_the_incident():
     async with house() as at:
         rider = await a_rider(at)
         task = await a_task(at, rider)
         incident = await an_incident(at, "theft", ("task", task))
-        lost = [{"task_id": task, "parcel_ids": ["parcel-9"]}]
-        body = {"resolution_code": "stolen", "lost": lost}
-        path = f"/v1/acme/incidents/{incident}/resolve-incident"
-        await at.caller("dispatcher", "dora").post(path, json=body, headers=key("resolve"))
+        lost = [LostParcels(task_id=TaskId(task), parcel_ids=[ParcelId("parcel-9")])]
+        await at.process("incident", incident, ResolveIncident(resolution_code="stolen", lost=lost))
         assert (await responded(at))[1:] == [
             ("ReportParcelsLost", "unknown-parcel"),
             ("NoteActionRefused", "IncidentActionRefused"),
