@@ -188,7 +188,7 @@ async def test_what_was_refused_of_an_incident_leaves_the_desk_once_that_is_seal
     told = {"kind": "loss", "description": "!", "links": [{"kind": "task", "id": task}]}
     incident = await made(house, "incidents", told | {"claim_value": {"amount_minor": 1, "currency": "EUR"}})
     await done(house, f"incidents/{incident}/assign-incident", {"assignee": "dora"})
-    lost = [{"task_id": task, "parcel_ids": ["never heard of"]}]
+    lost = [{"task_id": task, "parcel_ids": ["parcel-1"]}]
     await done(house, f"incidents/{incident}/resolve-incident", {"resolution_code": "paid", "lost": lost})
     refused = NoteActionRefused(action="write_off_parcels", link=link, rule="unknown-parcel")
     await house.process("incident", incident, refused)
