@@ -42,6 +42,11 @@ def fits(scope: SlaScope, task: Promisee) -> bool:
     )
 
 
+def oldest(policies: Iterable[SlaPolicyView], scope: SlaScope) -> SlaPolicyView | None:
+    """Of those of one scope, which may have been created at one moment, that one holds."""
+    return min((policy for policy in policies if policy.applies_to == scope), key=rank, default=None)
+
+
 def rank(policy: SlaPolicyView) -> tuple[int, tuple[bool, ...], datetime, SlaPolicyId]:
     """The least is chosen: who leaves least open; then who names the outlet, else the zone, else the priority; then
     the oldest."""

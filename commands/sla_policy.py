@@ -10,7 +10,7 @@ from commands.context import Context
 from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, when, within
 from commands.registries import each_once
-from commands.sla_choice import rank
+from commands.sla_choice import oldest
 from schemas.message import NotInDirectory, Refused
 from schemas.sla_policy import (
     MAX_POLICIES,
@@ -131,8 +131,8 @@ def change(policy: SlaPolicyState, command: ChangeSlaPolicy, context: Context) -
 
 def is_oldest(scope: SlaScope, context: Context) -> bool:
     """Two that were created at one moment do not know of each other: the older one holds, and is changed as ever."""
-    of_scope = [known for known in context.policy.sla_policies.values() if known.applies_to == scope]
-    return not of_scope or min(of_scope, key=rank).policy_id == context.aggregate_id
+    first = oldest(context.policy.sla_policies.values(), scope)
+    return first is None or first.policy_id == context.aggregate_id
 
 
 def must_be_free(scope: SlaScope, context: Context) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from commands.context import TenantPolicy
+from commands.sla_choice import oldest
 from gateway.reading import Row
 from schemas.message import SlaPolicyId
 from schemas.sla_policy import SlaScope
@@ -17,8 +18,8 @@ def in_force(row: Row, known: TenantPolicy | None) -> bool:
         return False
     scope = msgspec.convert(row["applies_to"], SlaScope)
     own: tuple[datetime, SlaPolicyId] = (row["created_at"], SlaPolicyId(row["sla_policy_id"]))
-    others = (each for each in known.sla_policies.values() if each.policy_id != own[1] and each.applies_to == scope)
-    return all(own < (each.created_at, each.policy_id) for each in others)
+    first = oldest(known.sla_policies.values(), scope)
+    return first is None or own <= (first.created_at, first.policy_id)
 
 
 IN_FORCE: dict[str, Any] = {
