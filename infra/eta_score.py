@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -85,8 +85,11 @@ async def _scored(
 ) -> Scored:
     began = time.monotonic()
     stages = Stages(Console(stderr=True))
-    async with routing(settings, streets, osrm, stages) as router:
-        with stages.stage("Trips, asked of the router" if router.known else "Trips, by the great circle") as stage:
+    async with AsyncExitStack() as ends:
+        url = await ends.enter_async_context(routing(settings, streets, stages)) if streets else osrm
+        router = OsrmRouter(url, ANSWERS_WITHIN_S)
+        ends.push_async_callback(router.close)
+        with stages.stage("Trips, asked of the router" if url else "Trips, by the great circle") as stage:
             told = await replayed(known.journeys, destinations, router, Learner(seed))
             stage.note = f"{len(known.journeys):,} trips"
     with stages.stage("Forecasts") as stage:
@@ -101,35 +104,22 @@ async def _scored(
         unknown=len(destinations.keys() - forecast),
         without_fixes=known.without_fixes,
         again=known.again,
-        by_router=router.known,
+        by_router=bool(url),
         seconds=round(time.monotonic() - began, 1),
     )
 
 
-class Router(OsrmRouter):
-    """`known` is whether there is one at all."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url, ANSWERS_WITHIN_S)
-        self.known = bool(url)
-
-
 @asynccontextmanager
-async def routing(settings: Settings, streets: Path | None, osrm: str, stages: Stages) -> AsyncIterator[Router]:
-    """An OSRM on these streets, or the one at `osrm`. Raises StageFailed."""
+async def routing(settings: Settings, streets: Path, stages: Stages) -> AsyncIterator[str]:
+    """The URL of an OSRM on these streets. Raises StageFailed."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = None
-        if streets is not None:
-            engine = EmbeddedOsrm(Path(folder), settings.city_data, streets)
-            with stages.stage(f"OSRM on {streets.name}") as stage:
-                osrm = stage.note = await engine.start()
-        router = Router(osrm)
+        engine = EmbeddedOsrm(Path(folder), settings.city_data, streets)
         try:
-            yield router
+            with stages.stage(f"OSRM on {streets.name}") as stage:
+                stage.note = await engine.start()
+            yield engine.url
         finally:
-            await router.close()
-            if engine is not None:
-                await engine.stop()
+            await engine.stop()
 
 
 def write(file: Path, told: Sequence[Forecast]) -> None:

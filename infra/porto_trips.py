@@ -11,8 +11,7 @@ import numpy as np
 
 from infra.settings import WrongSetting
 from schemas.geo import Location
-from streams.eta.journey import Track
-from streams.eta.replay import Journey
+from streams.eta.journey import Journey, Track
 
 FIX_EVERY_S = 15
 MOST_FIXES = 20_000

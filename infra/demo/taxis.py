@@ -22,15 +22,14 @@ from infra.demo.cities import City
 from infra.demo.plan import Persona
 from infra.demo.play import Settle
 from infra.embedded.city import CityMissing
+from infra.porto_trips import FIX_EVERY_S
 from schemas.geo import Location, distance_m
+from streams.eta.journey import FASTEST_MPS
 
 FILE = Path("traces/porto_taxi_trips.csv.gz")
-FIX_EVERY = timedelta(seconds=15)
+FIX_EVERY = timedelta(seconds=FIX_EVERY_S)
 FEWEST = 8
 """Fixes in a trip within the streets: two minutes."""
-
-FASTEST_MPS = 45.0
-"""A trip with a faster step has a broken place in it; its fixes are sent, but no delivery ends there."""
 
 ORDERED_BEFORE = timedelta(seconds=90)
 ASSIGNED_BEFORE = timedelta(seconds=60)
@@ -82,7 +81,8 @@ def trip_of(row: Mapping[str, str], city: City) -> Trip | None:
 
 
 def longest_within(places: tuple[Location, ...], city: City) -> tuple[int, int]:
-    """The longest stretch without a step that nobody can drive, all of it within the city's box; (0, -1) if none."""
+    """The longest stretch without a step that nobody can drive, all of it within the city's box; (0, -1) if none. The
+    other fixes are sent, but no delivery ends there."""
     west, south, east, north = city.box
     best, begin = (0, -1), 0
     for number, place in enumerate(places):

@@ -43,6 +43,8 @@ COLUMNS = (
 """`ahead` is by the router if the vehicle does not turn around where it is; `toward` the cosine between where it heads
 and where the place is; `nearer` over the last two minutes; `standing` since it last moved; `hour` in UTC."""
 
+FASTEST_MPS = 45.0
+"""What is said to be faster is a broken fix: nobody drives so in a city."""
 MOVED_M = 15.0
 """Between two fixes; what is less says nothing of where a vehicle heads."""
 SHORT_S, MEDIUM_S, LONG_S = 30.0, 60.0, 300.0
@@ -59,6 +61,19 @@ class Track(msgspec.Struct, frozen=True):
 
     def __len__(self) -> int:
         return len(self.at_s)
+
+    def steps(self) -> tuple[Floats, Floats]:
+        """Metres to the east and to the north from each fix to the next."""
+        return metres_between(self.lat[:-1], self.lon[:-1], self.lat[1:], self.lon[1:])
+
+
+class Journey(msgspec.Struct, frozen=True):
+    journey_id: str
+    track: Track
+
+    @property
+    def ended_s(self) -> float:
+        return float(self.track.at_s[-1])
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -80,7 +95,7 @@ class Left(msgspec.Struct, frozen=True):
 
 def headings(track: Track) -> list[float | None]:
     """Of each fix, degrees clockwise from north; None where the vehicle has not moved."""
-    east, north = metres_between(track.lat[:-1], track.lon[:-1], track.lat[1:], track.lon[1:])
+    east, north = track.steps()
     turned = np.degrees(np.arctan2(east, north)) % 360
     moved = np.hypot(east, north) > MOVED_M
     return [None, *(float(angle) if went else None for angle, went in zip(turned, moved, strict=True))][: len(track)]
@@ -142,7 +157,7 @@ class Moves(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, track: Track) -> "Moves":
-        east, north = metres_between(track.lat[:-1], track.lon[:-1], track.lat[1:], track.lon[1:])
+        east, north = track.steps()
         step = np.hypot(east, north)
         moved_at = np.concatenate([[0], np.where(step >= MOVED_M, np.arange(1, len(track)), 0)])
         stood_since = np.maximum.accumulate(moved_at)

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from schemas.geo import Location
-from streams.eta.journey import COLUMNS, Left, Places, Track, metres_between, rows
+from streams.eta.journey import COLUMNS, FASTEST_MPS, Left, Places, Track, rows
 from streams.eta.learner import Lesson
 from streams.eta.left import Tables, left_of
 
-FASTEST_MPS = 45.0
 EVERY = 3
 """Each so-manieth fix is a place that was reached, and the last one is."""
 ASKED_AT_ONCE = 120
@@ -56,7 +55,7 @@ async def part_of(track: Track, fixes: Places, tables: Tables) -> Lesson:
 
 def stretches(track: Track, fixes: Places, left: Left) -> Places:
     """The number of the stretch that each fix is of; one that lies off the map begins another, and is alone in it."""
-    east, north = metres_between(track.lat[:-1], track.lon[:-1], track.lat[1:], track.lon[1:])
+    east, north = track.steps()
     jumped = np.concatenate([[False], np.hypot(east, north) > FASTEST_MPS * np.diff(track.at_s)])[fixes]
     lost = ~left.routed.any(axis=1) if left.answered else np.zeros(len(fixes), bool)
     after_lost = np.concatenate([[False], lost[:-1]])

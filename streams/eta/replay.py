@@ -10,23 +10,13 @@ import msgspec
 import numpy as np
 
 from schemas.geo import Location
-from streams.eta.journey import Floats, Track, rows
-from streams.eta.learner import Learner, Lesson
+from streams.eta.journey import Floats, Journey, rows
+from streams.eta.learner import TELLS_EVERY_S, Learner, Lesson
 from streams.eta.left import Tables, left_of
 from streams.eta.lessons import lesson_of
 
-MINUTE_S = 60.0
 FIXES_AT_ONCE = 400
 """Asked of the router."""
-
-
-class Journey(msgspec.Struct, frozen=True):
-    journey_id: str
-    track: Track
-
-    @property
-    def ended_s(self) -> float:
-        return float(self.track.at_s[-1])
 
 
 class Forecast(msgspec.Struct, frozen=True):
@@ -81,11 +71,11 @@ def in_order(lessons: Sequence[Lesson], asked: Sequence[Asked], learner: Learner
     names = [each.journey_id for each in asked for _ in each.at_s]
     at_s = np.concatenate([each.at_s for each in asked] or [np.empty(0)])
     order = np.argsort(at_s, kind="stable")
-    minutes = at_s[order] // MINUTE_S
+    minutes = at_s[order] // TELLS_EVERY_S
     begins = np.flatnonzero(np.diff(minutes, prepend=-np.inf))
     known = np.concatenate([each.rows for each in asked]) if asked else np.empty((0, 0))
     for numbers in np.split(order, begins[1:]) if len(order) else ():
-        now_s = float(at_s[numbers[0]] // MINUTE_S * MINUTE_S)
+        now_s = float(at_s[numbers[0]] // TELLS_EVERY_S * TELLS_EVERY_S)
         while waiting and waiting[-1].ended_s < now_s:
             learner.take(waiting.pop())
         model = learner.model(now_s)

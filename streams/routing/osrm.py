@@ -64,7 +64,7 @@ class OsrmRouter:
         if not placed:
             return {}
         try:
-            seconds = await self._table([rider.place for rider in placed if rider.place], goal)
+            seconds = await self._seconds([rider.place for rider in placed if rider.place], goal)
         except (httpx.HTTPError, ValueError, KeyError) as failed:
             logger.warning("router failed, the great circle stands in", error=failed)
             return {rider.rider_id: as_the_crow_flies(rider, goal) for rider in placed}
@@ -89,24 +89,19 @@ class OsrmRouter:
 
     async def table(self, origins: Sequence[Heading], goals: Sequence[Location]) -> Table:
         """Whoever heads somewhere does not turn around. Raises RouterFailed."""
-        count = len(origins)
-        points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in (*(place for place, _ in origins), *goals))
         headings = [f"{heading:.0f},{TURNS_BY_DEG}" if heading is not None else "" for _, heading in origins]
-        wanted = {
-            "sources": ";".join(map(str, range(count))),
-            "destinations": ";".join(map(str, range(count, count + len(goals)))),
-            "annotations": "duration,distance",
-            "bearings": ";".join([*headings, *("" for _ in goals)]),
-        }
+        bearings = ";".join([*headings, *("" for _ in goals)])
         try:
-            told = (await self._get(f"{self._url}/table/v1/driving/{points}", wanted)).json()
+            told = await self._table(
+                [place for place, _ in origins], goals, annotations="duration,distance", bearings=bearings
+            )
             return Table(
                 grid(told["durations"]),
                 grid(told["distances"]),
                 np.array([source["distance"] for source in told["sources"]], float),
             )
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as failed:
-            raise RouterFailed(f"no table of {count} x {len(goals)}: {failed}") from failed
+            raise RouterFailed(f"no table of {len(origins)} x {len(goals)}: {failed}") from failed
 
     async def _get(self, url: str, params: Mapping[str, str]) -> httpx.Response:
         """Again where the server has closed a connection that was kept: it does so after 512 requests.
@@ -130,17 +125,24 @@ class OsrmRouter:
                 continue  # a connection that was kept, and closed over there meanwhile
         return await self._client.get(url, params=params)
 
-    async def _table(self, places: Sequence[Location], goal: Location) -> list[float | None]:
-        points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in (*places, goal))
-        sources = ";".join(map(str, range(len(places))))
-        wanted = {"sources": sources, "destinations": str(len(places))}
-        answer = await self._get(f"{self._url}/table/v1/driving/{points}", wanted)
-        told = answer.json()
-        if told["code"] != "Ok":
-            raise ValueError(told["code"])
+    async def _seconds(self, places: Sequence[Location], goal: Location) -> list[float | None]:
+        told = await self._table(places, [goal])
         snapped(told["destinations"])
         near = [source["distance"] <= FARTHEST_M for source in told["sources"]]
         return [row[0] if close else None for row, close in zip(told["durations"], near, strict=True)]
+
+    async def _table(self, origins: Sequence[Location], goals: Sequence[Location], **more: str) -> Any:
+        """As OSRM tells it. Raises httpx.HTTPError, and ValueError where it says no."""
+        points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in (*origins, *goals))
+        count = len(origins)
+        wanted = {
+            "sources": ";".join(map(str, range(count))),
+            "destinations": ";".join(map(str, range(count, count + len(goals)))),
+        }
+        told = (await self._get(f"{self._url}/table/v1/driving/{points}", wanted | more)).json()
+        if told["code"] != "Ok":
+            raise ValueError(told["code"])
+        return told
 
 
 def grid(told: Sequence[Sequence[float | None]]) -> Grid:

@@ -6,11 +6,11 @@ from numpy.random import Generator, default_rng
 
 from schemas.geo import Location, distance_m
 from streams.eta import learner as learning
-from streams.eta.journey import COLUMNS, Floats, Track
+from streams.eta.journey import COLUMNS, Floats, Journey, Track
 from streams.eta.learner import FEWEST_LESSONS, Learner, Lesson
 from streams.eta.lessons import ASKED_AT_ONCE, EVERY, lesson_of
 from streams.eta.model import BY_FACTORS, FACTORS, Model
-from streams.eta.replay import Forecast, Journey, replayed
+from streams.eta.replay import Forecast, replayed
 from streams.routing.osrm import Heading, Table
 
 SOUTH, NORTH = 60.15, 60.25
