@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import httpx
 import msgspec
 from rich.console import Console
 
-from infra.embedded.osrm import EmbeddedOsrm
+from infra.embedded.osrm import EmbeddedOsrm, answers
 from infra.observability import quiet
 from infra.porto_trips import Trips, destinations_of, trips_of
 from infra.settings import Settings, WrongSetting, load_settings
@@ -87,6 +88,8 @@ async def _scored(
     stages = Stages(Console(stderr=True))
     async with AsyncExitStack() as ends:
         url = await ends.enter_async_context(routing(settings, streets, stages)) if streets else osrm
+        if url:
+            await must_answer(url)
         router = OsrmRouter(url, ANSWERS_WITHIN_S)
         ends.push_async_callback(router.close)
         with stages.stage("Trips, asked of the router" if url else "Trips, by the great circle") as stage:
@@ -120,6 +123,16 @@ async def routing(settings: Settings, streets: Path, stages: Stages) -> AsyncIte
             yield engine.url
         finally:
             await engine.stop()
+
+
+async def must_answer(url: str) -> None:
+    """Else all ways would be those of the great circle, and nobody be told. Raises WrongSetting."""
+    try:
+        there = await answers(url)
+    except (httpx.InvalidURL, ValueError):
+        there = False
+    if not there:
+        raise WrongSetting(f"no OSRM answers at {url} (--osrm, LOGISTICS_OSRM)")
 
 
 def write(file: Path, told: Sequence[Forecast]) -> None:

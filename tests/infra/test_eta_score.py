@@ -140,6 +140,14 @@ def test_streets_that_are_not_there_are_said(tmp_path: Path, capsys):
     assert "there is no such file" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("nobody", ["http://127.0.0.1:1", "no url", "http://[", "ftp://127.0.0.1"])
+def test_a_router_that_does_not_answer_is_said(tmp_path: Path, capsys, nobody: str):
+    files = file_of(tmp_path, "t.csv", TRIP), file_of(tmp_path, "d.csv", TRUTH)
+    assert asked(tmp_path, *files, "--osrm", nobody) == cli.WRONG_USE
+    assert f"no OSRM answers at {nobody}" in capsys.readouterr().out
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_the_one_extract_beside_the_files_is_taken(tmp_path: Path):
     for folder in ("traces", "osm", "sample/osm"):
         (tmp_path / folder).mkdir(parents=True)
