@@ -44,6 +44,8 @@ class Scored(msgspec.Struct, frozen=True):
     without_fixes: int
     again: int
     by_router: bool
+    off_the_map: int
+    """Forecasts at fixes from which the router knew no way."""
     seconds: float
 
 
@@ -108,6 +110,7 @@ async def _scored(
         without_fixes=known.without_fixes,
         again=known.again,
         by_router=bool(url),
+        off_the_map=sum(not each.routed for each in written) if url else 0,
         seconds=round(time.monotonic() - began, 1),
     )
 
@@ -158,6 +161,8 @@ def in_words(scored: Scored, file: Path) -> list[str]:
         said.append(f"{scored.again:,} trips have the id of one before and were passed over")
     if scored.unknown:
         said.append(f"{scored.unknown:,} destinations are of trips that are not there")
+    if scored.off_the_map:
+        said.append(f"{scored.off_the_map:,} of them go by the great circle: the router knows no way from there")
     if not scored.by_router:
         said.append("no streets are known (--map, --osrm): all ways are those of the great circle")
     return said

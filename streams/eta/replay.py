@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from schemas.geo import Location
 from streams.eta.journey import Floats, Journey, rows
@@ -28,6 +29,8 @@ class Forecast(msgspec.Struct, frozen=True):
     p50: float
     p90: float
     model: str
+    routed: bool
+    """The router knew a way from there."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -36,6 +39,7 @@ class Asked(msgspec.Struct, frozen=True):
     journey_id: str
     at_s: Floats
     rows: Floats
+    routed: npt.NDArray[np.bool_]
 
 
 async def replayed(
@@ -57,18 +61,20 @@ async def replayed(
 async def asked_of(journey: Journey, destination: Location, tables: Tables) -> Asked:
     track = journey.track
     to_lat, to_lon = np.array([destination.lat]), np.array([destination.lon])
-    parts = []
+    parts, routed = [], []
     for begin in range(0, len(track), FIXES_AT_ONCE):
         fixes = np.arange(begin, min(len(track), begin + FIXES_AT_ONCE))
         left = await left_of(track, fixes, [destination], tables)
         pairs = np.arange(len(fixes)), np.zeros(len(fixes), np.intp)
         parts.append(rows(track, fixes, to_lat, to_lon, left, pairs))
-    return Asked(journey.journey_id, track.at_s, np.concatenate(parts))
+        routed.append(left.routed[:, 0])
+    return Asked(journey.journey_id, track.at_s, np.concatenate(parts), np.concatenate(routed))
 
 
 def in_order(lessons: Sequence[Lesson], asked: Sequence[Asked], learner: Learner) -> Iterator[Forecast]:
     waiting = sorted(lessons, key=lambda lesson: lesson.ended_s, reverse=True)
     names = [each.journey_id for each in asked for _ in each.at_s]
+    routed = [bool(way) for each in asked for way in each.routed]
     at_s = np.concatenate([each.at_s for each in asked] or [np.empty(0)])
     order = np.argsort(at_s, kind="stable")
     minutes = at_s[order] // TELLS_EVERY_S
@@ -80,4 +86,4 @@ def in_order(lessons: Sequence[Lesson], asked: Sequence[Asked], learner: Learner
             learner.take(waiting.pop())
         model = learner.model(now_s)
         for number, (p10, p50, p90) in zip(numbers, model.forecast(known[numbers]).tolist(), strict=True):
-            yield Forecast(names[number], float(at_s[number]), p10, p50, p90, model.version)
+            yield Forecast(names[number], float(at_s[number]), p10, p50, p90, model.version, routed[number])

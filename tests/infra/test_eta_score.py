@@ -68,11 +68,20 @@ def test_each_fix_of_each_trip_with_a_destination_has_a_forecast(tmp_path: Path,
     assert "300 forecasts for 25 of 30 trips" in capsys.readouterr().out
 
 
-def test_without_streets_it_is_the_great_circle_and_that_is_said(tmp_path: Path, capsys):
+def test_without_streets_it_is_the_great_circle_and_that_is_said(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.delenv("LOGISTICS_SAMPLE_DATA", raising=False)  # where it is set, its map would be taken
     trips = town(5)
     assert asked(tmp_path, file_of(tmp_path, "t.csv", *trips), file_of(tmp_path, "d.csv", *ends(trips))) == 0
     assert "great circle" in capsys.readouterr().out
     assert len(list(csv.DictReader((tmp_path / "out.csv").open()))) == 60
+
+
+def test_where_the_router_knows_no_way_is_told(tmp_path: Path, osrm: str, capsys):
+    trips = town(5)
+    trips[0]["POLYLINE"] = json.dumps([[-8.61 + 0.001 * step, 41.14] for step in range(12)])  # another city
+    files = file_of(tmp_path, "t.csv", *trips), file_of(tmp_path, "d.csv", *ends(trips))
+    assert asked(tmp_path, *files, "--osrm", osrm) == 0
+    assert "12 of them go by the great circle" in capsys.readouterr().out
 
 
 def test_for_machines_it_is_one_object(tmp_path: Path, capsys):
