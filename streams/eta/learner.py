@@ -4,6 +4,8 @@ Each journey teaches at its end, and never before: the model of a moment has see
 """
 
 from collections import deque
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
@@ -11,16 +13,10 @@ import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesRegressor
 
 from streams.eta.journey import COLUMNS, Floats, Places
-from streams.eta.model import (
-    BY_FACTORS,
-    OFFSET_S,
-    QUANTILES,
-    Forest,
-    Model,
-    Told,
-    log_router,
-    spread_of,
-)
+from streams.eta.model import BY_FACTORS, OFFSET_S, QUANTILES, Model, Told, log_router, spread_of
+from streams.eta.paces import Missed, paces_of
+from streams.eta.trees import LEAF as NO_COLUMN
+from streams.eta.trees import Trees
 
 FEWEST_LESSONS = 20
 """Journeys; of fewer no forest is grown."""
@@ -55,17 +51,29 @@ class Lesson(msgspec.Struct, frozen=True):
     rows: Floats
     seconds: Floats
     to_end: npt.NDArray[np.bool_]
+    tenant: str = ""
+    vehicle: str = ""
+
+
+class Forest(msgspec.Struct, frozen=True):
+    """As it was grown from so many journeys, of which the last ended at `until_s`; `spread` where errors were known."""
+
+    name: str
+    middle: Trees
+    spread: Trees | None
+    journeys: int
+    until_s: float
 
 
 class Learned(msgspec.Struct):
     """`ratios` are logarithms of how many times longer it took. `errors` are those of the model that stood when the
-    journey ended, None where there was none; `scaled` in spreads, as the latest forest tells them."""
+    journey ended, None where there was none; `spreads` are as the latest forest tells them."""
 
     lesson: Lesson
     weights: Floats
     ratios: Floats
     errors: Floats | None = None
-    scaled: Floats | None = None
+    spreads: Floats | None = None
 
 
 class Learner:
@@ -76,8 +84,10 @@ class Learner:
         self._learned: deque[Learned] = deque()
         self._rows = 0
         self._count = 0
-        self._middle: Forest | None = None
-        self._spread: Forest | None = None
+        self._middle: Trees | None = None
+        self._spread: Trees | None = None
+        self.forest: Forest | None = None
+        """The latest."""
         self._learned_at_s = -np.inf
         self._model = Model(version=BY_FACTORS)
         self._told_at_s = -np.inf
@@ -86,6 +96,11 @@ class Learner:
     def lessons(self) -> int:
         """How many are remembered."""
         return len(self._learned)
+
+    @property
+    def taken(self) -> int:
+        """How many there were ever."""
+        return self._count
 
     def take(self, lesson: Lesson) -> None:
         if not len(lesson.rows):
@@ -98,7 +113,7 @@ class Learner:
         learned = Learned(lesson, weights, ratios)
         if self._middle is not None:
             learned.errors = ratios - self._middle.predict(lesson.rows)
-            learned.scaled = learned.errors / spread_of(self._spread, lesson.rows)
+            learned.spreads = spread_of(self._spread, lesson.rows)
         self._learned.append(learned)
         self._rows += len(lesson.rows)
         self._count += 1
@@ -119,19 +134,26 @@ class Learner:
         rows = np.concatenate([each.lesson.rows for each in self._learned])
         weights = np.concatenate([each.weights for each in self._learned])
         ratios = np.concatenate([each.ratios for each in self._learned])
-        self._middle = forest(TREES, LEAF, self._seed).fit(rows, ratios, sample_weight=weights)
+        self._middle = trees_of(forest(TREES, LEAF, self._seed).fit(rows, ratios, sample_weight=weights))
         met = np.concatenate([np.full(len(each.weights), each.errors is not None) for each in self._learned])
-        if met.sum() < FEWEST_FOR_SPREAD:
-            return
-        errors = np.concatenate([each.errors for each in self._learned if each.errors is not None])
-        grown = forest(SPREAD_TREES, SPREAD_LEAF, self._seed)
-        self._spread = grown.fit(rows[met], np.abs(errors), sample_weight=weights[met])
-        for each in self._learned:
-            if each.errors is not None:
-                each.scaled = each.errors / spread_of(self._spread, each.lesson.rows)
+        if met.sum() >= FEWEST_FOR_SPREAD:
+            errors = np.concatenate([each.errors for each in self._learned if each.errors is not None])
+            grown = forest(SPREAD_TREES, SPREAD_LEAF, self._seed)
+            self._spread = trees_of(grown.fit(rows[met], np.abs(errors), sample_weight=weights[met]))
+            for each in self._learned:
+                if each.errors is not None:
+                    each.spreads = spread_of(self._spread, each.lesson.rows)
+        until_s = max(each.lesson.ended_s for each in self._learned)
+        name = f"forest-{datetime.fromtimestamp(until_s, UTC):%Y%m%dT%H%M%SZ}"
+        self.forest = Forest(name, self._middle, self._spread, len(self._learned), until_s)
 
     def _told(self, now_s: float) -> Model:
-        met = [(each, each.scaled) for each in self._learned if each.scaled is not None]
+        paces = paces_of([missed(each, each.errors) for each in self._learned if each.errors is not None])
+        met = [
+            (each, (each.errors - longer(paces, each.lesson)) / each.spreads)
+            for each in self._learned
+            if each.errors is not None and each.spreads is not None
+        ]
         if self._middle is None or sum(len(scaled) for _, scaled in met) < FEWEST_ERRORS:
             return Model(version=BY_FACTORS)
         length = np.concatenate([log_router(each.lesson.rows) for each, _ in met])
@@ -145,13 +167,38 @@ class Learner:
         shortest, longest = np.quantile(length, (0.02, 0.98))
         lengths = np.linspace(float(shortest), float(longest), LENGTHS)
         quantiles = np.array([quantiles_of(scaled, weights * likeness(length, at), journey) for at in lengths])
-        return Model(f"forest-{self._count}", self._middle, self._spread, Told(lengths, quantiles))
+        return Model(f"forest-{self._count}", self._middle, self._spread, Told(lengths, quantiles), paces)
 
 
 def forest(trees: int, leaf: int, seed: int) -> ExtraTreesRegressor:
     """Extremely randomised trees (Geurts et al. 2006): of few and noisy journeys they make out more than boosting."""
     return ExtraTreesRegressor(
         n_estimators=trees, min_samples_leaf=leaf, max_features=SHARE_OF_COLUMNS, random_state=seed
+    )
+
+
+def missed(learned: Learned, errors: Floats) -> Missed:
+    lesson = learned.lesson
+    return Missed(lesson.tenant, lesson.vehicle, float(np.average(errors, weights=learned.weights)))
+
+
+def longer(paces: Mapping[tuple[str, str], float], lesson: Lesson) -> float:
+    return Model(BY_FACTORS, paces=paces).longer(lesson.tenant, lesson.vehicle)
+
+
+def trees_of(forest: ExtraTreesRegressor) -> Trees:
+    """Of a fitted one."""
+    grown = [each.tree_ for each in forest.estimators_]
+    begins = np.cumsum([0, *(tree.node_count for tree in grown)])
+    leaf = np.concatenate([tree.children_left for tree in grown]) < 0
+    shift = np.repeat(begins[:-1], [tree.node_count for tree in grown])
+    return Trees(
+        roots=begins[:-1].astype(np.int32),
+        column=np.where(leaf, NO_COLUMN, np.concatenate([tree.feature for tree in grown])).astype(np.int8),
+        threshold=np.concatenate([tree.threshold for tree in grown]),
+        low=np.where(leaf, 0, np.concatenate([tree.children_left for tree in grown]) + shift).astype(np.int32),
+        high=np.where(leaf, 0, np.concatenate([tree.children_right for tree in grown]) + shift).astype(np.int32),
+        value=np.concatenate([tree.value[:, 0, 0] for tree in grown]).astype(np.float32),
     )
 
 

@@ -17,13 +17,16 @@ from schemas.geo import ObservedFix
 from schemas.ids import rider_subject
 from schemas.message import Event, GeofenceId, Personal, RiderId
 from schemas.record import Envelope, Stored, Unreadable, envelope_of, event_of
-from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
+from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected, RoutingSource
 from streams.telemetry.fences import FenceIndex
 from streams.telemetry.tracks import OLDEST_MS, Change, Crossed, Track, packed, unpacked
 
 MAX_LAT, MAX_LON = 90 * MICRODEGREES, 180 * MICRODEGREES
 FUTURE_MS = 60_000
 """How far ahead of its arrival a fix may claim to be: clocks differ."""
+
+MOST_PAST = 24
+"""Forecasts of one stop that are kept to be scored; of more, every second one of the older half goes, not the first."""
 
 type RiderKey = tuple[str, str]
 """Tenant and rider."""
@@ -68,11 +71,31 @@ class AsideRow(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
 
 
+class Made(msgspec.Struct, frozen=True, array_like=True):
+    """A forecast: Unix times."""
+
+    at_ms: int
+    p10_ms: int
+    p50_ms: int
+    p90_ms: int
+    model: str
+    source: RoutingSource
+
+
 class Forecast(msgspec.Struct):
-    """What was told of a stop last: `told_ms` by the fix's clock, `p50_ms` Unix time."""
+    """What was told of a stop last: `told_ms` by the fix's clock, `p50_ms` Unix time. `past` are forecasts for when it
+    is scored, `reached` the thresholds that were told."""
 
     told_ms: int
     p50_ms: int
+    past: list[Made] = []
+    reached: list[str] = []
+
+    def tell(self, made: Made) -> None:
+        self.told_ms, self.p50_ms = made.at_ms, made.p50_ms
+        self.past.append(made)
+        if len(self.past) > MOST_PAST:
+            del self.past[1 : MOST_PAST // 2 : 2]
 
 
 class Rider:
