@@ -363,6 +363,8 @@ READERS: Mapping[str, Roles] = {
     "live-map": EVERYONE,
     "fence-alerts": EVERYONE,
     "etas": EVERYONE,
+    "eta-scores": STAFF,
+    "eta-statistics": STAFF,
     "quarantine": DISPATCH | OVERSIGHT | INTEGRATOR,
 }
 """By the path's word. A rider reads what is the rider's own: tasks, offers, vehicle, themself."""

@@ -124,6 +124,7 @@ def query_paths(queries: Queries) -> Paths:
         "/v1/{tenant}/tenant": get(queries.tenant),
         "/v1/{tenant}/task-counts": get(queries.counts),
         "/v1/{tenant}/sla-statistics": get(queries.sla_statistics),
+        "/v1/{tenant}/eta-statistics": get(queries.eta_statistics),
     }
 
 

@@ -24,7 +24,7 @@ from gateway.openapi_problems import command_problems, every_problem, responses_
 from gateway.parameters import MIN_VERSION, Parameter
 from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
-from gateway.queries import LISTINGS, SINGLES, SLA_PERIOD, UNSHOWN, Listing, Single
+from gateway.queries import ETA_STATISTICS, LISTINGS, SINGLES, SLA_PERIOD, UNSHOWN, Listing, Single
 from gateway.registry_described import described
 from gateway.task_secrets import ABOUT as ABOUT_SECRETS
 from gateway.task_secrets import SECRETS, TaskSecrets
@@ -220,6 +220,26 @@ COUNTED_PROMISES: Json = {
 """Of one policy, promise, outlet, kind and priority; times in seconds."""
 
 
+COUNTED_FORECASTS: Json = {
+    "type": "object",
+    "properties": {
+        "group": {"type": "string"},
+        **{name: {"type": "integer"} for name in ("forecasts", "arrivals")},
+        **{
+            name: {"type": "number", "description": "Seconds."}
+            for name in ("mean_absolute_s", "median_absolute_s", "p90_absolute_s", "width_s")
+        },
+        "bias_s": {"type": "number", "description": "Seconds; above nothing they were told too late."},
+        **{
+            name: {"type": "number", "description": "The share of forecasts.", "minimum": 0, "maximum": 1}
+            for name in ("by_p50", "by_p90", "in_band")
+        },
+    },
+}
+"""Of one group, such as of forecasts of 5 to 15 minutes before the arrival. Well told, one in two riders is there by
+`p50` and nine in ten by `p90`, and eight in ten are between `p10` and `p90`."""
+
+
 def other_paths() -> Json:
     page = json_content({"$ref": REF.format(name="EventPage")})
     ticket = json_content({"$ref": REF.format(name="Ticket")})
@@ -249,6 +269,16 @@ def other_paths() -> Json:
                 "sla-statistics",
                 json_content({"$ref": REF.format(name="SlaStatistics")}),
                 SLA_PERIOD,
+                ("Consistency",),
+            )
+        },
+        "/v1/{tenant}/eta-statistics": {
+            "get": read(
+                "readEtaStatistics",
+                "How far forecasts of arrivals were off, and how often their bounds held.",
+                "eta-statistics",
+                json_content({"$ref": REF.format(name="EtaStatistics")}),
+                ETA_STATISTICS,
                 ("Consistency",),
             )
         },
@@ -688,6 +718,11 @@ def components() -> Json:
             "type": "object",
             "required": ["items"],
             "properties": {"items": {"type": "array", "items": COUNTED_PROMISES}},
+        },
+        "EtaStatistics": {
+            "type": "object",
+            "required": ["items"],
+            "properties": {"items": {"type": "array", "items": COUNTED_FORECASTS}},
         },
         "TrackingMatches": {
             "type": "object",

@@ -39,6 +39,8 @@ THE_END_COUNTS = 3.0
 """As often as a place on the way: it is what journeys are made for."""
 THE_BEGINNING_COUNTS = 2.0
 """As often as a fix on the way: more hangs on what is foretold first, and there is one in a journey."""
+ON_THE_WAY_COUNTS = 0.2
+"""Of errors, for what is foretold at a beginning: nothing is known there of how the vehicle drives."""
 FARTHEST = 0.01
 """From the end: no quantile is taken further out."""
 ELAPSED_S = COLUMNS.index("elapsed_s")
@@ -161,13 +163,20 @@ class Learner:
             [each.weights * 2.0 ** ((each.lesson.ended_s - now_s) / FORGETS_HALF_IN_S) for each, _ in met]
         )
         scaled = np.concatenate([scaled for _, scaled in met])
+        begins = np.concatenate([each.lesson.rows[:, ELAPSED_S] == 0 for each, _ in met])
         journey = np.repeat(np.arange(len(met)), [len(scaled) for _, scaled in met])
         order = np.argsort(scaled)
-        scaled, weights, length, journey = scaled[order], weights[order], length[order], journey[order]
+        scaled, weights, length = scaled[order], weights[order], length[order]
+        journey, begins = journey[order], begins[order]
         shortest, longest = np.quantile(length, (0.02, 0.98))
         lengths = np.linspace(float(shortest), float(longest), LENGTHS)
-        quantiles = np.array([quantiles_of(scaled, weights * likeness(length, at), journey) for at in lengths])
-        return Model(f"forest-{self._count}", self._middle, self._spread, Told(lengths, quantiles), paces)
+        at_first = weights * np.where(begins, 1.0, ON_THE_WAY_COUNTS)
+        on_the_way, at_the_beginning = [
+            np.array([quantiles_of(scaled, each * likeness(length, at), journey) for at in lengths])
+            for each in (weights, at_first)
+        ]
+        errors = Told(lengths, on_the_way, at_the_beginning)
+        return Model(f"forest-{self._count}", self._middle, self._spread, errors, paces)
 
 
 def forest(trees: int, leaf: int, seed: int) -> ExtraTreesRegressor:
