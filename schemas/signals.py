@@ -41,11 +41,7 @@ class GeofenceTransitionCorrected(Event, frozen=True, kw_only=True):
 
 
 class EtaForecast(Event, frozen=True, kw_only=True):
-    """When the rider will be at the stop: with odds of 1 in 10, 1 in 2 and 9 in 10 it is by then.
-
-    `model` names what it was told by. `seen` is the row that the model was asked with, by the columns of
-    `streams.eta.journey.COLUMNS` in number and order; it is told of the next stop alone, and teaches at the arrival.
-    """
+    """When the rider will be at the stop: with odds of 1 in 10, 1 in 2 and 9 in 10 it is by then, as `model` tells."""
 
     task_id: TaskId
     stop_id: StopId
@@ -55,7 +51,6 @@ class EtaForecast(Event, frozen=True, kw_only=True):
     remaining_m: int
     model: str
     source: RoutingSource
-    seen: Personal[list[float]] | None = None
 
 
 class EtaThresholdReached(Event, frozen=True, kw_only=True):
@@ -81,12 +76,16 @@ class ForecastMade(Record, frozen=True, kw_only=True):
 
 class EtaScored(Event, frozen=True, kw_only=True):
     """The rider is at the stop, and this is what had been foretold: the first forecast, the last ones, and of those
-    between as many as are kept. An error is `p50` less `arrived_at`: above nothing it was told too late."""
+    between as many as are kept. An error is `p50` less `arrived_at`: above nothing it was told too late.
+
+    `seen` is what the arrival teaches: at so many seconds before it a row of the columns of `streams.eta.journey`.
+    """
 
     task_id: TaskId
     stop_id: StopId
     arrived_at: datetime
     forecasts: list[ForecastMade]
+    seen: Personal[list[tuple[float, list[float]]]] | None = None
 
 
 type Signal = (

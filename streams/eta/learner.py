@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesRegressor
 
 from streams.eta.journey import COLUMNS, Floats, Places
+from streams.eta.levels import FARTHEST, Levels
 from streams.eta.model import BY_FACTORS, OFFSET_S, QUANTILES, Model, Told, log_router, spread_of
 from streams.eta.paces import Missed, paces_of
 from streams.eta.trees import LEAF as NO_COLUMN
@@ -30,7 +31,8 @@ FORGETS_HALF_IN_S = 4_500.0
 LIKE_LENGTHS = 0.5
 """Errors of ways so much longer or shorter (log seconds) count for the ones between, by a Gaussian."""
 LENGTHS = 12
-FEWEST_ERRORS = 200
+FEWEST_ERRORS, FEWEST_JOURNEYS = 200, 20
+"""Either will do."""
 FEWEST_FOR_SPREAD = 2_000
 TREES, LEAF = 100, 15
 SPREAD_TREES, SPREAD_LEAF = 30, 60
@@ -41,8 +43,6 @@ THE_BEGINNING_COUNTS = 2.0
 """As often as a fix on the way: more hangs on what is foretold first, and there is one in a journey."""
 ON_THE_WAY_COUNTS = 0.2
 """Of errors, for what is foretold at a beginning: nothing is known there of how the vehicle drives."""
-FARTHEST = 0.01
-"""From the end: no quantile is taken further out."""
 ELAPSED_S = COLUMNS.index("elapsed_s")
 
 
@@ -90,6 +90,7 @@ class Learner:
         self._spread: Trees | None = None
         self.forest: Forest | None = None
         """The latest."""
+        self._at_the_beginning = Levels()
         self._learned_at_s = -np.inf
         self._model = Model(version=BY_FACTORS)
         self._told_at_s = -np.inf
@@ -113,6 +114,8 @@ class Learner:
         each = np.where(lesson.to_end, THE_END_COUNTS, 1.0) * np.where(begins, THE_BEGINNING_COUNTS, 1.0)
         weights = each / np.sqrt(each.sum()) * np.exp(length / 2)
         learned = Learned(lesson, weights, ratios)
+        if self._model.errors is not None:
+            self._judge(lesson, begins)
         if self._middle is not None:
             learned.errors = ratios - self._middle.predict(lesson.rows)
             learned.spreads = spread_of(self._spread, lesson.rows)
@@ -122,15 +125,29 @@ class Learner:
         while len(self._learned) > MOST_LESSONS or self._rows > MOST_ROWS:
             self._rows -= len(self._learned.popleft().lesson.rows)
 
+    def _judge(self, lesson: Lesson, begins: npt.NDArray[np.bool_]) -> None:
+        """By the model that stood when the journey ended. Errors on the way are many, and soon say how it drives now; of
+        a beginning there is one in a journey."""
+        told = self._model.forecast(lesson.rows, longer(self._model.paces, lesson))
+        these = lesson.to_end & begins
+        if these.any():
+            below, _, within = (lesson.seconds[these, None] <= told[these]).mean(axis=0).tolist()
+            self._at_the_beginning.met(below, within)
+
     def model(self, now_s: float) -> Model:
         """As of `now_s` (Unix), for a minute."""
         if now_s - self._told_at_s >= TELLS_EVERY_S:
             self._told_at_s = now_s
-            if len(self._learned) >= FEWEST_LESSONS and now_s - self._learned_at_s >= LEARNS_EVERY_S:
+            if len(self._learned) >= FEWEST_LESSONS and self._is_due(now_s):
                 self._learn()
                 self._learned_at_s = now_s
             self._model = self._told(now_s)
         return self._model
+
+    def _is_due(self, now_s: float) -> bool:
+        """Now and then, and when it knows twice as much."""
+        doubled = self.forest is not None and len(self._learned) >= 2 * self.forest.journeys
+        return doubled or now_s - self._learned_at_s >= LEARNS_EVERY_S
 
     def _learn(self) -> None:
         rows = np.concatenate([each.lesson.rows for each in self._learned])
@@ -156,7 +173,8 @@ class Learner:
             for each in self._learned
             if each.errors is not None and each.spreads is not None
         ]
-        if self._middle is None or sum(len(scaled) for _, scaled in met) < FEWEST_ERRORS:
+        few = sum(len(scaled) for _, scaled in met) < FEWEST_ERRORS and len(met) < FEWEST_JOURNEYS
+        if self._middle is None or few:
             return Model(version=BY_FACTORS)
         length = np.concatenate([log_router(each.lesson.rows) for each, _ in met])
         weights = np.concatenate(
@@ -172,8 +190,8 @@ class Learner:
         lengths = np.linspace(float(shortest), float(longest), LENGTHS)
         at_first = weights * np.where(begins, 1.0, ON_THE_WAY_COUNTS)
         on_the_way, at_the_beginning = [
-            np.array([quantiles_of(scaled, each * likeness(length, at), journey) for at in lengths])
-            for each in (weights, at_first)
+            np.array([quantiles_of(scaled, each * likeness(length, at), journey, levels) for at in lengths])
+            for each, levels in ((weights, Levels()), (at_first, self._at_the_beginning))
         ]
         errors = Told(lengths, on_the_way, at_the_beginning)
         return Model(f"forest-{self._count}", self._middle, self._spread, errors, paces)
@@ -215,12 +233,12 @@ def likeness(length: Floats, to: float) -> Floats:
     return np.exp(-0.5 * ((length - to) / LIKE_LENGTHS) ** 2)
 
 
-def quantiles_of(ordered: Floats, weights: Floats, journey: Places) -> Floats:
+def quantiles_of(ordered: Floats, weights: Floats, journey: Places, levels: Levels) -> Floats:
     """Weighted, of errors in order. The outer ones are taken further out the fewer journeys the errors are of: those of
     one journey resemble each other, and of few journeys the next may well err more (Vovk et al. 2005)."""
     of_each = np.bincount(journey, weights)
     journeys = of_each.sum() ** 2 / (of_each**2).sum()
     beyond = QUANTILES[2] / journeys
-    levels = (max(FARTHEST, QUANTILES[0] - beyond), QUANTILES[1], min(1 - FARTHEST, QUANTILES[2] + beyond))
+    taken = (max(FARTHEST, levels.low - beyond), QUANTILES[1], min(1 - FARTHEST, levels.high + beyond))
     upto = np.cumsum(weights)
-    return np.interp(levels, (upto - weights / 2) / upto[-1], ordered)
+    return np.interp(taken, (upto - weights / 2) / upto[-1], ordered)

@@ -14,25 +14,13 @@ from msgspec.structs import replace
 from schemas.directory import TenantCreated
 from schemas.eta_model import EtaErrorsMet, EtaModelEvent
 from schemas.message import Event, Source
-from schemas.signals import EtaForecast, EtaScored
+from schemas.signals import EtaScored
 from streams.eta.journey import COLUMNS, VEHICLES
 from streams.eta.learner import Learner, Lesson
 from streams.eta.models import grown, met
 from streams.eta.service import ServiceTimes
 
-MOST_OPEN = 50_000
-"""Stops of which something was foretold; the oldest are forgotten."""
-MOST_SEEN = 120
-"""Of one stop: of more, every second one of the older half goes."""
 VEHICLE = COLUMNS.index("vehicle")
-
-type StopKey = tuple[str, str, str, str]
-"""Tenant, rider, task and stop."""
-
-
-class Seen(msgspec.Struct, frozen=True):
-    at_s: float
-    row: list[float]
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -48,7 +36,6 @@ class Trainer:
     def __init__(self, seed: int = 0) -> None:
         self._learner = Learner(seed)
         self._service = ServiceTimes()
-        self._seen: dict[StopKey, list[Seen]] = {}
         self._waiting: list[Lesson] = []
         """Since the last look."""
         self._test_tenants: set[str] = set()
@@ -63,35 +50,19 @@ class Trainer:
                 self._test_tenants.add(source.tenant)
             case _ if source.tenant in self._test_tenants:
                 pass
-            case EtaForecast():
-                self._saw(event, source)
             case EtaScored():
                 self._arrived(event, source)
             case _:
                 self._service.take(event, source)
 
-    def _saw(self, event: EtaForecast, source: Source) -> None:
-        row = None if event.seen is None else event.seen.value
-        if row is None or len(row) != len(COLUMNS):
-            return  # the rider is forgotten, or another release saw other columns
-        stop = source.tenant, source.aggregate_id, event.task_id, event.stop_id
-        seen = self._seen.setdefault(stop, [])
-        seen.append(Seen(source.event_time.timestamp(), row))
-        if len(seen) > MOST_SEEN:
-            del seen[1 : MOST_SEEN // 2 : 2]
-        if len(self._seen) > MOST_OPEN:
-            del self._seen[next(iter(self._seen))]
-
     def _arrived(self, event: EtaScored, source: Source) -> None:
-        """Since the first forecast that is scored: what was seen before was of another attempt."""
-        seen = self._seen.pop((source.tenant, source.aggregate_id, event.task_id, event.stop_id), [])
-        ended_s, since_s = event.arrived_at.timestamp(), event.forecasts[0].at.timestamp()
-        known = [each for each in seen if since_s <= each.at_s < ended_s]
-        if known:
-            rows = np.array([each.row for each in known])
-            seconds = ended_s - np.array([each.at_s for each in known])
+        """Nothing is learned of who is forgotten, nor from rows of another release, which saw other columns."""
+        seen = event.seen.value if event.seen is not None else None
+        if seen and all(len(row) == len(COLUMNS) for _, row in seen):
+            rows = np.array([row for _, row in seen])
+            seconds = np.array([left_s for left_s, _ in seen])
             vehicle = VEHICLES[int(rows[-1, VEHICLE])]
-            all_of_it = np.ones(len(known), bool)
+            all_of_it, ended_s = np.ones(len(seen), bool), event.arrived_at.timestamp()
             self._waiting.append(Lesson(ended_s, rows, seconds, all_of_it, source.tenant, vehicle))
 
     def look(self, now: datetime) -> list[EtaModelEvent]:

@@ -7,7 +7,7 @@ independently, as it were: widths add up as squares.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ from schemas.signals import EtaForecast, EtaScored, EtaThresholdReached, Forecas
 from streams.eta import journey
 from streams.eta.journey import VEHICLES, Drive, Floats, rows, rows_from_rest
 from streams.eta.model import Model
+from streams.eta.seen import Row, Sightings
 from streams.eta.trail import Trail
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.fences import unix_ms
@@ -98,11 +99,10 @@ class Left(msgspec.Struct, frozen=True):
 
 
 class Foretold(msgspec.Struct, frozen=True):
-    """Of one stop, and what the model saw of the next one."""
+    """Of one stop."""
 
     left: Left
     made: Made
-    seen: list[float] | None
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -126,6 +126,7 @@ class Etas:
         self._model = model
         self._arrivals = arrivals
         self._followed: dict[RiderKey, Followed] = {}
+        self._sightings = Sightings()
 
     async def of(self, partition: Partition, found: Found) -> list[Draft]:
         """Forecasts for the riders that have moved, and scores for those that have arrived. The partition's riders
@@ -134,7 +135,7 @@ class Etas:
         underway = {}
         for key, live in found.live.items():
             rider, itinerary = partition.riders[key], self._itineraries.of(*key)
-            drafts += scores(rider, live, self._arrivals)
+            drafts += scores(rider, live, self._arrivals, self._sightings)
             forget(rider, live, itinerary)
             if placed(itinerary):
                 underway[key] = live, itinerary
@@ -201,7 +202,10 @@ class Etas:
         followed = self._followed[key]
         followed.looked_ms = unix_ms(live.observed_at)
         vehicle = self._itineraries.vehicle(*key)
-        return Looked(key, live, vehicle, left, drives(followed, left, VEHICLES.index(vehicle)))
+        rows_ahead = drives(followed, left, VEHICLES.index(vehicle))
+        if left[0].arrived_ms is None:
+            self._sightings.take((*key, name_of(left[0].stop)), followed.looked_ms / 1000, rows_ahead[0])
+        return Looked(key, live, vehicle, left, rows_ahead)
 
     def _foretold(self, looked: Sequence[Looked]) -> Iterator[list[Foretold]]:
         """By one question to the model."""
@@ -281,7 +285,7 @@ def added_up(looked: Looked, legs: Floats, model: Model) -> list[Foretold]:
     live, told_of = looked.live, []
     at_ms = unix_ms(live.observed_at)
     at_s, sooner, later = at_ms / 1000, 0.0, 0.0
-    for number, (left, (p10, p50, p90)) in enumerate(zip(looked.left, legs.tolist(), strict=True)):
+    for left, (p10, p50, p90) in zip(looked.left, legs.tolist(), strict=True):
         stop = left.stop
         service_s = model.service_s(live.tenant, stop.kind, stop.service_s)
         if left.arrived_ms is not None:
@@ -290,7 +294,7 @@ def added_up(looked: Looked, legs: Floats, model: Model) -> list[Foretold]:
         at_s, sooner, later = at_s + p50, sooner + (p50 - p10) ** 2, later + (p90 - p50) ** 2
         p10_s, p90_s = max(at_ms / 1000, at_s - sooner**0.5), at_s + later**0.5
         made = Made(at_ms, ms(p10_s), ms(at_s), ms(p90_s), model.version, left.source)
-        told_of.append(Foretold(left, made, looked.rows[number].tolist() if number == 0 else None))
+        told_of.append(Foretold(left, made))
         begins_s = stop.window.start.timestamp() if stop.window else 0.0
         at_s = max(at_s, begins_s) + service_s
     return told_of
@@ -312,7 +316,7 @@ def told(rider: Rider, live: LiveRow, foretold: Sequence[Foretold]) -> list[Draf
             before = rider.forecasts[name_of(stop)] = Forecast(0, 0)
         if worth_telling(before, at_ms, each.made.p50_ms):
             before.tell(each.made)
-            drafts.append(draft(live, forecast_of(live, each), at_ms, str(at_ms), stop))
+            drafts.append(draft(live, forecast_of(each), at_ms, str(at_ms), stop))
         for reached in thresholds(before, each, at_ms):
             drafts.append(draft(live, reached, at_ms, f"{stop.since_ms} {reached.threshold} {reached.late_by_s}", stop))
     return drafts
@@ -361,7 +365,7 @@ def thresholds(known: Forecast, foretold: Foretold, at_ms: int) -> Iterator[EtaT
         yield reached("late", fresh[-1])
 
 
-def scores(rider: Rider, live: LiveRow, arrivals: Arrivals) -> list[Draft]:
+def scores(rider: Rider, live: LiveRow, arrivals: Arrivals, sightings: Sightings) -> list[Draft]:
     """Of the stops that the rider is known to have reached: each once, and what was foretold of it is let go."""
     drafts = []
     for name, known in list(rider.forecasts.items()):
@@ -373,15 +377,27 @@ def scores(rider: Rider, live: LiveRow, arrivals: Arrivals) -> list[Draft]:
         if at_ms is None:
             continue
         del rider.forecasts[name]
+        seen = sightings.let_go((live.tenant, live.rider_id, name))
         scored = EtaScored(
             task_id=TaskId(task_id),
             stop_id=StopId(stop_id),
             arrived_at=moment(at_ms),
             forecasts=[as_made(made) for made in known.past if made.at_ms < at_ms],
+            seen=lessons_of(live.rider_id, seen, at_ms / 1000),
         )
         if scored.forecasts:
             drafts.append(drafted(live, scored, at_ms, ("EtaScored", task_id, stop_id, str(first_ms))))
     return drafts
+
+
+def lessons_of(rider_id: str, seen: Sequence[tuple[float, Row]], arrived_s: float) -> Personal[Any] | None:
+    """What was seen before the arrival, which tells where the rider was: the rider's data."""
+    rows = [
+        (round(arrived_s - at_s, 1), [float(f"{value:.{DIGITS}g}") for value in row.tolist()])
+        for at_s, row in seen
+        if at_s < arrived_s
+    ]
+    return Personal(rider_subject(RiderId(rider_id)), rows) if rows else None
 
 
 def as_made(made: Made) -> ForecastMade:
@@ -395,12 +411,8 @@ def as_made(made: Made) -> ForecastMade:
     )
 
 
-def forecast_of(live: LiveRow, foretold: Foretold) -> EtaForecast:
+def forecast_of(foretold: Foretold) -> EtaForecast:
     made, stop = foretold.made, foretold.left.stop
-    seen = None
-    if foretold.seen is not None:
-        row = [float(f"{value:.{DIGITS}g}") for value in foretold.seen]
-        seen = Personal(rider_subject(RiderId(live.rider_id)), row)
     return EtaForecast(
         task_id=TaskId(stop.task_id),
         stop_id=StopId(stop.stop_id),
@@ -410,7 +422,6 @@ def forecast_of(live: LiveRow, foretold: Foretold) -> EtaForecast:
         remaining_m=round(foretold.left.metres),
         model=made.model,
         source=made.source,
-        seen=seen,
     )
 
 

@@ -23,7 +23,7 @@ from schemas.message import Event, Personal, RiderId, StopId, TaskId
 from schemas.partition import partition_of
 from schemas.record import Stored, event_of
 from schemas.rider import RegisterRider
-from schemas.signals import EtaForecast, EtaScored, ForecastMade
+from schemas.signals import EtaScored, ForecastMade
 from schemas.topics import ETA_MODELS
 from streams.eta import learner as learning
 from streams.eta.journey import COLUMNS
@@ -64,17 +64,9 @@ async def journeys(world: World, rider: str, keyring: Keyring) -> None:
     for number in range(JOURNEYS):
         task, start = TaskId(f"task-{number}"), began + timedelta(minutes=number)
         arrived = start + timedelta(seconds=480)
-        for seconds in range(0, 480, 60):
-            seen = dict.fromkeys(COLUMNS, 0.0) | {"router_s": (480.0 - seconds) / 2, "vehicle": 3.0}
-            seen["router_ahead_s"] = seen["router_s"]
-            row = Personal(rider_subject(RiderId(rider)), list(seen.values()))
-            at = start + timedelta(seconds=seconds)
-            event = EtaForecast(
-                task_id=task, stop_id=STOP, p10=at, p50=at, p90=at, remaining_m=1, model="m", source="osrm", seen=row
-            )
-            drafts.append(draft(world, rider, event, f"{number}/{seconds}", at))
         first = ForecastMade(at=start, p10=start, p50=start, p90=start, model="m", source="osrm")
-        scored = EtaScored(task_id=task, stop_id=STOP, arrived_at=arrived, forecasts=[first])
+        seen = Personal(rider_subject(RiderId(rider)), [(float(left), row(left / 2)) for left in range(480, 0, -60)])
+        scored = EtaScored(task_id=task, stop_id=STOP, arrived_at=arrived, forecasts=[first], seen=seen)
         drafts.append(draft(world, rider, scored, f"{number}/scored", arrived))
     await log.tell(drafts)
     await log.close()
@@ -82,6 +74,11 @@ async def journeys(world: World, rider: str, keyring: Keyring) -> None:
 
 def draft(world: World, rider: str, event: Event, once: str, at: object) -> Draft:
     return Draft(event_id=once, tenant=world.tenant, rider_id=rider, event=event, at=at, cause="")  # type: ignore[arg-type]
+
+
+def row(router_s: float) -> list[float]:
+    known = dict.fromkeys(COLUMNS, 0.0) | {"router_s": router_s, "router_ahead_s": router_s, "vehicle": 3.0}
+    return list(known.values())
 
 
 async def until_told(world: World) -> list[Stored]:
@@ -117,8 +114,7 @@ async def test_one_of_two_learns_from_the_log_and_whoever_follows_tells_it(lone_
     assert kinds.count(EtaForestGrown) == 1
     assert kinds.count(EtaErrorsMet) == len(kinds) - 1
     assert {stored.key for stored in told} == {b"forest", b"errors"}
-    row = dict.fromkeys(COLUMNS, 0.0) | {"router_s": 150.0, "router_ahead_s": 150.0, "vehicle": 3.0}
-    [[_, p50, _]] = models.current.forecast(np.array([list(row.values())])).tolist()
+    [[_, p50, _]] = models.current.forecast(np.array([row(150.0)])).tolist()
     assert p50 == pytest.approx(300, rel=0.1)
     for task in serving:
         task.cancel()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from schemas.geo import Location, Window, distance_m
+from schemas.ids import rider_subject
 from schemas.load import Load
 from schemas.message import Event, Personal, RiderId, Source, StopId, SubjectId, TaskId
 from schemas.rider import ItineraryStopsInserted, ItineraryStopsRemoved, PlannedStop, RiderRegistered
@@ -194,9 +195,6 @@ async def test_a_tenant_and_a_vehicle_that_take_longer_are_known_for_it():
     cyclist.fact(registered("bicycle"))
     bicycle = forecasts(await cyclist.planned(stop(FIRST, SHOP)).fix(0, 0))[FIRST]
     assert (seconds(bicycle.p50) + 15) / (seconds(car.p50) + 15) == pytest.approx(np.exp(0.3), rel=1e-3)
-    assert bicycle.seen is not None
-    assert bicycle.seen.value is not None
-    assert bicycle.seen.value[COLUMNS.index("vehicle")] == 1
 
 
 def registered(vehicle: str) -> RiderRegistered:
@@ -213,19 +211,22 @@ def registered(vehicle: str) -> RiderRegistered:
     )
 
 
-async def test_what_the_model_saw_of_the_next_stop_goes_with_the_forecast():
+async def test_at_the_arrival_it_is_told_what_was_seen_on_the_way():
     trip = Trip(learned(2.0)).planned(*both())
-    await trip.fix(0, 0)
-    await trip.fix(30, 150)
-    told = forecasts(await trip.fix(170, 150))
-    assert told[SECOND].seen is None
-    seen = told[FIRST].seen
-    assert seen is not None
-    assert seen.value is not None
-    known = dict(zip(COLUMNS, seen.value, strict=True))
-    assert (known["elapsed_s"], known["standing_s"], known["hour"]) == (170, 140, pytest.approx(12 + 170 / 3_600))
+    trip.fact(registered("bicycle"))
+    for second in (0, 20, 30, 170, 175):
+        await trip.fix(second, min(150, 5 * second))
+    trip.arrived(FIRST, at=600)
+    [scored] = of_kind(await trip.fix(610, 3_330), EtaScored)
+    assert scored.seen is not None
+    assert scored.seen.subject == rider_subject(ANN)
+    first, later = scored.seen.value or []
+    assert (first[0], later[0]) == (600, 430), "once a minute at most"
+    known = dict(zip(COLUMNS, later[1], strict=True))
+    assert (known["elapsed_s"], known["standing_s"], known["vehicle"]) == (170, 140, 1)
     assert known["router_s"] == pytest.approx((distance_m(START, SHOP) - 150) / MPS, rel=1e-3)
     assert known["speed_mps"] == pytest.approx(150 / 170, rel=1e-2)
+    assert known["hour"] == pytest.approx(12 + 170 / 3_600)
 
 
 # When it is told

@@ -10,7 +10,7 @@ from numpy.random import Generator, default_rng
 from schemas.directory import TenantCreated, TenantRules
 from schemas.eta_model import EtaErrorsMet, EtaForestGrown, EtaModelEvent
 from schemas.message import OutletSlug, Personal, RiderId, Source, StopId, SubjectId, TaskId, TenantSlug
-from schemas.signals import EtaForecast, EtaScored, ForecastMade
+from schemas.signals import EtaScored, ForecastMade
 from schemas.task import Party, Stop, StopArrived, StopCompleted, TaskCreated
 from streams.eta import learner as learning
 from streams.eta.journey import COLUMNS
@@ -50,27 +50,22 @@ class Day:
 
     def journey(self, began_s: float, times: float = 2.0, tenant: str = "acme", **more: float) -> None:
         self.count += 1
-        task = TaskId(f"task-{self.count}")
         lasts_s = float(self.draw.uniform(300, 1_500))
         took = times * float(self.draw.lognormal(0, 0.1))
-        seen_at = np.arange(began_s, began_s + lasts_s, 60.0)
-        for at_s in seen_at:
-            left_s = (began_s + lasts_s - at_s) / took
-            self.trainer.take(forecast(task, row(left_s, **more)), source_of(ANN, at_s, tenant))
-        scored = EtaScored(
-            task_id=task,
-            stop_id=STOP,
-            arrived_at=NOON + timedelta(seconds=began_s + lasts_s),
-            forecasts=[made(seen_at[0]), made(seen_at[-1])],
+        left = np.arange(lasts_s, 0, -60.0).tolist()
+        self.trainer.take(
+            scored(began_s + lasts_s, [(left_s, row(left_s / took, **more)) for left_s in left], f"task-{self.count}"),
+            source_of(ANN, began_s + lasts_s, tenant),
         )
-        self.trainer.take(scored, source_of(ANN, began_s + lasts_s, tenant))
 
 
-def forecast(task: TaskId, seen: list[float] | None) -> EtaForecast:
-    at = NOON
-    personal = None if seen is None else Personal(SubjectId("s"), seen)
-    return EtaForecast(
-        task_id=task, stop_id=STOP, p10=at, p50=at, p90=at, remaining_m=1, model="m", source="osrm", seen=personal
+def scored(at_s: float, seen: list[tuple[float, list[float]]] | None, task: str = TASK) -> EtaScored:
+    return EtaScored(
+        task_id=TaskId(task),
+        stop_id=STOP,
+        arrived_at=NOON + timedelta(seconds=at_s),
+        forecasts=[made(at_s - 300)],
+        seen=None if seen is None else Personal(SubjectId("s"), seen),
     )
 
 
@@ -157,21 +152,10 @@ def test_a_tenant_that_takes_longer_is_told_to():
 
 def test_who_is_forgotten_teaches_nothing_and_rows_of_another_release_neither():
     trainer = Trainer()
-    trainer.take(forecast(TASK, None), source_of(ANN, 0))
-    trainer.take(forecast(TASK, [1.0, 2.0]), source_of(ANN, 60))
-    arrived = EtaScored(task_id=TASK, stop_id=STOP, arrived_at=NOON + timedelta(minutes=9), forecasts=[made(0)])
-    trainer.take(arrived, source_of(ANN, 540))
+    forgotten = replace(scored(600, []), seen=Personal(SubjectId("s"), None, b"sealed"))
+    for event in (forgotten, scored(600, None), scored(600, [(60.0, [1.0, 2.0])])):
+        trainer.take(event, source_of(ANN, 600))
     assert trainer.handed_over().lessons == []
-
-
-def test_what_was_seen_at_an_attempt_that_failed_is_no_lesson_of_the_next():
-    trainer = Trainer()
-    for at_s in (0.0, 60.0, 7_200.0, 7_260.0):
-        trainer.take(forecast(TASK, row(100.0)), source_of(ANN, at_s))
-    arrived = EtaScored(task_id=TASK, stop_id=STOP, arrived_at=NOON + timedelta(seconds=7_500), forecasts=[made(7_200)])
-    trainer.take(arrived, source_of(ANN, 7_500))
-    [lesson] = trainer.handed_over().lessons
-    assert lesson.seconds.tolist() == [300.0, 240.0]
 
 
 def test_how_long_stops_take_is_learned_and_drawn_to_what_is_planned():
