@@ -128,10 +128,10 @@ class Learner:
     def _judge(self, lesson: Lesson, begins: npt.NDArray[np.bool_]) -> None:
         """By the model that stood when the journey ended. Errors on the way are many, and soon say how it drives now; of
         a beginning there is one in a journey."""
-        told = self._model.forecast(lesson.rows, longer(self._model.paces, lesson))
         these = lesson.to_end & begins
         if these.any():
-            below, _, within = (lesson.seconds[these, None] <= told[these]).mean(axis=0).tolist()
+            told = self._model.forecast(lesson.rows[these], longer(self._model.paces, lesson))
+            below, _, within = (lesson.seconds[these, None] <= told).mean(axis=0).tolist()
             self._at_the_beginning.met(below, within)
 
     def model(self, now_s: float) -> Model:
