@@ -126,7 +126,7 @@ class Learner:
             self._rows -= len(self._learned.popleft().lesson.rows)
 
     def _judge(self, lesson: Lesson, begins: npt.NDArray[np.bool_]) -> None:
-        """By the model that stood when the journey ended. Errors on the way are many, and soon say how it drives now; of
+        """By the model that stood when the journey ended. Errors on the way are many and soon say how it drives now; of
         a beginning there is one in a journey."""
         these = lesson.to_end & begins
         if these.any():
