@@ -6,11 +6,11 @@ Each journey teaches at its end, and never before: the model of a moment has see
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import ExtraTreesRegressor
 
 from streams.eta.journey import COLUMNS, Floats, Places
 from streams.eta.levels import FARTHEST, Levels
@@ -18,6 +18,9 @@ from streams.eta.model import BY_FACTORS, OFFSET_S, QUANTILES, Model, Told, log_
 from streams.eta.paces import Missed, paces_of
 from streams.eta.trees import LEAF as NO_COLUMN
 from streams.eta.trees import Trees
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import ExtraTreesRegressor
 
 FEWEST_LESSONS = 20
 """Journeys; of fewer no forest is grown."""
@@ -197,8 +200,12 @@ class Learner:
         return Model(f"forest-{self._count}", self._middle, self._spread, errors, paces)
 
 
-def forest(trees: int, leaf: int, seed: int) -> ExtraTreesRegressor:
-    """Extremely randomised trees (Geurts et al. 2006): of few and noisy journeys they make out more than boosting."""
+def forest(trees: int, leaf: int, seed: int) -> "ExtraTreesRegressor":
+    """Extremely randomised trees (Geurts et al. 2006): of few and noisy journeys they make out more than boosting.
+
+    The library takes two seconds and 60 MB to come in, which nobody needs before there is something to learn."""
+    from sklearn.ensemble import ExtraTreesRegressor
+
     return ExtraTreesRegressor(
         n_estimators=trees, min_samples_leaf=leaf, max_features=SHARE_OF_COLUMNS, random_state=seed
     )
@@ -213,7 +220,7 @@ def longer(paces: Mapping[tuple[str, str], float], lesson: Lesson) -> float:
     return Model(BY_FACTORS, paces=paces).longer(lesson.tenant, lesson.vehicle)
 
 
-def trees_of(forest: ExtraTreesRegressor) -> Trees:
+def trees_of(forest: "ExtraTreesRegressor") -> Trees:
     """Of a fitted one."""
     grown = [each.tree_ for each in forest.estimators_]
     begins = np.cumsum([0, *(tree.node_count for tree in grown)])
