@@ -92,9 +92,15 @@ class Learning:
             await self._producer.stop()
 
     async def _looks(self) -> None:
+        """What cannot be learned is passed over: riders are foretold by the model before."""
         while True:
             now = real_time()
-            for event in await asyncio.to_thread(self._trainer.learn, self._trainer.handed_over(), now):
+            try:
+                told = await asyncio.to_thread(self._trainer.learn, self._trainer.handed_over(), now)
+            except Exception as failed:
+                logger.exception("nothing was learned", error=failed)
+                told = []
+            for event in told:
                 await self._tell(event, now)
             await asyncio.sleep(LOOKS_EVERY_S)
 

@@ -41,14 +41,13 @@ class ServiceTime(Record, frozen=True, kw_only=True):
 
 class EtaErrorsMet(Event, frozen=True, kw_only=True):
     """The latest errors of `forest`: their quantiles (1 in 10, 1 in 2, 9 in 10, in spreads) for each of `lengths` of
-    the way (log seconds), on the way and at its beginning. Without a forest there are none: factors stand in."""
+    the way (log seconds). Without a forest there are none of these: factors stand in."""
 
     version: str
     """Told with each forecast that is made by it."""
     forest: str | None
     lengths: list[float]
-    on_the_way: list[list[float]]
-    at_the_beginning: list[list[float]]
+    quantiles: list[list[float]]
     paces: list[Pace]
     service_times: list[ServiceTime]
     until: datetime

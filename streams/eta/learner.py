@@ -44,8 +44,6 @@ THE_END_COUNTS = 3.0
 """As often as a place on the way: it is what journeys are made for."""
 THE_BEGINNING_COUNTS = 2.0
 """As often as a fix on the way: more hangs on what is foretold first, and there is one in a journey."""
-ON_THE_WAY_COUNTS = 0.2
-"""Of errors, for what is foretold at a beginning: nothing is known there of how the vehicle drives."""
 ELAPSED_S = COLUMNS.index("elapsed_s")
 
 
@@ -93,7 +91,7 @@ class Learner:
         self._spread: Trees | None = None
         self.forest: Forest | None = None
         """The latest."""
-        self._at_the_beginning = Levels()
+        self._levels = Levels()
         self._learned_at_s = -np.inf
         self._model = Model(version=BY_FACTORS)
         self._told_at_s = -np.inf
@@ -118,7 +116,7 @@ class Learner:
         weights = each / np.sqrt(each.sum()) * np.exp(length / 2)
         learned = Learned(lesson, weights, ratios)
         if self._model.errors is not None:
-            self._judge(lesson, begins)
+            self._judge(lesson)
         if self._middle is not None:
             learned.errors = ratios - self._middle.predict(lesson.rows)
             learned.spreads = spread_of(self._spread, lesson.rows)
@@ -128,14 +126,12 @@ class Learner:
         while len(self._learned) > MOST_LESSONS or self._rows > MOST_ROWS:
             self._rows -= len(self._learned.popleft().lesson.rows)
 
-    def _judge(self, lesson: Lesson, begins: npt.NDArray[np.bool_]) -> None:
-        """By the model that stood when the journey ended. Errors on the way are many and soon say how it drives now; of
-        a beginning there is one in a journey."""
-        these = lesson.to_end & begins
-        if these.any():
-            told = self._model.forecast(lesson.rows[these], longer(self._model.paces, lesson))
-            below, _, within = (lesson.seconds[these, None] <= told).mean(axis=0).tolist()
-            self._at_the_beginning.met(below, within)
+    def _judge(self, lesson: Lesson) -> None:
+        """By the model that stood when the journey ended."""
+        if lesson.to_end.any():
+            told = self._model.forecast(lesson.rows[lesson.to_end], longer(self._model.paces, lesson))
+            below, _, within = (lesson.seconds[lesson.to_end, None] <= told).mean(axis=0).tolist()
+            self._levels.met(below, within)
 
     def model(self, now_s: float) -> Model:
         """As of `now_s` (Unix), for a minute."""
@@ -184,20 +180,15 @@ class Learner:
             [each.weights * 2.0 ** ((each.lesson.ended_s - now_s) / FORGETS_HALF_IN_S) for each, _ in met]
         )
         scaled = np.concatenate([scaled for _, scaled in met])
-        begins = np.concatenate([each.lesson.rows[:, ELAPSED_S] == 0 for each, _ in met])
         journey = np.repeat(np.arange(len(met)), [len(scaled) for _, scaled in met])
         order = np.argsort(scaled)
-        scaled, weights, length = scaled[order], weights[order], length[order]
-        journey, begins = journey[order], begins[order]
+        scaled, weights, length, journey = scaled[order], weights[order], length[order], journey[order]
         shortest, longest = np.quantile(length, (0.02, 0.98))
         lengths = np.linspace(float(shortest), float(longest), LENGTHS)
-        at_first = weights * np.where(begins, 1.0, ON_THE_WAY_COUNTS)
-        on_the_way, at_the_beginning = [
-            np.array([quantiles_of(scaled, each * likeness(length, at), journey, levels) for at in lengths])
-            for each, levels in ((weights, Levels()), (at_first, self._at_the_beginning))
-        ]
-        errors = Told(lengths, on_the_way, at_the_beginning)
-        return Model(f"forest-{self._count}", self._middle, self._spread, errors, paces)
+        quantiles = np.array(
+            [quantiles_of(scaled, weights * likeness(length, at), journey, self._levels) for at in lengths]
+        )
+        return Model(f"forest-{self._count}", self._middle, self._spread, Told(lengths, quantiles), paces)
 
 
 def forest(trees: int, leaf: int, seed: int) -> "ExtraTreesRegressor":

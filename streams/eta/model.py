@@ -9,7 +9,6 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from streams.eta.journey import COLUMNS, Floats
 
@@ -24,7 +23,6 @@ LEAST_S = 15.0
 AT_LEAST_S = 1.0
 
 ROUTER_S, AHEAD_S = COLUMNS.index("router_s"), COLUMNS.index("router_ahead_s")
-ELAPSED_S = COLUMNS.index("elapsed_s")
 
 
 class Forest(Protocol):
@@ -34,20 +32,15 @@ class Forest(Protocol):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """Quantiles of the latest errors, in spreads, by the length of the way (log seconds by the router): of forecasts on
-    the way, and of those at a journey's first fix. Each is of shape (lengths, 3)."""
+    """Quantiles of the latest errors, in spreads, by the length of the way (log seconds by the router)."""
 
     length: Floats
-    on_the_way: Floats
-    at_the_beginning: Floats
+    quantiles: Floats
+    """Shape (lengths, 3)."""
 
-    def at(self, length: Floats, begins: npt.NDArray[np.bool_]) -> Floats:
+    def at(self, length: Floats) -> Floats:
         """Linear in between, and beyond as at the end: shape (rows, 3)."""
-        told = [
-            np.column_stack([np.interp(length, self.length, column) for column in quantiles.T])
-            for quantiles in (self.on_the_way, self.at_the_beginning)
-        ]
-        return np.where(begins[:, None], told[1], told[0])
+        return np.column_stack([np.interp(length, self.length, column) for column in self.quantiles.T])
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -77,7 +70,7 @@ class Model(msgspec.Struct, frozen=True):
         length = log_router(rows)
         middle = self.middle.predict(rows) + longer
         spread = spread_of(self.spread, rows)
-        quantiles = self.errors.at(length, rows[:, ELAPSED_S] == 0)
+        quantiles = self.errors.at(length)
         told = np.exp((length + middle)[:, None] + quantiles * spread[:, None]) - OFFSET_S
         return at_least(np.sort(told, axis=1))
 

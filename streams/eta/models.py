@@ -48,13 +48,12 @@ class Models:
             return Model(met.version, service_times=service_times)
         if met.forest not in self._forests:
             raise NoForest(f"{met.forest} is not known here")
-        lengths = np.array(met.lengths, float)
-        tables = [np.array(table, float) for table in (met.on_the_way, met.at_the_beginning)]
-        if not len(lengths) or any(table.shape != (len(lengths), len(QUANTILES)) for table in tables):
-            raise NoForest(f"{len(lengths)} lengths and quantiles of shapes {[table.shape for table in tables]}")
+        lengths, quantiles = np.array(met.lengths, float), np.array(met.quantiles, float)
+        if not len(lengths) or quantiles.shape != (len(lengths), len(QUANTILES)):
+            raise NoForest(f"{len(lengths)} lengths and quantiles of shape {quantiles.shape}")
         middle, spread = self._forests[met.forest]
         paces = {(each.tenant, each.vehicle): each.longer for each in met.paces}
-        return Model(met.version, middle, spread, Told(lengths, *tables), paces, service_times)
+        return Model(met.version, middle, spread, Told(lengths, quantiles), paces, service_times)
 
 
 def forests_of(grown: EtaForestGrown) -> Forests:
@@ -85,8 +84,7 @@ def met(
         version=model.version,
         forest=forest if errors is not None else None,
         lengths=[] if errors is None else errors.length.tolist(),
-        on_the_way=[] if errors is None else errors.on_the_way.tolist(),
-        at_the_beginning=[] if errors is None else errors.at_the_beginning.tolist(),
+        quantiles=[] if errors is None else errors.quantiles.tolist(),
         paces=[
             Pace(tenant=tenant, vehicle=vehicle, longer=longer) for (tenant, vehicle), longer in model.paces.items()
         ],

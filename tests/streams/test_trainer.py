@@ -229,6 +229,6 @@ def test_what_cannot_be_used_is_passed_over_and_the_model_before_stays():
     errors = next(event for event in reversed(told) if isinstance(event, EtaErrorsMet))
     models.take(replace(forest, forest="other", columns=["a"]))
     models.take(replace(errors, forest="other"))
-    models.take(replace(errors, on_the_way=[[1.0]]))
+    models.take(replace(errors, quantiles=[[1.0]]))
     models.take(replace(forest, forest="broken", middle=b"no"))
     assert models.current is stands
