@@ -58,8 +58,8 @@ from schemas.incident import (
     TakeIncidentAction,
     UnlinkIncident,
 )
-from schemas.incident_actions import CLAIM, WRITE_OFF, ActionRequest, answered, outstanding, withdrawn
-from schemas.message import NotInThisState, ParcelId, Personal, Refused, Role, TaskId
+from schemas.incident_actions import CLAIM, WRITE_OFF, ActionRequest, answered, outstanding, withdrawn, without_link
+from schemas.message import NotInThisState, ParcelId, Personal, Refused, RiderId, Role, TaskId
 from schemas.money import Money
 from schemas.registries import IncidentAction
 
@@ -325,9 +325,18 @@ def resolve(incident: ReportedIncident, command: ResolveIncident, context: Conte
         raise ActionsOutstanding(left)
     waived: list[IncidentAction] = [action for action in to_do if action in command.waived]
     resolved = IncidentResolved(
-        resolution_code=command.resolution_code, note=note(command.note, context), waived=waived
+        resolution_code=command.resolution_code,
+        note=note(command.note, context),
+        waived=waived,
+        riders=off_dispatch(incident),
     )
     return [resolved, *write_offs(command)]
+
+
+def off_dispatch(incident: ReportedIncident) -> list[RiderId]:
+    """Riders whose tasks it asked for, whatever came of that."""
+    asked = [each.link for each in incident.requests if each.action == "hand_over_tasks"]
+    return list(dict.fromkeys(RiderId(link.id) for link in asked if link.kind == "rider"))
 
 
 def write_offs(command: ResolveIncident) -> list[IncidentEvent]:
@@ -428,7 +437,7 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             return replace(incident, links=(*incident.links, event.link))
         case IncidentUnlinked():
             links = tuple(link for link in incident.links if link != event.link)
-            return replace(incident, links=links, requests=withdrawn(incident.requests, event.link))
+            return replace(incident, links=links, requests=without_link(incident.requests, event.link))
         case IncidentSeverityChanged():
             return replace(incident, severity=event.severity)
         case ClaimValueStated():

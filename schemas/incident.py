@@ -19,6 +19,7 @@ from schemas.message import (
     ParcelId,
     Personal,
     Reference,
+    RiderId,
     Sha256,
     TaskId,
     Text,
@@ -301,9 +302,12 @@ class IncidentEscalated(Event, frozen=True, kw_only=True):
 
 
 class IncidentResolved(Event, frozen=True, kw_only=True):
+    """`riders` are those whose tasks it had asked for: as far as it goes they are on dispatch again."""
+
     resolution_code: str
     note: Personal[str] | None
     waived: list[IncidentAction]
+    riders: list[RiderId] = []
 
 
 class IncidentReopened(Event, frozen=True, kw_only=True):

@@ -102,7 +102,7 @@ class SuspendRider(Command, frozen=True, kw_only=True):
 
 
 class ReinstateRider(Command, frozen=True, kw_only=True):
-    pass
+    """Who was suspended may work again. Whom an open incident keeps off dispatch is asked for tasks again."""
 
 
 class ConfirmRiderRegistered(Command, frozen=True, kw_only=True):
@@ -226,10 +226,19 @@ class NewPlannedStop(Input, frozen=True, kw_only=True):
 
 
 class HandOverAllTasks(Command, frozen=True, kw_only=True):
-    """An incident asks for it: what the rider has is to be handed over, what is only held is let go. Of who is
-    suspended that was asked for before."""
+    """An incident asks for it, in its record of that number: what the rider has is to be handed over, what is only held
+    is let go, and they come off dispatch for as long as it is open. Of who is suspended that was asked for before."""
 
     incident_id: Id
+    number: Count
+
+
+class ReturnToDispatch(Command, frozen=True, kw_only=True):
+    """Sent when the incident that asked for it is resolved, or is not about the rider any more, by its record of that
+    number. What it asked for later stands."""
+
+    incident_id: Id
+    number: Count
 
 
 class ConfirmHandOverRequested(Command, frozen=True, kw_only=True):
@@ -365,6 +374,7 @@ type RiderCommand = (
     | BindDevice
     | UnbindDevice
     | HandOverAllTasks
+    | ReturnToDispatch
     | ConfirmHandOverRequested
     | CloseHandOver
     | ReserveRider
@@ -431,7 +441,20 @@ class RiderSuspended(Event, frozen=True, kw_only=True):
 
 
 class RiderReinstated(Event, frozen=True, kw_only=True):
-    pass
+    """Whatever kept them from work or off dispatch."""
+
+
+class RiderTakenOffDispatch(Event, frozen=True, kw_only=True):
+    """The incident asks for it, in its record of that number: while it is open the rider is asked for nothing new."""
+
+    incident_id: str
+    number: int
+
+
+class RiderReturnedToDispatch(Event, frozen=True, kw_only=True):
+    """As far as that incident goes."""
+
+    incident_id: str
 
 
 class DocumentSubmitted(Event, frozen=True, kw_only=True):
@@ -639,6 +662,8 @@ type RiderEvent = (
     | RiderRejected
     | RiderSuspended
     | RiderReinstated
+    | RiderTakenOffDispatch
+    | RiderReturnedToDispatch
     | DocumentSubmitted
     | DocumentVerified
     | DocumentExpiryWarned

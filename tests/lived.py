@@ -609,7 +609,9 @@ RIDER: Repertoire = [
     (lambda draw, now: r.RecordRiderHeard(heard_at=now), "deadlines", "system"),
     (always(r.EndShift()), "ann", "rider"),
     (lambda draw, now: r.CloseHandOver(task_id=draw.choice(TASKS), round=1), "dispatch", "system"),
-    (always(r.HandOverAllTasks(incident_id="incident-1")), "dispatch", "system"),
+    *[(lambda draw, now: r.HandOverAllTasks(incident_id=draw.choice(("i-1", "i-2")), number=1), "dispatch", "system")]
+    * 2,
+    (lambda draw, now: r.ReturnToDispatch(incident_id=draw.choice(("i-1", "i-2")), number=2), "dispatch", "system"),
     (recording_fitness, "dispatch", "system"),
     (always(r.BindDevice(device_id="phone")), "ann", "rider"),
     (always(r.UnbindDevice(device_id=DeviceId("phone"))), "ann", "rider"),

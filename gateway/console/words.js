@@ -13,6 +13,7 @@ const EXCLUSIONS = {
   off_shift: "not on shift",
   on_break: "takes a break",
   silent: "nothing is heard of them",
+  incident_open: "an incident is open",
   shift_ends_too_soon: "shift ends too soon",
   hours_exhausted: "hours of service are used up",
   document_missing: "a document is missing",

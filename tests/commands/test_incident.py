@@ -28,6 +28,7 @@ from schemas.incident import (
     FileAddendum,
     IncidentLink,
     IncidentReported,
+    IncidentResolved,
     LinkIncident,
     LostParcels,
     NewEvidence,
@@ -251,6 +252,18 @@ def test_what_is_resolved_or_unlinked_before_it_was_done_is_not_done_any_more():
     for story in (unlinked, done, done.when(SealIncident(timeline=TIMELINE)).happened()):
         story.when(asked).refuses(ActionAnswered)
     unlinked.when(refusal).tells()
+
+
+def test_what_is_linked_again_is_asked_for_again():
+    again = requested(ANN).when(UnlinkIncident(link=ANN, reason_code="wrong")).and_then(LinkIncident(link=ANN))
+    again.tells("IncidentLinked", "IncidentActionRequested", "IncidentActionRequested")
+
+
+def test_who_resolves_it_lets_the_riders_back_whose_tasks_it_asked_for():
+    waived = ResolveIncident(resolution_code="well", waived=["suspend_rider", "ground_vehicle", "hand_over_tasks"])
+    [resolved] = requested(ANN, PARCELS).when(AssignIncident(assignee="dora")).happened().when(waived).decided()
+    assert isinstance(resolved, IncidentResolved)
+    assert resolved.riders == [ANN.id]
 
 
 def test_there_is_always_room_for_the_answer_of_our_own_process(monkeypatch: pytest.MonkeyPatch):

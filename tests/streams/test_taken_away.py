@@ -187,7 +187,7 @@ async def test_the_tasks_of_a_rider_in_an_incident_go_to_others_and_what_cannot_
         await an_incident(at, "safety", ("rider", rider))
         assert await responded(at) == [
             ("ConfirmActionRequested", ""),
-            ("HandOverAllTasks", "TaskHandOverRequested, TaskHandOverRequested"),
+            ("HandOverAllTasks", "RiderTakenOffDispatch, TaskHandOverRequested, TaskHandOverRequested"),
             ("TakeIncidentAction", "IncidentActionTaken"),
         ]
         linked = ("LinkIncident", "IncidentLinked, IncidentActionRequested")
