@@ -634,7 +634,7 @@ def components() -> Json:
         },
         "about": {
             "type": ["object", "null"],
-            "description": "What a task or an incident is called, and how it stands.",
+            "description": "What a task, an incident or an SLA policy is called, and how it stands.",
         },
     }
     schemas["RecurrenceRow"]["properties"] |= UPCOMING

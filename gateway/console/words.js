@@ -57,6 +57,7 @@ export const EXCEPTIONS = {
   predicted_late: { title: "It will be late", of: "task" },
   sla_at_risk: { title: "A promise is at risk", of: "task" },
   sla_breached: { title: "A promise is broken", of: "task", grave: true },
+  sla_scope_taken: { title: "Two SLA policies are for the same tasks", of: "policy" },
   proof_disputed: { title: "A proof is disputed", of: "task" },
   dependency_failed: { title: "What it waits for has failed", of: "task" },
   occurrence_refused: { title: "An occurrence was refused", of: "recurrence" },
