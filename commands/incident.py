@@ -48,6 +48,7 @@ from schemas.incident import (
     IncidentUnlinked,
     LinkIncident,
     LinkKind,
+    LinkTaskInCustody,
     NewEvidence,
     NoteActionRefused,
     ReopenIncident,
@@ -66,10 +67,12 @@ from schemas.registries import IncidentAction
 MAY_ACT: frozenset[Role] = frozenset({"dispatcher", "operator", "system"})
 """Who may suspend riders, ground vehicles and take tasks away by a command of their own."""
 
+OF_TASKS: IncidentAction = "hand_over_tasks"
+
 OURS: Mapping[IncidentAction, tuple[LinkKind, ...]] = {
     "suspend_rider": ("rider",),
     "ground_vehicle": ("vehicle",),
-    "hand_over_tasks": ("task", "rider"),
+    OF_TASKS: ("task", "rider"),
 }
 """What our own process does, and to what; the rest is for people."""
 
@@ -165,6 +168,8 @@ def decide(incident: Incident, command: IncidentCommand, context: Context) -> li
             return confirm_requested(reported(incident), command)
         case NoteActionRefused():
             return note_refused(within(incident, UNSEALED), command)
+        case LinkTaskInCustody():
+            return link_in_custody(within(incident, UNDER_WAY), command)
         case EscalateIncident():
             return escalate(involved(within(incident, UNDER_WAY), context), command.reason_code, context.now)
         case EscalateUnattended():
@@ -247,6 +252,20 @@ def link(incident: ReportedIncident, command: LinkIncident, context: Context) ->
     room_for(1, len(incident.links), MAX_LINKS, "links")
     requests = requested(incident, [command.link], context) if incident.status in UNDER_WAY else []
     return [IncidentLinked(link=command.link), *requests]
+
+
+def link_in_custody(incident: ReportedIncident, command: LinkTaskInCustody) -> list[IncidentEvent]:
+    """Unless the task was asked for already: what became of that stands there."""
+    link, action = IncidentLink(kind="task", id=command.task_id), OF_TASKS
+    asked = [each for each in incident.requests if (each.action, each.link) == (action, link)]
+    if any(each.status != "withdrawn" for each in asked):
+        return []
+    linked: list[IncidentEvent] = []
+    if link not in incident.links:
+        room_for(1, len(incident.links), MAX_LINKS, "links")
+        linked = [IncidentLinked(link=link)]
+    refused = IncidentActionRefused(action=action, link=link, rule=command.rule)
+    return [*linked, IncidentActionRequested(action=action, link=link), refused]
 
 
 def unlink(incident: ReportedIncident, command: UnlinkIncident) -> list[IncidentEvent]:
@@ -335,7 +354,7 @@ def resolve(incident: ReportedIncident, command: ResolveIncident, context: Conte
 
 def off_dispatch(incident: ReportedIncident) -> list[RiderId]:
     """Riders whose tasks it asked for, whatever came of that."""
-    asked = [each.link for each in incident.requests if each.action == "hand_over_tasks"]
+    asked = [each.link for each in incident.requests if each.action == OF_TASKS]
     return list(dict.fromkeys(RiderId(link.id) for link in asked if link.kind == "rider"))
 
 

@@ -142,6 +142,14 @@ class NoteActionRefused(Command, frozen=True, kw_only=True):
     rule: Annotated[str, msgspec.Meta(max_length=64)]
 
 
+class LinkTaskInCustody(Command, frozen=True, kw_only=True):
+    """Sent when a task of a rider whom the incident took off dispatch cannot be taken away, by this rule: somebody must
+    act. Refused once nobody looks at the incident any more, or no link has room."""
+
+    task_id: TaskId
+    rule: Annotated[str, msgspec.Meta(max_length=64)]
+
+
 class EscalateIncident(Command, frozen=True, kw_only=True):
     reason_code: Code
 
@@ -211,6 +219,7 @@ type IncidentCommand = (
     | ConfirmIncidentReported
     | ConfirmActionRequested
     | NoteActionRefused
+    | LinkTaskInCustody
     | EscalateIncident
     | EscalateUnattended
     | ResolveIncident
