@@ -12,13 +12,14 @@ from schemas.message import (
     Command,
     Count,
     Event,
+    ExternalReference,
     Id,
     Input,
     Metadata,
     Moment,
     ParcelId,
     Personal,
-    Reference,
+    ReferenceSource,
     RiderId,
     Sha256,
     TaskId,
@@ -73,8 +74,8 @@ class ReportIncident(Command, frozen=True, kw_only=True):
     links: Annotated[list[IncidentLink], msgspec.Meta(max_length=MAX_LINKS)] = []
     evidence: Annotated[list[NewEvidence], msgspec.Meta(max_length=20)] = []
     claim_value: Money | None = None
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

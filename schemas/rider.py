@@ -15,6 +15,7 @@ from schemas.message import (
     DeviceId,
     DocumentId,
     Event,
+    ExternalReference,
     GeofenceId,
     Id,
     Input,
@@ -24,7 +25,7 @@ from schemas.message import (
     OfferId,
     Personal,
     Record,
-    Reference,
+    ReferenceSource,
     ShiftId,
     Skills,
     StopId,
@@ -63,8 +64,8 @@ class RegisterRider(Command, frozen=True, kw_only=True):
     capacity_g: Count = 100_000
     skills: Skills = []
     zones: RiderZones = []
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

@@ -63,7 +63,7 @@ from schemas.directory import CreateOutlet, CreateTenant
 from schemas.hub import CreateHub
 from schemas.incident import SealIncident
 from schemas.message import Refused, Role
-from schemas.proof import PhotoEntry
+from schemas.proof import PhotoEntry, PinlessKind, ProofKind
 from schemas.task import CreateTask, FieldReport, ReportArrived, ReportAttemptFailed, ReportCollected, StartDispatch
 from schemas.task_kind import TaskKind
 from schemas.vehicle import RegisterVehicle, RetireVehicle
@@ -78,6 +78,25 @@ SENT = [pytest.param(BY_COMMAND[type(body.command)], body, id=body.name) for bod
 
 def test_the_description_is_valid():
     validate(DOCUMENT)
+
+
+def described(cls: str, field: str) -> str:
+    return DOCUMENT["components"]["schemas"][cls]["properties"][field]["description"]
+
+
+def test_each_word_of_a_required_proof_is_told_and_who_tells_the_pin():
+    for kind in get_args(ProofKind):
+        assert f"`{kind}`" in described("NewStop", "required_proof")
+    for cls, field in (("NewParcel", "required_proof"), ("CreateTask", "return_proof")):
+        assert all(f"`{kind}`" in described(cls, field) for kind in get_args(PinlessKind))
+    assert "tells the rider that PIN" in DOCUMENT["components"]["schemas"]["NewStop"]["description"]
+
+
+def test_it_is_told_when_two_references_meet():
+    for known in OPEN:
+        if "external_reference" in known.cls.__struct_fields__ and known.creating:
+            assert "`already-exists`" in described(known.cls.__name__, "external_reference")
+            assert "same source" in described(known.cls.__name__, "source")
 
 
 def test_every_command_has_an_example():
