@@ -509,7 +509,11 @@ PAGE = """
 SELECT known.*, CASE
     WHEN task.task_id IS NOT NULL THEN jsonb_build_object(
         'tracking_code', task.tracking_code, 'external_reference', task.external_reference, 'kind', task.kind,
-        'state', task.state, 'rider_id', task.rider_id)
+        'state', task.state, 'rider_id', task.rider_id,
+        'in_custody', EXISTS (
+            SELECT FROM task_detail AS detail, jsonb_each(detail.parcels) AS of_task (id, parcel)
+            WHERE detail.tenant = known.tenant AND detail.task_id = known.aggregate_id
+              AND parcel -> 'party' ->> 'kind' IN ('rider', 'carrier')))
     WHEN incident.incident_id IS NOT NULL THEN jsonb_build_object(
         'external_reference', incident.external_reference, 'kind', incident.kind, 'status', incident.status,
         'links', incident.links)
@@ -567,7 +571,8 @@ LEFT JOIN sla_policies AS policy
     ON policy.tenant = known.tenant AND policy.sla_policy_id = known.aggregate_id
 ORDER BY known.since, known.id
 """
-"""`about` says what a task, an incident or an SLA policy is called, and how it stands, as far as that is known."""
+"""`about` says what a task, an incident or an SLA policy is called, and how it stands, as far as that is known.
+`in_custody`: a rider or a carrier has goods of the task."""
 
 
 exceptions = Page(PAGE)
@@ -598,7 +603,8 @@ def in_vain(kind: str, items: list[Item], about: Mapping[str, Any]) -> Container
             return {"report-collected"}
         case "sla_at_risk" | "sla_breached" | "predicted_late" if about:
             return {
-                *(["unassign-task"] if about["rider_id"] is None or about["state"] == "returning" else []),
+                *(["unassign-task"] if about["rider_id"] is None or about["in_custody"] else []),
+                *(["cancel-task"] if about["state"] == "returning" else []),
                 *(["assign-task"] if about["state"] not in ASSIGNABLE else []),
             }
         case "action_refused" if about:
