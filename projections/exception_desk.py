@@ -521,8 +521,24 @@ SELECT known.*, CASE
         'external_reference', policy.external_reference, 'name', policy.name, 'applies_to', policy.applies_to)
     END AS about
 FROM (SELECT * FROM (
-    SELECT tenant, aggregate_id, kind, since, items, updated_at, kind || ' ' || aggregate_id AS id
-    FROM exception_desk WHERE items <> '[]'
+    SELECT desk.tenant, desk.aggregate_id, desk.kind, desk.since, shown.items, desk.updated_at,
+           desk.kind || ' ' || desk.aggregate_id AS id
+    FROM exception_desk AS desk
+    LEFT JOIN rider_roster AS rider ON desk.kind = 'document_expiring'
+        AND rider.tenant = desk.tenant AND rider.rider_id = desk.aggregate_id
+    LEFT JOIN vehicle_roster AS vehicle ON desk.kind = 'vehicle_document_expiring'
+        AND vehicle.tenant = desk.tenant AND vehicle.vehicle_id = desk.aggregate_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_agg(item ORDER BY place), '[]') AS items
+        FROM jsonb_array_elements(desk.items) WITH ORDINALITY AS of_desk (item, place)
+        WHERE NOT EXISTS (
+            SELECT FROM jsonb_each(coalesce(rider.documents, vehicle.documents)) AS known (id, document)
+            WHERE document ->> 'kind' = item ->> 'kind' AND document ->> 'status' = 'verified'
+              AND (document ->> 'valid_from')::timestamptz <= %(now)s
+              AND (document ->> 'expires_at')::timestamptz
+                  > greatest(%(now)s, (item ->> 'expires_at')::timestamptz))
+    ) AS shown
+    WHERE desk.tenant = %(tenant)s AND shown.items <> '[]'
     UNION ALL
     SELECT etas.tenant, etas.task_id, 'predicted_late', etas.first_forecast_at,
            jsonb_build_array(jsonb_build_object(
@@ -572,7 +588,8 @@ LEFT JOIN sla_policies AS policy
 ORDER BY known.since, known.id
 """
 """`about` says what a task, an incident or an SLA policy is called, and how it stands, as far as that is known.
-`in_custody`: a rider or a carrier has goods of the task."""
+`in_custody`: a rider or a carrier has goods of the task. A document whose successor begins after a gap stands there
+until that one begins."""
 
 
 exceptions = Page(PAGE)
