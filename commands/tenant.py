@@ -67,6 +67,17 @@ class OnePersonToForget(Refused):
         super().__init__("name one person, by the contact's reference")
 
 
+class UnknownPerson(Refused):
+    rule = "unknown-person"
+    stands_in = ("contact",)
+
+    def __init__(self, contact: str) -> None:
+        super().__init__(
+            f"nothing is sealed of {contact}: it names nobody, or they go by a reference, or are forgotten"
+        )
+        self.contact = contact
+
+
 class ForgettingAnswered(Refused):
     rule = "forgetting-answered"
 
@@ -154,6 +165,8 @@ def forgotten(tenant: TenantState, command: ForgetPerson, context: Context) -> P
     if len(tenant.forgetting) >= MAX_FORGETTING:
         raise TooMany("people whose keys are still to be thrown away", MAX_FORGETTING)
     subject = subject_of(command, context)
+    if command.is_known is False:
+        raise UnknownPerson(command.contact or subject)
     return PersonForgotten(number=tenant.forgotten + 1, subject=subject, reason_code=command.reason_code)
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import uuid4
 
 import msgspec
+from msgspec.structs import replace
 
 from commands.aggregates import AGGREGATES, Aggregate
 from commands.context import Context
@@ -28,9 +29,10 @@ from gateway.tracking_links import named, stop_links
 from gateway.validation import decoded, invalid
 from schemas.directory import CreateOutlet, CreateTenant
 from schemas.hub import CreateHub
-from schemas.ids import aggregate_id, cloned_task_id, command_id, hub_id, outlet_id, tenant_id
+from schemas.ids import aggregate_id, cloned_task_id, command_id, contact_subject, hub_id, outlet_id, tenant_id
 from schemas.incident import SealIncident
 from schemas.message import Command, Refused, StopId, TenantSlug
+from schemas.person import ForgetPerson
 from schemas.position import token
 from schemas.task import CreateTask
 from schemas.template import CloneTask
@@ -45,6 +47,9 @@ SEAL_AGAIN_AFTER_S = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 CONFLICTED = frozenset({"FieldReportConflicted", "CarrierStatusConflicted"})
 """Events of what does not fit and is recorded all the same."""
+
+BY_OUR_IDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.")
+"""`TASK/STOP` or the like: how a contact without a reference is named."""
 
 PIN_WRONG = frozenset({"PinRejected"})
 
@@ -201,6 +206,8 @@ class Commands:
         )
         if isinstance(wanted, SealIncident):
             return await self._seal(call, order)
+        if isinstance(wanted, ForgetPerson):
+            order = replace(order, command=await whom(self._door, order.tenant, wanted))
         return await answer_of(self._door, order)
 
     async def _seal(self, call: Call, order: Order) -> Answer:
@@ -286,6 +293,20 @@ async def answer_of(door: Door, order: Order) -> Answer:
         raise unavailable(nobody) from nobody
     door.bindings.acknowledge(answer.position)
     return answer
+
+
+async def whom(door: Door, tenant: TenantSlug, wanted: ForgetPerson) -> ForgetPerson:
+    """A reference is the caller's own, and may be of somebody who has ordered nothing yet; ids of ours name somebody or
+    are mistyped. Where nobody can say, it goes on."""
+    if wanted.contact is None or not BY_OUR_IDS.match(wanted.contact):
+        return wanted
+    subject = contact_subject(tenant, wanted.contact)
+    if not door.keyring.partitions_of(subject):
+        try:
+            await door.learn()
+        except Unavailable:
+            return wanted
+    return replace(wanted, is_known=bool(door.keyring.partitions_of(subject)))
 
 
 def request_hash(door: Door, kind: str, command: Command) -> str:
