@@ -88,6 +88,7 @@ class IncidentFull(Refused):
 
 class ActionsOutstanding(Refused):
     rule = "actions-outstanding"
+    is_about = ("waived",)
 
     def __init__(self, actions: list[IncidentAction]) -> None:
         super().__init__(f"its kind asks for {', '.join(actions)}: take them, or waive them")
@@ -127,6 +128,7 @@ class TimelineMissing(Refused):
 
 class ClaimValueMissing(Refused):
     rule = "claim-value-missing"
+    is_about = ("action",)
 
     def __init__(self) -> None:
         super().__init__("nothing is claimed before somebody states what")

@@ -52,6 +52,7 @@ class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fal
 
 class ClockTooFarAhead(Refused):
     rule = "clock-too-far-ahead"
+    is_about = ("seconds",)
 
     def __init__(self, ahead_seconds: int, limit: int) -> None:
         super().__init__(f"the clock would be {ahead_seconds} s ahead, {limit} are allowed")

@@ -34,6 +34,7 @@ from schemas.incident import SealIncident
 from schemas.message import Command, Refused, StopId, TenantSlug
 from schemas.person import ForgetPerson
 from schemas.position import token
+from schemas.proof import PinEntry
 from schemas.task import CreateTask
 from schemas.template import CloneTask
 
@@ -155,7 +156,7 @@ class Commands:
         if isinstance(wanted, CloneTask):
             body.created = clone_asked_for(wanted, tenant_of(call), caller, answer.command_id)
         if set(answer.events) == PIN_WRONG:
-            raise pin_rejected(body)
+            raise pin_rejected(body, wanted)
         if PIN_WRONG.intersection(answer.events):
             body.pin_rejected = True
         if CONFLICTED.intersection(answer.events):
@@ -421,11 +422,14 @@ def location_of(open_command: OpenCommand, tenant: str, aggregate: str) -> str:
     return f"/v1/{tenant}/{open_command.plural}/{aggregate}"
 
 
-def pin_rejected(body: CommandAnswer) -> Problem:
-    return Problem(
+def pin_rejected(body: CommandAnswer, wanted: Command) -> Problem:
+    problem = Problem(
         "pin-rejected",
         "the PIN is wrong; the task tells how many attempts are left",
         values={"id": body.id, "events": body.events, "command_id": body.command_id},
         headers=answer_headers(body),
         version=body.version,
     )
+    pins = (place for place, proof in enumerate(getattr(wanted, "proofs", ())) if isinstance(proof, PinEntry))
+    problem.errors = [FieldError(f"/proofs/{place}/pin", "is not the PIN of this stop") for place in pins]
+    return problem

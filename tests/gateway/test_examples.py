@@ -19,6 +19,7 @@ from commands.incident import TimelineMissing
 from commands.order import Unavailable
 from commands.proof import PinAttemptsExhausted
 from commands.registries import UnknownFailureReason
+from commands.simulated import NothingToSimulate
 from commands.task_state import GoodsInCustody, NotForThisKind, NotTheAssignee, StopNotKnown
 from commands.wire import RefusedElsewhere
 from gateway.allowed import CLOSED_FIELDS
@@ -266,8 +267,21 @@ def test_every_rule_has_an_example_that_is_described():
 async def test_a_refusals_example_is_what_the_door_answers(house: House, refused: Refused):
     house.desk.fails = refused
     answer = await house.caller().post("/v1/acme/tasks", json=reception.delivery(), headers=NAMED | key("k"))
-    but_where = {name: value for name, value in answer.json().items() if name != "errors"}
-    assert (answer.status_code, but_where) == (told(type(refused).__name__)["status"], told(type(refused).__name__))
+    answered, example = (
+        {name: value for name, value in each.items() if name != "errors"}
+        for each in (answer.json(), told(type(refused).__name__))
+    )
+    assert (answer.status_code, answered) == (example["status"], example)
+
+
+def test_a_refusals_example_says_where_as_the_door_does():
+    """But those that speak of a header, of what was told before, or of the state alone."""
+    shown = {rule for rule in REFUSALS if told(rule.__name__).get("errors")}
+    met = {rule for known in OPEN for rule in rules_met(known.kind, known.cls)}
+    without = {rule for rule in REFUSALS if rule.stands_in + rule.is_about and rule in met} - shown
+    assert without == {NothingToSimulate}, "the shop of the examples is live"
+    assert told("UnknownOutlet")["errors"] == [{"pointer": "/outlet", "detail": told("UnknownOutlet")["detail"]}]
+    assert told("pin-rejected")["errors"][0]["pointer"] == "/proofs/0/pin"
 
 
 def test_every_way_in_which_nobody_can_judge_has_an_example():
