@@ -3,10 +3,11 @@
 import contextlib
 from datetime import timedelta
 
+from asked_of_riders import RIDER
 from garage import Garage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lived import RIDER, RULES
+from lived import RULES
 from riding import TASK, reserve, within
 from story import ACME, CENTRE, KAMPPI, NOON, NORTH, minutes
 
