@@ -57,7 +57,15 @@ PERMITTED: Json = {
             "type": "object",
             "required": ["rule"],
             "properties": {
-                "rule": {"enum": ["forbidden", "not-in-this-state", "not-for-this-kind", "nothing-to-change"]},
+                "rule": {
+                    "enum": [
+                        "forbidden",
+                        "not-in-this-state",
+                        "not-for-this-kind",
+                        "nothing-to-change",
+                        "goods-in-custody",
+                    ]
+                },
                 "allowed": {"type": "array", "items": {"type": "string"}, "description": "The roles that may."},
                 "needed": {
                     "type": "array",

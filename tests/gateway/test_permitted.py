@@ -11,6 +11,7 @@ from story import KAMPPI
 from commands.aggregates import AGGREGATES
 from gateway.allowed import SENDERS
 from gateway.commands import OPEN
+from gateway.openapi_schemas import PERMITTED
 from gateway.permitted import BARS, HAS
 from gateway.queries import SINGLES
 from schemas.message import StopId, TaskId
@@ -120,6 +121,8 @@ async def test_a_task_is_not_to_be_taken_away_from_who_has_its_goods(house: Hous
     await models.fold()
     told = await read(house, f"tasks/{task}")
     assert told["forbidden_commands"]["unassign-task"] == {"rule": "goods-in-custody"}
+    described = PERMITTED["forbidden_commands"]["additionalProperties"]["properties"]["rule"]["enum"]
+    assert {why["rule"] for why in told["forbidden_commands"].values()} <= set(described)
     refused = await dora.post(f"/v1/acme/tasks/{task}/unassign-task", json={"reason_code": "x"}, headers=key("u"))
     assert refused.json()["code"] == "goods-in-custody"
 
