@@ -19,6 +19,7 @@ from gateway.batch import Batch
 from gateway.call import Call
 from gateway.commands import OPEN, TENANT, Commands
 from gateway.console_page import Console
+from gateway.device_links import DeviceLinks
 from gateway.door import Door
 from gateway.edge import Answering, Branch, Edge, Endpoint, as_problem
 from gateway.entry import Entry
@@ -31,6 +32,7 @@ from gateway.reading import Reading
 from gateway.reply import Reply
 from gateway.task_secrets import SECRETS, SecretsRead
 from gateway.timelines import Timelines
+from gateway.trackers import Trackers
 from gateway.tracking import PublicTracking
 from gateway.tracking_links import PAGE as TRACK_PAGE
 from gateway.tracking_links import WORD
@@ -77,7 +79,7 @@ def app(door: Door) -> Starlette:
         timeline_paths(timelines),
         {SECRETS: get(SecretsRead(door, entry, reading).of_task)},
         {BATCH: {"POST": batch.post}},
-        {"/v1/{tenant}/fixes": {"POST": fixes.post}},
+        fix_paths(fixes, Trackers(door, entry, fixes), DeviceLinks(door, entry)),
         {ARTEFACT: {"PUT": artefacts.put, "GET": artefacts.get}},
         {f"{ARTEFACT}/links": {"POST": artefacts.link}},
         service_paths(health.Readiness(door)),
@@ -115,6 +117,14 @@ def command_paths(commands: Commands) -> Paths:
             handle: Any = commands.create if known.creating else commands.change
             paths.setdefault(known.route, {})["POST"] = partial(handle, open_command=known)
     return paths
+
+
+def fix_paths(fixes: FixIngest, trackers: Trackers, links: DeviceLinks) -> Paths:
+    return {
+        "/v1/{tenant}/fixes": {"POST": fixes.post},
+        "/v1/{tenant}/fixes/osmand": {"GET": trackers.osmand, "POST": trackers.osmand},
+        "/v1/{tenant}/devices/{id}/links": {"POST": links.post},
+    }
 
 
 def query_paths(queries: Queries) -> Paths:

@@ -70,6 +70,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     artefact_pixels: int = MAX_PIXELS
     fixes_body_bytes: int = 512 << 10
     """500 fixes, however they are written."""
+    tracker_body_bytes: int = 64 << 10
+    """One place, with whatever else a tracker tells."""
     rate_per_s: float = 5_000
     burst: int = 10_000
     answer_s: float = 30

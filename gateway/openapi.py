@@ -15,12 +15,15 @@ from gateway.batch import MOST, BatchAnswer, CommandBatch
 from gateway.callbacks import CallbackAnswer
 from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, TaskAnswer
 from gateway.console_page import MVT
+from gateway.device_links import DeviceLinkAsked
 from gateway.examples.bodies import BODIES, Body, every_body
 from gateway.examples.problems import Example
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
+from gateway.fixes_described import BY_OSMAND, DEVICE_LINK, LINK, osmand_form, osmand_parameters
 from gateway.in_force import IN_FORCE
 from gateway.openapi_problems import command_problems, every_problem, responses_met
+from gateway.osmand import PhoneMessage
 from gateway.parameters import MIN_VERSION, Parameter
 from gateway.problem_kinds import KINDS
 from gateway.problems import ProblemBody
@@ -288,6 +291,8 @@ def other_paths() -> Json:
         SECRETS: {"get": secrets_operation()},
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
         "/v1/{tenant}/fixes": {"post": fixes_operation()},
+        "/v1/{tenant}/fixes/osmand": osmand_operations(),
+        "/v1/{tenant}/devices/{id}/links": {"post": device_link_operation()},
         "/v1/{tenant}/artefacts/{id}": artefact_operations(),
         "/v1/{tenant}/artefacts/{id}/links": {"post": link_operation()},
         **tracking_paths(html),
@@ -442,6 +447,45 @@ def fixes_operation() -> Json:
             }
         }
         | problems(FIX_STATUSES),
+    }
+
+
+def osmand_operations() -> Json:
+    body = {"content": osmand_form() | json_content({"$ref": REF.format(name="PhoneMessage")})}
+    return {
+        "get": osmand_operation("sendPlace", [*osmand_parameters(), parameter_ref("RequestId")]),
+        "post": osmand_operation("sendPlaceInBody", [LINK, parameter_ref("RequestId")]) | {"requestBody": body},
+    }
+
+
+def osmand_operation(name: str, parameters: list[Json]) -> Json:
+    return {
+        "operationId": name,
+        "tags": ["fixes"],
+        "summary": "One place, as a phone tracker tells it.",
+        "description": f"{BY_OSMAND} {roles_text(FIX_SENDERS)}",
+        "security": [{"bearer": []}, {}],
+        "parameters": [path_parameter("tenant"), *parameters],
+        "responses": {"200": {"description": "Taken.", "headers": named(["RequestId"])}} | problems(FIX_STATUSES),
+    }
+
+
+def device_link_operation() -> Json:
+    return {
+        "operationId": "createDeviceLink",
+        "tags": ["fixes"],
+        "summary": "A URL by which a tracker sends one device's fixes without a token.",
+        "description": f"{DEVICE_LINK} {roles_text(FIX_SENDERS)}",
+        "parameters": [*(path_parameter(each) for each in ("tenant", "id")), parameter_ref("RequestId")],
+        "requestBody": {"required": False, "content": json_content({"$ref": REF.format(name="DeviceLinkAsked")})},
+        "responses": {
+            "201": {
+                "description": "As asked for.",
+                "content": json_content({"$ref": REF.format(name="LinkGiven")}),
+                "headers": named(["RequestId"]),
+            }
+        }
+        | problems((*READ_STATUSES, 413, 422)),
     }
 
 
@@ -610,6 +654,8 @@ def components() -> Json:
         Artefact,
         LinkAsked,
         LinkGiven,
+        DeviceLinkAsked,
+        PhoneMessage,
         Seal,
         Tracking,
         CommandBatch,
