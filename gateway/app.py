@@ -123,6 +123,7 @@ def fix_paths(fixes: FixIngest, trackers: Trackers, links: DeviceLinks) -> Paths
     return {
         "/v1/{tenant}/fixes": {"POST": fixes.post},
         "/v1/{tenant}/fixes/osmand": {"GET": trackers.osmand, "POST": trackers.osmand},
+        "/v1/{tenant}/fixes/traccar": {"POST": trackers.traccar},
         "/v1/{tenant}/devices/{id}/links": {"POST": links.post},
     }
 

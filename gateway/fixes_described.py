@@ -12,6 +12,10 @@ BY_OSMAND = (
     "that it stands on the log, or was dropped since the rider is off duty. So is a message without a place answered. "
     "`token` is the word of a device's link, for trackers that send no Authorization header."
 )
+BY_TRACCAR = (
+    "One position as a Traccar server forwards it (`forward.type=json`), of any of the tenant's devices; its "
+    "`device.uniqueId` is the device. The answer is empty. A position that is not `valid` is taken and tells nothing."
+)
 DEVICE_LINK = (
     f"A URL for a tracker that sends no headers: worth this device's fixes and nothing else, for a year ({LASTS_S} s) "
     f"where nothing is said, at most {LASTS_AT_MOST_S} s."

@@ -20,7 +20,7 @@ from gateway.examples.bodies import BODIES, Body, every_body
 from gateway.examples.problems import Example
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
-from gateway.fixes_described import BY_OSMAND, DEVICE_LINK, LINK, osmand_form, osmand_parameters
+from gateway.fixes_described import BY_OSMAND, BY_TRACCAR, DEVICE_LINK, LINK, osmand_form, osmand_parameters
 from gateway.in_force import IN_FORCE
 from gateway.openapi_problems import command_problems, every_problem, responses_met
 from gateway.osmand import PhoneMessage
@@ -34,6 +34,7 @@ from gateway.task_secrets import SECRETS, TaskSecrets
 from gateway.tenant_read import Tenant
 from gateway.timelines import PARAMETERS as TIMELINE_PARAMETERS
 from gateway.timelines import Seal
+from gateway.traccar import Forwarded
 from gateway.tracking import CODE_PARAMETERS
 from gateway.tracking_links import WORD as TRACKING_WORD
 from gateway.tracking_told import Tracking
@@ -292,6 +293,7 @@ def other_paths() -> Json:
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
         "/v1/{tenant}/fixes": {"post": fixes_operation()},
         "/v1/{tenant}/fixes/osmand": osmand_operations(),
+        "/v1/{tenant}/fixes/traccar": {"post": traccar_operation()},
         "/v1/{tenant}/devices/{id}/links": {"post": device_link_operation()},
         "/v1/{tenant}/artefacts/{id}": artefact_operations(),
         "/v1/{tenant}/artefacts/{id}/links": {"post": link_operation()},
@@ -466,6 +468,18 @@ def osmand_operation(name: str, parameters: list[Json]) -> Json:
         "description": f"{BY_OSMAND} {roles_text(FIX_SENDERS)}",
         "security": [{"bearer": []}, {}],
         "parameters": [path_parameter("tenant"), *parameters],
+        "responses": {"200": {"description": "Taken.", "headers": named(["RequestId"])}} | problems(FIX_STATUSES),
+    }
+
+
+def traccar_operation() -> Json:
+    return {
+        "operationId": "sendForwardedPosition",
+        "tags": ["fixes"],
+        "summary": "One position, as a Traccar server forwards it.",
+        "description": f"{BY_TRACCAR} {roles_text(FIX_SENDERS)}",
+        "parameters": [path_parameter("tenant"), parameter_ref("RequestId")],
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="Forwarded")})},
         "responses": {"200": {"description": "Taken.", "headers": named(["RequestId"])}} | problems(FIX_STATUSES),
     }
 
@@ -656,6 +670,7 @@ def components() -> Json:
         LinkGiven,
         DeviceLinkAsked,
         PhoneMessage,
+        Forwarded,
         Seal,
         Tracking,
         CommandBatch,

@@ -1,8 +1,8 @@
 """What phone trackers tell by the OsmAnd protocol: one place in a query or a form, or Traccar Client's JSON.
 
 Unknown names are passed over: trackers tell of much else. A value that a device has not measured, such as a speed of
--1, is not known. Sources: https://www.traccar.org/osmand and Traccar's own decoder, by which speeds are knots in a query
-and metres a second in JSON.
+-1, is not known. Sources: https://www.traccar.org/osmand and Traccar's own decoder, by which speeds are knots in a
+query and metres a second in JSON.
 """
 
 import re

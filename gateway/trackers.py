@@ -13,6 +13,7 @@ from gateway.osmand import Told, batch_of, parameters_in, told_by, told_in
 from gateway.problems import Problem
 from gateway.reply import Reply
 from gateway.tokens import Caller
+from gateway.traccar import forwarded
 
 WITHOUT_PLACE = Counter("logistics_fixes_without_place", "Messages of trackers that tell no place.")
 TAKEN = Reply(200, b"", [(b"cache-control", b"no-store")])
@@ -31,6 +32,15 @@ class Trackers:
         told = await self._told(call, given)
         if named is not None and told[0] != named:
             raise Problem("link-invalid", "the link is for another device", values={"device_id": named})
+        return await self._taken(told, call, caller)
+
+    async def traccar(self, call: Call) -> Reply:
+        """What a Traccar server forwards, of any device."""
+        caller = self._entry.admitted(call, FIX_SENDERS, "send fixes")
+        body = await call.body(self._door.limits.tracker_body_bytes)
+        return await self._taken(forwarded(body, self._door.now(tenant_of(call))), call, caller)
+
+    async def _taken(self, told: Told, call: Call, caller: Caller) -> Reply:
         batch = batch_of(told)
         if batch is None:
             WITHOUT_PLACE.inc()

@@ -17,6 +17,7 @@ from story import NOON
 from gateway.door import Limits
 from gateway.osmand import HDOP_M, KNOT_MPS, moment, parameters_in, told_by, told_in
 from gateway.problems import Problem
+from gateway.traccar import forwarded
 from schemas.fixes import FixFrame, NewFix, fixes_of
 
 OSMAND = "/v1/acme/fixes/osmand"
@@ -310,3 +311,92 @@ async def test_a_tracker_may_not_come_too_often():
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) > 0
     await house.close()
+
+
+# What a Traccar server forwards
+
+
+def position(unique_id: str = "48241179", **more: Any) -> dict[str, Any]:
+    """As Traccar writes it, with what nobody here asks for."""
+    at = (NOON + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%S.000+00:00")
+    told = {
+        "id": 18336,
+        "protocol": "teltonika",
+        "deviceId": 7,
+        "serverTime": at,
+        "deviceTime": at,
+        "fixTime": at,
+        "valid": True,
+        "latitude": 60.17,
+        "longitude": 24.94,
+        "altitude": 12.0,
+        "speed": 10.0,
+        "course": 271.0,
+        "accuracy": 0.0,
+        "address": None,
+        "attributes": {"batteryLevel": 87, "ignition": True, "distance": 1.5},
+    }
+    return {"position": told | more, "device": {"id": 7, "uniqueId": unique_id, "name": "Van", "status": "online"}}
+
+
+def told_of(message: dict[str, Any]) -> tuple[str, NewFix | None]:
+    return forwarded(json.dumps(message).encode(), NOON)
+
+
+def test_a_forwarded_position_is_in_knots_and_of_the_devices_own_id():
+    assert told_of(position()) == (
+        "48241179",
+        NewFix(
+            observed_at=NOON + timedelta(minutes=1),
+            lat=60.17,
+            lon=24.94,
+            speed_mps=10 * KNOT_MPS,
+            bearing_deg=271,
+            battery_pct=87,
+        ),
+    )
+
+
+@pytest.mark.parametrize("word", ["2026-03-01T11:59:00.000+0000", int(NOON.timestamp() - 60) * 1000])
+def test_of_a_position_the_time_of_the_fix_counts_however_it_is_written(word: str | int):
+    _, fix = told_of(position(fixTime=word))
+    assert fix is not None
+    assert fix.observed_at == NOON - timedelta(minutes=1)
+    _, fix = told_of(position(fixTime=None, deviceTime=word))
+    assert fix is not None
+    assert fix.observed_at == NOON - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("more", [{"valid": False}, {"outdated": True}])
+def test_a_position_that_the_device_does_not_know_is_none(more: dict[str, Any]):
+    """Traccar repeats the last one then."""
+    assert told_of(position(**more)) == ("48241179", None)
+
+
+async def test_what_is_forwarded_goes_by_the_rider_who_has_the_device(house, frames):
+    rider = await a_rider(house)
+    answer = await house.caller().post("/v1/acme/fixes/traccar", json=position(accuracy=8.0, attributes={}))
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert told(frames) == [("48241179", rider, 60.17, 24.94)]
+
+
+@pytest.mark.parametrize(
+    ("message", "pointer"),
+    [
+        ({}, "/position"),
+        (position() | {"device": {}}, "/device/uniqueId"),
+        (position("two words"), "/device/uniqueId"),
+        (position(latitude="north"), "/position/latitude"),
+        (position(fixTime="noon"), "/position/fixTime"),
+    ],
+)
+async def test_what_is_no_forwarded_position_is_told_with_its_place(house, frames, message, pointer):
+    answer = await house.caller().post("/v1/acme/fixes/traccar", json=message)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-body")
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+    assert frames.frames == []
+
+
+async def test_a_server_comes_in_by_its_token_alone(house):
+    url = (await link_of(house)).replace("osmand", "traccar")
+    assert (await house.client().post(url, json=position())).status_code == 401
