@@ -122,6 +122,7 @@ def command_paths(commands: Commands) -> Paths:
 def fix_paths(fixes: FixIngest, trackers: Trackers, links: DeviceLinks) -> Paths:
     return {
         "/v1/{tenant}/fixes": {"POST": fixes.post},
+        "/v1/{tenant}/fixes/frames": {"POST": fixes.frame},
         "/v1/{tenant}/fixes/osmand": {"GET": trackers.osmand, "POST": trackers.osmand},
         "/v1/{tenant}/fixes/traccar": {"POST": trackers.traccar},
         "/v1/{tenant}/devices/{id}/links": {"POST": links.post},

@@ -11,12 +11,13 @@ from gateway.call import Call
 from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
+from gateway.new_frame import fixes_in
 from gateway.positions import consistency_of, wait_of
 from gateway.problems import Problem, unavailable
 from gateway.reply import Reply, json_reply
 from gateway.tokens import Caller
 from gateway.validation import decoded
-from schemas.fixes import FixBatch, FixFrame, HeldFix, frames_of
+from schemas.fixes import FixBatch, FixFrame, HeldFix, NewFix, frames_of
 from schemas.partition import partition_of
 from schemas.position import Vector, token
 from schemas.topics import FIXES
@@ -25,6 +26,9 @@ ACCEPTED = Counter("logistics_fixes_accepted", "Fixes on the log.")
 OFF_DUTY = Counter("logistics_fixes_off_duty", "Fixes dropped before the log, since their rider was off duty.")
 
 decoder = msgspec.json.Decoder(FixBatch)
+
+type Told = tuple[str, NewFix]
+"""A device, and where it was."""
 
 
 class FixesAnswer(msgspec.Struct, kw_only=True):
@@ -46,12 +50,19 @@ class FixIngest:
         body = await call.body(self._door.limits.fixes_body_bytes)
         batch = decoded(decoder, FixBatch, body)
         await self._known(consistency_of(call), wait_of(call, self._door.limits))
-        return json_reply(await self._judged(batch, tenant_of(call), caller), 202)
+        return json_reply(await self._judged(told_in(batch), tenant_of(call), caller), 202)
+
+    async def frame(self, call: Call) -> Reply:
+        """Of many devices at once, in columns."""
+        caller = self._entry.admitted(call, FIX_SENDERS, "send fixes")
+        told = fixes_in(await call.body(self._door.limits.fixes_body_bytes))
+        await self._known(consistency_of(call), wait_of(call, self._door.limits))
+        return json_reply(await self._judged(told, tenant_of(call), caller), 202)
 
     async def taken(self, batch: FixBatch, tenant: str, caller: Caller) -> FixesAnswer:
         """Raises Problem where the bindings lag, or the log does not take them."""
         await self._known({}, self._door.limits.wait_s)
-        return await self._judged(batch, tenant, caller)
+        return await self._judged(told_in(batch), tenant, caller)
 
     async def _known(self, wanted: Vector, wait_s: float) -> None:
         """Until every shift and device is known that was acknowledged here, and `wanted`: a fix that comes right after
@@ -66,8 +77,8 @@ class FixIngest:
         except TimeoutError as late:
             raise lagging(bindings.missing(wanted)) from late
 
-    async def _judged(self, batch: FixBatch, tenant: str, caller: Caller) -> FixesAnswer:
-        held, off_duty = self._held(batch, tenant, caller)
+    async def _judged(self, told: Sequence[Told], tenant: str, caller: Caller) -> FixesAnswer:
+        held, off_duty = self._held(told, tenant, caller)
         at: Mapping[tuple[str, int], int] = {}
         if held:
             try:
@@ -79,18 +90,18 @@ class FixIngest:
         OFF_DUTY.inc(off_duty)
         return FixesAnswer(accepted=len(held) - unbound, off_duty=off_duty, unbound=unbound, consistency=token(at))
 
-    def _held(self, batch: FixBatch, tenant: str, caller: Caller) -> tuple[list[HeldFix], int]:
+    def _held(self, told: Sequence[Told], tenant: str, caller: Caller) -> tuple[list[HeldFix], int]:
         bindings = self._door.bindings
         held = []
         off_duty = 0
-        for fix in batch.fixes:
-            rider = bindings.holder(tenant, batch.device_id, fix.observed_at)
+        for device_id, fix in told:
+            rider = bindings.holder(tenant, device_id, fix.observed_at)
             if rider is not None and caller.role == "rider" and rider != caller.subject:
                 rider = None
             if rider is not None and not bindings.on_duty(tenant, rider, fix.observed_at):
                 off_duty += 1
                 continue
-            held.append(HeldFix(batch.device_id, rider or "", fix))
+            held.append(HeldFix(device_id, rider or "", fix))
         return held, off_duty
 
     def _frames(self, tenant: str, held: Sequence[HeldFix]) -> list[tuple[int, FixFrame]]:
@@ -105,6 +116,10 @@ class FixIngest:
             for partition, fixes in sorted(by_partition.items())
             for frame in frames_of(fixes, received_at)
         ]
+
+
+def told_in(batch: FixBatch) -> list[Told]:
+    return [(batch.device_id, fix) for fix in batch.fixes]
 
 
 def lagging(missing: int) -> Problem:

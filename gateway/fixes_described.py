@@ -7,6 +7,12 @@ from gateway.osmand import HDOP_M
 
 type Json = dict[str, Any]
 
+SEND_FIXES = "Up to 500 fixes of one device."
+SEND_FRAME = "Up to 500 fixes of many devices at once."
+ABOUT_FIXES = (
+    "Accepted means on the log. Fixes off duty are dropped and counted; those of a device that nobody held are put "
+    "aside."
+)
 BY_OSMAND = (
     "One place by the OsmAnd protocol, as phone trackers and Traccar Client send it. The answer is empty: 200 says "
     "that it stands on the log, or was dropped since the rider is off duty. So is a message without a place answered. "
@@ -15,6 +21,10 @@ BY_OSMAND = (
 BY_TRACCAR = (
     "One position as a Traccar server forwards it (`forward.type=json`), of any of the tenant's devices; its "
     "`device.uniqueId` is the device. The answer is empty. A position that is not `valid` is taken and tells nothing."
+)
+BY_FRAME = (
+    "Up to 500 fixes of many devices in columns, as they stand on the log (docs/telemetry.md): little-endian, Base64. "
+    "Each is looked up by who held its device then."
 )
 DEVICE_LINK = (
     f"A URL for a tracker that sends no headers: worth this device's fixes and nothing else, for a year ({LASTS_S} s) "

@@ -20,8 +20,20 @@ from gateway.examples.bodies import BODIES, Body, every_body
 from gateway.examples.problems import Example
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
 from gateway.fixes import FixesAnswer
-from gateway.fixes_described import BY_OSMAND, BY_TRACCAR, DEVICE_LINK, LINK, osmand_form, osmand_parameters
+from gateway.fixes_described import (
+    ABOUT_FIXES,
+    BY_FRAME,
+    BY_OSMAND,
+    BY_TRACCAR,
+    DEVICE_LINK,
+    LINK,
+    SEND_FIXES,
+    SEND_FRAME,
+    osmand_form,
+    osmand_parameters,
+)
 from gateway.in_force import IN_FORCE
+from gateway.new_frame import NewFrame
 from gateway.openapi_problems import command_problems, every_problem, responses_met
 from gateway.osmand import PhoneMessage
 from gateway.parameters import MIN_VERSION, Parameter
@@ -291,7 +303,8 @@ def other_paths() -> Json:
         **timeline_paths(),
         SECRETS: {"get": secrets_operation()},
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
-        "/v1/{tenant}/fixes": {"post": fixes_operation()},
+        "/v1/{tenant}/fixes": {"post": fixes_operation("sendFixes", SEND_FIXES, ABOUT_FIXES, "FixBatch")},
+        "/v1/{tenant}/fixes/frames": {"post": fixes_operation("sendFrame", SEND_FRAME, BY_FRAME, "NewFrame")},
         "/v1/{tenant}/fixes/osmand": osmand_operations(),
         "/v1/{tenant}/fixes/traccar": {"post": traccar_operation()},
         "/v1/{tenant}/devices/{id}/links": {"post": device_link_operation()},
@@ -432,15 +445,14 @@ def artefact_name() -> Json:
     }
 
 
-def fixes_operation() -> Json:
-    about = "Accepted means on the log. Fixes off duty are dropped and counted; those of a device that nobody held are"
+def fixes_operation(name: str, summary: str, about: str, body: str) -> Json:
     return {
-        "operationId": "sendFixes",
+        "operationId": name,
         "tags": ["fixes"],
-        "summary": "Up to 500 fixes of one device.",
-        "description": f"{about} put aside. {roles_text(FIX_SENDERS)}",
+        "summary": summary,
+        "description": f"{about} {roles_text(FIX_SENDERS)}",
         "parameters": [path_parameter("tenant"), *map(parameter_ref, ("Consistency", "Prefer", "RequestId"))],
-        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="FixBatch")})},
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name=body)})},
         "responses": {
             "202": {
                 "description": "On the log.",
@@ -668,6 +680,7 @@ def components() -> Json:
         Artefact,
         LinkAsked,
         LinkGiven,
+        NewFrame,
         DeviceLinkAsked,
         PhoneMessage,
         Forwarded,

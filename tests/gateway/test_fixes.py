@@ -1,26 +1,34 @@
 """Fixes through the door: whose they are, what is dropped, what an answer means."""
 
 import asyncio
+import re
+from base64 import b64encode
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from fresh import fresh_name
-from reception import House, MemoryFrames, key
+from reception import House, Json, MemoryFrames, key
 from story import NOON
 from world import PARTITIONS, World, now
 
 from commands.order import Unavailable
 from gateway.bindings import KEPT_FOR, MOST_KEPT, Bindings
 from gateway.door import Limits
+from gateway.new_frame import NewFrame
 from infra.frame_log import KafkaFrameLog
-from schemas.fixes import MAX_BATCH, FixFrame, HeldFix, NewFix, fixes_of, frames_of
+from schemas.fixes import MAX_BATCH, FixFrame, HeldFix, NewFix, fixes_of, frames_of, packed
 from schemas.message import DeviceId, Source, TenantSlug
 from schemas.position import vector
 from schemas.record import envelope_of, event_of, stored_of
 from schemas.rider import DeviceBound, DeviceUnbound
 from schemas.topics import FIXES
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -178,6 +186,123 @@ async def test_accepted_frames_stand_on_the_log_where_the_answer_says(world: Wor
     assert [envelope_of(each).tenant for each in stored] == [world.tenant, world.tenant]
     assert all(isinstance(event_of(each, None), FixFrame) for each in stored)
     assert place[1] < PARTITIONS
+
+
+# Of many devices at once, in columns
+
+
+def columns(*rows: tuple[int, int, float, float], devices: Sequence[str] = ("phone", "bobs"), **more: Any) -> Json:
+    """Of each fix the place of its device, milliseconds after noon, latitude and longitude."""
+    device, offset, lat, lon = zip(*rows, strict=True)
+    return {
+        "count": len(rows),
+        "base_time": NOON.isoformat(),
+        "devices": list(devices),
+        "device": base64(packed("<u4", list(device))),
+        "offset_ms": base64(packed("<u2", list(offset))),
+        "lat": base64(packed("<i4", [round(each * 1e6) for each in lat])),
+        "lon": base64(packed("<i4", [round(each * 1e6) for each in lon])),
+    } | more
+
+
+def base64(column: bytes) -> str:
+    return b64encode(column).decode()
+
+
+async def test_a_frame_of_many_devices_goes_by_who_holds_each(house, frames):
+    riders = [await a_rider(house), await a_rider(house, "bobs", "bob")]
+    known = {"speed": base64(packed("<u2", [550, 0xFFFF, 0]))}
+    sent = columns((0, 0, 60.17, 24.94), (1, 1_000, 60.18, 24.95), (1, 65_535, 60.19, 24.96), **known)
+    answer = await house.caller().post("/v1/acme/fixes/frames", json=sent)
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["accepted"], answer.json()["off_duty"], answer.json()["unbound"]) == (3, 0, 0)
+    told = sorted(row for _, frame in frames.frames for row in rows_of(frame))
+    assert told == [
+        ("bobs", riders[1], 1_000, 60_180_000, 24_950_000, 0xFFFF),
+        ("bobs", riders[1], 65_535, 60_190_000, 24_960_000, 0),
+        ("phone", riders[0], 0, 60_170_000, 24_940_000, 550),
+    ]
+
+
+def rows_of(frame: FixFrame) -> list[tuple[str, str, int, int, int, int]]:
+    noon_ms = round(NOON.timestamp() * 1000)
+    opened = fixes_of(frame)
+    names = [(frame.devices[each], frame.riders[each]) for each in opened.device.tolist()]
+    return [
+        (*name, at_ms - noon_ms, lat, lon, speed)
+        for name, at_ms, lat, lon, speed in zip(
+            names,
+            opened.at_ms.tolist(),
+            opened.lat.tolist(),
+            opened.lon.tolist(),
+            opened.speed.tolist(),
+            strict=True,
+        )
+    ]
+
+
+async def test_a_frame_as_it_stands_on_the_log_says_the_same_when_it_is_sent(house, frames):
+    await a_rider(house)
+    fix = NewFix(
+        observed_at=NOON, lat=-60.17, lon=179.9, speed_mps=7.77, bearing_deg=182, accuracy_m=12, battery_pct=80
+    )
+    [frame] = frames_of([HeldFix("phone", "whoever", fix)], NOON)
+    told = {name: getattr(frame, name) for name in NewFrame.__struct_fields__}
+    sent = msgspec.json.encode(
+        {name: value for name, value in told.items() if name != "base_time"} | {"base_time": NOON}
+    )
+    answer = await house.caller().post("/v1/acme/fixes/frames", content=sent)
+    assert answer.json()["accepted"] == 1, answer.text
+    [(_, again)] = frames.frames
+    assert {name: getattr(again, name) for name in told} == told
+
+
+async def test_what_a_frame_says_of_its_riders_is_not_asked_for(house, frames):
+    sent = columns((0, 0, 60.17, 24.94), devices=["phone"], riders=["ann"])
+    answer = await house.caller().post("/v1/acme/fixes/frames", json=sent)
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/riders"]
+    assert frames.frames == []
+
+
+async def test_the_docs_show_how_a_frame_is_made(house, frames):
+    [shown] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "telemetry.md").read_text(), re.DOTALL)
+    made: dict[str, Any] = {}
+    exec(shown, made)  # as a reader would
+    fixes = [("bobs", NOON + timedelta(seconds=1), -60.5, 24.5), ("phone", NOON, 60.17, 24.94)]
+    answer = await house.caller().post("/v1/acme/fixes/frames", json=made["frame_of"](fixes))
+    assert answer.json()["unbound"] == 2
+    told = sorted(row for _, frame in frames.frames for row in rows_of(frame))
+    assert told == [
+        ("bobs", "", 1_000, -60_500_000, 24_500_000, 0xFFFF),
+        ("phone", "", 0, 60_170_000, 24_940_000, 0xFFFF),
+    ]
+
+
+ONE = (0, 0, 60.17, 24.94)
+
+
+@pytest.mark.parametrize(
+    ("sent", "errors"),
+    [
+        ({}, {"/count", "/base_time", "/devices", "/device", "/offset_ms", "/lat", "/lon"}),
+        (columns(ONE, count=0), {"/count"}),
+        (columns(ONE, count=501), {"/count"}),
+        (columns(ONE, layout=2), {"/layout"}),
+        (columns(ONE, devices=[]), {"/devices"}),
+        (columns(ONE, devices=["two words"]), {"/devices/0"}),
+        (columns(ONE, lat="no Base64!"), {"/lat"}),
+        (columns(ONE, count=2), {"/device", "/offset_ms", "/lat", "/lon"}),
+        (columns(ONE, ONE, speed=base64(b"12")), {"/speed"}),
+        (columns((2, 0, 60.17, 24.94)), {"/device"}),
+        (columns(ONE, bearing=base64(b"\xb5"), battery=base64(b"\x65")), {"/bearing", "/battery"}),
+        (columns(ONE, base_time="0001-01-01T00:00:00Z"), {"/base_time"}),
+    ],
+)
+async def test_columns_that_do_not_hold_together_are_each_told(house, frames, sent, errors):
+    answer = await house.caller().post("/v1/acme/fixes/frames", json=sent)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-body")
+    assert {error["pointer"] for error in answer.json()["errors"]} == errors
+    assert frames.frames == []
 
 
 # Right after a shift began or a device was bound
