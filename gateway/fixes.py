@@ -11,13 +11,14 @@ from gateway.call import Call
 from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
+from gateway.fix_rates import FixRates, Told
 from gateway.new_frame import fixes_in
 from gateway.positions import consistency_of, wait_of
 from gateway.problems import Problem, unavailable
 from gateway.reply import Reply, json_reply
 from gateway.tokens import Caller
 from gateway.validation import decoded
-from schemas.fixes import FixBatch, FixFrame, HeldFix, NewFix, frames_of
+from schemas.fixes import FixBatch, FixFrame, HeldFix, frames_of
 from schemas.partition import partition_of
 from schemas.position import Vector, token
 from schemas.topics import FIXES
@@ -26,9 +27,6 @@ ACCEPTED = Counter("logistics_fixes_accepted", "Fixes on the log.")
 OFF_DUTY = Counter("logistics_fixes_off_duty", "Fixes dropped before the log, since their rider was off duty.")
 
 decoder = msgspec.json.Decoder(FixBatch)
-
-type Told = tuple[str, NewFix]
-"""A device, and where it was."""
 
 
 class FixesAnswer(msgspec.Struct, kw_only=True):
@@ -40,29 +38,38 @@ class FixesAnswer(msgspec.Struct, kw_only=True):
     consistency: str
 
 
+class FrameAnswer(FixesAnswer, kw_only=True):
+    """`too_many`: devices that sent too much, of which nothing was taken, and after how many seconds they may again."""
+
+    too_many: dict[str, int] = {}
+
+
 class FixIngest:
     def __init__(self, door: Door, entry: Entry) -> None:
         self._door = door
         self._entry = entry
+        self._rates = FixRates(door.limits)
 
     async def post(self, call: Call) -> Reply:
         caller = self._entry.admitted(call, FIX_SENDERS, "send fixes")
         body = await call.body(self._door.limits.fixes_body_bytes)
         batch = decoded(decoder, FixBatch, body)
         await self._known(consistency_of(call), wait_of(call, self._door.limits))
-        return json_reply(await self._judged(told_in(batch), tenant_of(call), caller), 202)
+        return json_reply(await self._judged(batch, tenant_of(call), caller), 202)
 
     async def frame(self, call: Call) -> Reply:
         """Of many devices at once, in columns."""
         caller = self._entry.admitted(call, FIX_SENDERS, "send fixes")
         told = fixes_in(await call.body(self._door.limits.fixes_body_bytes))
         await self._known(consistency_of(call), wait_of(call, self._door.limits))
-        return json_reply(await self._judged(told, tenant_of(call), caller), 202)
+        taken, too_many = self._rates.within(told, tenant_of(call), caller)
+        answer = await self._written(taken, tenant_of(call), caller)
+        return json_reply(FrameAnswer(**msgspec.structs.asdict(answer), too_many=too_many), 202)
 
     async def taken(self, batch: FixBatch, tenant: str, caller: Caller) -> FixesAnswer:
         """Raises Problem where the bindings lag, or the log does not take them."""
         await self._known({}, self._door.limits.wait_s)
-        return await self._judged(told_in(batch), tenant, caller)
+        return await self._judged(batch, tenant, caller)
 
     async def _known(self, wanted: Vector, wait_s: float) -> None:
         """Until every shift and device is known that was acknowledged here, and `wanted`: a fix that comes right after
@@ -77,7 +84,12 @@ class FixIngest:
         except TimeoutError as late:
             raise lagging(bindings.missing(wanted)) from late
 
-    async def _judged(self, told: Sequence[Told], tenant: str, caller: Caller) -> FixesAnswer:
+    async def _judged(self, batch: FixBatch, tenant: str, caller: Caller) -> FixesAnswer:
+        told = [(batch.device_id, fix) for fix in batch.fixes]
+        taken, _ = self._rates.within(told, tenant, caller)
+        return await self._written(taken, tenant, caller)
+
+    async def _written(self, told: Sequence[Told], tenant: str, caller: Caller) -> FixesAnswer:
         held, off_duty = self._held(told, tenant, caller)
         at: Mapping[tuple[str, int], int] = {}
         if held:
@@ -116,10 +128,6 @@ class FixIngest:
             for partition, fixes in sorted(by_partition.items())
             for frame in frames_of(fixes, received_at)
         ]
-
-
-def told_in(batch: FixBatch) -> list[Told]:
-    return [(batch.device_id, fix) for fix in batch.fixes]
 
 
 def lagging(missing: int) -> Problem:

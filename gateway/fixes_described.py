@@ -8,7 +8,7 @@ from gateway.osmand import HDOP_M
 type Json = dict[str, Any]
 
 SEND_FIXES = "Up to 500 fixes of one device."
-SEND_FRAME = "Up to 500 fixes of many devices at once."
+IN_FRAME = "Up to 500 fixes of many devices at once."
 ABOUT_FIXES = (
     "Accepted means on the log. Fixes off duty are dropped and counted; those of a device that nobody held are put "
     "aside."
@@ -24,7 +24,7 @@ BY_TRACCAR = (
 )
 BY_FRAME = (
     "Up to 500 fixes of many devices in columns, as they stand on the log (docs/telemetry.md): little-endian, Base64. "
-    "Each is looked up by who held its device then."
+    "Each is looked up by who held its device then. Of a device that sends too much nothing is taken (`too_many`)."
 )
 DEVICE_LINK = (
     f"A URL for a tracker that sends no headers: worth this device's fixes and nothing else, for a year ({LASTS_S} s) "

@@ -19,16 +19,16 @@ from gateway.device_links import DeviceLinkAsked
 from gateway.examples.bodies import BODIES, Body, every_body
 from gateway.examples.problems import Example
 from gateway.feed import FEED_PARAMETERS, HISTORY_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
-from gateway.fixes import FixesAnswer
+from gateway.fixes import FixesAnswer, FrameAnswer
 from gateway.fixes_described import (
     ABOUT_FIXES,
     BY_FRAME,
     BY_OSMAND,
     BY_TRACCAR,
     DEVICE_LINK,
+    IN_FRAME,
     LINK,
     SEND_FIXES,
-    SEND_FRAME,
     osmand_form,
     osmand_parameters,
 )
@@ -303,8 +303,8 @@ def other_paths() -> Json:
         **timeline_paths(),
         SECRETS: {"get": secrets_operation()},
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
-        "/v1/{tenant}/fixes": {"post": fixes_operation("sendFixes", SEND_FIXES, ABOUT_FIXES, "FixBatch")},
-        "/v1/{tenant}/fixes/frames": {"post": fixes_operation("sendFrame", SEND_FRAME, BY_FRAME, "NewFrame")},
+        "/v1/{tenant}/fixes": {"post": fixes_operation("sendFixes", SEND_FIXES, ABOUT_FIXES, FixBatch, FixesAnswer)},
+        "/v1/{tenant}/fixes/frames": {"post": fixes_operation("sendFrame", IN_FRAME, BY_FRAME, NewFrame, FrameAnswer)},
         "/v1/{tenant}/fixes/osmand": osmand_operations(),
         "/v1/{tenant}/fixes/traccar": {"post": traccar_operation()},
         "/v1/{tenant}/devices/{id}/links": {"post": device_link_operation()},
@@ -445,18 +445,18 @@ def artefact_name() -> Json:
     }
 
 
-def fixes_operation(name: str, summary: str, about: str, body: str) -> Json:
+def fixes_operation(name: str, summary: str, about: str, body: type, answer: type) -> Json:
     return {
         "operationId": name,
         "tags": ["fixes"],
         "summary": summary,
         "description": f"{about} {roles_text(FIX_SENDERS)}",
         "parameters": [path_parameter("tenant"), *map(parameter_ref, ("Consistency", "Prefer", "RequestId"))],
-        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name=body)})},
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name=body.__name__)})},
         "responses": {
             "202": {
                 "description": "On the log.",
-                "content": json_content({"$ref": REF.format(name="FixesAnswer")}),
+                "content": json_content({"$ref": REF.format(name=answer.__name__)}),
                 "headers": named(["RequestId"]),
             }
         }
@@ -677,6 +677,7 @@ def components() -> Json:
         Tenant,
         FixBatch,
         FixesAnswer,
+        FrameAnswer,
         Artefact,
         LinkAsked,
         LinkGiven,

@@ -305,6 +305,108 @@ async def test_columns_that_do_not_hold_together_are_each_told(house, frames, se
     assert frames.frames == []
 
 
+# Too many, and the worst that is sent
+
+
+@pytest.fixture
+async def narrow(frames: MemoryFrames):
+    """Four fixes at once of a device, ten of the tenant; then one in a hundred seconds."""
+    limits = Limits(
+        device_fixes_per_s=0.01, device_fixes_burst=4, tenant_fixes_per_s=0.01, tenant_fixes_burst=10, burst=1_000
+    )
+    made = House(limits, frames=frames)
+    await made.settle()
+    yield made
+    await made.close()
+
+
+async def test_a_device_that_floods_is_told_when_to_come_again_and_the_others_are_served(narrow, frames):
+    shop = narrow.caller()
+    assert (await shop.post("/v1/acme/fixes", json=body(1, 2, 3))).status_code == 202
+    flood = await shop.post("/v1/acme/fixes", json=body(4, 5))
+    assert (flood.status_code, flood.json()["code"]) == (429, "too-many-fixes")
+    assert flood.json()["values"] == {"fixes_per_s": 0.01, "device_id": "phone"}
+    assert 90 < int(flood.headers["retry-after"]) <= 100
+    assert (await shop.post("/v1/acme/fixes", json=body(4))).status_code == 202, "what still fits is taken"
+    assert (await shop.post("/v1/acme/fixes", json=body(1, 2, device="other"))).status_code == 202
+    assert sum(frame.count for _, frame in frames.frames) == 6
+
+
+async def test_a_tenant_has_a_bound_of_its_own(narrow):
+    await narrow.settle("lumi")
+    shop = narrow.caller()
+    for device in ("one", "two"):
+        assert (await shop.post("/v1/acme/fixes", json=body(1, 2, 3, 4, device=device))).status_code == 202
+    flood = await shop.post("/v1/acme/fixes", json=body(1, 2, 3, device="three"))
+    assert (flood.status_code, flood.json()["values"]) == (429, {"fixes_per_s": 0.01})
+    other = await narrow.caller(tenant="lumi").post("/v1/lumi/fixes", json=body(1, 2, 3, device="three"))
+    assert other.status_code == 202
+
+
+async def test_of_a_frame_what_a_device_sends_too_much_is_left_out_and_told(narrow, frames):
+    shop = narrow.caller()
+    sent = columns(*((0, n, 60.17, 24.94) for n in range(5)), (1, 0, 60.17, 24.94))
+    answer = await shop.post("/v1/acme/fixes/frames", json=sent)
+    assert (answer.status_code, answer.json()["unbound"]) == (202, 1)
+    assert list(answer.json()["too_many"]) == ["phone"]
+    assert [frame.devices for _, frame in frames.frames] == [["bobs"]]
+    alone = await shop.post("/v1/acme/fixes/frames", json=columns(*((0, n, 60.17, 24.94) for n in range(5))))
+    assert (alone.status_code, alone.json()["values"]["device_id"]) == (429, "phone")
+
+
+async def test_no_rider_uses_up_what_anothers_phone_may_send(narrow):
+    await a_rider(narrow)
+    assert (await narrow.caller("rider", "bob").post("/v1/acme/fixes", json=body(1, 2, 3, 4))).status_code == 202
+    assert (await narrow.caller("rider", "ann").post("/v1/acme/fixes", json=body(1, 2, 3, 4))).status_code == 202
+
+
+def fixes_json(place: str) -> bytes:
+    return b'{"device_id": "phone", "fixes": [{"observed_at": "%s", %s}]}' % (NOON.isoformat().encode(), place.encode())
+
+
+@pytest.mark.parametrize(
+    ("place", "status", "code"),
+    [
+        ('"lat": NaN, "lon": 24', 400, "malformed-json"),
+        ('"lat": Infinity, "lon": 24', 400, "malformed-json"),
+        ('"lat": null, "lon": 24', 422, "invalid-body"),
+        ('"lat": 1e999, "lon": 24', 422, "invalid-body"),
+        ('"lat": "60.17", "lon": 24', 422, "invalid-body"),
+        ('"lat": 60.17, "lon": 24, "accuracy_m": -1', 422, "invalid-body"),
+        ('"lat": 60.17, "lon": 24, "observed_at": "2999-01-01T00:00:00Z"', 422, "invalid-body"),
+        ('"lat": 60.17, "lon": 24, "observed_at": "2026-03-01T12:00:00"', 422, "invalid-body"),
+    ],
+)
+async def test_what_no_device_can_mean_is_refused_where_it_stands(house, frames, place, status, code):
+    answer = await house.caller().post("/v1/acme/fixes", content=fixes_json(place))
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert frames.frames == []
+
+
+@pytest.mark.parametrize("place", ['"lat": 1e300, "lon": -1e300', '"lat": 0, "lon": 0', '"lat": -0.0, "lon": 181'])
+async def test_what_a_broken_device_means_is_taken_and_judged_by_the_stream(house, frames, place):
+    answer = await house.caller().post("/v1/acme/fixes", content=fixes_json(place))
+    assert (answer.status_code, answer.json()["unbound"]) == (202, 1)
+
+
+async def test_of_a_body_of_100_megabytes_nothing_beyond_the_bound_is_read(house):
+    read = 0
+
+    async def chunks():
+        nonlocal read
+        for _ in range(1_600):
+            read += 65_536
+            yield b" " * 65_536
+
+    for path in ("fixes", "fixes/frames", "fixes/osmand", "fixes/traccar"):
+        read = 0
+        answer = await house.caller().post(f"/v1/acme/{path}", content=chunks())
+        assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
+        assert read <= house.door.limits.fixes_body_bytes + 2 * 65_536
+        announced = {"content-length": "100000000"}
+        assert (await house.caller().post(f"/v1/acme/{path}", headers=announced)).status_code == 413
+
+
 # Right after a shift began or a device was bound
 
 
