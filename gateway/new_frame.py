@@ -12,7 +12,7 @@ import numpy as np
 
 from gateway.problems import FieldError
 from gateway.validation import decoded, invalid
-from schemas.fixes import MAX_FRAME, MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16, Column, NewFix
+from schemas.fixes import MAX_FRAME, MICRODEGREES, MOCK, NOT_KNOWN_U8, NOT_KNOWN_U16, Column, NewFix
 from schemas.message import Id, Input, Moment
 
 COLUMNS = {
@@ -24,10 +24,12 @@ COLUMNS = {
     "bearing": "<u1",
     "accuracy": "<u1",
     "battery": "<u1",
+    "flags": "<u1",
 }
 NOT_KNOWN = {"speed": NOT_KNOWN_U16, "bearing": NOT_KNOWN_U8, "accuracy": NOT_KNOWN_U8, "battery": NOT_KNOWN_U8}
-"""Where the whole column is left out, nothing of it is known."""
-MOST = {"bearing": 180, "battery": 100}
+LEFT_OUT = NOT_KNOWN | {"flags": 0}
+"""What stands for each fix where the whole column is left out."""
+MOST = {"bearing": 180, "battery": 100, "flags": MOCK}
 
 
 class NewFrame(Input, frozen=True, kw_only=True):
@@ -45,6 +47,7 @@ class NewFrame(Input, frozen=True, kw_only=True):
     bearing: bytes = b""
     accuracy: bytes = b""
     battery: bytes = b""
+    flags: bytes = b""
 
 
 decoder = msgspec.json.Decoder(NewFrame)
@@ -69,8 +72,8 @@ def fixes_in(body: bytes) -> list[tuple[str, NewFix]]:
 def column(frame: NewFrame, name: str) -> Column:
     """Raises ValueError."""
     packed: bytes = getattr(frame, name)
-    if not packed and name in NOT_KNOWN:
-        return np.full(frame.count, NOT_KNOWN[name], np.int64)
+    if not packed and name in LEFT_OUT:
+        return np.full(frame.count, LEFT_OUT[name], np.int64)
     dtype = np.dtype(COLUMNS[name])
     if len(packed) != frame.count * dtype.itemsize:
         needed = f"{frame.count} fixes of {dtype.itemsize} bytes each"
@@ -85,7 +88,15 @@ def column(frame: NewFrame, name: str) -> Column:
 
 
 def new_fix(
-    frame: NewFrame, offset_ms: int, lat: int, lon: int, speed: int, bearing: int, accuracy: int, battery: int
+    frame: NewFrame,
+    offset_ms: int,
+    lat: int,
+    lon: int,
+    speed: int,
+    bearing: int,
+    accuracy: int,
+    battery: int,
+    flags: int,
 ) -> NewFix:
     return NewFix(
         observed_at=frame.base_time + timedelta(milliseconds=offset_ms),
@@ -95,4 +106,5 @@ def new_fix(
         bearing_deg=None if bearing == NOT_KNOWN_U8 else bearing * 2.0,
         accuracy_m=None if accuracy == NOT_KNOWN_U8 else float(accuracy),
         battery_pct=None if battery == NOT_KNOWN_U8 else float(battery),
+        mock=bool(flags & MOCK),
     )

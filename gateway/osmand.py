@@ -44,7 +44,7 @@ class Battery(msgspec.Struct):
 
 
 class PhoneLocation(msgspec.Struct):
-    """`mock`: the phone's owner has set the place by hand."""
+    """`mock`: the place was set by an app."""
 
     timestamp: str | int | None = None
     coords: Coords | None = None
@@ -191,9 +191,17 @@ def told_in(body: bytes, now: datetime) -> Told:
         return device_id, None
     level = None if location.battery is None else location.battery.level
     battery = None if level is None else level * 100
-    return device_id, fix_of(
-        at, coords.latitude, coords.longitude, coords.accuracy, coords.speed, coords.heading, battery
+    fix = fix_of(
+        at,
+        coords.latitude,
+        coords.longitude,
+        coords.accuracy,
+        coords.speed,
+        coords.heading,
+        battery,
+        mock=location.mock,
     )
+    return device_id, fix
 
 
 def fix_of(
@@ -204,6 +212,8 @@ def fix_of(
     speed_mps: float | None,
     bearing_deg: float | None,
     battery_pct: float | None,
+    *,
+    mock: bool = False,
 ) -> NewFix:
     """What lies out of its range was not measured."""
     return NewFix(
@@ -214,6 +224,7 @@ def fix_of(
         speed_mps=within(speed_mps),
         bearing_deg=within(bearing_deg, 360),
         battery_pct=within(battery_pct, 100),
+        mock=mock,
     )
 
 

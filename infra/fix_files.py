@@ -17,7 +17,7 @@ from infra.csv_commands import MAX_CELL
 from infra.settings import WrongSetting
 from schemas.fixes import NewFix
 
-COLUMNS = ("device_id", *NewFix.__struct_fields__)
+COLUMNS = ("device_id", *(each for each in NewFix.__struct_fields__ if each != "mock"))
 NEEDED = ("observed_at", "lat", "lon")
 MAX_FIXES = 1_000_000
 """In a file."""

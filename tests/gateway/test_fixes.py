@@ -244,7 +244,14 @@ def rows_of(frame: FixFrame) -> list[tuple[str, str, int, int, int, int]]:
 async def test_a_frame_as_it_stands_on_the_log_says_the_same_when_it_is_sent(house, frames):
     await a_rider(house)
     fix = NewFix(
-        observed_at=NOON, lat=-60.17, lon=179.9, speed_mps=7.77, bearing_deg=182, accuracy_m=12, battery_pct=80
+        observed_at=NOON,
+        lat=-60.17,
+        lon=179.9,
+        speed_mps=7.77,
+        bearing_deg=182,
+        accuracy_m=12,
+        battery_pct=80,
+        mock=True,
     )
     [frame] = frames_of([HeldFix("phone", "whoever", fix)], NOON)
     told = {name: getattr(frame, name) for name in NewFrame.__struct_fields__}
@@ -294,7 +301,10 @@ ONE = (0, 0, 60.17, 24.94)
         (columns(ONE, count=2), {"/device", "/offset_ms", "/lat", "/lon"}),
         (columns(ONE, ONE, speed=base64(b"12")), {"/speed"}),
         (columns((2, 0, 60.17, 24.94)), {"/device"}),
-        (columns(ONE, bearing=base64(b"\xb5"), battery=base64(b"\x65")), {"/bearing", "/battery"}),
+        (
+            columns(ONE, bearing=base64(b"\xb5"), battery=base64(b"\x65"), flags=base64(b"\2")),
+            {"/bearing", "/battery", "/flags"},
+        ),
         (columns(ONE, base_time="0001-01-01T00:00:00Z"), {"/base_time"}),
     ],
 )

@@ -174,6 +174,14 @@ def test_a_phones_json_tells_metres_a_second_and_a_battery_from_0_to_1():
     )
 
 
+def test_a_phone_says_itself_where_its_place_is_made_up():
+    message = phone()
+    message["location"]["mock"] = True
+    _, fix = told_in(json.dumps(message).encode(), NOON)
+    assert fix is not None
+    assert fix.mock
+
+
 @pytest.mark.skipif(not SAMPLES.is_file(), reason="LOGISTICS_SAMPLE_DATA names no folder with wire/")
 def test_messages_that_real_trackers_sent_are_read():
     for line in SAMPLES.read_text().splitlines():
