@@ -37,6 +37,7 @@ from gateway.tracking import PublicTracking
 from gateway.tracking_links import PAGE as TRACK_PAGE
 from gateway.tracking_links import WORD
 from gateway.tracking_page import TrackingPage
+from gateway.uplinks import Uplinks
 
 BATCH = "/v1/{tenant}/commands:batch"
 ARTEFACT = "/v1/{tenant}/artefacts/{id}"
@@ -70,7 +71,7 @@ def app(door: Door) -> Starlette:
     entry = Entry(door)
     positions = Positions(door.pool, door.limits)
     reading = Reading(door, positions)
-    fixes, artefacts = FixIngest(door, entry), Artefacts(door, entry)
+    fixes, artefacts, uplinks = FixIngest(door, entry), Artefacts(door, entry), Uplinks(door.pool)
     timelines, batch = Timelines(door, entry, reading), Batch(door, entry)
     paths = merged(
         command_paths(Commands(door, entry, timelines)),
@@ -89,23 +90,24 @@ def app(door: Door) -> Starlette:
         {callbacks.ROUTE: {"POST": callbacks.Callbacks(door).auth}},
     )
     starlette = Starlette(
-        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes)), *routes_of(paths, door)],
+        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes, uplinks)), *routes_of(paths, door)],
         middleware=[Middleware(Edge)],
         exception_handlers={HTTPException: as_problem},
-        lifespan=listening(positions),
+        lifespan=listening(positions, uplinks),
     )
     starlette.router.redirect_slashes = False
     batch.app = starlette
     return starlette
 
 
-def listening(positions: Positions) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def listening(positions: Positions, uplinks: Uplinks) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        running = asyncio.create_task(positions.run())
+        running = [asyncio.create_task(work) for work in (positions.run(), uplinks.run())]
         yield
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     return lifespan
 
