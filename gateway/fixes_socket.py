@@ -176,7 +176,10 @@ class FixSocket:
 
 
 def refused(problem: Problem, call: Call, seq: int | None) -> bytes:
+    """With the seconds after which to send again, for which HTTP has a header."""
     body = json.loads(answered(problem, call.request_id).body)
+    if body["retryable"]:
+        body["retry_after_s"] = problem.retry_after_s or 1
     return msgspec.json.encode({"seq": seq, "problem": body})
 
 

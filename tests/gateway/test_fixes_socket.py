@@ -119,6 +119,14 @@ async def test_it_goes_as_the_page_shows_it(harbour):
             assert {name: answer[name] for name in wanted} == wanted
 
 
+async def test_who_sends_too_much_is_told_when_to_send_it_again(harbour):
+    harbour.house.door.bindings.acknowledged["logistics.fleet", 0] = 10**6
+    async with harbour.dial() as socket:
+        refused = await told(socket, batch(7, 1))
+    assert (refused["seq"], refused["problem"]["code"]) == (7, "projection-lagging")
+    assert (refused["problem"]["retryable"], refused["problem"]["retry_after_s"]) == (True, 1)
+
+
 async def test_what_is_sent_without_a_session_is_of_none(harbour):
     async with harbour.dial() as socket:
         await told(socket, batch(7, 1))

@@ -179,7 +179,8 @@ def test_files_of_real_devices_are_read():
 @pytest.fixture
 async def served() -> AsyncIterator[tuple[House, str]]:
     """Ann is on shift from noon to eight with the device `phone`."""
-    house = House(Limits(), frames=MemoryFrames())
+    limits = Limits(device_fixes_per_s=2_000, device_fixes_burst=600)
+    house = House(limits, frames=MemoryFrames())
     house.desk.heard = house.follow
     await house.settle()
     dora = house.caller("dispatcher", "dora")
@@ -242,6 +243,14 @@ async def test_each_file_is_reported_by_what_became_of_its_fixes(served: tuple[H
     assert len(told_of(house)) == 504
     of_ann = [at_ms for rider, at_ms in told_of(house) if rider][:502]
     assert of_ann == sorted(of_ann), "the file's fixes go in order of time"
+
+
+async def test_where_it_is_too_much_at_once_it_waits_and_sends_the_rest(served: tuple[House, str], tmp_path: Path):
+    house, url = served
+    much = file_of(tmp_path, csv_of(*(1 + n / 10 for n in range(2 * MAX_BATCH))))
+    code, out, _ = await ingested(url, tmp_path, "--device", "phone", much)
+    assert (code, out) == (0, f"{much}: 1,000 fixes: 1,000 sent, 0 off duty, 0 unbound, 0 refused\n")
+    assert len(told_of(house)) == 1_000
 
 
 async def test_of_a_file_with_a_wrong_line_nothing_is_sent_and_of_a_dry_run_neither(
