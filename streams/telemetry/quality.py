@@ -106,6 +106,8 @@ class Reach:
         if self.last is None or within_reach(self.last, place, rules):
             self.believe(place)
             return False
+        if self.stray is not None and self.stray[0] == place[0]:
+            return True  # sent again, it confirms nothing
         agrees = self.stray is not None and within_reach(self.stray, place, rules)
         self.strays = self.strays + 1 if agrees else 1
         self.stray = place
@@ -117,7 +119,8 @@ class Reach:
 
     def believe(self, place: Place) -> None:
         """A late one moves nothing: from the newest on the next is judged."""
-        self.stray, self.strays = None, 0
+        if self.strays:
+            self.stray, self.strays = None, 0
         if self.last is None or place[0] > self.last[0]:
             self.last = place
 

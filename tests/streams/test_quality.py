@@ -185,6 +185,7 @@ def test_strays_that_agree_are_believed_in_the_end():
     assert told(at(0, 0), *there) == "." + "x" * (CONFIRMED_BY - 1) + "..."
     assert told(at(0, 0), at(1, 50_000), at(2, -50_000), at(3, 50_000), at(4, 10)) == ".xxx.", "they do not agree"
     assert told(at(0, 0), at(1, 50_000), at(2, 10), at(3, 50_000), at(4, 50_001)) == ".x.xx", "not in a row"
+    assert told(at(0, 0), *[at(1, 50_000)] * 5, at(2, 10)) == ".xxxxx.", "one that is sent again confirms nothing"
 
 
 def test_a_late_fix_is_judged_like_any_and_moves_nothing():
