@@ -89,7 +89,7 @@ def told_by(given: Mapping[str, str], now: datetime) -> Told:
     speed_mps, knots = read.one("speed_mps", parse=number), read.one("speed", parse=number)
     bearing, battery = read.one("bearing", "heading", parse=number), read.one("batt", parse=number)
     valid = given.get("valid", "true").lower() not in NO
-    if (lat is None) != (lon is None):
+    if (lat is None) != (lon is None) and not read.errors:
         read.errors.append(FieldError("lat" if lat is None else "lon", "is required beside the other"))
     if read.errors:
         raise Problem("invalid-parameter", "the parameters are not valid", errors=read.errors)

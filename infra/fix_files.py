@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import isfinite
@@ -65,7 +66,7 @@ def fixes_in(path: Path, device: str | None, columns: Columns) -> FixFile:
             return in_csv(file, device, columns)
     except csv.Error as wrong:
         raise NotThatFile(f"it is no CSV: {wrong}") from wrong
-    except (OSError, EOFError) as wrong:
+    except (OSError, EOFError, zlib.error) as wrong:
         raise NotThatFile(f"it cannot be read: {getattr(wrong, 'strerror', None) or wrong}") from wrong
 
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from fresh import fresh_name
+from hypothesis import given
+from hypothesis import strategies as st
 from reception import House, Json, MemoryFrames, key
 from story import NOON
 from world import PARTITIONS, World, now
@@ -19,7 +22,8 @@ from world import PARTITIONS, World, now
 from commands.order import Unavailable
 from gateway.bindings import KEPT_FOR, MOST_KEPT, Bindings
 from gateway.door import Limits
-from gateway.new_frame import NewFrame
+from gateway.new_frame import NewFrame, fixes_in
+from gateway.problems import Problem
 from infra.frame_log import KafkaFrameLog
 from schemas.fixes import MAX_BATCH, FixFrame, HeldFix, NewFix, fixes_of, frames_of, packed
 from schemas.message import DeviceId, Source, TenantSlug
@@ -313,6 +317,25 @@ async def test_columns_that_do_not_hold_together_are_each_told(house, frames, se
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-body")
     assert {error["pointer"] for error in answer.json()["errors"]} == errors
     assert frames.frames == []
+
+
+columns_of_anything = st.fixed_dictionaries(
+    {
+        "count": st.integers(1, 3),
+        "base_time": st.just(NOON.isoformat()),
+        "devices": st.lists(st.sampled_from(["phone", "van"]), min_size=1, max_size=3),
+        **{name: st.binary(max_size=13).map(base64) for name in ("device", "offset_ms", "lat", "lon")},
+    },
+    optional={name: st.binary(max_size=4).map(base64) for name in ("speed", "bearing", "accuracy", "flags")},
+)
+
+
+@given(columns_of_anything)
+def test_whatever_columns_are_sent_they_are_read_whole_or_told(sent: Json):
+    with suppress(Problem):
+        told = fixes_in(msgspec.json.encode(sent))
+        assert len(told) == sent["count"]
+        frames_of([HeldFix(device, "", fix) for device, fix in told], NOON)
 
 
 # Too many, and the worst that is sent

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 import httpx
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from reception import House, MemoryFrames, key
 from story import NOON
 
@@ -22,6 +25,13 @@ from schemas.fixes import FixFrame, NewFix, fixes_of
 
 OSMAND = "/v1/acme/fixes/osmand"
 SAMPLES = Path(os.environ.get("LOGISTICS_SAMPLE_DATA", "")) / "wire" / "gps_device_messages.jsonl"
+
+
+WORDS = (
+    *("id", "deviceid", "lat", "lon", "location", "timestamp", "speed", "speed_mps", "bearing", "accuracy", "hdop"),
+    *("batt", "valid", "device_id", "coords", "latitude", "longitude", "heading", "battery", "level", "mock"),
+    *("position", "device", "uniqueId", "fixTime", "deviceTime", "course", "attributes", "batteryLevel", "outdated"),
+)
 
 
 @pytest.fixture
@@ -199,6 +209,28 @@ def test_messages_that_real_trackers_sent_are_read():
             said = dict(parse_qsl(case["message"].partition("?")[2]))
             lat, lon = said["location"].split(",") if "location" in said else (said["lat"], said["lon"])
             assert (fix.lat, fix.lon) == (float(lat), float(lon))
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=6),
+    max_leaves=20,
+)
+
+
+@given(st.binary(max_size=200) | anything.map(lambda value: json.dumps(value).encode()))
+def test_whatever_json_is_sent_is_read_or_told(body: bytes):
+    for read in (told_in, forwarded):
+        with suppress(Problem):
+            read(body, NOON)
+
+
+@given(st.dictionaries(st.sampled_from(WORDS), st.text(max_size=20) | st.floats().map(str), max_size=8))
+def test_whatever_query_is_sent_is_read_or_told(given: dict[str, str]):
+    with suppress(Problem):
+        of_query(urlencode(given))
+    with suppress(Problem):
+        of_query("&".join(f"{name}={value}" for name, value in given.items()))
 
 
 # At the door

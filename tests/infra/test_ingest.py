@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from reception import TOKENS, House, MemoryFrames, key
 from story import NOON
 
@@ -123,6 +126,25 @@ BOMB = '<!DOCTYPE gpx [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;
 def test_a_file_that_is_none_is_told_as_a_whole(tmp_path: Path, name: str, content: str | bytes, told: str):
     with pytest.raises(NotThatFile, match=told):
         lines(file_of(tmp_path, content, name))
+
+
+WHOLE = {
+    ".csv": csv_of(1, 2, 3).encode(),
+    ".csv.gz": gzip.compress(csv_of(*range(50)).encode()),
+    ".gpx": point(f"<time>{at(1)}</time><speed>5</speed>").encode(),
+}
+
+
+@pytest.mark.parametrize("suffix", WHOLE)
+def test_a_file_that_is_broken_somewhere_is_told_or_read_and_never_more(tmp_path: Path, suffix: str):
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @given(st.integers(0, len(WHOLE[suffix])), st.binary(max_size=4), st.integers(0, 4))
+    def broken(place: int, put: bytes, cut: int) -> None:
+        content = WHOLE[suffix][:place] + put + WHOLE[suffix][place + cut :]
+        with suppress(NotThatFile):
+            lines(file_of(tmp_path, content, f"broken{suffix}"))
+
+    broken()
 
 
 def test_a_file_has_so_many_fixes_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
