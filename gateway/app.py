@@ -19,6 +19,7 @@ from gateway.batch import Batch
 from gateway.call import Call
 from gateway.commands import OPEN, TENANT, Commands
 from gateway.console_page import Console
+from gateway.device_links import DeviceLinks
 from gateway.door import Door
 from gateway.edge import Answering, Branch, Edge, Endpoint, as_problem
 from gateway.elsewhere import elsewhere
@@ -32,10 +33,12 @@ from gateway.reading import Reading
 from gateway.reply import Reply
 from gateway.task_secrets import SECRETS, SecretsRead
 from gateway.timelines import Timelines
+from gateway.trackers import Trackers
 from gateway.tracking import PublicTracking
 from gateway.tracking_links import PAGE as TRACK_PAGE
 from gateway.tracking_links import WORD
 from gateway.tracking_page import TrackingPage
+from gateway.uplinks import Uplinks
 
 BATCH = "/v1/{tenant}/commands:batch"
 ARTEFACT = "/v1/{tenant}/artefacts/{id}"
@@ -69,7 +72,7 @@ def app(door: Door) -> Starlette:
     entry = Entry(door)
     positions = Positions(door.pool, door.limits)
     reading = Reading(door, positions)
-    fixes, artefacts = FixIngest(door, entry), Artefacts(door, entry)
+    fixes, artefacts, uplinks = FixIngest(door, entry), Artefacts(door, entry), Uplinks(door.pool)
     timelines, batch = Timelines(door, entry, reading), Batch(door, entry)
     paths = merged(
         command_paths(Commands(door, entry, timelines)),
@@ -78,7 +81,7 @@ def app(door: Door) -> Starlette:
         timeline_paths(timelines),
         {SECRETS: get(SecretsRead(door, entry, reading).of_task)},
         {BATCH: {"POST": batch.post}},
-        {"/v1/{tenant}/fixes": {"POST": fixes.post}},
+        fix_paths(fixes, Trackers(door, entry, fixes), DeviceLinks(door, entry)),
         {ARTEFACT: {"PUT": artefacts.put, "GET": artefacts.get}},
         {f"{ARTEFACT}/links": {"POST": artefacts.link}},
         service_paths(health.Readiness(door)),
@@ -88,23 +91,24 @@ def app(door: Door) -> Starlette:
         {callbacks.ROUTE: {"POST": callbacks.Callbacks(door).auth}},
     )
     starlette = Starlette(
-        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes)), *routes_of(paths, door)],
+        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes, uplinks)), *routes_of(paths, door)],
         middleware=[Middleware(Edge)],
         exception_handlers={HTTPException: as_problem},
-        lifespan=listening(positions),
+        lifespan=listening(positions, uplinks),
     )
     starlette.router.redirect_slashes = False
     batch.app = starlette
     return starlette
 
 
-def listening(positions: Positions) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def listening(positions: Positions, uplinks: Uplinks) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        running = asyncio.create_task(positions.run())
+        running = [asyncio.create_task(work) for work in (positions.run(), uplinks.run())]
         yield
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     return lifespan
 
@@ -116,6 +120,16 @@ def command_paths(commands: Commands) -> Paths:
             handle: Any = commands.create if known.creating else commands.change
             paths.setdefault(known.route, {})["POST"] = partial(handle, open_command=known)
     return paths
+
+
+def fix_paths(fixes: FixIngest, trackers: Trackers, links: DeviceLinks) -> Paths:
+    return {
+        "/v1/{tenant}/fixes": {"POST": fixes.post},
+        "/v1/{tenant}/fixes/frames": {"POST": fixes.frame},
+        "/v1/{tenant}/fixes/osmand": {"GET": trackers.osmand, "POST": trackers.osmand},
+        "/v1/{tenant}/fixes/traccar": {"POST": trackers.traccar},
+        "/v1/{tenant}/devices/{id}/links": {"POST": links.post},
+    }
 
 
 def query_paths(queries: Queries) -> Paths:

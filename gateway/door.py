@@ -70,8 +70,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     artefact_pixels: int = MAX_PIXELS
     fixes_body_bytes: int = 512 << 10
     """500 fixes, however they are written."""
+    tracker_body_bytes: int = 64 << 10
+    """One place, with whatever else a tracker tells."""
     rate_per_s: float = 5_000
     burst: int = 10_000
+    device_fixes_per_s: float = 20
+    device_fixes_burst: int = 10_000
+    """What a phone has kept in some hours without network comes at once."""
+    tenant_fixes_per_s: float = 20_000
+    tenant_fixes_burst: int = 200_000
     answer_s: float = 30
     """How long a command's answer is waited for."""
     wait_s: float = 2

@@ -11,6 +11,8 @@ from gateway.call import Call
 from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
+from gateway.fix_rates import FixRates, Told
+from gateway.new_frame import fixes_in
 from gateway.positions import consistency_of, wait_of
 from gateway.problems import Problem, unavailable
 from gateway.reply import Reply, json_reply
@@ -36,10 +38,17 @@ class FixesAnswer(msgspec.Struct, kw_only=True):
     consistency: str
 
 
+class FrameAnswer(FixesAnswer, kw_only=True):
+    """`too_many`: devices that sent too much, of which nothing was taken, and after how many seconds they may again."""
+
+    too_many: dict[str, int] = {}
+
+
 class FixIngest:
     def __init__(self, door: Door, entry: Entry) -> None:
         self._door = door
         self._entry = entry
+        self._rates = FixRates(door.limits)
 
     async def post(self, call: Call) -> Reply:
         caller = self._entry.admitted(call, FIX_SENDERS, "send fixes")
@@ -47,6 +56,15 @@ class FixIngest:
         batch = decoded(decoder, FixBatch, body)
         await self._known(consistency_of(call), wait_of(call, self._door.limits))
         return json_reply(await self._judged(batch, tenant_of(call), caller), 202)
+
+    async def frame(self, call: Call) -> Reply:
+        """Of many devices at once, in columns."""
+        caller = self._entry.admitted(call, FIX_SENDERS, "send fixes")
+        told = fixes_in(await call.body(self._door.limits.fixes_body_bytes))
+        await self._known(consistency_of(call), wait_of(call, self._door.limits))
+        taken, too_many = self._rates.within(told, tenant_of(call), caller)
+        answer = await self._written(taken, tenant_of(call), caller)
+        return json_reply(FrameAnswer(**msgspec.structs.asdict(answer), too_many=too_many), 202)
 
     async def taken(self, batch: FixBatch, tenant: str, caller: Caller) -> FixesAnswer:
         """Raises Problem where the bindings lag, or the log does not take them."""
@@ -67,7 +85,12 @@ class FixIngest:
             raise lagging(bindings.missing(wanted)) from late
 
     async def _judged(self, batch: FixBatch, tenant: str, caller: Caller) -> FixesAnswer:
-        held, off_duty = self._held(batch, tenant, caller)
+        told = [(batch.device_id, fix) for fix in batch.fixes]
+        taken, _ = self._rates.within(told, tenant, caller)
+        return await self._written(taken, tenant, caller)
+
+    async def _written(self, told: Sequence[Told], tenant: str, caller: Caller) -> FixesAnswer:
+        held, off_duty = self._held(told, tenant, caller)
         at: Mapping[tuple[str, int], int] = {}
         if held:
             try:
@@ -79,18 +102,18 @@ class FixIngest:
         OFF_DUTY.inc(off_duty)
         return FixesAnswer(accepted=len(held) - unbound, off_duty=off_duty, unbound=unbound, consistency=token(at))
 
-    def _held(self, batch: FixBatch, tenant: str, caller: Caller) -> tuple[list[HeldFix], int]:
+    def _held(self, told: Sequence[Told], tenant: str, caller: Caller) -> tuple[list[HeldFix], int]:
         bindings = self._door.bindings
         held = []
         off_duty = 0
-        for fix in batch.fixes:
-            rider = bindings.holder(tenant, batch.device_id, fix.observed_at)
+        for device_id, fix in told:
+            rider = bindings.holder(tenant, device_id, fix.observed_at)
             if rider is not None and caller.role == "rider" and rider != caller.subject:
                 rider = None
             if rider is not None and not bindings.on_duty(tenant, rider, fix.observed_at):
                 off_duty += 1
                 continue
-            held.append(HeldFix(batch.device_id, rider or "", fix))
+            held.append(HeldFix(device_id, rider or "", fix))
         return held, off_duty
 
     def _frames(self, tenant: str, held: Sequence[HeldFix]) -> list[tuple[int, FixFrame]]:

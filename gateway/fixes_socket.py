@@ -1,12 +1,17 @@
 """Fixes by WebSocket: a phone keeps one connection, and every batch is answered once it is on the log.
 
-| sent                                       | answered                                       |
-|--------------------------------------------|------------------------------------------------|
-| `{"seq": 7, "device_id": …, "fixes": […]}` | `{"seq": 7}` and what FixesAnswer has          |
+| sent                                       | answered                                         |
+|--------------------------------------------|--------------------------------------------------|
+| `{"resume": "s1", "device_id": …}`         | `{"resume": "s1", "device_id": …, "seq": 6}`     |
+| `{"seq": 7, "device_id": …, "fixes": […]}` | `{"seq": 7}` and what FixesAnswer has            |
 | what cannot be taken                       | `{"seq": 7, "problem": {…}}`, as RFC 9457 has it |
 
 `seq` is null where it could not be read. Batches are taken one after the other. What has no answer when the connection
 ends is sent again: a fix that stood already is put aside as a duplicate.
+
+Who asks to resume is told the highest number that was acknowledged of the session, on whatever connection and gateway;
+null where nothing is known of it. A session is the sender's own word for one row of numbers: another begins where the
+sender has forgotten its numbers, as after it was installed anew. It is remembered for 30 days.
 """
 
 import asyncio
@@ -30,12 +35,21 @@ from gateway.parameters import Parameter, parameters_of
 from gateway.problems import Problem, answered
 from gateway.tickets import caller_of
 from gateway.tokens import Caller
+from gateway.uplinks import Uplinks
 from gateway.validation import decoded
+from projections.uplinks import Key
 from schemas.fixes import FixBatch
+from schemas.message import Id, Input
 
 ROUTE = "/v1/{tenant}/fixes/socket"
 IDLE_S = 300.0
 """A phone that says nothing for so long is disconnected: it comes again when it has something."""
+
+MOST_SESSIONS = 1_000
+"""Devices of one connection that resume."""
+
+type Sessions = dict[str, Key]
+"""By device."""
 
 GOING_AWAY, POLICY, FAILED = 1001, 1008, 1011
 PARAMETERS: dict[str, Parameter] = {
@@ -50,18 +64,32 @@ class NumberedBatch(FixBatch, frozen=True, kw_only=True):
     seq: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
+class Resume(Input, frozen=True, kw_only=True):
+    """What follows on this connection of this device is of this session."""
+
+    resume: Id
+    device_id: Id
+
+
+class Resumed(msgspec.Struct, kw_only=True):
+    resume: str
+    device_id: str
+    seq: int | None
+
+
 class NumberedAnswer(FixesAnswer, kw_only=True):
     seq: int
 
 
 decoder = msgspec.json.Decoder(NumberedBatch)
+resumes = msgspec.json.Decoder(Resume)
 
 
 class FixSocket:
     """An ASGI app for WebSocket connections."""
 
-    def __init__(self, door: Door, entry: Entry, ingest: FixIngest) -> None:
-        self._door, self._entry, self._ingest = door, entry, ingest
+    def __init__(self, door: Door, entry: Entry, ingest: FixIngest, uplinks: Uplinks) -> None:
+        self._door, self._entry, self._ingest, self._uplinks = door, entry, ingest, uplinks
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,6 +126,7 @@ class FixSocket:
         return caller
 
     async def _serve(self, call: Call, caller: Caller, send: Send) -> None:
+        sessions: Sessions = {}
         while True:
             try:
                 async with asyncio.timeout(IDLE_S):
@@ -109,7 +138,7 @@ class FixSocket:
                 return
             body = message.get("bytes") or (message.get("text") or "").encode()
             try:
-                told = msgspec.json.encode(await self._answer(call, caller, body))
+                told = msgspec.json.encode(await self._answer(call, caller, body, sessions))
             except Problem as problem:
                 told = refused(problem, call, seq_of(body))
                 if problem.code == "token-invalid":
@@ -118,13 +147,17 @@ class FixSocket:
                     return
             await send({"type": "websocket.send", "text": told.decode()})
 
-    async def _answer(self, call: Call, caller: Caller, body: bytes) -> NumberedAnswer:
+    async def _answer(self, call: Call, caller: Caller, body: bytes, sessions: Sessions) -> NumberedAnswer | Resumed:
         """Raises Problem."""
         self._entry.again(caller)
         if len(body) > self._door.limits.fixes_body_bytes:
             raise too_large(self._door.limits.fixes_body_bytes)
+        if b'"resume"' in body and "resume" in fields_of(body):
+            return await self._resumed(decoded(resumes, Resume, body), tenant_of(call), caller, sessions)
         batch = decoded(decoder, NumberedBatch, body)
         taken = await self._ingest.taken(batch, tenant_of(call), caller)
+        if batch.device_id in sessions:
+            self._uplinks.acknowledged(sessions[batch.device_id], batch.seq)
         return NumberedAnswer(
             seq=batch.seq,
             accepted=taken.accepted,
@@ -133,19 +166,35 @@ class FixSocket:
             consistency=taken.consistency,
         )
 
+    async def _resumed(self, asked: Resume, tenant: str, caller: Caller, sessions: Sessions) -> Resumed:
+        """Raises Problem where there are too many."""
+        if asked.device_id not in sessions and len(sessions) >= MOST_SESSIONS:
+            raise Problem("too-many", f"one connection resumes at most {MOST_SESSIONS} devices")
+        key = tenant, caller.subject, asked.device_id, asked.resume
+        sessions[asked.device_id] = key
+        return Resumed(resume=asked.resume, device_id=asked.device_id, seq=await self._uplinks.last(key))
+
 
 def refused(problem: Problem, call: Call, seq: int | None) -> bytes:
+    """With the seconds after which to send again, for which HTTP has a header."""
     body = json.loads(answered(problem, call.request_id).body)
+    if body["retryable"]:
+        body["retry_after_s"] = problem.retry_after_s or 1
     return msgspec.json.encode({"seq": seq, "problem": body})
 
 
 def seq_of(body: bytes) -> int | None:
     """Whatever else is wrong with it."""
-    found: Any = None
+    found = fields_of(body).get("seq")
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def fields_of(body: bytes) -> dict[str, Any]:
+    """Empty where it is no object."""
     with suppress(ValueError, RecursionError):
         parsed = msgspec.json.decode(body)
-        found = parsed.get("seq") if isinstance(parsed, dict) else None
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+        return parsed if isinstance(parsed, dict) else {}
+    return {}
 
 
 async def refuse(problem: Problem, call: Call, scope: Scope, send: Send) -> None:

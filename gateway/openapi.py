@@ -7,6 +7,9 @@ from gateway.commands import OPEN
 from gateway.console_page import MVT
 from gateway.examples.bodies import every_body
 from gateway.feed import FEED_PARAMETERS, STREAM_PARAMETERS, WITH_HISTORY
+from gateway.fixes import FixesAnswer, FrameAnswer
+from gateway.fixes_described import ABOUT_FIXES, BY_FRAME, IN_FRAME, SEND_FIXES
+from gateway.new_frame import NewFrame
 from gateway.openapi_operations import (
     BY_CODE,
     BY_LINK,
@@ -15,15 +18,18 @@ from gateway.openapi_operations import (
     by_link,
     callback_operation,
     command_operation,
+    device_link_operation,
     fixes_operation,
     free,
     history_operation,
     link_operation,
     listing_operation,
+    osmand_operations,
     read,
     ready,
     secrets_operation,
     single_operation,
+    traccar_operation,
 )
 from gateway.openapi_parts import (
     ANSWER_HEADERS,
@@ -45,6 +51,7 @@ from gateway.registry_described import described
 from gateway.task_secrets import SECRETS
 from gateway.timelines import PARAMETERS as TIMELINE_PARAMETERS
 from gateway.tracking import CODE_PARAMETERS
+from schemas.fixes import FixBatch
 
 type Json = dict[str, Any]
 
@@ -168,7 +175,11 @@ def other_paths() -> Json:
         **timeline_paths(),
         SECRETS: {"get": secrets_operation()},
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
-        "/v1/{tenant}/fixes": {"post": fixes_operation()},
+        "/v1/{tenant}/fixes": {"post": fixes_operation("sendFixes", SEND_FIXES, ABOUT_FIXES, FixBatch, FixesAnswer)},
+        "/v1/{tenant}/fixes/frames": {"post": fixes_operation("sendFrame", IN_FRAME, BY_FRAME, NewFrame, FrameAnswer)},
+        "/v1/{tenant}/fixes/osmand": osmand_operations(),
+        "/v1/{tenant}/fixes/traccar": {"post": traccar_operation()},
+        "/v1/{tenant}/devices/{id}/links": {"post": device_link_operation()},
         "/v1/{tenant}/artefacts/{id}": artefact_operations(),
         "/v1/{tenant}/artefacts/{id}/links": {"post": link_operation()},
         **tracking_paths(html),

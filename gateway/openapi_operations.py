@@ -14,6 +14,7 @@ from gateway.batch import MOST
 from gateway.commands import BY_SLUG, OpenCommand
 from gateway.examples.bodies import BODIES
 from gateway.feed import HISTORY_PARAMETERS
+from gateway.fixes_described import BY_OSMAND, BY_TRACCAR, DEVICE_LINK, LINK, osmand_form, osmand_parameters
 from gateway.openapi_parts import (
     OPTIONAL_KEY,
     REF,
@@ -174,23 +175,73 @@ def artefact_name() -> Json:
     }
 
 
-def fixes_operation() -> Json:
-    about = "Accepted means on the log. Fixes off duty are dropped and counted; those of a device that nobody held are"
+def fixes_operation(name: str, summary: str, about: str, body: type, answer: type) -> Json:
     return {
-        "operationId": "sendFixes",
+        "operationId": name,
         "tags": ["fixes"],
-        "summary": "Up to 500 fixes of one device.",
-        "description": f"{about} put aside. {roles_text(FIX_SENDERS)}",
+        "summary": summary,
+        "description": f"{about} {roles_text(FIX_SENDERS)}",
         "parameters": [path_parameter("tenant"), *map(parameter_ref, ("Consistency", "Prefer", "RequestId"))],
-        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="FixBatch")})},
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name=body.__name__)})},
         "responses": {
             "202": {
                 "description": "On the log.",
-                "content": json_content({"$ref": REF.format(name="FixesAnswer")}),
+                "content": json_content({"$ref": REF.format(name=answer.__name__)}),
                 "headers": named(["RequestId"]),
             }
         }
         | problems(FIX_STATUSES),
+    }
+
+
+def osmand_operations() -> Json:
+    body = {"content": osmand_form() | json_content({"$ref": REF.format(name="PhoneMessage")})}
+    return {
+        "get": osmand_operation("sendPlace", [*osmand_parameters(), parameter_ref("RequestId")]),
+        "post": osmand_operation("sendPlaceInBody", [LINK, parameter_ref("RequestId")]) | {"requestBody": body},
+    }
+
+
+def osmand_operation(name: str, parameters: list[Json]) -> Json:
+    return {
+        "operationId": name,
+        "tags": ["fixes"],
+        "summary": "One place, as a phone tracker tells it.",
+        "description": f"{BY_OSMAND} {roles_text(FIX_SENDERS)}",
+        "security": [{"bearer": []}, {}],
+        "parameters": [path_parameter("tenant"), *parameters],
+        "responses": {"200": {"description": "Taken.", "headers": named(["RequestId"])}} | problems(FIX_STATUSES),
+    }
+
+
+def traccar_operation() -> Json:
+    return {
+        "operationId": "sendForwardedPosition",
+        "tags": ["fixes"],
+        "summary": "One position, as a Traccar server forwards it.",
+        "description": f"{BY_TRACCAR} {roles_text(FIX_SENDERS)}",
+        "parameters": [path_parameter("tenant"), parameter_ref("RequestId")],
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="Forwarded")})},
+        "responses": {"200": {"description": "Taken.", "headers": named(["RequestId"])}} | problems(FIX_STATUSES),
+    }
+
+
+def device_link_operation() -> Json:
+    return {
+        "operationId": "createDeviceLink",
+        "tags": ["fixes"],
+        "summary": "A URL by which a tracker sends one device's fixes without a token.",
+        "description": f"{DEVICE_LINK} {roles_text(FIX_SENDERS)}",
+        "parameters": [*(path_parameter(each) for each in ("tenant", "id")), parameter_ref("RequestId")],
+        "requestBody": {"required": False, "content": json_content({"$ref": REF.format(name="DeviceLinkAsked")})},
+        "responses": {
+            "201": {
+                "description": "As asked for.",
+                "content": json_content({"$ref": REF.format(name="LinkGiven")}),
+                "headers": named(["RequestId"]),
+            }
+        }
+        | problems((*READ_STATUSES, 413, 422)),
     }
 
 

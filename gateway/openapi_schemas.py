@@ -12,14 +12,18 @@ from gateway.artefacts import Artefact
 from gateway.batch import BatchAnswer, CommandBatch
 from gateway.callbacks import CallbackAnswer
 from gateway.commands import OPEN, CommandAnswer, TaskAnswer
-from gateway.fixes import FixesAnswer
+from gateway.device_links import DeviceLinkAsked
+from gateway.fixes import FixesAnswer, FrameAnswer
 from gateway.in_force import IN_FORCE
+from gateway.new_frame import NewFrame
 from gateway.openapi_parts import REF
+from gateway.osmand import PhoneMessage
 from gateway.problems import ProblemBody
 from gateway.queries import LISTINGS, SINGLES, UNSHOWN
 from gateway.task_secrets import TaskSecrets
 from gateway.tenant_read import Tenant
 from gateway.timelines import Seal
+from gateway.traccar import Forwarded
 from gateway.tracking_told import Tracking
 from gateway.upcoming import UPCOMING
 from schemas.fixes import FixBatch
@@ -133,9 +137,14 @@ def components() -> Json:
         Tenant,
         FixBatch,
         FixesAnswer,
+        FrameAnswer,
         Artefact,
         LinkAsked,
         LinkGiven,
+        NewFrame,
+        DeviceLinkAsked,
+        PhoneMessage,
+        Forwarded,
         Seal,
         Tracking,
         CommandBatch,

@@ -56,6 +56,12 @@ KINDS: dict[str, Kind] = {
     "digest-differs": Kind(422, "The body is not what its name says", "Send the bytes whose SHA-256 the path names."),
     "invalid-body": Kind(422, "The body does not fit", "Correct each place that `errors` names."),
     "rate-limited": Kind(429, "Too many requests", "Wait for `Retry-After` seconds, then go on more slowly.", True),
+    "too-many-fixes": Kind(
+        429,
+        "Too many fixes",
+        "Send the same fixes after `Retry-After` seconds. `values.device_id` names the device; else it is the tenant.",
+        True,
+    ),
     # What a command may meet
     "already-exists": Kind(
         409,

@@ -75,6 +75,7 @@ from projections import (
     vehicle_roster,
 )
 from projections.model import Readable, ReadModel
+from schemas.fix_rules import REASONS
 from schemas.hub import HubKind
 from schemas.position import Vector, token
 from schemas.recurrence import RecurrenceStatus
@@ -408,7 +409,7 @@ LISTINGS = (
         word="quarantine",
         model=quarantine.QUARANTINE,
         page=quarantine.page,
-        filters={"device_id": text("The device."), "reason": choice(quarantine.REASONS, "Why it was put aside.")},
+        filters={"device_id": text("The device."), "reason": choice(REASONS, "Why it was put aside.")},
         order=("received_at", "id"),
         about="Which fixes were put aside, and why?",
     ),

@@ -16,12 +16,12 @@ class Rates:
         self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
         """(tenant, subject) → (tokens left, at which second)."""
 
-    def wait_s(self, caller: tuple[str, str], now_s: float) -> int:
-        """Take one: 0 where there was one, else the whole seconds until there is."""
+    def wait_s(self, caller: tuple[str, str], now_s: float, count: int = 1) -> int:
+        """Take so many, at most a burst: 0 where they were there, else none, and the whole seconds until they are."""
         left, at_s = self._buckets.pop(caller, (float(self._burst), now_s))
         left = min(float(self._burst), left + (now_s - at_s) * self._rate_per_s)
-        taken = left >= 1
-        self._buckets[caller] = (left - 1 if taken else left, now_s)
+        taken = left >= count
+        self._buckets[caller] = (left - count if taken else left, now_s)
         if len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
-        return 0 if taken else max(1, ceil((1 - left) / self._rate_per_s))
+        return 0 if taken else max(1, ceil((count - left) / self._rate_per_s))

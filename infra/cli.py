@@ -299,6 +299,28 @@ def import_(
 
 
 @app.command()
+def ingest(
+    files: Annotated[list[Path], typer.Argument(help="GPX or CSV, also with .gz (docs/telemetry.md)")],
+    tenant: Annotated[str, typer.Option(help="Whose they are")],
+    device: Annotated[str | None, typer.Option(help="The device whose fixes they are, where no column says it")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="What the file calls a column: lat=latitude; as often as needed")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="A gateway; without it the one on this data")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="LOGISTICS_TOKEN", help="Without it one is signed by this data's key")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge every line, send none")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Send the fixes that files hold, as their devices would have."""
+    from infra.ingesting import ingest
+
+    raise typer.Exit(ingest(files, tenant, device, column or [], url, token, data, dry_run, json))
+
+
+@app.command()
 def rebuild(
     name: Annotated[str | None, typer.Argument(help="A read model")] = None,
     every: Annotated[bool, typer.Option("--all", help="All of them, one after the other")] = False,

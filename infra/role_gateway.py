@@ -115,7 +115,7 @@ class Gateway:
             hydration=Hydration(self._look_ups),
             platform_key=platform_key(settings),
             registry=registry,
-            limits=Limits(rate_per_s=settings.rate_per_s, burst=settings.rate_burst),
+            limits=limits_of(settings),
             streets=self._streets,
         )
 
@@ -166,6 +166,17 @@ class Gateway:
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether it knows of every device before `ends` who holds it."""
         return await self._fleet.caught_up(ends)
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        rate_per_s=settings.rate_per_s,
+        burst=settings.rate_burst,
+        device_fixes_per_s=settings.device_fixes_per_s,
+        device_fixes_burst=settings.device_fixes_burst,
+        tenant_fixes_per_s=settings.tenant_fixes_per_s,
+        tenant_fixes_burst=settings.tenant_fixes_burst,
+    )
 
 
 def look_ups_of(settings: Settings) -> PlatformLookUps | None:

@@ -36,6 +36,7 @@ from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
 from streams.telemetry.fences import Fences
 from streams.telemetry.itineraries import Itineraries
+from streams.telemetry.quality import Quality
 from streams.telemetry.store import Store
 from streams.telemetry.work import Telemetry
 
@@ -74,7 +75,7 @@ class Streams:
         self._pool = pool
         self._clock = clock
         self._keyring = Keyring(secret(settings, "key_encryption_key"))
-        self._fences = Fences()
+        self._fences, self._quality = Fences(), Quality()
         self._itineraries = Itineraries()
         self._keys = Follower(args, [KEYS.name], self._learn_key)
         self._facts = Follower(args, [DIRECTORY.name, FLEET.name], self._learn)
@@ -88,6 +89,7 @@ class Streams:
         self._telemetry = Telemetry(
             Store(pool),
             self._fences,
+            self._quality,
             self._open_signals,
             Etas(self._itineraries, self._router, lambda: self._models.current, self._arrivals),
             DeadLetters(self._producer, "streams"),
@@ -146,7 +148,9 @@ class Streams:
         envelope = envelope_of(stored)
         source = source_of(envelope, stored)
         if stored.topic == DIRECTORY.name:
-            self._fences.take(event_of(stored, None), source)
+            event = event_of(stored, None)
+            self._fences.take(event, source)
+            self._quality.take(event, source)
         else:
             unseal = self._keyring.unsealer(stored.partition, envelope.tenant, envelope.aggregate_id)
             self._itineraries.take(event_of(stored, unseal), source, lambda: event_of(stored, unseal))

@@ -12,6 +12,15 @@ from gateway.webhook_signature import key_of
 from infra.embedded.broker_settings import ALLOWED
 
 PREFIX = "LOGISTICS_"
+RATES = (
+    "rate_per_s",
+    "rate_burst",
+    "device_fixes_per_s",
+    "device_fixes_burst",
+    "tenant_fixes_per_s",
+    "tenant_fixes_burst",
+)
+"""Settings that say how fast somebody may come."""
 SECRET_BYTES = 32
 
 
@@ -146,6 +155,10 @@ class Settings(BaseSettings):
 
     rate_per_s: int = Field(5_000, ge=1, description="Requests a second for one subject")
     rate_burst: int = Field(10_000, ge=1, description="Requests at once for one subject")
+    device_fixes_per_s: int = Field(20, ge=1, description="Fixes a second of one device, in the long run")
+    device_fixes_burst: int = Field(10_000, ge=500, description="Fixes at once of one device")
+    tenant_fixes_per_s: int = Field(20_000, ge=1, description="Fixes a second of one tenant, in the long run")
+    tenant_fixes_burst: int = Field(200_000, ge=500, description="Fixes at once of one tenant")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From where on to log")
     log_format: Literal["json", "console"] = Field("json", description="How log lines look")
 

@@ -12,8 +12,6 @@ from projections.model import StreamTable
 from projections.page import Page
 from schemas.topics import FIXES
 
-REASONS = ("invalid", "duplicate", "outdated", "future", "unbound")
-
 TABLE = """
 CREATE TABLE IF NOT EXISTS quarantine (
     tenant      text             NOT NULL,

@@ -6,7 +6,7 @@ from contextlib import suppress
 from psycopg import AsyncConnection
 from psycopg.errors import LockNotAvailable
 
-from projections import live_map, quarantine
+from projections import live_map, quarantine, uplinks
 from projections.folding import PARKED_AT_MOST
 from projections.model import ReadModel
 
@@ -61,6 +61,8 @@ CREATE TABLE IF NOT EXISTS stream_places (
 
 STREAMS_OWN = (STREAM_PLACES, live_map.TABLE, quarantine.TABLE)
 """Tables that a stream keeps itself, in one transaction with its place."""
+GATEWAYS_OWN = (uplinks.TABLE,)
+"""What the gateways tell one another; nothing of it is on the log."""
 
 DROP_WAIT_MS = 200
 MIGRATION_LOCK = 4_103_001
@@ -73,7 +75,7 @@ async def migrate(connection: AsyncConnection, models: Iterable[ReadModel]) -> l
     made = []
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-        for statement in (*OURS, *STREAMS_OWN):
+        for statement in (*OURS, *STREAMS_OWN, *GATEWAYS_OWN):
             await connection.execute(statement.encode())
         for model in models:
             if await make_table(connection, model, model.physical):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.carrier import CarrierEvent
+from schemas.fix_rules import FixRules
 from schemas.geo import Lat, Location, Lon, Zone
 from schemas.hours import HoursLimits, HoursRules
 from schemas.hub import HubEvent
@@ -75,6 +76,7 @@ class TenantRules(Input, frozen=True, kw_only=True):
     """A recipient sees where the rider is while their stop is among so many that come next; 0: never."""
     tracking_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 7
     """So long after a task's end its tracking links end."""
+    fixes: FixRules = FixRules()
 
 
 class CreateTenant(Command, frozen=True, kw_only=True):

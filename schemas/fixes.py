@@ -11,6 +11,9 @@ The columns are a public contract (layout 1): little-endian, one entry a fix, so
 | `bearing`   | u8   | 2 degrees                | 255       |
 | `accuracy`  | u8   | metres, 254 or more: 254 | 255       |
 | `battery`   | u8   | per cent                 | 255       |
+| `flags`     | u8   | 1: a mock location       |           |
+
+`flags` is empty where no fix has any.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -32,6 +35,7 @@ SPAN_MS = 65_000
 
 NOT_KNOWN_U16 = 0xFFFF
 NOT_KNOWN_U8 = 0xFF
+MOCK = 1
 MICRODEGREES = 1_000_000
 MAX_MICRODEGREES = 2**31 - 1
 """A latitude of 2,147 degrees can be told, and is put aside as invalid; what is further off is cut to it."""
@@ -49,6 +53,8 @@ class NewFix(Input, frozen=True, kw_only=True):
     speed_mps: Annotated[float, msgspec.Meta(ge=0)] | None = None
     bearing_deg: Annotated[float, msgspec.Meta(ge=0, le=360)] | None = None
     battery_pct: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
+    mock: bool = False
+    """The phone itself says that the place was set by an app, as Android tells it of mock locations."""
 
 
 class FixBatch(Input, frozen=True, kw_only=True):
@@ -83,6 +89,7 @@ class FixFrame(Event, frozen=True, kw_only=True):
     bearing: bytes
     accuracy: bytes
     battery: bytes
+    flags: bytes = b""
 
 
 class Fixes(msgspec.Struct, frozen=True):
@@ -97,6 +104,7 @@ class Fixes(msgspec.Struct, frozen=True):
     bearing: Column
     accuracy: Column
     battery: Column
+    flags: Column
 
 
 def frames_of(held: list[HeldFix], received_at: datetime) -> list[FixFrame]:
@@ -135,6 +143,7 @@ def frame_of(held: list[HeldFix], received_at: datetime) -> FixFrame:
         bearing=packed("<u1", [scaled(turned(fix.bearing_deg), 0.5, NOT_KNOWN_U8) for fix in fixes]),
         accuracy=packed("<u1", [scaled(fix.accuracy_m, 1, NOT_KNOWN_U8) for fix in fixes]),
         battery=packed("<u1", [scaled(fix.battery_pct, 1, NOT_KNOWN_U8) for fix in fixes]),
+        flags=packed("<u1", [MOCK if fix.mock else 0 for fix in fixes]) if any(fix.mock for fix in fixes) else b"",
     )
 
 
@@ -179,6 +188,7 @@ def fixes_of(frame: FixFrame) -> Fixes:
         bearing=column(frame, "bearing", "<u1"),
         accuracy=column(frame, "accuracy", "<u1"),
         battery=column(frame, "battery", "<u1"),
+        flags=column(frame, "flags", "<u1") if frame.flags else np.zeros(frame.count, np.int64),
     )
 
 

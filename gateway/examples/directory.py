@@ -15,6 +15,7 @@ from schemas.directory import (
     SetOutletContacts,
     TenantRules,
 )
+from schemas.fix_rules import FixRules
 from schemas.geo import Location
 from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub, SetHubContacts
 from schemas.message import Command
@@ -36,6 +37,11 @@ TENANTS: dict[str, Command] = {
     ),
     "Offers go to three riders at once": ChangeTenantRules(
         rules=TenantRules(max_attempts=3, required_documents=["licence"], tender_mode="broadcast", hours_rules="eu_561")
+    ),
+    "Fixes are believed within 100 metres and up to 144 km/h": ChangeTenantRules(
+        rules=TenantRules(
+            max_attempts=3, required_documents=["licence"], fixes=FixRules(max_accuracy_m=100, max_speed_mps=40)
+        )
     ),
     "One hour on": AdvanceTenantClock(seconds=3_600),
     "A customer wants to be forgotten": ForgetPerson(contact="CUST-17", reason_code="person_asked"),

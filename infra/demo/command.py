@@ -26,7 +26,7 @@ from infra.engines import started_engines
 from infra.kafka import client_args
 from infra.log_setup import set_up_log
 from infra.observability import quiet
-from infra.settings import Settings, WrongSetting, load_settings, with_secrets
+from infra.settings import RATES, Settings, WrongSetting, load_settings, with_secrets
 from infra.stages import Stages
 from infra.supervisor import Supervisor
 
@@ -36,7 +36,7 @@ MARK = "played-by-demo"
 
 MOST_RIDERS, MOST_ORDERS, MOST_MINUTES = 400, 5_000, 24 * 60
 NO_LIMIT = 10_000_000
-"""Requests a second: virtual time knows no rates."""
+"""Virtual time knows no rates."""
 
 BROKEN = 1
 
@@ -99,7 +99,7 @@ async def run(settings: Settings, script: Script, as_json: bool) -> int:
     try:
         outside = bool(settings.kafka)
         settings = await started_engines(settings, supervisor, stages)
-        settings = settings.model_copy(update={"rate_per_s": NO_LIMIT, "rate_burst": NO_LIMIT})
+        settings = settings.model_copy(update=dict.fromkeys(RATES, NO_LIMIT))
         with stages.stage("Topics"):
             await set_up_log(settings, client_args(settings), outside=outside)
         return await play(settings, script, console, as_json)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from schemas import ids
+from schemas.fix_rules import FixRules, Reason
 from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16, Fixes, FixFrame, fixes_of
 from schemas.geo import ObservedFix
 from schemas.ids import rider_subject
@@ -19,17 +19,21 @@ from schemas.message import Event, GeofenceId, Personal, RiderId
 from schemas.record import Envelope, Stored, Unreadable, envelope_of, event_of
 from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected, RoutingSource
 from streams.telemetry.fences import FenceIndex
+from streams.telemetry.quality import follows, judged, metres_known
 from streams.telemetry.tracks import OLDEST_MS, Change, Crossed, Track, packed, unpacked
 
-MAX_LAT, MAX_LON = 90 * MICRODEGREES, 180 * MICRODEGREES
-FUTURE_MS = 60_000
-"""How far ahead of its arrival a fix may claim to be: clocks differ."""
+FROM_OUTSIDE = "/gateway"
+"""The source of what devices told. What our own processes write goes as it must: a simulated courier is as fast as the
+steps of their task are short."""
+ANY_SPEED = 1_000_000_000
 
 MOST_PAST = 24
 """Forecasts of one stop that are kept to be scored; of more, every second one of the older half goes, not the first."""
 
 type RiderKey = tuple[str, str]
 """Tenant and rider."""
+type RulesOf = Callable[[str, int], FixRules]
+"""Of a tenant at a time in Unix milliseconds."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,12 +122,13 @@ class Found(msgspec.Struct):
 
 
 class Partition:
-    """`index` gives a tenant's fences as they are known now."""
+    """`index` gives a tenant's fences as they are known now, `rules` by what its fixes are believed when they come."""
 
-    def __init__(self, partition: int, index: Callable[[str], FenceIndex]) -> None:
+    def __init__(self, partition: int, index: Callable[[str], FenceIndex], rules: RulesOf) -> None:
         self.partition = partition
         self.riders: dict[RiderKey, Rider] = {}
         self._index = index
+        self._rules = rules
 
     def fold(self, records: Sequence[Stored]) -> Found:
         found = Found()
@@ -140,20 +145,33 @@ class Partition:
         frame, tenant = fixes.frame, envelope.tenant
         found.fixes += frame.count
         received_ms = round(frame.received_at.timestamp() * 1000)
-        impossible = (np.abs(fixes.lat) > MAX_LAT) | (np.abs(fixes.lon) > MAX_LON)
+        rules = self._rules(tenant, received_ms)
+        if not envelope.source.endswith(FROM_OUTSIDE):
+            rules = msgspec.structs.replace(rules, max_speed_mps=ANY_SPEED)
         held = self._index(tenant).holding(fixes.lat, fixes.lon, fixes.at_ms)
-        rows = zip(fixes.device.tolist(), fixes.at_ms.tolist(), impossible.tolist(), held, strict=True)
-        for place, (device, at_ms, invalid, inside) in enumerate(rows):
+        columns = (fixes.device, fixes.at_ms, fixes.lat, fixes.lon, metres_known(fixes))
+        rows = zip(*(column.tolist() for column in columns), judged(fixes, rules, received_ms), held, strict=True)
+        near = follows(fixes, rules)
+        last: Track | None = None
+        """Of the row before, where that was believed."""
+        for place, (device, at_ms, lat, lon, accuracy, wrong, inside) in enumerate(rows):
             device_id, rider_id = frame.devices[device], frame.riders[device]
-            reason: str | None = "invalid" if invalid else "unbound" if not rider_id else None
-            if reason is None and at_ms > received_ms + FUTURE_MS:
-                reason = "future"
+            reason: Reason | None = wrong
+            before, last = last, None
             track = None if reason else self._track(tenant, rider_id, device_id, at_ms)
             if track is not None:
                 reason = track.refuses(at_ms)
+            if track is not None and reason is None:
+                here = (at_ms, lat, lon, accuracy)
+                if before is track and near[place]:
+                    track.reach.believe(here)
+                elif track.reach.refuses(here, rules):
+                    reason = "gps_jump"
+                    found.touched.add((tenant, rider_id))  # for what is remembered of a stray
             if reason is not None or track is None:
                 found.aside.append(aside_row(tenant, stored, fixes, place, reason or "unbound"))
                 continue
+            last = track
             newest = at_ms > track.newest_ms
             changes = track.take(at_ms, frozenset(inside))
             found.touched.add((tenant, rider_id))

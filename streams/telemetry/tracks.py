@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 
 from schemas.signals import Transition
+from streams.telemetry import quality
+from streams.telemetry.quality import Reach
 
 WINDOW_MS = 600_000
 """How far behind the device's newest a fix may come and still count."""
@@ -22,7 +24,6 @@ MOST_POINTS = 20_000
 """Thirty fixes a second for ten minutes; of a device that sends more the oldest go."""
 
 type Inside = frozenset[str]
-type Reason = Literal["outdated", "duplicate"]
 
 OUTSIDE: Inside = frozenset()
 
@@ -57,12 +58,13 @@ class Track:
         self.before: Inside = OUTSIDE
         self.told: dict[tuple[str, str, int], str] = {}
         """(fence, transition, time as it stands now) → the id of the signal that told of it first."""
+        self.reach = Reach()
 
     @property
     def newest_ms(self) -> int:
         return self.times[-1] if self.times else 0
 
-    def refuses(self, at_ms: int) -> Reason | None:
+    def refuses(self, at_ms: int) -> Literal["outdated", "duplicate"] | None:
         times = self.times
         if not times or at_ms > times[-1]:
             return None
@@ -133,15 +135,18 @@ def packed(track: Track) -> list[Any]:
         base,
         np.array([at - base for at in track.times], "<u4").tobytes(),
         [[*what, signal] for what, signal in track.told.items()],
+        quality.packed(track.reach),
     ]
 
 
 def unpacked(kept: list[Any]) -> Track:
-    before, table, places, base, times, told = kept
+    before, table, places, base, times, told, *reach = kept
     insides = [frozenset(inside) for inside in table]
     track = Track()
     track.before = frozenset(before)
     track.insides = [insides[place] for place in np.frombuffer(places, "<u2").tolist()]
     track.times = [base + at for at in np.frombuffer(times, "<u4").tolist()]
     track.told = {(fence, transition, at_ms): signal for fence, transition, at_ms, signal in told}
+    if reach:  # not of a state that was kept before a device's reach was
+        track.reach = quality.unpacked(*reach)
     return track

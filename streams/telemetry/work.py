@@ -17,6 +17,7 @@ from schemas.topics import FIXES
 from streams.source import Batch, Place
 from streams.telemetry.fences import Fences, unix_ms
 from streams.telemetry.partition import Draft, Forecast, Found, Made, Partition, Rider, RiderKey
+from streams.telemetry.quality import Quality
 from streams.telemetry.store import Done, Store
 
 FIXES_FOLDED = Counter("logistics_fixes_folded_total", "Fixes folded, those put aside too")
@@ -89,10 +90,17 @@ class Telemetry:
     """The work of `streams.source.Source` on `logistics.fixes`."""
 
     def __init__(
-        self, store: Store, fences: Fences, open_signals: OpenSignals, forecasts: Forecasts, dead: Dead
+        self,
+        store: Store,
+        fences: Fences,
+        quality: Quality,
+        open_signals: OpenSignals,
+        forecasts: Forecasts,
+        dead: Dead,
     ) -> None:
         self._store = store
         self._fences = fences
+        self._quality = quality
         self._open_signals = open_signals
         self._forecasts = forecasts
         self._dead = dead
@@ -162,7 +170,7 @@ class Telemetry:
             return opened
         await self._forget(batch.partition)
         riders, next_signal = await self._store.riders(batch.topic, batch.partition)
-        partition = Partition(batch.partition, self._fences.index)
+        partition = Partition(batch.partition, self._fences.index, self._quality.rules)
         partition.riders = riders
         signals = await self._open_signals(batch.partition, next_signal)
         opened = self._opened[batch.partition] = Opened(batch.epoch, partition, signals)

@@ -24,7 +24,7 @@ from infra.kafka import client_args
 from infra.log_setup import set_up_log
 from infra.observability import quiet
 from infra.role_process import RoleProcess
-from infra.settings import Settings, load_settings, with_secrets
+from infra.settings import PREFIX, RATES, Settings, load_settings, with_secrets
 from infra.stages import Stages
 from infra.supervisor import Supervisor
 from projections.models import MODELS
@@ -101,16 +101,14 @@ async def started(data: Path, *roles: str, brokers: int = 1, partitions: int = 8
     settings = load_settings(
         data=data,
         http_port=free_port(),
-        rate_per_s=NO_LIMIT,
-        rate_burst=NO_LIMIT,
+        **dict.fromkeys(RATES, NO_LIMIT),
         brokers=brokers,
         partitions=partitions,
         fsync="on",
     )
     os.environ |= {
         "LOGISTICS_HTTP_PORT": str(settings.http_port),
-        "LOGISTICS_RATE_PER_S": str(NO_LIMIT),
-        "LOGISTICS_RATE_BURST": str(NO_LIMIT),
+        **{f"{PREFIX}{name.upper()}": str(NO_LIMIT) for name in RATES},
         "LOGISTICS_LOG_LEVEL": "warning",
         "LOGISTICS_PARTITIONS": str(partitions),
     }

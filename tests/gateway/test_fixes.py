@@ -1,26 +1,38 @@
 """Fixes through the door: whose they are, what is dropped, what an answer means."""
 
 import asyncio
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from fresh import fresh_name
-from reception import House, MemoryFrames, key
+from hypothesis import given
+from hypothesis import strategies as st
+from reception import House, Json, MemoryFrames, key
 from story import NOON
 from world import PARTITIONS, World, now
 
 from commands.order import Unavailable
 from gateway.bindings import KEPT_FOR, MOST_KEPT, Bindings
 from gateway.door import Limits
+from gateway.new_frame import NewFrame, fixes_in
+from gateway.problems import Problem
 from infra.frame_log import KafkaFrameLog
-from schemas.fixes import MAX_BATCH, FixFrame, HeldFix, NewFix, fixes_of, frames_of
+from schemas.fixes import MAX_BATCH, FixFrame, HeldFix, NewFix, fixes_of, frames_of, packed
 from schemas.message import DeviceId, Source, TenantSlug
 from schemas.position import vector
 from schemas.record import envelope_of, event_of, stored_of
 from schemas.rider import DeviceBound, DeviceUnbound
 from schemas.topics import FIXES
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -178,6 +190,254 @@ async def test_accepted_frames_stand_on_the_log_where_the_answer_says(world: Wor
     assert [envelope_of(each).tenant for each in stored] == [world.tenant, world.tenant]
     assert all(isinstance(event_of(each, None), FixFrame) for each in stored)
     assert place[1] < PARTITIONS
+
+
+# Of many devices at once, in columns
+
+
+def columns(*rows: tuple[int, int, float, float], devices: Sequence[str] = ("phone", "bobs"), **more: Any) -> Json:
+    """Of each fix the place of its device, milliseconds after noon, latitude and longitude."""
+    device, offset, lat, lon = zip(*rows, strict=True)
+    return {
+        "count": len(rows),
+        "base_time": NOON.isoformat(),
+        "devices": list(devices),
+        "device": base64(packed("<u4", list(device))),
+        "offset_ms": base64(packed("<u2", list(offset))),
+        "lat": base64(packed("<i4", [round(each * 1e6) for each in lat])),
+        "lon": base64(packed("<i4", [round(each * 1e6) for each in lon])),
+    } | more
+
+
+def base64(column: bytes) -> str:
+    return b64encode(column).decode()
+
+
+async def test_a_frame_of_many_devices_goes_by_who_holds_each(house, frames):
+    riders = [await a_rider(house), await a_rider(house, "bobs", "bob")]
+    known = {"speed": base64(packed("<u2", [550, 0xFFFF, 0]))}
+    sent = columns((0, 0, 60.17, 24.94), (1, 1_000, 60.18, 24.95), (1, 65_535, 60.19, 24.96), **known)
+    answer = await house.caller().post("/v1/acme/fixes/frames", json=sent)
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["accepted"], answer.json()["off_duty"], answer.json()["unbound"]) == (3, 0, 0)
+    told = sorted(row for _, frame in frames.frames for row in rows_of(frame))
+    assert told == [
+        ("bobs", riders[1], 1_000, 60_180_000, 24_950_000, 0xFFFF),
+        ("bobs", riders[1], 65_535, 60_190_000, 24_960_000, 0),
+        ("phone", riders[0], 0, 60_170_000, 24_940_000, 550),
+    ]
+
+
+def rows_of(frame: FixFrame) -> list[tuple[str, str, int, int, int, int]]:
+    noon_ms = round(NOON.timestamp() * 1000)
+    opened = fixes_of(frame)
+    names = [(frame.devices[each], frame.riders[each]) for each in opened.device.tolist()]
+    return [
+        (*name, at_ms - noon_ms, lat, lon, speed)
+        for name, at_ms, lat, lon, speed in zip(
+            names,
+            opened.at_ms.tolist(),
+            opened.lat.tolist(),
+            opened.lon.tolist(),
+            opened.speed.tolist(),
+            strict=True,
+        )
+    ]
+
+
+async def test_a_frame_as_it_stands_on_the_log_says_the_same_when_it_is_sent(house, frames):
+    await a_rider(house)
+    fix = NewFix(
+        observed_at=NOON,
+        lat=-60.17,
+        lon=179.9,
+        speed_mps=7.77,
+        bearing_deg=182,
+        accuracy_m=12,
+        battery_pct=80,
+        mock=True,
+    )
+    [frame] = frames_of([HeldFix("phone", "whoever", fix)], NOON)
+    told = {name: getattr(frame, name) for name in NewFrame.__struct_fields__}
+    sent = msgspec.json.encode(
+        {name: value for name, value in told.items() if name != "base_time"} | {"base_time": NOON}
+    )
+    answer = await house.caller().post("/v1/acme/fixes/frames", content=sent)
+    assert answer.json()["accepted"] == 1, answer.text
+    [(_, again)] = frames.frames
+    assert {name: getattr(again, name) for name in told} == told
+
+
+async def test_what_a_frame_says_of_its_riders_is_not_asked_for(house, frames):
+    sent = columns((0, 0, 60.17, 24.94), devices=["phone"], riders=["ann"])
+    answer = await house.caller().post("/v1/acme/fixes/frames", json=sent)
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/riders"]
+    assert frames.frames == []
+
+
+async def test_the_docs_show_how_a_frame_is_made(house, frames):
+    [shown] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "telemetry.md").read_text(), re.DOTALL)
+    made: dict[str, Any] = {}
+    exec(shown, made)  # as a reader would
+    fixes = [("bobs", NOON + timedelta(seconds=1), -60.5, 24.5), ("phone", NOON, 60.17, 24.94)]
+    answer = await house.caller().post("/v1/acme/fixes/frames", json=made["frame_of"](fixes))
+    assert answer.json()["unbound"] == 2
+    told = sorted(row for _, frame in frames.frames for row in rows_of(frame))
+    assert told == [
+        ("bobs", "", 1_000, -60_500_000, 24_500_000, 0xFFFF),
+        ("phone", "", 0, 60_170_000, 24_940_000, 0xFFFF),
+    ]
+
+
+ONE = (0, 0, 60.17, 24.94)
+
+
+@pytest.mark.parametrize(
+    ("sent", "errors"),
+    [
+        ({}, {"/count", "/base_time", "/devices", "/device", "/offset_ms", "/lat", "/lon"}),
+        (columns(ONE, count=0), {"/count"}),
+        (columns(ONE, count=501), {"/count"}),
+        (columns(ONE, layout=2), {"/layout"}),
+        (columns(ONE, devices=[]), {"/devices"}),
+        (columns(ONE, devices=["two words"]), {"/devices/0"}),
+        (columns(ONE, lat="no Base64!"), {"/lat"}),
+        (columns(ONE, count=2), {"/device", "/offset_ms", "/lat", "/lon"}),
+        (columns(ONE, ONE, speed=base64(b"12")), {"/speed"}),
+        (columns((2, 0, 60.17, 24.94)), {"/device"}),
+        (
+            columns(ONE, bearing=base64(b"\xb5"), battery=base64(b"\x65"), flags=base64(b"\2")),
+            {"/bearing", "/battery", "/flags"},
+        ),
+        (columns(ONE, base_time="0001-01-01T00:00:00Z"), {"/base_time"}),
+    ],
+)
+async def test_columns_that_do_not_hold_together_are_each_told(house, frames, sent, errors):
+    answer = await house.caller().post("/v1/acme/fixes/frames", json=sent)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-body")
+    assert {error["pointer"] for error in answer.json()["errors"]} == errors
+    assert frames.frames == []
+
+
+columns_of_anything = st.fixed_dictionaries(
+    {
+        "count": st.integers(1, 3),
+        "base_time": st.just(NOON.isoformat()),
+        "devices": st.lists(st.sampled_from(["phone", "van"]), min_size=1, max_size=3),
+        **{name: st.binary(max_size=13).map(base64) for name in ("device", "offset_ms", "lat", "lon")},
+    },
+    optional={name: st.binary(max_size=4).map(base64) for name in ("speed", "bearing", "accuracy", "flags")},
+)
+
+
+@given(columns_of_anything)
+def test_whatever_columns_are_sent_they_are_read_whole_or_told(sent: Json):
+    with suppress(Problem):
+        told = fixes_in(msgspec.json.encode(sent))
+        assert len(told) == sent["count"]
+        frames_of([HeldFix(device, "", fix) for device, fix in told], NOON)
+
+
+# Too many, and the worst that is sent
+
+
+@pytest.fixture
+async def narrow(frames: MemoryFrames):
+    """Four fixes at once of a device, ten of the tenant; then one in a hundred seconds."""
+    limits = Limits(
+        device_fixes_per_s=0.01, device_fixes_burst=4, tenant_fixes_per_s=0.01, tenant_fixes_burst=10, burst=1_000
+    )
+    made = House(limits, frames=frames)
+    await made.settle()
+    yield made
+    await made.close()
+
+
+async def test_a_device_that_floods_is_told_when_to_come_again_and_the_others_are_served(narrow, frames):
+    shop = narrow.caller()
+    assert (await shop.post("/v1/acme/fixes", json=body(1, 2, 3))).status_code == 202
+    flood = await shop.post("/v1/acme/fixes", json=body(4, 5))
+    assert (flood.status_code, flood.json()["code"]) == (429, "too-many-fixes")
+    assert flood.json()["values"] == {"fixes_per_s": 0.01, "device_id": "phone"}
+    assert 90 < int(flood.headers["retry-after"]) <= 100
+    assert (await shop.post("/v1/acme/fixes", json=body(4))).status_code == 202, "what still fits is taken"
+    assert (await shop.post("/v1/acme/fixes", json=body(1, 2, device="other"))).status_code == 202
+    assert sum(frame.count for _, frame in frames.frames) == 6
+
+
+async def test_a_tenant_has_a_bound_of_its_own(narrow):
+    await narrow.settle("lumi")
+    shop = narrow.caller()
+    for device in ("one", "two"):
+        assert (await shop.post("/v1/acme/fixes", json=body(1, 2, 3, 4, device=device))).status_code == 202
+    flood = await shop.post("/v1/acme/fixes", json=body(1, 2, 3, device="three"))
+    assert (flood.status_code, flood.json()["values"]) == (429, {"fixes_per_s": 0.01})
+    other = await narrow.caller(tenant="lumi").post("/v1/lumi/fixes", json=body(1, 2, 3, device="three"))
+    assert other.status_code == 202
+
+
+async def test_of_a_frame_what_a_device_sends_too_much_is_left_out_and_told(narrow, frames):
+    shop = narrow.caller()
+    sent = columns(*((0, n, 60.17, 24.94) for n in range(5)), (1, 0, 60.17, 24.94))
+    answer = await shop.post("/v1/acme/fixes/frames", json=sent)
+    assert (answer.status_code, answer.json()["unbound"]) == (202, 1)
+    assert list(answer.json()["too_many"]) == ["phone"]
+    assert [frame.devices for _, frame in frames.frames] == [["bobs"]]
+    alone = await shop.post("/v1/acme/fixes/frames", json=columns(*((0, n, 60.17, 24.94) for n in range(5))))
+    assert (alone.status_code, alone.json()["values"]["device_id"]) == (429, "phone")
+
+
+async def test_no_rider_uses_up_what_anothers_phone_may_send(narrow):
+    await a_rider(narrow)
+    assert (await narrow.caller("rider", "bob").post("/v1/acme/fixes", json=body(1, 2, 3, 4))).status_code == 202
+    assert (await narrow.caller("rider", "ann").post("/v1/acme/fixes", json=body(1, 2, 3, 4))).status_code == 202
+
+
+def fixes_json(place: str) -> bytes:
+    return b'{"device_id": "phone", "fixes": [{"observed_at": "%s", %s}]}' % (NOON.isoformat().encode(), place.encode())
+
+
+@pytest.mark.parametrize(
+    ("place", "status", "code"),
+    [
+        ('"lat": NaN, "lon": 24', 400, "malformed-json"),
+        ('"lat": Infinity, "lon": 24', 400, "malformed-json"),
+        ('"lat": null, "lon": 24', 422, "invalid-body"),
+        ('"lat": 1e999, "lon": 24', 422, "invalid-body"),
+        ('"lat": "60.17", "lon": 24', 422, "invalid-body"),
+        ('"lat": 60.17, "lon": 24, "accuracy_m": -1', 422, "invalid-body"),
+        ('"lat": 60.17, "lon": 24, "observed_at": "2999-01-01T00:00:00Z"', 422, "invalid-body"),
+        ('"lat": 60.17, "lon": 24, "observed_at": "2026-03-01T12:00:00"', 422, "invalid-body"),
+    ],
+)
+async def test_what_no_device_can_mean_is_refused_where_it_stands(house, frames, place, status, code):
+    answer = await house.caller().post("/v1/acme/fixes", content=fixes_json(place))
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert frames.frames == []
+
+
+@pytest.mark.parametrize("place", ['"lat": 1e300, "lon": -1e300', '"lat": 0, "lon": 0', '"lat": -0.0, "lon": 181'])
+async def test_what_a_broken_device_means_is_taken_and_judged_by_the_stream(house, frames, place):
+    answer = await house.caller().post("/v1/acme/fixes", content=fixes_json(place))
+    assert (answer.status_code, answer.json()["unbound"]) == (202, 1)
+
+
+async def test_of_a_body_of_100_megabytes_nothing_beyond_the_bound_is_read(house):
+    read = 0
+
+    async def chunks():
+        nonlocal read
+        for _ in range(1_600):
+            read += 65_536
+            yield b" " * 65_536
+
+    for path in ("fixes", "fixes/frames", "fixes/osmand", "fixes/traccar"):
+        read = 0
+        answer = await house.caller().post(f"/v1/acme/{path}", content=chunks())
+        assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
+        assert read <= house.door.limits.fixes_body_bytes + 2 * 65_536
+        announced = {"content-length": "100000000"}
+        assert (await house.caller().post(f"/v1/acme/{path}", headers=announced)).status_code == 413
 
 
 # Right after a shift began or a device was bound

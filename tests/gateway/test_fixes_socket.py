@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +85,75 @@ async def test_each_batch_is_answered_by_its_own_number_once_it_is_on_the_log(ha
     assert sum(frame.count for _, frame in frames) == 3
 
 
+def resume(session: str = "s1", device: str = "phone") -> str:
+    return json.dumps({"resume": session, "device_id": device})
+
+
+async def test_who_comes_again_is_told_what_was_acknowledged_last(harbour):
+    async with harbour.dial() as socket:
+        assert await told(socket, resume()) == {"resume": "s1", "device_id": "phone", "seq": None}
+        for seq in (3, 4):
+            await told(socket, batch(seq, seq))
+        refused = await told(socket, batch(5))
+        assert refused["problem"]["code"] == "invalid-body"
+        assert (await told(socket, resume()))["seq"] == 4, "what was refused is not acknowledged"
+    async with harbour.dial() as socket:
+        assert (await told(socket, resume()))["seq"] == 4
+        assert (await told(socket, resume("installed-anew")))["seq"] is None
+        await told(socket, batch(0, 5))
+        assert (await told(socket, resume("installed-anew")))["seq"] == 0, "each session has its own numbers"
+        assert (await told(socket, resume()))["seq"] == 4
+        await told(socket, batch(2, 3))
+        assert (await told(socket, resume()))["seq"] == 4, "what is sent again takes nothing back"
+
+
+async def test_it_goes_as_the_page_shows_it(harbour):
+    page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
+    [shown] = re.findall(r"```websocket\n(.*?)```", page, re.DOTALL)
+    lines = shown.splitlines()
+    async with harbour.dial() as socket:
+        for sent, answered in zip(lines[::2], lines[1::2], strict=True):
+            answer, wanted = await told(socket, sent.removeprefix("> ")), json.loads(answered.removeprefix("< "))
+            for within in (answer, wanted):
+                within |= within.pop("problem", {})
+            assert {name: answer[name] for name in wanted} == wanted
+
+
+async def test_who_sends_too_much_is_told_when_to_send_it_again(harbour):
+    harbour.house.door.bindings.acknowledged["logistics.fleet", 0] = 10**6
+    async with harbour.dial() as socket:
+        refused = await told(socket, batch(7, 1))
+    assert (refused["seq"], refused["problem"]["code"]) == (7, "projection-lagging")
+    assert (refused["problem"]["retryable"], refused["problem"]["retry_after_s"]) == (True, 1)
+
+
+async def test_what_is_sent_without_a_session_is_of_none(harbour):
+    async with harbour.dial() as socket:
+        await told(socket, batch(7, 1))
+        await told(socket, resume(device="another"))
+        await told(socket, batch(8, 2))
+        assert (await told(socket, resume()))["seq"] is None
+
+
+async def test_nobody_learns_or_moves_anothers_numbers(harbour):
+    async with harbour.dial() as socket:
+        await told(socket, resume())
+        await told(socket, batch(7, 1))
+    async with harbour.dial(role="rider", subject="bob") as socket:
+        assert (await told(socket, resume()))["seq"] is None
+        await told(socket, batch(99, 2))
+    async with harbour.dial() as socket:
+        assert (await told(socket, resume()))["seq"] == 7
+
+
+async def test_one_connection_resumes_so_many_devices_at_most(harbour, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.fixes_socket.MOST_SESSIONS", 2)
+    async with harbour.dial() as socket:
+        for device in ("one", "two", "one"):
+            assert (await told(socket, resume("s2", device)))["seq"] is None
+        assert (await told(socket, resume("s2", "three")))["problem"]["code"] == "too-many"
+
+
 @pytest.mark.parametrize(
     ("sent", "seq", "code", "pointer"),
     [
@@ -93,6 +164,8 @@ async def test_each_batch_is_answered_by_its_own_number_once_it_is_on_the_log(ha
         (batch(5, 1, device_id=""), 5, "invalid-body", "/device_id"),
         (json.dumps({"device_id": "phone", "fixes": []}), None, "invalid-body", "/seq"),
         (batch(6, 1) + " " * 20_000, 6, "body-too-large", None),
+        (resume("two words"), None, "invalid-body", "/resume"),
+        ('{"resume": "s1"}', None, "invalid-body", "/device_id"),
     ],
 )
 async def test_what_cannot_be_taken_is_told_and_the_connection_lives_on(harbour, sent, seq, code, pointer):

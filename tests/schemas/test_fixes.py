@@ -21,6 +21,7 @@ fixes = st.builds(
     speed_mps=st.none() | st.floats(0, 100),
     bearing_deg=st.none() | st.floats(0, 360),
     battery_pct=st.none() | st.floats(0, 100),
+    mock=st.booleans(),
 )
 held = st.lists(
     st.builds(HeldFix, st.sampled_from(["d1", "d2", "d3"]), st.sampled_from(["r1", ""]), fixes), max_size=60

@@ -22,7 +22,8 @@ from infra.signal_log import SignalLog
 from projections.models import MODELS
 from projections.tables import migrate
 from schemas import catalog, ids
-from schemas.directory import ChangeGeofence, Circle, CreateGeofence
+from schemas.directory import ChangeGeofence, ChangeTenantRules, Circle, CreateGeofence, TenantRules
+from schemas.fix_rules import FixRules
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
 from schemas.keyring import Keyring
@@ -40,6 +41,7 @@ from schemas.rider import (
 from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
 from schemas.topics import DIRECTORY, FIXES, FLEET, KEYS, SIGNALS
 from streams.telemetry.partition import Draft, Partition
+from streams.telemetry.quality import Quality
 from streams.telemetry.store import Store
 from streams.telemetry.work import Opened, Telemetry
 
@@ -119,13 +121,13 @@ class Ride:
     def at(self, minute: float) -> datetime:
         return (self.start + timedelta(minutes=minute)).replace(microsecond=0)
 
-    def fix(self, minute: float, place: Location) -> HeldFix:
-        return HeldFix("phone", self.rider, NewFix(observed_at=self.at(minute), lat=place.lat, lon=place.lon))
+    def fix(self, minute: float, place: Location, **more: Any) -> HeldFix:
+        return HeldFix("phone", self.rider, NewFix(observed_at=self.at(minute), lat=place.lat, lon=place.lon, **more))
 
-    async def tell(self, *fixes: HeldFix) -> None:
+    async def tell(self, *fixes: HeldFix, received_at: datetime | None = None) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=self.world.kafka)
         await producer.start()
-        for frame in frames_of(list(fixes), now()):
+        for frame in frames_of(list(fixes), received_at or now()):
             headers = derived_headers(
                 event_id=fresh_name("frame"),
                 type_name="logistics.fixes.FixFrame",
@@ -257,6 +259,10 @@ async def test_what_cannot_count_is_put_aside_with_its_reason(ride, settings, po
         await ride.tell(ride.fix(20, HOME), ride.fix(5, HOME), ride.fix(90, HOME), nobody)
         await ride.tell(
             ride.fix(21, Location(lat=60, lon=24)),
+            ride.fix(21.1, Location(lat=0, lon=0)),
+            ride.fix(21.2, HOME, accuracy_m=250.0),
+            ride.fix(21.3, HOME, mock=True),
+            ride.fix(-8 * 24 * 60, HOME),
             HeldFix("phone", ride.rider, NewFix(observed_at=ride.at(22), lat=91, lon=0)),
         )
         await folded(streams, ride)
@@ -266,10 +272,27 @@ async def test_what_cannot_count_is_put_aside_with_its_reason(ride, settings, po
     assert aside == [
         ("duplicate", "phone"),
         ("future", "phone"),
+        ("gps_jump", "phone"),
+        ("inaccurate", "phone"),
         ("invalid", "phone"),
         ("outdated", "phone"),
+        ("outdated", "phone"),
+        ("suspected_spoof", "phone"),
         ("unbound", "stray"),
+        ("zero", "phone"),
     ]
+
+
+async def test_a_tenant_says_what_is_believed_from_then_on(ride, settings, pool):
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, HOME, accuracy_m=50.0))
+        rules = TenantRules(fixes=FixRules(max_accuracy_m=10))
+        await ride.send("tenant", ids.tenant_id(ride.world.tenant), ChangeTenantRules(rules=rules), "rules")
+        await folded(streams, ride)
+        await ride.tell(ride.fix(1, HOME, accuracy_m=50.0), ride.fix(2, HOME, accuracy_m=10.0))
+        await folded(streams, ride)
+    aside = await rows(pool, "SELECT reason, observed_at FROM quarantine WHERE tenant = %s", ride.world.tenant)
+    assert aside == [("inaccurate", ride.at(1))]
 
 
 async def test_a_frame_that_nobody_can_read_is_buried_and_the_rest_goes_on(ride, settings, pool):
@@ -365,7 +388,7 @@ async def test_a_database_that_is_away_for_a_while_leaves_no_fix_unfolded(ride, 
 
 async def test_a_fix_after_a_pause_of_months_goes_on(ride, settings, pool):
     async with streaming(settings, pool) as streams:
-        await ride.tell(ride.fix(-60 * 24 * 60, AWAY))
+        await ride.tell(ride.fix(-60 * 24 * 60, AWAY), received_at=ride.at(-60 * 24 * 60))
         await folded(streams, ride)
         await ride.tell(ride.fix(0, HOME))
         await folded(streams, ride)
@@ -412,9 +435,9 @@ async def test_a_partition_that_went_to_another_worker_does_not_keep_the_others_
     lost, ours, theirs = signals(0), signals(1), signals(0)
     for log in (lost, ours, theirs):
         await log.open("worker", 0)
-    telemetry = Telemetry(None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
+    telemetry = Telemetry(None, None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
     for partition, log in ((0, lost), (1, ours)):
-        telemetry._opened[partition] = Opened(1, Partition(partition, lambda _: None), log)  # type: ignore[arg-type]
+        telemetry._opened[partition] = Opened(1, Partition(partition, lambda _: None, Quality().rules), log)  # type: ignore[arg-type]
         log._written_s -= IDLE_HEARTBEAT_S + 1
     before = ours.next_offset
     await telemetry.beat()
