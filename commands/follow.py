@@ -67,8 +67,8 @@ class Follower:
             await self._consumer.seek_to_beginning(*self._places)
             return
         since_ms = round(self._since.timestamp() * 1_000)
-        firsts = await self._consumer.offsets_for_times(dict.fromkeys(self._places, since_ms))
         ends = await self._consumer.end_offsets(self._places)
+        firsts = await self._consumer.offsets_for_times(dict.fromkeys(self._places, since_ms))
         for place in self._places:
             first = firsts.get(place)
             self._consumer.seek(place, ends[place] if first is None else first.offset)

@@ -27,9 +27,10 @@ from schemas.control import DataKeyWrapped
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
 from schemas.record import Stored, envelope_of, event_of, source_of
-from schemas.task import StopArrived
+from schemas.task import DeliveryAttemptFailed, ReattemptPlanned, StopArrived
 from schemas.topics import DIRECTORY, ETA_MODELS, FIXES, FLEET, KEYS, TASK
 from streams.eta.models import Models
+from streams.eta.worlds import Worlds
 from streams.routing.osrm import OsrmRouter
 from streams.source import Source
 from streams.telemetry.arrivals import Arrivals
@@ -43,7 +44,7 @@ from streams.telemetry.work import Telemetry
 CARE_EVERY_S = 600.0
 ARRIVALS_KEPT = timedelta(days=1)
 """Whatever was foretold before needs no score."""
-ARRIVED = catalog.BY_CLASS[StopArrived].name
+ARRIVED = {catalog.BY_CLASS[cls].name for cls in (StopArrived, DeliveryAttemptFailed, ReattemptPlanned)}
 
 logger = structlog.get_logger()
 
@@ -82,7 +83,8 @@ class Streams:
         self._arrivals = Arrivals()
         arrived_since = real_time() - ARRIVALS_KEPT
         self._arrived = Follower(args, [TASK.name], self._learn_arrival, arrived_since)
-        self._models = Models()
+        self._worlds = Worlds()
+        self._models = Models(self._worlds)
         self._learned = Follower(args, [ETA_MODELS.name], lambda stored: self._models.take(event_of(stored, None)))
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
         self._router = OsrmRouter(settings.osrm)
@@ -91,7 +93,7 @@ class Streams:
             self._fences,
             self._quality,
             self._open_signals,
-            Etas(self._itineraries, self._router, lambda: self._models.current, self._arrivals),
+            Etas(self._itineraries, self._router, self._models.of, self._arrivals),
             DeadLetters(self._producer, "streams"),
         )
         self._source = Source(f"logistics.streams.{settings.cluster}", args, FIXES.name, self._telemetry)
@@ -151,12 +153,13 @@ class Streams:
             event = event_of(stored, None)
             self._fences.take(event, source)
             self._quality.take(event, source)
+            self._worlds.take(event)
         else:
             unseal = self._keyring.unsealer(stored.partition, envelope.tenant, envelope.aggregate_id)
             self._itineraries.take(event_of(stored, unseal), source, lambda: event_of(stored, unseal))
 
     def _learn_arrival(self, stored: Stored) -> None:
-        if stored.header("ce_type") == ARRIVED:
+        if stored.header("ce_type") in ARRIVED:
             self._arrivals.take(event_of(stored, None), source_of(envelope_of(stored), stored))
 
     async def _care(self) -> None:

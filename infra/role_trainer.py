@@ -18,7 +18,7 @@ from infra.settings import Settings
 from schemas import catalog, ids
 from schemas.catalog import nothing_personal
 from schemas.control import DataKeyWrapped
-from schemas.eta_model import ERRORS_KEY, FOREST_KEY, EtaForestGrown, EtaModelEvent
+from schemas.eta_model import EtaModelEvent, key_of
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
 from schemas.record import Stored, derived_headers, envelope_of, event_of, source_of
@@ -26,7 +26,7 @@ from schemas.topics import DIRECTORY, ETA_MODELS, KEYS, SIGNALS, TASK
 from streams.eta.trainer import Trainer
 
 LOOKS_EVERY_S = 20.0
-LOOKS_BACK = timedelta(days=1)
+LOOKS_BACK = timedelta(days=7)
 """What came before teaches nothing any more."""
 ASKS_EVERY_MS = 1_000
 
@@ -61,8 +61,11 @@ async def while_it_is_ours(turn: AIOKafkaConsumer, learning: "Learning") -> None
             await turn.getmany(timeout_ms=ASKS_EVERY_MS)
     finally:
         if not task.done():
+            learning.end()
             task.cancel()
-    await asyncio.gather(task, return_exceptions=not task.done())
+            await asyncio.gather(task, return_exceptions=True)
+    if not task.cancelled():
+        task.result()
 
 
 class Learning:
@@ -75,13 +78,15 @@ class Learning:
         self._keys = Follower(args, [KEYS.name], self._learn_key)
         self._directory = Follower(args, [DIRECTORY.name], self._take)
         self._facts = Follower(args, [SIGNALS.name, TASK.name], self._take, since)
+        self._told = Follower(args, [ETA_MODELS.name], self._learn_told)
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True, max_request_size=8 << 20)
-        self.told = 0
 
     async def run(self) -> None:
         """Until it is cancelled. Raises what following ended with."""
         await self._producer.start()
         try:
+            await self._told.start()
+            await self._told.stop()
             for followed in (self._keys, self._directory, self._facts):
                 await followed.start()
             logger.info("trainer learns")
@@ -90,6 +95,9 @@ class Learning:
             for followed in (self._facts, self._directory, self._keys):
                 await followed.stop()
             await self._producer.stop()
+
+    def end(self) -> None:
+        self._trainer.end()
 
     async def _looks(self) -> None:
         """What cannot be learned is passed over: riders are foretold by the model before."""
@@ -101,11 +109,12 @@ class Learning:
                 logger.exception("nothing was learned", error=failed)
                 told = []
             for event in told:
-                await self._tell(event, now)
+                if not await self._stands(event, now):
+                    break  # errors go with their forest; both are told again
             await asyncio.sleep(LOOKS_EVERY_S)
 
-    async def _tell(self, event: EtaModelEvent, now: datetime) -> None:
-        key = FOREST_KEY if isinstance(event, EtaForestGrown) else ERRORS_KEY
+    async def _stands(self, event: EtaModelEvent, now: datetime) -> bool:
+        key = key_of(event)
         headers = derived_headers(
             event_id=ids.derived("eta-model", self._source, key.decode(), now.isoformat()),
             type_name=catalog.BY_CLASS[type(event)].name,
@@ -120,15 +129,22 @@ class Learning:
         value = catalog.write(event, nothing_personal)
         try:
             await self._producer.send_and_wait(ETA_MODELS.name, value, key=key, headers=list(headers))
-            self.told += 1
         except KafkaError as failed:
             logger.warning("a model was not told", key=key.decode(), error=failed)
+            return False
+        self._trainer.told(event)
+        return True
 
     def _learn_key(self, stored: Stored) -> None:
         if stored.is_control and stored.value is None:
-            self._keyring.apply(stored.partition, SubjectId((stored.key or b"").decode()), None)
+            subject = SubjectId((stored.key or b"").decode())
+            self._keyring.apply(stored.partition, subject, None)
+            self._trainer.forget(subject)
         elif isinstance(key := event_of(stored, None), DataKeyWrapped):
             self._keyring.apply(stored.partition, key.subject, key.wrapped)
+
+    def _learn_told(self, stored: Stored) -> None:
+        self._trainer.stands(event_of(stored, None))
 
     def _take(self, stored: Stored) -> None:
         if stored.is_control:

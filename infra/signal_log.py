@@ -19,8 +19,9 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
-from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited
+from schemas.signals import EtaForecast, EtaThresholdReached, GeofenceEntered, GeofenceExited
 from schemas.topics import FIXES, SIGNALS
+from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.partition import Draft
 
 LOOK_BACK = 64
@@ -67,8 +68,9 @@ class SignalLog:
         return event_id in self._stands.ids
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
-        """Crossings told after the place, and the latest forecast of each stop."""
-        return self._stands.crossings, list(self._stands.forecasts.values())
+        """Crossings told after the place, and of each stop the latest forecast and then the thresholds."""
+        forecasts = sorted(self._stands.forecasts.items(), key=lambda told: told[0][-1] != "")
+        return self._stands.crossings, [draft for _, draft in forecasts]
 
     async def open(self, owner: str, since: int) -> None:
         """Fence every earlier writer; remember what stands from `since` on. Raises TenureLost."""
@@ -196,7 +198,7 @@ class Stands:
         self.producer_id: int | None = None
         self.ids: set[str] = set()
         self.crossings: list[Draft] = []
-        self.forecasts: dict[tuple[str, str, str, str], Draft] = {}
+        self.forecasts: dict[tuple[str, ...], Draft] = {}
 
     def take(self, stored: Stored) -> None:
         claimed = stored.header("hash")
@@ -228,7 +230,9 @@ class Stands:
             at=envelope.event_time,
             cause=envelope.causation_id or "",
         )
-        if isinstance(event, EtaForecast):
-            self.forecasts[draft.tenant, draft.rider_id, event.task_id, event.stop_id] = draft
+        if isinstance(event, (EtaForecast, EtaThresholdReached)):
+            which = name_of_threshold(event) if isinstance(event, EtaThresholdReached) else ""
+            stop = draft.tenant, draft.rider_id, event.task_id, event.stop_id
+            self.forecasts[*stop, which] = draft
         elif isinstance(event, (GeofenceEntered, GeofenceExited)):
             self.crossings.append(draft)

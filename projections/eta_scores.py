@@ -33,7 +33,8 @@ CREATE TABLE {table} (
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (tenant, task_id, stop_id, rider_id, forecast_at)
 );
-CREATE INDEX ON {table} (tenant, arrived_at)
+CREATE INDEX ON {table} (tenant, arrived_at);
+CREATE INDEX ON {table} (tenant, forecast_at)
 """
 
 
@@ -97,7 +98,7 @@ def apply(row: EtaScoreRow | None, fact: Fact, key: Key) -> EtaScoreRow:
 
 ETA_SCORES = ReadModel(
     name="eta_scores",
-    version=1,
+    version=2,
     table=TABLE,
     row=EtaScoreRow,
     key=("tenant", "task_id", "stop_id", "rider_id", "forecast_at"),

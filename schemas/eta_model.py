@@ -1,16 +1,18 @@
-"""What forecasts of arrivals go by, as it is told on `logistics.eta-models`: of each key the latest counts."""
+"""What forecasts of arrivals go by, as it is told on `logistics.eta-models`: of each key the latest counts.
+
+What is played on test tenants teaches them alone: there are models that are `live`, and others.
+"""
 
 from datetime import datetime
 
 from schemas.message import Event, Record
-
-FOREST_KEY, ERRORS_KEY = b"forest", b"errors"
 
 
 class EtaForestGrown(Event, frozen=True, kw_only=True):
     """Two forests over `columns` (streams/eta/trees.py): how many times longer than the router says, as a logarithm;
     and how far the first errs, where that is known."""
 
+    live: bool
     forest: str
     """Its name."""
     columns: list[str]
@@ -43,6 +45,7 @@ class EtaErrorsMet(Event, frozen=True, kw_only=True):
     """The latest errors of `forest`: their quantiles (1 in 10, 1 in 2, 9 in 10, in spreads) for each of `lengths` of
     the way (log seconds). Without a forest there are none of these: factors stand in."""
 
+    live: bool
     version: str
     """Told with each forecast that is made by it."""
     forest: str | None
@@ -51,6 +54,12 @@ class EtaErrorsMet(Event, frozen=True, kw_only=True):
     paces: list[Pace]
     service_times: list[ServiceTime]
     until: datetime
+
+
+def key_of(event: "EtaModelEvent") -> bytes:
+    """A worker that begins needs the latest of each."""
+    world, what = "live" if event.live else "test", "forest" if isinstance(event, EtaForestGrown) else "errors"
+    return f"{world}/{what}".encode()
 
 
 type EtaModelEvent = EtaForestGrown | EtaErrorsMet

@@ -41,7 +41,8 @@ class GeofenceTransitionCorrected(Event, frozen=True, kw_only=True):
 
 
 class EtaForecast(Event, frozen=True, kw_only=True):
-    """When the rider will be at the stop: with odds of 1 in 10, 1 in 2 and 9 in 10 it is by then, as `model` tells."""
+    """When the rider will be at the stop, which is theirs since `ahead_since`: with odds of 1 in 10, 1 in 2 and 9 in 10
+    it is by then, as `model` tells."""
 
     task_id: TaskId
     stop_id: StopId
@@ -51,11 +52,12 @@ class EtaForecast(Event, frozen=True, kw_only=True):
     remaining_m: int
     model: str
     source: RoutingSource
+    ahead_since: datetime
 
 
 class EtaThresholdReached(Event, frozen=True, kw_only=True):
     """By its forecast the rider is at the stop in three minutes (`imminent`), or later than the window's end by
-    `late_by_s` and more (`late`). Each is told once of a stop while it is the rider's."""
+    `late_by_s` and more (`late`). Each is told once of a stop, and of its window, while it is the rider's."""
 
     task_id: TaskId
     stop_id: StopId
@@ -78,14 +80,16 @@ class EtaScored(Event, frozen=True, kw_only=True):
     """The rider is at the stop, and this is what had been foretold: the first forecast, the last ones, and of those
     between as many as are kept. An error is `p50` less `arrived_at`: above nothing it was told too late.
 
-    `seen` is what the arrival teaches: at so many seconds before it a row of the columns of `streams.eta.journey`.
+    `seen` is what the arrival teaches: at so many seconds before it a row of the columns of `streams.eta.journey`, for
+    whose names `columns` stands.
     """
 
     task_id: TaskId
     stop_id: StopId
     arrived_at: datetime
     forecasts: list[ForecastMade]
-    seen: Personal[list[tuple[float, list[float]]]] | None = None
+    seen: Personal[list[tuple[float, list[float]]]] | None
+    columns: str
 
 
 type Signal = (

@@ -4,6 +4,7 @@ None of it is known later than the fix itself: where the vehicle is and has been
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import get_args
 
 import msgspec
@@ -46,6 +47,8 @@ COLUMNS = (
 """`ahead` is by the router if the vehicle does not turn around where it is; `toward` the cosine between where it heads
 and where the place is; `nearer` over the last two minutes; `standing` since it last moved; `hour` in UTC;
 `vehicle` by its place in `VEHICLES`."""
+COLUMNS_NAME = sha256(",".join(COLUMNS).encode()).hexdigest()[:8]
+"""By which rows of another release are told."""
 VEHICLES = get_args(VehicleKind)
 CAR = VEHICLES.index("car")
 

@@ -17,7 +17,7 @@ from streams.eta.levels import FARTHEST, Levels
 from streams.eta.model import BY_FACTORS, OFFSET_S, QUANTILES, Model, Told, log_router, spread_of
 from streams.eta.paces import Missed, paces_of
 from streams.eta.trees import LEAF as NO_COLUMN
-from streams.eta.trees import Trees
+from streams.eta.trees import Forest, Trees
 
 if TYPE_CHECKING:
     from sklearn.ensemble import ExtraTreesRegressor
@@ -34,6 +34,8 @@ FORGETS_HALF_IN_S = 4_500.0
 LIKE_LENGTHS = 0.5
 """Errors of ways so much longer or shorter (log seconds) count for the ones between, by a Gaussian."""
 LENGTHS = 12
+ALIKE = 1.5
+"""How many times fewer journeys there are, as it were, than are counted: those of one hour meet the same streets."""
 FEWEST_ERRORS, FEWEST_JOURNEYS = 200, 20
 """Either will do."""
 FEWEST_FOR_SPREAD = 2_000
@@ -56,16 +58,8 @@ class Lesson(msgspec.Struct, frozen=True):
     to_end: npt.NDArray[np.bool_]
     tenant: str = ""
     vehicle: str = ""
-
-
-class Forest(msgspec.Struct, frozen=True):
-    """As it was grown from so many journeys, of which the last ended at `until_s`; `spread` where errors were known."""
-
-    name: str
-    middle: Trees
-    spread: Trees | None
-    journeys: int
-    until_s: float
+    subject: str = ""
+    """Whose journey it was."""
 
 
 class Learned(msgspec.Struct):
@@ -105,6 +99,11 @@ class Learner:
     def taken(self) -> int:
         """How many there were ever."""
         return self._count
+
+    def forget(self, subject: str) -> None:
+        """Nothing that is grown from now on knows of this person."""
+        self._learned = deque(each for each in self._learned if each.lesson.subject != subject)
+        self._rows = sum(len(each.lesson.rows) for each in self._learned)
 
     def take(self, lesson: Lesson) -> None:
         if not len(lesson.rows):
@@ -158,11 +157,13 @@ class Learner:
             errors = np.concatenate([each.errors for each in self._learned if each.errors is not None])
             grown = forest(SPREAD_TREES, SPREAD_LEAF, self._seed)
             self._spread = trees_of(grown.fit(rows[met], np.abs(errors), sample_weight=weights[met]))
-            for each in self._learned:
-                if each.errors is not None:
-                    each.spreads = spread_of(self._spread, each.lesson.rows)
+            erred = [each for each in self._learned if each.errors is not None]
+            spreads = spread_of(self._spread, rows[met])
+            ends = np.cumsum([len(each.lesson.rows) for each in erred])
+            for each, theirs in zip(erred, np.split(spreads, ends[:-1]), strict=True):
+                each.spreads = theirs
         until_s = max(each.lesson.ended_s for each in self._learned)
-        name = f"forest-{datetime.fromtimestamp(until_s, UTC):%Y%m%dT%H%M%SZ}"
+        name = f"forest-{datetime.fromtimestamp(until_s, UTC):%Y%m%dT%H%M%SZ}-{self._count}"
         self.forest = Forest(name, self._middle, self._spread, len(self._learned), until_s)
 
     def _told(self, now_s: float) -> Model:
@@ -236,7 +237,7 @@ def quantiles_of(ordered: Floats, weights: Floats, journey: Places, levels: Leve
     one journey resemble each other, and of few journeys the next may well err more (Vovk et al. 2005)."""
     of_each = np.bincount(journey, weights)
     journeys = of_each.sum() ** 2 / (of_each**2).sum()
-    beyond = QUANTILES[2] / journeys
+    beyond = ALIKE / journeys
     taken = (max(FARTHEST, levels.low - beyond), QUANTILES[1], min(1 - FARTHEST, levels.high + beyond))
     upto = np.cumsum(weights)
     return np.interp(taken, (upto - weights / 2) / upto[-1], ordered)

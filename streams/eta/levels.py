@@ -7,7 +7,7 @@ import msgspec
 
 from streams.eta.model import QUANTILES
 
-STEP = 0.02
+STEP = 0.01
 """By how much one journey, all of which was outside, moves a bound's level."""
 FARTHEST = 0.01
 """From the end: no quantile is taken further out."""

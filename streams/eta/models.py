@@ -1,7 +1,7 @@
 """The model by which arrivals are foretold now, folded from `logistics.eta-models`; and how one is told there."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import structlog
@@ -10,7 +10,8 @@ from schemas.eta_model import EtaErrorsMet, EtaForestGrown, Pace, ServiceTime
 from schemas.message import Event
 from streams.eta.journey import COLUMNS
 from streams.eta.model import BY_FACTORS, QUANTILES, Model, Told
-from streams.eta.trees import NoForest, Trees, packed, unpacked
+from streams.eta.trees import Forest, NoForest, Trees, packed, unpacked
+from streams.eta.worlds import Worlds
 
 KEPT_FORESTS = 2
 """The errors that come next may still be of the one before."""
@@ -21,24 +22,31 @@ type Forests = tuple[Trees, Trees | None]
 
 
 class Models:
-    """What cannot be used here is passed over, and the model before it stays."""
+    """One for tenants that are live, one for those that are played. What cannot be used here is passed over, and the
+    model before it stays."""
 
-    def __init__(self) -> None:
-        self.current = Model(version=BY_FACTORS)
-        self._forests: dict[str, Forests] = {}
+    def __init__(self, worlds: Worlds) -> None:
+        self._worlds = worlds
+        self._current = {live: Model(version=BY_FACTORS) for live in (True, False)}
+        self._forests: dict[tuple[bool, str], Forests] = {}
+
+    def of(self, tenant: str) -> Model:
+        """The one that stands now."""
+        return self._current[self._worlds.is_live(tenant)]
 
     def take(self, event: Event) -> None:
         try:
             match event:
                 case EtaForestGrown():
-                    self._forests[event.forest] = forests_of(event)
-                    while len(self._forests) > KEPT_FORESTS:
-                        del self._forests[next(iter(self._forests))]
+                    self._forests[event.live, event.forest] = forests_of(event)
+                    known = [name for name in self._forests if name[0] == event.live]
+                    for name in known[:-KEPT_FORESTS]:
+                        del self._forests[name]
                 case EtaErrorsMet():
-                    self.current = self._model(event)
+                    self._current[event.live] = self._model(event)
                 case _:
                     pass
-        except NoForest as broken:
+        except ValueError as broken:
             logger.warning("model passed over", error=broken)
 
     def _model(self, met: EtaErrorsMet) -> Model:
@@ -46,12 +54,12 @@ class Models:
         service_times = {(each.tenant, each.kind): each.times for each in met.service_times}
         if met.forest is None:
             return Model(met.version, service_times=service_times)
-        if met.forest not in self._forests:
+        if (met.live, met.forest) not in self._forests:
             raise NoForest(f"{met.forest} is not known here")
         lengths, quantiles = np.array(met.lengths, float), np.array(met.quantiles, float)
         if not len(lengths) or quantiles.shape != (len(lengths), len(QUANTILES)):
             raise NoForest(f"{len(lengths)} lengths and quantiles of shape {quantiles.shape}")
-        middle, spread = self._forests[met.forest]
+        middle, spread = self._forests[met.live, met.forest]
         paces = {(each.tenant, each.vehicle): each.longer for each in met.paces}
         return Model(met.version, middle, spread, Told(lengths, quantiles), paces, service_times)
 
@@ -64,23 +72,29 @@ def forests_of(grown: EtaForestGrown) -> Forests:
     return unpacked(grown.middle, len(COLUMNS)), spread
 
 
-def grown(name: str, middle: Trees, spread: Trees | None, journeys: int, until: datetime) -> EtaForestGrown:
+def grown(live: bool, forest: Forest) -> EtaForestGrown:
     return EtaForestGrown(
-        forest=name,
+        live=live,
+        forest=forest.name,
         columns=list(COLUMNS),
-        middle=packed(middle),
-        spread=None if spread is None else packed(spread),
-        journeys=journeys,
-        until=until,
+        middle=packed(forest.middle),
+        spread=None if forest.spread is None else packed(forest.spread),
+        journeys=forest.journeys,
+        until=datetime.fromtimestamp(forest.until_s, UTC),
     )
 
 
 def met(
-    model: Model, forest: str | None, service: Mapping[tuple[str, str], tuple[float, int]], until: datetime
+    live: bool,
+    model: Model,
+    forest: str | None,
+    service: Mapping[tuple[str, str], tuple[float, int]],
+    until: datetime,
 ) -> EtaErrorsMet:
     """`service` of each tenant and kind of stop: how many times as long as planned, and of how many stops that is."""
     errors = model.errors
     return EtaErrorsMet(
+        live=live,
         version=model.version,
         forest=forest if errors is not None else None,
         lengths=[] if errors is None else errors.length.tolist(),

@@ -6,7 +6,16 @@ from datetime import datetime
 import msgspec
 
 from schemas.message import Event, Source
-from schemas.task import HoldStarted, ReattemptPlanned, ReturnStarted, Stop, StopArrived, StopCompleted, TaskCreated
+from schemas.task import (
+    DeliveryAttemptFailed,
+    HoldStarted,
+    ReattemptPlanned,
+    ReturnStarted,
+    Stop,
+    StopArrived,
+    StopCompleted,
+    TaskCreated,
+)
 
 DRAWN_BY = 20
 """Stops that take as long as planned are counted, as it were, with those that there were."""
@@ -21,6 +30,8 @@ FORGETS = 0.995
 class Open(msgspec.Struct):
     kind: str
     planned_s: float
+    rider_id: str | None = None
+    """Who is there."""
     arrived_at: datetime | None = None
 
 
@@ -46,11 +57,17 @@ class ServiceTimes:
         match event:
             case StopArrived():
                 known = self._open.get((source.tenant, source.aggregate_id, event.stop_id))
-                if known is not None and known.arrived_at is None:
-                    known.arrived_at = source.event_time
+                if known is not None and (known.arrived_at is None or known.rider_id != event.rider_id):
+                    known.rider_id, known.arrived_at = event.rider_id, source.event_time
+            case DeliveryAttemptFailed():
+                failed = self._open.get((source.tenant, source.aggregate_id, event.stop_id))
+                if failed is not None:
+                    failed.arrived_at = None
             case StopCompleted():
                 ended = self._open.pop((source.tenant, source.aggregate_id, event.stop_id), None)
-                if ended is not None and ended.arrived_at is not None and ended.planned_s > 0:
+                if ended is None or ended.arrived_at is None or ended.planned_s <= 0:
+                    return
+                if ended.rider_id == event.rider_id:
                     self._learn(source.tenant, ended, (source.event_time - ended.arrived_at).total_seconds())
             case _:
                 pass

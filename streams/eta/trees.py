@@ -54,6 +54,16 @@ class Trees(msgspec.Struct, frozen=True):
         return mean
 
 
+class Forest(msgspec.Struct, frozen=True):
+    """As it was grown from so many journeys, of which the last ended at `until_s`; `spread` where errors were known."""
+
+    name: str
+    middle: Trees
+    spread: Trees | None
+    journeys: int
+    until_s: float
+
+
 COLUMNS_OF = {"roots": "<i4", "column": "<i1", "threshold": "<f8", "low": "<i4", "high": "<i4", "value": "<f4"}
 
 

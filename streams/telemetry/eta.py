@@ -6,7 +6,8 @@ independently, as it were: widths add up as squares.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -21,7 +22,7 @@ from schemas.message import Event, Personal, RiderId, StopId, TaskId
 from schemas.rider import VehicleKind
 from schemas.signals import EtaForecast, EtaScored, EtaThresholdReached, ForecastMade, RoutingSource
 from streams.eta import journey
-from streams.eta.journey import VEHICLES, Drive, Floats, rows, rows_from_rest
+from streams.eta.journey import COLUMNS_NAME, VEHICLES, Drive, Floats, rows, rows_from_rest
 from streams.eta.model import Model
 from streams.eta.seen import Row, Sightings
 from streams.eta.trail import Trail
@@ -38,7 +39,7 @@ EVERY_MS = 60_000
 """A stop is told of once a minute at most, and only if its time has moved."""
 MOVED_MS = 30_000
 MOVED_SHARE = 0.05
-IMMINENT_MS = 180_000
+IMMINENT, IMMINENT_MS = "imminent", 180_000
 LATE_BY_S = (0, 900, 1_800, 3_600)
 WAITS_MS = 3_600_000
 """So long a stop that is no longer ahead waits for the word that the rider was there, to be scored."""
@@ -48,6 +49,7 @@ AT_ONCE = 8
 """Routes asked for side by side."""
 MOST_ROUTES = 20_000
 """Routes in memory; the oldest goes first and is asked for again."""
+ROWS_IN_THE_LOOP = 200
 DIGITS = 8
 """Of what was seen: a place within a decimetre."""
 
@@ -86,6 +88,10 @@ class Followed(msgspec.Struct):
     off_m: float = 0.0
     looked_ms: int = 0
 
+    def follows(self, version: int, stops: tuple[Ahead, ...], at_ms: int) -> bool:
+        """It need not be asked for again."""
+        return self.version == version and self.stops == stops and at_ms - self.asked_ms < STALE_MS
+
 
 class Left(msgspec.Struct, frozen=True):
     """What is left to one stop: driving up to it, by the router."""
@@ -105,6 +111,15 @@ class Foretold(msgspec.Struct, frozen=True):
     made: Made
 
 
+class Underway(msgspec.Struct, frozen=True):
+    """A rider who has moved, and what is left to each stop ahead."""
+
+    key: RiderKey
+    live: LiveRow
+    followed: Followed
+    left: Sequence[Left]
+
+
 class Looked(msgspec.Struct, frozen=True):
     """A rider of whom the model is asked: a row for each drive ahead."""
 
@@ -116,10 +131,10 @@ class Looked(msgspec.Struct, frozen=True):
 
 
 class Etas:
-    """`model` gives the one that stands now."""
+    """`model` gives the one that stands now for a tenant."""
 
     def __init__(
-        self, itineraries: Itineraries, router: Router, model: Callable[[], Model], arrivals: Arrivals
+        self, itineraries: Itineraries, router: Router, model: Callable[[str], Model], arrivals: Arrivals
     ) -> None:
         self._itineraries = itineraries
         self._router = router
@@ -131,7 +146,7 @@ class Etas:
     async def of(self, partition: Partition, found: Found) -> list[Draft]:
         """Forecasts for the riders that have moved, and scores for those that have arrived. The partition's riders
         remember what is told."""
-        drafts = []
+        drafts: list[Draft] = []
         underway = {}
         for key, live in found.live.items():
             rider, itinerary = partition.riders[key], self._itineraries.of(*key)
@@ -143,40 +158,41 @@ class Etas:
                 self._followed.pop(key, None)
         at_once = asyncio.Semaphore(AT_ONCE)
 
-        async def left_of(live: LiveRow, itinerary: Itinerary) -> list[Left]:
+        async def left_of(key: RiderKey, live: LiveRow, itinerary: Itinerary) -> Underway:
             async with at_once:
-                return await self._left(live, itinerary, placed(itinerary))
+                return await self._underway(key, live, itinerary, placed(itinerary))
 
-        lefts = await asyncio.gather(*(left_of(*each) for each in underway.values()))
-        looked = [
-            self._look(key, live, left)
-            for (key, (live, _)), left in zip(underway.items(), lefts, strict=True)
-            if self._is_due(key, live, partition.riders[key], left)
-        ]
-        for each, foretold in zip(looked, self._foretold(looked), strict=True):
-            drafts += told(partition.riders[each.key], each.live, foretold)
+        moved = await asyncio.gather(*(left_of(key, *each) for key, each in underway.items()))
+        looked = [self._look(each) for each in moved if is_due(each, partition.riders[each.key])]
+        for seen, foretold in await self._foretold(looked):
+            drafts += told(partition.riders[seen.key], seen.live, foretold)
+        while len(self._followed) > MOST_ROUTES:
+            del self._followed[next(iter(self._followed))]
         return drafts
 
-    async def _left(self, live: LiveRow, itinerary: Itinerary, stops: tuple[Ahead, ...]) -> list[Left]:
-        key = live.tenant, live.rider_id
+    async def _underway(self, key: RiderKey, live: LiveRow, itinerary: Itinerary, stops: tuple[Ahead, ...]) -> Underway:
         at_ms = unix_ms(live.observed_at)
-        followed = self._followed.get(key)
-        trail = Trail() if followed is None or followed.stops[0] != stops[0] else followed.trail
+        followed = self._followed.pop(key, None)
+        if followed is not None and same(followed.stops[0], stops[0]):
+            trail = followed.trail
+        else:
+            trail = Trail()
+            self._sightings.let_go(sighted(key, stops[0]))  # what was seen of it came before another stop
         trail.take(at_ms / 1000, live.lat, live.lon)
-        if followed is not None and followed.version == itinerary.version and followed.stops == stops:
-            along = place_on(followed.way, live, followed.segment)
-            if along is not None and at_ms - followed.asked_ms < STALE_MS:
-                followed.segment, seconds, metres, followed.off_m = along
-                return self._left_from(live, followed, seconds, metres)
-        here = Location(lat=live.lat, lon=live.lon)
-        way = await self._router.way([here, *(stop.place for stop in stops if stop.place)])
-        looked_ms = followed.looked_ms if followed is not None and followed.stops == stops else 0
-        followed = Followed(itinerary.version, stops, way, at_ms, trail, looked_ms=looked_ms)
-        self._followed.pop(key, None)
+        done = None
+        if followed is not None and followed.follows(itinerary.version, stops, at_ms):
+            done = place_on(followed.way, live, followed.segment)
+        if done is None or followed is None:
+            here = Location(lat=live.lat, lon=live.lon)
+            way = await self._router.way([here, *(stop.place for stop in stops if stop.place)])
+            looked_ms = followed.looked_ms if followed is not None and followed.stops == stops else 0
+            followed, done = (
+                Followed(itinerary.version, stops, way, at_ms, trail, looked_ms=looked_ms),
+                (0, 0.0, 0.0, 0.0),
+            )
+        followed.segment, seconds, metres, followed.off_m = done
         self._followed[key] = followed
-        if len(self._followed) > MOST_ROUTES:
-            del self._followed[next(iter(self._followed))]
-        return self._left_from(live, followed, 0.0, 0.0)
+        return Underway(key, live, followed, self._left_from(live, followed, seconds, metres))
 
     def _left_from(self, live: LiveRow, followed: Followed, done_s: float, done_m: float) -> list[Left]:
         way = followed.way
@@ -186,39 +202,60 @@ class Etas:
                 max(0.0, float(way.seconds[point]) - done_s),
                 max(0.0, float(way.metres[point]) - done_m),
                 way.source,
-                self._arrivals.at_ms(live.tenant, live.rider_id, stop.task_id, stop.stop_id, stop.since_ms),
+                self._there_ms(live, stop),
             )
             for stop, point in zip(followed.stops, way.stops, strict=True)
         ]
 
-    def _is_due(self, key: RiderKey, live: LiveRow, rider: Rider, left: Sequence[Left]) -> bool:
-        at_ms = unix_ms(live.observed_at)
-        if at_ms - self._followed[key].looked_ms >= LOOKS_EVERY_MS:
-            return True
-        known = [rider.forecasts.get(name_of(each.stop)) for each in left]
-        return any(each and "imminent" not in each.reached and at_ms >= each.p50_ms - IMMINENT_MS for each in known)
+    def _there_ms(self, live: LiveRow, stop: Ahead) -> int | None:
+        """When the rider came to the stop, if they are there; not at an attempt that is over."""
+        over_ms = self._arrivals.over_ms(live.tenant, stop.task_id, stop.stop_id)
+        since_ms = max(stop.since_ms, over_ms)
+        return self._arrivals.at_ms(live.tenant, live.rider_id, stop.task_id, stop.stop_id, since_ms)
 
-    def _look(self, key: RiderKey, live: LiveRow, left: Sequence[Left]) -> Looked:
-        followed = self._followed[key]
+    def _look(self, underway: Underway) -> Looked:
+        key, live, followed, left = underway.key, underway.live, underway.followed, underway.left
         followed.looked_ms = unix_ms(live.observed_at)
         vehicle = self._itineraries.vehicle(*key)
         rows_ahead = drives(followed, left, VEHICLES.index(vehicle))
-        if left[0].arrived_ms is None:
-            self._sightings.take((*key, name_of(left[0].stop)), followed.looked_ms / 1000, rows_ahead[0])
+        if left[0].arrived_ms is None and followed.trail.has_left:
+            self._sightings.take(sighted(key, left[0].stop), followed.looked_ms / 1000, rows_ahead[0])
         return Looked(key, live, vehicle, left, rows_ahead)
 
-    def _foretold(self, looked: Sequence[Looked]) -> Iterator[list[Foretold]]:
-        """By one question to the model."""
-        if not looked:
-            return
-        model = self._model()
-        longer = np.concatenate(
-            [np.full(len(each.rows), model.longer(each.live.tenant, each.vehicle)) for each in looked]
-        )
-        seconds = model.forecast(np.concatenate([each.rows for each in looked]), longer)
-        ends = np.cumsum([len(each.rows) for each in looked])
-        for each, legs in zip(looked, np.split(seconds, ends[:-1]), strict=True):
-            yield added_up(each, legs, model)
+    async def _foretold(self, looked: Sequence[Looked]) -> Sequence[tuple[Looked, list[Foretold]]]:
+        """Many are asked of beside the loop, which has beats to keep."""
+        models = {each.live.tenant: self._model(each.live.tenant) for each in looked}
+        if sum(len(each.rows) for each in looked) < ROWS_IN_THE_LOOP:
+            return list(foretold(looked, models))
+        return await asyncio.to_thread(lambda: list(foretold(looked, models)))
+
+
+def foretold(looked: Sequence[Looked], models: Mapping[str, Model]) -> Iterator[tuple[Looked, list[Foretold]]]:
+    """By one question to each model."""
+    for model in {id(model): model for model in models.values()}.values():
+        theirs = [each for each in looked if models[each.live.tenant] is model]
+        longer = [np.full(len(each.rows), model.longer(each.live.tenant, each.vehicle)) for each in theirs]
+        seconds = model.forecast(np.concatenate([each.rows for each in theirs]), np.concatenate(longer))
+        ends = np.cumsum([len(each.rows) for each in theirs])
+        for each, legs in zip(theirs, np.split(seconds, ends[:-1]), strict=True):
+            yield each, added_up(each, legs, model)
+
+
+def is_due(underway: Underway, rider: Rider) -> bool:
+    at_ms = unix_ms(underway.live.observed_at)
+    if at_ms - underway.followed.looked_ms >= LOOKS_EVERY_MS:
+        return True
+    known = [rider.forecasts.get(name_of(each.stop)) for each in underway.left]
+    return any(each and IMMINENT not in each.reached and at_ms >= each.p50_ms - IMMINENT_MS for each in known)
+
+
+def same(one: Ahead, other: Ahead) -> bool:
+    """The same stay of the same stop, whatever its window has become."""
+    return (one.task_id, one.stop_id, one.since_ms) == (other.task_id, other.stop_id, other.since_ms)
+
+
+def sighted(key: RiderKey, stop: Ahead) -> tuple[str, str, str]:
+    return *key, name_of(stop)
 
 
 def placed(itinerary: Itinerary) -> tuple[Ahead, ...]:
@@ -288,14 +325,14 @@ def added_up(looked: Looked, legs: Floats, model: Model) -> list[Foretold]:
     for left, (p10, p50, p90) in zip(looked.left, legs.tolist(), strict=True):
         stop = left.stop
         service_s = model.service_s(live.tenant, stop.kind, stop.service_s)
+        begins_s = stop.window.start.timestamp() if stop.window else 0.0
         if left.arrived_ms is not None:
-            at_s = max(at_ms / 1000, left.arrived_ms / 1000 + service_s)
+            at_s = max(at_s, max(left.arrived_ms / 1000, begins_s) + service_s)
             continue
         at_s, sooner, later = at_s + p50, sooner + (p50 - p10) ** 2, later + (p90 - p50) ** 2
         p10_s, p90_s = max(at_ms / 1000, at_s - sooner**0.5), at_s + later**0.5
         made = Made(at_ms, ms(p10_s), ms(at_s), ms(p90_s), model.version, left.source)
         told_of.append(Foretold(left, made))
-        begins_s = stop.window.start.timestamp() if stop.window else 0.0
         at_s = max(at_s, begins_s) + service_s
     return told_of
 
@@ -311,25 +348,26 @@ def told(rider: Rider, live: LiveRow, foretold: Sequence[Foretold]) -> list[Draf
         stop = each.left.stop
         if at_ms < stop.since_ms:
             continue  # a fix from before the stop was the rider's foretells nothing of it
-        before = rider.forecasts.get(name_of(stop))
-        if before is None or before.told_ms < stop.since_ms:
-            before = rider.forecasts[name_of(stop)] = Forecast(0, 0)
-        if worth_telling(before, at_ms, each.made.p50_ms):
-            before.tell(each.made)
+        known = rider.forecasts.get(name_of(stop))
+        if known is None or known.since_ms != stop.since_ms:
+            known = rider.forecasts[name_of(stop)] = Forecast(since_ms=stop.since_ms)
+        known.ahead_ms = at_ms
+        if worth_telling(known, at_ms, each.made.p50_ms):
+            known.tell(each.made)
             drafts.append(draft(live, forecast_of(each), at_ms, str(at_ms), stop))
-        for reached in thresholds(before, each, at_ms):
-            drafts.append(draft(live, reached, at_ms, f"{stop.since_ms} {reached.threshold} {reached.late_by_s}", stop))
+        for reached in thresholds(known, each, at_ms):
+            drafts.append(draft(live, reached, at_ms, f"{stop.since_ms} {name_of_threshold(reached)}", stop))
     return drafts
 
 
 def forget(rider: Rider, live: LiveRow, itinerary: Itinerary) -> None:
     """What is not ahead any more, and was not reached for long."""
     since_ms = unix_ms(live.observed_at) - WAITS_MS
-    if all(known.told_ms >= since_ms for known in rider.forecasts.values()):
+    if all(known.ahead_ms >= since_ms for known in rider.forecasts.values()):
         return
     ahead = {name_of(stop) for stop in itinerary.stops}
     rider.forecasts = {
-        name: known for name, known in rider.forecasts.items() if name in ahead or known.told_ms >= since_ms
+        name: known for name, known in rider.forecasts.items() if name in ahead or known.ahead_ms >= since_ms
     }
 
 
@@ -354,15 +392,27 @@ def thresholds(known: Forecast, foretold: Foretold, at_ms: int) -> Iterator[EtaT
             window_end=window_end,
         )
 
-    if "imminent" not in known.reached and p50_ms - at_ms <= IMMINENT_MS:
-        known.reached.append("imminent")
-        yield reached("imminent", None)
+    if IMMINENT not in known.reached and p50_ms - at_ms <= IMMINENT_MS:
+        known.reached.append(IMMINENT)
+        yield reached(IMMINENT, None)
     if window_end is None:
         return
-    fresh = [s for s in LATE_BY_S if f"late {s}" not in known.reached and p50_ms > unix_ms(window_end) + 1000 * s]
-    known.reached += [f"late {late_by_s}" for late_by_s in fresh]
+    late = [s for s in LATE_BY_S if p50_ms > unix_ms(window_end) + 1000 * s]
+    fresh = [name for s in late if (name := late_by(s, window_end)) not in known.reached]
+    known.reached += fresh
     if fresh:
-        yield reached("late", fresh[-1])
+        yield reached("late", late[-1])
+
+
+def late_by(seconds: int, window_end: datetime) -> str:
+    """Of another window it is told again."""
+    return f"late {seconds} {unix_ms(window_end)}"
+
+
+def name_of_threshold(event: EtaThresholdReached) -> str:
+    if event.late_by_s is None or event.window_end is None:
+        return IMMINENT
+    return late_by(event.late_by_s, event.window_end)
 
 
 def scores(rider: Rider, live: LiveRow, arrivals: Arrivals, sightings: Sightings) -> list[Draft]:
@@ -384,6 +434,7 @@ def scores(rider: Rider, live: LiveRow, arrivals: Arrivals, sightings: Sightings
             arrived_at=moment(at_ms),
             forecasts=[as_made(made) for made in known.past if made.at_ms < at_ms],
             seen=lessons_of(live.rider_id, seen, at_ms / 1000),
+            columns=COLUMNS_NAME,
         )
         if scored.forecasts:
             drafts.append(drafted(live, scored, at_ms, ("EtaScored", task_id, stop_id, str(first_ms))))
@@ -420,6 +471,7 @@ def forecast_of(foretold: Foretold) -> EtaForecast:
         p50=moment(made.p50_ms),
         p90=moment(made.p90_ms),
         remaining_m=round(foretold.left.metres),
+        ahead_since=moment(stop.since_ms),
         model=made.model,
         source=made.source,
     )

@@ -27,7 +27,7 @@ FROM_OUTSIDE = "/gateway"
 steps of their task are short."""
 ANY_SPEED = 1_000_000_000
 
-MOST_PAST = 24
+MOST_PAST = 8
 """Forecasts of one stop that are kept to be scored; of more, every second one of the older half goes, not the first."""
 
 type RiderKey = tuple[str, str]
@@ -87,11 +87,13 @@ class Made(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Forecast(msgspec.Struct):
-    """What was told of a stop last: `told_ms` by the fix's clock, `p50_ms` Unix time. `past` are forecasts for when it
-    is scored, `reached` the thresholds that were told."""
+    """What was told of a stop last, which is the rider's since `since_ms` and was ahead at `ahead_ms`: `told_ms` by the
+    fix's clock, `p50_ms` Unix time. `past` are forecasts for when it is scored, `reached` the thresholds told."""
 
-    told_ms: int
-    p50_ms: int
+    since_ms: int
+    ahead_ms: int = 0
+    told_ms: int = 0
+    p50_ms: int = 0
     past: list[Made] = []
     reached: list[str] = []
 
@@ -99,7 +101,7 @@ class Forecast(msgspec.Struct):
         self.told_ms, self.p50_ms = made.at_ms, made.p50_ms
         self.past.append(made)
         if len(self.past) > MOST_PAST:
-            del self.past[1 : MOST_PAST // 2 : 2]
+            del self.past[1 : MOST_PAST // 2 + 1 : 2]
 
 
 class Rider:

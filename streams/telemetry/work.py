@@ -12,9 +12,16 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from schemas import ids
 from schemas.record import Stored
-from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
+from schemas.signals import (
+    EtaForecast,
+    EtaThresholdReached,
+    GeofenceEntered,
+    GeofenceExited,
+    GeofenceTransitionCorrected,
+)
 from schemas.topics import FIXES
 from streams.source import Batch, Place
+from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.fences import Fences, unix_ms
 from streams.telemetry.partition import Draft, Forecast, Found, Made, Partition, Rider, RiderKey
 from streams.telemetry.quality import Quality
@@ -40,7 +47,7 @@ class Signals(Protocol):
         ...
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
-        """Crossings that stand there, and the latest forecast of each stop."""
+        """Crossings that stand there, and of each stop the latest forecast and the thresholds after it."""
         ...
 
     async def tell(self, drafts: Sequence[Draft]) -> None:
@@ -185,16 +192,21 @@ class Telemetry:
 
 def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:
     """The log's word on a stop is the last one, whatever was kept of it before the crash."""
-    assert isinstance(told.event, EtaForecast), "forecasts are given"
-    rider = riders.setdefault((told.tenant, told.rider_id), Rider())
-    name = f"{told.event.task_id}/{told.event.stop_id}"
+    rider, event = riders.setdefault((told.tenant, told.rider_id), Rider()), told.event
+    if isinstance(event, EtaThresholdReached):
+        known = rider.forecasts.get(f"{event.task_id}/{event.stop_id}")
+        if known is not None:
+            known.reached.append(name_of_threshold(event))
+        return
+    assert isinstance(event, EtaForecast), "forecasts are given, and thresholds"
+    name, since_ms, at_ms = f"{event.task_id}/{event.stop_id}", unix_ms(event.ahead_since), unix_ms(told.at)
     known = rider.forecasts.get(name)
-    if known is None or known.told_ms < unix_ms(told.at):
-        event = told.event
-        made = Made(
-            unix_ms(told.at), unix_ms(event.p10), unix_ms(event.p50), unix_ms(event.p90), event.model, event.source
-        )
-        rider.forecasts.setdefault(name, Forecast(0, 0)).tell(made)
+    if known is None or known.since_ms < since_ms:
+        known = rider.forecasts[name] = Forecast(since_ms=since_ms)
+    if known.since_ms == since_ms and known.told_ms < at_ms:
+        p10_ms, p50_ms, p90_ms = (unix_ms(at) for at in (event.p10, event.p50, event.p90))
+        known.tell(Made(at_ms, p10_ms, p50_ms, p90_ms, event.model, event.source))
+        known.ahead_ms = at_ms
 
 
 def place_of(cause: str) -> int:

@@ -28,7 +28,14 @@ def made(at: datetime, p50: datetime, model: str = "forest-1") -> ForecastMade:
 
 
 def scored(task: str, rider: str, there: datetime, *forecasts: ForecastMade) -> Fact:
-    event = EtaScored(task_id=TaskId(task), stop_id=StopId("stop-2"), arrived_at=there, forecasts=list(forecasts))
+    event = EtaScored(
+        task_id=TaskId(task),
+        stop_id=StopId("stop-2"),
+        arrived_at=there,
+        forecasts=list(forecasts),
+        seen=None,
+        columns="",
+    )
     headers = derived_headers(
         event_id=f"{task}-{rider}",
         type_name=catalog.BY_CLASS[EtaScored].name,

@@ -55,6 +55,7 @@ def eta(minute: float, rider: str = "ann") -> Fact:
         remaining_m=1_000,
         model="factor-1",
         source="osrm",
+        ahead_since=NOON,
     )
     return fact(forecast, minutes(minute), f"{rider}-{minute}", rider)
 

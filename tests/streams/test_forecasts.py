@@ -10,15 +10,22 @@ from schemas.geo import Location, Window, distance_m
 from schemas.ids import rider_subject
 from schemas.load import Load
 from schemas.message import Event, Personal, RiderId, Source, StopId, SubjectId, TaskId
-from schemas.rider import ItineraryStopsInserted, ItineraryStopsRemoved, PlannedStop, RiderRegistered
+from schemas.rider import (
+    ItineraryStopsInserted,
+    ItineraryStopsRemoved,
+    PlannedStop,
+    PlannedWindowChanged,
+    RiderRegistered,
+)
 from schemas.signals import EtaForecast, EtaScored, EtaThresholdReached
-from schemas.task import StopArrived
+from schemas.task import DeliveryAttemptFailed, StopArrived
 from streams.eta.journey import COLUMNS, Floats
 from streams.eta.model import BY_FACTORS, FACTORS, Model, Told
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import LOOKS_EVERY_MS, Etas, Way
 from streams.telemetry.itineraries import Itineraries
 from streams.telemetry.partition import Draft, Found, LiveRow, Partition, Rider, kept, restored
+from streams.telemetry.quality import Quality
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 TASK, FIRST, SECOND = TaskId("task-1"), StopId("stop-1"), StopId("stop-2")
@@ -61,8 +68,8 @@ class Trip:
     def __init__(self, model: Model | None = None) -> None:
         self.itineraries, self.arrivals = Itineraries(), Arrivals()
         self.model = model or Model(BY_FACTORS)
-        self.etas = Etas(self.itineraries, Straight(), lambda: self.model, self.arrivals)
-        self.partition = Partition(0, lambda _: None)  # type: ignore[arg-type, return-value]
+        self.etas = Etas(self.itineraries, Straight(), lambda _: self.model, self.arrivals)
+        self.partition = Partition(0, lambda _: None, Quality().rules)  # type: ignore[arg-type, return-value]
         self.partition.riders["acme", ANN] = Rider()
         self.version = 0
 
@@ -99,19 +106,22 @@ class Trip:
         self.fact(event, TASK, at)
 
     async def fix(self, at: float, north_m: float) -> list[Draft]:
-        row = LiveRow(
-            tenant="acme",
-            rider_id=ANN,
-            device_id="phone",
-            lat=START.lat + north_m / 111_195,
-            lon=START.lon,
-            accuracy_m=5.0,
-            speed_mps=None,
-            bearing_deg=None,
-            observed_at=NOON + timedelta(seconds=at),
-            received_at=NOON + timedelta(seconds=at),
-        )
-        return await self.etas.of(self.partition, Found(live={("acme", ANN): row}))
+        return await self.etas.of(self.partition, Found(live={("acme", ANN): row_of(ANN, at, north_m)}))
+
+
+def row_of(rider: str, at: float, north_m: float) -> LiveRow:
+    return LiveRow(
+        tenant="acme",
+        rider_id=rider,
+        device_id="phone",
+        lat=START.lat + north_m / 111_195,
+        lon=START.lon,
+        accuracy_m=5.0,
+        speed_mps=None,
+        bearing_deg=None,
+        observed_at=NOON + timedelta(seconds=at),
+        received_at=NOON + timedelta(seconds=at),
+    )
 
 
 def source_of(aggregate: str, at: datetime) -> Source:
@@ -213,19 +223,19 @@ def registered(vehicle: str) -> RiderRegistered:
 async def test_at_the_arrival_it_is_told_what_was_seen_on_the_way():
     trip = Trip(learned(2.0)).planned(*both())
     trip.fact(registered("bicycle"))
-    for second in (0, 20, 30, 170, 175):
+    for second in (0, 20, 40, 100, 170, 175):
         await trip.fix(second, min(150, 5 * second))
     trip.arrived(FIRST, at=600)
     [scored] = of_kind(await trip.fix(610, 3_330), EtaScored)
     assert scored.seen is not None
     assert scored.seen.subject == rider_subject(ANN)
-    first, later = scored.seen.value or []
-    assert (first[0], later[0]) == (600, 430), "once a minute at most"
+    first, later, *_ = scored.seen.value or []
+    assert (first[0], later[0]) == (580, 500), "once a minute at most, from when she has left"
     known = dict(zip(COLUMNS, later[1], strict=True))
-    assert (known["elapsed_s"], known["standing_s"], known["vehicle"]) == (170, 140, 1)
+    assert (known["elapsed_s"], known["standing_s"], known["vehicle"]) == (100, 60, 1)
     assert known["router_s"] == pytest.approx((distance_m(START, SHOP) - 150) / MPS, rel=1e-3)
-    assert known["speed_mps"] == pytest.approx(150 / 170, rel=1e-2)
-    assert known["hour"] == pytest.approx(12 + 170 / 3_600)
+    assert known["speed_mps"] == pytest.approx(150 / 100, rel=1e-2)
+    assert known["hour"] == pytest.approx(12 + 100 / 3_600)
 
 
 # When it is told
@@ -333,11 +343,96 @@ async def test_while_the_rider_is_at_a_stop_the_rest_of_its_time_is_ahead():
     assert seconds(told.p50) == pytest.approx(1_400 + drive, rel=0.05)
 
 
+def failed(stop_id: StopId, policy: str = "retry_now") -> DeliveryAttemptFailed:
+    return DeliveryAttemptFailed(
+        stop_id=stop_id,
+        attempt=1,
+        reason_code="nobody_there",
+        note=None,
+        evidence=[],
+        contacts=[],
+        waited_seconds=None,
+        override_reason=None,
+        at_fault="customer",  # type: ignore[arg-type]
+        policy=policy,  # type: ignore[arg-type]
+    )
+
+
+async def test_who_has_to_come_again_is_foretold_and_scored_again():
+    """The attempt failed, and the stop stays hers: she drives off and comes back."""
+    trip = Trip(learned(2.0)).planned(stop(FIRST, SHOP))
+    await trip.fix(0, 0)
+    trip.arrived(FIRST, at=660)
+    assert len(of_kind(await trip.fix(670, 3_330), EtaScored)) == 1
+    trip.fact(failed(FIRST), TASK, at=700)
+    again = forecasts(await trip.fix(900, 2_000))[FIRST]
+    assert seconds(again.p50) > 900
+    trip.arrived(FIRST, at=1_200)
+    [scored] = of_kind(await trip.fix(1_210, 3_330), EtaScored)
+    assert seconds(scored.arrived_at) == 1_200
+
+
+async def test_a_stop_that_comes_back_to_her_is_a_stay_of_its_own():
+    trip = Trip(learned(2.0)).planned(stop(FIRST, SHOP))
+    for second in (0, 60, 120, 180):
+        await trip.fix(second, 2 * second)
+    trip.gone(FIRST, at=200)
+    await trip.fix(210, 400)
+    trip.planned(stop(FIRST, SHOP), at=3_000)
+    for second in (3_010, 3_070, 3_130):
+        await trip.fix(second, 400 + 5 * (second - 3_000))
+    trip.arrived(FIRST, at=3_500)
+    [scored] = of_kind(await trip.fix(3_510, 3_330), EtaScored)
+    assert all(seconds(each.at) >= 3_000 for each in scored.forecasts)
+    assert scored.seen is not None
+    assert all(left_s <= 490 for left_s, _ in scored.seen.value or [])
+
+
+async def test_while_she_waits_for_a_window_the_rest_waits_too():
+    late = Window(start=NOON + timedelta(seconds=3_000), end=NOON + timedelta(seconds=4_000))
+    trip = Trip(learned(2.0)).planned(stop(FIRST, SHOP, window=late), stop(SECOND, DOOR))
+    before = forecasts(await trip.fix(0, 0))[SECOND]
+    trip.arrived(FIRST, at=700)
+    told_there = await trip.fix(800, 3_330)
+    assert not of_kind(told_there, EtaThresholdReached)
+    there = forecasts(told_there).get(SECOND, before)
+    assert seconds(there.p50) == pytest.approx(3_060 + 2 * distance_m(SHOP, DOOR) / MPS, rel=0.05)
+
+
+async def test_of_another_window_it_is_told_late_again():
+    def until(second: float) -> PlannedStop:
+        return stop(FIRST, SHOP, window=Window(start=NOON - timedelta(hours=1), end=NOON + timedelta(seconds=second)))
+
+    trip = Trip(learned(2.0)).planned(until(500))
+    assert len(of_kind(await trip.fix(0, 0), EtaThresholdReached)) == 1
+    other = PlannedWindowChanged(itinerary_version=2, task_id=TASK, stop_id=FIRST, window=until(2_000).window)
+    trip.fact(other, at=50)
+    assert not of_kind(await trip.fix(100, 0), EtaThresholdReached)
+    [reached] = of_kind(await trip.fix(1_500, 0), EtaThresholdReached)
+    assert reached.window_end == NOON + timedelta(seconds=2_000)
+
+
+async def test_more_riders_than_ways_in_memory_are_foretold_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streams.telemetry.eta.MOST_ROUTES", 1)
+    trip = Trip(learned(2.0)).planned(stop(FIRST, SHOP))
+    trip.itineraries.take(
+        ItineraryStopsInserted(itinerary_version=1, stops=[stop(FIRST, SHOP)]),
+        source_of("bob", NOON - timedelta(seconds=10)),
+        lambda: registered("car"),
+    )
+    trip.partition.riders["acme", "bob"] = Rider()
+    for second in (0, 30, 60):
+        rows = {("acme", name): row_of(name, second, 5 * second) for name in (ANN, "bob")}
+        drafts = await trip.etas.of(trip.partition, Found(live=rows))
+        if second == 0:
+            assert {draft.rider_id for draft in drafts} == {ANN, "bob"}
+
+
 async def test_what_is_remembered_of_forecasts_is_bounded_and_kept():
     trip = Trip(learned(2.0)).planned(stop(FIRST, SHOP))
     for minute in range(200):
         await trip.fix(61 * minute, 0)
     known = trip.rider.forecasts[f"{TASK}/{FIRST}"]
-    assert len(known.past) <= 24
+    assert 2 < len(known.past) <= 8
     assert known.past[0].at_ms == round(NOON.timestamp() * 1000)
     assert restored(kept(trip.rider)).forecasts[f"{TASK}/{FIRST}"] == known

@@ -8,15 +8,16 @@ from msgspec.structs import replace
 from numpy.random import Generator, default_rng
 
 from schemas.directory import TenantCreated, TenantRules
-from schemas.eta_model import EtaErrorsMet, EtaForestGrown, EtaModelEvent
+from schemas.eta_model import EtaErrorsMet, EtaForestGrown, EtaModelEvent, key_of
 from schemas.message import OutletSlug, Personal, RiderId, Source, StopId, SubjectId, TaskId, TenantSlug
 from schemas.signals import EtaScored, ForecastMade
 from schemas.task import Party, Stop, StopArrived, StopCompleted, TaskCreated
 from streams.eta import learner as learning
-from streams.eta.journey import COLUMNS
+from streams.eta.journey import COLUMNS, COLUMNS_NAME
 from streams.eta.model import BY_FACTORS
 from streams.eta.models import Models
 from streams.eta.trainer import Trainer
+from streams.eta.worlds import Worlds
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 TASK, STOP, ANN = TaskId("task-1"), StopId("stop-1"), "ann"
@@ -66,6 +67,7 @@ def scored(at_s: float, seen: list[tuple[float, list[float]]] | None, task: str 
         arrived_at=NOON + timedelta(seconds=at_s),
         forecasts=[made(at_s - 300)],
         seen=None if seen is None else Personal(SubjectId("s"), seen),
+        columns=COLUMNS_NAME,
     )
 
 
@@ -84,7 +86,7 @@ def taught(trainer: Trainer, journeys: int = 150, **more: float) -> list[EtaMode
 
 
 def followed(told: list[EtaModelEvent]) -> Models:
-    models = Models()
+    models = Models(Worlds())
     for event in told:
         models.take(event)
     return models
@@ -92,9 +94,11 @@ def followed(told: list[EtaModelEvent]) -> Models:
 
 def test_before_anybody_has_arrived_factors_are_told_once():
     trainer = Trainer()
-    [first] = trainer.look(NOON)
-    assert isinstance(first, EtaErrorsMet)
-    assert (first.version, first.forest) == (BY_FACTORS, None)
+    told = trainer.look(NOON)
+    assert [(each.live, each.version, each.forest) for each in told if isinstance(each, EtaErrorsMet)] == [
+        (True, BY_FACTORS, None),
+        (False, BY_FACTORS, None),
+    ]
     assert trainer.look(NOON + timedelta(hours=1)) == []
 
 
@@ -103,7 +107,7 @@ def test_from_arrivals_it_learns_what_drives_take_and_who_follows_tells_it():
     told = taught(trainer)
     forests = [event for event in told if isinstance(event, EtaForestGrown)]
     assert 2 <= len(forests) <= 5, "one every half hour"
-    model = followed(told).current
+    model = followed(told).of("acme")
     assert model.version.startswith(f"{forests[-1].forest}+")
     [[p10, p50, p90]] = model.forecast(np.array([row(400.0)])).tolist()
     assert p50 == pytest.approx(800, rel=0.1)
@@ -118,23 +122,35 @@ def test_begun_anew_it_goes_through_the_day_as_if_it_had_been_there():
     for minute in range(150):
         day.journey(60.0 * minute)
     begun = later.look(NOON + timedelta(minutes=149))
-    assert [type(event).__name__ for event in begun] == ["EtaForestGrown", "EtaErrorsMet"]
+    assert [(type(event).__name__, event.live) for event in begun] == [
+        ("EtaForestGrown", True),
+        ("EtaErrorsMet", True),
+        ("EtaErrorsMet", False),
+    ]
     asked = np.array([row(200.0), row(700.0)])
-    assert followed(begun).current.forecast(asked) == pytest.approx(followed(told).current.forecast(asked), rel=0.1)
-
-
-def test_what_is_played_on_a_test_tenant_teaches_nobody():
-    trainer = Trainer()
-    trainer.take(
-        TenantCreated(tenant=TenantSlug("play"), name="Play", mode="test", rules=TenantRules()),
-        source_of("play", 0, "play"),
+    assert followed(begun).of("acme").forecast(asked) == pytest.approx(
+        followed(told).of("acme").forecast(asked), rel=0.1
     )
-    day = Day(trainer)
-    for minute in range(60):
-        day.journey(60.0 * minute, 9.0, "play")
-    [told] = trainer.look(NOON + timedelta(hours=2))
-    assert isinstance(told, EtaErrorsMet)
-    assert told.forest is None
+
+
+def test_what_is_played_on_a_test_tenant_teaches_it_alone():
+    trainer = Trainer()
+    made_up = TenantCreated(tenant=TenantSlug("play"), name="Play", mode="test", rules=TenantRules())
+    trainer.take(made_up, source_of("play", 0, "play"))
+    day, told = Day(trainer), []
+    for minute in range(150):
+        day.journey(60.0 * minute, *((4.0, "play") if minute % 2 else (2.0, "acme")))
+        told += trainer.look(NOON + timedelta(minutes=minute))
+    worlds = Worlds()
+    worlds.take(made_up)
+    models = Models(worlds)
+    for event in told:
+        models.take(event)
+    asked = np.array([row(400.0)])
+    for tenant, times in (("play", 4.0), ("acme", 2.0)):
+        [[_, p50, _]] = models.of(tenant).forecast(asked).tolist()
+        assert p50 == pytest.approx(400 * times, rel=0.15)
+    assert {key_of(event) for event in told} == {b"live/forest", b"live/errors", b"test/forest", b"test/errors"}
 
 
 def test_a_tenant_that_takes_longer_is_told_to():
@@ -144,7 +160,7 @@ def test_a_tenant_that_takes_longer_is_told_to():
     for minute in range(200):
         day.journey(60.0 * minute, *((3.0, "slow") if minute % 4 == 0 else (2.0, "acme")))
         told += trainer.look(NOON + timedelta(minutes=minute))
-    model = followed(told).current
+    model = followed(told).of("acme")
     assert model.longer("slow", "car") > 0.1
     assert model.longer("acme", "car") < 0.05
     assert model.longer("unheard of", "car") == 0
@@ -153,9 +169,52 @@ def test_a_tenant_that_takes_longer_is_told_to():
 def test_who_is_forgotten_teaches_nothing_and_rows_of_another_release_neither():
     trainer = Trainer()
     forgotten = replace(scored(600, []), seen=Personal(SubjectId("s"), None, b"sealed"))
-    for event in (forgotten, scored(600, None), scored(600, [(60.0, [1.0, 2.0])])):
+    other = replace(scored(600, [(60.0, row(30.0))]), columns="others")
+    for event in (forgotten, scored(600, None), other):
         trainer.take(event, source_of(ANN, 600))
     assert trainer.handed_over().lessons == []
+
+
+def test_who_is_forgotten_later_teaches_nothing_from_then_on():
+    trainer = Trainer()
+    taught(trainer, 60)
+    trainer.forget("s")
+    taken = Day(trainer)
+    for minute in range(5):
+        taken.journey(60.0 * (100 + minute))
+    trainer.look(NOON + timedelta(minutes=120))
+    assert trainer._pupils[True]._learner.lessons == 5
+
+
+def test_what_the_log_did_not_take_is_told_again():
+    trainer = Trainer()
+    day = Day(trainer)
+    for minute in range(150):
+        day.journey(60.0 * minute)
+    now = NOON + timedelta(minutes=150)
+    first = trainer.learn(trainer.handed_over(), now)
+    again = trainer.learn(trainer.handed_over(), now)
+    assert first == again
+    for event in again:
+        trainer.told(event)
+    assert trainer.learn(trainer.handed_over(), now) == []
+
+
+def test_begun_anew_it_does_not_take_back_what_was_learned_before():
+    told = taught(Trainer())
+    anew = Trainer()
+    for event in told:
+        anew.stands(event)
+    assert anew.look(NOON + timedelta(days=9)) == []
+
+
+def test_learning_that_is_to_end_ends():
+    trainer = Trainer()
+    day = Day(trainer)
+    for minute in range(150):
+        day.journey(60.0 * minute)
+    trainer.end()
+    assert trainer.look(NOON + timedelta(minutes=150)) == []
 
 
 def test_how_long_stops_take_is_learned_and_drawn_to_what_is_planned():
@@ -165,13 +224,13 @@ def test_how_long_stops_take_is_learned_and_drawn_to_what_is_planned():
         trainer.take(created(), source_of(task, 0))
         trainer.take(arrival(), source_of(task, 100))
         trainer.take(StopCompleted(stop_id=STOP, rider_id=RiderId(ANN), round=1), source_of(task, 100 + 3 * 120))
-    [told] = trainer.look(NOON)
+    told = trainer.look(NOON)[0]
     assert isinstance(told, EtaErrorsMet)
     [service] = told.service_times
     assert (service.tenant, service.kind, service.stops) == ("acme", "dropoff", 200)
     assert 2.5 < service.times < 3.0
-    assert followed([told]).current.service_s("acme", "dropoff", 120) == 120 * service.times
-    assert followed([told]).current.service_s("acme", "pickup", 120) == 120
+    assert followed([told]).of("acme").service_s("acme", "dropoff", 120) == 120 * service.times
+    assert followed([told]).of("acme").service_s("acme", "pickup", 120) == 120
 
 
 def created() -> TaskCreated:
@@ -224,11 +283,11 @@ def arrival() -> StopArrived:
 def test_what_cannot_be_used_is_passed_over_and_the_model_before_stays():
     told = taught(Trainer(), 100)
     models = followed(told)
-    stands = models.current
+    stands = models.of("acme")
     forest = next(event for event in told if isinstance(event, EtaForestGrown))
-    errors = next(event for event in reversed(told) if isinstance(event, EtaErrorsMet))
+    errors = next(event for event in reversed(told) if isinstance(event, EtaErrorsMet) and event.live)
     models.take(replace(forest, forest="other", columns=["a"]))
     models.take(replace(errors, forest="other"))
     models.take(replace(errors, quantiles=[[1.0]]))
     models.take(replace(forest, forest="broken", middle=b"no"))
-    assert models.current is stands
+    assert models.of("acme") is stands
