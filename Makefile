@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no
 
 HALF := tests/commands tests/projections tests/scenarios tests/schemas tests/streams
 
-.PHONY: run demo test test-half test-other-half test-faults check bench bench-commands faults setup lock clean
+.PHONY: run demo test test-half test-other-half test-faults check bench bench-commands eta-report faults setup lock clean
 .DEFAULT_GOAL := run
 
 run: setup        ## everything embedded, with deliveries played in the demo city, until Ctrl-C
@@ -25,7 +25,10 @@ test-half: .venv/.tests
 test-other-half: .venv/.tests
 	@set -o pipefail; $(BIN)/python -m pytest $(addprefix --ignore=,tests/brokers tests/faults $(HALF)) 2>&1 | sed -u 's/^/other | /'
 
-test-faults: .venv/.tests   ## brokers lost, disks full, and short runs of everything failing under load
+test-eta-report: .venv/.plots   ## how good forecasts are on the real taxi trips of LOGISTICS_SAMPLE_DATA, with figures, into docs
+	@$(BIN)/python -m tests.benchmarks.eta_report
+
+faults: .venv/.tests   ## brokers lost, disks full, and short runs of everything failing under load
 	@$(BIN)/python -m pytest tests/brokers tests/faults
 
 check: .venv/.tests   ## lint, format, types, import directions
@@ -52,10 +55,14 @@ setup: .venv/.runtime
 .venv/.tests: .venv/.runtime requirements-dev.lock
 	@python=$$(sh infra/find-python.sh) && "$$python" infra/environment.py tests
 
+.venv/.plots: .venv/.tests requirements-plots.lock
+	@python=$$(sh infra/find-python.sh) && "$$python" infra/environment.py plots
+
 lock: .venv/.tests    ## new locks from requirements*.in
 	$(LOCK) requirements.in -o requirements.lock
 	$(LOCK) requirements-dev.in -o requirements-dev.lock
 	$(LOCK) --no-deps requirements-city.in -o requirements-city.lock
+	$(LOCK) requirements-plots.in -o requirements-plots.lock
 
 clean:            ## forget the environment; data under .logistics stays
 	rm -rf .venv

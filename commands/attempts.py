@@ -58,6 +58,7 @@ HOLD_SERVICE_S = 120
 
 class ContactFirst(Refused):
     rule = "contact-first"
+    stands_in = ("reason_code",)
 
     def __init__(self, reason_code: str, needed: int, made: int) -> None:
         super().__init__(f"{reason_code} needs {needed} attempts at contact before, {made} were made")
@@ -68,6 +69,7 @@ class ContactFirst(Refused):
 
 class WaitFirst(Refused):
     rule = "wait-first"
+    stands_in = ("reason_code",)
 
     def __init__(self, reason_code: str, needed_s: int, waited_s: int) -> None:
         super().__init__(f"{reason_code} needs {needed_s} s of waiting before, {waited_s} s are told")

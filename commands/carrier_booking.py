@@ -61,6 +61,7 @@ from schemas.money import Currency, Money
 
 class QuoteExpired(Refused):
     rule = "quote-expired"
+    stands_in = ("expires_at",)
 
     def __init__(self, expires_at: datetime) -> None:
         super().__init__(f"the quote was good until {expires_at.isoformat()}")

@@ -46,8 +46,8 @@ def clone_task(task: CreatedTask, command: CloneTask, context: Context) -> list[
     template = template_of(task, command, context)
     clone_id = cloned_task_id(context.tenant, template.source, command.external_reference, context.command_id)
     mark = mark_of(command.shift_seconds, template)
-    if clone_id == context.aggregate_id:
-        raise AlreadyExists(clone_id)
+    if clone_id == context.aggregate_id or is_named_like(task, command):
+        raise AlreadyExists(context.aggregate_id)
     for known in task.clones:
         if known.task_id == clone_id and not known.refused:
             if known.mark != mark:
@@ -59,6 +59,11 @@ def clone_task(task: CreatedTask, command: CloneTask, context: Context) -> list[
         number=len(task.clones) + 1, clone_id=clone_id, shift_seconds=command.shift_seconds, template=template
     )
     return [cloned]
+
+
+def is_named_like(task: CreatedTask, command: CloneTask) -> bool:
+    """Whoever's name it is: of two tasks of one name, the one the other's clone, nobody could say which is meant."""
+    return command.external_reference is not None and command.external_reference == task.external_reference
 
 
 def confirm_clone(task: CreatedTask, command: ConfirmClone) -> list[TaskEvent]:

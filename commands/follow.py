@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from time import monotonic, time
 from typing import Any
 
@@ -23,9 +24,16 @@ class TooFarBehind(RuntimeError):
 
 
 class Follower:
-    """From the first record on, each record once and in its partition's order; no group, no stored place."""
+    """From the first record on, or from the first one since `since`, each record once and in its partition's order; no
+    group, no stored place."""
 
-    def __init__(self, client_args: Mapping[str, Any], topics: Sequence[str], take: Callable[[Stored], object]) -> None:
+    def __init__(
+        self,
+        client_args: Mapping[str, Any],
+        topics: Sequence[str],
+        take: Callable[[Stored], object],
+        since: datetime | None = None,
+    ) -> None:
         self._consumer = AIOKafkaConsumer(
             **client_args,
             enable_auto_commit=False,
@@ -35,6 +43,7 @@ class Follower:
         )
         self._topics = topics
         self._take = take
+        self._since = since
         self._task: asyncio.Task[None] | None = None
         self._places: list[TopicPartition] = []
         self._taken: dict[TopicPartition, int] = {}
@@ -48,10 +57,21 @@ class Follower:
             partitions = self._consumer.partitions_for_topic(topic) or await self._partitions(topic)
             self._places += [TopicPartition(topic, partition) for partition in sorted(partitions)]
         self._consumer.assign(self._places)
-        await self._consumer.seek_to_beginning(*self._places)
+        await self._seek()
         self._taken = {place: await self._consumer.position(place) for place in self._places}
         self._task = asyncio.create_task(self._run())
         await self.up_to()
+
+    async def _seek(self) -> None:
+        if self._since is None:
+            await self._consumer.seek_to_beginning(*self._places)
+            return
+        since_ms = round(self._since.timestamp() * 1_000)
+        firsts = await self._consumer.offsets_for_times(dict.fromkeys(self._places, since_ms))
+        ends = await self._consumer.end_offsets(self._places)
+        for place in self._places:
+            first = firsts.get(place)
+            self._consumer.seek(place, ends[place] if first is None else first.offset)
 
     async def up_to(self, ends: Mapping[TopicPartition, int] | None = None) -> None:
         """Returns once it has caught up (see there). Raises what its following ended with: it never would."""

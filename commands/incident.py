@@ -48,6 +48,7 @@ from schemas.incident import (
     IncidentUnlinked,
     LinkIncident,
     LinkKind,
+    LinkTaskInCustody,
     NewEvidence,
     NoteActionRefused,
     ReopenIncident,
@@ -58,18 +59,20 @@ from schemas.incident import (
     TakeIncidentAction,
     UnlinkIncident,
 )
-from schemas.incident_actions import CLAIM, WRITE_OFF, ActionRequest, answered, outstanding, withdrawn
-from schemas.message import NotInThisState, ParcelId, Personal, Refused, Role, TaskId
+from schemas.incident_actions import CLAIM, WRITE_OFF, ActionRequest, answered, outstanding, withdrawn, without_link
+from schemas.message import NotInThisState, ParcelId, Personal, Refused, RiderId, Role, TaskId
 from schemas.money import Money
 from schemas.registries import IncidentAction
 
 MAY_ACT: frozenset[Role] = frozenset({"dispatcher", "operator", "system"})
 """Who may suspend riders, ground vehicles and take tasks away by a command of their own."""
 
+OF_TASKS: IncidentAction = "hand_over_tasks"
+
 OURS: Mapping[IncidentAction, tuple[LinkKind, ...]] = {
     "suspend_rider": ("rider",),
     "ground_vehicle": ("vehicle",),
-    "hand_over_tasks": ("task", "rider"),
+    OF_TASKS: ("task", "rider"),
 }
 """What our own process does, and to what; the rest is for people."""
 
@@ -85,6 +88,7 @@ class IncidentFull(Refused):
 
 class ActionsOutstanding(Refused):
     rule = "actions-outstanding"
+    is_about = ("waived",)
 
     def __init__(self, actions: list[IncidentAction]) -> None:
         super().__init__(f"its kind asks for {', '.join(actions)}: take them, or waive them")
@@ -124,6 +128,7 @@ class TimelineMissing(Refused):
 
 class ClaimValueMissing(Refused):
     rule = "claim-value-missing"
+    is_about = ("action",)
 
     def __init__(self) -> None:
         super().__init__("nothing is claimed before somebody states what")
@@ -165,6 +170,8 @@ def decide(incident: Incident, command: IncidentCommand, context: Context) -> li
             return confirm_requested(reported(incident), command)
         case NoteActionRefused():
             return note_refused(within(incident, UNSEALED), command)
+        case LinkTaskInCustody():
+            return link_in_custody(within(incident, UNDER_WAY), command)
         case EscalateIncident():
             return escalate(involved(within(incident, UNDER_WAY), context), command.reason_code, context.now)
         case EscalateUnattended():
@@ -249,6 +256,20 @@ def link(incident: ReportedIncident, command: LinkIncident, context: Context) ->
     return [IncidentLinked(link=command.link), *requests]
 
 
+def link_in_custody(incident: ReportedIncident, command: LinkTaskInCustody) -> list[IncidentEvent]:
+    """Unless the task was asked for already: what became of that stands there."""
+    link, action = IncidentLink(kind="task", id=command.task_id), OF_TASKS
+    asked = [each for each in incident.requests if (each.action, each.link) == (action, link)]
+    if any(each.status != "withdrawn" for each in asked):
+        return []
+    linked: list[IncidentEvent] = []
+    if link not in incident.links:
+        room_for(1, len(incident.links), MAX_LINKS, "links")
+        linked = [IncidentLinked(link=link)]
+    refused = IncidentActionRefused(action=action, link=link, rule=command.rule)
+    return [*linked, IncidentActionRequested(action=action, link=link), refused]
+
+
 def unlink(incident: ReportedIncident, command: UnlinkIncident) -> list[IncidentEvent]:
     must_be_linked(incident, command.link)
     return [IncidentUnlinked(link=command.link, reason_code=command.reason_code)]
@@ -325,9 +346,18 @@ def resolve(incident: ReportedIncident, command: ResolveIncident, context: Conte
         raise ActionsOutstanding(left)
     waived: list[IncidentAction] = [action for action in to_do if action in command.waived]
     resolved = IncidentResolved(
-        resolution_code=command.resolution_code, note=note(command.note, context), waived=waived
+        resolution_code=command.resolution_code,
+        note=note(command.note, context),
+        waived=waived,
+        riders=off_dispatch(incident),
     )
     return [resolved, *write_offs(command)]
+
+
+def off_dispatch(incident: ReportedIncident) -> list[RiderId]:
+    """Riders whose tasks it asked for, whatever came of that."""
+    asked = [each.link for each in incident.requests if each.action == OF_TASKS]
+    return list(dict.fromkeys(RiderId(link.id) for link in asked if link.kind == "rider"))
 
 
 def write_offs(command: ResolveIncident) -> list[IncidentEvent]:
@@ -428,7 +458,7 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             return replace(incident, links=(*incident.links, event.link))
         case IncidentUnlinked():
             links = tuple(link for link in incident.links if link != event.link)
-            return replace(incident, links=links, requests=withdrawn(incident.requests, event.link))
+            return replace(incident, links=links, requests=without_link(incident.requests, event.link))
         case IncidentSeverityChanged():
             return replace(incident, severity=event.severity)
         case ClaimValueStated():

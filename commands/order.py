@@ -68,6 +68,7 @@ class IdempotencyKeyReused(Refused):
 
 class AlreadyExists(Refused):
     rule = "already-exists"
+    is_about = ("external_reference", "hub", "outlet", "tenant")
 
     def __init__(self, aggregate_id: str) -> None:
         super().__init__(f"{aggregate_id} was created from the same reference with another request")

@@ -62,6 +62,7 @@ WITH_ARTEFACT: frozenset[ProofKind] = frozenset({"photo", "signature"})
 
 class PinAttemptsExhausted(Refused):
     rule = "pin-attempts-exhausted"
+    is_about = ("proofs",)
 
     def __init__(self, allowed: int) -> None:
         super().__init__(f"the PIN was wrong {allowed} times; another proof or an operator is needed")
@@ -90,6 +91,7 @@ class ProofNotKnown(Refused):
 
 class TooManyProofs(Refused):
     rule = "too-many"
+    is_about = ("proofs",)
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"a stop has at most {limit} proofs")

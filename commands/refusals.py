@@ -7,6 +7,7 @@ from schemas.message import Refused
 
 class NotATestTenant(Refused):
     rule = "not-a-test-tenant"
+    is_about = ("simulation",)
 
     def __init__(self) -> None:
         super().__init__("a live tenant goes by real time, and nobody there is simulated")

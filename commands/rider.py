@@ -21,9 +21,12 @@ from commands.rider_hand_over import (
     close_hand_over,
     confirm_requested,
     hand_over_all,
+    return_to_dispatch,
     suspend_rider,
     with_closed,
+    with_incident,
     with_requested,
+    without_incident,
 )
 from commands.rider_itinerary import (
     change_planned_window,
@@ -113,6 +116,7 @@ from schemas.rider import (
     ReservationActivated,
     ReservationReleased,
     ReserveRider,
+    ReturnToDispatch,
     RiderApproved,
     RiderCommand,
     RiderEvent,
@@ -122,8 +126,10 @@ from schemas.rider import (
     RiderReinstated,
     RiderRejected,
     RiderReserved,
+    RiderReturnedToDispatch,
     RiderSkillsSet,
     RiderSuspended,
+    RiderTakenOffDispatch,
     RiderZonesSet,
     SetRiderSkills,
     SetRiderZones,
@@ -203,6 +209,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return unbind_device(registered(rider), command, context)
         case HandOverAllTasks():
             return hand_over_all(registered(rider), command, context)
+        case ReturnToDispatch():
+            return return_to_dispatch(registered(rider), command)
         case ConfirmHandOverRequested():
             return confirm_requested(registered(rider), command)
         case CloseHandOver():
@@ -330,7 +338,7 @@ def reinstate_rider(rider: RegisteredRider) -> list[RiderEvent]:
         case "suspended":
             return [RiderReinstated()]
         case "approved":
-            return []
+            return [RiderReinstated()] if rider.off_dispatch_for else []
         case _:
             raise NotInThisState(needed="suspended", actual=rider.status)
 
@@ -370,12 +378,18 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return replace(rider, skills=tuple(event.skills))
         case RiderZonesSet():
             return replace(rider, zones=tuple(event.zones))
-        case RiderApproved() | RiderReinstated():
+        case RiderApproved():
             return replace(rider, status="approved")
+        case RiderReinstated():
+            return replace(rider, status="approved", off_dispatch_for={})
+        case RiderTakenOffDispatch():
+            return with_incident(rider, event)
+        case RiderReturnedToDispatch():
+            return without_incident(rider, event.incident_id)
         case RiderRejected():
             return replace(rider, status="rejected")
         case RiderSuspended():
-            return replace(rider, status="suspended", silence=None)
+            return replace(rider, status="suspended", silence=None, off_dispatch_for={})
         case DocumentSubmitted():
             return with_submitted(rider, event)
         case DocumentVerified():

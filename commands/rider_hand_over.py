@@ -1,4 +1,7 @@
-"""The tasks of a rider who is suspended, silent, or in an incident: to be taken away, and what became of that."""
+"""The tasks of a rider who is suspended, silent, or in an incident: to be taken away, and what became of that.
+
+Who is in an incident is asked for nothing new while it is open.
+"""
 
 from collections.abc import Mapping
 
@@ -14,12 +17,18 @@ from schemas.rider import (
     ConfirmHandOverRequested,
     HandOverAllTasks,
     HandOverReason,
+    ReturnToDispatch,
     RiderEvent,
+    RiderReturnedToDispatch,
     RiderSuspended,
+    RiderTakenOffDispatch,
     SuspendRider,
     TaskHandOverClosed,
     TaskHandOverRequested,
 )
+
+MAX_OPEN_INCIDENTS = 20
+"""So many are kept that keep a rider off dispatch."""
 
 OTHER = "other"
 INCIDENT_KINDS: Mapping[HandOverReason, str] = {
@@ -51,7 +60,32 @@ def hand_over_all(rider: RegisteredRider, command: HandOverAllTasks, context: Co
         task_id: r.round for task_id, r in rider.reservations.items() if rider.handing_over.get(task_id) != r.round
     }
     asked = requested(rounds, "incident", context, command.incident_id)
-    return [*asked, *released_holds(rider, "incident", context)]
+    return [*taken_off(rider, command), *asked, *released_holds(rider, "incident", context)]
+
+
+def taken_off(rider: RegisteredRider, command: HandOverAllTasks) -> list[RiderEvent]:
+    """Once for an incident; whom so many keep off another need not. A simulated courier goes on: nobody else would do
+    their tasks."""
+    known = rider.off_dispatch_for
+    if rider.simulated or command.incident_id in known or len(known) >= MAX_OPEN_INCIDENTS:
+        return []
+    return [RiderTakenOffDispatch(incident_id=command.incident_id, number=command.number)]
+
+
+def return_to_dispatch(rider: RegisteredRider, command: ReturnToDispatch) -> list[RiderEvent]:
+    asked = rider.off_dispatch_for.get(command.incident_id)
+    if asked is None or asked > command.number:
+        return []
+    return [RiderReturnedToDispatch(incident_id=command.incident_id)]
+
+
+def with_incident(rider: RegisteredRider, event: RiderTakenOffDispatch) -> RegisteredRider:
+    return replace(rider, off_dispatch_for={**rider.off_dispatch_for, event.incident_id: event.number})
+
+
+def without_incident(rider: RegisteredRider, incident_id: str) -> RegisteredRider:
+    left = {incident: number for incident, number in rider.off_dispatch_for.items() if incident != incident_id}
+    return replace(rider, off_dispatch_for=left)
 
 
 def requested(

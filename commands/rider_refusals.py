@@ -97,6 +97,8 @@ class OutOfOrder(Refused):
 
 class NextStopIsLocked(Refused):
     rule = "next-stop-locked"
+    stands_in = ("stop_id",)
+    is_about = ("order",)
 
     def __init__(self, task_id: TaskId, stop_id: StopId) -> None:
         super().__init__(f"{stop_id} of task {task_id} comes next: it is locked")

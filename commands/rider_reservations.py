@@ -89,6 +89,8 @@ def cannot_reserve(
         return "on_break"
     if rider.silence is not None:
         return "silent"
+    if rider.off_dispatch_for:
+        return "incident_open"
     soonest = soonest_end(stops, now)
     if rider.shift.ends_at <= now or rider.shift.ends_at < soonest:
         return "shift_ends_too_soon"

@@ -124,6 +124,8 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     handing_over: Mapping[TaskId, int] = {}
     """Tasks that are to be taken away, with the round, until it is known what became of that."""
     silence: Silence | None = None
+    off_dispatch_for: Mapping[str, int] = {}
+    """Open incidents that keep the rider off dispatch, each with the number of its record that asked for that."""
     vehicles: Mapping[VehicleId, AssignedVehicle] = {}
     """Those that were assigned to the rider."""
     simulated: bool = False

@@ -21,6 +21,7 @@ class NothingToSimulate(Refused):
 
 class SimulatedApart(Refused):
     rule = "simulated-apart"
+    is_about = ("rider_id", "to_rider")
 
     def __init__(self) -> None:
         super().__init__("simulated tasks are for simulated couriers, and for nobody else")

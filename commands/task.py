@@ -415,7 +415,7 @@ def cancel_task(task: CreatedTask, command: CancelTask, context: Context) -> lis
     if task.ended:
         raise NotInThisState(needed="not ended", actual=task.ended)
     if task.return_reason is not None:
-        return []
+        raise NotInThisState(needed="not on its way back", actual=state_of(task))
     if carried(task):
         return [*ways_back(task, command.reason_code, context, cancelled=True)]
     return [

@@ -241,6 +241,7 @@ def evolved(task: Task, events: Iterable[TaskEvent]) -> Task:
 def born(event: TaskCreated) -> CreatedTask:
     parties = {stop.stop_id: stop.party for stop in event.stops}
     return CreatedTask(
+        external_reference=event.external_reference,
         kind=event.kind,
         outlet=event.outlet,
         priority=event.priority,

@@ -199,6 +199,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     waiting: Waiting = Waiting()
     clones: Clones = ()
     """What was made from it, by number."""
+    external_reference: str | None = None
+    """No clone of it has the same."""
     simulated: Simulated | None = None
     """Of a test tenant: no rider is asked."""
 

@@ -52,6 +52,7 @@ class TenantState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fal
 
 class ClockTooFarAhead(Refused):
     rule = "clock-too-far-ahead"
+    is_about = ("seconds",)
 
     def __init__(self, ahead_seconds: int, limit: int) -> None:
         super().__init__(f"the clock would be {ahead_seconds} s ahead, {limit} are allowed")
@@ -65,6 +66,17 @@ class OnePersonToForget(Refused):
 
     def __init__(self) -> None:
         super().__init__("name one person, by the contact's reference")
+
+
+class UnknownPerson(Refused):
+    rule = "unknown-person"
+    stands_in = ("contact",)
+
+    def __init__(self, contact: str) -> None:
+        super().__init__(
+            f"nothing is sealed of {contact}: it names nobody, or they go by a reference, or are forgotten"
+        )
+        self.contact = contact
 
 
 class ForgettingAnswered(Refused):
@@ -154,6 +166,8 @@ def forgotten(tenant: TenantState, command: ForgetPerson, context: Context) -> P
     if len(tenant.forgetting) >= MAX_FORGETTING:
         raise TooMany("people whose keys are still to be thrown away", MAX_FORGETTING)
     subject = subject_of(command, context)
+    if command.is_known is False:
+        raise UnknownPerson(command.contact or subject)
     return PersonForgotten(number=tenant.forgotten + 1, subject=subject, reason_code=command.reason_code)
 
 

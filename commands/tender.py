@@ -114,6 +114,7 @@ LIFE = Life(
 
 class OfferNotPending(Refused):
     rule = "offer-not-pending"
+    stands_in = ("offer_id",)
 
     def __init__(self, offer_id: OfferId) -> None:
         super().__init__(f"offer {offer_id} is not pending")
@@ -122,6 +123,7 @@ class OfferNotPending(Refused):
 
 class NotYourOffer(Refused):
     rule = "not-your-offer"
+    stands_in = ("offer_id",)
 
     def __init__(self, offer_id: OfferId, actor: str) -> None:
         super().__init__(f"offer {offer_id} was not made to {actor}")
@@ -130,6 +132,7 @@ class NotYourOffer(Refused):
 
 class OfferHasExpired(Refused):
     rule = "offer-has-expired"
+    stands_in = ("offer_id",)
 
     def __init__(self, offer_id: OfferId, expired_at: datetime) -> None:
         super().__init__(f"offer {offer_id} expired at {expired_at.isoformat()}")

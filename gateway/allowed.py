@@ -310,13 +310,13 @@ CLOSED_FIELDS: Mapping[type[Command | Input], tuple[str, ...]] = {
     AssignTask: ("tender_id", "offer_id"),
     SuspendRider: ("incident_id",),
     SealIncident: ("timeline",),
-    ForgetPerson: ("subject",),
+    ForgetPerson: ("subject", "is_known"),
     PhotoEntry: ("kept_sha256",),
     SignatureEntry: ("kept_sha256",),
 }
 """Filled on this side of the door alone: else a claim that nobody is reserved for would be won, an incident linked to
-what has nothing to do with it, a timeline be what one likes, another tenant's rider forgotten, and a proof name bytes
-that are not kept."""
+what has nothing to do with it, a timeline be what one likes, another tenant's rider forgotten or nobody, and a proof
+name bytes that are not kept."""
 
 FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""
@@ -363,6 +363,8 @@ READERS: Mapping[str, Roles] = {
     "live-map": EVERYONE,
     "fence-alerts": EVERYONE,
     "etas": EVERYONE,
+    "eta-scores": STAFF,
+    "eta-statistics": STAFF,
     "quarantine": DISPATCH | OVERSIGHT | INTEGRATOR,
 }
 """By the path's word. A rider reads what is the rider's own: tasks, offers, vehicle, themself."""

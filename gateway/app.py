@@ -22,6 +22,7 @@ from gateway.console_page import Console
 from gateway.device_links import DeviceLinks
 from gateway.door import Door
 from gateway.edge import Answering, Branch, Edge, Endpoint, as_problem
+from gateway.elsewhere import elsewhere
 from gateway.entry import Entry
 from gateway.feed import WITH_HISTORY, Feed
 from gateway.fixes import FixIngest
@@ -138,6 +139,7 @@ def query_paths(queries: Queries) -> Paths:
         "/v1/{tenant}/tenant": get(queries.tenant),
         "/v1/{tenant}/task-counts": get(queries.counts),
         "/v1/{tenant}/sla-statistics": get(queries.sla_statistics),
+        "/v1/{tenant}/eta-statistics": get(queries.eta_statistics),
     }
 
 
@@ -207,13 +209,15 @@ async def problem_page(call: Call) -> Reply:
 
 def routes_of(paths: Paths, door: Door) -> list[BaseRoute]:
     """Few patterns for many paths, the commands' first: Starlette tries one after the other."""
-    on_one, on_all, of_one = Branch(("kind", "word")), Branch(("kind",)), Branch(("kind",))
+    on_one = Branch(("kind", "word"), elsewhere)
+    on_all, of_one = Branch(("kind",), elsewhere), Branch(("kind",), elsewhere)
     others: list[BaseRoute] = []
     tracking = Route(
-        TRACKING.replace("}", ":tracking}"), Answering(TRACKING, paths.pop(TRACKING), door.learn, door.hydration)
+        TRACKING.replace("}", ":tracking}"),
+        Answering(TRACKING, paths.pop(TRACKING), door.learn, door.hydration, elsewhere),
     )
     for path, endpoints in paths.items():
-        answering = Answering(path, endpoints, door.learn, door.hydration)
+        answering = Answering(path, endpoints, door.learn, door.hydration, elsewhere)
         for shape, branch in ((ON_ONE, on_one), (ON_ALL, on_all), (OF_ONE, of_one)):
             if words := shape.fullmatch(path):
                 branch.add(words.groups(), answering)

@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import uuid4
 
 import msgspec
+from msgspec.structs import replace
 
 from commands.aggregates import AGGREGATES, Aggregate
 from commands.context import Context
@@ -28,10 +29,12 @@ from gateway.tracking_links import named, stop_links
 from gateway.validation import decoded, invalid
 from schemas.directory import CreateOutlet, CreateTenant
 from schemas.hub import CreateHub
-from schemas.ids import aggregate_id, cloned_task_id, command_id, hub_id, outlet_id, tenant_id
+from schemas.ids import aggregate_id, cloned_task_id, command_id, contact_subject, hub_id, outlet_id, tenant_id
 from schemas.incident import SealIncident
 from schemas.message import Command, Refused, StopId, TenantSlug
+from schemas.person import ForgetPerson
 from schemas.position import token
+from schemas.proof import PinEntry
 from schemas.task import CreateTask
 from schemas.template import CloneTask
 
@@ -45,6 +48,9 @@ SEAL_AGAIN_AFTER_S = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 CONFLICTED = frozenset({"FieldReportConflicted", "CarrierStatusConflicted"})
 """Events of what does not fit and is recorded all the same."""
+
+BY_OUR_IDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.")
+"""`TASK/STOP` or the like: how a contact without a reference is named."""
 
 PIN_WRONG = frozenset({"PinRejected"})
 
@@ -150,7 +156,7 @@ class Commands:
         if isinstance(wanted, CloneTask):
             body.created = clone_asked_for(wanted, tenant_of(call), caller, answer.command_id)
         if set(answer.events) == PIN_WRONG:
-            raise pin_rejected(body)
+            raise pin_rejected(body, wanted)
         if PIN_WRONG.intersection(answer.events):
             body.pin_rejected = True
         if CONFLICTED.intersection(answer.events):
@@ -201,6 +207,8 @@ class Commands:
         )
         if isinstance(wanted, SealIncident):
             return await self._seal(call, order)
+        if isinstance(wanted, ForgetPerson):
+            order = replace(order, command=await whom(self._door, order.tenant, wanted))
         return await answer_of(self._door, order)
 
     async def _seal(self, call: Call, order: Order) -> Answer:
@@ -286,6 +294,20 @@ async def answer_of(door: Door, order: Order) -> Answer:
         raise unavailable(nobody) from nobody
     door.bindings.acknowledge(answer.position)
     return answer
+
+
+async def whom(door: Door, tenant: TenantSlug, wanted: ForgetPerson) -> ForgetPerson:
+    """A reference is the caller's own, and may be of somebody who has ordered nothing yet; ids of ours name somebody or
+    are mistyped. Where nobody can say, it goes on."""
+    if wanted.contact is None or not BY_OUR_IDS.match(wanted.contact):
+        return wanted
+    subject = contact_subject(tenant, wanted.contact)
+    if not door.keyring.partitions_of(subject):
+        try:
+            await door.learn()
+        except Unavailable:
+            return wanted
+    return replace(wanted, is_known=bool(door.keyring.partitions_of(subject)))
 
 
 def request_hash(door: Door, kind: str, command: Command) -> str:
@@ -400,11 +422,14 @@ def location_of(open_command: OpenCommand, tenant: str, aggregate: str) -> str:
     return f"/v1/{tenant}/{open_command.plural}/{aggregate}"
 
 
-def pin_rejected(body: CommandAnswer) -> Problem:
-    return Problem(
+def pin_rejected(body: CommandAnswer, wanted: Command) -> Problem:
+    problem = Problem(
         "pin-rejected",
         "the PIN is wrong; the task tells how many attempts are left",
         values={"id": body.id, "events": body.events, "command_id": body.command_id},
         headers=answer_headers(body),
         version=body.version,
     )
+    pins = (place for place, proof in enumerate(getattr(wanted, "proofs", ())) if isinstance(proof, PinEntry))
+    problem.errors = [FieldError(f"/proofs/{place}/pin", "is not the PIN of this stop") for place in pins]
+    return problem

@@ -11,7 +11,7 @@ from commands.order import Unavailable
 from gateway import log
 from gateway.call import Call
 from gateway.hydration import Hydration
-from gateway.problems import Problem, TenantNotKnown, answered, not_found, unavailable
+from gateway.problems import NOTHING_HERE, Problem, TenantNotKnown, answered, not_found, unavailable
 from gateway.reply import Reply
 
 CLIENT_GONE = 499
@@ -22,6 +22,9 @@ NOT_LIVE = (b"logistics-live", b"false")
 
 type Endpoint = Callable[[Call], Awaitable[Reply | ASGIApp]]
 """Raises Problem for whatever is wrong. What takes more than one reply answers by an ASGI app of its own."""
+
+type Elsewhere = Callable[[str, str], str]
+"""By the method and the last word of a path: what to add to a refusal, where what is looked for stands elsewhere."""
 
 
 class Edge:
@@ -89,9 +92,14 @@ class Answering:
     """An endpoint for each method of one path. `learn` and `hydration`: see `Door`."""
 
     def __init__(
-        self, route: str, endpoints: dict[str, Endpoint], learn: Callable[[], Awaitable[None]], hydration: Hydration
+        self,
+        route: str,
+        endpoints: dict[str, Endpoint],
+        learn: Callable[[], Awaitable[None]],
+        hydration: Hydration,
+        elsewhere: Elsewhere,
     ) -> None:
-        self._route, self._learn, self._hydration = route, learn, hydration
+        self._route, self._learn, self._hydration, self._elsewhere = route, learn, hydration, elsewhere
         self._endpoints = endpoints | ({"HEAD": endpoints["GET"]} if "GET" in endpoints else {})
         self._allow = ", ".join(sorted(self._endpoints)).encode()
 
@@ -102,7 +110,7 @@ class Answering:
         if endpoint is None:
             raise Problem(
                 "method-not-allowed",
-                f"{self._allow.decode()} are allowed here",
+                allowed(self._allow.decode()) + self._elsewhere(scope["method"], self._route.rsplit("/", 1)[1]),
                 headers=[(b"allow", self._allow)],
             )
         try:
@@ -132,8 +140,8 @@ class Answering:
 class Branch:
     """Paths of one shape: their words, at the `parameters` of the path, lead to their own endpoints."""
 
-    def __init__(self, parameters: tuple[str, ...]) -> None:
-        self._parameters = parameters
+    def __init__(self, parameters: tuple[str, ...], elsewhere: Elsewhere) -> None:
+        self._parameters, self._elsewhere = parameters, elsewhere
         self._words: dict[tuple[str, ...], ASGIApp] = {}
 
     def add(self, words: tuple[str, ...], app: ASGIApp) -> None:
@@ -143,8 +151,12 @@ class Branch:
         given = scope["path_params"]
         app = self._words.get(tuple(given[name] for name in self._parameters))
         if app is None:
-            raise not_found()
+            raise not_found(NOTHING_HERE + self._elsewhere(scope["method"], given[self._parameters[-1]]))
         await app(scope, receive, send)
+
+
+def allowed(methods: str) -> str:
+    return f"allowed here: {methods}"
 
 
 async def as_problem(request: Request, raised: Exception) -> Response:
@@ -152,5 +164,5 @@ async def as_problem(request: Request, raised: Exception) -> Response:
     assert isinstance(raised, HTTPException)
     if raised.status_code == 405:
         allow = (raised.headers or {}).get("Allow", "")
-        raise Problem("method-not-allowed", f"{allow} are allowed here", headers=[(b"allow", allow.encode())])
+        raise Problem("method-not-allowed", allowed(allow), headers=[(b"allow", allow.encode())])
     raise not_found()

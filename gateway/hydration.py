@@ -15,6 +15,7 @@ import structlog
 
 from gateway.call import Call
 from gateway.problems import Problem
+from schemas.message import Slug
 
 WAITS_S = 30.0
 """So long a call back is waited for."""
@@ -126,8 +127,17 @@ class Hydration:
             logger.info("looked up", tenant=wanted.tenant, outlet=wanted.outlet)
 
 
+def is_slug(word: str) -> bool:
+    """What is none no platform can tell of: whoever mistyped it is told so at once."""
+    try:
+        msgspec.convert(word, Slug)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def wanted_by(problem: Problem, call: Call) -> Wanted | None:
-    if problem.code == "unknown-tenant":
+    if problem.code == "unknown-tenant" and is_slug(problem.values["tenant"]):
         return Wanted(problem.values["tenant"])
     if problem.code == "unknown-outlet" and call.tenant is not None:
         return Wanted(call.tenant, problem.values["outlet"])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from commands.aggregates import AGGREGATES
+from commands.task_state import GoodsInCustody
 from gateway.allowed import Roles
 from gateway.commands import OPEN
 from gateway.tokens import Caller
@@ -15,12 +16,13 @@ from schemas.carrier_booking import ReviewCarrierStatus
 from schemas.fleet import RemoveRiderFromFleet, RemoveVehicleFromFleet
 from schemas.hand_over import AcceptHandOver, DeclineHandOver, WithdrawHandOver
 from schemas.incident import UnlinkIncident
-from schemas.message import Command
+from schemas.message import Command, NotInThisState
 from schemas.recurrence import ReviewOccurrence
 from schemas.rider import (
     EndBreak,
     EndShift,
     LockNextStop,
+    ReinstateRider,
     RejectDocument,
     ResequenceItinerary,
     StartBreak,
@@ -36,6 +38,7 @@ from schemas.task import (
     ReleaseTask,
     ReviewFieldReport,
     SettleProofDispute,
+    UnassignTask,
 )
 from schemas.vehicle import (
     CancelVehicleMaintenance,
@@ -48,6 +51,7 @@ from schemas.waiting import WaiveDependency
 
 type Row = Mapping[str, Any]
 type Has = Callable[[Row], bool]
+type Bar = Callable[[Row], str | None]
 
 
 def some(field: str) -> Has:
@@ -78,6 +82,7 @@ HAS: Mapping[type[Command], Has] = {
     StartBreak: lambda row: row["shift"] is not None and not row["on_break"],
     EndBreak: some("on_break"),
     EndShift: on_duty,
+    ReinstateRider: lambda row: row["status"] == "suspended" or bool(row["off_dispatch_for"]),
     VerifyDocument: some("documents"),
     RejectDocument: some("documents"),
     UnbindDevice: some("devices"),
@@ -96,6 +101,18 @@ HAS: Mapping[type[Command], Has] = {
     UnlinkIncident: some("links"),
 }
 """Without which a command would be taken and change nothing, or has nothing that it could name."""
+
+
+def stays(row: Row) -> str | None:
+    """What a rider has in hand is not taken away by a word, nor what a carrier is booked for."""
+    if row["progress"]["carrier"]:
+        return NotInThisState.rule
+    held = any(parcel["party"]["kind"] in ("rider", "carrier") for parcel in row["parcels"].values())
+    return GoodsInCustody.rule if held else None
+
+
+BARS: Mapping[type[Command], Bar] = {UnassignTask: stays}
+"""The rule that refuses a command as its aggregate is, whatever the command says."""
 
 ROLES: Mapping[tuple[str, str], Roles] = {(known.plural, known.word): known.roles for known in OPEN}
 
@@ -117,6 +134,8 @@ def permitted(kind: str, aggregate_id: str, row: Row, caller: Caller) -> dict[st
             forbidden[known.word] = {"rule": "not-in-this-state", "needed": needed, "actual": status}
         elif known.cls in HAS and not HAS[known.cls](row):
             forbidden[known.word] = {"rule": "nothing-to-change"}
+        elif known.cls in BARS and (rule := BARS[known.cls](row)) is not None:
+            forbidden[known.word] = {"rule": rule}
         else:
             allowed.append(f"{known.plural}/{aggregate_id}/{known.word}")
     return {"allowed_commands": allowed, "forbidden_commands": forbidden}

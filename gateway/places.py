@@ -43,6 +43,17 @@ def places_of(refused: Refused, command: Command) -> list[FieldError]:
     return [FieldError(pointer(node.at), str(refused)) for node in found[:MAX_ERRORS]]
 
 
+def place_like(refused: Refused, command: Command) -> list[FieldError]:
+    """Of a refusal that is made up: where its value would stand in a command like this one."""
+    told = [
+        node
+        for word in refused.stands_in
+        for node in nodes_of(command)
+        if node.name == word and not isinstance(node.value, list | msgspec.Struct | None)
+    ]
+    return places_of(refused, command) or [FieldError(pointer(node.at), str(refused)) for node in told[:1]]
+
+
 def is_meant(node: Node, is_about: tuple[str, ...], values: Mapping[str, object]) -> bool:
     """A stop or parcel that was given no id goes by its number."""
     word = node.name.removesuffix("s")

@@ -109,6 +109,11 @@ KINDS: dict[str, Kind] = {
         "It is not clear who is to be forgotten",
         "Give the reference that tasks name the contact by.",
     ),
+    "unknown-person": Kind(
+        422,
+        "Nobody goes by these ids",
+        "Look for a mistyped id; a contact with a reference is forgotten by that, and by nothing else.",
+    ),
     "clock-too-far-ahead": Kind(409, "The clock would be too far ahead", "Create another test tenant."),
     "incident-full": Kind(409, "The incident holds no more", "Report another one, and link the two."),
     "actions-outstanding": Kind(

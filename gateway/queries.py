@@ -52,6 +52,7 @@ from projections import (
     carriers,
     deadlines,
     dispatch_decisions,
+    eta_scores,
     etas,
     exception_desk,
     fence_alerts,
@@ -94,6 +95,12 @@ INCIDENT_OPEN = flag("Whether an incident links to it that is neither resolved n
 SLA_PERIOD = {
     "since": moment("Of promises whose clock started then or later."),
     "until": moment("Of promises whose clock started before."),
+}
+
+ETA_STATISTICS = {
+    "by": choice(tuple(eta_scores.GROUPS), "What is counted together; without it, how long before the arrival."),
+    "since": moment("Of arrivals then or later."),
+    "until": moment("Of arrivals before."),
 }
 
 type Page = Callable[[Connection, str, dict[str, Any]], Awaitable[list[Row]]]
@@ -387,6 +394,18 @@ LISTINGS = (
         follows=("task_id", "rider_id"),
     ),
     Listing(
+        word="eta-scores",
+        model=eta_scores.ETA_SCORES,
+        page=eta_scores.page,
+        filters={
+            "task_id": text("The task."),
+            "rider_id": text("Who was on the way."),
+            "model": text("What it was told by."),
+        },
+        order=("forecast_at", "id"),
+        about="How good were the forecasts? Each of them, beside when the rider was there.",
+    ),
+    Listing(
         word="quarantine",
         model=quarantine.QUARANTINE,
         page=quarantine.page,
@@ -539,6 +558,16 @@ class Queries:
         tenant = tenant_of(call)
         rows, at = await self._reading.fresh(
             call, sla_board.SLA_BOARD, lambda c: sla_board.statistics(c, tenant, period)
+        )
+        return json_reply({"items": rows}, headers=[vector_header(at)])
+
+    async def eta_statistics(self, call: Call) -> Reply:
+        """How far forecasts were off, and how often their bounds held."""
+        self._entry.admitted(call, READERS["eta-statistics"], "read eta-statistics")
+        asked = parameters_of(call, ETA_STATISTICS)
+        by, tenant = asked.pop("by", "horizon"), tenant_of(call)
+        rows, at = await self._reading.fresh(
+            call, eta_scores.ETA_SCORES, lambda c: eta_scores.statistics(c, tenant, by, asked)
         )
         return json_reply({"items": rows}, headers=[vector_header(at)])
 

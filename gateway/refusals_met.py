@@ -32,6 +32,7 @@ WITH_METHODS = ("commands.context", "commands.registries", "commands.carrier_con
 """Modules of what a decision asks by methods."""
 
 
+@cache
 def rules_met(kind: str, command: type[Command]) -> Rules:
     aggregate = AGGREGATES[kind]
     decide = aggregate.decide

@@ -83,7 +83,9 @@ def demo(
 
 
 @app.command()
-def serve(role: Annotated[str, typer.Argument(help="gateway, shards, projector, processes, streams or demo")]) -> None:
+def serve(
+    role: Annotated[str, typer.Argument(help="gateway, shards, projector, processes, streams, trainer or demo")],
+) -> None:
     """Run one role in this process."""
     from infra.serve import serve
 

@@ -2,6 +2,7 @@
 
     python3.13 infra/environment.py runtime     what the system needs
     python3.13 infra/environment.py tests       and what checks it
+    python3.13 infra/environment.py plots       and what draws figures for docs
 
 Each lock that stands installed has a stamp with its SHA-256 beside it, so an interrupted run goes on where it was
 and the next one has nothing to do and needs no network.
@@ -25,6 +26,7 @@ LOCKS = {
         ("requirements-city.lock", "demo city", ("--no-deps",)),
     ),
     "tests": (("requirements-dev.lock", "packages that check it", ()),),
+    "plots": (("requirements-plots.lock", "packages that draw", ()),),
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 """Any of them plays the dispatcher in the tests."""

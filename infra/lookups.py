@@ -173,6 +173,7 @@ class Lookups:
             shift_ends_at=datetime.fromisoformat(shift["ends_at"]) if row["on_shift"] else None,
             on_break=row["on_break"],
             silent=row["silent_since"] is not None,
+            incident_open=bool(row["off_dispatch_for"]),
             hours_end_at=hours_end_at(shift),
             capacity_g=row["capacity_g"],
             skills=frozenset(row["skills"]),

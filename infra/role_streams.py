@@ -22,13 +22,17 @@ from infra.signal_log import SignalLog
 from projections import quarantine
 from projections.models import MODELS
 from projections.tables import migrate
+from schemas import catalog
 from schemas.control import DataKeyWrapped
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
 from schemas.record import Stored, envelope_of, event_of, source_of
-from schemas.topics import DIRECTORY, FIXES, FLEET, KEYS
+from schemas.task import StopArrived
+from schemas.topics import DIRECTORY, ETA_MODELS, FIXES, FLEET, KEYS, TASK
+from streams.eta.models import Models
 from streams.routing.osrm import OsrmRouter
 from streams.source import Source
+from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
 from streams.telemetry.fences import Fences
 from streams.telemetry.itineraries import Itineraries
@@ -37,6 +41,9 @@ from streams.telemetry.store import Store
 from streams.telemetry.work import Telemetry
 
 CARE_EVERY_S = 600.0
+ARRIVALS_KEPT = timedelta(days=1)
+"""Whatever was foretold before needs no score."""
+ARRIVED = catalog.BY_CLASS[StopArrived].name
 
 logger = structlog.get_logger()
 
@@ -72,6 +79,11 @@ class Streams:
         self._itineraries = Itineraries()
         self._keys = Follower(args, [KEYS.name], self._learn_key)
         self._facts = Follower(args, [DIRECTORY.name, FLEET.name], self._learn)
+        self._arrivals = Arrivals()
+        arrived_since = real_time() - ARRIVALS_KEPT
+        self._arrived = Follower(args, [TASK.name], self._learn_arrival, arrived_since)
+        self._models = Models()
+        self._learned = Follower(args, [ETA_MODELS.name], lambda stored: self._models.take(event_of(stored, None)))
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
         self._router = OsrmRouter(settings.osrm)
         self._telemetry = Telemetry(
@@ -79,7 +91,7 @@ class Streams:
             self._fences,
             self._quality,
             self._open_signals,
-            Etas(self._itineraries, self._router),
+            Etas(self._itineraries, self._router, lambda: self._models.current, self._arrivals),
             DeadLetters(self._producer, "streams"),
         )
         self._source = Source(f"logistics.streams.{settings.cluster}", args, FIXES.name, self._telemetry)
@@ -90,12 +102,15 @@ class Streams:
         await self._producer.start()
         await self._keys.start()
         await self._facts.start()
+        await self._arrived.start()
+        await self._learned.start()
         await self._source.start()
         self._caring = asyncio.create_task(self._care())
 
     async def run(self) -> None:
         """Until it is cancelled. Raises what the stream, or what it knows the world by, ended with."""
-        await asyncio.gather(self._source.run(), self._keys.run(), self._facts.run())
+        followed = (self._keys, self._facts, self._arrived, self._learned)
+        await asyncio.gather(self._source.run(), *(each.run() for each in followed))
 
     async def stop(self) -> None:
         if self._caring is not None:
@@ -103,8 +118,8 @@ class Streams:
             await asyncio.gather(self._caring, return_exceptions=True)
         await self._source.stop()
         await self._telemetry.close()
-        await self._facts.stop()
-        await self._keys.stop()
+        for followed in (self._learned, self._arrived, self._facts, self._keys):
+            await followed.stop()
         await self._producer.stop()
         await self._router.close()
 
@@ -139,6 +154,10 @@ class Streams:
         else:
             unseal = self._keyring.unsealer(stored.partition, envelope.tenant, envelope.aggregate_id)
             self._itineraries.take(event_of(stored, unseal), source, lambda: event_of(stored, unseal))
+
+    def _learn_arrival(self, stored: Stored) -> None:
+        if stored.header("ce_type") == ARRIVED:
+            self._arrivals.take(event_of(stored, None), source_of(envelope_of(stored), stored))
 
     async def _care(self) -> None:
         """What has to be done now and then: beats on silent partitions, old rows of the quarantine."""

@@ -42,6 +42,12 @@ async def streams(settings: Settings) -> None:
     await serve_streams(settings)
 
 
+async def trainer(settings: Settings) -> None:
+    from infra.role_trainer import serve_trainer
+
+    await serve_trainer(settings)
+
+
 async def demo(settings: Settings) -> None:
     """Deliveries played in a city, through the door like everybody's."""
     from infra.demo.role import serve_demo
@@ -55,9 +61,10 @@ ROLES: dict[str, Role] = {
     "projector": projector,
     "processes": processes,
     "streams": streams,
+    "trainer": trainer,
     "demo": demo,
 }
 
-STARTED_BY_UP = ("gateway", "projector", "processes", "streams")
+STARTED_BY_UP = ("gateway", "projector", "processes", "streams", "trainer")
 STARTED_WITH_DEMO: tuple[str, ...] = ("demo",)
 """And these with `up --demo`."""

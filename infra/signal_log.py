@@ -16,7 +16,6 @@ from commands.opening import control_entries
 from commands.shard import IDLE_HEARTBEAT_S
 from schemas import catalog
 from schemas.control import Heartbeat, ShardOpened
-from schemas.geo import ObservedFix
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
@@ -27,6 +26,8 @@ from streams.telemetry.partition import Draft
 LOOK_BACK = 64
 """So many records before the place are read for the chain and the last barrier; then ever more, up to all."""
 MARGIN = timedelta(days=1)
+PLACES = ("fix", "seen")
+"""Fields that tell where a rider was."""
 MOST_TOGETHER = 2_000
 """Signals in one batch."""
 
@@ -142,11 +143,13 @@ class SignalLog:
         )
 
     def _event(self, draft: Draft) -> Event:
-        """Without the place where the rider is forgotten: there is no key, and there shall be none."""
-        fix: Personal[ObservedFix] | None = getattr(draft.event, "fix", None)
-        if fix is None or self._keyring.knows(self._log.partition, fix.subject):
-            return draft.event
-        return replace(draft.event, fix=None)
+        """Without the places where the rider is forgotten: there is no key, and there shall be none."""
+        event = draft.event
+        for name in PLACES:
+            told: Personal[Any] | None = getattr(event, name, None)
+            if told is not None and not self._keyring.knows(self._log.partition, told.subject):
+                event = replace(event, **{name: None})
+        return event
 
     def _control(self, cls: type[ShardOpened | Heartbeat], owner: str) -> dict[str, Entry]:
         return control_entries([SIGNALS.name], cls, self._log, self._clock(), self._source, owner)

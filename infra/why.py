@@ -47,6 +47,7 @@ EXCLUSIONS = {
     "shift_ends_too_soon": "their shift ends too soon",
     "on_break": "they take a break",
     "silent": "nothing is heard of them",
+    "incident_open": "an incident that they are in is open",
     "hours_exhausted": "their hours of service do not suffice",
     "document_missing": "a document is missing",
     "document_expired": "a document has expired",

@@ -1,7 +1,9 @@
 """What needs a person now, since when, and which commands would mend it?
 
 Each row hangs on one aggregate. Stops that will be late are no rows of its own: the query takes them from `etas`. Nor
-are riders whose zones have all ended: those it finds in the roster, by the time of the question.
+are riders whose zones have all ended: those it finds in the roster, by the time of the question. Nor are SLA policies
+that never hold, as an older one is for the same tasks: two of one scope may be created at one moment, each before who
+decides it knows of the other.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -125,6 +127,7 @@ type ExceptionKind = Literal[
     "predicted_late",
     "sla_at_risk",
     "sla_breached",
+    "sla_scope_taken",
     "proof_disputed",
     "dependency_failed",
     "occurrence_refused",
@@ -169,6 +172,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     "carrier_brings_back": ("tasks/{id}/report-returned", "tasks/{id}/force-complete-task"),
     "sla_at_risk": ("tasks/{id}/assign-task", "tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
     "sla_breached": ("tasks/{id}/assign-task", "tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
+    "sla_scope_taken": ("sla-policies/{id}/remove-sla-policy",),
     "proof_disputed": ("tasks/{id}/settle-proof-dispute",),
     "dependency_failed": ("tasks/{id}/waive-dependency", "tasks/{id}/cancel-task"),
     "occurrence_refused": (
@@ -505,14 +509,36 @@ PAGE = """
 SELECT known.*, CASE
     WHEN task.task_id IS NOT NULL THEN jsonb_build_object(
         'tracking_code', task.tracking_code, 'external_reference', task.external_reference, 'kind', task.kind,
-        'state', task.state, 'rider_id', task.rider_id)
+        'state', task.state, 'rider_id', task.rider_id,
+        'in_custody', EXISTS (
+            SELECT FROM task_detail AS detail, jsonb_each(detail.parcels) AS of_task (id, parcel)
+            WHERE detail.tenant = known.tenant AND detail.task_id = known.aggregate_id
+              AND parcel -> 'party' ->> 'kind' IN ('rider', 'carrier')))
     WHEN incident.incident_id IS NOT NULL THEN jsonb_build_object(
         'external_reference', incident.external_reference, 'kind', incident.kind, 'status', incident.status,
         'links', incident.links)
+    WHEN policy.sla_policy_id IS NOT NULL THEN jsonb_build_object(
+        'external_reference', policy.external_reference, 'name', policy.name, 'applies_to', policy.applies_to)
     END AS about
 FROM (SELECT * FROM (
-    SELECT tenant, aggregate_id, kind, since, items, updated_at, kind || ' ' || aggregate_id AS id
-    FROM exception_desk WHERE items <> '[]'
+    SELECT desk.tenant, desk.aggregate_id, desk.kind, desk.since, shown.items, desk.updated_at,
+           desk.kind || ' ' || desk.aggregate_id AS id
+    FROM exception_desk AS desk
+    LEFT JOIN rider_roster AS rider ON desk.kind = 'document_expiring'
+        AND rider.tenant = desk.tenant AND rider.rider_id = desk.aggregate_id
+    LEFT JOIN vehicle_roster AS vehicle ON desk.kind = 'vehicle_document_expiring'
+        AND vehicle.tenant = desk.tenant AND vehicle.vehicle_id = desk.aggregate_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_agg(item ORDER BY place), '[]') AS items
+        FROM jsonb_array_elements(desk.items) WITH ORDINALITY AS of_desk (item, place)
+        WHERE NOT EXISTS (
+            SELECT FROM jsonb_each(coalesce(rider.documents, vehicle.documents)) AS known (id, document)
+            WHERE document ->> 'kind' = item ->> 'kind' AND document ->> 'status' = 'verified'
+              AND (document ->> 'valid_from')::timestamptz <= %(now)s
+              AND (document ->> 'expires_at')::timestamptz
+                  > greatest(%(now)s, (item ->> 'expires_at')::timestamptz))
+    ) AS shown
+    WHERE desk.tenant = %(tenant)s AND shown.items <> '[]'
     UNION ALL
     SELECT etas.tenant, etas.task_id, 'predicted_late', etas.first_forecast_at,
            jsonb_build_array(jsonb_build_object(
@@ -533,6 +559,20 @@ FROM (SELECT * FROM (
     WHERE riders.tenant = %(tenant)s AND riders.status = 'approved'
     GROUP BY riders.tenant, riders.rider_id
     HAVING bool_and(coalesce(zone.valid_until <= %(now)s, false))
+    UNION ALL
+    SELECT younger.tenant, younger.sla_policy_id, 'sla_scope_taken', younger.created_at,
+           jsonb_build_array(jsonb_build_object(
+               'id', older.sla_policy_id, 'at', younger.created_at, 'name', older.name)),
+           younger.updated_at, 'sla_scope_taken ' || younger.sla_policy_id
+    FROM sla_policies AS younger
+    CROSS JOIN LATERAL (
+        SELECT sla_policy_id, name FROM sla_policies AS other
+        WHERE other.tenant = younger.tenant AND other.applies_to = younger.applies_to AND NOT other.removed
+          AND (other.created_at, other.sla_policy_id COLLATE "C")
+              < (younger.created_at, younger.sla_policy_id COLLATE "C")
+        ORDER BY other.created_at, other.sla_policy_id COLLATE "C" LIMIT 1
+    ) AS older
+    WHERE younger.tenant = %(tenant)s AND NOT younger.removed
 ) AS found
 WHERE tenant = %(tenant)s
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
@@ -543,9 +583,13 @@ LIMIT %(limit)s) AS known
 LEFT JOIN task_board AS task ON task.tenant = known.tenant AND task.task_id = known.aggregate_id
 LEFT JOIN incident_register AS incident
     ON incident.tenant = known.tenant AND incident.incident_id = known.aggregate_id
+LEFT JOIN sla_policies AS policy
+    ON policy.tenant = known.tenant AND policy.sla_policy_id = known.aggregate_id
 ORDER BY known.since, known.id
 """
-"""`about` says what a task or an incident is called, and how it stands, as far as that is known."""
+"""`about` says what a task, an incident or an SLA policy is called, and how it stands, as far as that is known.
+`in_custody`: a rider or a carrier has goods of the task. A document whose successor begins after a gap stands there
+until that one begins."""
 
 
 exceptions = Page(PAGE)
@@ -576,7 +620,8 @@ def in_vain(kind: str, items: list[Item], about: Mapping[str, Any]) -> Container
             return {"report-collected"}
         case "sla_at_risk" | "sla_breached" | "predicted_late" if about:
             return {
-                *(["unassign-task"] if about["rider_id"] is None or about["state"] == "returning" else []),
+                *(["unassign-task"] if about["rider_id"] is None or about["in_custody"] else []),
+                *(["cancel-task"] if about["state"] == "returning" else []),
                 *(["assign-task"] if about["state"] not in ASSIGNABLE else []),
             }
         case "action_refused" if about:

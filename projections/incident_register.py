@@ -30,7 +30,7 @@ from schemas.incident import (
     IncidentUnlinked,
     SealedTimeline,
 )
-from schemas.incident_actions import CLAIM, ActionRequest, Requests, answered, outstanding, withdrawn
+from schemas.incident_actions import CLAIM, ActionRequest, Requests, answered, outstanding, withdrawn, without_link
 from schemas.money import Money
 from schemas.registries import IncidentAction
 
@@ -176,7 +176,7 @@ def changed(row: IncidentRow, fact: Fact) -> IncidentRow:
             return replace(row, links=[*row.links, link])
         case IncidentUnlinked(link=gone):
             links = [link for link in row.links if link != gone]
-            return replace(row, links=links, requests=withdrawn(row.requests, gone))
+            return replace(row, links=links, requests=without_link(row.requests, gone))
         case IncidentSeverityChanged(severity=severity):
             return replace(row, severity=severity)
         case ClaimValueStated(claim_value=claim_value):
@@ -245,7 +245,7 @@ def acted(row: IncidentRow, event: IncidentActionTaken | IncidentActionRefused, 
 
 INCIDENT_REGISTER = ReadModel(
     name="incident_register",
-    version=4,
+    version=5,
     table=TABLE,
     row=IncidentRow,
     key=("tenant", "incident_id"),

@@ -4,6 +4,7 @@ from projections.carrier_bookings import CARRIER_BOOKINGS
 from projections.carriers import CARRIERS
 from projections.deadlines import DEADLINES
 from projections.dispatch_decisions import DISPATCH_DECISIONS
+from projections.eta_scores import ETA_SCORES
 from projections.etas import ETAS
 from projections.exception_desk import EXCEPTION_DESK
 from projections.fence_alerts import FENCE_ALERTS
@@ -51,5 +52,6 @@ MODELS: dict[str, ReadModel] = {
         GEOFENCES,
         FENCE_ALERTS,
         ETAS,
+        ETA_SCORES,
     )
 }

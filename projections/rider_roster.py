@@ -42,8 +42,10 @@ from schemas.rider import (
     RiderReinstated,
     RiderRejected,
     RiderReserved,
+    RiderReturnedToDispatch,
     RiderSkillsSet,
     RiderSuspended,
+    RiderTakenOffDispatch,
     RiderZonesSet,
     ShiftEnded,
     ShiftEnding,
@@ -87,6 +89,7 @@ CREATE TABLE {table} (
     silent_since       timestamptz,
     asked_in_silence   jsonb       NOT NULL,
     handing_over       jsonb       NOT NULL,
+    off_dispatch_for   jsonb       NOT NULL,
     vehicles           jsonb       NOT NULL,
     simulated          boolean     NOT NULL,
     external_reference text,
@@ -178,6 +181,8 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks, with the round, that were to be handed over for it."""
     handing_over: Mapping[str, int] = {}
     """Tasks, with the round, of which it is not known yet what became of that."""
+    off_dispatch_for: list[str] = []
+    """Open incidents for which they are asked for no new task (`incident_open`)."""
     vehicles: Mapping[str, VehicleFitness] = {}
     """Assigned to the rider, as they have stated."""
     simulated: bool = False
@@ -231,12 +236,18 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
             return replace(row, skills=event.skills)
         case RiderZonesSet() as event:
             return replace(row, zones=[*event.zones])
-        case RiderApproved() | RiderReinstated():
+        case RiderApproved():
             return replace(row, status="approved")
+        case RiderReinstated():
+            return replace(row, status="approved", off_dispatch_for=[])
+        case RiderTakenOffDispatch() as event:
+            return replace(row, off_dispatch_for=[*row.off_dispatch_for, event.incident_id])
+        case RiderReturnedToDispatch() as event:
+            return replace(row, off_dispatch_for=[i for i in row.off_dispatch_for if i != event.incident_id])
         case RiderRejected():
             return replace(row, status="rejected")
         case RiderSuspended():
-            return spoken_to(replace(row, status="suspended"))
+            return spoken_to(replace(row, status="suspended", off_dispatch_for=[]))
         case DocumentSubmitted() as event:
             return with_document(row, event.document_id, DocumentRow(kind=event.kind, status="submitted"))
         case DocumentVerified() as event:
@@ -411,7 +422,7 @@ def with_shift(row: RiderRow, **changes: object) -> RiderRow:
 
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=6,
+    version=7,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),

@@ -4,7 +4,20 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.message import Code, Command, Event, Input, Metadata, Name, Personal, Record, Reference, Slug
+from schemas.message import (
+    Code,
+    Command,
+    Event,
+    ExternalReference,
+    Input,
+    Metadata,
+    Name,
+    Personal,
+    Record,
+    Reference,
+    ReferenceSource,
+    Slug,
+)
 from schemas.money import Currency
 
 MAX_CARRIERS = 200
@@ -66,8 +79,8 @@ class RegisterCarrier(Command, frozen=True, kw_only=True):
     name: Name
     contact: NewCarrierContact | None = None
     terms: CarrierTerms = CarrierTerms()
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

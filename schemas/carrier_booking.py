@@ -12,12 +12,14 @@ from schemas.message import (
     Code,
     Command,
     Event,
+    ExternalReference,
     Id,
     Metadata,
     Moment,
     Name,
     Personal,
     Reference,
+    ReferenceSource,
     TaskId,
     Text,
 )
@@ -65,8 +67,8 @@ class QuoteCarrierBooking(Command, frozen=True, kw_only=True):
     estimated_pickup_at: Moment
     estimated_dropoff_at: Moment
     expires_at: Moment
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

@@ -13,6 +13,7 @@ from schemas import (
     carrier_booking,
     control,
     directory,
+    eta_model,
     fixes,
     fleet,
     incident,
@@ -26,7 +27,7 @@ from schemas import (
 )
 from schemas.codec import Compiler, Read, Seal, Sealing, Unseal, Write, plain
 from schemas.message import Event, SubjectId
-from schemas.topics import DIRECTORY, DISPATCH, FIXES, FLEET, INCIDENT, SIGNALS, TASK
+from schemas.topics import DIRECTORY, DISPATCH, ETA_MODELS, FIXES, FLEET, INCIDENT, SIGNALS, TASK
 
 AVRO = Path(__file__).parent / "avro"
 MAGIC = b"\x00"
@@ -87,6 +88,7 @@ TYPES: dict[str, MessageType] = {
         (directory.DirectoryEvent, DIRECTORY.name, "public"),
         (fixes.FixFrame, FIXES.name, "public"),
         (signals.Signal, SIGNALS.name, "public"),
+        (eta_model.EtaModelEvent, ETA_MODELS.name, "internal"),
         (control.ControlEvent, None, "internal"),
     )
     for cls in members_of(union)

@@ -14,12 +14,13 @@ from schemas.message import (
     Code,
     Command,
     Event,
+    ExternalReference,
     Input,
     Metadata,
     Moment,
     Name,
     OutletSlug,
-    Reference,
+    ReferenceSource,
     Slug,
     TenantSlug,
     Text,
@@ -193,8 +194,8 @@ class CreateGeofence(Command, frozen=True, kw_only=True):
     shape: Circle | Polygon
     outlet: Slug | None = None
     valid_from: Moment | None = None
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

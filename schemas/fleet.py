@@ -1,6 +1,19 @@
 """Fleet: a tenant's own group of riders and vehicles."""
 
-from schemas.message import Code, Command, Event, Id, Metadata, Name, OutletSlug, Reference, RiderId, Slug, VehicleId
+from schemas.message import (
+    Code,
+    Command,
+    Event,
+    ExternalReference,
+    Id,
+    Metadata,
+    Name,
+    OutletSlug,
+    ReferenceSource,
+    RiderId,
+    Slug,
+    VehicleId,
+)
 
 MAX_FLEET_RIDERS = 1_000
 MAX_FLEET_VEHICLES = 1_000
@@ -14,8 +27,8 @@ class CreateFleet(Command, frozen=True, kw_only=True):
 
     name: Name
     outlet: Slug | None = None
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

@@ -11,7 +11,8 @@ HubKind = Literal["hub", "locker"]
 
 
 class CreateHub(Command, frozen=True, kw_only=True):
-    """`zone` is an IANA time zone. At a `locker` nobody gives or takes: whoever comes opens it by a code."""
+    """`zone` is an IANA time zone. At a `locker` nobody gives or takes: whoever comes opens it by a code, which is the
+    PIN of the task's stop there. Who has ordered sets it at the locker, and tells it whoever comes."""
 
     hub: Slug
     name: Name

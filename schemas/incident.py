@@ -12,13 +12,15 @@ from schemas.message import (
     Command,
     Count,
     Event,
+    ExternalReference,
     Id,
     Input,
     Metadata,
     Moment,
     ParcelId,
     Personal,
-    Reference,
+    ReferenceSource,
+    RiderId,
     Sha256,
     TaskId,
     Text,
@@ -72,8 +74,8 @@ class ReportIncident(Command, frozen=True, kw_only=True):
     links: Annotated[list[IncidentLink], msgspec.Meta(max_length=MAX_LINKS)] = []
     evidence: Annotated[list[NewEvidence], msgspec.Meta(max_length=20)] = []
     claim_value: Money | None = None
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 
@@ -138,6 +140,14 @@ class NoteActionRefused(Command, frozen=True, kw_only=True):
 
     action: IncidentAction
     link: IncidentLink
+    rule: Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class LinkTaskInCustody(Command, frozen=True, kw_only=True):
+    """Sent when a task of a rider whom the incident took off dispatch cannot be taken away, by this rule: somebody must
+    act. Refused once nobody looks at the incident any more, or no link has room."""
+
+    task_id: TaskId
     rule: Annotated[str, msgspec.Meta(max_length=64)]
 
 
@@ -210,6 +220,7 @@ type IncidentCommand = (
     | ConfirmIncidentReported
     | ConfirmActionRequested
     | NoteActionRefused
+    | LinkTaskInCustody
     | EscalateIncident
     | EscalateUnattended
     | ResolveIncident
@@ -301,9 +312,12 @@ class IncidentEscalated(Event, frozen=True, kw_only=True):
 
 
 class IncidentResolved(Event, frozen=True, kw_only=True):
+    """`riders` are those whose tasks it had asked for: as far as it goes they are on dispatch again."""
+
     resolution_code: str
     note: Personal[str] | None
     waived: list[IncidentAction]
+    riders: list[RiderId] = []
 
 
 class IncidentReopened(Event, frozen=True, kw_only=True):

@@ -50,11 +50,13 @@ def answered(requests: Requests, action: IncidentAction, link: IncidentLink | No
     )
 
 
-def withdrawn(requests: Requests, link: IncidentLink | None = None) -> Requests:
-    """What was not done yet is not to be done any more: of this link, or of all."""
+def withdrawn(requests: Requests) -> Requests:
+    """What was not done yet is not to be done any more."""
     return tuple(
-        replace(each, status="withdrawn")
-        if each.status in ("pending", "refused") and (link is None or each.link == link)
-        else each
-        for each in requests
+        replace(each, status="withdrawn") if each.status in ("pending", "refused") else each for each in requests
     )
+
+
+def without_link(requests: Requests, link: IncidentLink) -> Requests:
+    """Should it be linked again, all is asked for again."""
+    return tuple(each for each in requests if each.link != link)

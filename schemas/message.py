@@ -36,6 +36,21 @@ Code = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,79}$")]
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+ExternalReference = Annotated[
+    Reference | None,
+    msgspec.Meta(
+        description="The caller's own name for it. The id follows from the tenant, `source` and this: the same request "
+        "again meets the same one and is answered as a repeat; with another body it is refused (`already-exists`). "
+        "Whoever says another `source` and the same name makes another one."
+    ),
+]
+ReferenceSource = Annotated[
+    Reference | None,
+    msgspec.Meta(
+        description="Whose name `external_reference` is; without it that of the token's subject. Two who use one name "
+        "meet where both say the same source, and nowhere else."
+    ),
+]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]

@@ -5,12 +5,14 @@ from schemas.message import Code, Command, Count, Event, Id, Reference, SubjectI
 
 class ForgetPerson(Command, frozen=True, kw_only=True):
     """`contact` is the reference that tasks and places give of their contact; of one without a reference `TASK/STOP`,
-    the ids of task and stop, or `PLACE/DUTY`, that of the outlet or hub and the duty. What is known of the person stays
-    sealed where it stands, and nobody opens it again: this cannot be taken back. Tasks that are under way lose whom to
-    ring and where to go."""
+    the ids of task and stop, or `PLACE/DUTY`, that of the outlet or hub and the duty: of those one that names nobody is
+    refused. What is known of the person stays sealed where it stands, and nobody opens it again: this cannot be taken
+    back. Tasks that are under way lose whom to ring and where to go."""
 
     contact: Reference | None = None
     subject: Id | None = None
+    is_known: bool | None = None
+    """Whether anything is sealed under their key, where the door has looked."""
     reason_code: Code
 
 

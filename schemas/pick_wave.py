@@ -2,7 +2,18 @@
 
 from datetime import datetime
 
-from schemas.message import Code, Command, Event, Metadata, Moment, OutletSlug, Reference, Slug, TaskId
+from schemas.message import (
+    Code,
+    Command,
+    Event,
+    ExternalReference,
+    Metadata,
+    Moment,
+    OutletSlug,
+    ReferenceSource,
+    Slug,
+    TaskId,
+)
 
 MAX_WAVE_TASKS = 500
 
@@ -16,8 +27,8 @@ class CreatePickWave(Command, frozen=True, kw_only=True):
 
     outlet: Slug
     goods_ready_at: Moment
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

@@ -36,13 +36,35 @@ IdResult = Literal["pass", "fail"]
 ProofProblem = Literal["barcode_differs", "parcel_of_another_stop", "id_check_not_passed"]
 """Not whether somebody failed or was too young: that is personal."""
 
+KINDS_OF_PROOF = (
+    "`photo` is one of the goods, put as an artefact; `signature` an image of one, with the name of who signed; `scan` "
+    "the barcode of each parcel that changes hands; `id_check` that a document is the person's, and how old they are "
+    "about; `nfc` a tag that was read."
+)
+"""What each word asks for, as the API's description tells it."""
+
 RequiredProof = Annotated[
-    list[Annotated[list[ProofKind], msgspec.Meta(min_length=1, max_length=10)]], msgspec.Meta(max_length=10)
+    list[Annotated[list[ProofKind], msgspec.Meta(min_length=1, max_length=10)]],
+    msgspec.Meta(
+        max_length=10,
+        description="What shows that goods changed hands here, reported with the pickup, the delivery or the "
+        "collection. Each inner list must be met by one of its kinds: "
+        '`[["pin", "photo"], ["signature"]]` is a signature, and a PIN or a photo. '
+        f"{KINDS_OF_PROOF} `pin` is the PIN of this stop, which the answer to the creation tells (`pins`), and "
+        "`tasks/{id}/secrets` later: whoever ordered gives it to who waits there, and the rider is told it by them. "
+        "Nothing is asked for where all goods are refused or were not there. What is reported without is taken down, "
+        "and stands on the exception desk as `proof_missing`.",
+    ),
 ]
 """Each inner list must be met by one of its kinds: [["pin", "photo"], ["scan"]] is (PIN or photo) and a scan of every
 parcel that changes hands."""
 PinlessProof = Annotated[
-    list[Annotated[list[PinlessKind], msgspec.Meta(min_length=1, max_length=10)]], msgspec.Meta(max_length=10)
+    list[Annotated[list[PinlessKind], msgspec.Meta(min_length=1, max_length=10)]],
+    msgspec.Meta(
+        max_length=10,
+        description="As a stop's `required_proof`, without PINs: each inner list must be met by one of its kinds. "
+        f"{KINDS_OF_PROOF}",
+    ),
 ]
 """The same without PINs."""
 

@@ -11,6 +11,7 @@ from schemas.message import (
     Code,
     Command,
     Event,
+    ExternalReference,
     Id,
     Input,
     Metadata,
@@ -19,6 +20,7 @@ from schemas.message import (
     Personal,
     Record,
     Reference,
+    ReferenceSource,
     Skills,
     Slug,
     StopId,
@@ -109,8 +111,8 @@ class CreateRecurrence(Command, frozen=True, kw_only=True):
     starts_at: Moment
     task: RecurringTask
     create_ahead_seconds: AheadSeconds = DAY_S
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

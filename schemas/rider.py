@@ -15,6 +15,7 @@ from schemas.message import (
     DeviceId,
     DocumentId,
     Event,
+    ExternalReference,
     GeofenceId,
     Id,
     Input,
@@ -24,7 +25,7 @@ from schemas.message import (
     OfferId,
     Personal,
     Record,
-    Reference,
+    ReferenceSource,
     ShiftId,
     Skills,
     StopId,
@@ -63,8 +64,8 @@ class RegisterRider(Command, frozen=True, kw_only=True):
     capacity_g: Count = 100_000
     skills: Skills = []
     zones: RiderZones = []
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 
@@ -102,7 +103,7 @@ class SuspendRider(Command, frozen=True, kw_only=True):
 
 
 class ReinstateRider(Command, frozen=True, kw_only=True):
-    pass
+    """Who was suspended may work again. Whom an open incident keeps off dispatch is asked for tasks again."""
 
 
 class ConfirmRiderRegistered(Command, frozen=True, kw_only=True):
@@ -226,10 +227,19 @@ class NewPlannedStop(Input, frozen=True, kw_only=True):
 
 
 class HandOverAllTasks(Command, frozen=True, kw_only=True):
-    """An incident asks for it: what the rider has is to be handed over, what is only held is let go. Of who is
-    suspended that was asked for before."""
+    """An incident asks for it, in its record of that number: what the rider has is to be handed over, what is only held
+    is let go, and they come off dispatch for as long as it is open. Of who is suspended that was asked for before."""
 
     incident_id: Id
+    number: Count
+
+
+class ReturnToDispatch(Command, frozen=True, kw_only=True):
+    """Sent when the incident that asked for it is resolved, or is not about the rider any more, by its record of that
+    number. What it asked for later stands."""
+
+    incident_id: Id
+    number: Count
 
 
 class ConfirmHandOverRequested(Command, frozen=True, kw_only=True):
@@ -365,6 +375,7 @@ type RiderCommand = (
     | BindDevice
     | UnbindDevice
     | HandOverAllTasks
+    | ReturnToDispatch
     | ConfirmHandOverRequested
     | CloseHandOver
     | ReserveRider
@@ -431,7 +442,20 @@ class RiderSuspended(Event, frozen=True, kw_only=True):
 
 
 class RiderReinstated(Event, frozen=True, kw_only=True):
-    pass
+    """Whatever kept them from work or off dispatch."""
+
+
+class RiderTakenOffDispatch(Event, frozen=True, kw_only=True):
+    """The incident asks for it, in its record of that number: while it is open the rider is asked for nothing new."""
+
+    incident_id: str
+    number: int
+
+
+class RiderReturnedToDispatch(Event, frozen=True, kw_only=True):
+    """As far as that incident goes."""
+
+    incident_id: str
 
 
 class DocumentSubmitted(Event, frozen=True, kw_only=True):
@@ -639,6 +663,8 @@ type RiderEvent = (
     | RiderRejected
     | RiderSuspended
     | RiderReinstated
+    | RiderTakenOffDispatch
+    | RiderReturnedToDispatch
     | DocumentSubmitted
     | DocumentVerified
     | DocumentExpiryWarned

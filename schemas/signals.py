@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.geo import ObservedFix
-from schemas.message import Event, GeofenceId, Personal, StopId, TaskId
+from schemas.message import Event, GeofenceId, Personal, Record, StopId, TaskId
 
 Transition = Literal["entered", "exited"]
 RoutingSource = Literal["osrm", "great_circle"]
+EtaThreshold = Literal["imminent", "late"]
 
 
 class GeofenceEntered(Event, frozen=True, kw_only=True):
@@ -40,7 +41,7 @@ class GeofenceTransitionCorrected(Event, frozen=True, kw_only=True):
 
 
 class EtaForecast(Event, frozen=True, kw_only=True):
-    """When the rider will be at the stop: with odds of 1 in 10, 1 in 2 and 9 in 10 it is by then."""
+    """When the rider will be at the stop: with odds of 1 in 10, 1 in 2 and 9 in 10 it is by then, as `model` tells."""
 
     task_id: TaskId
     stop_id: StopId
@@ -52,4 +53,41 @@ class EtaForecast(Event, frozen=True, kw_only=True):
     source: RoutingSource
 
 
-type Signal = GeofenceEntered | GeofenceExited | GeofenceTransitionCorrected | EtaForecast
+class EtaThresholdReached(Event, frozen=True, kw_only=True):
+    """By its forecast the rider is at the stop in three minutes (`imminent`), or later than the window's end by
+    `late_by_s` and more (`late`). Each is told once of a stop while it is the rider's."""
+
+    task_id: TaskId
+    stop_id: StopId
+    threshold: EtaThreshold
+    late_by_s: int | None
+    p50: datetime
+    window_end: datetime | None
+
+
+class ForecastMade(Record, frozen=True, kw_only=True):
+    at: datetime
+    p10: datetime
+    p50: datetime
+    p90: datetime
+    model: str
+    source: RoutingSource
+
+
+class EtaScored(Event, frozen=True, kw_only=True):
+    """The rider is at the stop, and this is what had been foretold: the first forecast, the last ones, and of those
+    between as many as are kept. An error is `p50` less `arrived_at`: above nothing it was told too late.
+
+    `seen` is what the arrival teaches: at so many seconds before it a row of the columns of `streams.eta.journey`.
+    """
+
+    task_id: TaskId
+    stop_id: StopId
+    arrived_at: datetime
+    forecasts: list[ForecastMade]
+    seen: Personal[list[tuple[float, list[float]]]] | None = None
+
+
+type Signal = (
+    GeofenceEntered | GeofenceExited | GeofenceTransitionCorrected | EtaForecast | EtaThresholdReached | EtaScored
+)

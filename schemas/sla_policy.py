@@ -4,7 +4,18 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.message import Code, Command, Event, Id, Input, Metadata, Name, Reference, Slug
+from schemas.message import (
+    Code,
+    Command,
+    Event,
+    ExternalReference,
+    Id,
+    Input,
+    Metadata,
+    Name,
+    ReferenceSource,
+    Slug,
+)
 from schemas.task_kind import Priority, TaskKind
 
 MAX_POLICIES = 200
@@ -54,8 +65,8 @@ class CreateSlaPolicy(Command, frozen=True, kw_only=True):
     name: Name
     applies_to: SlaScope = SlaScope()
     terms: SlaTerms
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

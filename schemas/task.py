@@ -18,6 +18,7 @@ from schemas.message import (
     Command,
     Count,
     Event,
+    ExternalReference,
     Id,
     Input,
     Metadata,
@@ -31,6 +32,7 @@ from schemas.message import (
     Record,
     RecurrenceId,
     Reference,
+    ReferenceSource,
     RiderId,
     Sha256,
     Skills,
@@ -91,7 +93,8 @@ class NewContact(Input, frozen=True, kw_only=True):
 
 class NewStop(Input, frozen=True, kw_only=True):
     """At an outlet or a hub of the tenant's if it names one; its location is then known. A hub may be a locker: what is
-    dropped off or collected there has ["pin"] among its required proofs. Without any of it the goods of a delivery, a
+    dropped off or collected there has ["pin"] among its required proofs, and who has ordered tells the rider that PIN,
+    which opens it. Without any of it the goods of a delivery, a
     transfer and a collection are at the task's outlet, and those of a pickup and a return go there. `minimum_age` asks
     for an ID check of who receives. `after` names earlier stops that are over before this one is, as a parcel's pickup
     is before its dropoff anyhow."""
@@ -152,8 +155,8 @@ class CreateTask(Command, frozen=True, kw_only=True):
     depends_on: DependsOn = []
     pick_wave: Id | None = None
     simulation: Simulation | None = None
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     shipment_id: Reference | None = None
     metadata: Metadata = {}
 

@@ -15,6 +15,7 @@ from schemas.message import (
     Command,
     Count,
     Event,
+    ExternalReference,
     Id,
     Metadata,
     OutletSlug,
@@ -23,6 +24,7 @@ from schemas.message import (
     Record,
     RecurrenceId,
     Reference,
+    ReferenceSource,
     StopId,
     SubjectId,
     TaskId,
@@ -98,8 +100,8 @@ class CloneTask(Command, frozen=True, kw_only=True):
     metadata and the barcodes of its parcels.
     """
 
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     shift_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_SHIFT_S)] | None = None
     on_hold: bool = False
     shipment_id: Reference | None = None

@@ -17,6 +17,7 @@ Exclusion = Literal[
     "off_shift",
     "on_break",
     "silent",
+    "incident_open",
     "shift_ends_too_soon",
     "hours_exhausted",
     "document_missing",

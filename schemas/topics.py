@@ -47,6 +47,7 @@ SIGNALS = Topic("logistics.signals")
 FIXES = Topic("logistics.fixes", FOR_EVER | {"retention.ms": str(30 * 24 * 3600 * 1000)})
 CURSORS = Topic("logistics.cursors", COMPACTED)
 DEAD = Topic("logistics.dead")
+ETA_MODELS = Topic("logistics.eta-models", COMPACTED, partitions=1, fsynced=False)
 SCHEMAS = Topic("_schemas", COMPACTED, partitions=1)
 
 HISTORY = (TASK, FLEET, DISPATCH, INCIDENT, BILLING, DIRECTORY)
@@ -55,4 +56,4 @@ HISTORY = (TASK, FLEET, DISPATCH, INCIDENT, BILLING, DIRECTORY)
 OWNED = (*HISTORY, SHARDS, SNAPSHOTS, KEYS)
 """All that the owner of shard p writes in partition p: each needs its barrier."""
 
-TOPICS = (*OWNED, SIGNALS, FIXES, CURSORS, DEAD, SCHEMAS)
+TOPICS = (*OWNED, SIGNALS, FIXES, CURSORS, DEAD, ETA_MODELS, SCHEMAS)

@@ -13,6 +13,7 @@ from schemas.message import (
     Count,
     DocumentId,
     Event,
+    ExternalReference,
     Id,
     Input,
     MaintenanceId,
@@ -20,7 +21,7 @@ from schemas.message import (
     Moment,
     OutletSlug,
     Personal,
-    Reference,
+    ReferenceSource,
     RiderId,
     Slug,
     Text,
@@ -74,8 +75,8 @@ class RegisterVehicle(Command, frozen=True, kw_only=True):
     temperatures: Temperatures = msgspec.field(default_factory=ambient)
     outlet: Slug | None = None
     odometer_km: Odometer = 0
-    external_reference: Reference | None = None
-    source: Reference | None = None
+    external_reference: ExternalReference = None
+    source: ReferenceSource = None
     metadata: Metadata = {}
 
 

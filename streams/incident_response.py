@@ -1,5 +1,5 @@
 """What an incident of this kind asks for is done: riders come off dispatch, vehicles stay where they are, tasks go on;
-and tasks are told which of their parcels are lost.
+and tasks are told which of their parcels are lost. Once it is over riders who were only asked for their tasks are back.
 
 | fact                                     | command                   | then                | refused →         |
 |------------------------------------------|---------------------------|---------------------|-------------------|
@@ -9,6 +9,7 @@ and tasks are told which of their parcels are lost.
 |                                          | HandOverAllTasks (Rider)  |                     |                   |
 | IncidentActionRequested,                 | ReportParcelsLost (Task)  | TakeIncidentAction  | NoteActionRefused |
 | write_off_parcels                        |                           |                     |                   |
+| IncidentResolved, IncidentUnlinked       | ReturnToDispatch (Rider)  |                     |                   |
 
 Before anything the incident is asked whether the request still stands: a rider who was reinstated since is not
 suspended again by a process that reads the log anew. What a rule refuses, such as taking a task away whose goods are in
@@ -22,11 +23,13 @@ from schemas.incident import (
     ACTION_ANSWERED,
     ConfirmActionRequested,
     IncidentActionRequested,
+    IncidentResolved,
+    IncidentUnlinked,
     NoteActionRefused,
     TakeIncidentAction,
 )
-from schemas.message import Command, Source
-from schemas.rider import HandOverAllTasks, SuspendRider
+from schemas.message import Command, RiderId, Source
+from schemas.rider import HandOverAllTasks, ReturnToDispatch, SuspendRider
 from schemas.task import UnassignTask
 from schemas.vehicle import GroundVehicle
 from streams.process import NotAllowed, Rule, Step
@@ -41,7 +44,7 @@ def command_of(event: IncidentActionRequested, source: Source) -> Command:
         case "ground_vehicle", "vehicle":
             return GroundVehicle(reason_code=REASON)
         case "hand_over_tasks", "rider":
-            return HandOverAllTasks(incident_id=source.aggregate_id)
+            return HandOverAllTasks(incident_id=source.aggregate_id, number=source.version)
         case "hand_over_tasks", "task":
             return UnassignTask(reason_code=REASON)
         case "write_off_parcels", "task":
@@ -68,4 +71,21 @@ def note_refused(event: IncidentActionRequested, source: Source, refused: NotAll
     return [Step(kind="incident", aggregate_id=source.aggregate_id, command=noted, purpose="refused")]
 
 
-RESPONSE = (Rule(IncidentActionRequested, act, note_refused),)
+async def resolved(event: IncidentResolved, source: Source) -> Sequence[Step]:
+    return [back(rider_id, source) for rider_id in event.riders]
+
+
+async def unlinked(event: IncidentUnlinked, source: Source) -> Sequence[Step]:
+    return [back(RiderId(event.link.id), source)] if event.link.kind == "rider" else []
+
+
+def back(rider_id: RiderId, source: Source) -> Step:
+    command = ReturnToDispatch(incident_id=source.aggregate_id, number=source.version)
+    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose=f"back {rider_id}")
+
+
+RESPONSE = (
+    Rule(IncidentActionRequested, act, note_refused),
+    Rule(IncidentResolved, resolved, apart=True),
+    Rule(IncidentUnlinked, unlinked, apart=True),
+)

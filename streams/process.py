@@ -31,6 +31,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     aggregate_id: str
     command: Command
     purpose: str
+    otherwise: "Step | None" = None
+    """Sent in its place where a rule refuses it, as far as it answers a refusal itself."""
 
     def command_id(self, source: Source) -> str:
         return ids.derived("step", source.event_id, self.purpose)
@@ -140,6 +142,10 @@ class Process:
             log.warning("step refused, and nothing follows from that")
             return
         for other in rule.refused(event, source, refused):
-            outcome = await self._send(other, source, source.tenant)
-            if isinstance(outcome, NotAllowed):
-                log.warning("what undoes a refused step was refused", undo=other.purpose, undo_rule=outcome.rule)
+            meant: Step | None = other
+            while meant is not None:
+                outcome = await self._send(meant, source, source.tenant)
+                if not isinstance(outcome, NotAllowed):
+                    break
+                log.warning("what undoes a refused step was refused", undo=meant.purpose, undo_rule=outcome.rule)
+                meant = meant.otherwise

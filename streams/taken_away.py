@@ -1,19 +1,21 @@
 """A suspended or silent rider's tasks go back to dispatch, and those of one in an incident that asks for it; where the
 goods are with the rider, a person is told.
 
-| fact                  | command             | then                  | refused →                                     |
-|-----------------------|---------------------|-----------------------|-----------------------------------------------|
-| TaskHandOverRequested | UnassignTask (Task) | CloseHandOver (Rider) | ReportIncident or LinkIncident, CloseHandOver |
+| fact                  | command             | then                  | refused →                             |
+|-----------------------|---------------------|-----------------------|---------------------------------------|
+| TaskHandOverRequested | UnassignTask (Task) | CloseHandOver (Rider) | LinkTaskInCustody or ReportIncident,  |
+|                       |                     |                       | CloseHandOver                         |
 
 Before anything the rider is asked whether the request still stands: who reads the log anew takes nothing away that the
 rider was let keep. The incident's id is derived from the fact, so that it is reported once, and for ever. An incident
-that asked for it is linked to the task instead, and asks for that one by itself: what says no stands there.
+that asked for it is linked to the task instead, and what says no stands there; one that is resolved by then, or has no
+room for it, is looked at by nobody, and another is reported.
 """
 
 from collections.abc import Mapping, Sequence
 
 from schemas import ids
-from schemas.incident import IncidentLink, LinkIncident, ReportIncident
+from schemas.incident import IncidentLink, LinkTaskInCustody, ReportIncident
 from schemas.message import Source
 from schemas.rider import (
     HAND_OVER_ANSWERED,
@@ -53,13 +55,19 @@ def keep_and_tell(event: TaskHandOverRequested, source: Source, refused: NotAllo
 
 
 def reporting(event: TaskHandOverRequested, source: Source) -> Step:
-    if event.incident_id is not None:
-        link = LinkIncident(link=IncidentLink(kind="task", id=event.task_id))
-        return Step(kind="incident", aggregate_id=event.incident_id, command=link, purpose="link")
+    links = [IncidentLink(kind="task", id=event.task_id), IncidentLink(kind="rider", id=source.aggregate_id)]
+    if event.incident_id is None:
+        return report(links, event, source)
+    link = LinkTaskInCustody(task_id=event.task_id, rule=IN_CUSTODY)
+    of_its_own = report([*links, IncidentLink(kind="incident", id=event.incident_id)], event, source)
+    return Step(kind="incident", aggregate_id=event.incident_id, command=link, purpose="link", otherwise=of_its_own)
+
+
+def report(links: list[IncidentLink], event: TaskHandOverRequested, source: Source) -> Step:
     command = ReportIncident(
         kind=event.incident_kind,
         description=TOLD[event.reason_code],
-        links=[IncidentLink(kind="task", id=event.task_id), IncidentLink(kind="rider", id=source.aggregate_id)],
+        links=links,
         external_reference=source.event_id,
         source=SOURCE,
     )

@@ -36,6 +36,7 @@ const BODIES = {
   "set-rider-zones": () => ({ zones: [""] }),
   "record-carrier-status": () => ({ status: "", carrier_event_id: "", observed_at: new Date().toISOString() }),
   "change-recurrence": () => ({ rule: "" }),
+  "remove-sla-policy": () => ({}),
   "start-break": () => ({}),
   "end-shift": () => ({}),
 };
@@ -118,7 +119,7 @@ export class Exceptions {
     const { of } = wordsOf(row.kind);
     if (of === "rider") return this.state.nameOf(row.aggregate_id);
     if (of === "task") return row.about?.tracking_code ?? this.#codeOf(row.aggregate_id);
-    return row.about?.external_reference ?? (row.about?.kind ? plain(row.about.kind) : row.aggregate_id.slice(0, 8));
+    return row.about?.external_reference ?? row.about?.name ?? (row.about?.kind ? plain(row.about.kind) : row.aggregate_id.slice(0, 8));
   }
 
   #codeOf(taskId) {

@@ -1,6 +1,6 @@
 """Tenants with their rules and registries; outlets, hubs, geofences and what is promised."""
 
-from gateway.examples.lumi import AT_KALLIO, AT_KAMPPI, AT_PASILA, HUB, OUTLET, TENANT, ZONE, ZONE_ID, at
+from gateway.examples.lumi import AT_KALLIO, AT_KAMPPI, AT_PASILA, HUB, LOCKER, OUTLET, TENANT, ZONE, ZONE_ID, at
 from schemas.directory import (
     AdvanceTenantClock,
     ChangeGeofence,
@@ -94,9 +94,7 @@ PLACES: dict[str, Command] = {
     "A hub by the railway": CreateHub(
         hub=HUB, name="Pasila", location=AT_PASILA, zone=ZONE, address="Ratapihantie 9, Helsinki", contacts=[DESK]
     ),
-    "Lockers at the station": CreateHub(
-        hub="rautatientori", name="Rautatientori", kind="locker", location=AT_KAMPPI, zone=ZONE
-    ),
+    "Lockers at the station": CreateHub(hub=LOCKER, name="Rautatientori", kind="locker", location=AT_KAMPPI, zone=ZONE),
     "The hub has a manager, whom couriers do not ring": SetHubContacts(
         contacts=[
             DESK,

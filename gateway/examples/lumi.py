@@ -9,7 +9,7 @@ from schemas.message import DeviceId, OfferId, ParcelId, RiderId, StopId, TaskId
 TENANT = "lumi"
 SHOP = "shop"
 """The subject of the token that its orders come with."""
-OUTLET, SECOND_OUTLET, HUB = "kamppi", "kallio", "pasila"
+OUTLET, SECOND_OUTLET, HUB, LOCKER = "kamppi", "kallio", "pasila", "rautatientori"
 ZONE = "Europe/Helsinki"
 
 AT_KAMPPI = Location(lat=60.1688, lon=24.9316)

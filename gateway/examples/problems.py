@@ -1,6 +1,7 @@
 """What a command is answered when it is refused: by a rule, or by the door before and after any rule."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -8,11 +9,13 @@ import msgspec
 from commands.order import Unavailable
 from commands.proof import PinAttemptsExhausted
 from gateway.call import too_large
-from gateway.commands import BY_SLUG, CommandAnswer, OpenCommand, key_missing, pin_rejected
+from gateway.commands import BY_SLUG, OPEN, CommandAnswer, OpenCommand, key_missing, pin_rejected
 from gateway.door import Limits
 from gateway.entry import permit
-from gateway.examples.lumi import RIDER_ID, TASK_ID, TENANT, at
+from gateway.examples.bodies import BODIES, Body
+from gateway.examples.lumi import RIDER_ID, TASK_ID, TENANT, TO_DOOR, at
 from gateway.examples.refusals import REFUSALS
+from gateway.places import place_like
 from gateway.problem_kinds import KINDS
 from gateway.problems import Problem, answered, not_found, refusal, unavailable
 from gateway.refusals_met import rules_met
@@ -21,8 +24,9 @@ from gateway.validation import decoded
 from schemas.directory import CreateTenant
 from schemas.ids import command_id
 from schemas.incident import SealIncident
-from schemas.message import Refused
-from schemas.task import ReportArrived
+from schemas.message import Refused, StopId
+from schemas.proof import PinEntry
+from schemas.task import CaptureProof, ReportArrived
 
 LIMITS = Limits()
 REQUEST_ID = "b6e1f0c2a94d4c7fa0d35e17"
@@ -111,7 +115,10 @@ NOBODY_COULD_JUDGE = (
 KEY_MISSING = key_missing("and keep it for repeats", KEY)
 NOWHERE = not_found()
 STORE_SILENT = Problem("artefacts-unavailable", "the artefacts' store does not answer", retry_after_s=5)
-PIN_REJECTED = pin_rejected(WRONG_PIN)
+PIN_REJECTED = pin_rejected(
+    WRONG_PIN,
+    CaptureProof(stop_id=StopId(TO_DOOR), observed_at=at(10, 41), proofs=[PinEntry(pin="4711")]),
+)
 HYDRATING = Problem(
     "tenant-hydrating",
     "outlet kallio is being looked up",
@@ -125,7 +132,26 @@ OF_SEALING = (
 
 
 def of_rule(rule: type[Refused]) -> Example:
-    return Example(rule.__name__, refusal(REFUSALS[rule]))
+    return of_rules()[rule]
+
+
+@cache
+def of_rules() -> dict[type[Refused], Example]:
+    return {rule: Example(rule.__name__, with_place(rule, refused)) for rule, refused in REFUSALS.items()}
+
+
+def with_place(rule: type[Refused], refused: Refused) -> Problem:
+    """Where the value would stand in the first body that has a field for it."""
+    problem = refusal(refused)
+    problem.errors = next(filter(None, (place_like(refused, body.command) for body in bodies_refused(rule))), [])
+    return problem
+
+
+def bodies_refused(rule: type[Refused]) -> Iterator[Body]:
+    """Those of the commands that it may refuse."""
+    for known in OPEN:
+        if rule in rules_met(known.kind, known.cls):
+            yield from BODIES[known.cls]
 
 
 def of_door(problem: Problem) -> Example:

@@ -72,7 +72,7 @@ from commands.task import UnknownConflict
 from commands.task_creation import HubClosedNow, ParcelMismatch, StopsMismatch
 from commands.task_state import GoodsInCustody, NotForThisKind, NotTheAssignee, StopNotKnown
 from commands.task_timing import NotAPlaceOfGoods
-from commands.tenant import ClockTooFarAhead, ForgettingAnswered, OnePersonToForget
+from commands.tenant import ClockTooFarAhead, ForgettingAnswered, OnePersonToForget, UnknownPerson
 from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
 from commands.vehicle import VehicleTaken, VehicleUnfit
 from commands.vehicle_fitness import FitnessStatedAnew
@@ -139,6 +139,7 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     InvalidShape("ring 1 is not closed: its last vertex must be its first"),
     NotATestTenant(),
     OnePersonToForget(),
+    UnknownPerson(f"{TASK_ID}/{TO_DOOR}"),
     ForgettingAnswered(2),
     ClockTooFarAhead(MAX_CLOCK_AHEAD_S + 3_600, MAX_CLOCK_AHEAD_S),
     NothingPromised(),

@@ -8,6 +8,7 @@ from gateway.examples.lumi import (
     COUNTER,
     CRATE,
     FROM_SHOP,
+    LOCKER,
     ORDER,
     OUTLET,
     PROOF_ID,
@@ -153,6 +154,16 @@ CREATED: dict[str, Command] = {
         depends_on=[TRANSFER_ID],
         pick_wave=WAVE_ID,
         external_reference="order-10044",
+    ),
+    "A delivery into a locker, which its PIN opens": CreateTask(
+        kind="delivery",
+        outlet=OUTLET,
+        stops=[
+            NewStop(kind="pickup", stop_id=FROM_SHOP),
+            NewStop(kind="dropoff", stop_id="locker", hub=LOCKER, required_proof=[["pin"]]),
+        ],
+        parcels=[NewParcel(parcel_id=BAG, description="Tea", weight_g=400)],
+        external_reference="order-10045",
     ),
 }
 

@@ -33,6 +33,8 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
     shift_ends_at: datetime | None
     on_break: bool
     silent: bool
+    incident_open: bool = False
+    """That keeps them off dispatch."""
     hours_end_at: datetime | None
     """When their hours of service run out, where those are limited; on a break that is not told."""
     capacity_g: int
@@ -85,6 +87,8 @@ def exclusion_of(
         return "on_break"
     if rider.silent:
         return "silent"
+    if rider.incident_open:
+        return "incident_open"
     if rider.hours_end_at is not None and rider.hours_end_at <= now:
         return "hours_exhausted"
     until = planned_until(rider.shift_ends_at, work, now)

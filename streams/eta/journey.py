@@ -4,12 +4,14 @@ None of it is known later than the fix itself: where the vehicle is and has been
 """
 
 from collections.abc import Sequence
+from typing import get_args
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from schemas.geo import EARTH_RADIUS_M
+from schemas.rider import VehicleKind
 
 type Floats = npt.NDArray[np.float64]
 type Places = npt.NDArray[np.intp]
@@ -39,9 +41,13 @@ COLUMNS = (
     "hour",
     "off_street_m",
     "routed",
+    "vehicle",
 )
 """`ahead` is by the router if the vehicle does not turn around where it is; `toward` the cosine between where it heads
-and where the place is; `nearer` over the last two minutes; `standing` since it last moved; `hour` in UTC."""
+and where the place is; `nearer` over the last two minutes; `standing` since it last moved; `hour` in UTC;
+`vehicle` by its place in `VEHICLES`."""
+VEHICLES = get_args(VehicleKind)
+CAR = VEHICLES.index("car")
 
 FASTEST_MPS = 45.0
 """What is said to be faster is a broken fix: nobody drives so in a city."""
@@ -102,7 +108,13 @@ def headings(track: Track) -> list[float | None]:
 
 
 def rows(
-    track: Track, fixes: Places, to_lat: Floats, to_lon: Floats, left: Left, pairs: tuple[Places, Places]
+    track: Track,
+    fixes: Places,
+    to_lat: Floats,
+    to_lon: Floats,
+    left: Left,
+    pairs: tuple[Places, Places],
+    vehicle: int = CAR,
 ) -> Floats:
     """One row for each pair of a fix and a place, both by their numbers in `left`: shape (pairs, columns)."""
     row, place = pairs
@@ -111,36 +123,98 @@ def rows(
     lat, lon, at_s = track.lat[fix], track.lon[fix], track.at_s[fix]
     there_lat, there_lon = to_lat[place], to_lon[place]
     east, north = metres_between(lat, lon, there_lat, there_lon)
-    straight = np.hypot(east, north)
     before = moves.before(fix, NEARER_S)
     then = np.hypot(*metres_between(track.lat[before], track.lon[before], there_lat, there_lon))
     passed_s = np.maximum(1.0, at_s - track.at_s[before])
-    router_s, router_m = left.s[pairs], left.m[pairs]
-    columns: Sequence[Floats] = (
-        router_s,
+    motion = Motion(
+        short_mps=moves.speed(fix, SHORT_S),
+        medium_mps=moves.speed(fix, MEDIUM_S),
+        long_mps=moves.speed(fix, LONG_S),
+        mps=moves.speed(fix, np.inf),
+        elapsed_s=at_s - track.at_s[0],
+        toward=moves.toward(fix, east, north),
+        nearer_mps=np.where(fix > 0, (then - np.hypot(east, north)) / passed_s, -1.0),
+        standing_s=moves.standing_s[fix],
+    )
+    drive = Drive(
+        left.s[pairs],
         left.ahead_s[pairs],
-        router_m,
+        left.m[pairs],
         left.ahead_m[pairs],
-        router_m / np.maximum(1.0, router_s),
+        left.off_street_m[row],
+        left.routed[pairs].astype(float),
+    )
+    return assembled(at_s, (lat, lon), (there_lat, there_lon), drive, motion, vehicle)
+
+
+def rows_from_rest(
+    at_s: Floats, here: tuple[Floats, Floats], there: tuple[Floats, Floats], drive: "Drive", vehicle: int = CAR
+) -> Floats:
+    """Of drives that begin at these moments, as at the first fix of a journey: shape (drives, columns)."""
+    none, nothing = np.full(len(at_s), -1.0), np.zeros(len(at_s))
+    motion = Motion(none, none, none, none, nothing, nothing, none, nothing)
+    return assembled(at_s, here, there, drive, motion, vehicle)
+
+
+class Drive(msgspec.Struct, frozen=True):
+    """By the router, of each row."""
+
+    s: Floats
+    ahead_s: Floats
+    m: Floats
+    ahead_m: Floats
+    off_street_m: Floats
+    routed: Floats
+
+
+class Motion(msgspec.Struct, frozen=True):
+    """How the vehicle of each row has moved. -1 where it is not known."""
+
+    short_mps: Floats
+    medium_mps: Floats
+    long_mps: Floats
+    mps: Floats
+    elapsed_s: Floats
+    toward: Floats
+    nearer_mps: Floats
+    standing_s: Floats
+
+
+def assembled(
+    at_s: Floats,
+    here: tuple[Floats, Floats],
+    there: tuple[Floats, Floats],
+    drive: Drive,
+    motion: Motion,
+    vehicle: int,
+) -> Floats:
+    """In the order of `COLUMNS`."""
+    east, north = metres_between(*here, *there)
+    straight = np.hypot(east, north)
+    columns: Sequence[Floats] = (
+        drive.s,
+        drive.ahead_s,
+        drive.m,
+        drive.ahead_m,
+        drive.m / np.maximum(1.0, drive.s),
         straight,
-        router_m / np.maximum(LEAST_M, straight),
-        moves.speed(fix, SHORT_S),
-        moves.speed(fix, MEDIUM_S),
-        moves.speed(fix, LONG_S),
-        moves.speed(fix, np.inf),
-        at_s - track.at_s[0],
-        moves.toward(fix, east, north),
-        np.where(fix > 0, (then - straight) / passed_s, -1.0),
-        moves.standing_s[fix],
-        lat,
-        lon,
-        there_lat,
-        there_lon,
+        drive.m / np.maximum(LEAST_M, straight),
+        motion.short_mps,
+        motion.medium_mps,
+        motion.long_mps,
+        motion.mps,
+        motion.elapsed_s,
+        motion.toward,
+        motion.nearer_mps,
+        motion.standing_s,
+        *here,
+        *there,
         east,
         north,
         at_s % 86_400 / 3_600,
-        left.off_street_m[row],
-        left.routed[pairs].astype(float),
+        drive.off_street_m,
+        drive.routed,
+        np.full(len(at_s), float(vehicle)),
     )
     return np.column_stack(columns)
 

@@ -4,6 +4,7 @@ Both are of what recently came true: the middle and the width of what is told ar
 forecasts that were made before their journeys had ended (conformal prediction, normalised: Papadopoulos et al. 2011).
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -25,7 +26,7 @@ ROUTER_S, AHEAD_S = COLUMNS.index("router_s"), COLUMNS.index("router_ahead_s")
 
 
 class Forest(Protocol):
-    """As scikit-learn's."""
+    """Of one number for each row."""
 
     def predict(self, rows: Floats) -> Floats: ...
 
@@ -43,19 +44,31 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """`version` is told with each forecast. Without forests it is the router's time times fixed factors."""
+    """`version` is told with each forecast. Without forests it is the router's time times fixed factors.
+
+    `paces` tell by tenant, and by tenant and vehicle, how much longer (a logarithm) it takes there than elsewhere;
+    `service_times` by tenant and kind of stop how many times as long a stop takes as was planned.
+    """
 
     version: str
     middle: Forest | None = None
     spread: Forest | None = None
     errors: Told | None = None
+    paces: Mapping[tuple[str, str], float] = {}
+    service_times: Mapping[tuple[str, str], float] = {}
 
-    def forecast(self, rows: Floats) -> Floats:
+    def longer(self, tenant: str, vehicle: str) -> float:
+        return self.paces.get((tenant, ""), 0.0) + self.paces.get((tenant, vehicle), 0.0)
+
+    def service_s(self, tenant: str, kind: str, planned_s: float) -> float:
+        return planned_s * self.service_times.get((tenant, kind), 1.0)
+
+    def forecast(self, rows: Floats, longer: Floats | float = 0.0) -> Floats:
         """Seconds by which, with odds of 1 in 10, 1 in 2 and 9 in 10, it is done: shape (rows, 3), in order."""
         if self.middle is None or self.errors is None:
             return at_least(by_router_s(rows)[:, None] * np.array(FACTORS))
         length = log_router(rows)
-        middle = self.middle.predict(rows)
+        middle = self.middle.predict(rows) + longer
         spread = spread_of(self.spread, rows)
         quantiles = self.errors.at(length)
         told = np.exp((length + middle)[:, None] + quantiles * spread[:, None]) - OFFSET_S

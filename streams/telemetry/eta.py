@@ -1,11 +1,13 @@
-"""When will the rider be at each stop ahead? The router's time times fixed factors, moved along the route in between.
+"""When will the rider be at each stop ahead? What was learned of such drives tells, from the router's time and the way
+the rider has come; in between, the rider is moved along the route.
 
-The model is `factor-1`, from which learning begins (streams/eta/model.py).
+A forecast of a stop further on adds up what is told of the drives to it and the stops between. The drives err
+independently, as it were: widths add up as squares.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -14,26 +16,40 @@ import structlog
 
 from schemas import ids
 from schemas.geo import EARTH_RADIUS_M, Location
-from schemas.message import StopId, TaskId
-from schemas.signals import EtaForecast, RoutingSource
-from streams.eta.model import BY_FACTORS, FACTORS
+from schemas.ids import rider_subject
+from schemas.message import Event, Personal, RiderId, StopId, TaskId
+from schemas.rider import VehicleKind
+from schemas.signals import EtaForecast, EtaScored, EtaThresholdReached, ForecastMade, RoutingSource
+from streams.eta import journey
+from streams.eta.journey import VEHICLES, Drive, Floats, rows, rows_from_rest
+from streams.eta.model import Model
+from streams.eta.seen import Row, Sightings
+from streams.eta.trail import Trail
+from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.fences import unix_ms
 from streams.telemetry.itineraries import Ahead, Itineraries, Itinerary
-from streams.telemetry.partition import Draft, Forecast, Found, LiveRow, Partition, Rider, moment
+from streams.telemetry.partition import Draft, Forecast, Found, LiveRow, Made, Partition, Rider, RiderKey, moment
 
-P10, P50, P90 = FACTORS
 STALE_MS = 300_000
 OFF_ROUTE_M = 75.0
+LOOKS_EVERY_MS = 20_000
+"""So often the model is asked of a rider's stops, and when a threshold comes near."""
 EVERY_MS = 60_000
 """A stop is told of once a minute at most, and only if its time has moved."""
 MOVED_MS = 30_000
 MOVED_SHARE = 0.05
+IMMINENT_MS = 180_000
+LATE_BY_S = (0, 900, 1_800, 3_600)
+WAITS_MS = 3_600_000
+"""So long a stop that is no longer ahead waits for the word that the rider was there, to be scored."""
 MOST_STOPS = 20
 """Ahead of these nothing is told: they are hours away."""
 AT_ONCE = 8
 """Routes asked for side by side."""
 MOST_ROUTES = 20_000
 """Routes in memory; the oldest goes first and is asked for again."""
+DIGITS = 8
+"""Of what was seen: a place within a decimetre."""
 
 type Metres = npt.NDArray[np.float64]
 
@@ -58,38 +74,73 @@ class Router(Protocol):
 
 
 class Followed(msgspec.Struct):
-    """The way of a rider from one itinerary, asked for at a moment; `segment` is where they were last."""
+    """The way of a rider from one itinerary, asked for at a moment; `segment` is where they were last, `off_m` how far
+    from it, and `looked_ms` when the model was asked."""
 
     version: int
     stops: tuple[Ahead, ...]
     way: Way
     asked_ms: int
+    trail: Trail
     segment: int = 0
+    off_m: float = 0.0
+    looked_ms: int = 0
 
 
 class Left(msgspec.Struct, frozen=True):
-    """What is left to one stop: driving, by the router; standing at the stops before it."""
+    """What is left to one stop: driving up to it, by the router."""
 
     stop: Ahead
     seconds: float
-    standing_s: int
     metres: float
     source: RoutingSource
+    arrived_ms: int | None
+    """When the rider was there, if they are."""
+
+
+class Foretold(msgspec.Struct, frozen=True):
+    """Of one stop."""
+
+    left: Left
+    made: Made
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """A rider of whom the model is asked: a row for each drive ahead."""
+
+    key: RiderKey
+    live: LiveRow
+    vehicle: VehicleKind
+    left: Sequence[Left]
+    rows: Floats
 
 
 class Etas:
-    def __init__(self, itineraries: Itineraries, router: Router) -> None:
+    """`model` gives the one that stands now."""
+
+    def __init__(
+        self, itineraries: Itineraries, router: Router, model: Callable[[], Model], arrivals: Arrivals
+    ) -> None:
         self._itineraries = itineraries
         self._router = router
-        self._followed: dict[tuple[str, str], Followed] = {}
+        self._model = model
+        self._arrivals = arrivals
+        self._followed: dict[RiderKey, Followed] = {}
+        self._sightings = Sightings()
 
     async def of(self, partition: Partition, found: Found) -> list[Draft]:
-        """Forecasts for the riders that have moved. The partition's riders remember what is told."""
-        ahead = {key: (live, self._itineraries.of(*key)) for key, live in found.live.items()}
-        underway = {key: each for key, each in ahead.items() if placed(each[1])}
-        for key in ahead.keys() - underway.keys():
-            partition.riders[key].forecasts.clear()
-            self._followed.pop(key, None)
+        """Forecasts for the riders that have moved, and scores for those that have arrived. The partition's riders
+        remember what is told."""
+        drafts = []
+        underway = {}
+        for key, live in found.live.items():
+            rider, itinerary = partition.riders[key], self._itineraries.of(*key)
+            drafts += scores(rider, live, self._arrivals, self._sightings)
+            forget(rider, live, itinerary)
+            if placed(itinerary):
+                underway[key] = live, itinerary
+            else:
+                self._followed.pop(key, None)
         at_once = asyncio.Semaphore(AT_ONCE)
 
         async def left_of(live: LiveRow, itinerary: Itinerary) -> list[Left]:
@@ -97,29 +148,77 @@ class Etas:
                 return await self._left(live, itinerary, placed(itinerary))
 
         lefts = await asyncio.gather(*(left_of(*each) for each in underway.values()))
-        return [
-            draft
+        looked = [
+            self._look(key, live, left)
             for (key, (live, _)), left in zip(underway.items(), lefts, strict=True)
-            for draft in told(partition.riders[key], live, left)
+            if self._is_due(key, live, partition.riders[key], left)
         ]
+        for each, foretold in zip(looked, self._foretold(looked), strict=True):
+            drafts += told(partition.riders[each.key], each.live, foretold)
+        return drafts
 
     async def _left(self, live: LiveRow, itinerary: Itinerary, stops: tuple[Ahead, ...]) -> list[Left]:
         key = live.tenant, live.rider_id
         at_ms = unix_ms(live.observed_at)
         followed = self._followed.get(key)
+        trail = Trail() if followed is None or followed.stops[0] != stops[0] else followed.trail
+        trail.take(at_ms / 1000, live.lat, live.lon)
         if followed is not None and followed.version == itinerary.version and followed.stops == stops:
             along = place_on(followed.way, live, followed.segment)
             if along is not None and at_ms - followed.asked_ms < STALE_MS:
-                followed.segment, seconds, metres = along
-                return left_from(followed, seconds, metres)
+                followed.segment, seconds, metres, followed.off_m = along
+                return self._left_from(live, followed, seconds, metres)
         here = Location(lat=live.lat, lon=live.lon)
         way = await self._router.way([here, *(stop.place for stop in stops if stop.place)])
-        followed = Followed(itinerary.version, stops, way, at_ms)
+        looked_ms = followed.looked_ms if followed is not None and followed.stops == stops else 0
+        followed = Followed(itinerary.version, stops, way, at_ms, trail, looked_ms=looked_ms)
         self._followed.pop(key, None)
         self._followed[key] = followed
         if len(self._followed) > MOST_ROUTES:
             del self._followed[next(iter(self._followed))]
-        return left_from(followed, 0.0, 0.0)
+        return self._left_from(live, followed, 0.0, 0.0)
+
+    def _left_from(self, live: LiveRow, followed: Followed, done_s: float, done_m: float) -> list[Left]:
+        way = followed.way
+        return [
+            Left(
+                stop,
+                max(0.0, float(way.seconds[point]) - done_s),
+                max(0.0, float(way.metres[point]) - done_m),
+                way.source,
+                self._arrivals.at_ms(live.tenant, live.rider_id, stop.task_id, stop.stop_id, stop.since_ms),
+            )
+            for stop, point in zip(followed.stops, way.stops, strict=True)
+        ]
+
+    def _is_due(self, key: RiderKey, live: LiveRow, rider: Rider, left: Sequence[Left]) -> bool:
+        at_ms = unix_ms(live.observed_at)
+        if at_ms - self._followed[key].looked_ms >= LOOKS_EVERY_MS:
+            return True
+        known = [rider.forecasts.get(name_of(each.stop)) for each in left]
+        return any(each and "imminent" not in each.reached and at_ms >= each.p50_ms - IMMINENT_MS for each in known)
+
+    def _look(self, key: RiderKey, live: LiveRow, left: Sequence[Left]) -> Looked:
+        followed = self._followed[key]
+        followed.looked_ms = unix_ms(live.observed_at)
+        vehicle = self._itineraries.vehicle(*key)
+        rows_ahead = drives(followed, left, VEHICLES.index(vehicle))
+        if left[0].arrived_ms is None:
+            self._sightings.take((*key, name_of(left[0].stop)), followed.looked_ms / 1000, rows_ahead[0])
+        return Looked(key, live, vehicle, left, rows_ahead)
+
+    def _foretold(self, looked: Sequence[Looked]) -> Iterator[list[Foretold]]:
+        """By one question to the model."""
+        if not looked:
+            return
+        model = self._model()
+        longer = np.concatenate(
+            [np.full(len(each.rows), model.longer(each.live.tenant, each.vehicle)) for each in looked]
+        )
+        seconds = model.forecast(np.concatenate([each.rows for each in looked]), longer)
+        ends = np.cumsum([len(each.rows) for each in looked])
+        for each, legs in zip(looked, np.split(seconds, ends[:-1]), strict=True):
+            yield added_up(each, legs, model)
 
 
 def placed(itinerary: Itinerary) -> tuple[Ahead, ...]:
@@ -129,8 +228,12 @@ def placed(itinerary: Itinerary) -> tuple[Ahead, ...]:
     return stops[:known]
 
 
-def place_on(way: Way, live: LiveRow, since: int = 0) -> tuple[int, float, float] | None:
-    """The segment, and seconds and metres done along the way; None where the rider has left it.
+def name_of(stop: Ahead) -> str:
+    return f"{stop.task_id}/{stop.stop_id}"
+
+
+def place_on(way: Way, live: LiveRow, since: int = 0) -> tuple[int, float, float, float] | None:
+    """The segment, seconds and metres done along the way, and metres from it; None where the rider has left it.
 
     Looked for from segment `since` up to the first stop: further on the way may come back along the same streets, and
     a rider who is on them now has not been at the stop.
@@ -146,42 +249,88 @@ def place_on(way: Way, live: LiveRow, since: int = 0) -> tuple[int, float, float
     nearest = int(np.argmin(away))
     if away[nearest] > OFF_ROUTE_M + live.accuracy_m:
         return None
-    part, nearest = float(share[nearest]), nearest + since
+    off_m, part = float(away[nearest]), float(share[nearest])
+    nearest += since
     seconds = way.seconds[nearest] + part * (way.seconds[nearest + 1] - way.seconds[nearest])
     metres = way.metres[nearest] + part * (way.metres[nearest + 1] - way.metres[nearest])
-    return nearest, float(seconds), float(metres)
+    return nearest, float(seconds), float(metres), off_m
 
 
-def left_from(followed: Followed, done_s: float, done_m: float) -> list[Left]:
-    left = []
-    standing = 0
-    for stop, point in zip(followed.stops, followed.way.stops, strict=True):
-        seconds = max(0.0, float(followed.way.seconds[point]) - done_s)
-        metres = max(0.0, float(followed.way.metres[point]) - done_m)
-        left.append(Left(stop, seconds, standing, metres, followed.way.source))
-        standing += stop.service_s
-    return left
+def drives(followed: Followed, left: Sequence[Left], vehicle: int) -> Floats:
+    """A row for the way to the next stop, and for each from stop to stop: shape (stops, columns)."""
+    track = followed.trail.track()
+    seconds, metres = np.array([each.seconds for each in left]), np.array([each.metres for each in left])
+    lat, lon = places_of(left)
+    routed = np.array([float(each.source == "osrm") for each in left])
+    s, m, off_m = seconds[:1, None], metres[:1, None], np.array([followed.off_m])
+    next_one = journey.Left(s, m, s, m, off_m, routed[:1, None] > 0, answered=True)
+    here = np.zeros(1, np.intp)
+    first = rows(track, np.array([len(track) - 1]), lat[:1], lon[:1], next_one, (here, here), vehicle)
+    if len(left) == 1:
+        return first
+    s, m = np.diff(seconds), np.diff(metres)
+    at_s = track.at_s[-1] + seconds[:-1]
+    drive = Drive(s, s, m, m, np.zeros(len(s)), routed[1:])
+    rest = rows_from_rest(at_s, (lat[:-1], lon[:-1]), (lat[1:], lon[1:]), drive, vehicle)
+    return np.concatenate([first, rest])
 
 
-def told(rider: Rider, live: LiveRow, left: Sequence[Left]) -> list[Draft]:
+def places_of(left: Sequence[Left]) -> tuple[Floats, Floats]:
+    placed_at = [each.stop.place for each in left if each.stop.place is not None]
+    return np.array([place.lat for place in placed_at]), np.array([place.lon for place in placed_at])
+
+
+def added_up(looked: Looked, legs: Floats, model: Model) -> list[Foretold]:
+    """`legs` are seconds of each drive, shape (stops, 3). Who is there before the stop's window begins waits for it."""
+    live, told_of = looked.live, []
+    at_ms = unix_ms(live.observed_at)
+    at_s, sooner, later = at_ms / 1000, 0.0, 0.0
+    for left, (p10, p50, p90) in zip(looked.left, legs.tolist(), strict=True):
+        stop = left.stop
+        service_s = model.service_s(live.tenant, stop.kind, stop.service_s)
+        if left.arrived_ms is not None:
+            at_s = max(at_ms / 1000, left.arrived_ms / 1000 + service_s)
+            continue
+        at_s, sooner, later = at_s + p50, sooner + (p50 - p10) ** 2, later + (p90 - p50) ** 2
+        p10_s, p90_s = max(at_ms / 1000, at_s - sooner**0.5), at_s + later**0.5
+        made = Made(at_ms, ms(p10_s), ms(at_s), ms(p90_s), model.version, left.source)
+        told_of.append(Foretold(left, made))
+        begins_s = stop.window.start.timestamp() if stop.window else 0.0
+        at_s = max(at_s, begins_s) + service_s
+    return told_of
+
+
+def ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def told(rider: Rider, live: LiveRow, foretold: Sequence[Foretold]) -> list[Draft]:
     at_ms = unix_ms(live.observed_at)
     drafts = []
-    for each in left:
-        if at_ms < each.stop.since_ms:
+    for each in foretold:
+        stop = each.left.stop
+        if at_ms < stop.since_ms:
             continue  # a fix from before the stop was the rider's foretells nothing of it
-        name = f"{each.stop.task_id}/{each.stop.stop_id}"
-        p50_ms = arrival_ms(at_ms, each, P50)
-        before = rider.forecasts.get(name)
-        if before is None or worth_telling(before, at_ms, p50_ms):
-            rider.forecasts[name] = Forecast(at_ms, p50_ms)
-            drafts.append(draft(live, each, at_ms))
-    ahead = {f"{each.stop.task_id}/{each.stop.stop_id}" for each in left}
-    rider.forecasts = {name: known for name, known in rider.forecasts.items() if name in ahead}
+        before = rider.forecasts.get(name_of(stop))
+        if before is None or before.told_ms < stop.since_ms:
+            before = rider.forecasts[name_of(stop)] = Forecast(0, 0)
+        if worth_telling(before, at_ms, each.made.p50_ms):
+            before.tell(each.made)
+            drafts.append(draft(live, forecast_of(each), at_ms, str(at_ms), stop))
+        for reached in thresholds(before, each, at_ms):
+            drafts.append(draft(live, reached, at_ms, f"{stop.since_ms} {reached.threshold} {reached.late_by_s}", stop))
     return drafts
 
 
-def arrival_ms(at_ms: int, left: Left, factor: float) -> int:
-    return round(at_ms + 1000 * (left.seconds * factor + left.standing_s))
+def forget(rider: Rider, live: LiveRow, itinerary: Itinerary) -> None:
+    """What is not ahead any more, and was not reached for long."""
+    since_ms = unix_ms(live.observed_at) - WAITS_MS
+    if all(known.told_ms >= since_ms for known in rider.forecasts.values()):
+        return
+    ahead = {name_of(stop) for stop in itinerary.stops}
+    rider.forecasts = {
+        name: known for name, known in rider.forecasts.items() if name in ahead or known.told_ms >= since_ms
+    }
 
 
 def worth_telling(before: Forecast, at_ms: int, p50_ms: int) -> bool:
@@ -190,26 +339,105 @@ def worth_telling(before: Forecast, at_ms: int, p50_ms: int) -> bool:
     return at_ms - before.told_ms >= EVERY_MS and moved_ms > enough
 
 
-def draft(live: LiveRow, left: Left, at_ms: int) -> Draft:
-    """Its id hangs on the fix's own moment: the same fix again says nothing new."""
-    forecast = EtaForecast(
-        task_id=TaskId(left.stop.task_id),
-        stop_id=StopId(left.stop.stop_id),
-        p10=moment(arrival_ms(at_ms, left, P10)),
-        p50=moment(arrival_ms(at_ms, left, P50)),
-        p90=moment(arrival_ms(at_ms, left, P90)),
-        remaining_m=round(left.metres),
-        model=BY_FACTORS,
-        source=left.source,
+def thresholds(known: Forecast, foretold: Foretold, at_ms: int) -> Iterator[EtaThresholdReached]:
+    """Those that are new. Of several by which it is late the furthest is told, and the others count as told."""
+    stop, p50_ms = foretold.left.stop, foretold.made.p50_ms
+    window_end = stop.window.end if stop.window else None
+
+    def reached(threshold: str, late_by_s: int | None) -> EtaThresholdReached:
+        return EtaThresholdReached(
+            task_id=TaskId(stop.task_id),
+            stop_id=StopId(stop.stop_id),
+            threshold="late" if threshold == "late" else "imminent",
+            late_by_s=late_by_s,
+            p50=moment(p50_ms),
+            window_end=window_end,
+        )
+
+    if "imminent" not in known.reached and p50_ms - at_ms <= IMMINENT_MS:
+        known.reached.append("imminent")
+        yield reached("imminent", None)
+    if window_end is None:
+        return
+    fresh = [s for s in LATE_BY_S if f"late {s}" not in known.reached and p50_ms > unix_ms(window_end) + 1000 * s]
+    known.reached += [f"late {late_by_s}" for late_by_s in fresh]
+    if fresh:
+        yield reached("late", fresh[-1])
+
+
+def scores(rider: Rider, live: LiveRow, arrivals: Arrivals, sightings: Sightings) -> list[Draft]:
+    """Of the stops that the rider is known to have reached: each once, and what was foretold of it is let go."""
+    drafts = []
+    for name, known in list(rider.forecasts.items()):
+        task_id, _, stop_id = name.partition("/")
+        if not known.past:
+            continue
+        first_ms = known.past[0].at_ms
+        at_ms = arrivals.at_ms(live.tenant, live.rider_id, task_id, stop_id, first_ms)
+        if at_ms is None:
+            continue
+        del rider.forecasts[name]
+        seen = sightings.let_go((live.tenant, live.rider_id, name))
+        scored = EtaScored(
+            task_id=TaskId(task_id),
+            stop_id=StopId(stop_id),
+            arrived_at=moment(at_ms),
+            forecasts=[as_made(made) for made in known.past if made.at_ms < at_ms],
+            seen=lessons_of(live.rider_id, seen, at_ms / 1000),
+        )
+        if scored.forecasts:
+            drafts.append(drafted(live, scored, at_ms, ("EtaScored", task_id, stop_id, str(first_ms))))
+    return drafts
+
+
+def lessons_of(rider_id: str, seen: Sequence[tuple[float, Row]], arrived_s: float) -> Personal[Any] | None:
+    """What was seen before the arrival, which tells where the rider was: the rider's data."""
+    rows = [
+        (round(arrived_s - at_s, 1), [float(f"{value:.{DIGITS}g}") for value in row.tolist()])
+        for at_s, row in seen
+        if at_s < arrived_s
+    ]
+    return Personal(rider_subject(RiderId(rider_id)), rows) if rows else None
+
+
+def as_made(made: Made) -> ForecastMade:
+    return ForecastMade(
+        at=moment(made.at_ms),
+        p10=moment(made.p10_ms),
+        p50=moment(made.p50_ms),
+        p90=moment(made.p90_ms),
+        model=made.model,
+        source=made.source,
     )
-    event_id = ids.derived(
-        "signal", live.rider_id, live.device_id, str(at_ms), "EtaForecast", left.stop.task_id, left.stop.stop_id
+
+
+def forecast_of(foretold: Foretold) -> EtaForecast:
+    made, stop = foretold.made, foretold.left.stop
+    return EtaForecast(
+        task_id=TaskId(stop.task_id),
+        stop_id=StopId(stop.stop_id),
+        p10=moment(made.p10_ms),
+        p50=moment(made.p50_ms),
+        p90=moment(made.p90_ms),
+        remaining_m=round(foretold.left.metres),
+        model=made.model,
+        source=made.source,
     )
+
+
+def draft(live: LiveRow, event: Event, at_ms: int, once: str, stop: Ahead) -> Draft:
+    """Its id hangs on the fix's own moment, or on what it is told once of: the same fix again says nothing new."""
+    kind = type(event).__name__
+    of = (live.device_id, once, kind) if kind == "EtaForecast" else (kind, once)
+    return drafted(live, event, at_ms, (*of, stop.task_id, stop.stop_id))
+
+
+def drafted(live: LiveRow, event: Event, at_ms: int, once: tuple[str, ...]) -> Draft:
     return Draft(
-        event_id=event_id,
+        event_id=ids.derived("signal", live.rider_id, *once),
         tenant=live.tenant,
         rider_id=live.rider_id,
-        event=forecast,
-        at=live.observed_at,
-        cause=f"fix/{live.device_id}@{at_ms}",
+        event=event,
+        at=moment(at_ms),
+        cause=f"fix/{live.device_id}@{unix_ms(live.observed_at)}",
     )

@@ -13,7 +13,10 @@ from schemas.rider import (
     ItineraryStopsRemoved,
     PlannedStop,
     PlannedWindowChanged,
+    RiderRegistered,
+    StopKind,
     StopRef,
+    VehicleKind,
 )
 from streams.telemetry.fences import unix_ms
 
@@ -31,6 +34,7 @@ class Ahead(msgspec.Struct, frozen=True):
     service_s: int
     since_ms: int
     """When it became the rider's, Unix time."""
+    kind: StopKind = "dropoff"
 
 
 class Itinerary(msgspec.Struct, frozen=True):
@@ -46,6 +50,8 @@ class Itineraries:
         self._of: dict[tuple[str, str], Itinerary] = {}
         self._rereads: dict[tuple[str, TaskId, StopId], Reread] = {}
         """Of stops whose place could not be opened."""
+        self._vehicles: dict[tuple[str, str], VehicleKind] = {}
+        """Of riders who have no car."""
 
     def take(self, event: Event, source: Source, reread: Reread) -> None:
         rider = source.tenant, source.aggregate_id
@@ -73,8 +79,13 @@ class Itineraries:
             case ItineraryResequenced():
                 stops = {StopRef(task_id=stop.task_id, stop_id=stop.stop_id): stop for stop in known.stops}
                 self._keep(rider, Itinerary(event.itinerary_version, tuple(stops[ref] for ref in event.order)))
+            case RiderRegistered() if event.vehicle != "car":
+                self._vehicles[rider] = event.vehicle
             case _:
                 pass
+
+    def vehicle(self, tenant: str, rider_id: str) -> VehicleKind:
+        return self._vehicles.get((tenant, rider_id), "car")
 
     def of(self, tenant: str, rider_id: str) -> Itinerary:
         """With the places that can be opened now."""
@@ -102,4 +113,6 @@ class Itineraries:
 
 
 def ahead(stop: PlannedStop, since_ms: int) -> Ahead:
-    return Ahead(stop.task_id, stop.stop_id, stop.location.value, stop.window, stop.service_seconds, since_ms)
+    return Ahead(
+        stop.task_id, stop.stop_id, stop.location.value, stop.window, stop.service_seconds, since_ms, stop.kind
+    )

@@ -17,7 +17,7 @@ from schemas.geo import ObservedFix
 from schemas.ids import rider_subject
 from schemas.message import Event, GeofenceId, Personal, RiderId
 from schemas.record import Envelope, Stored, Unreadable, envelope_of, event_of
-from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
+from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected, RoutingSource
 from streams.telemetry.fences import FenceIndex
 from streams.telemetry.quality import follows, judged, metres_known
 from streams.telemetry.tracks import OLDEST_MS, Change, Crossed, Track, packed, unpacked
@@ -26,6 +26,9 @@ FROM_OUTSIDE = "/gateway"
 """The source of what devices told. What our own processes write goes as it must: a simulated courier is as fast as the
 steps of their task are short."""
 ANY_SPEED = 1_000_000_000
+
+MOST_PAST = 24
+"""Forecasts of one stop that are kept to be scored; of more, every second one of the older half goes, not the first."""
 
 type RiderKey = tuple[str, str]
 """Tenant and rider."""
@@ -72,11 +75,31 @@ class AsideRow(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
 
 
+class Made(msgspec.Struct, frozen=True, array_like=True):
+    """A forecast: Unix times."""
+
+    at_ms: int
+    p10_ms: int
+    p50_ms: int
+    p90_ms: int
+    model: str
+    source: RoutingSource
+
+
 class Forecast(msgspec.Struct):
-    """What was told of a stop last: `told_ms` by the fix's clock, `p50_ms` Unix time."""
+    """What was told of a stop last: `told_ms` by the fix's clock, `p50_ms` Unix time. `past` are forecasts for when it
+    is scored, `reached` the thresholds that were told."""
 
     told_ms: int
     p50_ms: int
+    past: list[Made] = []
+    reached: list[str] = []
+
+    def tell(self, made: Made) -> None:
+        self.told_ms, self.p50_ms = made.at_ms, made.p50_ms
+        self.past.append(made)
+        if len(self.past) > MOST_PAST:
+            del self.past[1 : MOST_PAST // 2 : 2]
 
 
 class Rider:

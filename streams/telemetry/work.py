@@ -16,7 +16,7 @@ from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited, Geofen
 from schemas.topics import FIXES
 from streams.source import Batch, Place
 from streams.telemetry.fences import Fences, unix_ms
-from streams.telemetry.partition import Draft, Forecast, Found, Partition, Rider, RiderKey
+from streams.telemetry.partition import Draft, Forecast, Found, Made, Partition, Rider, RiderKey
 from streams.telemetry.quality import Quality
 from streams.telemetry.store import Done, Store
 
@@ -190,7 +190,11 @@ def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:
     name = f"{told.event.task_id}/{told.event.stop_id}"
     known = rider.forecasts.get(name)
     if known is None or known.told_ms < unix_ms(told.at):
-        rider.forecasts[name] = Forecast(unix_ms(told.at), unix_ms(told.event.p50))
+        event = told.event
+        made = Made(
+            unix_ms(told.at), unix_ms(event.p10), unix_ms(event.p50), unix_ms(event.p90), event.model, event.source
+        )
+        rider.forecasts.setdefault(name, Forecast(0, 0)).tell(made)
 
 
 def place_of(cause: str) -> int:

@@ -217,6 +217,14 @@ def test_a_task_is_no_clone_of_its_own():
         story.aggregate.decide(story.state, CloneTask(external_reference="order-1"), own)
 
 
+def test_nor_has_a_clone_the_reference_of_its_original_whoever_asks_for_it():
+    story = ordered().by("dora", "dispatcher")
+    for source in (None, "till"):
+        refused = story.when(CloneTask(external_reference="order-1", source=source)).refuses(AlreadyExists)
+        assert refused.values()["aggregate_id"] == "a-1"
+    assert cloned(story).template.external_reference is None
+
+
 def test_nobody_is_sent_for_a_collection_so_that_none_is_held():
     stops = [NewStop(kind="collection", contact=CLEO)]
     story = ordered(kind="collection", stops=stops)

@@ -26,9 +26,14 @@ from schemas.incident import (
     EscalateIncident,
     EscalateUnattended,
     FileAddendum,
+    IncidentActionRefused,
+    IncidentActionRequested,
     IncidentLink,
+    IncidentLinked,
     IncidentReported,
+    IncidentResolved,
     LinkIncident,
+    LinkTaskInCustody,
     LostParcels,
     NewEvidence,
     NoteActionRefused,
@@ -251,6 +256,50 @@ def test_what_is_resolved_or_unlinked_before_it_was_done_is_not_done_any_more():
     for story in (unlinked, done, done.when(SealIncident(timeline=TIMELINE)).happened()):
         story.when(asked).refuses(ActionAnswered)
     unlinked.when(refusal).tells()
+
+
+IN_CUSTODY = LinkTaskInCustody(task_id=TaskId(PARCELS.id), rule="goods-in-custody")
+
+
+def test_a_task_that_cannot_be_taken_away_is_linked_and_waits_for_somebody():
+    story = requested(ANN).when(IN_CUSTODY)
+    story.then(
+        IncidentLinked(link=PARCELS),
+        IncidentActionRequested(action="hand_over_tasks", link=PARCELS),
+        IncidentActionRefused(action="hand_over_tasks", link=PARCELS, rule="goods-in-custody"),
+    )
+    story.and_then(IN_CUSTODY).then()
+    loss().when(LinkIncident(link=PARCELS)).and_then(IN_CUSTODY).tells(
+        "IncidentActionRequested", "IncidentActionRefused"
+    )
+    requested(PARCELS).when(IN_CUSTODY).then()
+
+
+def test_what_was_waived_before_an_incident_was_reopened_is_asked_for_again_once_goods_are_in_custody():
+    waived = ResolveIncident(resolution_code="well", waived=["suspend_rider", "ground_vehicle", "hand_over_tasks"])
+    over = requested(PARCELS).when(AssignIncident(assignee="dora")).and_then(waived)
+    reopened = over.and_then(ReopenIncident(reason_code="goods")).happened()
+    reopened.when(IN_CUSTODY).tells("IncidentActionRequested", "IncidentActionRefused")
+
+
+def test_one_that_is_over_or_full_takes_no_task_in_custody(monkeypatch: pytest.MonkeyPatch):
+    waived = ResolveIncident(resolution_code="well", waived=["suspend_rider", "ground_vehicle", "hand_over_tasks"])
+    over = requested(ANN).when(AssignIncident(assignee="dora")).and_then(waived).happened()
+    over.when(IN_CUSTODY).refuses(NotInThisState)
+    monkeypatch.setattr("commands.incident.MAX_LINKS", 1)
+    requested(ANN).when(IN_CUSTODY).refuses(IncidentFull)
+
+
+def test_what_is_linked_again_is_asked_for_again():
+    again = requested(ANN).when(UnlinkIncident(link=ANN, reason_code="wrong")).and_then(LinkIncident(link=ANN))
+    again.tells("IncidentLinked", "IncidentActionRequested", "IncidentActionRequested")
+
+
+def test_who_resolves_it_lets_the_riders_back_whose_tasks_it_asked_for():
+    waived = ResolveIncident(resolution_code="well", waived=["suspend_rider", "ground_vehicle", "hand_over_tasks"])
+    [resolved] = requested(ANN, PARCELS).when(AssignIncident(assignee="dora")).happened().when(waived).decided()
+    assert isinstance(resolved, IncidentResolved)
+    assert resolved.riders == [ANN.id]
 
 
 def test_there_is_always_room_for_the_answer_of_our_own_process(monkeypatch: pytest.MonkeyPatch):

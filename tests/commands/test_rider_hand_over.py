@@ -4,6 +4,7 @@ import pytest
 from riding import OTHER, TASK, approved, on_shift, reserve, reserved, underway
 from story import NOON, Story, minutes
 
+from commands.rider_hand_over import MAX_OPEN_INCIDENTS
 from commands.rider_refusals import CannotReserve, HandOverAnswered, NotReserved
 from schemas.message import TaskId
 from schemas.registries import INCIDENT_KINDS
@@ -15,7 +16,11 @@ from schemas.rider import (
     ReinstateRider,
     RemoveStops,
     ReservationReleased,
+    ReturnToDispatch,
+    RiderReinstated,
+    RiderReturnedToDispatch,
     RiderSuspended,
+    RiderTakenOffDispatch,
     SuspendRider,
     TaskHandOverClosed,
     TaskHandOverRequested,
@@ -56,7 +61,8 @@ def test_who_is_suspended_already_is_asked_for_nothing_more():
     suspended().when(SUSPEND).then()
 
 
-FOR_INCIDENT = HandOverAllTasks(incident_id="i-1")
+FOR_INCIDENT = HandOverAllTasks(incident_id="i-1", number=4)
+TAKEN_OFF = RiderTakenOffDispatch(incident_id="i-1", number=4)
 
 
 def test_an_incident_asks_for_each_task_and_suspends_nobody():
@@ -64,11 +70,53 @@ def test_an_incident_asks_for_each_task_and_suspends_nobody():
         task_id=TASK, round=1, reason_code="incident", incident_kind="other", incident_id="i-1"
     )
     story = underway().when(FOR_INCIDENT)
-    story.then(asked)
+    story.then(TAKEN_OFF, asked)
     story.and_then(FOR_INCIDENT).then()
     held = underway().when(reserve(OTHER)).happened().when(FOR_INCIDENT)
-    held.tells("TaskHandOverRequested", "TaskHandOverRequested", "ReservationReleased")
-    on_shift().when(FOR_INCIDENT).then()
+    held.tells("RiderTakenOffDispatch", "TaskHandOverRequested", "TaskHandOverRequested", "ReservationReleased")
+
+
+BACK = ReturnToDispatch(incident_id="i-1", number=7)
+
+
+def taken_off() -> Story:
+    return on_shift().when(FOR_INCIDENT).happened()
+
+
+def test_who_is_in_an_incident_is_asked_for_nothing_new_while_it_is_open():
+    on_shift().when(FOR_INCIDENT).then(TAKEN_OFF)
+    assert taken_off().when(reserve()).refuses(CannotReserve).values()["code"] == "incident_open"
+    over = taken_off().when(BACK)
+    over.then(RiderReturnedToDispatch(incident_id="i-1"))
+    over.and_then(reserve()).tells("RiderReserved")
+    over.and_then(BACK).then()
+
+
+def test_as_long_as_another_incident_is_open_they_stay_off_dispatch():
+    two = taken_off().when(HandOverAllTasks(incident_id="i-2", number=2)).and_then(BACK).happened()
+    assert two.when(reserve()).refuses(CannotReserve).values()["code"] == "incident_open"
+
+
+def test_what_ended_before_the_incident_asked_again_brings_nobody_back():
+    taken_off().when(ReturnToDispatch(incident_id="i-1", number=3)).then()
+
+
+def test_a_dispatcher_may_put_them_back_on_dispatch_before_the_incident_is_over():
+    back = taken_off().when(ReinstateRider())
+    back.then(RiderReinstated())
+    back.and_then(reserve()).tells("RiderReserved")
+    back.and_then(ReinstateRider()).then()
+
+
+def test_whoever_was_suspended_meanwhile_is_back_with_being_reinstated():
+    taken_off().when(SUSPEND).and_then(ReinstateRider()).and_then(reserve()).tells("RiderReserved")
+
+
+def test_so_many_incidents_are_kept_and_no_more():
+    story = on_shift()
+    for number in range(MAX_OPEN_INCIDENTS):
+        story = story.when(HandOverAllTasks(incident_id=f"i-{number}", number=1)).happened()
+    story.when(HandOverAllTasks(incident_id="one more", number=1)).then()
 
 
 def test_what_a_suspension_by_an_incident_cannot_take_away_is_told_to_that_incident():

@@ -329,6 +329,14 @@ def test_what_was_ended_is_not_cancelled():
     done.when(CancelTask(reason_code="changed_mind")).refuses(NotInThisState)
 
 
+def test_what_comes_back_anyhow_is_not_cancelled():
+    refused = ReportDelivered(stop_id=DROPOFF, observed_at=NOON, refused=[PARCEL])
+    returning = told(picked_up().by(ANN).when(refused)).by("shop", "integrator")
+    assert state(returning) == "returning"
+    assert returning.when(CancelTask(reason_code="late")).refuses(NotInThisState).values()["actual"] == "returning"
+    told(picked_up().when(CancelTask(reason_code="x"))).when(CancelTask(reason_code="x")).then()
+
+
 def test_what_came_back_is_cancelled_by_nobody_who_had_not_cancelled_it_before():
     back = ReportReturned(stop_id=StopId("return-1"), observed_at=NOON)
     refused = ReportDelivered(stop_id=DROPOFF, observed_at=NOON, refused=[PARCEL])

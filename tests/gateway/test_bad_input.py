@@ -191,3 +191,20 @@ async def test_another_method_is_told_which_are_allowed(house, method, path, all
     answer = await house.caller().request(method, path)
     assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
     assert answer.headers["allow"] == allow
+    assert answer.json()["detail"].startswith(f"allowed here: {allow}")
+
+
+@pytest.mark.parametrize(
+    ("method", "word", "status", "there"),
+    [
+        ("GET", "riders", 405, "riders are read at GET /v1/{tenant}/rider-roster"),
+        ("GET", "vehicles", 405, "vehicles are read at GET /v1/{tenant}/vehicle-roster"),
+        ("GET", "incidents", 405, "incidents are read at GET /v1/{tenant}/incident-register"),
+        ("GET", "tenders", 404, "tenders are read at GET /v1/{tenant}/tender-board"),
+        ("POST", "rider-roster", 405, "riders are created at POST /v1/{tenant}/riders"),
+    ],
+)
+async def test_what_is_listed_or_created_elsewhere_says_where(house, method, word, status, there):
+    answer = await house.caller().request(method, f"/v1/acme/{word}")
+    assert answer.status_code == status
+    assert answer.json()["detail"].endswith(f"; {there}")

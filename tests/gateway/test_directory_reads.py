@@ -104,10 +104,17 @@ async def test_of_two_policies_that_were_made_at_one_moment_the_younger_is_not_i
     assert sorted([(await read(house, url))["in_force"] for url in urls]) == [False, True]
     listed = (await read(house, "/v1/acme/sla-policies"))["items"]
     assert [row["in_force"] for row in listed] == [True, False]
+    answer = await house.caller("operator", "olga").get("/v1/acme/exception-desk")
+    [row] = answer.json()["items"]
+    assert (row["kind"], row["aggregate_id"]) == ("sla_scope_taken", listed[1]["sla_policy_id"])
+    assert [item["id"] for item in row["items"]] == [listed[0]["sla_policy_id"]]
+    assert row["mends"] == [f"sla-policies/{listed[1]['sla_policy_id']}/remove-sla-policy"]
+    assert (row["about"]["name"], row["about"]["external_reference"]) == ("Gold", listed[1]["external_reference"])
     older, younger = (f"/v1/acme/sla-policies/{row['sla_policy_id']}" for row in listed)
     await told(house, f"{older}/remove-sla-policy")
     await models.fold()
     assert [(await read(house, url))["in_force"] for url in (older, younger)] == [False, True]
+    assert (await read(house, "/v1/acme/exception-desk"))["items"] == []
 
 
 async def test_riders_read_hubs_and_not_what_is_promised(house, models):

@@ -19,6 +19,7 @@ from commands.incident import TimelineMissing
 from commands.order import Unavailable
 from commands.proof import PinAttemptsExhausted
 from commands.registries import UnknownFailureReason
+from commands.simulated import NothingToSimulate
 from commands.task_state import GoodsInCustody, NotForThisKind, NotTheAssignee, StopNotKnown
 from commands.wire import RefusedElsewhere
 from gateway.allowed import CLOSED_FIELDS
@@ -63,7 +64,7 @@ from schemas.directory import CreateOutlet, CreateTenant
 from schemas.hub import CreateHub
 from schemas.incident import SealIncident
 from schemas.message import Refused, Role
-from schemas.proof import PhotoEntry
+from schemas.proof import PhotoEntry, PinlessKind, ProofKind
 from schemas.task import CreateTask, FieldReport, ReportArrived, ReportAttemptFailed, ReportCollected, StartDispatch
 from schemas.task_kind import TaskKind
 from schemas.vehicle import RegisterVehicle, RetireVehicle
@@ -78,6 +79,25 @@ SENT = [pytest.param(BY_COMMAND[type(body.command)], body, id=body.name) for bod
 
 def test_the_description_is_valid():
     validate(DOCUMENT)
+
+
+def described(cls: str, field: str) -> str:
+    return DOCUMENT["components"]["schemas"][cls]["properties"][field]["description"]
+
+
+def test_each_word_of_a_required_proof_is_told_and_who_tells_the_pin():
+    for kind in get_args(ProofKind):
+        assert f"`{kind}`" in described("NewStop", "required_proof")
+    for cls, field in (("NewParcel", "required_proof"), ("CreateTask", "return_proof")):
+        assert all(f"`{kind}`" in described(cls, field) for kind in get_args(PinlessKind))
+    assert "tells the rider that PIN" in DOCUMENT["components"]["schemas"]["NewStop"]["description"]
+
+
+def test_it_is_told_when_two_references_meet():
+    for known in OPEN:
+        if "external_reference" in known.cls.__struct_fields__ and known.creating:
+            assert "`already-exists`" in described(known.cls.__name__, "external_reference")
+            assert "same source" in described(known.cls.__name__, "source")
 
 
 def test_every_command_has_an_example():
@@ -247,8 +267,21 @@ def test_every_rule_has_an_example_that_is_described():
 async def test_a_refusals_example_is_what_the_door_answers(house: House, refused: Refused):
     house.desk.fails = refused
     answer = await house.caller().post("/v1/acme/tasks", json=reception.delivery(), headers=NAMED | key("k"))
-    but_where = {name: value for name, value in answer.json().items() if name != "errors"}
-    assert (answer.status_code, but_where) == (told(type(refused).__name__)["status"], told(type(refused).__name__))
+    answered, example = (
+        {name: value for name, value in each.items() if name != "errors"}
+        for each in (answer.json(), told(type(refused).__name__))
+    )
+    assert (answer.status_code, answered) == (example["status"], example)
+
+
+def test_a_refusals_example_says_where_as_the_door_does():
+    """But those that speak of a header, of what was told before, or of the state alone."""
+    shown = {rule for rule in REFUSALS if told(rule.__name__).get("errors")}
+    met = {rule for known in OPEN for rule in rules_met(known.kind, known.cls)}
+    without = {rule for rule in REFUSALS if rule.stands_in + rule.is_about and rule in met} - shown
+    assert without == {NothingToSimulate}, "the shop of the examples is live"
+    assert told("UnknownOutlet")["errors"] == [{"pointer": "/outlet", "detail": told("UnknownOutlet")["detail"]}]
+    assert told("pin-rejected")["errors"][0]["pointer"] == "/proofs/0/pin"
 
 
 def test_every_way_in_which_nobody_can_judge_has_an_example():

@@ -1,7 +1,7 @@
 """The exception desk: what needs a person stands there until somebody has mended it."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -549,6 +549,31 @@ async def test_a_document_that_expires_soon_stands_there_until_another_takes_ove
     assert await kinds(house, models) == []
     house.now += timedelta(seconds=1)
     await done(house, f"{url}/reject-document", {"document_id": "old", "reason_code": "replaced"})
+    assert await kinds(house, models) == []
+
+
+async def test_a_document_that_has_ended_stands_there_until_a_later_one_begins(house: House, models: ReadModels):
+    capacity = {"weight_g": 1, "volume_cm3": 1, "parcels": 1}
+    for plural, of, kind, body in (
+        ("riders", "", "licence", {"name": "Ann"}),
+        ("vehicles", "vehicle-", "vehicle_insurance", {"kind": "van", "capacity": capacity}),
+    ):
+        url = f"{plural}/{await made(house, plural, body | {'external_reference': 'it'})}"
+        for document, start, end in (("old", 1, 10), ("new", 20, 31)):
+            house.now += timedelta(seconds=1)
+            await done(house, f"{url}/submit-{of}document", {"document_id": document, "kind": kind})
+            span = {"valid_from": f"2026-03-{start:02}T00:00:00Z", "expires_at": f"2026-03-{end:02}T00:00:00Z"}
+            await done(house, f"{url}/verify-{of}document", {"document_id": document} | span)
+    await models.fold()
+    for row in (await house.caller("operator", "olga").get("/v1/acme/deadlines")).json()["items"]:
+        if row["due_at"] <= house.now.isoformat():
+            step = step_of(row)
+            await house.process(step.kind, step.aggregate_id, step.command)
+    expiring = ["document_expiring", "vehicle_document_expiring"]
+    assert sorted(await kinds(house, models)) == expiring
+    house.now = datetime(2026, 3, 19, tzinfo=UTC)
+    assert sorted(await kinds(house, models)) == expiring, "there is none that is valid"
+    house.now = datetime(2026, 3, 20, tzinfo=UTC)
     assert await kinds(house, models) == []
 
 

@@ -102,6 +102,22 @@ async def test_what_the_platform_does_not_have_is_not_there(at: House, platform:
     assert refused.json()["code"] == "unknown-outlet"
 
 
+async def test_a_tenant_that_was_mistyped_is_soon_told_to_be_none_and_stays_so(at: House, platform: Platform):
+    async def read(slug: str) -> tuple[int, str]:
+        answer = await at.caller("operator", "root", tenant="*").get(f"/v1/{slug}/task-board")
+        return answer.status_code, answer.json()["code"]
+
+    for slug in ("Lumi", "lumi_fi", "x" * 64):
+        assert await read(slug) == (404, "unknown-tenant"), "no tenant is called so"
+    assert await read("lumy") == (503, "tenant-hydrating")
+    await asyncio.sleep(0)
+    assert platform.asked == [Wanted("lumy")]
+    for platform.now_s in (WAITS_S + 1, AGAIN_S):
+        assert await read("lumy") == (404, "unknown-tenant")
+    await asyncio.sleep(0)
+    assert platform.asked == [Wanted("lumy")]
+
+
 async def test_a_platform_that_says_nothing_is_waited_for_and_asked_again_later(at: House, platform: Platform):
     assert (await board(at, "lumi"))[0] == 503
     platform.now_s = WAITS_S + 1

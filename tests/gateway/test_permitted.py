@@ -11,10 +11,12 @@ from story import KAMPPI
 from commands.aggregates import AGGREGATES
 from gateway.allowed import SENDERS
 from gateway.commands import OPEN
-from gateway.permitted import HAS
+from gateway.openapi_schemas import PERMITTED
+from gateway.permitted import BARS, HAS
 from gateway.queries import SINGLES
 from schemas.message import StopId, TaskId
 from schemas.rider import ActivateReservation, NewPlannedStop, ReserveRider
+from schemas.task import UnassignTask
 
 
 @pytest.fixture
@@ -84,9 +86,11 @@ async def test_what_would_change_nothing_is_not_among_what_may_be_asked(house: H
 def test_what_is_asked_besides_the_state_stands_in_what_is_read():
     columns = {single.plural: single.model.columns() for single in SINGLES}
     for known in OPEN:
-        if known.cls in HAS:
+        for asked in (HAS.get(known.cls), BARS.get(known.cls)):
+            if asked is None:
+                continue
             row = Row()
-            HAS[known.cls](row)
+            asked(row)
             assert row.asked <= columns[known.plural].keys(), known.word
 
 
@@ -100,6 +104,27 @@ class Row(dict[str, Any]):
     def __missing__(self, name: str) -> "Row":
         self.asked.add(name)
         return Row()
+
+
+async def test_a_task_is_not_to_be_taken_away_from_who_has_its_goods(house: House, models: ReadModels):
+    dora = house.caller("dispatcher", "dora")
+    task = (await house.caller().post("/v1/acme/tasks", json=delivery(external_reference="t"))).json()["id"]
+    rider = (await dora.post("/v1/acme/riders", json={"name": "Ann"}, headers=key("r"))).json()["id"]
+    await dora.post(f"/v1/acme/tasks/{task}/assign-task", json={"rider_id": rider}, headers=key("a"))
+    await models.fold()
+    assert f"tasks/{task}/unassign-task" in (await read(house, f"tasks/{task}"))["allowed_commands"]
+    observed = {"stop_id": "stop-1", "observed_at": house.now.isoformat()}
+    taken = await house.caller("rider", rider).post(
+        f"/v1/acme/tasks/{task}/report-picked-up", json=observed, headers=key("p")
+    )
+    assert taken.status_code == 200, taken.text
+    await models.fold()
+    told = await read(house, f"tasks/{task}")
+    assert told["forbidden_commands"]["unassign-task"] == {"rule": "goods-in-custody"}
+    described = PERMITTED["forbidden_commands"]["additionalProperties"]["properties"]["rule"]["enum"]
+    assert {why["rule"] for why in told["forbidden_commands"].values()} <= set(described)
+    refused = await dora.post(f"/v1/acme/tasks/{task}/unassign-task", json={"reason_code": "x"}, headers=key("u"))
+    assert refused.json()["code"] == "goods-in-custody"
 
 
 async def test_who_ends_their_shift_may_still_take_a_break(house: House, models: ReadModels):
@@ -158,6 +183,13 @@ async def test_everybody_is_told_of_their_own_role(house: House, models: ReadMod
 PLACE = {"lat": 60.1, "lon": 24.9}
 HUB = {"hub": "pasila", "name": "Pasila", "zone": "Europe/Helsinki", "location": PLACE}
 FENCE = {"name": "Yard", "shape": {"type": "circle", "center": PLACE, "radius_m": 50}}
+
+
+def test_nor_from_a_carrier_whose_booking_is_cancelled_instead():
+    bar = BARS[UnassignTask]
+    with_carrier = {"progress": {"carrier": {"carrier_id": "c"}}, "parcels": {}}
+    assert bar(with_carrier) == "not-in-this-state"
+    assert bar(with_carrier | {"progress": {"carrier": None}}) is None
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,17 @@ from reception import House, delivery, key
 from commands.carrier_contract import UnknownCarrier
 from commands.context import UnknownHub, UnknownOutlet
 from commands.goods import ItemNotKnown
-from commands.order import IdempotencyKeyReused
+from commands.incident import ActionsOutstanding
+from commands.order import AlreadyExists, IdempotencyKeyReused
 from commands.recurrence_rule import InvalidRule
 from commands.refusals import InTheFuture, NotAnInterval
 from commands.registries import UnknownIncidentKind
+from commands.rider_refusals import NextStopIsLocked
 from commands.service_zones import UnknownServiceZone
+from commands.simulated import SimulatedApart
 from commands.task_creation import ParcelMismatch, StopsMismatch
 from commands.task_state import NotForThisKind
+from commands.tender import OfferNotPending
 from commands.wire import RefusedElsewhere
 from gateway.commands import OPEN
 from gateway.examples.bodies import every_body
@@ -26,10 +30,12 @@ from gateway.problem_kinds import KINDS
 from gateway.refusals_met import rules_met
 from schemas.geo import Window
 from schemas.goods import InspectReturn
-from schemas.incident import ReportIncident
-from schemas.message import Command, Refused, StopId
-from schemas.rider import SetRiderZones
-from schemas.task import CreateTask, RescheduleStop
+from schemas.hub import CreateHub
+from schemas.incident import ReportIncident, ResolveIncident
+from schemas.message import Command, Refused, StopId, TaskId
+from schemas.rider import ResequenceItinerary, SetRiderZones
+from schemas.task import AssignTask, CreateTask, RescheduleStop
+from schemas.tender import ClaimOffer
 
 OF_NO_BODY = frozenset({IdempotencyKeyReused})
 """It speaks of a header."""
@@ -122,6 +128,21 @@ def test_a_refusal_that_another_process_told_has_its_place_too():
 def test_a_time_is_told_from_a_word_beside_it():
     incident = {"kind": "loss", "description": "!", "occurred_at": "2026-03-02T14:00:00Z"}
     assert wherever(ReportIncident, InTheFuture("occurred_at", at(14), at(10)), **incident) == ["/occurred_at"]
+
+
+def test_a_refusal_of_a_state_points_at_the_field_that_speaks_of_it():
+    task = delivery(external_reference="order-1")
+    assert wherever(CreateTask, AlreadyExists("task-1"), **task) == ["/external_reference"]
+    hub = {"hub": "pasila", "name": "Pasila", "location": task["stops"][1]["location"], "zone": "Europe/Helsinki"}
+    assert wherever(CreateHub, AlreadyExists("hub-1"), **hub) == ["/hub"]
+    assert wherever(ClaimOffer, OfferNotPending("offer-1"), offer_id="offer-1") == ["/offer_id"]
+    waived = {"resolution_code": "well", "waived": ["hand_over_tasks"]}
+    assert wherever(ResolveIncident, ActionsOutstanding(["ground_vehicle"]), **waived) == ["/waived"]
+    assert wherever(AssignTask, SimulatedApart(), rider_id="ann") == ["/rider_id"]
+    order = [{"task_id": task, "stop_id": "door"} for task in ("one", "two")]
+    moved = {"itinerary_version": 3, "order": order, "reason_code": "asked"}
+    locked = NextStopIsLocked(TaskId("two"), StopId("door"))
+    assert wherever(ResequenceItinerary, locked, **moved) == ["/order/1/stop_id"]
 
 
 def test_what_is_not_in_the_body_has_no_place():

@@ -21,18 +21,22 @@ def offered(kind: str, about: dict[str, Any] | None, *items: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(
-    ("state", "rider", "words"),
+    ("state", "rider", "in_custody", "words"),
     [
-        ("dispatchable", None, ["assign-task", "cancel-task"]),
-        ("created", None, ["cancel-task"]),
-        ("assigned", "ann", ["unassign-task", "cancel-task"]),
-        ("in_progress", None, ["cancel-task"]),
-        ("returning", "ann", ["cancel-task"]),
+        ("dispatchable", None, False, ["assign-task", "cancel-task"]),
+        ("created", None, False, ["cancel-task"]),
+        ("assigned", "ann", False, ["unassign-task", "cancel-task"]),
+        ("in_progress", "ann", False, ["unassign-task", "cancel-task"]),
+        ("in_progress", "ann", True, ["cancel-task"]),
+        ("in_progress", None, True, ["cancel-task"]),
+        ("returning", "ann", True, []),
     ],
 )
 @pytest.mark.parametrize("kind", ["sla_at_risk", "sla_breached"])
-def test_nobody_is_asked_to_take_a_task_from_whom_it_is_not_with(kind, state, rider, words):
-    about = {"state": state, "rider_id": rider}
+def test_nobody_is_asked_to_take_a_task_from_whom_it_is_not_with_or_who_has_its_goods(
+    kind, state, rider, in_custody, words
+):
+    about = {"state": state, "rider_id": rider, "in_custody": in_custody}
     assert offered(kind, about) == words
 
 

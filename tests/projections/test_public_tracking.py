@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from asked_of_tasks import TASK
+from drawn import HOME
 from garage import Garage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lived import HOME, TASK
 from story import ACME, POSTI, minutes
 
 from commands.task_state import CreatedTask, leg_of, state_of

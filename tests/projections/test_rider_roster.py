@@ -3,10 +3,11 @@
 import contextlib
 from datetime import timedelta
 
+from asked_of_riders import RIDER
 from garage import Garage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lived import RIDER, RULES
+from lived import RULES
 from riding import TASK, reserve, within
 from story import ACME, CENTRE, KAMPPI, NOON, NORTH, minutes
 
@@ -173,6 +174,7 @@ def test_the_roster_and_decisions_agree_on_everything_they_both_know(asked, draw
     assert shown.latest_tasks == [*dict.fromkeys(reversed([past.task_id for past in state.past_tasks]))][:5][::-1]
     assert shown.vehicles == {vehicle: known.fitness for vehicle, known in state.vehicles.items()}
     assert (shown.handing_over, shown.silent_since is None) == (state.handing_over, state.silence is None)
+    assert shown.off_dispatch_for == [*state.off_dispatch_for]
     if state.silence:
         assert (shown.silent_since, shown.asked_in_silence) == (state.silence.since, state.silence.asked)
     assert {s: (p.starts_at, p.ends_at) for s, p in shown.planned_shifts.items()} == {

@@ -16,7 +16,7 @@ import pytest
 
 from infra.embedded.ports import free_port
 
-PARTS = ("gateway", "shards-2", "projector", "processes", "streams", "demo", "osrm", "kafka", "postgres")
+PARTS = ("gateway", "shards-2", "projector", "processes", "streams", "trainer", "demo", "osrm", "kafka", "postgres")
 READY_WITHIN_S = 120
 BACK_WITHIN_S = 60
 

@@ -56,6 +56,10 @@ def test_who_is_on_shift_with_a_licence_is_able():
     assert eligible([ANN], RULES, ALL_DAY, frozenset(), NOON) == ([ANN], [])
 
 
+def test_whom_an_open_incident_keeps_off_dispatch_is_passed_by():
+    assert why_not(replace(ANN, incident_open=True)) == "incident_open"
+
+
 def test_who_takes_a_break_is_passed_by():
     assert why_not(replace(ANN, on_break=True)) == "on_break"
 

@@ -1,5 +1,7 @@
 """What journeys teach, and that nothing is foretold from what was not over yet."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.random import Generator, default_rng
@@ -17,6 +19,15 @@ SOUTH, NORTH = 60.15, 60.25
 ROUTER_MPS = 10.0
 LASTS = 40
 """Fixes of a journey."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees() -> Iterator[None]:
+    """What is asked of a forest here, a small one answers as well."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(learning, "TREES", 20)
+        patched.setattr(learning, "SPREAD_TREES", 10)
+        yield
 
 
 class Plain:

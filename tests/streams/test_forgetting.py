@@ -56,6 +56,25 @@ def forgotten_answers(at: House) -> None:
         kept.answers = {}
 
 
+async def test_ids_of_ours_that_name_nobody_are_refused(at: House):
+    order = delivery(external_reference="one")
+    order["stops"][-1]["contact"] = {"name": "Aino Virta"}
+    task = (await at.caller().post("/v1/acme/tasks", json=order)).json()["id"]
+    path = f"/v1/acme/tenants/{ids.tenant_id('acme')}/forget-person"
+
+    async def asked(contact: str) -> tuple[int, str | None]:
+        body = {"contact": contact, "reason_code": "person_asked"}
+        answer = await at.caller().post(path, json=body, headers=key(contact))
+        return answer.status_code, answer.json().get("code")
+
+    for wrong in (f"{task}/stop-3", f"{ids.derived('no task')}/stop-2"):
+        assert await asked(wrong) == (422, "unknown-person")
+    assert await asked("CUST-1/7") == (200, None), "a reference is the tenant's own"
+    assert await asked(f"{task}/stop-2") == (200, None)
+    await at.desk.forget(ids.contact_subject("acme", f"{task}/stop-2"))
+    assert await asked(f"{task}/stop-2") == (200, None), "the same request has its first answer"
+
+
 async def test_nobody_names_a_subject_from_outside(at: House):
     tenant = f"/v1/acme/tenants/{ids.tenant_id('acme')}/forget-person"
     body = {"subject": "rider-of-another-tenant", "reason_code": "person_asked"}

@@ -3,6 +3,7 @@
 from following import anew, made
 from reception import House, delivery, house, key
 
+from schemas.ids import tenant_id
 from schemas.incident_actions import outstanding
 from schemas.rider import ReinstateRider
 from schemas.topics import INCIDENT
@@ -17,6 +18,17 @@ async def followed(at: House) -> list[tuple[str, str]]:
 async def accident(at: House, *links: tuple[str, str]) -> str:
     about = [{"kind": kind, "id": aggregate} for kind, aggregate in links]
     return await made(at, "incidents", {"kind": "accident", "description": "!", "links": about})
+
+
+async def robbery(at: House, *riders: str) -> str:
+    """A kind that has tasks handed over and suspends nobody."""
+    kind = {"code": "robbery", "title": "Robbery", "severity": "high", "actions": ["hand_over_tasks"]}
+    olga = at.caller("operator", "olga")
+    path = f"/v1/acme/tenants/{tenant_id('acme')}/set-incident-kinds"
+    told = await olga.post(path, json={"kinds": [kind]}, headers=key("kinds"))
+    assert told.status_code == 200, told.text
+    links = [{"kind": "rider", "id": rider} for rider in riders]
+    return await made(at, "incidents", {"kind": "robbery", "description": "!", "links": links})
 
 
 def to_do(at: House, incident: str) -> list[str]:
@@ -75,6 +87,43 @@ async def test_one_that_cannot_be_suspended_does_not_keep_the_next_from_it():
         await accident(at, ("rider", "invited-only"), ("rider", rider))
         await followed(at)
         assert at.desk.kept[rider].state.status == "suspended"
+
+
+async def test_a_rider_who_is_not_suspended_is_off_dispatch_until_the_incident_is_resolved():
+    async with house() as at:
+        rider = await a_rider(at)
+        incident = await robbery(at, rider)
+        await followed(at)
+        assert at.desk.kept[rider].state.off_dispatch_for == {incident: 2}
+        dora = at.caller("dispatcher", "dora")
+        for word, body in (
+            ("assign-incident", {"assignee": "dora"}),
+            ("resolve-incident", {"resolution_code": "shaken", "waived": ["hand_over_tasks"]}),
+        ):
+            told = await dora.post(f"/v1/acme/incidents/{incident}/{word}", json=body, headers=key(word))
+            assert told.status_code == 200, told.text
+        assert ("ReturnToDispatch", "RiderReturnedToDispatch") in await followed(at)
+        assert at.desk.kept[rider].state.off_dispatch_for == {}
+
+
+async def test_who_was_linked_by_mistake_is_back_on_dispatch_with_the_link_taken_away():
+    async with house() as at:
+        rider = await a_rider(at)
+        incident = await robbery(at, rider)
+        await followed(at)
+        link = {"kind": "rider", "id": rider}
+        path = f"/v1/acme/incidents/{incident}/"
+        dora = at.caller("dispatcher", "dora")
+        await dora.post(f"{path}unlink-incident", json={"link": link, "reason_code": "mistake"}, headers=key("u"))
+        await followed(at)
+        assert at.desk.kept[rider].state.off_dispatch_for == {}
+        await dora.post(f"{path}link-incident", json={"link": link}, headers=key("l"))
+        await followed(at)
+        asked = at.desk.kept[rider].state.off_dispatch_for
+        assert list(asked) == [incident]
+        at.desk.kept[rider].answers = {}  # what was answered long ago is not remembered
+        await followed(at)
+        assert at.desk.kept[rider].state.off_dispatch_for == asked, "who reads the log anew brings nobody back"
 
 
 async def test_the_vehicle_stays_where_it_is():

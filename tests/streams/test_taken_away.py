@@ -36,6 +36,7 @@ KEPT = [
     ("ReportIncident", "IncidentReported"),
     ("CloseHandOver", "TaskHandOverClosed"),
 ]
+LINKED = ("LinkTaskInCustody", "IncidentLinked, IncidentActionRequested, IncidentActionRefused")
 ANSWERED = [("ConfirmHandOverRequested", "hand-over-answered")]
 
 
@@ -187,17 +188,13 @@ async def test_the_tasks_of_a_rider_in_an_incident_go_to_others_and_what_cannot_
         await an_incident(at, "safety", ("rider", rider))
         assert await responded(at) == [
             ("ConfirmActionRequested", ""),
-            ("HandOverAllTasks", "TaskHandOverRequested, TaskHandOverRequested"),
+            ("HandOverAllTasks", "RiderTakenOffDispatch, TaskHandOverRequested, TaskHandOverRequested"),
             ("TakeIncidentAction", "IncidentActionTaken"),
         ]
-        linked = ("LinkIncident", "IncidentLinked, IncidentActionRequested")
-        assert await followed(at) == [*KEPT[:2], linked, KEPT[3], *TAKEN]
+        assert await followed(at) == [*KEPT[:2], LINKED, KEPT[3], *TAKEN]
         assert at.desk.kept[rider].state.status == "approved"
         assert [at.desk.kept[task].state.rider_id for task in (stays, goes)] == [rider, None]
-        assert (await responded(at))[-2:] == [
-            ("UnassignTask", "goods-in-custody"),
-            ("NoteActionRefused", "IncidentActionRefused"),
-        ]
+        assert (await responded(at))[-1] == ("ConfirmActionRequested", "action-answered")
         [state] = incidents(at)
         assert outstanding(state.asked, state.requests, state.taken) == ["call_emergency", "hand_over_tasks"]
         records = len(at.desk.log)
@@ -228,13 +225,35 @@ async def test_of_an_accident_whose_rider_has_goods_the_incident_itself_is_linke
         await picked_up(at, rider, task)
         accident = await an_incident(at, "accident", ("rider", rider))
         await responded(at)
-        linked = ("LinkIncident", "IncidentLinked, IncidentActionRequested")
-        assert await followed(at) == [*KEPT[:2], linked, KEPT[3]]
-        assert (await responded(at))[-1] == ("NoteActionRefused", "IncidentActionRefused")
+        assert await followed(at) == [*KEPT[:2], LINKED, KEPT[3]]
+        assert (await responded(at))[-1] == ("ConfirmActionRequested", "action-answered")
         [state] = incidents(at)
         assert state == at.desk.kept[accident].state
         assert [(link.kind, link.id) for link in state.links] == [("rider", rider), ("task", task)]
         assert "hand_over_tasks" in outstanding(state.asked, state.requests, state.taken)
+
+
+WAIVED = ["call_emergency", "hand_over_tasks"]
+
+
+async def test_goods_in_custody_of_an_incident_that_is_over_by_then_are_an_incident_of_their_own():
+    async with house() as at:
+        rider = await a_rider(at)
+        task = await a_task(at, rider)
+        await picked_up(at, rider, task)
+        over = await an_incident(at, "safety", ("rider", rider))
+        await responded(at)
+        told = await at.caller("dispatcher", "dora").post(
+            f"/v1/acme/incidents/{over}/resolve-incident",
+            json={"resolution_code": "well", "waived": WAIVED},
+            headers=key("resolve"),
+        )
+        assert told.status_code == 200, told.text
+        reported = ("ReportIncident", "IncidentReported")
+        assert await followed(at) == [*KEPT[:2], ("LinkTaskInCustody", "not-in-this-state"), reported, KEPT[3]]
+        [_, own] = incidents(at)
+        assert [(link.kind, link.id) for link in own.links] == [("task", task), ("rider", rider), ("incident", over)]
+        assert own.status == "reported"
 
 
 async def test_tasks_are_told_what_of_them_is_lost_once_somebody_resolves_it_so():

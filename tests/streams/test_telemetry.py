@@ -153,13 +153,14 @@ class Ride:
         return [event for event in events if isinstance(event, EtaForecast)]
 
     async def give_a_stop(self) -> TaskId:
-        """At AWAY, from now on."""
+        """At AWAY, from now on: which is minute 30, however long it took to come here."""
         task = TaskId(ids.aggregate_id("task", self.world.tenant, "shop", "order-1"))
         stop = NewPlannedStop(stop_id=StopId("stop-2"), kind="dropoff", subject=fresh_name("cleo"), location=AWAY)
         hold_until = now() + timedelta(minutes=1)
         reserve = ReserveRider(task_id=task, round=1, hold_until=hold_until, stops=[stop])
         await self.send("rider", self.rider, reserve, "reserve")
         await self.send("rider", self.rider, ActivateReservation(task_id=task, round=1), "activate")
+        self.start = now() - timedelta(minutes=30)
         return task
 
     def draft(self, event_id: str) -> Draft:

@@ -1,0 +1,67 @@
+"""What may be asked of a tender, and of a pick wave."""
+
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from drawn import TASKS, Draws, Repertoire, always, some
+
+from schemas import pick_wave as j
+from schemas import tender as o
+from schemas.message import (
+    OfferId,
+    RiderId,
+)
+
+PICK_WAVE: Repertoire = [
+    (
+        lambda draw, now: j.CreatePickWave(outlet="kamppi", goods_ready_at=now + timedelta(hours=1)),
+        "shop",
+        "integrator",
+    ),
+    (
+        lambda draw, now: j.RetimePickWave(goods_ready_at=now + timedelta(minutes=draw.randint(1, 90))),
+        "shop",
+        "integrator",
+    ),
+    (always(j.ReleasePickWave()), "shop", "integrator"),
+    (always(j.CancelPickWave(reason_code="closed")), "shop", "integrator"),
+    (lambda draw, now: j.JoinPickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
+    (lambda draw, now: j.LeavePickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
+]
+OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
+
+
+def opening(draw: Random, now: Any) -> o.OpenTender:
+    offers = [
+        o.PlannedOffer(offer_id=offer, rider_id=RiderId(rider), expires_at=now + timedelta(minutes=10))
+        for offer, rider in zip(OFFERS, ("ann", "bob"), strict=True)
+    ]
+    return o.OpenTender(
+        task_id=TASKS[0],
+        round=1,
+        mode="broadcast",
+        candidates=[],
+        excluded=[],
+        offers=some(draw, offers),
+        policy_version=1,
+        input_hash="x",
+        solver="x",
+    )
+
+
+def of_offer(cls: Any, **more: Any) -> Draws:
+    return lambda draw, now: cls(offer_id=draw.choice(OFFERS), **more)
+
+
+TENDER: Repertoire = [
+    (opening, "dispatch", "system"),
+    *((of_offer(o.ViewOffer), who, "rider") for who in ("ann", "bob")),
+    *((of_offer(o.ClaimOffer), who, "rider") for who in ("ann", "bob")),
+    *((of_offer(o.DeclineOffer, reason_code="far"), who, "rider") for who in ("ann", "bob")),
+    (of_offer(o.AwardTender), "dispatch", "system"),
+    (of_offer(o.RejectClaim, reason_code="busy"), "dispatch", "system"),
+    (of_offer(o.ExpireClaim), "deadlines", "system"),
+    (of_offer(o.ExpireOffer), "deadlines", "system"),
+    (always(o.WithdrawTender(reason_code="cancelled")), "dispatch", "system"),
+]
