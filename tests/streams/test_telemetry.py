@@ -330,7 +330,7 @@ async def test_a_forecast_is_told_once_though_the_fixes_come_in_other_fetches_af
 
     crashes = crash_between(ride, monkeypatch, another_fix)
     async with streaming(settings, pool) as streams:
-        await ride.tell(ride.fix(30.05, HOME))
+        await ride.tell(ride.fix(30.2, HOME))
         await folded(streams, ride)
     assert crashes == ["crashed"]
     assert len(await ride.forecasts()) == 1
@@ -410,7 +410,7 @@ async def test_what_nobody_can_read_stops_nobody_who_follows(lone_world, setting
         await producer.stop()
         await ride.give_a_stop()
         await folded(streams, ride)
-        await ride.tell(ride.fix(30.05, HOME))
+        await ride.tell(ride.fix(30.2, HOME))
         await folded(streams, ride)
         assert not running.done()
         running.cancel()
@@ -474,7 +474,7 @@ async def test_without_its_tables_the_stream_folds_the_log_again_and_tells_nothi
 async def test_a_rider_with_a_stop_ahead_gets_a_forecast_by_road(ride, settings, pool):
     task = await ride.give_a_stop()
     async with streaming(settings, pool) as streams:
-        await ride.tell(ride.fix(30.05, HOME))
+        await ride.tell(ride.fix(30.2, HOME))
         await ride.tell(ride.fix(30.5, HOME))
         await folded(streams, ride)
     [forecast] = await ride.forecasts()
