@@ -23,25 +23,22 @@ from commands.task_state import (
 )
 from commands.task_timing import not_ended, towards_dispatch
 from schemas.fault import AtFault
+from schemas.field_report import ReportAttemptFailed
 from schemas.geo import Location, distance_m
 from schemas.goods import Party
 from schemas.ids import contact_subject
 from schemas.message import HubSlug, NotInThisState, ParcelId, Personal, Refused, RiderId, StopId
 from schemas.registries import AfterFailure, FailureReason
-from schemas.task import (
+from schemas.stop import Stop, StopKind
+from schemas.stop_events import (
     AttemptPolicy,
     DeliveryAttemptFailed,
     HoldStarted,
     ParcelsWrittenOff,
-    ReattemptDelivery,
     ReattemptPlanned,
-    ReportAttemptFailed,
-    Stop,
     StopFailed,
-    StopKind,
-    TaskEvent,
-    TaskReleased,
 )
+from schemas.task import ReattemptDelivery, TaskEvent, TaskReleased
 
 FOLLOWS: Mapping[AfterFailure, AttemptPolicy] = {
     "retry": "return",

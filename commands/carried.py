@@ -41,16 +41,11 @@ from schemas.carried import (
     TaskGivenToCarrier,
     TaskTakenFromCarrier,
 )
+from schemas.field_report import ReportDelivered, ReportPickedUp
 from schemas.ids import conflict_id
 from schemas.message import CarrierBookingId, NotInThisState, Refused
-from schemas.task import (
-    DeliveryAttemptFailed,
-    FieldReportConflicted,
-    ReportDelivered,
-    ReportPickedUp,
-    StopFailed,
-    TaskEvent,
-)
+from schemas.stop_events import DeliveryAttemptFailed, StopFailed
+from schemas.task import FieldReportConflicted, TaskEvent
 
 AS_OF_RIDER: dict[CarrierSays, str] = {
     "en_route_to_pickup": "ReportEnRoute",

@@ -14,7 +14,8 @@ from commands.task_state import OVER, BookingState, CreatedTask, StopState
 from schemas.carried import CarrierSays, RecordCarrierReport
 from schemas.ids import courier_subject
 from schemas.message import Personal
-from schemas.task import StopArrived, StopEnRoute, TaskEvent
+from schemas.stop_events import StopArrived, StopEnRoute
+from schemas.task import TaskEvent
 
 MOVES: Mapping[CarrierSays, tuple[Literal["en_route", "arrived"], Literal["pickup", "dropoff"]]] = {
     "en_route_to_pickup": ("en_route", "pickup"),

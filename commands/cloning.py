@@ -15,7 +15,8 @@ from schemas.goods import NewItem, Party
 from schemas.ids import cloned_task_id, contact_subject
 from schemas.message import Personal, RecurrenceId, Refused, SubjectId, TaskId
 from schemas.proof import MinimumAge
-from schemas.task import CreateTask, NewContact, NewParcel, NewStop, Stop, TaskEvent
+from schemas.stop import NewContact, NewParcel, NewStop, Stop
+from schemas.task import CreateTask, TaskEvent
 from schemas.template import (
     MAX_CLONES,
     CloneRefused,

@@ -6,20 +6,17 @@ from commands.context import Context
 from commands.field_reports import capture_proof, conflict_of, conflicted, named, with_proofs
 from commands.proof import subject_of
 from commands.task_state import OVER, CreatedTask, StopState, ids_of, parcels_of, taker_at
+from schemas.field_report import CollectionReport, ReportCollected, ReportCustomerArrived, ReportCustomerOnTheWay
 from schemas.message import Personal
-from schemas.task import (
-    CollectionReport,
+from schemas.stop_events import (
     CustomerArrived,
     CustomerOnTheWay,
     ParcelsDelivered,
     ParcelsRefused,
     ParcelsShort,
-    ReportCollected,
-    ReportCustomerArrived,
-    ReportCustomerOnTheWay,
     StopFailed,
-    TaskEvent,
 )
+from schemas.task import TaskEvent
 
 NOTHING_THERE = "goods_not_ready"
 

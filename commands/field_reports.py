@@ -8,21 +8,10 @@ from commands.context import Context
 from commands.proof import ParcelNotHere, ProvingReport, captured
 from commands.proof_needed import moved, nothing_moved, proof_holds
 from commands.task_state import OVER, CreatedTask, StopState, bearer, ids_of, is_taken, parcels_of, state_of, taker_at
-from schemas.goods import ParcelReport, Party
-from schemas.ids import conflict_id, rider_subject
-from schemas.message import ParcelId, Personal, Refused, RiderId, StopId
-from schemas.task import (
+from schemas.field_report import (
     MAX_CONTACTS,
     CaptureProof,
     CollectionReport,
-    ContactAttempted,
-    FieldReportConflicted,
-    ParcelsDelivered,
-    ParcelsHeld,
-    ParcelsPickedUp,
-    ParcelsRefused,
-    ParcelsReturned,
-    ParcelsShort,
     ReportArrived,
     ReportAttemptFailed,
     ReportCollected,
@@ -34,13 +23,25 @@ from schemas.task import (
     ReportHeld,
     ReportPickedUp,
     ReportReturned,
+    TaskReport,
+)
+from schemas.goods import ParcelReport, Party
+from schemas.ids import conflict_id, rider_subject
+from schemas.message import ParcelId, Personal, Refused, RiderId, StopId
+from schemas.stop_events import (
+    ContactAttempted,
+    ParcelsDelivered,
+    ParcelsHeld,
+    ParcelsPickedUp,
+    ParcelsRefused,
+    ParcelsReturned,
+    ParcelsShort,
     StopArrived,
     StopCompleted,
     StopEnRoute,
     StopFailed,
-    TaskEvent,
-    TaskReport,
 )
+from schemas.task import FieldReportConflicted, TaskEvent
 
 UNDER_AGE = "under_age"
 

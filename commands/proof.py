@@ -7,6 +7,14 @@ import msgspec
 
 from commands.context import Context
 from commands.task_state import CreatedTask, ParcelState, ProofState, ProofStatus, StopState
+from schemas.field_report import (
+    CaptureProof,
+    ReportCollected,
+    ReportDelivered,
+    ReportHeld,
+    ReportPickedUp,
+    ReportReturned,
+)
 from schemas.geo import ObservedFix
 from schemas.ids import contact_subject, proof_id, rider_subject
 from schemas.message import (
@@ -35,16 +43,7 @@ from schemas.proof import (
     ScanEntry,
     SignatureEntry,
 )
-from schemas.task import (
-    CaptureProof,
-    RejectProof,
-    ReportCollected,
-    ReportDelivered,
-    ReportHeld,
-    ReportPickedUp,
-    ReportReturned,
-    TaskEvent,
-)
+from schemas.task import RejectProof, TaskEvent
 
 type ProvingReport = ReportPickedUp | ReportDelivered | ReportHeld | ReportReturned | ReportCollected | CaptureProof
 

@@ -6,7 +6,8 @@ from typing import assert_never
 from commands.task_state import CreatedTask, ProofState, StopState
 from schemas.message import ParcelId
 from schemas.proof import ProofKind
-from schemas.task import ParcelsDelivered, ParcelsHeld, ParcelsPickedUp, ParcelsReturned, TaskEvent
+from schemas.stop_events import ParcelsDelivered, ParcelsHeld, ParcelsPickedUp, ParcelsReturned
+from schemas.task import TaskEvent
 
 OF_A_PERSON: frozenset[ProofKind] = frozenset({"signature", "id_check"})
 

@@ -17,7 +17,7 @@ from schemas.recurrence import (
     RecurringTemplate,
     RecurringTemplateStop,
 )
-from schemas.task import NewParcel
+from schemas.stop import NewParcel
 from schemas.template import TaskTemplate, TemplateParcel, TemplateStop
 
 

@@ -13,15 +13,7 @@ from commands.proof_needed import moved
 from commands.task_creation import pin_of
 from commands.task_evolve import evolved
 from commands.task_state import CreatedTask, StopState, Task, carried, created, ids_of, is_taken, open_stops, parcels_of
-from schemas.geo import Location, ObservedFix
-from schemas.goods import ReportParcelsDamaged, ReportParcelsLost
-from schemas.ids import courier_number, simulated_courier
-from schemas.message import ParcelId, Refused, StopId
-from schemas.proof import AnyProof, IdCheckEntry, NfcEntry, PhotoEntry, PinEntry, ProofKind, ScanEntry, SignatureEntry
-from schemas.simulation import PICTURE_SHA256
-from schemas.task import (
-    AssignmentAccepted,
-    AssignSimulatedCourier,
+from schemas.field_report import (
     CaptureProof,
     ContactAttempt,
     ReportArrived,
@@ -32,11 +24,21 @@ from schemas.task import (
     ReportHeld,
     ReportPickedUp,
     ReportReturned,
+    TaskReport,
+)
+from schemas.geo import Location, ObservedFix
+from schemas.goods import ReportParcelsDamaged, ReportParcelsLost
+from schemas.ids import courier_number, simulated_courier
+from schemas.message import ParcelId, Refused, StopId
+from schemas.proof import AnyProof, IdCheckEntry, NfcEntry, PhotoEntry, PinEntry, ProofKind, ScanEntry, SignatureEntry
+from schemas.simulation import PICTURE_SHA256
+from schemas.task import (
+    AssignmentAccepted,
+    AssignSimulatedCourier,
     SimulatedStepScheduled,
     SimulateStep,
     TaskAssigned,
     TaskEvent,
-    TaskReport,
 )
 
 type CourierReport = TaskReport | ReportParcelsLost | ReportParcelsDamaged

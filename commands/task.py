@@ -50,6 +50,21 @@ from commands.task_timing import (
 from commands.waiting import decide_waiting, with_answers
 from commands.way_back import ways_back
 from schemas.carried import AssignTaskToCarrier, ConfirmCarrierServes, RecordCarrierReport, TakeTaskFromCarrier
+from schemas.field_report import (
+    CaptureProof,
+    CollectionReport,
+    ReportArrived,
+    ReportAttemptFailed,
+    ReportCollected,
+    ReportContactAttempt,
+    ReportCustomerArrived,
+    ReportCustomerOnTheWay,
+    ReportDelivered,
+    ReportEnRoute,
+    ReportHeld,
+    ReportPickedUp,
+    ReportReturned,
+)
 from schemas.geo import Location
 from schemas.goods import (
     InspectReturn,
@@ -79,6 +94,7 @@ from schemas.message import (
 )
 from schemas.proof import ProofDisputeSettled
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
+from schemas.stop_events import Disposition, ParcelsWrittenOff, StopSkipped
 from schemas.task import (
     AcceptAssignment,
     AssignmentAccepted,
@@ -86,34 +102,19 @@ from schemas.task import (
     AssignTask,
     AuthoriseReturn,
     CancelTask,
-    CaptureProof,
     CloseTender,
-    CollectionReport,
     ConfirmTaskCreated,
     CreateTask,
     DeclineAssignment,
-    Disposition,
     FieldReportReviewed,
     ForceCompleteTask,
     HoldTask,
     LocateStop,
     Outcome,
-    ParcelsWrittenOff,
     ReattemptDelivery,
     RecordTender,
     RejectProof,
     ReleaseTask,
-    ReportArrived,
-    ReportAttemptFailed,
-    ReportCollected,
-    ReportContactAttempt,
-    ReportCustomerArrived,
-    ReportCustomerOnTheWay,
-    ReportDelivered,
-    ReportEnRoute,
-    ReportHeld,
-    ReportPickedUp,
-    ReportReturned,
     RescheduleStop,
     RetryDispatch,
     ReviewFieldReport,
@@ -121,7 +122,6 @@ from schemas.task import (
     SimulateStep,
     StartDispatch,
     StopLocated,
-    StopSkipped,
     TaskAssigned,
     TaskCancelled,
     TaskCommand,

@@ -15,17 +15,8 @@ from schemas.ids import contact_subject
 from schemas.message import NotInThisState, OutletSlug, ParcelId, Personal, Refused, StopId, SubjectId
 from schemas.proof import ProofKind
 from schemas.sla import PinnedSla
-from schemas.task import (
-    Contact,
-    CreateTask,
-    NewContact,
-    NewParcel,
-    NewStop,
-    Parcel,
-    Stop,
-    TaskCreated,
-    TaskEvent,
-)
+from schemas.stop import Contact, NewContact, NewParcel, NewStop, Parcel, Stop
+from schemas.task import CreateTask, TaskCreated, TaskEvent
 from schemas.task_kind import TaskKind
 from schemas.template import MadeFrom
 

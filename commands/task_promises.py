@@ -9,16 +9,8 @@ from commands.task_evolve import evolved
 from commands.task_state import OVER, CreatedTask, Task, is_taken, outcome_of
 from schemas.fault import AtFault
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach, Promise, SlaAtRisk, SlaBreached
-from schemas.task import (
-    StopCompleted,
-    StopFailed,
-    StopSkipped,
-    TaskCompleted,
-    TaskCreated,
-    TaskDispatchable,
-    TaskEvent,
-    TaskForceCompleted,
-)
+from schemas.stop_events import StopCompleted, StopFailed, StopSkipped
+from schemas.task import TaskCompleted, TaskCreated, TaskDispatchable, TaskEvent, TaskForceCompleted
 
 
 def with_clock(task: Task, events: list[TaskEvent], at: datetime, context: Context) -> list[TaskEvent]:

@@ -9,6 +9,7 @@ import msgspec
 from commands.clones import Clones
 from commands.sla_clock import SlaState
 from commands.waiting_state import Waiting
+from schemas.field_report import ReportCollected, ReportCustomerArrived, ReportCustomerOnTheWay
 from schemas.goods import AfterInspection, Condition, InspectReturn, Party, ReceiveTransfer
 from schemas.message import (
     CarrierBookingId,
@@ -25,15 +26,8 @@ from schemas.message import (
 )
 from schemas.proof import PinlessKind, ProofKind
 from schemas.simulation import SimulatedOutcome, Simulation
-from schemas.task import (
-    AuthoriseReturn,
-    Outcome,
-    Parcel,
-    ReportCollected,
-    ReportCustomerArrived,
-    ReportCustomerOnTheWay,
-    Stop,
-)
+from schemas.stop import Parcel, Stop
+from schemas.task import AuthoriseReturn, Outcome
 from schemas.task_kind import Priority, TaskKind
 
 type StopStatus = Literal["pending", "en_route", "arrived", "completed", "failed", "skipped"]

@@ -7,7 +7,8 @@ from commands.proof_needed import needs_somebody
 from commands.task_state import RETURN, CreatedTask, ParcelState, carried, ids_of, next_stop_id
 from schemas.geo import Location
 from schemas.message import StopId
-from schemas.task import ReturnStarted, Stop
+from schemas.stop import Stop
+from schemas.stop_events import ReturnStarted
 
 
 def ways_back(task: CreatedTask, reason_code: str, context: Context, *, cancelled: bool = False) -> list[ReturnStarted]:

@@ -12,7 +12,7 @@ import msgspec
 
 from commands.context import Secrets
 from projections.public_tracking import HANDLE_CHARACTERS
-from schemas.task import NewStop
+from schemas.stop import NewStop
 
 WORD = r"[0-9a-f]{32}(\.[A-Za-z0-9][A-Za-z0-9._:-]{0,79}\.[0-9a-f]{32})?"
 """No word of a tenant's paths looks like it."""

@@ -14,18 +14,17 @@ from projections.model import Fact, Key, ReadModel
 from projections.page import Page
 from schemas.message import Event
 from schemas.signals import EtaForecast
-from schemas.task import (
+from schemas.stop import Stop
+from schemas.stop_events import (
     HoldStarted,
     ReattemptPlanned,
     ReturnStarted,
-    Stop,
     StopArrived,
     StopCompleted,
     StopFailed,
-    StopRescheduled,
     StopSkipped,
-    TaskCreated,
 )
+from schemas.task import StopRescheduled, TaskCreated
 
 TABLE = """
 CREATE TABLE {table} (

@@ -55,9 +55,7 @@ from schemas.rider import (
     ShiftEnded,
 )
 from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettled
-from schemas.task import (
-    FieldReportConflicted,
-    FieldReportReviewed,
+from schemas.stop_events import (
     ParcelsDelivered,
     ParcelsPickedUp,
     ParcelsReturned,
@@ -66,6 +64,10 @@ from schemas.task import (
     StopCompleted,
     StopFailed,
     StopSkipped,
+)
+from schemas.task import (
+    FieldReportConflicted,
+    FieldReportReviewed,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,

@@ -19,8 +19,8 @@ from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.catalog import members_of
 from schemas.geo import Window
 from schemas.message import Event
-from schemas.task import (
-    AssignmentAccepted,
+from schemas.stop import Stop
+from schemas.stop_events import (
     DeliveryAttemptFailed,
     HoldStarted,
     ParcelsDelivered,
@@ -28,15 +28,10 @@ from schemas.task import (
     ParcelsRefused,
     ReattemptPlanned,
     ReturnStarted,
-    Stop,
     StopArrived,
     StopEnRoute,
-    StopRescheduled,
-    TaskAssigned,
-    TaskCreated,
-    TaskEvent,
-    TaskUnassigned,
 )
+from schemas.task import AssignmentAccepted, StopRescheduled, TaskAssigned, TaskCreated, TaskEvent, TaskUnassigned
 
 HANDLE_CHARACTERS = 32
 """Of the token's hash: 128 bits, by which the row is found."""

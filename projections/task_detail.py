@@ -30,14 +30,11 @@ from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.message import Event, Source
 from schemas.proof import PinRejected, ProofDisputed, ProofDisputeSettled
 from schemas.simulation import Simulation
-from schemas.task import (
+from schemas.stop import Parcel, Stop
+from schemas.stop_events import (
     CustomerArrived,
     CustomerOnTheWay,
-    FieldReportConflicted,
-    FieldReportReviewed,
-    GoodsReadyUpdated,
     HoldStarted,
-    Parcel,
     ParcelsDelivered,
     ParcelsHeld,
     ParcelsPickedUp,
@@ -46,9 +43,13 @@ from schemas.task import (
     ParcelsShort,
     ParcelsWrittenOff,
     ReattemptPlanned,
-    ReturnAuthorised,
     ReturnStarted,
-    Stop,
+)
+from schemas.task import (
+    FieldReportConflicted,
+    FieldReportReviewed,
+    GoodsReadyUpdated,
+    ReturnAuthorised,
     StopLocated,
     StopRescheduled,
     TaskAssigned,

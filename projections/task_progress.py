@@ -9,23 +9,25 @@ from msgspec.structs import replace
 from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.message import Event
 from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettled
-from schemas.task import (
-    CREATED_ON_HOLD,
-    AssignmentAccepted,
+from schemas.stop import Stop
+from schemas.stop_events import (
     CustomerArrived,
     CustomerOnTheWay,
     DeliveryAttemptFailed,
     HoldStarted,
     ReattemptPlanned,
     ReturnStarted,
-    SimulatedStepScheduled,
-    Stop,
     StopArrived,
     StopCompleted,
     StopEnRoute,
     StopFailed,
-    StopRescheduled,
     StopSkipped,
+)
+from schemas.task import (
+    CREATED_ON_HOLD,
+    AssignmentAccepted,
+    SimulatedStepScheduled,
+    StopRescheduled,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,

@@ -30,7 +30,7 @@ from schemas.message import (
 )
 from schemas.proof import MinimumAge, PinlessKind, PinlessProof, ProofKind, RequiredProof
 from schemas.simulation import Simulation
-from schemas.task import MAX_STOPS, NewContact, NewParcel
+from schemas.stop import MAX_STOPS, NewContact, NewParcel
 from schemas.task_kind import Priority, TaskKind
 from schemas.template import TaskTemplate, TemplateParcel
 

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.carried import CarriedCommand, CarriedEvent
-from schemas.device_report import DeviceReport
-from schemas.fault import AtFault
-from schemas.geo import Location, ObservedFix, PostalCode, Window
-from schemas.goods import MAX_ITEMS, MAX_PARCELS, GoodsCommand, GoodsEvent, Item, NewItem, Party
+from schemas.field_report import CollectionReport, TaskReport
+from schemas.geo import Location, Window
+from schemas.goods import MAX_PARCELS, GoodsCommand, GoodsEvent
 from schemas.hand_over import HandOverCommand, HandOverEvent
 from schemas.message import (
     CarrierBookingId,
@@ -20,21 +19,17 @@ from schemas.message import (
     Event,
     ExternalReference,
     Id,
-    Input,
     Metadata,
     Moment,
-    Name,
     OfferId,
     OutletSlug,
     ParcelId,
     Personal,
     ProofId,
-    Record,
     RecurrenceId,
     Reference,
     ReferenceSource,
     RiderId,
-    Sha256,
     Skills,
     Slug,
     StopId,
@@ -43,92 +38,49 @@ from schemas.message import (
     Text,
 )
 from schemas.proof import (
-    MinimumAge,
     PinlessKind,
     PinlessProof,
     PinRejected,
     ProofCaptured,
     ProofDisputed,
     ProofDisputeSettled,
-    ProofKind,
     ProofRejected,
-    Proofs,
-    RequiredProof,
-    SomeProofs,
 )
 from schemas.simulation import SimulatedOutcome, Simulation
 from schemas.sla import PinnedSla, SlaCommand, SlaEvent
+from schemas.stop import MAX_STOPS, NewParcel, NewStop, Parcel, Stop
+from schemas.stop_events import (
+    ContactAttempted,
+    CustomerArrived,
+    CustomerOnTheWay,
+    DeliveryAttemptFailed,
+    Disposition,
+    HoldStarted,
+    ParcelsDelivered,
+    ParcelsHeld,
+    ParcelsPickedUp,
+    ParcelsRefused,
+    ParcelsReturned,
+    ParcelsShort,
+    ParcelsWrittenOff,
+    ReattemptPlanned,
+    ReturnStarted,
+    StopArrived,
+    StopCompleted,
+    StopEnRoute,
+    StopFailed,
+    StopSkipped,
+)
 from schemas.task_kind import Priority, TaskKind
 from schemas.template import CloneCommand, CloneEvent
 from schemas.waiting import DependsOn, WaitingCommand, WaitingEvent
 
-MAX_STOPS = 50
-MAX_CONTACTS = 20
 RESERVATION_LOST = "reservation_lost"
 """Why a task is unassigned whose rider could not be reserved in time."""
 CREATED_ON_HOLD = "created_on_hold"
 """Why a task is held that was so from the start."""
-
-StopKind = Literal["pickup", "dropoff", "collection", "hold", "return"]
-"""At a collection the recipient comes for the goods; the others are a rider's. A hold is where goods wait for another
-attempt, a return where they came from."""
 Outcome = Literal["delivered", "partially_delivered", "not_delivered", "returned", "disposed"]
-Disposition = Literal["delivered", "returned", "lost", "disposed"]
 TenderOutcome = Literal["awarded", "exhausted", "expired", "withdrawn"]
-AttemptPolicy = Literal["retry_now", "reattempt_later", "hold_at_hub", "leave_at_door", "return", "dispose"]
-ContactChannel = Literal["call", "text", "chat", "doorbell"]
-
-
-# What can be asked
-
-
-class NewContact(Input, frozen=True, kw_only=True):
-    """`reference` is the caller's own name for the person, so that one erasure reaches all their tasks."""
-
-    name: Name
-    phone: Annotated[str, msgspec.Meta(min_length=3, max_length=40)] | None = None
-    notes: Text | None = None
-    reference: Reference | None = None
-
-
-class NewStop(Input, frozen=True, kw_only=True):
-    """At an outlet or a hub of the tenant's if it names one; its location is then known. A hub may be a locker: what is
-    dropped off or collected there has ["pin"] among its required proofs, and who has ordered tells the rider that PIN,
-    which opens it. Without any of it the goods of a delivery, a
-    transfer and a collection are at the task's outlet, and those of a pickup and a return go there. `minimum_age` asks
-    for an ID check of who receives. `after` names earlier stops that are over before this one is, as a parcel's pickup
-    is before its dropoff anyhow."""
-
-    kind: Literal["pickup", "dropoff", "collection"]
-    stop_id: Id | None = None
-    outlet: Slug | None = None
-    hub: Slug | None = None
-    location: Location | None = None
-    address: Text | None = None
-    postal_code: PostalCode | None = None
-    contact: NewContact | None = None
-    window: Window | None = None
-    service_seconds: Annotated[int, msgspec.Meta(ge=0, le=14_400)] = 120
-    goods_ready_at: Moment | None = None
-    required_proof: RequiredProof = []
-    minimum_age: MinimumAge | None = None
-    after: Annotated[list[Id], msgspec.Meta(max_length=MAX_STOPS)] = []
-
-
-class NewParcel(Input, frozen=True, kw_only=True):
-    """Without stops it goes from the first pickup to the last dropoff. `items` are what is in it, by which a transfer
-    is received and a return inspected; without any the parcel is one line itself. `required_proof` is what its dropoff
-    needs for it besides, unless the recipient refuses it; a scan is one of this parcel."""
-
-    parcel_id: Id | None = None
-    pickup_stop: Id | None = None
-    dropoff_stop: Id | None = None
-    barcode: Reference | None = None
-    description: Text | None = None
-    weight_g: Annotated[int, msgspec.Meta(ge=0, le=50_000_000)] = 0
-    volume_cm3: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
-    items: Annotated[list[NewItem], msgspec.Meta(max_length=MAX_ITEMS)] = []
-    required_proof: PinlessProof = []
 
 
 class CreateTask(Command, frozen=True, kw_only=True):
@@ -300,104 +252,6 @@ class ReviewFieldReport(Command, frozen=True, kw_only=True):
     decision_code: Code
 
 
-class FieldReport(DeviceReport, frozen=True, kw_only=True):
-    """What a rider's device says has happened. Late is normal, and a physical fact is never refused. Of a task with a
-    carrier a dispatcher tells what the carrier's status cannot: proof, and what has come back."""
-
-    stop_id: StopId
-
-
-class ReportEnRoute(FieldReport, frozen=True, kw_only=True):
-    pass
-
-
-class ReportArrived(FieldReport, frozen=True, kw_only=True):
-    """Too far from the stop needs `override_reason`, and the arrival is flagged."""
-
-    fix: ObservedFix
-    override_reason: Code | None = None
-
-
-class ReportPickedUp(FieldReport, frozen=True, kw_only=True):
-    """`short` names parcels that were not there; all others of the stop are now with the rider."""
-
-    short: Annotated[list[ParcelId], msgspec.Meta(max_length=MAX_PARCELS)] = []
-    proofs: Proofs = []
-
-
-class ReportDelivered(FieldReport, frozen=True, kw_only=True):
-    """`refused` names parcels that the recipient did not take; they stay with the rider."""
-
-    refused: Annotated[list[ParcelId], msgspec.Meta(max_length=MAX_PARCELS)] = []
-    refusal_reason: Code | None = None
-    proofs: Proofs = []
-
-
-class ContactAttempt(Input, frozen=True, kw_only=True):
-    """The rider tried to reach whoever is there."""
-
-    channel: ContactChannel
-    attempted_at: Moment
-    answered: bool = False
-
-
-class ReportAttemptFailed(FieldReport, frozen=True, kw_only=True):
-    """What follows is by the reason, as the tenant has it: another try, a later one, a hub, the door, the way back.
-
-    A reason may ask that contact was attempted before, or that somebody has waited; `contacts` are those that no report
-    has told yet. Where it could not be, `override_reason` says why, and the attempt is flagged.
-    """
-
-    reason_code: Code
-    note: Text | None = None
-    evidence: Annotated[list[Sha256], msgspec.Meta(max_length=10)] = []
-    contacts: Annotated[list[ContactAttempt], msgspec.Meta(max_length=MAX_CONTACTS)] = []
-    waited_seconds: Count | None = None
-    override_reason: Code | None = None
-
-
-class ReportContactAttempt(FieldReport, frozen=True, kw_only=True):
-    contact: ContactAttempt
-
-
-class ReportHeld(FieldReport, frozen=True, kw_only=True):
-    """The goods of a hold are where they wait for another attempt."""
-
-    proofs: Proofs = []
-
-
-class ReportReturned(FieldReport, frozen=True, kw_only=True):
-    proofs: Proofs = []
-
-
-class ReportCustomerOnTheWay(FieldReport, frozen=True, kw_only=True):
-    """Who comes for the goods of a collection has set out."""
-
-    expected_at: Moment | None = None
-
-
-class ReportCustomerArrived(FieldReport, frozen=True, kw_only=True):
-    """`spot` says where they wait, such as the number of a parking bay, and `vehicle` what to look for."""
-
-    spot: Name | None = None
-    vehicle: Name | None = None
-
-
-class ReportCollected(FieldReport, frozen=True, kw_only=True):
-    """`short` names parcels that were not there, `refused` those that were not taken; all others were."""
-
-    short: Annotated[list[ParcelId], msgspec.Meta(max_length=MAX_PARCELS)] = []
-    refused: Annotated[list[ParcelId], msgspec.Meta(max_length=MAX_PARCELS)] = []
-    refusal_reason: Code | None = None
-    proofs: Proofs = []
-
-
-class CaptureProof(FieldReport, frozen=True, kw_only=True):
-    """Ahead of the hand-over or after it; the stop completes with the last of both."""
-
-    proofs: SomeProofs
-
-
 class RejectProof(Command, frozen=True, kw_only=True):
     """A dispatcher finds that it shows nothing. Before the stop's completion it counts no more and is captured again;
     afterwards the completion is disputed, and stands."""
@@ -406,19 +260,6 @@ class RejectProof(Command, frozen=True, kw_only=True):
     proof_id: ProofId
     reason_code: Code
 
-
-type TaskReport = (
-    ReportEnRoute
-    | ReportArrived
-    | ReportPickedUp
-    | ReportDelivered
-    | ReportAttemptFailed
-    | ReportContactAttempt
-    | ReportHeld
-    | ReportReturned
-    | CaptureProof
-)
-type CollectionReport = ReportCustomerOnTheWay | ReportCustomerArrived | ReportCollected
 
 type TaskCommand = (
     CreateTask
@@ -454,48 +295,6 @@ type TaskCommand = (
     | WaitingCommand
     | CloneCommand
 )
-
-
-# What can happen
-
-
-class Contact(Record, frozen=True, kw_only=True):
-    name: Personal[str]
-    phone: Personal[str] | None = None
-    notes: Personal[str] | None = None
-
-
-class Stop(Record, frozen=True, kw_only=True):
-    """`party` is who has the goods there: before a pickup and a collection, after a dropoff and a return.
-    `from_directory`: its location is that of its outlet or hub."""
-
-    stop_id: StopId
-    kind: StopKind
-    party: Party
-    location: Personal[Location] | None
-    address: Personal[str] | None
-    contact: Contact | None
-    window: Window | None
-    service_seconds: int
-    goods_ready_at: datetime | None
-    required_proof: list[list[ProofKind]]
-    minimum_age: int | None
-    pin_hash: str | None
-    after: list[StopId] = []
-    from_directory: bool = False
-    postal_code: Personal[str] | None = None
-
-
-class Parcel(Record, frozen=True, kw_only=True):
-    parcel_id: ParcelId
-    pickup_stop: StopId
-    dropoff_stop: StopId
-    barcode: str | None
-    description: str | None
-    weight_g: int
-    volume_cm3: int
-    items: list[Item]
-    required_proof: list[list[PinlessKind]]
 
 
 class TaskCreated(Event, frozen=True, kw_only=True):
@@ -617,162 +416,6 @@ class TaskUnassigned(Event, frozen=True, kw_only=True):
     round: int
     reason_code: str
     waits: bool = False
-
-
-class StopEnRoute(Event, frozen=True, kw_only=True):
-    """Without a rider it is a carrier's courier."""
-
-    stop_id: StopId
-    rider_id: RiderId | None
-
-
-class StopArrived(Event, frozen=True, kw_only=True):
-    """`override_reason` marks an arrival out of the stop's radius; `late` one reported after what followed it: of two
-    that are told of a stop the first by its time stands. Without a rider it is a carrier's courier, and where they were
-    the carrier may not say."""
-
-    stop_id: StopId
-    rider_id: RiderId | None
-    fix: Personal[ObservedFix] | None
-    distance_m: int | None
-    override_reason: str | None
-    late: bool
-
-
-class ParcelsPickedUp(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    parcel_ids: list[ParcelId]
-    from_party: Party
-    to_party: Party
-
-
-class ParcelsShort(Event, frozen=True, kw_only=True):
-    """They were not at the pickup; they stay with whoever had them."""
-
-    stop_id: StopId
-    parcel_ids: list[ParcelId]
-
-
-class ParcelsDelivered(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    parcel_ids: list[ParcelId]
-    from_party: Party
-    to_party: Party
-
-
-class ParcelsRefused(Event, frozen=True, kw_only=True):
-    """The recipient did not take them; custody does not change."""
-
-    stop_id: StopId
-    parcel_ids: list[ParcelId]
-    reason_code: str
-
-
-class ParcelsReturned(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    parcel_ids: list[ParcelId]
-    from_party: Party
-    to_party: Party
-
-
-class CustomerOnTheWay(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    expected_at: datetime | None
-
-
-class CustomerArrived(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    spot: Personal[str] | None
-    vehicle: Personal[str] | None
-
-
-class ParcelsWrittenOff(Event, frozen=True, kw_only=True):
-    """Where goods are by statement, not by report: an operator closed the task, or the tenant's rule disposes of
-    them."""
-
-    parcel_ids: list[ParcelId]
-    disposition: Disposition
-    to_party: Party
-
-
-class DeliveryAttemptFailed(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    attempt: int
-    reason_code: str
-    note: str | None
-    evidence: list[str]
-    contacts: list[ContactAttempt]
-    waited_seconds: int | None
-    override_reason: str | None
-    at_fault: AtFault
-    policy: AttemptPolicy
-
-
-class ContactAttempted(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    rider_id: RiderId
-    contact: ContactAttempt
-
-
-class HoldStarted(Event, frozen=True, kw_only=True):
-    """The goods of a stop that failed are to be brought to a hub, or to the outlet where there is none, and wait there
-    for another attempt: `stop` is new and stands last."""
-
-    stop: Stop
-    parcel_ids: list[ParcelId]
-    rider_id: RiderId
-    round: int
-    reason_code: str
-
-
-class ParcelsHeld(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    parcel_ids: list[ParcelId]
-    from_party: Party
-    to_party: Party
-
-
-class ReattemptPlanned(Event, frozen=True, kw_only=True):
-    """The goods are fetched at `pickup`, which is new, and the stops of `stop_ids` are ahead again."""
-
-    pickup: Stop
-    parcel_ids: list[ParcelId]
-    stop_ids: list[StopId]
-    window: Window | None
-    reason_code: str
-
-
-class StopCompleted(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    rider_id: RiderId | None
-    round: int
-
-
-class StopFailed(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    rider_id: RiderId | None
-    round: int
-    reason_code: str
-
-
-class StopSkipped(Event, frozen=True, kw_only=True):
-    stop_id: StopId
-    rider_id: RiderId | None
-    round: int
-    reason_code: str
-
-
-class ReturnStarted(Event, frozen=True, kw_only=True):
-    """These goods go back: `stop`, where they were picked up, is new and stands last. What came from elsewhere goes
-    back by another. Without a rider a carrier has them."""
-
-    stop: Stop
-    parcel_ids: list[ParcelId]
-    rider_id: RiderId | None
-    round: int
-    reason_code: str
-    cancelled: bool = False
-    carrier_id: CarrierId | None = None
 
 
 class TaskCompleted(Event, frozen=True, kw_only=True):

@@ -11,14 +11,16 @@ from story import KAMPPI, NOON, POSTI
 
 from commands.carrier_way import MOVES
 from schemas import carried as a
+from schemas import field_report as fr
 from schemas import goods as k
 from schemas import hand_over as y
 from schemas import proof as f
 from schemas import sla as q
+from schemas import stop as st
 from schemas import task as t
 from schemas import template as m
 from schemas import waiting as x
-from schemas.geo import Window
+from schemas.geo import ObservedFix, Window
 from schemas.ids import conflict_id, proof_id
 from schemas.message import (
     CarrierBookingId,
@@ -33,7 +35,7 @@ from schemas.message import (
 FURTHER = StopId("stop-3")
 REPORTED = [*STOPS[:2] * 3, FURTHER, *STOPS[2:]]
 REASONS = ["refused", "nobody_there", "moved", "spoilt", "no_way_in"]
-RANG = t.ContactAttempt(channel="doorbell", attempted_at=NOON)
+RANG = fr.ContactAttempt(channel="doorbell", attempted_at=NOON)
 PROMISES: Any = ["dispatch", "pickup", "deliver"]
 TARGETS = [NOON + timedelta(minutes=count + 1) for count in (0, 1, 5, 30)]
 SCAN = f.ScanEntry(parcel_id=PARCELS[0], code="A1")
@@ -45,11 +47,11 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
     match draw.choice(("delivery", "transfer", "return", "collection")):
         case "transfer":
             proof = made.stops[1].required_proof
-            stops = [made.stops[0], t.NewStop(kind="dropoff", outlet="kallio", required_proof=proof)]
+            stops = [made.stops[0], st.NewStop(kind="dropoff", outlet="kallio", required_proof=proof)]
             return replace(made, kind="transfer", stops=stops)
         case "return":
             proof = made.stops[1].required_proof
-            stops = [replace(made.stops[0], location=HOME), t.NewStop(kind="dropoff", required_proof=proof)]
+            stops = [replace(made.stops[0], location=HOME), st.NewStop(kind="dropoff", required_proof=proof)]
             return replace(made, kind="return", stops=stops, authorisation=draw.choice((None, "R-1")))
         case "collection":
             stops = [replace(made.stops[1], kind="collection", after=[])]
@@ -71,16 +73,16 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
     proof: Any = draw.choice(([], [["pin"]], [["photo"]]))
     age: Any = draw.choice((None, None, 18))
     after: Any = draw.choice(([], [], STOPS[:1]))
-    dropoff = t.NewStop(
+    dropoff = st.NewStop(
         kind="dropoff", location=where, postal_code="FI-00150", required_proof=proof, minimum_age=age, after=after
     )
-    parcels = [t.NewParcel(barcode="A1"), t.NewParcel()] if draw.random() < 0.7 else []
+    parcels = [st.NewParcel(barcode="A1"), st.NewParcel()] if draw.random() < 0.7 else []
     back: Any = draw.choice(([], [["photo"]]))
     return t.CreateTask(
         kind="delivery",
         outlet="kamppi",
         stops=[
-            t.NewStop(kind="pickup", goods_ready_at=ready, required_proof=draw.choice(([], [["photo"]], [["photo"]]))),
+            st.NewStop(kind="pickup", goods_ready_at=ready, required_proof=draw.choice(([], [["photo"]], [["photo"]]))),
             dropoff,
         ],
         parcels=parcels,
@@ -99,9 +101,9 @@ def report(cls: Any, **fields: Any) -> Draws:
     return draws
 
 
-def fix(draw: Random, now: Any) -> t.ObservedFix:
+def fix(draw: Random, now: Any) -> ObservedFix:
     place = draw.choice((KAMPPI, HOME))
-    return t.ObservedFix(lat=place.lat, lon=place.lon, accuracy_m=10.0, observed_at=now)
+    return ObservedFix(lat=place.lat, lon=place.lon, accuracy_m=10.0, observed_at=now)
 
 
 def drawn_proof(draw: Random) -> f.AnyProof:
@@ -169,13 +171,13 @@ TASK: Repertoire = [
     ),
     (lambda draw, now: x.WaiveDependency(on=draw.choice(AWAITED), reason_code="found"), "dora", "dispatcher"),
     (always(t.StartDispatch()), "deadlines", "system"),
-    (report(t.ReportCustomerOnTheWay), "shop", "integrator"),
-    (report(t.ReportCustomerArrived), "shop", "integrator"),
-    (report(t.ReportCollected, refused=lambda draw, now: some(draw, PARCELS)), "shop", "integrator"),
-    (report(t.ReportCollected), "shop", "integrator"),
-    (report(t.ReportCollected, short=PARCELS), "shop", "integrator"),
+    (report(fr.ReportCustomerOnTheWay), "shop", "integrator"),
+    (report(fr.ReportCustomerArrived), "shop", "integrator"),
+    (report(fr.ReportCollected, refused=lambda draw, now: some(draw, PARCELS)), "shop", "integrator"),
+    (report(fr.ReportCollected), "shop", "integrator"),
+    (report(fr.ReportCollected, short=PARCELS), "shop", "integrator"),
     *[
-        (report(t.ReportCollected, proofs=[given]), "shop", "integrator")
+        (report(fr.ReportCollected, proofs=[given]), "shop", "integrator")
         for given in (f.PinEntry(pin="0000"), f.PhotoEntry(sha256="ab" * 32))
     ],
     (
@@ -221,17 +223,17 @@ TASK: Repertoire = [
     (always(t.UnassignTask(reason_code="late")), "dora", "dispatcher"),
     (always(t.CancelTask(reason_code="changed_mind")), "shop", "integrator"),
     (always(t.ForceCompleteTask(disposition="lost", reason_code="stuck")), "olga", "operator"),
-    (report(t.ReportEnRoute), "ann", "rider"),
-    (report(t.ReportArrived, fix=fix), "ann", "rider"),
-    *[(report(t.ReportPickedUp, short=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
-    *[(report(t.ReportDelivered, refused=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
-    (report(t.ReportPickedUp), "ann", "rider"),
-    (report(t.ReportDelivered), "ann", "rider"),
-    (report(t.ReportDelivered, proofs=[f.PinEntry(pin="0000")]), "ann", "rider"),
-    (report(t.ReportAttemptFailed, reason_code=lambda draw, now: draw.choice(REASONS)), "ann", "rider"),
-    (report(t.ReportAttemptFailed, reason_code="nobody_there"), "ann", "rider"),
-    (report(t.ReportContactAttempt, contact=RANG), "ann", "rider"),
-    (report(t.ReportHeld), "ann", "rider"),
+    (report(fr.ReportEnRoute), "ann", "rider"),
+    (report(fr.ReportArrived, fix=fix), "ann", "rider"),
+    *[(report(fr.ReportPickedUp, short=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
+    *[(report(fr.ReportDelivered, refused=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
+    (report(fr.ReportPickedUp), "ann", "rider"),
+    (report(fr.ReportDelivered), "ann", "rider"),
+    (report(fr.ReportDelivered, proofs=[f.PinEntry(pin="0000")]), "ann", "rider"),
+    (report(fr.ReportAttemptFailed, reason_code=lambda draw, now: draw.choice(REASONS)), "ann", "rider"),
+    (report(fr.ReportAttemptFailed, reason_code="nobody_there"), "ann", "rider"),
+    (report(fr.ReportContactAttempt, contact=RANG), "ann", "rider"),
+    (report(fr.ReportHeld), "ann", "rider"),
     (always(t.ReattemptDelivery(reason_code="asked")), "dora", "dispatcher"),
     (
         lambda draw, now: t.ReattemptDelivery(
@@ -240,8 +242,8 @@ TASK: Repertoire = [
         "dora",
         "dispatcher",
     ),
-    *[(report(t.ReportReturned), "ann", "rider")] * 3,
-    (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "ann", "rider"),
+    *[(report(fr.ReportReturned), "ann", "rider")] * 3,
+    (report(fr.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "ann", "rider"),
     *[(rejecting, "dora", "dispatcher")] * 3,
     (always(t.SettleProofDispute(decision_code="as_it_was")), "dora", "dispatcher"),
     (
@@ -298,6 +300,6 @@ BESIDE_TASKS: Repertoire = [
     (always(NOBODYS), "carriers", "system"),
     (giving, "carriers", "system"),
     *[(saying_of_task, "carriers", "system"), (taking, "carriers", "system"), (giving, "carriers", "system")] * 2,
-    (report(t.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "dora", "dispatcher"),
-    (report(t.ReportReturned), "dora", "dispatcher"),
+    (report(fr.CaptureProof, proofs=lambda draw, now: [drawn_proof(draw)]), "dora", "dispatcher"),
+    (report(fr.ReportReturned), "dora", "dispatcher"),
 ]

@@ -11,11 +11,13 @@ from commands.order import Order
 from commands.policy import Policy
 from schemas import catalog, ids
 from schemas.directory import CreateOutlet, CreateTenant
+from schemas.field_report import ReportDelivered, ReportPickedUp
 from schemas.keyring import Keyring
 from schemas.message import Command, Event, Role, StopId, TenantSlug
 from schemas.record import GENESIS, Stored, chained
 from schemas.rider import ApproveRider, RegisterRider
-from schemas.task import AssignTask, CreateTask, NewParcel, NewStop, RecordTender, ReportDelivered, ReportPickedUp
+from schemas.stop import NewParcel, NewStop
+from schemas.task import AssignTask, CreateTask, RecordTender
 from schemas.tender import AwardTender, Candidate, ClaimOffer, Excluded, OpenTender, PlannedOffer
 
 ACME = TenantSlug("acme")

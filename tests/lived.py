@@ -23,6 +23,7 @@ from schemas import directory as d
 from schemas import registries as g
 from schemas import sla as q
 from schemas import sla_policy as p
+from schemas import stop as st
 from schemas import task as t
 from schemas import waiting as x
 from schemas.hours import HoursLimits
@@ -108,12 +109,12 @@ def simulated() -> Iterator[Lived]:
     """The lives of simulated tasks, which go by themselves: each outcome once, to its end."""
     aggregate = AGGREGATES["task"]
     for outcome in get_args(SimulatedOutcome):
-        door = t.NewStop(kind="dropoff", location=HOME, required_proof=[["pin"]])
+        door = st.NewStop(kind="dropoff", location=HOME, required_proof=[["pin"]])
         made = t.CreateTask(
             kind="delivery",
             outlet="kamppi",
-            stops=[t.NewStop(kind="pickup"), door],
-            parcels=[t.NewParcel()],
+            stops=[st.NewStop(kind="pickup"), door],
+            parcels=[st.NewParcel()],
             simulation=Simulation(outcome=outcome),
         )
         state: Any = aggregate.initial
@@ -130,9 +131,9 @@ def simulated() -> Iterator[Lived]:
 def in_vain() -> Iterator[Lived]:
     """The life of a task that waits for what nobody knows."""
     aggregate, state = AGGREGATES["task"], AGGREGATES["task"].initial
-    door = t.NewStop(kind="dropoff", location=HOME)
+    door = st.NewStop(kind="dropoff", location=HOME)
     made = t.CreateTask(
-        kind="delivery", outlet="kamppi", stops=[t.NewStop(kind="pickup"), door], depends_on=AWAITED[:1]
+        kind="delivery", outlet="kamppi", stops=[st.NewStop(kind="pickup"), door], depends_on=AWAITED[:1]
     )
     asked: list[Command] = [made]
     for number in range(len(x.ASKED_AGAIN_AFTER_S) + 1):

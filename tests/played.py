@@ -37,21 +37,13 @@ from projections.projector import Projector, until_caught_up
 from projections.tables import migrate
 from schemas import ids
 from schemas.directory import CreateOutlet, CreateTenant, TenantRules
+from schemas.field_report import ReportDelivered, ReportPickedUp
 from schemas.message import Command, OfferId, RiderId, Role, StopId
 from schemas.proof import SignatureEntry
 from schemas.record import Stored
 from schemas.rider import ApproveRider, RegisterRider, StartShift
-from schemas.task import (
-    AcceptAssignment,
-    AssignTask,
-    CancelTask,
-    CreateTask,
-    NewContact,
-    NewParcel,
-    NewStop,
-    ReportDelivered,
-    ReportPickedUp,
-)
+from schemas.stop import NewContact, NewParcel, NewStop
+from schemas.task import AcceptAssignment, AssignTask, CancelTask, CreateTask
 from schemas.tender import ClaimOffer, DeclineOffer
 
 WITHIN_S = 30.0

@@ -20,7 +20,8 @@ from schemas.geo import Location
 from schemas.keyring import Keyring
 from schemas.message import Command, TenantSlug
 from schemas.record import GENESIS, Stored, stored_of, verified
-from schemas.task import CreateTask, NewContact, NewStop
+from schemas.stop import NewContact, NewStop
+from schemas.task import CreateTask
 from schemas.topics import TOPICS
 
 KEK = bytes(range(32))

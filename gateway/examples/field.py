@@ -14,12 +14,7 @@ from gateway.examples.lumi import (
     TO_DOOR,
     at,
 )
-from schemas.geo import Location, ObservedFix
-from schemas.goods import ReportParcelsDamaged, ReportParcelsLost
-from schemas.hand_over import AcceptHandOver, DeclineHandOver, OfferHandOver, WithdrawHandOver
-from schemas.message import Command
-from schemas.proof import IdCheckEntry, PhotoEntry, PinEntry, ScanEntry, SignatureEntry
-from schemas.task import (
+from schemas.field_report import (
     CaptureProof,
     ContactAttempt,
     ReportArrived,
@@ -34,6 +29,11 @@ from schemas.task import (
     ReportPickedUp,
     ReportReturned,
 )
+from schemas.geo import Location, ObservedFix
+from schemas.goods import ReportParcelsDamaged, ReportParcelsLost
+from schemas.hand_over import AcceptHandOver, DeclineHandOver, OfferHandOver, WithdrawHandOver
+from schemas.message import Command
+from schemas.proof import IdCheckEntry, PhotoEntry, PinEntry, ScanEntry, SignatureEntry
 
 HERE = ObservedFix(lat=AT_HOME.lat, lon=AT_HOME.lon, accuracy_m=12.0, observed_at=at(10, 38))
 CORNER = Location(lat=60.1625, lon=24.9412)

@@ -22,11 +22,11 @@ from gateway.refusals_met import rules_met
 from gateway.tokens import Caller
 from gateway.validation import decoded
 from schemas.directory import CreateTenant
+from schemas.field_report import CaptureProof, ReportArrived
 from schemas.ids import command_id
 from schemas.incident import SealIncident
 from schemas.message import Refused, StopId
 from schemas.proof import PinEntry
-from schemas.task import CaptureProof, ReportArrived
 
 LIMITS = Limits()
 REQUEST_ID = "b6e1f0c2a94d4c7fa0d35e17"

@@ -15,7 +15,7 @@ from schemas.recurrence import (
     ReviewOccurrence,
     SkipOccurrence,
 )
-from schemas.task import NewParcel
+from schemas.stop import NewParcel
 
 BREAD = NewParcel(parcel_id="crate", description="Bread for the week", weight_g=4_000)
 AT_NINE = MinutesWindow(from_minutes=0, to_minutes=120)

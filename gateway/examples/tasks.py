@@ -26,6 +26,7 @@ from schemas.geo import Window
 from schemas.goods import InspectedLine, InspectReturn, NewItem, ReceivedLine, ReceiveTransfer
 from schemas.message import Command
 from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
+from schemas.stop import NewContact, NewParcel, NewStop
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
@@ -36,9 +37,6 @@ from schemas.task import (
     ForceCompleteTask,
     HoldTask,
     LocateStop,
-    NewContact,
-    NewParcel,
-    NewStop,
     ReattemptDelivery,
     RejectProof,
     ReleaseTask,

@@ -7,16 +7,8 @@ from schemas.goods import ParcelsLost, Party
 from schemas.hand_over import ParcelsHandedOver
 from schemas.message import Event
 from schemas.record import Envelope, Stored, Unreadable, event_of
-from schemas.task import (
-    ParcelsDelivered,
-    ParcelsHeld,
-    ParcelsPickedUp,
-    ParcelsReturned,
-    ParcelsWrittenOff,
-    TaskAssigned,
-    TaskCreated,
-    TaskUnassigned,
-)
+from schemas.stop_events import ParcelsDelivered, ParcelsHeld, ParcelsPickedUp, ParcelsReturned, ParcelsWrittenOff
+from schemas.task import TaskAssigned, TaskCreated, TaskUnassigned
 from schemas.tender import OfferAccepted, TenderAwarded
 
 TOLD_BY: tuple[type[Event], ...] = (

@@ -10,7 +10,8 @@ from schemas.keyring import Keyring
 from schemas.message import Event, Personal, SubjectId, TenantSlug
 from schemas.proof import ProofCaptured
 from schemas.record import Envelope, Stored, envelope_of, event_of
-from schemas.task import DeliveryAttemptFailed, Stop
+from schemas.stop import Stop
+from schemas.stop_events import DeliveryAttemptFailed
 
 type StopOfTask = tuple[str, str]
 """Task and stop."""

@@ -16,13 +16,9 @@ from collections.abc import Sequence
 from schemas.geo import Window
 from schemas.message import RiderId, Source, StopId, TaskId
 from schemas.rider import ChangePlannedWindow, InsertStops, NewPlannedStop, RemoveStops
+from schemas.stop_events import HoldStarted, ReturnStarted, StopCompleted, StopFailed, StopSkipped
 from schemas.task import (
-    HoldStarted,
-    ReturnStarted,
-    StopCompleted,
-    StopFailed,
     StopRescheduled,
-    StopSkipped,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,

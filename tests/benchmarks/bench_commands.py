@@ -39,23 +39,13 @@ from infra.secrets import secret, server_secrets
 from infra.serve import SELDOM
 from infra.settings import Settings
 from schemas import ids
-from schemas.geo import Location
+from schemas.field_report import ReportArrived, ReportDelivered, ReportEnRoute, ReportPickedUp
+from schemas.geo import Location, ObservedFix
 from schemas.keyring import Keyring
 from schemas.message import Command, RiderId, StopId
 from schemas.record import Headers
-from schemas.task import (
-    AcceptAssignment,
-    AssignTask,
-    CreateTask,
-    NewContact,
-    NewParcel,
-    NewStop,
-    ObservedFix,
-    ReportArrived,
-    ReportDelivered,
-    ReportEnRoute,
-    ReportPickedUp,
-)
+from schemas.stop import NewContact, NewParcel, NewStop
+from schemas.task import AcceptAssignment, AssignTask, CreateTask
 from schemas.topics import TASK
 
 CALLERS = (1, 16, 256, 1_000)

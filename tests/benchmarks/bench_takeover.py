@@ -24,7 +24,8 @@ from infra.settings import Settings
 from schemas import ids
 from schemas.geo import Location
 from schemas.keyring import Keyring
-from schemas.task import CancelTask, CreateTask, NewContact, NewParcel, NewStop
+from schemas.stop import NewContact, NewParcel, NewStop
+from schemas.task import CancelTask, CreateTask
 
 TASKS = 100_000
 CALLERS = 256

@@ -9,29 +9,30 @@ from commands.attempts import ContactFirst, WaitFirst
 from commands.proof import PinAttemptsExhausted
 from commands.refusals import NotAnInterval
 from commands.task_state import state_of
-from schemas.geo import Location, Window
-from schemas.goods import Party
-from schemas.message import HubSlug, NotInThisState, ParcelId, RiderId, StopId, TenderId
-from schemas.proof import PhotoEntry, PinEntry, SignatureEntry
-from schemas.registries import AfterFailure
-from schemas.task import (
-    AssignTask,
-    CancelTask,
+from schemas.field_report import (
     CaptureProof,
     ContactAttempt,
-    CreateTask,
-    ForceCompleteTask,
-    NewParcel,
-    NewStop,
-    ReattemptDelivery,
-    RecordTender,
-    ReleaseTask,
     ReportAttemptFailed,
     ReportContactAttempt,
     ReportDelivered,
     ReportHeld,
     ReportPickedUp,
     ReportReturned,
+)
+from schemas.geo import Location, Window
+from schemas.goods import Party
+from schemas.message import HubSlug, NotInThisState, ParcelId, RiderId, StopId, TenderId
+from schemas.proof import PhotoEntry, PinEntry, SignatureEntry
+from schemas.registries import AfterFailure
+from schemas.stop import NewParcel, NewStop
+from schemas.task import (
+    AssignTask,
+    CancelTask,
+    CreateTask,
+    ForceCompleteTask,
+    ReattemptDelivery,
+    RecordTender,
+    ReleaseTask,
 )
 
 HOME = Location(lat=60.1610, lon=24.9420)

@@ -20,6 +20,7 @@ from schemas.carried import (
     TaskTakenFromCarrier,
 )
 from schemas.carrier import ServedArea
+from schemas.field_report import CaptureProof, ReportDelivered, ReportPickedUp, ReportReturned
 from schemas.geo import Location, ObservedFix
 from schemas.goods import Party, ReportParcelsLost
 from schemas.ids import conflict_id, courier_subject
@@ -27,27 +28,21 @@ from schemas.message import CarrierBookingId, Command, NotInThisState, ParcelId,
 from schemas.proof import PhotoEntry
 from schemas.sla import MarkSlaBreach
 from schemas.sla_policy import SlaTerms
+from schemas.stop import NewParcel, NewStop
+from schemas.stop_events import StopArrived, StopEnRoute
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
     CancelTask,
-    CaptureProof,
     CloseTender,
     CreateTask,
     FieldReportConflicted,
     ForceCompleteTask,
     HoldTask,
-    NewParcel,
-    NewStop,
     RecordTender,
     ReleaseTask,
-    ReportDelivered,
-    ReportPickedUp,
-    ReportReturned,
     RetryDispatch,
     StartDispatch,
-    StopArrived,
-    StopEnRoute,
     TaskDispatchable,
     UnassignTask,
 )

@@ -14,9 +14,10 @@ from commands.opening import Opening
 from commands.order import AlreadyExists, Unavailable
 from commands.owners import Shards
 from schemas.control import AggregateSnapshot
+from schemas.field_report import ReportEnRoute
 from schemas.message import RiderId, StopId, UnknownAggregate
 from schemas.record import event_of
-from schemas.task import AssignTask, LocateStop, ReportEnRoute
+from schemas.task import AssignTask, LocateStop
 from schemas.topics import HISTORY, SNAPSHOTS, TASK
 
 

@@ -16,16 +16,8 @@ from schemas import ids
 from schemas.geo import Location, Window
 from schemas.goods import NewItem
 from schemas.message import Event, Personal, StopId
-from schemas.task import (
-    CancelTask,
-    CreateTask,
-    LocateStop,
-    NewContact,
-    NewParcel,
-    NewStop,
-    RescheduleStop,
-    TaskCreated,
-)
+from schemas.stop import NewContact, NewParcel, NewStop
+from schemas.task import CancelTask, CreateTask, LocateStop, RescheduleStop, TaskCreated
 from schemas.template import (
     MAX_CLONES,
     CloneRefused,

@@ -6,6 +6,7 @@ from story import NOON, Story, minutes, nothing_yet
 
 from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedToYou
 from commands.task_state import NotTheAssignee, state_of
+from schemas.field_report import ReportDelivered, ReportPickedUp, ReportReturned
 from schemas.geo import Location
 from schemas.goods import Party
 from schemas.hand_over import (
@@ -20,17 +21,8 @@ from schemas.hand_over import (
 from schemas.load import Overload
 from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId
 from schemas.proof import ScanEntry
-from schemas.task import (
-    AssignTask,
-    CancelTask,
-    CreateTask,
-    NewParcel,
-    NewStop,
-    RecordTender,
-    ReportDelivered,
-    ReportPickedUp,
-    ReportReturned,
-)
+from schemas.stop import NewParcel, NewStop
+from schemas.task import AssignTask, CancelTask, CreateTask, RecordTender
 
 HOME = Location(lat=60.1610, lon=24.9420)
 CORNER = Location(lat=60.1650, lon=24.9380)

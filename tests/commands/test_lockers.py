@@ -8,26 +8,21 @@ from commands.attempts import holding_party
 from commands.context import HubPolicy
 from commands.task_creation import HubClosedNow, StopsMismatch, pin_of
 from commands.task_state import outcome_of, state_of
-from schemas.goods import Party
-from schemas.hub import CreateHub, HubCreated
-from schemas.message import HubSlug, RiderId, StopId, TenderId
-from schemas.proof import NfcEntry, PinEntry, ProofKind
-from schemas.task import (
-    AssignTask,
-    CancelTask,
+from schemas.field_report import (
     CaptureProof,
-    CreateTask,
-    NewParcel,
-    NewStop,
-    ParcelsDelivered,
-    RecordTender,
     ReportAttemptFailed,
     ReportCollected,
     ReportDelivered,
     ReportPickedUp,
     ReportReturned,
-    ReturnStarted,
 )
+from schemas.goods import Party
+from schemas.hub import CreateHub, HubCreated
+from schemas.message import HubSlug, RiderId, StopId, TenderId
+from schemas.proof import NfcEntry, PinEntry, ProofKind
+from schemas.stop import NewParcel, NewStop
+from schemas.stop_events import ParcelsDelivered, ReturnStarted
+from schemas.task import AssignTask, CancelTask, CreateTask, RecordTender
 from schemas.template import CloneTask, CreateFromTemplate
 
 ANN, TENDER = RiderId("ann"), TenderId("tender-1")

@@ -15,6 +15,7 @@ from commands.proof import ParcelNotHere, ProofNotKnown, TooManyProofs
 from commands.task_creation import StopsMismatch, pin_of
 from commands.task_state import NotTheAssignee, StopNotKnown, state_of
 from gateway.allowed import SENDERS
+from schemas.field_report import CaptureProof, ReportDelivered, ReportPickedUp, ReportReturned
 from schemas.geo import Location, ObservedFix
 from schemas.goods import Party
 from schemas.ids import contact_subject, proof_id
@@ -35,26 +36,16 @@ from schemas.proof import (
     ScanEntry,
     SignatureEntry,
 )
+from schemas.stop import NewContact, NewParcel, NewStop
+from schemas.stop_events import ParcelsReturned, ReturnStarted, StopCompleted, StopFailed, StopSkipped
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
     CancelTask,
-    CaptureProof,
     CreateTask,
     DeclineAssignment,
-    NewContact,
-    NewParcel,
-    NewStop,
-    ParcelsReturned,
     RecordTender,
     RejectProof,
-    ReportDelivered,
-    ReportPickedUp,
-    ReportReturned,
-    ReturnStarted,
-    StopCompleted,
-    StopFailed,
-    StopSkipped,
     TaskCreated,
     TaskUnassigned,
     UnassignTask,

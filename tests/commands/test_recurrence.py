@@ -52,7 +52,7 @@ from schemas.recurrence import (
     SkipOccurrence,
 )
 from schemas.simulation import Simulation
-from schemas.task import NewContact, NewParcel
+from schemas.stop import NewContact, NewParcel
 
 HOME = Location(lat=60.161, lon=24.942)
 CLEO = NewContact(name="Cleo", phone="+358401234567", reference="customer-881")

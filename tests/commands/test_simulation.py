@@ -27,20 +27,18 @@ from schemas.rider import (
     SuspendRider,
 )
 from schemas.simulation import SimulatedOutcome, Simulation
+from schemas.stop import NewParcel, NewStop
+from schemas.stop_events import StopArrived, StopCompleted
 from schemas.task import (
     RESERVATION_LOST,
     AssignSimulatedCourier,
     AssignTask,
     CancelTask,
     CreateTask,
-    NewParcel,
-    NewStop,
     ReattemptDelivery,
     RejectProof,
     SimulatedStepScheduled,
     SimulateStep,
-    StopArrived,
-    StopCompleted,
     TaskAssigned,
     TaskDispatchable,
     UnassignTask,

@@ -8,6 +8,16 @@ from msgspec.structs import replace
 from story import CENTRE, KAMPPI, NOON, NORTH, PROMISED, UP_NORTH, Story, minutes, nothing_yet
 
 from commands.context import HubPolicy
+from schemas.field_report import (
+    ReportArrived,
+    ReportAttemptFailed,
+    ReportCollected,
+    ReportCustomerArrived,
+    ReportDelivered,
+    ReportHeld,
+    ReportPickedUp,
+    ReportReturned,
+)
 from schemas.geo import Location, ObservedFix
 from schemas.goods import ReportParcelsLost
 from schemas.message import GeofenceId, HubSlug, ParcelId, RiderId, StopId, TenderId
@@ -23,6 +33,7 @@ from schemas.sla import (
     SlaTarget,
 )
 from schemas.sla_policy import SlaScope, SlaTerms
+from schemas.stop import NewParcel, NewStop
 from schemas.task import (
     AcceptAssignment,
     AssignTask,
@@ -31,19 +42,9 @@ from schemas.task import (
     ForceCompleteTask,
     HoldTask,
     LocateStop,
-    NewParcel,
-    NewStop,
     ReattemptDelivery,
     RecordTender,
     ReleaseTask,
-    ReportArrived,
-    ReportAttemptFailed,
-    ReportCollected,
-    ReportCustomerArrived,
-    ReportDelivered,
-    ReportHeld,
-    ReportPickedUp,
-    ReportReturned,
     StartDispatch,
     UnassignTask,
     UpdateGoodsReady,

@@ -8,6 +8,7 @@ from story import KAMPPI, NOON, Story, minutes, nothing_yet
 
 from commands.rider_refusals import NotThatItinerary, OutOfOrder
 from commands.task_creation import StopsMismatch
+from schemas.field_report import ReportArrived, ReportAttemptFailed, ReportDelivered, ReportEnRoute, ReportPickedUp
 from schemas.geo import Location, ObservedFix
 from schemas.message import RiderId, StopId, TaskId
 from schemas.rider import (
@@ -21,18 +22,8 @@ from schemas.rider import (
     StartShift,
     StopRef,
 )
-from schemas.task import (
-    AssignTask,
-    CreateTask,
-    FieldReportConflicted,
-    NewParcel,
-    NewStop,
-    ReportArrived,
-    ReportAttemptFailed,
-    ReportDelivered,
-    ReportEnRoute,
-    ReportPickedUp,
-)
+from schemas.stop import NewParcel, NewStop
+from schemas.task import AssignTask, CreateTask, FieldReportConflicted
 
 HOME = Location(lat=60.1610, lon=24.9420)
 SHOP, BANK, DOOR = StopId("shop"), StopId("bank"), StopId("door")

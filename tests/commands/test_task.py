@@ -5,30 +5,30 @@ from commands.field_reports import TooFarFromStop
 from commands.proof import ParcelNotHere, PinAttemptsExhausted
 from commands.task_creation import ParcelMismatch, StopsMismatch, pin_of
 from commands.task_state import GoodsInCustody, NotTheAssignee, StopNotKnown, leg_of, state_of
-from schemas.geo import Location, ObservedFix, Window
-from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId
-from schemas.proof import PhotoEntry, PinEntry
-from schemas.task import (
-    AcceptAssignment,
-    AssignTask,
-    CancelTask,
+from schemas.field_report import (
     CaptureProof,
-    CloseTender,
-    CreateTask,
-    DeclineAssignment,
-    ForceCompleteTask,
-    HoldTask,
-    LocateStop,
-    NewContact,
-    NewParcel,
-    NewStop,
-    RecordTender,
     ReportArrived,
     ReportAttemptFailed,
     ReportDelivered,
     ReportEnRoute,
     ReportPickedUp,
     ReportReturned,
+)
+from schemas.geo import Location, ObservedFix, Window
+from schemas.message import NotInThisState, ParcelId, RiderId, StopId, TenderId
+from schemas.proof import PhotoEntry, PinEntry
+from schemas.stop import NewContact, NewParcel, NewStop
+from schemas.task import (
+    AcceptAssignment,
+    AssignTask,
+    CancelTask,
+    CloseTender,
+    CreateTask,
+    DeclineAssignment,
+    ForceCompleteTask,
+    HoldTask,
+    LocateStop,
+    RecordTender,
     RetryDispatch,
     TaskUnassigned,
     UnassignTask,

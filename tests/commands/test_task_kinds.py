@@ -10,6 +10,14 @@ from commands.context import HubPolicy, UnknownHub, UnknownOutlet
 from commands.goods import ItemNotKnown, NotADropoff, ParcelNotKnown
 from commands.task_creation import HubClosedNow, ParcelMismatch, StopsMismatch, pin_of
 from commands.task_state import NotForThisKind, NotTheAssignee, leg_of, state_of
+from schemas.field_report import (
+    ReportAttemptFailed,
+    ReportCollected,
+    ReportCustomerArrived,
+    ReportCustomerOnTheWay,
+    ReportDelivered,
+    ReportPickedUp,
+)
 from schemas.geo import Location
 from schemas.goods import (
     InspectedLine,
@@ -23,6 +31,8 @@ from schemas.goods import (
 )
 from schemas.message import HubSlug, NotInThisState, ParcelId, RiderId, StopId, TenderId
 from schemas.proof import IdCheckEntry, PinEntry
+from schemas.stop import NewContact, NewParcel, NewStop
+from schemas.stop_events import ParcelsWrittenOff, ReturnStarted
 from schemas.task import (
     AssignTask,
     AuthoriseReturn,
@@ -30,18 +40,7 @@ from schemas.task import (
     ConfirmTaskCreated,
     CreateTask,
     ForceCompleteTask,
-    NewContact,
-    NewParcel,
-    NewStop,
-    ParcelsWrittenOff,
     RecordTender,
-    ReportAttemptFailed,
-    ReportCollected,
-    ReportCustomerArrived,
-    ReportCustomerOnTheWay,
-    ReportDelivered,
-    ReportPickedUp,
-    ReturnStarted,
 )
 from schemas.task_kind import TaskKind
 

@@ -6,8 +6,10 @@ from story import NOON, Story, minutes, nothing_yet
 from commands.refusals import NotAnInterval
 from commands.task_state import StopNotKnown, state_of
 from commands.task_timing import NotAPlaceOfGoods
+from schemas.field_report import ReportPickedUp
 from schemas.geo import Location, Window
 from schemas.message import NotInThisState, RiderId, StopId, TenderId
+from schemas.stop import NewParcel, NewStop
 from schemas.task import (
     AssignTask,
     CancelTask,
@@ -15,11 +17,8 @@ from schemas.task import (
     CreateTask,
     HoldTask,
     LocateStop,
-    NewParcel,
-    NewStop,
     RecordTender,
     ReleaseTask,
-    ReportPickedUp,
     RescheduleStop,
     RetryDispatch,
     StartDispatch,

@@ -8,21 +8,18 @@ from story import Story, minutes, nothing_yet
 from commands.refusals import TooMany
 from commands.task_state import NotForThisKind, state_of
 from commands.waiting import CircularDependency, DependencyAnswered, UnknownDependency
+from schemas.field_report import ReportDelivered, ReportPickedUp, ReportReturned
 from schemas.geo import Location, Window
 from schemas.message import Command, NotInThisState, RiderId, StopId, TaskId
 from schemas.sla_policy import SlaTerms
+from schemas.stop import NewParcel, NewStop
 from schemas.task import (
     AssignTask,
     CancelTask,
     CreateTask,
     ForceCompleteTask,
     GoodsReadyUpdated,
-    NewParcel,
-    NewStop,
     ReleaseTask,
-    ReportDelivered,
-    ReportPickedUp,
-    ReportReturned,
     StartDispatch,
     TaskDispatchable,
 )

@@ -4,25 +4,14 @@ from story import NOON, Story, nothing_yet
 
 from commands.proof_needed import has_moved
 from commands.task_state import outcome_of, state_of
+from schemas.field_report import ReportAttemptFailed, ReportDelivered, ReportPickedUp, ReportReturned
 from schemas.geo import Location
 from schemas.goods import Party, ReportParcelsLost
 from schemas.message import ParcelId, RiderId, StopId, TenderId
 from schemas.proof import ScanEntry
-from schemas.task import (
-    AssignTask,
-    CancelTask,
-    CreateTask,
-    NewContact,
-    NewParcel,
-    NewStop,
-    ParcelsReturned,
-    RecordTender,
-    ReportAttemptFailed,
-    ReportDelivered,
-    ReportPickedUp,
-    ReportReturned,
-    ReturnStarted,
-)
+from schemas.stop import NewContact, NewParcel, NewStop
+from schemas.stop_events import ParcelsReturned, ReturnStarted
+from schemas.task import AssignTask, CancelTask, CreateTask, RecordTender
 from schemas.task_kind import TaskKind
 
 HOME = Location(lat=60.1610, lon=24.9420)

@@ -61,11 +61,12 @@ from gateway.problems import Problem
 from gateway.refusals_met import rules_met
 from schemas.carrier import ActivateCarrier, RegisterCarrier
 from schemas.directory import CreateOutlet, CreateTenant
+from schemas.field_report import FieldReport, ReportArrived, ReportAttemptFailed, ReportCollected
 from schemas.hub import CreateHub
 from schemas.incident import SealIncident
 from schemas.message import Refused, Role
 from schemas.proof import PhotoEntry, PinlessKind, ProofKind
-from schemas.task import CreateTask, FieldReport, ReportArrived, ReportAttemptFailed, ReportCollected, StartDispatch
+from schemas.task import CreateTask, StartDispatch
 from schemas.task_kind import TaskKind
 from schemas.vehicle import RegisterVehicle, RetireVehicle
 

@@ -23,7 +23,9 @@ from schemas.goods import Party
 from schemas.message import Event, GeofenceId, OutletSlug, RiderId, StopId, TaskId, TenantSlug
 from schemas.record import Stored, derived_headers, envelope_of, source_of
 from schemas.signals import EtaForecast, GeofenceEntered, GeofenceTransitionCorrected
-from schemas.task import ReattemptPlanned, Stop, StopCompleted, StopFailed, TaskCreated
+from schemas.stop import Stop
+from schemas.stop_events import ReattemptPlanned, StopCompleted, StopFailed
+from schemas.task import TaskCreated
 
 TASK = TaskId("task-1")
 STOP = StopId("stop-2")

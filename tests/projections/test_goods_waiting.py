@@ -6,22 +6,12 @@ from story import ACME, KAMPPI, NOON
 
 from projections.exception_desk import EXCEPTION_DESK
 from schemas import ids
+from schemas.field_report import ReportAttemptFailed, ReportDelivered, ReportHeld, ReportPickedUp
 from schemas.goods import ReportParcelsLost
 from schemas.message import Command, ParcelId, RiderId, Role, StopId
 from schemas.registries import FailureReason, SetFailureReasons
-from schemas.task import (
-    AssignTask,
-    CancelTask,
-    CreateTask,
-    ForceCompleteTask,
-    NewParcel,
-    NewStop,
-    ReattemptDelivery,
-    ReportAttemptFailed,
-    ReportDelivered,
-    ReportHeld,
-    ReportPickedUp,
-)
+from schemas.stop import NewParcel, NewStop
+from schemas.task import AssignTask, CancelTask, CreateTask, ForceCompleteTask, ReattemptDelivery
 
 TASK = ids.aggregate_id("task", ACME, "shop", "bread")
 ANN, DROPOFF = RiderId("ann"), StopId("stop-2")

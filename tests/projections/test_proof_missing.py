@@ -7,20 +7,11 @@ from story import ACME, KAMPPI, NOON
 
 from projections.exception_desk import EXCEPTION_DESK, mends
 from schemas import ids
+from schemas.field_report import CaptureProof, ReportCollected, ReportDelivered, ReportPickedUp
 from schemas.message import Command, RiderId, StopId
 from schemas.proof import NfcEntry, PinEntry, ProofKind
-from schemas.task import (
-    AssignTask,
-    CancelTask,
-    CaptureProof,
-    CreateTask,
-    ForceCompleteTask,
-    NewParcel,
-    NewStop,
-    ReportCollected,
-    ReportDelivered,
-    ReportPickedUp,
-)
+from schemas.stop import NewParcel, NewStop
+from schemas.task import AssignTask, CancelTask, CreateTask, ForceCompleteTask
 
 TASK = ids.aggregate_id("task", ACME, "shop", "bread")
 ANN, PICKUP, DROPOFF = RiderId("ann"), StopId("stop-1"), StopId("stop-2")

@@ -23,18 +23,7 @@ from projections.task_detail import TASK_DETAIL
 from projections.task_progress import OVER
 from schemas import ids
 from schemas.carried import AssignTaskToCarrier, CarrierSays, RecordCarrierReport
-from schemas.geo import Window
-from schemas.message import CarrierBookingId, ParcelId, Refused, RiderId, StopId
-from schemas.registries import FailureReason, SetFailureReasons
-from schemas.task import (
-    AcceptAssignment,
-    AssignTask,
-    CancelTask,
-    CreateTask,
-    NewContact,
-    NewParcel,
-    NewStop,
-    ReattemptDelivery,
+from schemas.field_report import (
     ReportArrived,
     ReportAttemptFailed,
     ReportDelivered,
@@ -42,6 +31,17 @@ from schemas.task import (
     ReportHeld,
     ReportPickedUp,
     ReportReturned,
+)
+from schemas.geo import Window
+from schemas.message import CarrierBookingId, ParcelId, Refused, RiderId, StopId
+from schemas.registries import FailureReason, SetFailureReasons
+from schemas.stop import NewContact, NewParcel, NewStop
+from schemas.task import (
+    AcceptAssignment,
+    AssignTask,
+    CancelTask,
+    CreateTask,
+    ReattemptDelivery,
     TaskCommand,
     TaskCreated,
     UnassignTask,

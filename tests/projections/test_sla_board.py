@@ -19,22 +19,20 @@ from projections.sla_board import SLA_BOARD, SlaRow
 from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
 from schemas import ids
+from schemas.field_report import ReportDelivered, ReportPickedUp
 from schemas.geo import Location
 from schemas.message import Command, Refused, RiderId, Role, StopId, TenderId
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.sla_policy import CreateSlaPolicy, SlaTerms
+from schemas.stop import NewParcel, NewStop
 from schemas.task import (
     AssignTask,
     CancelTask,
     CloseTender,
     CreateTask,
     HoldTask,
-    NewParcel,
-    NewStop,
     RecordTender,
     ReleaseTask,
-    ReportDelivered,
-    ReportPickedUp,
     UnassignTask,
 )
 

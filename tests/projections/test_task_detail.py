@@ -5,21 +5,12 @@ from story import ACME, NOON, minutes
 
 from projections.task_detail import MAX_CONFLICTS, TASK_DETAIL, TaskDetailRow, UndoneRow
 from schemas import ids
+from schemas.field_report import CaptureProof, ReportPickedUp
 from schemas.geo import Location
 from schemas.message import RiderId, StopId
 from schemas.proof import PinEntry
-from schemas.task import (
-    AcceptAssignment,
-    AssignTask,
-    CancelTask,
-    CaptureProof,
-    CreateTask,
-    NewParcel,
-    NewStop,
-    ReportPickedUp,
-    ReviewFieldReport,
-    UnassignTask,
-)
+from schemas.stop import NewParcel, NewStop
+from schemas.task import AcceptAssignment, AssignTask, CancelTask, CreateTask, ReviewFieldReport, UnassignTask
 
 BREAD = ids.aggregate_id("task", ACME, "shop", "bread")
 HOME = Location(lat=60.1610, lon=24.9420)

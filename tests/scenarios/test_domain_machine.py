@@ -35,7 +35,8 @@ from schemas.rider import (
     PlannedStop,
     RiderReserved,
 )
-from schemas.task import AssignTask, StopCompleted, TaskAssigned, TaskDispatchable, TaskEvent
+from schemas.stop_events import StopCompleted
+from schemas.task import AssignTask, TaskAssigned, TaskDispatchable, TaskEvent
 from schemas.tender import AwardTender, OfferAccepted, OfferWithdrawn, TenderEvent
 from schemas.waiting import AwaitedKind, DependencyDeclared, DependencyWaived
 from streams import processes

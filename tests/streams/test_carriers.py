@@ -13,7 +13,7 @@ from commands.task_state import state_of
 from schemas.carrier_booking import QuoteCarrierBooking
 from schemas.ids import aggregate_id
 from schemas.record import event_of
-from schemas.task import StopArrived
+from schemas.stop_events import StopArrived
 from schemas.topics import DISPATCH, TASK
 from streams.carriers import CARRIERS
 

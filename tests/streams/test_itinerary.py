@@ -5,21 +5,13 @@ from datetime import timedelta
 from story import CENTRE, KAMPPI, NORTH
 from town import RIDERS, Town
 
+from schemas.field_report import ReportAttemptFailed, ReportPickedUp, ReportReturned
 from schemas.geo import Window
 from schemas.ids import offer_id, tender_id
 from schemas.message import StopId, TaskId
 from schemas.rider import SetRiderSkills, SetRiderZones
-from schemas.task import (
-    AssignTask,
-    CancelTask,
-    CreateTask,
-    NewParcel,
-    NewStop,
-    ReportAttemptFailed,
-    ReportPickedUp,
-    ReportReturned,
-    RescheduleStop,
-)
+from schemas.stop import NewParcel, NewStop
+from schemas.task import AssignTask, CancelTask, CreateTask, RescheduleStop
 from schemas.tender import ClaimOffer
 
 TASK, ANN = TaskId("task-1"), RIDERS[0]

@@ -10,7 +10,8 @@ from schemas import ids
 from schemas.directory import AdvanceTenantClock
 from schemas.message import TaskId
 from schemas.simulation import SimulatedOutcome, Simulation
-from schemas.task import CreateTask, NewParcel, NewStop, UnassignTask
+from schemas.stop import NewParcel, NewStop
+from schemas.task import CreateTask, UnassignTask
 
 TASK = TaskId("task-1")
 COURIER = ids.simulated_courier(ACME, ids.courier_number(TASK))

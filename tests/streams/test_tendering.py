@@ -8,7 +8,8 @@ from commands.task_state import CreatedTask
 from commands.tender import Over
 from schemas.ids import tender_id
 from schemas.message import Command, TaskId
-from schemas.task import AssignTask, CancelTask, CreateTask, NewStop
+from schemas.stop import NewStop
+from schemas.task import AssignTask, CancelTask, CreateTask
 
 TASK = TaskId("task-1")
 TENDER = tender_id(TASK, 1)
