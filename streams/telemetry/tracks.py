@@ -21,6 +21,8 @@ OLDEST_MS = 86_400_000
 MOST_POINTS = 20_000
 """Thirty fixes a second for ten minutes; of a device that sends more the oldest go."""
 
+NEVER_MS = -(2**62)
+
 type Inside = frozenset[str]
 type Reason = Literal["outdated", "duplicate"]
 
@@ -49,12 +51,14 @@ type Change = Crossed | Moved
 
 
 class Track:
-    """The points of the last ten minutes in order of time; `before` is where the device was before them."""
+    """The points of the last ten minutes in order of time; `before` is where the device was at the last one of those
+    that went."""
 
     def __init__(self) -> None:
         self.times: list[int] = []
         self.insides: list[Inside] = []
         self.before: Inside = OUTSIDE
+        self.before_ms = NEVER_MS
         self.told: dict[tuple[str, str, int], str] = {}
         """(fence, transition, time as it stands now) → the id of the signal that told of it first."""
 
@@ -66,7 +70,7 @@ class Track:
         times = self.times
         if not times or at_ms > times[-1]:
             return None
-        if at_ms < times[-1] - WINDOW_MS:
+        if at_ms < times[-1] - WINDOW_MS or at_ms <= self.before_ms:
             return "outdated"
         place = bisect_left(times, at_ms)
         return "duplicate" if times[place] == at_ms else None
@@ -94,7 +98,7 @@ class Track:
         if place < CUT_AT_LEAST and self.times[0] >= newest_ms - OLDEST_MS:
             return
         since_ms = max(since_ms, self.times[place])
-        self.before = self.insides[place - 1]
+        self.before, self.before_ms = self.insides[place - 1], self.times[place - 1]
         del self.times[:place]
         del self.insides[:place]
         self.told = {what: signal for what, signal in self.told.items() if what[2] >= since_ms}
@@ -128,6 +132,7 @@ def packed(track: Track) -> list[Any]:
     base = track.times[0] if track.times else 0
     return [
         sorted(track.before),
+        track.before_ms,
         [sorted(inside) for inside in table],
         np.array(places, "<u2").tobytes(),
         base,
@@ -137,10 +142,10 @@ def packed(track: Track) -> list[Any]:
 
 
 def unpacked(kept: list[Any]) -> Track:
-    before, table, places, base, times, told = kept
+    before, before_ms, table, places, base, times, told = kept
     insides = [frozenset(inside) for inside in table]
     track = Track()
-    track.before = frozenset(before)
+    track.before, track.before_ms = frozenset(before), before_ms
     track.insides = [insides[place] for place in np.frombuffer(places, "<u2").tolist()]
     track.times = [base + at for at in np.frombuffer(times, "<u4").tolist()]
     track.told = {(fence, transition, at_ms): signal for fence, transition, at_ms, signal in told}

@@ -125,3 +125,13 @@ def test_a_device_that_never_stops_sending_has_a_bound(monkeypatch):
         track.take(number, frozenset())
     assert len(track.times) <= 100 + CUT_AT_LEAST
     assert track.times[-1] == 999
+
+
+def test_what_is_older_than_the_points_that_had_to_go_is_outdated(monkeypatch):
+    monkeypatch.setattr("streams.telemetry.tracks.MOST_POINTS", 100)
+    track = Track()
+    for number in range(1_000):
+        track.take(number * 2, frozenset("a" if number < 500 else ""))
+    again = unpacked(packed(track))
+    assert again.refuses(track.times[0] - 2) == track.refuses(track.times[0] - 2) == "outdated"
+    assert track.refuses(track.times[0] - 1) is None
