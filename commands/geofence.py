@@ -1,43 +1,30 @@
 """Geofence: a shape on earth that riders enter and leave."""
 
 from datetime import datetime
-from itertools import pairwise
 from typing import assert_never
 
 import msgspec
-import shapely
 
 from commands.context import Context
 from commands.directory import NotThere, misplaced
+from commands.fence_shape import check_shape
 from commands.life import NEW, Life, to, when, within
 from schemas.directory import (
     ChangeGeofence,
-    Circle,
     CreateGeofence,
     GeofenceChanged,
     GeofenceCommand,
     GeofenceCreated,
     GeofenceEvent,
     GeofenceRemoved,
-    Polygon,
     RemoveGeofence,
-    Vertex,
+    Shape,
 )
-from schemas.message import OutletSlug, Refused
-from schemas.outline import enclosed
-
-
-class InvalidShape(Refused):
-    rule = "invalid-shape"
-    is_about = ("shape",)
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"the shape is not valid: {problem}")
-        self.problem = problem
+from schemas.message import OutletSlug
 
 
 class FenceState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
-    shape: Circle | Polygon
+    shape: Shape
     valid_from: datetime
     removed: bool = False
 
@@ -108,24 +95,3 @@ def evolve(fence: Geofence, event: GeofenceEvent) -> Geofence:
             return msgspec.structs.replace(fence, removed=True)
         case _:
             assert_never(event)
-
-
-def check_shape(shape: Circle | Polygon) -> None:
-    """Raises InvalidShape, saying where: rings are closed, holes lie inside, nothing crosses itself."""
-    if isinstance(shape, Circle):
-        return
-    for number, ring in enumerate(shape.rings):
-        check_ring(number, ring)
-    polygon = enclosed(shape)
-    if not polygon.is_valid:
-        raise InvalidShape(str(shapely.is_valid_reason(polygon)))
-    if polygon.area == 0:
-        raise InvalidShape("it encloses no area")
-
-
-def check_ring(number: int, ring: list[Vertex]) -> None:
-    if ring[0] != ring[-1]:
-        raise InvalidShape(f"ring {number} is not closed: its last vertex must be its first")
-    for place, (one, other) in enumerate(pairwise(ring)):
-        if abs(one[0] - other[0]) > 180:
-            raise InvalidShape(f"ring {number} crosses the antimeridian after vertex {place}; split it there")

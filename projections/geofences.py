@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from schemas.catalog import members_of
-from schemas.directory import Circle, GeofenceChanged, GeofenceCreated, GeofenceEvent, GeofenceRemoved, Polygon
+from schemas.directory import GeofenceChanged, GeofenceCreated, GeofenceEvent, GeofenceRemoved, Shape
 
 TABLE = """
 CREATE TABLE {table} (
@@ -36,7 +36,7 @@ class GeofenceRow(msgspec.Struct, frozen=True, kw_only=True):
     geofence_id: str
     name: str
     kind: str
-    shape: Circle | Polygon
+    shape: Shape
     outlet: str | None
     valid_from: datetime
     valid_until: datetime | None = None

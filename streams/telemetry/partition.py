@@ -132,7 +132,7 @@ class Partition:
                 found.aside.append(aside_row(tenant, stored, fixes, place, reason or "unbound"))
                 continue
             newest = at_ms > track.newest_ms
-            changes = track.take(at_ms, frozenset(inside))
+            changes = track.take(at_ms, inside)
             found.touched.add((tenant, rider_id))
             if newest:
                 keep_newest(found.live, live_row(tenant, fixes, place))

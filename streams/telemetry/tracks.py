@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from schemas.signals import Transition
+from streams.telemetry.fences import OUTSIDE, Inside
 
 WINDOW_MS = 600_000
 """How far behind the device's newest a fix may come and still count."""
@@ -23,10 +24,7 @@ MOST_POINTS = 20_000
 
 NEVER_MS = -(2**62)
 
-type Inside = frozenset[str]
 type Reason = Literal["outdated", "duplicate"]
-
-OUTSIDE: Inside = frozenset()
 
 
 class Crossed(msgspec.Struct, frozen=True):

@@ -15,13 +15,13 @@ from fence_truth import Happened, Seen, Stood, truth
 from story import NOON
 
 from schemas import catalog
-from schemas.directory import Circle, Polygon
+from schemas.directory import Circle, Corridor, MultiPolygon, Polygon, Shape
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
 from schemas.record import Stored, derived_headers
 from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
 from schemas.topics import FIXES
-from streams.telemetry.fences import FenceIndex, FenceVersion, unix_ms
+from streams.telemetry.fences import FenceIndex, unix_ms, version_of
 from streams.telemetry.partition import Draft, Partition, kept, moment, restored
 
 SAMPLE_DATA = os.environ.get("LOGISTICS_SAMPLE_DATA")
@@ -62,7 +62,7 @@ ARRIVALS = [in_order, a_tenth_a_minute_late, a_third_five_minutes_late, many_twi
 
 def told(arrivals: list[Arrival], fences: Sequence[Stood], draw: Random) -> set[Happened]:
     """What the engine has said when all has come, in frames of a few fixes, its memory kept and restored on the way."""
-    versions = [FenceVersion(fence.fence, fence.shape, fence.from_ms, fence.until_ms) for fence in fences]
+    versions = [version_of(fence.fence, fence.shape, fence.from_ms, fence.until_ms) for fence in fences]
     index = FenceIndex(versions)
     partition = Partition(0, lambda tenant: index)
     standing: dict[str, Happened] = {}
@@ -158,12 +158,25 @@ def standing_around(draw: Random, lat: float, lon: float, size: float, count: in
     return fences
 
 
-def some_shape(draw: Random, lat: float, lon: float, size: float) -> Circle | Polygon:
-    around = Location(lat=lat + draw.uniform(-size, size), lon=lon + draw.uniform(-2 * size, 2 * size))
-    reach = size * draw.choice([0.05, 0.2, 0.6])
-    if draw.random() < 0.5:
-        return Circle(center=around, radius_m=reach * 111_000)
-    return Polygon(rings=[box(around, reach), box(around, reach / draw.choice([2, 3, 10]))])
+def some_shape(draw: Random, lat: float, lon: float, size: float) -> Shape:
+    def around(reach: float) -> Location:
+        return Location(lat=lat + draw.uniform(-reach, reach), lon=lon + 2 * draw.uniform(-reach, reach))
+
+    center, reach = around(size), size * draw.choice([0.05, 0.2, 0.6])
+    match draw.randrange(6):
+        case 0 | 1:
+            return Circle(center=center, radius_m=reach * 111_000)
+        case 2 | 3:
+            return Polygon(rings=[box(center, reach), box(center, reach / draw.choice([2, 3, 10]))])
+        case 4:
+            return MultiPolygon(polygons=[[box(center, reach / 3)], [box(moved(center, reach), reach / 3)]])
+        case _:
+            points = [around(size) for _ in range(draw.randint(2, 8))]
+            return Corridor(line=[(point.lon, point.lat) for point in points], width_m=reach * 20_000)
+
+
+def moved(place: Location, reach: float) -> Location:
+    return Location(lat=place.lat + reach, lon=place.lon)
 
 
 def box(around: Location, reach: float) -> list[tuple[float, float]]:

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.telemetry.fences import Inside
 from streams.telemetry.tracks import (
     CUT_AT_LEAST,
     WINDOW_MS,
     Change,
     Crossed,
-    Inside,
     Moved,
     Track,
     packed,
