@@ -27,6 +27,7 @@ class FenceState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=Fals
     shape: Shape
     valid_from: datetime
     removed: bool = False
+    dwell_s: int | None = None
 
 
 type Geofence = NotThere | FenceState
@@ -61,9 +62,10 @@ def decide(fence: Geofence, command: GeofenceCommand, context: Context) -> list[
             return [created_fence(command, context)]
         case ChangeGeofence(), FenceState(removed=False):
             check_shape(command.shape)
-            if command.shape == fence.shape:
+            if (command.shape, command.dwell_s) == (fence.shape, fence.dwell_s):
                 return []
-            return [GeofenceChanged(shape=command.shape, valid_from=command.valid_from or context.now)]
+            valid_from = command.valid_from or context.now
+            return [GeofenceChanged(shape=command.shape, dwell_s=command.dwell_s, valid_from=valid_from)]
         case RemoveGeofence(), FenceState(removed=True):
             return []
         case RemoveGeofence(), FenceState():
@@ -78,6 +80,7 @@ def created_fence(command: CreateGeofence, context: Context) -> GeofenceCreated:
         name=command.name,
         kind=command.kind,
         shape=command.shape,
+        dwell_s=command.dwell_s,
         outlet=OutletSlug(command.outlet) if command.outlet else None,
         valid_from=command.valid_from or context.now,
         external_reference=command.external_reference,
@@ -89,7 +92,7 @@ def created_fence(command: CreateGeofence, context: Context) -> GeofenceCreated:
 def evolve(fence: Geofence, event: GeofenceEvent) -> Geofence:
     match event:
         case GeofenceCreated() | GeofenceChanged():
-            return FenceState(event.shape, event.valid_from)
+            return FenceState(event.shape, event.valid_from, dwell_s=event.dwell_s)
         case GeofenceRemoved():
             assert isinstance(fence, FenceState), "only a fence is removed"
             return msgspec.structs.replace(fence, removed=True)

@@ -20,7 +20,7 @@ from schemas.geo import ObservedFix
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
-from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited
+from schemas.signals import TRANSITIONS, EtaForecast
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.partition import Draft
 
@@ -227,5 +227,5 @@ class Stands:
         )
         if isinstance(event, EtaForecast):
             self.forecasts[draft.tenant, draft.rider_id, event.task_id, event.stop_id] = draft
-        elif isinstance(event, (GeofenceEntered, GeofenceExited)):
+        elif type(event) in TRANSITIONS:
             self.crossings.append(draft)

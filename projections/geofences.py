@@ -17,6 +17,7 @@ CREATE TABLE {table} (
     name        text        NOT NULL,
     kind        text        NOT NULL,
     shape       jsonb       NOT NULL,
+    dwell_s     integer,
     outlet      text,
     valid_from  timestamptz NOT NULL,
     valid_until timestamptz,
@@ -37,6 +38,7 @@ class GeofenceRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     shape: Shape
+    dwell_s: int | None
     outlet: str | None
     valid_from: datetime
     valid_until: datetime | None = None
@@ -55,7 +57,7 @@ def apply(row: GeofenceRow | None, fact: Fact, key: Key) -> GeofenceRow:
     row = replace(row, updated_at=source.recorded_at, version=source.version)
     match event:
         case GeofenceChanged():
-            return replace(row, shape=event.shape, valid_from=event.valid_from)
+            return replace(row, shape=event.shape, dwell_s=event.dwell_s, valid_from=event.valid_from)
         case GeofenceRemoved():
             return replace(row, valid_until=event.valid_until)
         case _:
@@ -69,6 +71,7 @@ def created(event: GeofenceCreated, fact: Fact) -> GeofenceRow:
         name=event.name,
         kind=event.kind,
         shape=event.shape,
+        dwell_s=event.dwell_s,
         outlet=event.outlet,
         valid_from=event.valid_from,
         external_reference=event.external_reference,
@@ -81,7 +84,7 @@ def created(event: GeofenceCreated, fact: Fact) -> GeofenceRow:
 
 GEOFENCES = ReadModel(
     name="geofences",
-    version=1,
+    version=2,
     table=TABLE,
     row=GeofenceRow,
     key=("tenant", "geofence_id"),

@@ -32,6 +32,7 @@ MAX_VERTICES = 10_000
 """Of one shape."""
 MAX_LINE = 1_000
 MAX_PIECES = 100
+MAX_DWELL_S = 86_400
 
 SILENT_AFTER_SECONDS = 900
 """Where a tenant's rules say nothing else."""
@@ -210,10 +211,16 @@ class Corridor(Input, frozen=True, kw_only=True, tag_field="type", tag="corridor
 type Shape = Circle | Polygon | MultiPolygon | Corridor
 
 
+DwellSeconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_DWELL_S)]
+
+
 class CreateGeofence(Command, frozen=True, kw_only=True):
+    """`dwell_s`: it is told when a rider has been inside for so long."""
+
     name: Name
     kind: FenceKind = "custom"
     shape: Shape
+    dwell_s: DwellSeconds | None = None
     outlet: Slug | None = None
     valid_from: Moment | None = None
     external_reference: Reference | None = None
@@ -222,7 +229,10 @@ class CreateGeofence(Command, frozen=True, kw_only=True):
 
 
 class ChangeGeofence(Command, frozen=True, kw_only=True):
+    """Shape and `dwell_s` anew: left out, nothing is told of who stays."""
+
     shape: Shape
+    dwell_s: DwellSeconds | None = None
     valid_from: Moment | None = None
 
 
@@ -237,6 +247,7 @@ class GeofenceCreated(Event, frozen=True, kw_only=True):
     name: str
     kind: FenceKind
     shape: Shape
+    dwell_s: int | None = None
     outlet: OutletSlug | None
     valid_from: datetime
     external_reference: str | None
@@ -246,6 +257,7 @@ class GeofenceCreated(Event, frozen=True, kw_only=True):
 
 class GeofenceChanged(Event, frozen=True, kw_only=True):
     shape: Shape
+    dwell_s: int | None = None
     valid_from: datetime
 
 

@@ -9,7 +9,7 @@ import shapely
 
 from schemas.directory import Circle, Corridor, Shape
 from schemas.outline import outline, sewn
-from schemas.sphere import Arcs, Degrees, arcs, metres_off, picked, vectors
+from schemas.sphere import Arcs, Degrees, Vectors, arcs, metres_off, vectors
 
 type Ground = Drawn | Arcs
 
@@ -42,9 +42,8 @@ def lies_within(ground: Ground, lat: Degrees, lon: Degrees) -> npt.NDArray[np.bo
     if isinstance(ground, Drawn):
         held: npt.NDArray[np.bool_] = shapely.intersects_xy(ground.sewn, lon, lat)
         return held
-    places = vectors(lat, lon)
-    held = np.zeros(len(places), bool)
-    for row in range(len(ground)):
-        way = picked(ground, np.array([row]))
-        held |= metres_off(way, places) <= way.reach_m
-    return held
+    return np.array([nearby(ground, place) for place in vectors(lat, lon)], bool)
+
+
+def nearby(ways: Arcs, place: Vectors) -> bool:
+    return bool((metres_off(ways, np.tile(place, (len(ways), 1))) <= ways.reach_m).any())

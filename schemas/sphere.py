@@ -13,50 +13,76 @@ type Vectors = npt.NDArray[np.float64]
 
 
 class Arcs(msgspec.Struct, frozen=True):
-    """Shortest ways from `start` to `end`, or just points, each with all that lies within its `reach_m`. One a row."""
+    """Shortest ways from `start` to `end`, or just points, each with all that lies within its `reach_m`.
 
-    start: Vectors
-    end: Vectors
-    normal: Vectors
-    """Of the plane through both and the globe's centre; zero for a point."""
-    reach_m: Metres
+    One a row: `start`, `end`, the normal of the plane through both and the globe's centre, the directions in which the
+    way goes on at its start and at its end, each a vector; and the reach. Of a point the three are zero.
+    """
+
+    rows: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
-        return len(self.reach_m)
+        return len(self.rows)
+
+    @property
+    def start(self) -> Vectors:
+        return self.rows[:, 0:3]
+
+    @property
+    def end(self) -> Vectors:
+        return self.rows[:, 3:6]
+
+    @property
+    def normal(self) -> Vectors:
+        return self.rows[:, 6:9]
+
+    @property
+    def reach_m(self) -> Metres:
+        return self.rows[:, 15]
 
 
 def vectors(lat: Degrees, lon: Degrees) -> Vectors:
     north, east = np.radians(lat), np.radians(lon)
-    return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=-1)
+    flat = np.cos(north)
+    return np.stack([flat * np.cos(east), flat * np.sin(east), np.sin(north)], axis=-1)
 
 
 def arcs(start: Vectors, end: Vectors, reach_m: Metres) -> Arcs:
     normal = np.cross(start, end)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
-    return Arcs(start, end, np.divide(normal, length, out=np.zeros_like(normal), where=length > 0), reach_m)
+    normal = np.divide(normal, length, out=np.zeros_like(normal), where=length > 0)
+    columns = [start, end, normal, np.cross(normal, start), np.cross(normal, end), reach_m[:, None]]
+    return Arcs(np.concatenate(columns, axis=1))
 
 
 def picked(of: Arcs, rows: npt.NDArray[np.int64]) -> Arcs:
-    return Arcs(of.start[rows], of.end[rows], of.normal[rows], of.reach_m[rows])
+    return Arcs(of.rows[rows])
 
 
 def joined(several: list[Arcs]) -> Arcs:
-    def column(name: str) -> npt.NDArray[np.float64]:
-        return np.concatenate([getattr(each, name) for each in several])
-
-    return Arcs(column("start"), column("end"), column("normal"), column("reach_m"))
+    return Arcs(np.concatenate([each.rows for each in several]))
 
 
 def metres_between(one: Vectors, other: Vectors) -> Metres:
     """By the chord, exact for what is near."""
-    metres: Metres = 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(1.0, np.linalg.norm(one - other, axis=-1) / 2))
+    apart = one - other
+    chord = np.sqrt(np.einsum("ij,ij->i", apart, apart))
+    metres: Metres = 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(1.0, chord / 2))
     return metres
 
 
 def metres_off(ways: Arcs, places: Vectors) -> Metres:
     """Of each place from its own way: beside it by the angle to its plane, else from its nearer end."""
-    ends = np.minimum(metres_between(ways.start, places), metres_between(ways.end, places))
-    ahead = np.sum(np.cross(ways.normal, ways.start) * places, axis=-1) > 0
-    before = np.sum(np.cross(ways.normal, ways.end) * places, axis=-1) < 0
-    beside = EARTH_RADIUS_M * np.abs(np.arcsin(np.clip(np.sum(ways.normal * places, axis=-1), -1, 1)))
-    return np.where(ahead & before, beside, ends)
+    off = metres_between(ways.start, places)
+    lines = np.flatnonzero(ways.rows[:, 6:9].any(axis=1))
+    if len(lines):
+        off[lines] = metres_off_lines(ways.rows[lines], places[lines], off[lines])
+    return off
+
+
+def metres_off_lines(rows: npt.NDArray[np.float64], places: Vectors, from_start_m: Metres) -> Metres:
+    ends = np.minimum(from_start_m, metres_between(rows[:, 3:6], places))
+    ahead = np.einsum("ij,ij->i", rows[:, 9:12], places) > 0
+    before = np.einsum("ij,ij->i", rows[:, 12:15], places) < 0
+    sine = np.clip(np.einsum("ij,ij->i", rows[:, 6:9], places), -1, 1)
+    return np.where(ahead & before, EARTH_RADIUS_M * np.abs(np.arcsin(sine)), ends)

@@ -108,6 +108,7 @@ PLACES: dict[str, Command] = {
         name="Around Kamppi",
         kind="outlet",
         shape=Circle(center=AT_KAMPPI, radius_m=150),
+        dwell_s=300,
         outlet=OUTLET,
         external_reference="fence-kamppi",
     ),
@@ -140,7 +141,7 @@ PLACES: dict[str, Command] = {
         name="Mannerheimintie",
         shape=Corridor(line=[(24.9415, 60.1689), (24.9372, 60.1722), (24.9317, 60.1757)], width_m=30),
     ),
-    "A wider circle": ChangeGeofence(shape=Circle(center=AT_KAMPPI, radius_m=250), valid_from=at(12)),
+    "A wider circle": ChangeGeofence(shape=Circle(center=AT_KAMPPI, radius_m=250), dwell_s=300, valid_from=at(12)),
     "It holds until the evening": RemoveGeofence(valid_until=at(18)),
 }
 

@@ -86,6 +86,8 @@ def settled(
     found: list[Cells], size: int, row: Numbers, column: Numbers, part: Numbers, whole: Truths
 ) -> tuple[Numbers, Numbers, Numbers]:
     """Each cell that lies within is told once, whatever else comes near it; the others are left."""
+    if not whole.any():
+        return row, column, part
     key = cell_key(row, column)
     within, first = np.unique(key[whole], return_index=True)
     at = np.flatnonzero(whole)[first]

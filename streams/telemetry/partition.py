@@ -17,13 +17,23 @@ from schemas.geo import ObservedFix
 from schemas.ids import rider_subject
 from schemas.message import Event, GeofenceId, Personal, RiderId
 from schemas.record import Envelope, Stored, Unreadable, envelope_of, event_of
-from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
+from schemas.signals import (
+    FenceSignal,
+    GeofenceCrossed,
+    GeofenceDwelled,
+    GeofenceEntered,
+    GeofenceExited,
+    GeofenceTransitionCorrected,
+)
 from streams.telemetry.fences import FenceIndex
-from streams.telemetry.tracks import OLDEST_MS, Change, Crossed, Track, packed, unpacked
+from streams.telemetry.tracks import OLDEST_MS, Change, Moved, Told, Track, packed, unpacked
 
 MAX_LAT, MAX_LON = 90 * MICRODEGREES, 180 * MICRODEGREES
 FUTURE_MS = 60_000
 """How far ahead of its arrival a fix may claim to be: clocks differ."""
+
+LONGEST_GAP_MS = 120_000
+"""Between two fixes of which the way is taken for straight."""
 
 type RiderKey = tuple[str, str]
 """Tenant and rider."""
@@ -94,6 +104,13 @@ class Found(msgspec.Struct):
     fixes: int = 0
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """Of one frame and one device: by the time of each fix that was taken its place in the frame."""
+
+    track: Track
+    places: dict[int, int]
+
+
 class Partition:
     """`index` gives a tenant's fences as they are known now."""
 
@@ -117,8 +134,12 @@ class Partition:
         frame, tenant = fixes.frame, envelope.tenant
         found.fixes += frame.count
         received_ms = round(frame.received_at.timestamp() * 1000)
+        index = self._index(tenant)
+        taken: dict[int, Taken] = {}
+        dwell = index.dwell
         impossible = (np.abs(fixes.lat) > MAX_LAT) | (np.abs(fixes.lon) > MAX_LON)
-        held = self._index(tenant).holding(fixes.lat, fixes.lon, fixes.at_ms)
+        held = index.holding(fixes.lat, fixes.lon, fixes.at_ms)
+        spots = list(zip(fixes.lat.tolist(), fixes.lon.tolist(), strict=True))
         rows = zip(fixes.device.tolist(), fixes.at_ms.tolist(), impossible.tolist(), held, strict=True)
         for place, (device, at_ms, invalid, inside) in enumerate(rows):
             device_id, rider_id = frame.devices[device], frame.riders[device]
@@ -132,12 +153,30 @@ class Partition:
                 found.aside.append(aside_row(tenant, stored, fixes, place, reason or "unbound"))
                 continue
             newest = at_ms > track.newest_ms
-            changes = track.take(at_ms, inside)
+            changes = track.take(at_ms, inside, spots[place], dwell)
+            if (of := taken.get(id(track))) is None:
+                of = taken[id(track)] = Taken(track, {})
+            of.places[at_ms] = place
             found.touched.add((tenant, rider_id))
             if newest:
                 keep_newest(found.live, live_row(tenant, fixes, place))
             if changes:
                 self._told(track, changes, tenant, fixes, place, stored, found)
+        if index.ids:
+            self._crossed(index, list(taken.values()), tenant, fixes, stored, found)
+
+    def _crossed(
+        self, index: FenceIndex, taken: list[Taken], tenant: str, fixes: Fixes, stored: Stored, found: Found
+    ) -> None:
+        """When the frame is folded: a step that is cut into two in the same frame never was one."""
+        groups = [(of, *group) for of in taken for group in of.track.steps(list(of.places))]
+        short = [step for _, _, steps in groups for step in steps if step.at_ms - step.since_ms <= LONGEST_GAP_MS]
+        crossed = {id(short[row]): fences for row, fences in index.crossed(short).items()}
+        for of, after_ms, steps in groups:
+            changes = of.track.crossed_anew(after_ms, [(step, crossed.get(id(step), ())) for step in steps])
+            if changes:
+                place = of.places[steps[0].at_ms]
+                self._told(of.track, changes, tenant, fixes, place, stored, found)
 
     def _track(self, tenant: str, rider_id: str, device_id: str, at_ms: int) -> Track:
         """A device that is new to the rider takes the place of those that were not seen for a day before its fix."""
@@ -159,27 +198,16 @@ class Partition:
             event_id = ids.derived(
                 "signal", cause, str(place), kind, change.transition, change.geofence_id, str(change.at_ms)
             )
-            what = (change.geofence_id, change.transition)
-            event: Event
-            if isinstance(change, Crossed):
-                track.told[*what, change.at_ms] = event_id
-                event = crossing(change, live)
-            else:
-                first = track.told.pop((*what, change.told_ms))
-                track.told[*what, change.at_ms] = first
-                event = GeofenceTransitionCorrected(
-                    supersedes=first,
-                    geofence_id=GeofenceId(change.geofence_id),
-                    transition=change.transition,
-                    at=moment(change.at_ms),
-                )
+            event = as_told(track, change, event_id, live)
+            if event is None:
+                continue
             found.signals.append(
                 Draft(
                     event_id=event_id,
                     tenant=tenant,
                     rider_id=live.rider_id,
                     event=event,
-                    at=moment(change.at_ms),
+                    at=moment(at_ms_of(change)),
                     cause=cause,
                 )
             )
@@ -196,15 +224,47 @@ def opened(stored: Stored) -> tuple[Envelope, Fixes]:
         raise Unreadable(stored, str(broken)) from broken
 
 
-def crossing(change: Crossed, live: LiveRow) -> GeofenceEntered | GeofenceExited:
+def as_told(track: Track, change: Change, event_id: str, live: LiveRow) -> Event | None:
+    """None where nothing that was told is to be corrected: fences are not what they were when it would have been."""
+    what = (change.geofence_id, change.transition)
+    if isinstance(change, Told):
+        track.told[*what, change.at_ms] = event_id
+        return transition(change, live)
+    first = track.told.pop((*what, change.told_ms), None)
+    if first is None:
+        return None
+    if change.at_ms is not None:
+        track.told[*what, change.at_ms] = first
+    return GeofenceTransitionCorrected(
+        supersedes=first,
+        geofence_id=GeofenceId(change.geofence_id),
+        transition=change.transition,
+        since=None if change.since_ms is None else moment(change.since_ms),
+        at=None if change.at_ms is None else moment(change.at_ms),
+    )
+
+
+def at_ms_of(change: Change) -> int:
+    """Of what never happened: when it would have been."""
+    if isinstance(change, Moved) and change.at_ms is None:
+        return change.told_ms
+    assert change.at_ms is not None
+    return change.at_ms
+
+
+def transition(change: Told, live: LiveRow) -> FenceSignal:
     """The place is told where the transition is the fix's own; it is the rider's data."""
-    at = moment(change.at_ms)
+    at, fence = moment(change.at_ms), GeofenceId(change.geofence_id)
+    if change.since_ms is not None:
+        lasted = GeofenceDwelled if change.transition == "dwelled" else GeofenceCrossed
+        since = moment(change.since_ms)
+        return lasted(geofence_id=fence, device_id=live.device_id, since=since, at=at, late=change.late)
     cls = GeofenceEntered if change.transition == "entered" else GeofenceExited
     fix = None
     if live.observed_at == at:
         seen = ObservedFix(lat=live.lat, lon=live.lon, accuracy_m=live.accuracy_m, observed_at=at)
         fix = Personal(rider_subject(RiderId(live.rider_id)), seen)
-    return cls(geofence_id=GeofenceId(change.geofence_id), device_id=live.device_id, at=at, fix=fix, late=change.late)
+    return cls(geofence_id=fence, device_id=live.device_id, at=at, fix=fix, late=change.late)
 
 
 def live_row(tenant: str, fixes: Fixes, place: int) -> LiveRow:

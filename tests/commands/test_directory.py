@@ -41,6 +41,10 @@ def test_a_fence_is_created_changed_and_removed():
     fence = nothing_yet("geofence").when(CreateGeofence(name="centre", shape=Circle(center=KAMPPI, radius_m=300)))
     story = fence.tells("GeofenceCreated").happened()
     story.when(ChangeGeofence(shape=Polygon(rings=[SQUARE, HOLE]))).tells("GeofenceChanged")
+    again = story.when(ChangeGeofence(shape=Circle(center=KAMPPI, radius_m=300), dwell_s=60))
+    again.tells("GeofenceChanged").happened().when(
+        ChangeGeofence(shape=Circle(center=KAMPPI, radius_m=300), dwell_s=60)
+    ).then()
     removed = story.when(RemoveGeofence()).tells("GeofenceRemoved").happened()
     removed.when(RemoveGeofence()).then()
     removed.when(ChangeGeofence(shape=Circle(center=KAMPPI, radius_m=1))).refuses(NotInThisState)
