@@ -88,6 +88,9 @@ def settled(
     """Each cell that lies within is told once, whatever else comes near it; the others are left."""
     if not whole.any():
         return row, column, part
+    if not part.any():
+        found.append(Cells(size, row[whole], column[whole], part[whole], np.ones(int(whole.sum()), bool)))
+        return row[~whole], column[~whole], part[~whole]
     key = cell_key(row, column)
     within, first = np.unique(key[whole], return_index=True)
     at = np.flatnonzero(whole)[first]
@@ -119,6 +122,9 @@ def first_cells(bounds: list[Box]) -> tuple[int, Numbers, Numbers]:
 
 
 def told_once(over: list[tuple[range, range]]) -> tuple[Numbers, Numbers]:
+    if len(over) == 1:
+        row, column = crossed(*over[0])
+        return row, column
     row, column = np.unique(np.concatenate([crossed(rows, columns) for rows, columns in over], axis=1), axis=1)
     return row, column
 

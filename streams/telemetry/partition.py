@@ -6,6 +6,7 @@ place by `streams.telemetry.work`.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -25,13 +26,15 @@ from schemas.signals import (
     GeofenceExited,
     GeofenceTransitionCorrected,
 )
-from streams.telemetry.fences import FenceIndex
+from streams.telemetry.fence_index import FenceIndex, Inside, Step
 from streams.telemetry.tracks import OLDEST_MS, Change, Moved, Told, Track, packed, unpacked
 
 MAX_LAT, MAX_LON = 90 * MICRODEGREES, 180 * MICRODEGREES
 FUTURE_MS = 60_000
 """How far ahead of its arrival a fix may claim to be: clocks differ."""
 
+MOST_TOGETHER = 50
+"""Frames for which fences are asked at once: by itself one of ten fixes takes five times as long for each of them."""
 LONGEST_GAP_MS = 120_000
 """Between two fixes of which the way is taken for straight."""
 
@@ -104,11 +107,23 @@ class Found(msgspec.Struct):
     fixes: int = 0
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """Of one frame and one device: by the time of each fix that was taken its place in the frame."""
+class Frame(msgspec.Struct, frozen=True):
+    """One that was read, with its place in the log."""
 
+    stored: Stored
+    tenant: str
+    fixes: Fixes
+
+
+class Steps(msgspec.Struct, frozen=True):
+    """What a frame added to a track: the ways that are new, and in whose stead, see `Track.steps`."""
+
+    frame: Frame
+    place: int
+    """In the frame, of the fix that led to them."""
     track: Track
-    places: dict[int, int]
+    after_ms: int
+    steps: list[Step]
 
 
 class Partition:
@@ -120,25 +135,46 @@ class Partition:
         self._index = index
 
     def fold(self, records: Sequence[Stored]) -> Found:
+        """What follows does not hang on how many come together."""
         found = Found()
+        frames: list[Frame] = []
         for stored in records:
             try:
                 envelope, fixes = opened(stored)
             except Unreadable as unreadable:
                 found.unread.append(unreadable)
             else:
-                self._frame(envelope, fixes, stored, found)
+                frames.append(Frame(stored, envelope.tenant, fixes))
+        for first in range(0, len(frames), MOST_TOGETHER):
+            self._fold(frames[first : first + MOST_TOGETHER], found)
         return found
 
-    def _frame(self, envelope: Envelope, fixes: Fixes, stored: Stored, found: Found) -> None:
-        frame, tenant = fixes.frame, envelope.tenant
+    def _fold(self, frames: Sequence[Frame], found: Found) -> None:
+        """Fences are asked once for all."""
+        steps: list[Steps] = []
+        for frame, held in zip(frames, self._held(frames), strict=True):
+            steps += self._frame(frame, held, found)
+        self._crossed(steps, found)
+
+    def _held(self, frames: Sequence[Frame]) -> list[list[Inside]]:
+        """Of each frame and each fix the fences that hold it."""
+        held: list[list[Inside]] = [[] for _ in frames]
+        for tenant, numbers in by_tenant([frame.tenant for frame in frames]).items():
+            fixes = [frames[number].fixes for number in numbers]
+            columns = (np.concatenate([getattr(each, name) for each in fixes]) for name in ("lat", "lon", "at_ms"))
+            inside = iter(self._index(tenant).holding(*columns))
+            for number in numbers:
+                held[number] = list(islice(inside, frames[number].fixes.frame.count))
+        return held
+
+    def _frame(self, of: Frame, held: list[Inside], found: Found) -> list[Steps]:
+        fixes, tenant, frame = of.fixes, of.tenant, of.fixes.frame
         found.fixes += frame.count
         received_ms = round(frame.received_at.timestamp() * 1000)
         index = self._index(tenant)
-        taken: dict[int, Taken] = {}
         dwell = index.dwell
+        taken: dict[int, tuple[Track, dict[int, int]]] = {}
         impossible = (np.abs(fixes.lat) > MAX_LAT) | (np.abs(fixes.lon) > MAX_LON)
-        held = index.holding(fixes.lat, fixes.lon, fixes.at_ms)
         spots = list(zip(fixes.lat.tolist(), fixes.lon.tolist(), strict=True))
         rows = zip(fixes.device.tolist(), fixes.at_ms.tolist(), impossible.tolist(), held, strict=True)
         for place, (device, at_ms, invalid, inside) in enumerate(rows):
@@ -150,33 +186,40 @@ class Partition:
             if track is not None:
                 reason = track.refuses(at_ms)
             if reason is not None or track is None:
-                found.aside.append(aside_row(tenant, stored, fixes, place, reason or "unbound"))
+                found.aside.append(aside_row(of, place, reason or "unbound"))
                 continue
             newest = at_ms > track.newest_ms
             changes = track.take(at_ms, inside, spots[place], dwell)
-            if (of := taken.get(id(track))) is None:
-                of = taken[id(track)] = Taken(track, {})
-            of.places[at_ms] = place
+            if (places := taken.get(id(track))) is None:
+                places = taken[id(track)] = track, {}
+            places[1][at_ms] = place
             found.touched.add((tenant, rider_id))
             if newest:
                 keep_newest(found.live, live_row(tenant, fixes, place))
             if changes:
-                self._told(track, changes, tenant, fixes, place, stored, found)
-        if index.ids:
-            self._crossed(index, list(taken.values()), tenant, fixes, stored, found)
+                tell(track, changes, of, place, found)
+        if not index.ids:
+            return []
+        return [
+            Steps(of, places[steps[0].at_ms], track, after_ms, steps)
+            for track, places in taken.values()
+            for after_ms, steps in track.steps(list(places))
+        ]
 
-    def _crossed(
-        self, index: FenceIndex, taken: list[Taken], tenant: str, fixes: Fixes, stored: Stored, found: Found
-    ) -> None:
-        """When the frame is folded: a step that is cut into two in the same frame never was one."""
-        groups = [(of, *group) for of in taken for group in of.track.steps(list(of.places))]
-        short = [step for _, _, steps in groups for step in steps if step.at_ms - step.since_ms <= LONGEST_GAP_MS]
-        crossed = {id(short[row]): fences for row, fences in index.crossed(short).items()}
-        for of, after_ms, steps in groups:
-            changes = of.track.crossed_anew(after_ms, [(step, crossed.get(id(step), ())) for step in steps])
+    def _crossed(self, together: Sequence[Steps], found: Found) -> None:
+        """As of each frame's end: a step that is cut into two in the same frame never was one."""
+        crossed: dict[int, list[str]] = {}
+        for tenant, numbers in by_tenant([each.frame.tenant for each in together]).items():
+            steps = (step for number in numbers for step in together[number].steps)
+            short = [step for step in steps if step.at_ms - step.since_ms <= LONGEST_GAP_MS]
+            crossed |= {id(short[row]): fences for row, fences in self._index(tenant).crossed(short).items()}
+        for each in together:
+            found_on = [(step, crossed.get(id(step), ())) for step in each.steps]
+            changes = each.track.crossed_anew(each.after_ms, found_on)
             if changes:
-                place = of.places[steps[0].at_ms]
-                self._told(of.track, changes, tenant, fixes, place, stored, found)
+                tell(each.track, changes, each.frame, each.place, found)
+        for each in together:
+            each.track.forget()
 
     def _track(self, tenant: str, rider_id: str, device_id: str, at_ms: int) -> Track:
         """A device that is new to the rider takes the place of those that were not seen for a day before its fix."""
@@ -188,28 +231,29 @@ class Partition:
             rider.tracks = {**seen, device_id: track}
         return track
 
-    def _told(
-        self, track: Track, changes: list[Change], tenant: str, fixes: Fixes, place: int, stored: Stored, found: Found
-    ) -> None:
-        cause = f"{stored.topic}/{stored.partition}@{stored.offset}"
-        live = live_row(tenant, fixes, place)
-        for change in changes:
-            kind = type(change).__name__
-            event_id = ids.derived(
-                "signal", cause, str(place), kind, change.transition, change.geofence_id, str(change.at_ms)
-            )
-            event = as_told(track, change, event_id, live)
-            if event is None:
-                continue
+
+def by_tenant(tenants: Sequence[str]) -> dict[str, list[int]]:
+    numbers: dict[str, list[int]] = {}
+    for number, tenant in enumerate(tenants):
+        numbers.setdefault(tenant, []).append(number)
+    return numbers
+
+
+def tell(track: Track, changes: list[Change], frame: Frame, place: int, found: Found) -> None:
+    """What follows from the fix at this place."""
+    stored, tenant = frame.stored, frame.tenant
+    cause = f"{stored.topic}/{stored.partition}@{stored.offset}"
+    live = live_row(tenant, frame.fixes, place)
+    for change in changes:
+        kind = type(change).__name__
+        event_id = ids.derived(
+            "signal", cause, str(place), kind, change.transition, change.geofence_id, str(change.at_ms)
+        )
+        event = as_told(track, change, event_id, live)
+        if event is not None:
+            at = moment(at_ms_of(change))
             found.signals.append(
-                Draft(
-                    event_id=event_id,
-                    tenant=tenant,
-                    rider_id=live.rider_id,
-                    event=event,
-                    at=moment(at_ms_of(change)),
-                    cause=cause,
-                )
+                Draft(event_id=event_id, tenant=tenant, rider_id=live.rider_id, event=event, at=at, cause=cause)
             )
 
 
@@ -291,12 +335,12 @@ def keep_newest(live: dict[RiderKey, LiveRow], row: LiveRow) -> None:
         live[row.tenant, row.rider_id] = row
 
 
-def aside_row(tenant: str, stored: Stored, fixes: Fixes, place: int, reason: str) -> AsideRow:
-    row = live_row(tenant, fixes, place)
+def aside_row(frame: Frame, place: int, reason: str) -> AsideRow:
+    row = live_row(frame.tenant, frame.fixes, place)
     return AsideRow(
-        tenant=tenant,
-        partition=stored.partition,
-        offset=stored.offset,
+        tenant=frame.tenant,
+        partition=frame.stored.partition,
+        offset=frame.stored.offset,
         place=place,
         device_id=row.device_id,
         rider_id=row.rider_id or None,

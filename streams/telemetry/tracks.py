@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from schemas.signals import Transition
-from streams.telemetry.fences import OUTSIDE, Inside, Step
+from streams.telemetry.fence_index import OUTSIDE, Inside, Step
 
 WINDOW_MS = 600_000
 """How far behind the device's newest a fix may come and still count."""
@@ -77,6 +77,7 @@ class Track:
         """Of visits that go on: the stay that they come to."""
         self.told: dict[tuple[str, str, int], str] = {}
         """(fence, transition, time as it stands now) → the id of the signal that told of it first."""
+        self._forgets_ms: int | None = None
 
     @property
     def newest_ms(self) -> int:
@@ -144,7 +145,13 @@ class Track:
         del self.times[:place]
         del self.insides[:place]
         del self.lats[:place], self.lons[:place]
-        self.told = {what: signal for what, signal in self.told.items() if what[2] >= since_ms}
+        self._forgets_ms = since_ms
+
+    def forget(self) -> None:
+        """What was told and can be corrected no more; when all is said of what came."""
+        if self._forgets_ms is not None:
+            self.told = {what: signal for what, signal in self.told.items() if what[2] >= self._forgets_ms}
+            self._forgets_ms = None
 
     def steps(self, taken: Sequence[int]) -> Iterator[tuple[int, list[Step]]]:
         """The ways to and from the points that were taken at these times, in groups: what came between two points that

@@ -28,7 +28,8 @@ from schemas.signals import (
     GeofenceTransitionCorrected,
 )
 from schemas.topics import FIXES
-from streams.telemetry.fences import FenceIndex, unix_ms, version_of
+from streams.telemetry.fence_index import FenceIndex, version_of
+from streams.telemetry.fences import unix_ms
 from streams.telemetry.partition import Draft, Partition, kept, moment, restored
 
 SAMPLE_DATA = os.environ.get("LOGISTICS_SAMPLE_DATA")
@@ -69,9 +70,7 @@ ARRIVALS = [in_order, a_tenth_a_minute_late, a_third_five_minutes_late, many_twi
 
 def told(arrivals: list[Arrival], fences: Sequence[Stood], draw: Random) -> set[Happened]:
     """What the engine has said when all has come, in frames of a few fixes, its memory kept and restored on the way."""
-    versions = [version_of(fence.fence, fence.shape, fence.from_ms, fence.until_ms, fence.dwell_s) for fence in fences]
-    index = FenceIndex(versions)
-    partition = Partition(0, lambda tenant: index)
+    partition = partition_with(fences)
     standing: dict[str, Happened] = {}
     waiting = sorted(arrivals, key=lambda arrival: arrival[0])
     offset = 0
@@ -87,6 +86,13 @@ def told(arrivals: list[Arrival], fences: Sequence[Stood], draw: Random) -> set[
     said = list(standing.values())
     assert len(said) == len(set(said)), "nothing stands there twice"
     return set(said)
+
+
+def partition_with(fences: Sequence[Stood]) -> Partition:
+    index = FenceIndex(
+        [version_of(each.fence, each.shape, each.from_ms, each.until_ms, each.dwell_s) for each in fences]
+    )
+    return Partition(0, lambda tenant: index)
 
 
 def frames(coming: Sequence[Arrival], offset: int) -> list[Stored]:
@@ -212,6 +218,20 @@ def test_of_random_ways_the_log_says_what_happened(arriving: Callable[..., list[
     assert {what for _, _, _, what, _, _ in wanted} == {"entered", "exited", "dwelled", "crossed"}
     assert len(wanted) > 300
     assert told(arriving(seen, draw), fences, draw) == wanted
+
+
+def test_what_is_told_does_not_hang_on_how_many_frames_come_together():
+    seen, fences, _ = a_walk(0)
+    draw = Random(7)
+    waiting, records = sorted(shuffled(seen, draw), key=lambda arrival: arrival[0]), list[Stored]()
+    while waiting:
+        coming, waiting = waiting[:20], waiting[20:]
+        records += frames(coming, len(records))
+    one_by_one, together = partition_with(fences), partition_with(fences)
+    singly = [draft for record in records for draft in one_by_one.fold([record]).signals]
+    at_once = together.fold(records).signals
+    assert len(singly) > 1_000
+    assert {draft.event_id: draft for draft in at_once} == {draft.event_id: draft for draft in singly}
 
 
 # Real ones

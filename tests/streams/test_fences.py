@@ -9,7 +9,8 @@ from story import KAMPPI, NOON, minutes
 from schemas.directory import Circle, Corridor, GeofenceChanged, GeofenceCreated, GeofenceRemoved, Polygon, Shape
 from schemas.geo import Location, distance_m
 from schemas.message import Event, Source, TenantSlug
-from streams.telemetry.fences import OUTSIDE, FenceIndex, Fences, FenceVersion, Step, unix_ms, version_of
+from streams.telemetry.fence_index import OUTSIDE, FenceIndex, FenceVersion, Step, version_of
+from streams.telemetry.fences import Fences, unix_ms
 
 NOW_MS = unix_ms(NOON)
 

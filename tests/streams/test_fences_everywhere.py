@@ -18,7 +18,7 @@ from schemas.fixes import Column
 from schemas.geo import Location
 from schemas.ground import ground_of, lies_within
 from schemas.outline import outline
-from streams.telemetry.fences import FenceIndex, version_of
+from streams.telemetry.fence_index import FenceIndex, version_of
 
 CASES = Path(os.environ.get("LOGISTICS_SAMPLE_DATA", "nowhere")) / "geofence"
 needs_cases = pytest.mark.skipif(not CASES.exists(), reason="LOGISTICS_SAMPLE_DATA names no folder with fences")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.telemetry.fences import Inside
+from streams.telemetry.fence_index import Inside
 from streams.telemetry.tracks import (
     CUT_AT_LEAST,
     WINDOW_MS,
