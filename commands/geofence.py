@@ -1,45 +1,33 @@
 """Geofence: a shape on earth that riders enter and leave."""
 
 from datetime import datetime
-from itertools import pairwise
 from typing import assert_never
 
 import msgspec
-import shapely
 
 from commands.context import Context
 from commands.directory import NotThere, misplaced
+from commands.fence_shape import check_shape
 from commands.life import NEW, Life, to, when, within
 from schemas.directory import (
     ChangeGeofence,
-    Circle,
     CreateGeofence,
     GeofenceChanged,
     GeofenceCommand,
     GeofenceCreated,
     GeofenceEvent,
     GeofenceRemoved,
-    Polygon,
     RemoveGeofence,
-    Vertex,
+    Shape,
 )
-from schemas.message import OutletSlug, Refused
-from schemas.outline import enclosed
-
-
-class InvalidShape(Refused):
-    rule = "invalid-shape"
-    is_about = ("shape",)
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"the shape is not valid: {problem}")
-        self.problem = problem
+from schemas.message import OutletSlug
 
 
 class FenceState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
-    shape: Circle | Polygon
+    shape: Shape
     valid_from: datetime
     removed: bool = False
+    dwell_s: int | None = None
 
 
 type Geofence = NotThere | FenceState
@@ -74,9 +62,10 @@ def decide(fence: Geofence, command: GeofenceCommand, context: Context) -> list[
             return [created_fence(command, context)]
         case ChangeGeofence(), FenceState(removed=False):
             check_shape(command.shape)
-            if command.shape == fence.shape:
+            if (command.shape, command.dwell_s) == (fence.shape, fence.dwell_s):
                 return []
-            return [GeofenceChanged(shape=command.shape, valid_from=command.valid_from or context.now)]
+            valid_from = command.valid_from or context.now
+            return [GeofenceChanged(shape=command.shape, dwell_s=command.dwell_s, valid_from=valid_from)]
         case RemoveGeofence(), FenceState(removed=True):
             return []
         case RemoveGeofence(), FenceState():
@@ -91,6 +80,7 @@ def created_fence(command: CreateGeofence, context: Context) -> GeofenceCreated:
         name=command.name,
         kind=command.kind,
         shape=command.shape,
+        dwell_s=command.dwell_s,
         outlet=OutletSlug(command.outlet) if command.outlet else None,
         valid_from=command.valid_from or context.now,
         external_reference=command.external_reference,
@@ -102,30 +92,9 @@ def created_fence(command: CreateGeofence, context: Context) -> GeofenceCreated:
 def evolve(fence: Geofence, event: GeofenceEvent) -> Geofence:
     match event:
         case GeofenceCreated() | GeofenceChanged():
-            return FenceState(event.shape, event.valid_from)
+            return FenceState(event.shape, event.valid_from, dwell_s=event.dwell_s)
         case GeofenceRemoved():
             assert isinstance(fence, FenceState), "only a fence is removed"
             return msgspec.structs.replace(fence, removed=True)
         case _:
             assert_never(event)
-
-
-def check_shape(shape: Circle | Polygon) -> None:
-    """Raises InvalidShape, saying where: rings are closed, holes lie inside, nothing crosses itself."""
-    if isinstance(shape, Circle):
-        return
-    for number, ring in enumerate(shape.rings):
-        check_ring(number, ring)
-    polygon = enclosed(shape)
-    if not polygon.is_valid:
-        raise InvalidShape(str(shapely.is_valid_reason(polygon)))
-    if polygon.area == 0:
-        raise InvalidShape("it encloses no area")
-
-
-def check_ring(number: int, ring: list[Vertex]) -> None:
-    if ring[0] != ring[-1]:
-        raise InvalidShape(f"ring {number} is not closed: its last vertex must be its first")
-    for place, (one, other) in enumerate(pairwise(ring)):
-        if abs(one[0] - other[0]) > 180:
-            raise InvalidShape(f"ring {number} crosses the antimeridian after vertex {place}; split it there")

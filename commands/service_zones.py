@@ -1,16 +1,16 @@
 """Service zones: geofences of kind `zone`, where riders work, each as it stands at a moment."""
 
 from datetime import datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 import msgspec
-import shapely
+import numpy as np
 from msgspec.structs import replace
 
-from schemas.directory import Circle, GeofenceChanged, GeofenceCreated, GeofenceEvent, GeofenceRemoved, Polygon
+from schemas.directory import Circle, GeofenceChanged, GeofenceCreated, GeofenceEvent, GeofenceRemoved, Shape
 from schemas.geo import Location, distance_m
+from schemas.ground import Ground, ground_of, lies_within
 from schemas.message import NotInDirectory
-from schemas.outline import enclosed
 
 MOST_VERSIONS = 100
 """Of one zone: what was to hold later than so many others goes first."""
@@ -26,12 +26,12 @@ class UnknownServiceZone(NotInDirectory):
 
 
 class ZoneVersion(msgspec.Struct, frozen=True):
-    """A zone's shape from one moment up to another; None: for ever. `outline` is of a polygon."""
+    """A zone's shape from one moment up to another; None: for ever. `ground` is of what is no circle."""
 
-    shape: Circle | Polygon
+    shape: Shape
     since: datetime
     until: datetime | None = None
-    outline: Any = None
+    ground: Ground | None = None
 
 
 type ServiceZone = tuple[ZoneVersion, ...]
@@ -42,7 +42,11 @@ def zone_after(zone: ServiceZone, event: GeofenceEvent, at: datetime) -> Service
     """What ended before `at` no decision asks for again."""
     match event:
         case GeofenceCreated() | GeofenceChanged():
-            version = ZoneVersion(event.shape, event.valid_from, outline=outline_of(event.shape))
+            version = ZoneVersion(
+                event.shape,
+                event.valid_from,
+                ground=None if isinstance(event.shape, Circle) else ground_of(event.shape),
+            )
             return (*ended(zone, event.valid_from, at), version)[:MOST_VERSIONS]
         case GeofenceRemoved():
             return ended(zone, event.valid_until, at)
@@ -58,14 +62,6 @@ def ended(zone: ServiceZone, until: datetime, at: datetime) -> ServiceZone:
         if version.since < until
     ]
     return tuple(version for version in cut if version.until is None or version.until > at)
-
-
-def outline_of(shape: Circle | Polygon) -> Any:
-    if isinstance(shape, Circle):
-        return None
-    outline = enclosed(shape)
-    shapely.prepare(outline)
-    return outline
 
 
 def stands(zone: ServiceZone, at: datetime) -> bool:
@@ -84,4 +80,5 @@ def holds(zone: ServiceZone, place: Location, at: datetime) -> bool:
 def covers(version: ZoneVersion, place: Location) -> bool:
     if isinstance(version.shape, Circle):
         return distance_m(version.shape.center, place) <= version.shape.radius_m
-    return bool(shapely.intersects_xy(version.outline, place.lon, place.lat))
+    assert version.ground is not None, "what is no circle has its ground"
+    return bool(lies_within(version.ground, np.array([place.lat]), np.array([place.lon]))[0])

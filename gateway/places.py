@@ -29,15 +29,17 @@ class Node(msgspec.Struct, frozen=True):
 
 
 def places_of(refused: Refused, command: Command) -> list[FieldError]:
-    """Those where one of its values stands: the likeliest, by what stands beside them. Else the field that the rule
-    speaks of as a whole, and nothing where the command has no such field: then it speaks of what was told before."""
+    """The one that it points to itself; else those where one of its values stands: the likeliest, by what stands beside
+    them. Else the field that the rule speaks of as a whole, and nothing where the command has no such field: then it
+    speaks of what was told before."""
     stands_in, is_about = fields_by_rule().get(refused.rule, OF_NOTHING)
     nodes = list(nodes_of(command))
     values = refused.values()
     told = [
         node for node in nodes if node.name in stands_in and any(same(node.value, each) for each in values.values())
     ]
-    found = likeliest(told, values) or [node for node in nodes if node.name == values.get("field")][:1]
+    found = [node for node in nodes if "pointer" in values and pointer(node.at) == values["pointer"]][:1]
+    found = found or likeliest(told, values) or [node for node in nodes if node.name == values.get("field")][:1]
     found = found or [node for node in nodes if is_meant(node, is_about, values)]
     found = found or [node for word in is_about for node in nodes if node.name == word][:1]
     return [FieldError(pointer(node.at), str(refused)) for node in found[:MAX_ERRORS]]

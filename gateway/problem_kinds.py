@@ -200,7 +200,11 @@ KINDS: dict[str, Kind] = {
         "The PIN is wrong",
         "Nothing else was in the report. Read the task for the attempts left, then send another proof.",
     ),
-    "invalid-shape": Kind(422, "The shape is not valid", "Correct what the detail says."),
+    "invalid-shape": Kind(
+        422,
+        "The shape is not valid",
+        "Correct the place that `errors` points to: the detail says what is wrong with it.",
+    ),
     "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),
     "next-stop-locked": Kind(409, "The next stop is locked", "Keep it first, or take the lock off."),
     "too-heavy-that-way": Kind(

@@ -80,6 +80,7 @@ from schemas.hub import HubKind
 from schemas.position import Vector, token
 from schemas.recurrence import RecurrenceStatus
 from schemas.registries import Severity
+from schemas.signals import Transition
 from schemas.sla import Promise
 from schemas.task_kind import Priority, TaskKind
 from schemas.vehicle import VehicleKind
@@ -375,9 +376,14 @@ LISTINGS = (
         word="fence-alerts",
         model=fence_alerts.FENCE_ALERTS,
         page=fence_alerts.page,
-        filters={"rider_id": text("Who crossed."), "geofence_id": text("The fence.")},
+        filters={
+            "rider_id": text("Who it was."),
+            "geofence_id": text("The fence."),
+            "transition": choice(get_args(Transition), "What happened."),
+        },
         order=("recorded_at", "signal_id"),
-        about="Who entered and left which fence, when, and was it corrected since? A rider sees their own.",
+        about="Who entered and left which fence, stayed in it or crossed it, when, and was it corrected since? A rider "
+        "sees their own.",
         follows=("rider_id",),
     ),
     Listing(

@@ -27,7 +27,7 @@ from schemas.control import DataKeyWrapped
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
 from schemas.record import Stored, envelope_of, event_of, source_of
-from schemas.task import DeliveryAttemptFailed, ReattemptPlanned, StopArrived
+from schemas.stop_events import DeliveryAttemptFailed, ReattemptPlanned, StopArrived
 from schemas.topics import DIRECTORY, ETA_MODELS, FIXES, FLEET, KEYS, TASK
 from streams.eta.models import Models
 from streams.eta.worlds import Worlds

@@ -19,7 +19,7 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
-from schemas.signals import EtaForecast, EtaThresholdReached, GeofenceEntered, GeofenceExited
+from schemas.signals import TRANSITIONS, EtaForecast, EtaThresholdReached
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.partition import Draft
@@ -234,5 +234,5 @@ class Stands:
             which = name_of_threshold(event) if isinstance(event, EtaThresholdReached) else ""
             stop = draft.tenant, draft.rider_id, event.task_id, event.stop_id
             self.forecasts[*stop, which] = draft
-        elif isinstance(event, (GeofenceEntered, GeofenceExited)):
+        elif type(event) in TRANSITIONS:
             self.crossings.append(draft)

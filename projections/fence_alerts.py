@@ -1,4 +1,4 @@
-"""Who entered and left which fence, when, and was it corrected since?"""
+"""Who entered and left which fence, stayed in it or crossed it, when, and was it corrected since?"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,14 @@ from msgspec.structs import replace
 
 from projections.model import Fact, Key, ReadModel
 from projections.page import Page
-from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected, Transition
+from schemas.signals import (
+    FENCE_SIGNALS,
+    TRANSITIONS,
+    GeofenceCrossed,
+    GeofenceDwelled,
+    GeofenceTransitionCorrected,
+    Transition,
+)
 
 TABLE = """
 CREATE TABLE {table} (
@@ -24,6 +31,7 @@ CREATE TABLE {table} (
     late         boolean     NOT NULL,
     recorded_at  timestamptz NOT NULL,
     corrected_at timestamptz,
+    since        timestamptz,
     PRIMARY KEY (tenant, signal_id)
 );
 CREATE INDEX ON {table} (tenant, recorded_at, signal_id);
@@ -39,6 +47,8 @@ class FenceAlertRow(msgspec.Struct, frozen=True, kw_only=True):
     rider_id: str
     device_id: str
     transition: Transition
+    since: datetime | None = None
+    """Of who stayed, when they had entered; of who crossed, the fix before."""
     at: datetime
     """When it happened, as it stands now."""
     told_at: datetime
@@ -62,15 +72,17 @@ def apply(row: FenceAlertRow | None, fact: Fact, key: Key) -> FenceAlertRow:
     if isinstance(event, GeofenceTransitionCorrected):
         assert row is not None, "what is corrected was told before, on the same partition"
         state = "withdrawn" if event.at is None else "moved"
-        return replace(row, at=event.at or row.at, state=state, corrected_at=source.recorded_at)
-    assert isinstance(event, (GeofenceEntered, GeofenceExited)), "the model follows no other"
+        since, at = event.since or row.since, event.at or row.at
+        return replace(row, since=since, at=at, state=state, corrected_at=source.recorded_at)
+    assert isinstance(event, FENCE_SIGNALS), "the model follows no other"
     return FenceAlertRow(
         tenant=source.tenant,
         signal_id=source.event_id,
         geofence_id=event.geofence_id,
         rider_id=source.aggregate_id,
         device_id=event.device_id,
-        transition="entered" if isinstance(event, GeofenceEntered) else "exited",
+        transition=TRANSITIONS[type(event)],
+        since=event.since if isinstance(event, (GeofenceDwelled, GeofenceCrossed)) else None,
         at=event.at,
         told_at=event.at,
         late=event.late,
@@ -80,11 +92,11 @@ def apply(row: FenceAlertRow | None, fact: Fact, key: Key) -> FenceAlertRow:
 
 FENCE_ALERTS = ReadModel(
     name="fence_alerts",
-    version=1,
+    version=2,
     table=TABLE,
     row=FenceAlertRow,
     key=("tenant", "signal_id"),
-    events=frozenset({GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected}),
+    events=frozenset({*FENCE_SIGNALS, GeofenceTransitionCorrected}),
     keys=keys,
     apply=apply,
 )
@@ -94,6 +106,7 @@ SELECT * FROM fence_alerts
 WHERE tenant = %(tenant)s
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(geofence_id)s::text IS NULL OR geofence_id = %(geofence_id)s)
+  AND (%(transition)s::text IS NULL OR transition = %(transition)s)
   AND (%(at)s::timestamptz IS NULL OR (recorded_at, signal_id) > (%(at)s, %(id)s))
 ORDER BY recorded_at, signal_id
 LIMIT %(limit)s

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from schemas.catalog import members_of
-from schemas.directory import Circle, GeofenceChanged, GeofenceCreated, GeofenceEvent, GeofenceRemoved, Polygon
+from schemas.directory import GeofenceChanged, GeofenceCreated, GeofenceEvent, GeofenceRemoved, Shape
 
 TABLE = """
 CREATE TABLE {table} (
@@ -17,6 +17,7 @@ CREATE TABLE {table} (
     name        text        NOT NULL,
     kind        text        NOT NULL,
     shape       jsonb       NOT NULL,
+    dwell_s     integer,
     outlet      text,
     valid_from  timestamptz NOT NULL,
     valid_until timestamptz,
@@ -36,7 +37,8 @@ class GeofenceRow(msgspec.Struct, frozen=True, kw_only=True):
     geofence_id: str
     name: str
     kind: str
-    shape: Circle | Polygon
+    shape: Shape
+    dwell_s: int | None
     outlet: str | None
     valid_from: datetime
     valid_until: datetime | None = None
@@ -55,7 +57,7 @@ def apply(row: GeofenceRow | None, fact: Fact, key: Key) -> GeofenceRow:
     row = replace(row, updated_at=source.recorded_at, version=source.version)
     match event:
         case GeofenceChanged():
-            return replace(row, shape=event.shape, valid_from=event.valid_from)
+            return replace(row, shape=event.shape, dwell_s=event.dwell_s, valid_from=event.valid_from)
         case GeofenceRemoved():
             return replace(row, valid_until=event.valid_until)
         case _:
@@ -69,6 +71,7 @@ def created(event: GeofenceCreated, fact: Fact) -> GeofenceRow:
         name=event.name,
         kind=event.kind,
         shape=event.shape,
+        dwell_s=event.dwell_s,
         outlet=event.outlet,
         valid_from=event.valid_from,
         external_reference=event.external_reference,
@@ -81,7 +84,7 @@ def created(event: GeofenceCreated, fact: Fact) -> GeofenceRow:
 
 GEOFENCES = ReadModel(
     name="geofences",
-    version=1,
+    version=2,
     table=TABLE,
     row=GeofenceRow,
     key=("tenant", "geofence_id"),

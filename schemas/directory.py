@@ -31,6 +31,10 @@ from schemas.registries import RegistryCommand, RegistryEvent
 from schemas.sla_policy import SlaPolicyEvent
 
 MAX_VERTICES = 10_000
+"""Of one shape."""
+MAX_LINE = 1_000
+MAX_PIECES = 100
+MAX_DWELL_S = 86_400
 
 SILENT_AFTER_SECONDS = 900
 """Where a tenant's rules say nothing else."""
@@ -177,21 +181,49 @@ Ring = Annotated[list[Vertex], msgspec.Meta(min_length=4, max_length=MAX_VERTICE
 """Closed: the last vertex is the first."""
 
 
+Rings = Annotated[list[Ring], msgspec.Meta(min_length=1, max_length=MAX_PIECES)]
+"""The first is the outline, the others are holes."""
+
+
 class Circle(Input, frozen=True, kw_only=True, tag_field="type", tag="circle"):
     center: Location
     radius_m: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 
 
 class Polygon(Input, frozen=True, kw_only=True, tag_field="type", tag="polygon"):
-    """The first ring is the outline, the others are holes."""
+    """Rings may go either way around. One whose longitude jumps by more than 180 degrees crosses the antimeridian; one
+    that goes around the earth encloses a pole."""
 
-    rings: Annotated[list[Ring], msgspec.Meta(min_length=1, max_length=100)]
+    rings: Rings
+
+
+class MultiPolygon(Input, frozen=True, kw_only=True, tag_field="type", tag="multipolygon"):
+    """Several polygons, which may touch but not overlap."""
+
+    polygons: Annotated[list[Rings], msgspec.Meta(min_length=1, max_length=MAX_PIECES)]
+
+
+class Corridor(Input, frozen=True, kw_only=True, tag_field="type", tag="corridor"):
+    """All that lies within `width_m` of a line, to each side and around its ends. From vertex to vertex the line goes
+    the shortest way."""
+
+    line: Annotated[list[Vertex], msgspec.Meta(min_length=2, max_length=MAX_LINE)]
+    width_m: Annotated[float, msgspec.Meta(gt=0, le=100_000)]
+
+
+type Shape = Circle | Polygon | MultiPolygon | Corridor
+
+
+DwellSeconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_DWELL_S)]
 
 
 class CreateGeofence(Command, frozen=True, kw_only=True):
+    """`dwell_s`: it is told when a rider has been inside for so long."""
+
     name: Name
     kind: FenceKind = "custom"
-    shape: Circle | Polygon
+    shape: Shape
+    dwell_s: DwellSeconds | None = None
     outlet: Slug | None = None
     valid_from: Moment | None = None
     external_reference: ExternalReference = None
@@ -200,7 +232,10 @@ class CreateGeofence(Command, frozen=True, kw_only=True):
 
 
 class ChangeGeofence(Command, frozen=True, kw_only=True):
-    shape: Circle | Polygon
+    """Shape and `dwell_s` anew: left out, nothing is told of who stays."""
+
+    shape: Shape
+    dwell_s: DwellSeconds | None = None
     valid_from: Moment | None = None
 
 
@@ -214,7 +249,8 @@ type GeofenceCommand = CreateGeofence | ChangeGeofence | RemoveGeofence
 class GeofenceCreated(Event, frozen=True, kw_only=True):
     name: str
     kind: FenceKind
-    shape: Circle | Polygon
+    shape: Shape
+    dwell_s: int | None = None
     outlet: OutletSlug | None
     valid_from: datetime
     external_reference: str | None
@@ -223,7 +259,8 @@ class GeofenceCreated(Event, frozen=True, kw_only=True):
 
 
 class GeofenceChanged(Event, frozen=True, kw_only=True):
-    shape: Circle | Polygon
+    shape: Shape
+    dwell_s: int | None = None
     valid_from: datetime
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from schemas.geo import ObservedFix
 from schemas.message import Event, GeofenceId, Personal, Record, StopId, TaskId
 
-Transition = Literal["entered", "exited"]
+Transition = Literal["entered", "exited", "dwelled", "crossed"]
 RoutingSource = Literal["osrm", "great_circle"]
 EtaThreshold = Literal["imminent", "late"]
 
@@ -31,12 +31,35 @@ class GeofenceExited(Event, frozen=True, kw_only=True):
     late: bool
 
 
+class GeofenceDwelled(Event, frozen=True, kw_only=True):
+    """At `at` the device had been inside for as long as the fence asks for, since `since`, when it entered."""
+
+    geofence_id: GeofenceId
+    device_id: str
+    since: datetime
+    at: datetime
+    late: bool
+
+
+class GeofenceCrossed(Event, frozen=True, kw_only=True):
+    """The straight way between two fixes that follow each other, at `since` and at `at`, both outside, leads through
+    the fence."""
+
+    geofence_id: GeofenceId
+    device_id: str
+    since: datetime
+    at: datetime
+    late: bool
+
+
 class GeofenceTransitionCorrected(Event, frozen=True, kw_only=True):
-    """A late fix shows that the superseded signal was not so: it happened at `at`, or, without it, never."""
+    """A late fix shows that the superseded signal was not so: it happened at `at`, or, without it, never. `since` is of
+    who dwelled or crossed."""
 
     supersedes: str
     geofence_id: GeofenceId
     transition: Transition
+    since: datetime | None = None
     at: datetime | None
 
 
@@ -92,6 +115,15 @@ class EtaScored(Event, frozen=True, kw_only=True):
     columns: str
 
 
-type Signal = (
-    GeofenceEntered | GeofenceExited | GeofenceTransitionCorrected | EtaForecast | EtaThresholdReached | EtaScored
-)
+type FenceSignal = GeofenceEntered | GeofenceExited | GeofenceDwelled | GeofenceCrossed
+
+FENCE_SIGNALS = (GeofenceEntered, GeofenceExited, GeofenceDwelled, GeofenceCrossed)
+
+TRANSITIONS: dict[type[Event], Transition] = {
+    GeofenceEntered: "entered",
+    GeofenceExited: "exited",
+    GeofenceDwelled: "dwelled",
+    GeofenceCrossed: "crossed",
+}
+
+type Signal = FenceSignal | GeofenceTransitionCorrected | EtaForecast | EtaThresholdReached | EtaScored

@@ -92,7 +92,7 @@ export class CityMap {
     this.anchor = first ? anchorOf(first.shape) : { x: 0, y: 0 };
     this.layers.fences.replaceChildren(
       ...fences.map((fence) =>
-        svg("path", { class: `fence ${fence.kind}`, d: outline(fence.shape, this.anchor), "data-geofence-id": fence.geofence_id }, svg("title", {}, fence.name)),
+        svg("path", { class: `fence ${fence.kind} ${fence.shape.type}`, d: outline(fence.shape, this.anchor), "data-geofence-id": fence.geofence_id }, svg("title", {}, fence.name)),
       ),
     );
     this.redraw();
@@ -435,14 +435,61 @@ function drawn(mark, look, made) {
 }
 
 function anchorOf(shape) {
-  const [lon, lat] = shape.type === "circle" ? [shape.center.lon, shape.center.lat] : shape.rings[0][0];
+  const [lon, lat] = firstOf(shape);
   return { x: mercator.x(lon), y: mercator.y(lat) };
 }
 
+function firstOf(shape) {
+  switch (shape.type) {
+    case "circle":
+      return [shape.center.lon, shape.center.lat];
+    case "corridor":
+      return shape.line[0];
+    default:
+      return ringsOf(shape)[0][0];
+  }
+}
+
+function ringsOf(shape) {
+  return shape.type === "multipolygon" ? shape.polygons.flat() : shape.rings;
+}
+
 function outline(shape, anchor) {
-  const rings = shape.type === "circle" ? [ringOf(shape)] : shape.rings.map((ring) => ring.map(([lon, lat]) => [mercator.x(lon), mercator.y(lat)]));
   const word = ([x, y]) => `${((x - anchor.x) * FENCE_UNIT).toFixed(2)} ${((y - anchor.y) * FENCE_UNIT).toFixed(2)}`;
-  return rings.map((ring) => `M${ring.map(word).join("L")}Z`).join("");
+  return drawnRings(shape).map((ring) => `M${ring.map(word).join("L")}Z`).join("");
+}
+
+function drawnRings(shape) {
+  switch (shape.type) {
+    case "circle":
+      return [ringOf(shape)];
+    case "corridor":
+      return corridorRings(shape);
+    default:
+      return ringsOf(shape).map((ring) => unrolled(ring).map(([lon, lat]) => [mercator.x(lon), mercator.y(lat)]));
+  }
+}
+
+/** Without leaps over the antimeridian: the map goes on there. */
+function unrolled(line) {
+  let turned = 0;
+  return line.map(([lon, lat], number) => {
+    const step = number > 0 ? lon - line[number - 1][0] : 0;
+    if (Math.abs(step) > 180) turned -= 360 * Math.sign(step);
+    return [lon + turned, lat];
+  });
+}
+
+/** A box along each way, and a circle around each vertex, all going the same way around. */
+function corridorRings({ line, width_m: width }) {
+  const points = unrolled(line);
+  const boxes = points.slice(1).map(([lon, lat], number) => {
+    const [x, y, toX, toY] = [mercator.x(points[number][0]), mercator.y(points[number][1]), mercator.x(lon), mercator.y(lat)];
+    const reach = (width * mercator.ofMetre(lat)) / (Math.hypot(toX - x, toY - y) || 1);
+    const [aside, ahead] = [(toY - y) * reach, (toX - x) * reach];
+    return [[x - aside, y + ahead], [toX - aside, toY + ahead], [toX + aside, toY - ahead], [x + aside, y - ahead]];
+  });
+  return [...boxes, ...points.map(([lon, lat]) => ringOf({ center: { lon, lat }, radius_m: width }))];
 }
 
 function ringOf({ center, radius_m: radius }) {

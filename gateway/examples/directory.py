@@ -6,10 +6,12 @@ from schemas.directory import (
     ChangeGeofence,
     ChangeTenantRules,
     Circle,
+    Corridor,
     CreateGeofence,
     CreateOutlet,
     CreateTenant,
     MoveOutlet,
+    MultiPolygon,
     Polygon,
     RemoveGeofence,
     SetOutletContacts,
@@ -110,6 +112,7 @@ PLACES: dict[str, Command] = {
         name="Around Kamppi",
         kind="outlet",
         shape=Circle(center=AT_KAMPPI, radius_m=150),
+        dwell_s=300,
         outlet=OUTLET,
         external_reference="fence-kamppi",
     ),
@@ -126,7 +129,23 @@ PLACES: dict[str, Command] = {
         shape=Polygon(rings=[[(24.91, 60.15), (24.98, 60.15), (24.98, 60.19), (24.91, 60.19), (24.91, 60.15)]]),
         external_reference="zone-centre",
     ),
-    "A wider circle": ChangeGeofence(shape=Circle(center=AT_KAMPPI, radius_m=250), valid_from=at(12)),
+    "Two parts of the city, one with a hole": CreateGeofence(
+        name="Harbours",
+        shape=MultiPolygon(
+            polygons=[
+                [
+                    [(24.90, 60.15), (24.93, 60.15), (24.93, 60.17), (24.90, 60.17), (24.90, 60.15)],
+                    [(24.91, 60.16), (24.92, 60.16), (24.92, 60.165), (24.91, 60.165), (24.91, 60.16)],
+                ],
+                [[(24.96, 60.16), (24.98, 60.16), (24.98, 60.17), (24.96, 60.17), (24.96, 60.16)]],
+            ]
+        ),
+    ),
+    "A street, thirty metres to each side": CreateGeofence(
+        name="Mannerheimintie",
+        shape=Corridor(line=[(24.9415, 60.1689), (24.9372, 60.1722), (24.9317, 60.1757)], width_m=30),
+    ),
+    "A wider circle": ChangeGeofence(shape=Circle(center=AT_KAMPPI, radius_m=250), dwell_s=300, valid_from=at(12)),
     "It holds until the evening": RemoveGeofence(valid_until=at(18)),
 }
 

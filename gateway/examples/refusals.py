@@ -16,8 +16,8 @@ from commands.carrier_feed import NoSuchConflict
 from commands.cloning import CloneAnswered
 from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
 from commands.directory import UnknownZone
+from commands.fence_shape import InvalidShape
 from commands.field_reports import TooFarFromStop
-from commands.geofence import InvalidShape
 from commands.goods import ItemNotKnown, NotADropoff, ParcelNotKnown
 from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedToYou
 from commands.incident import (
@@ -136,7 +136,13 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     UnknownFailureReason("no_one_home", [reason.code for reason in FAILURE_REASONS]),
     UnknownIncidentKind("acident", [kind.code for kind in INCIDENT_KINDS]),
     UnknownDocumentKind("passport", [kind.code for kind in DOCUMENT_KINDS if kind.of == "rider"]),
-    InvalidShape("ring 1 is not closed: its last vertex must be its first"),
+    InvalidShape(
+        "the ring crosses or touches itself: the edges after its vertices 0 and 2 meet",
+        "rings",
+        0,
+        0,
+        place=(24.95, 60.17),
+    ),
     NotATestTenant(),
     OnePersonToForget(),
     UnknownPerson(f"{TASK_ID}/{TO_DOOR}"),

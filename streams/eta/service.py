@@ -6,16 +6,16 @@ from datetime import datetime
 import msgspec
 
 from schemas.message import Event, Source
-from schemas.task import (
+from schemas.stop import Stop
+from schemas.stop_events import (
     DeliveryAttemptFailed,
     HoldStarted,
     ReattemptPlanned,
     ReturnStarted,
-    Stop,
     StopArrived,
     StopCompleted,
-    TaskCreated,
 )
+from schemas.task import TaskCreated
 
 DRAWN_BY = 20
 """Stops that take as long as planned are counted, as it were, with those that there were."""

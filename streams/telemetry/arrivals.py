@@ -5,7 +5,7 @@ from bisect import insort
 import msgspec
 
 from schemas.message import Event, Source
-from schemas.task import DeliveryAttemptFailed, ReattemptPlanned, StopArrived
+from schemas.stop_events import DeliveryAttemptFailed, ReattemptPlanned, StopArrived
 from streams.telemetry.fences import unix_ms
 
 MOST_STOPS = 100_000

@@ -6,9 +6,11 @@ place by `streams.telemetry.work`.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from schemas import ids
 from schemas.fix_rules import FixRules, Reason
@@ -17,10 +19,18 @@ from schemas.geo import ObservedFix
 from schemas.ids import rider_subject
 from schemas.message import Event, GeofenceId, Personal, RiderId
 from schemas.record import Envelope, Stored, Unreadable, envelope_of, event_of
-from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected, RoutingSource
-from streams.telemetry.fences import FenceIndex
+from schemas.signals import (
+    FenceSignal,
+    GeofenceCrossed,
+    GeofenceDwelled,
+    GeofenceEntered,
+    GeofenceExited,
+    GeofenceTransitionCorrected,
+    RoutingSource,
+)
+from streams.telemetry.fence_index import FenceIndex, Inside, Step
 from streams.telemetry.quality import follows, judged, metres_known
-from streams.telemetry.tracks import OLDEST_MS, Change, Crossed, Track, packed, unpacked
+from streams.telemetry.tracks import OLDEST_MS, Change, Moved, Told, Track, packed, unpacked
 
 FROM_OUTSIDE = "/gateway"
 """The source of what devices told. What our own processes write goes as it must: a simulated courier is as fast as the
@@ -29,6 +39,10 @@ ANY_SPEED = 1_000_000_000
 
 MOST_PAST = 8
 """Forecasts of one stop that are kept to be scored; of more, every second one of the older half goes, not the first."""
+MOST_TOGETHER = 50
+"""Frames for which fences are asked at once: by itself one of ten fixes takes five times as long for each of them."""
+LONGEST_GAP_MS = 120_000
+"""Between two fixes of which the way is taken for straight."""
 
 type RiderKey = tuple[str, str]
 """Tenant and rider."""
@@ -123,6 +137,26 @@ class Found(msgspec.Struct):
     fixes: int = 0
 
 
+class Frame(msgspec.Struct, frozen=True):
+    """One that was read, with its place in the log."""
+
+    stored: Stored
+    tenant: str
+    fixes: Fixes
+    from_outside: bool
+
+
+class Steps(msgspec.Struct, frozen=True):
+    """What a frame added to a track: the ways that are new, and in whose stead, see `Track.steps`."""
+
+    frame: Frame
+    place: int
+    """In the frame, of the fix that led to them."""
+    track: Track
+    after_ms: int
+    steps: list[Step]
+
+
 class Partition:
     """`index` gives a tenant's fences as they are known now, `rules` by what its fixes are believed when they come."""
 
@@ -133,24 +167,48 @@ class Partition:
         self._rules = rules
 
     def fold(self, records: Sequence[Stored]) -> Found:
+        """What follows does not hang on how many come together."""
         found = Found()
+        frames: list[Frame] = []
         for stored in records:
             try:
                 envelope, fixes = opened(stored)
             except Unreadable as unreadable:
                 found.unread.append(unreadable)
             else:
-                self._frame(envelope, fixes, stored, found)
+                frames.append(Frame(stored, envelope.tenant, fixes, envelope.source.endswith(FROM_OUTSIDE)))
+        for first in range(0, len(frames), MOST_TOGETHER):
+            self._fold(frames[first : first + MOST_TOGETHER], found)
         return found
 
-    def _frame(self, envelope: Envelope, fixes: Fixes, stored: Stored, found: Found) -> None:
-        frame, tenant = fixes.frame, envelope.tenant
+    def _fold(self, frames: Sequence[Frame], found: Found) -> None:
+        """Fences are asked once for all."""
+        steps: list[Steps] = []
+        for frame, held in zip(frames, self._held(frames), strict=True):
+            steps += self._frame(frame, held, found)
+        self._crossed(steps, found)
+
+    def _held(self, frames: Sequence[Frame]) -> list[list[Inside]]:
+        """Of each frame and each fix the fences that hold it."""
+        held: list[list[Inside]] = [[] for _ in frames]
+        for tenant, numbers in by_tenant([frame.tenant for frame in frames]).items():
+            fixes = [frames[number].fixes for number in numbers]
+            columns = (np.concatenate([getattr(each, name) for each in fixes]) for name in ("lat", "lon", "at_ms"))
+            inside = iter(self._index(tenant).holding(*columns))
+            for number in numbers:
+                held[number] = list(islice(inside, frames[number].fixes.frame.count))
+        return held
+
+    def _frame(self, of: Frame, held: list[Inside], found: Found) -> list[Steps]:
+        fixes, tenant, frame = of.fixes, of.tenant, of.fixes.frame
         found.fixes += frame.count
         received_ms = round(frame.received_at.timestamp() * 1000)
         rules = self._rules(tenant, received_ms)
-        if not envelope.source.endswith(FROM_OUTSIDE):
+        if not of.from_outside:
             rules = msgspec.structs.replace(rules, max_speed_mps=ANY_SPEED)
-        held = self._index(tenant).holding(fixes.lat, fixes.lon, fixes.at_ms)
+        index = self._index(tenant)
+        dwell = index.dwell
+        taken: dict[int, tuple[Track, dict[int, int]]] = {}
         columns = (fixes.device, fixes.at_ms, fixes.lat, fixes.lon, metres_known(fixes))
         rows = zip(*(column.tolist() for column in columns), judged(fixes, rules, received_ms), held, strict=True)
         near = follows(fixes, rules)
@@ -171,16 +229,41 @@ class Partition:
                     reason = "gps_jump"
                     found.touched.add((tenant, rider_id))  # for what is remembered of a stray
             if reason is not None or track is None:
-                found.aside.append(aside_row(tenant, stored, fixes, place, reason or "unbound"))
+                found.aside.append(aside_row(of, place, reason or "unbound"))
                 continue
             last = track
             newest = at_ms > track.newest_ms
-            changes = track.take(at_ms, frozenset(inside))
+            changes = track.take(at_ms, inside, (lat, lon), dwell)
+            if (places := taken.get(id(track))) is None:
+                places = taken[id(track)] = track, {}
+            places[1][at_ms] = place
             found.touched.add((tenant, rider_id))
             if newest:
                 keep_newest(found.live, live_row(tenant, fixes, place))
             if changes:
-                self._told(track, changes, tenant, fixes, place, stored, found)
+                tell(track, changes, of, place, found)
+        if not index.ids:
+            return []
+        return [
+            Steps(of, places[steps[0].at_ms], track, after_ms, steps)
+            for track, places in taken.values()
+            for after_ms, steps in track.steps(list(places))
+        ]
+
+    def _crossed(self, together: Sequence[Steps], found: Found) -> None:
+        """As of each frame's end: a step that is cut into two in the same frame never was one."""
+        crossed: dict[int, list[str]] = {}
+        for tenant, numbers in by_tenant([each.frame.tenant for each in together]).items():
+            steps = (step for number in numbers for step in together[number].steps)
+            short = [step for step in steps if step.at_ms - step.since_ms <= LONGEST_GAP_MS]
+            crossed |= {id(short[row]): fences for row, fences in self._index(tenant).crossed(short).items()}
+        for each in together:
+            found_on = [(step, crossed.get(id(step), ())) for step in each.steps]
+            changes = each.track.crossed_anew(each.after_ms, found_on)
+            if changes:
+                tell(each.track, changes, each.frame, each.place, found)
+        for each in together:
+            each.track.forget()
 
     def _track(self, tenant: str, rider_id: str, device_id: str, at_ms: int) -> Track:
         """A device that is new to the rider takes the place of those that were not seen for a day before its fix."""
@@ -192,39 +275,29 @@ class Partition:
             rider.tracks = {**seen, device_id: track}
         return track
 
-    def _told(
-        self, track: Track, changes: list[Change], tenant: str, fixes: Fixes, place: int, stored: Stored, found: Found
-    ) -> None:
-        cause = f"{stored.topic}/{stored.partition}@{stored.offset}"
-        live = live_row(tenant, fixes, place)
-        for change in changes:
-            kind = type(change).__name__
-            event_id = ids.derived(
-                "signal", cause, str(place), kind, change.transition, change.geofence_id, str(change.at_ms)
-            )
-            what = (change.geofence_id, change.transition)
-            event: Event
-            if isinstance(change, Crossed):
-                track.told[*what, change.at_ms] = event_id
-                event = crossing(change, live)
-            else:
-                first = track.told.pop((*what, change.told_ms))
-                track.told[*what, change.at_ms] = first
-                event = GeofenceTransitionCorrected(
-                    supersedes=first,
-                    geofence_id=GeofenceId(change.geofence_id),
-                    transition=change.transition,
-                    at=moment(change.at_ms),
-                )
+
+def by_tenant(tenants: Sequence[str]) -> dict[str, list[int]]:
+    numbers: dict[str, list[int]] = {}
+    for number, tenant in enumerate(tenants):
+        numbers.setdefault(tenant, []).append(number)
+    return numbers
+
+
+def tell(track: Track, changes: list[Change], frame: Frame, place: int, found: Found) -> None:
+    """What follows from the fix at this place."""
+    stored, tenant = frame.stored, frame.tenant
+    cause = f"{stored.topic}/{stored.partition}@{stored.offset}"
+    live = live_row(tenant, frame.fixes, place)
+    for change in changes:
+        kind = type(change).__name__
+        event_id = ids.derived(
+            "signal", cause, str(place), kind, change.transition, change.geofence_id, str(change.at_ms)
+        )
+        event = as_told(track, change, event_id, live)
+        if event is not None:
+            at = moment(at_ms_of(change))
             found.signals.append(
-                Draft(
-                    event_id=event_id,
-                    tenant=tenant,
-                    rider_id=live.rider_id,
-                    event=event,
-                    at=moment(change.at_ms),
-                    cause=cause,
-                )
+                Draft(event_id=event_id, tenant=tenant, rider_id=live.rider_id, event=event, at=at, cause=cause)
             )
 
 
@@ -239,15 +312,47 @@ def opened(stored: Stored) -> tuple[Envelope, Fixes]:
         raise Unreadable(stored, str(broken)) from broken
 
 
-def crossing(change: Crossed, live: LiveRow) -> GeofenceEntered | GeofenceExited:
+def as_told(track: Track, change: Change, event_id: str, live: LiveRow) -> Event | None:
+    """None where nothing that was told is to be corrected: fences are not what they were when it would have been."""
+    what = (change.geofence_id, change.transition)
+    if isinstance(change, Told):
+        track.told[*what, change.at_ms] = event_id
+        return transition(change, live)
+    first = track.told.pop((*what, change.told_ms), None)
+    if first is None:
+        return None
+    if change.at_ms is not None:
+        track.told[*what, change.at_ms] = first
+    return GeofenceTransitionCorrected(
+        supersedes=first,
+        geofence_id=GeofenceId(change.geofence_id),
+        transition=change.transition,
+        since=None if change.since_ms is None else moment(change.since_ms),
+        at=None if change.at_ms is None else moment(change.at_ms),
+    )
+
+
+def at_ms_of(change: Change) -> int:
+    """Of what never happened: when it would have been."""
+    if isinstance(change, Moved) and change.at_ms is None:
+        return change.told_ms
+    assert change.at_ms is not None
+    return change.at_ms
+
+
+def transition(change: Told, live: LiveRow) -> FenceSignal:
     """The place is told where the transition is the fix's own; it is the rider's data."""
-    at = moment(change.at_ms)
+    at, fence = moment(change.at_ms), GeofenceId(change.geofence_id)
+    if change.since_ms is not None:
+        lasted = GeofenceDwelled if change.transition == "dwelled" else GeofenceCrossed
+        since = moment(change.since_ms)
+        return lasted(geofence_id=fence, device_id=live.device_id, since=since, at=at, late=change.late)
     cls = GeofenceEntered if change.transition == "entered" else GeofenceExited
     fix = None
     if live.observed_at == at:
         seen = ObservedFix(lat=live.lat, lon=live.lon, accuracy_m=live.accuracy_m, observed_at=at)
         fix = Personal(rider_subject(RiderId(live.rider_id)), seen)
-    return cls(geofence_id=GeofenceId(change.geofence_id), device_id=live.device_id, at=at, fix=fix, late=change.late)
+    return cls(geofence_id=fence, device_id=live.device_id, at=at, fix=fix, late=change.late)
 
 
 def live_row(tenant: str, fixes: Fixes, place: int) -> LiveRow:
@@ -274,12 +379,12 @@ def keep_newest(live: dict[RiderKey, LiveRow], row: LiveRow) -> None:
         live[row.tenant, row.rider_id] = row
 
 
-def aside_row(tenant: str, stored: Stored, fixes: Fixes, place: int, reason: str) -> AsideRow:
-    row = live_row(tenant, fixes, place)
+def aside_row(frame: Frame, place: int, reason: str) -> AsideRow:
+    row = live_row(frame.tenant, frame.fixes, place)
     return AsideRow(
-        tenant=tenant,
-        partition=stored.partition,
-        offset=stored.offset,
+        tenant=frame.tenant,
+        partition=frame.stored.partition,
+        offset=frame.stored.offset,
         place=place,
         device_id=row.device_id,
         rider_id=row.rider_id or None,

@@ -1,10 +1,13 @@
-"""When did a rider enter and leave fences? One device's way, by the time of its fixes, however late they come.
+"""When did a rider enter and leave fences, and stay in them? One device's way, by the time of its fixes, however late
+they come.
 
 A fix that comes after later ones changes what was between its neighbours: a transition that was told moves, which a
 correction says, or a short visit or absence shows that nobody had seen.
 """
 
+from array import array
 from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -12,6 +15,7 @@ import numpy as np
 
 from schemas.signals import Transition
 from streams.telemetry import quality
+from streams.telemetry.fence_index import OUTSIDE, Inside, Step
 from streams.telemetry.quality import Reach
 
 WINDOW_MS = 600_000
@@ -23,42 +27,59 @@ OLDEST_MS = 86_400_000
 MOST_POINTS = 20_000
 """Thirty fixes a second for ten minutes; of a device that sends more the oldest go."""
 
-type Inside = frozenset[str]
+NEVER_MS = -(2**62)
 
-OUTSIDE: Inside = frozenset()
+type Spot = tuple[int, int]
+"""Latitude and longitude in microdegrees."""
+type Dwell = Callable[[str, int], int | None]
+"""How long, in milliseconds, a fence asks for of who enters it at that time; None: nothing is told of who stays."""
 
 
-class Crossed(msgspec.Struct, frozen=True):
-    """A transition. `late` where later fixes had been judged before."""
+class Told(msgspec.Struct, frozen=True):
+    """A transition. `late` where later fixes had been judged before; `since_ms` of who dwelled or crossed."""
 
     geofence_id: str
     transition: Transition
     at_ms: int
     late: bool = False
+    since_ms: int | None = None
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A transition that was told for `told_ms` happened at `at_ms`."""
+    """A transition that was told for `told_ms` happened at `at_ms`; None: never."""
 
     geofence_id: str
     transition: Transition
     told_ms: int
-    at_ms: int
+    at_ms: int | None
+    since_ms: int | None = None
 
 
-type Change = Crossed | Moved
+type Change = Told | Moved
+type Stay = tuple[int, int]
+"""Since when, and when it had lasted as long as the fence asks for."""
 
 
 class Track:
-    """The points of the last ten minutes in order of time; `before` is where the device was before them."""
+    """The points of the last ten minutes in order of time; `before` is where the device was at the last one of those
+    that went."""
 
     def __init__(self) -> None:
         self.times: list[int] = []
         self.insides: list[Inside] = []
+        self.lats = array("i")
+        self.lons = array("i")
         self.before: Inside = OUTSIDE
+        self.before_ms = NEVER_MS
+        self.before_spot: Spot = (0, 0)
+        self.entered: dict[str, int] = {}
+        """Of the fences of `before`: since when."""
+        self.due: dict[str, Stay] = {}
+        """Of visits that go on: the stay that they come to."""
         self.told: dict[tuple[str, str, int], str] = {}
         """(fence, transition, time as it stands now) → the id of the signal that told of it first."""
         self.reach = Reach()
+        self._forgets_ms: int | None = None
 
     @property
     def newest_ms(self) -> int:
@@ -68,27 +89,48 @@ class Track:
         times = self.times
         if not times or at_ms > times[-1]:
             return None
-        if at_ms < times[-1] - WINDOW_MS:
+        if at_ms < times[-1] - WINDOW_MS or at_ms <= self.before_ms:
             return "outdated"
         place = bisect_left(times, at_ms)
         return "duplicate" if times[place] == at_ms else None
 
-    def take(self, at_ms: int, inside: Inside) -> list[Change]:
+    def take(self, at_ms: int, inside: Inside, spot: Spot = (0, 0), dwell: Dwell | None = None) -> list[Change]:
         """A fix that is not refused; what follows from it."""
-        times = self.times
-        if not times or at_ms > times[-1]:
-            last = self.insides[-1] if times else self.before
-            times.append(at_ms)
-            self.insides.append(inside)
-            if times[0] < at_ms - WINDOW_MS or len(times) > MOST_POINTS:
-                self._cut(at_ms)
-            return [] if inside == last else crossed(last, inside, at_ms)
-        place = bisect_left(times, at_ms)
+        if not self.times or at_ms > self.times[-1]:
+            return self._take_next(at_ms, inside, spot, dwell)
+        return self._take_late(at_ms, inside, spot, dwell)
+
+    def _take_next(self, at_ms: int, inside: Inside, spot: Spot, dwell: Dwell | None) -> list[Change]:
+        last = self.insides[-1] if self.times else self.before
+        self.times.append(at_ms)
+        self.insides.append(inside)
+        self.lats.append(spot[0])
+        self.lons.append(spot[1])
+        if self.times[0] < at_ms - WINDOW_MS or len(self.times) > MOST_POINTS:
+            self._cut(at_ms)
+        changes = self._stayed(at_ms) if self.due else []
+        if inside is last or inside == last:
+            return changes
+        for fence in last - inside:
+            self.due.pop(fence, None)
+        if dwell is not None:
+            for fence in inside - last:
+                self._await(fence, at_ms, dwell)
+        return changes + crossed(last, inside, at_ms)
+
+    def _take_late(self, at_ms: int, inside: Inside, spot: Spot, dwell: Dwell | None) -> list[Change]:
+        place = bisect_left(self.times, at_ms)
         before = self.insides[place - 1] if place else self.before
-        after, after_ms = self.insides[place], times[place]
-        times.insert(place, at_ms)
+        after, after_ms = self.insides[place], self.times[place]
+        stays: list[Change] = []
+        if dwell is not None:
+            for fence in sorted(before ^ inside):
+                stays += self._stays_anew(fence, place, at_ms, dwell)
+        self.times.insert(place, at_ms)
         self.insides.insert(place, inside)
-        return between(before, inside, after, at_ms, after_ms)
+        self.lats.insert(place, spot[0])
+        self.lons.insert(place, spot[1])
+        return between(before, inside, after, at_ms, after_ms) + stays
 
     def _cut(self, newest_ms: int) -> None:
         since_ms = newest_ms - WINDOW_MS
@@ -96,16 +138,141 @@ class Track:
         if place < CUT_AT_LEAST and self.times[0] >= newest_ms - OLDEST_MS:
             return
         since_ms = max(since_ms, self.times[place])
-        self.before = self.insides[place - 1]
+        for at_ms, inside in zip(self.times[:place], self.insides[:place], strict=True):
+            if inside != self.before:
+                kept = {fence: self.entered[fence] for fence in inside & self.before}
+                self.entered = kept | dict.fromkeys(inside - self.before, at_ms)
+                self.before = inside
+        self.before_ms, self.before_spot = self.times[place - 1], self._spot(place - 1)
         del self.times[:place]
         del self.insides[:place]
-        self.told = {what: signal for what, signal in self.told.items() if what[2] >= since_ms}
+        del self.lats[:place], self.lons[:place]
+        self._forgets_ms = since_ms
+
+    def forget(self) -> None:
+        """What was told and can be corrected no more; when all is said of what came."""
+        if self._forgets_ms is not None:
+            self.told = {what: signal for what, signal in self.told.items() if what[2] >= self._forgets_ms}
+            self._forgets_ms = None
+
+    def steps(self, taken: Sequence[int]) -> Iterator[tuple[int, list[Step]]]:
+        """The ways to and from the points that were taken at these times, in groups: what came between two points that
+        follow each other otherwise, with the time of the later one; 0 where nothing came later."""
+        group: list[Step] = []
+        last = -1
+        for at_ms in sorted(taken):
+            place = bisect_left(self.times, at_ms)
+            if place == len(self.times) or self.times[place] != at_ms:
+                continue
+            if group and place != last + 1:
+                yield self._closed(group, last)
+                group = []
+            group.append(self._step_to(place))
+            last = place
+        if group:
+            yield self._closed(group, last)
+
+    def _closed(self, group: list[Step], last: int) -> tuple[int, list[Step]]:
+        if last + 1 == len(self.times):
+            return 0, group
+        return self.times[last + 1], [*group, self._step_to(last + 1)]
+
+    def _step_to(self, place: int) -> Step:
+        at_ms, spot, inside = self.times[place], self._spot(place), self.insides[place]
+        if place:
+            return Step(self.times[place - 1], self._spot(place - 1), self.insides[place - 1], at_ms, spot, inside)
+        return Step(self.before_ms, self.before_spot, self.before, at_ms, spot, inside)
+
+    def _spot(self, place: int) -> Spot:
+        return self.lats[place], self.lons[place]
+
+    def crossed_anew(self, after_ms: int, found: Sequence[tuple[Step, Sequence[str]]]) -> list[Change]:
+        """What follows from the steps of a group; those up to `after_ms` were one step before, of which some fences
+        may have been told."""
+        told = self.told if after_ms else ()
+        old = [fence for fence, transition, at_ms in told if (transition, at_ms) == ("crossed", after_ms)]
+        changes: list[Change] = []
+        for step, fences in found:
+            for fence in fences:
+                if fence in old:
+                    old.remove(fence)
+                    changes.append(Moved(fence, "crossed", after_ms, step.at_ms, since_ms=step.since_ms))
+                else:
+                    late = after_ms > 0
+                    changes.append(Told(fence, "crossed", step.at_ms, late, since_ms=step.since_ms))
+        return [*changes, *(Moved(fence, "crossed", after_ms, None) for fence in old)]
+
+    # Who stays
+
+    def _await(self, fence: str, since_ms: int, dwell: Dwell) -> None:
+        lasting = dwell(fence, since_ms)
+        if lasting is not None:
+            self.due[fence] = since_ms, since_ms + lasting
+
+    def _stayed(self, at_ms: int) -> list[Change]:
+        """What has lasted by now, also where this fix is outside: until it came, the device was inside."""
+        lasted = [(fence, stay) for fence, stay in self.due.items() if stay[1] <= at_ms]
+        for fence, _ in lasted:
+            del self.due[fence]
+        return [Told(fence, "dwelled", due, since_ms=since) for fence, (since, due) in sorted(lasted)]
+
+    def _stays_anew(self, fence: str, place: int, at_ms: int, dwell: Dwell) -> list[Change]:
+        """What a late point before `place` changes, which is inside where the one before it is not, or the other way
+        around: a visit that ends or begins there, and how that stood before."""
+
+        def stays(*visits: tuple[int, int]) -> list[Stay]:
+            lasting = [(since, dwell(fence, since), until) for since, until in visits]
+            return [(since, since + ms) for since, ms, until in lasting if ms is not None and since + ms <= until]
+
+        was, goes_on = fence in self._inside_before(place), fence in self.insides[place]
+        after_ms, since = self.times[place], self._since(fence, place) if was else at_ms
+        end = self._end(fence, place) if goes_on else after_ms
+        until = self.times[-1] if end is None else end
+        if goes_on:
+            old = stays((since if was else after_ms, until))
+            new = stays((since, at_ms), (after_ms, until)) if was else stays((at_ms, until))
+        else:
+            old = stays((since, after_ms)) if was else []
+            new = stays((since, at_ms if was else after_ms))
+        if end is None:
+            self.due.pop(fence, None)
+            begins = after_ms if was else at_ms
+            if not stays((begins, until)):
+                self._await(fence, begins, dwell)
+        return restated(fence, [stay for stay in old if stay not in new], [stay for stay in new if stay not in old])
+
+    def _inside_before(self, place: int) -> Inside:
+        return self.insides[place - 1] if place else self.before
+
+    def _since(self, fence: str, place: int) -> int:
+        """When the visit began that goes on just before `place`."""
+        while place and fence in self.insides[place - 1]:
+            place -= 1
+        if place == 0 and fence in self.before:
+            return self.entered[fence]
+        return self.times[place]
+
+    def _end(self, fence: str, place: int) -> int | None:
+        """Of the visit that goes on at `place`; None where it still does."""
+        return next((self.times[i] for i in range(place, len(self.times)) if fence not in self.insides[i]), None)
+
+
+def restated(fence: str, gone: list[Stay], new: list[Stay]) -> list[Change]:
+    """A stay that was told is another one, or none; the others are told now."""
+    if gone and new:
+        [(_, told_ms)], [(since, at_ms), *more] = gone, new
+        moved = Moved(fence, "dwelled", told_ms, at_ms, since_ms=since)
+        return [moved, *(Told(fence, "dwelled", at_ms, late=True, since_ms=since) for since, at_ms in more)]
+    return [
+        *(Moved(fence, "dwelled", told_ms, None) for _, told_ms in gone),
+        *(Told(fence, "dwelled", at_ms, late=True, since_ms=since) for since, at_ms in new),
+    ]
 
 
 def crossed(before: Inside, after: Inside, at_ms: int, *, late: bool = False) -> list[Change]:
     return [
-        *(Crossed(fence, "entered", at_ms, late) for fence in sorted(after - before)),
-        *(Crossed(fence, "exited", at_ms, late) for fence in sorted(before - after)),
+        *(Told(fence, "entered", at_ms, late) for fence in sorted(after - before)),
+        *(Told(fence, "exited", at_ms, late) for fence in sorted(before - after)),
     ]
 
 
@@ -124,28 +291,42 @@ def between(before: Inside, inside: Inside, after: Inside, at_ms: int, after_ms:
 
 
 def packed(track: Track) -> list[Any]:
-    """As it is kept: few distinct sets, so that a point takes six bytes."""
+    """As it is kept: few distinct sets and short steps, so that a point takes ten bytes."""
     table: dict[Inside, int] = {}
     places = [table.setdefault(inside, len(table)) for inside in track.insides]
     base = track.times[0] if track.times else 0
     return [
-        sorted(track.before),
+        [sorted(track.before), track.before_ms, track.before_spot, track.entered],
         [sorted(inside) for inside in table],
         np.array(places, "<u2").tobytes(),
         base,
         np.array([at - base for at in track.times], "<u4").tobytes(),
+        *packed_spots(track),
+        track.due,
         [[*what, signal] for what, signal in track.told.items()],
         quality.packed(track.reach),
     ]
 
 
+def packed_spots(track: Track) -> tuple[str, bytes]:
+    """Each as its way from the one before."""
+    spots = np.array([track.lats, track.lons], np.int64)
+    steps = np.diff(spots, prepend=np.array(track.before_spot)[:, None])
+    width = "<i2" if np.all(np.abs(steps) < 2**15) else "<i8"
+    return width, steps.astype(width).tobytes()
+
+
 def unpacked(kept: list[Any]) -> Track:
-    before, table, places, base, times, told, *reach = kept
+    (before, before_ms, before_spot, entered), table, places, base, times, width, spots, due, told, *reach = kept
     insides = [frozenset(inside) for inside in table]
     track = Track()
-    track.before = frozenset(before)
+    track.before, track.before_ms, track.before_spot = frozenset(before), before_ms, tuple(before_spot)
+    track.entered, track.due = entered, {fence: tuple(stay) for fence, stay in due.items()}
     track.insides = [insides[place] for place in np.frombuffer(places, "<u2").tolist()]
     track.times = [base + at for at in np.frombuffer(times, "<u4").tolist()]
+    steps = np.frombuffer(spots, width).astype(np.int64).reshape(2, -1)
+    track.lats = array("i", (before_spot[0] + np.cumsum(steps[0])).tolist())
+    track.lons = array("i", (before_spot[1] + np.cumsum(steps[1])).tolist())
     track.told = {(fence, transition, at_ms): signal for fence, transition, at_ms, signal in told}
     if reach:  # not of a state that was kept before a device's reach was
         track.reach = quality.unpacked(*reach)

@@ -13,10 +13,10 @@ from prometheus_client import Counter, Gauge, Histogram
 from schemas import ids
 from schemas.record import Stored
 from schemas.signals import (
+    FENCE_SIGNALS,
+    TRANSITIONS,
     EtaForecast,
     EtaThresholdReached,
-    GeofenceEntered,
-    GeofenceExited,
     GeofenceTransitionCorrected,
 )
 from schemas.topics import FIXES
@@ -216,11 +216,11 @@ def place_of(cause: str) -> int:
 
 
 def withdrawal(told: Draft) -> Draft:
-    assert isinstance(told.event, (GeofenceEntered, GeofenceExited)), "crossings are given"
+    assert isinstance(told.event, FENCE_SIGNALS), "what is told of fences is given"
     event = GeofenceTransitionCorrected(
         supersedes=told.event_id,
         geofence_id=told.event.geofence_id,
-        transition="entered" if isinstance(told.event, GeofenceEntered) else "exited",
+        transition=TRANSITIONS[type(told.event)],
         at=None,
     )
     event_id = ids.derived("signal", "withdrawn", told.event_id)

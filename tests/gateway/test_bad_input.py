@@ -74,7 +74,21 @@ async def test_of_a_union_the_branch_that_was_meant_is_explained(house):
     answer = await house.caller().post("/v1/acme/geofences", json=fence, headers=key("g"))
     assert errors(answer.json()) == {"/shape/center/lon": "is required", "/shape/radius_m": "must be more than 0"}
     answer = await house.caller().post("/v1/acme/geofences", json=fence | {"shape": {"type": "star"}}, headers=key("g"))
-    assert errors(answer.json()) == {"/shape": "must have a `type` of circle or polygon"}
+    assert errors(answer.json()) == {"/shape": "must have a `type` of circle or corridor or multipolygon or polygon"}
+
+
+async def test_a_fence_of_too_many_vertices_is_refused_before_each_is_looked_at(house):
+    vertices = ",".join(["[999,0]"] * 20_000)
+    body = f'{{"name": "f", "shape": {{"type": "polygon", "rings": [[{vertices}]]}}}}'.encode()
+    headers = key("g") | {"content-type": "application/json"}
+    answer = await house.caller().post("/v1/acme/geofences", content=body, headers=headers)
+    assert list(errors(answer.json())) == ["/shape/rings/0/0/0"]
+    body = body.replace(b"999", b"9")
+    answer = await house.caller().post("/v1/acme/geofences", content=body, headers=headers)
+    assert errors(answer.json()) == {"/shape/rings/0": "Expected `array` of length <= 10000"}
+    million = body + b"," + b"[9,0]," * 1_000_000
+    answer = await house.caller().post("/v1/acme/geofences", content=million, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from reception import House, delivery, key
 
 from commands.carrier_contract import UnknownCarrier
 from commands.context import UnknownHub, UnknownOutlet
+from commands.fence_shape import InvalidShape
 from commands.goods import ItemNotKnown
 from commands.incident import ActionsOutstanding
 from commands.order import AlreadyExists, IdempotencyKeyReused
@@ -28,6 +29,7 @@ from gateway.examples.refusals import REFUSALS
 from gateway.places import places_of
 from gateway.problem_kinds import KINDS
 from gateway.refusals_met import rules_met
+from schemas.directory import CreateGeofence
 from schemas.geo import Window
 from schemas.goods import InspectReturn
 from schemas.hub import CreateHub
@@ -85,6 +87,14 @@ def test_each_place_is_told_where_the_value_stands():
     assert wherever(CreateTask, UnknownOutlet("kamppi"), **task) == ["/outlet"]
     assert wherever(CreateTask, UnknownHub("pasila"), **task) == ["/stops/0/hub", "/stops/1/hub"]
     assert wherever(SetRiderZones, UnknownServiceZone("b"), zones=["a", "b"]) == ["/zones/1"]
+
+
+def test_of_a_shape_the_vertex_is_told_with_which_it_begins_to_go_wrong():
+    star = [[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]
+    body = {"name": "f", "shape": {"type": "multipolygon", "polygons": [[star]]}}
+    refused = InvalidShape("it crosses itself", "polygons", 0, 0, 2, place=(1, 1))
+    assert wherever(CreateGeofence, refused, **body) == ["/shape/polygons/0/0/2"]
+    assert str(refused).endswith("at longitude 1, latitude 1")
 
 
 def test_what_stands_beside_it_tells_which_of_two_is_meant():

@@ -22,7 +22,7 @@ from schemas.geo import Window
 from schemas.goods import Party
 from schemas.message import Event, GeofenceId, OutletSlug, RiderId, StopId, TaskId, TenantSlug
 from schemas.record import Stored, derived_headers, envelope_of, source_of
-from schemas.signals import EtaForecast, GeofenceEntered, GeofenceTransitionCorrected
+from schemas.signals import EtaForecast, GeofenceDwelled, GeofenceEntered, GeofenceTransitionCorrected
 from schemas.stop import Stop
 from schemas.stop_events import ReattemptPlanned, StopCompleted, StopFailed
 from schemas.task import TaskCreated
@@ -178,6 +178,21 @@ def test_a_correction_moves_the_transition_that_was_told_first():
     [row] = rows(FENCE_ALERTS, [*facts, fact(gone, NOON, "s-3", "ann")]).values()
     assert isinstance(row, FenceAlertRow)
     assert (row.state, row.at) == ("withdrawn", NOON)
+
+
+def test_of_who_stayed_it_is_known_since_when_as_it_stands_now():
+    at = NOON + timedelta(minutes=5)
+    stayed = GeofenceDwelled(geofence_id=GeofenceId("f"), device_id="phone", since=NOON, at=at, late=False)
+    sooner = GeofenceTransitionCorrected(
+        supersedes="s-1", geofence_id=GeofenceId("f"), transition="dwelled", since=minutes(-1), at=minutes(4)
+    )
+    facts = [fact(stayed, at, "s-1", "ann"), fact(sooner, NOON, "s-2", "ann")]
+    [row] = rows(FENCE_ALERTS, facts[:1]).values()
+    assert isinstance(row, FenceAlertRow)
+    assert (row.transition, row.since, row.at) == ("dwelled", NOON, at)
+    [row] = rows(FENCE_ALERTS, facts).values()
+    assert isinstance(row, FenceAlertRow)
+    assert (row.state, row.since, row.at, row.told_at) == ("moved", minutes(-1), minutes(4), at)
 
 
 def test_tenants_do_not_share_rows():

@@ -18,7 +18,7 @@ from schemas.rider import (
     RiderRegistered,
 )
 from schemas.signals import EtaForecast, EtaScored, EtaThresholdReached
-from schemas.task import DeliveryAttemptFailed, StopArrived
+from schemas.stop_events import DeliveryAttemptFailed, StopArrived
 from streams.eta.journey import COLUMNS, Floats
 from streams.eta.model import BY_FACTORS, FACTORS, Model, Told
 from streams.telemetry.arrivals import Arrivals

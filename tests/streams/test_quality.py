@@ -6,7 +6,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from fresh import fresh_name
 from hypothesis import given
@@ -18,7 +17,8 @@ from schemas.fix_rules import REASONS, FixRules, Reason
 from schemas.fixes import Fixes, HeldFix, NewFix, fixes_of, frames_of
 from schemas.message import Event, Source, TenantSlug
 from schemas.record import Stored
-from streams.telemetry.partition import Found, Partition
+from streams.telemetry.fence_index import FenceIndex
+from streams.telemetry.partition import FROM_OUTSIDE, Found, Frame, Partition
 from streams.telemetry.quality import (
     CONFIRMED_BY,
     MOST_VERSIONS,
@@ -233,27 +233,13 @@ def test_a_simulated_courier_is_as_fast_as_their_steps_are_short():
     assert put_aside(jumps, source="/logistics/test/processes") == []
 
 
-class Nowhere:
-    """A tenant without fences."""
-
-    def holding(self, lat: Any, lon: Any, at_ms: Any) -> list[list[str]]:
-        return [[] for _ in lat]
-
-
 def put_aside(given: list[Place], at_once: int = 40, source: str = "/logistics/test/gateway") -> list[tuple[str, int]]:
     """Why, and at how many milliseconds after noon, of fixes that come in frames of so many."""
-    partition, found = Partition(0, lambda _: Nowhere(), Quality().rules), Found()  # type: ignore[arg-type, return-value]
+    partition, found = Partition(0, lambda _: FenceIndex([]), Quality().rules), Found()
     stored = Stored(topic="logistics.fixes", partition=0, offset=0, key=None, value=None, headers=())
     for start in range(0, len(given), at_once):
         rows = given[start : start + at_once]
         held = [fix(at_ms / 1000, lat / 1e6, lon / 1e6, accuracy_m=metres) for at_ms, lat, lon, metres in rows]
         come = frame(*held, received_at=NOON + timedelta(minutes=2))
-        partition._frame(Envelope("acme", source), come, stored, found)  # type: ignore[arg-type]
+        partition._fold([Frame(stored, "acme", come, source.endswith(FROM_OUTSIDE))], found)
     return [(row.reason, round(row.observed_at.timestamp() * 1000) - NOON_MS) for row in found.aside]
-
-
-class Envelope(msgspec.Struct):
-    """What the fold asks of one."""
-
-    tenant: str
-    source: str

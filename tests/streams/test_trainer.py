@@ -9,9 +9,12 @@ from numpy.random import Generator, default_rng
 
 from schemas.directory import TenantCreated, TenantRules
 from schemas.eta_model import EtaErrorsMet, EtaForestGrown, EtaModelEvent, key_of
+from schemas.goods import Party
 from schemas.message import OutletSlug, Personal, RiderId, Source, StopId, SubjectId, TaskId, TenantSlug
 from schemas.signals import EtaScored, ForecastMade
-from schemas.task import Party, Stop, StopArrived, StopCompleted, TaskCreated
+from schemas.stop import Stop
+from schemas.stop_events import StopArrived, StopCompleted
+from schemas.task import TaskCreated
 from streams.eta import learner as learning
 from streams.eta.journey import COLUMNS, COLUMNS_NAME
 from streams.eta.model import BY_FACTORS
