@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from schemas.signals import Transition
-from streams.telemetry.fence_index import OUTSIDE, Inside, Step
+from streams.telemetry.fence_index import OUTSIDE, Inside, Step, step_from
 
 WINDOW_MS = 600_000
 """How far behind the device's newest a fix may come and still count."""
@@ -178,8 +178,8 @@ class Track:
     def _step_to(self, place: int) -> Step:
         at_ms, spot, inside = self.times[place], self._spot(place), self.insides[place]
         if place:
-            return Step(self.times[place - 1], self._spot(place - 1), self.insides[place - 1], at_ms, spot, inside)
-        return Step(self.before_ms, self.before_spot, self.before, at_ms, spot, inside)
+            return step_from(self.times[place - 1], self._spot(place - 1), self.insides[place - 1], at_ms, spot, inside)
+        return step_from(self.before_ms, self.before_spot, self.before, at_ms, spot, inside)
 
     def _spot(self, place: int) -> Spot:
         return self.lats[place], self.lons[place]
