@@ -55,14 +55,20 @@ def version_of(
 
 
 class Step(msgspec.Struct, frozen=True):
-    """From one fix to the next of the same device. `spot` is latitude and longitude in microdegrees."""
+    """From one fix to the next of the same device."""
 
     since_ms: int
-    since_spot: tuple[int, int]
     since_inside: Inside
     at_ms: int
-    spot: tuple[int, int]
     inside: Inside
+    ends: tuple[int, int, int, int, int, int]
+    """Latitude and longitude there and here in microdegrees, then the two times."""
+
+
+def step_from(
+    since_ms: int, since_spot: tuple[int, int], since_inside: Inside, at_ms: int, spot: tuple[int, int], inside: Inside
+) -> Step:
+    return Step(since_ms, since_inside, at_ms, inside, (*since_spot, *spot, since_ms, at_ms))
 
 
 class Table:
@@ -93,6 +99,8 @@ class FenceIndex:
 
     def __init__(self, versions: Sequence[FenceVersion]) -> None:
         self.ids = [version.geofence_id for version in versions]
+        self._named = {name: number for number, name in enumerate(dict.fromkeys(self.ids))}
+        self._name = np.array([self._named[name] for name in self.ids], np.int64)
         self._from = np.array([version.from_ms for version in versions], np.int64)
         self._until = np.array([version.until_ms for version in versions], np.int64)
         parts = np.array([version.covered.parts for version in versions], np.int64)
@@ -172,14 +180,12 @@ class FenceIndex:
     def crossed(self, steps: Sequence[Step]) -> dict[int, list[str]]:
         """By the number of the step, whose ends are outside: the fences through which the straight way leads, sorted.
         They stand at both ends."""
-        ends = np.array([(*step.since_spot, *step.spot, step.since_ms, step.at_ms) for step in steps], np.int64)
-        ends = ends.reshape(-1, 6)
+        ends = np.array([step.ends for step in steps], np.int64).reshape(-1, 6)
         pieces = pieces_of(ends[:, 0:2] / MICRODEGREES, ends[:, 2:4] / MICRODEGREES)
         piece, part = self._on_the_way(pieces)
         step, fence = pieces.step[piece], self._fence[part]
-        since, till = [each.since_inside for each in steps], [each.inside for each in steps]
-        named = [(self.ids[number], row) for row, number in zip(step.tolist(), fence.tolist(), strict=True)]
-        outside = np.array([name not in since[row] and name not in till[row] for name, row in named], bool)
+        outside = ~self._held([each.since_inside for each in steps], step, fence)
+        outside &= ~self._held([each.inside for each in steps], step, fence)
         asked = outside & (self._from[fence] <= ends[step, 4]) & (ends[step, 5] < self._until[fence])
         piece, part = piece[asked], part[asked]
         through = self._led_through(pieces, piece, part)
@@ -188,6 +194,21 @@ class FenceIndex:
         for row, number in hits:
             found.setdefault(row, set()).add(self.ids[number])
         return {row: sorted(names) for row, names in found.items()}
+
+    def _held(self, insides: Sequence[Inside], step: Numbers, fence: Numbers) -> Truths:
+        """Whether the fence holds that end of the step. Few ends differ in what holds them."""
+        row: dict[Inside, int] = {}
+        rows = np.array([row.setdefault(inside, len(row)) for inside in insides], np.int64)
+        known = self._named
+        keys = np.array(
+            [(of << 32) + known[name] for inside, of in row.items() for name in inside if name in known], np.int64
+        )
+        if not len(keys):
+            return np.zeros(len(step), bool)
+        keys.sort()
+        asked = (rows[step] << 32) + self._name[fence]
+        held: Truths = keys[np.minimum(np.searchsorted(keys, asked), len(keys) - 1)] == asked
+        return held
 
     def _on_the_way(self, pieces: Pieces) -> tuple[Numbers, Numbers]:
         """Each piece with each part that lies over a cell on its way, once. What the cell lies within where the piece

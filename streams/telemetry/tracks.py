@@ -15,7 +15,7 @@ import numpy as np
 
 from schemas.signals import Transition
 from streams.telemetry import quality
-from streams.telemetry.fence_index import OUTSIDE, Inside, Step
+from streams.telemetry.fence_index import OUTSIDE, Inside, Step, step_from
 from streams.telemetry.quality import Reach
 
 WINDOW_MS = 600_000
@@ -180,8 +180,8 @@ class Track:
     def _step_to(self, place: int) -> Step:
         at_ms, spot, inside = self.times[place], self._spot(place), self.insides[place]
         if place:
-            return Step(self.times[place - 1], self._spot(place - 1), self.insides[place - 1], at_ms, spot, inside)
-        return Step(self.before_ms, self.before_spot, self.before, at_ms, spot, inside)
+            return step_from(self.times[place - 1], self._spot(place - 1), self.insides[place - 1], at_ms, spot, inside)
+        return step_from(self.before_ms, self.before_spot, self.before, at_ms, spot, inside)
 
     def _spot(self, place: int) -> Spot:
         return self.lats[place], self.lons[place]

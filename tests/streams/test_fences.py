@@ -9,7 +9,7 @@ from story import KAMPPI, NOON, minutes
 from schemas.directory import Circle, Corridor, GeofenceChanged, GeofenceCreated, GeofenceRemoved, Polygon, Shape
 from schemas.geo import Location, distance_m
 from schemas.message import Event, Source, TenantSlug
-from streams.telemetry.fence_index import OUTSIDE, FenceIndex, FenceVersion, Step, version_of
+from streams.telemetry.fence_index import OUTSIDE, FenceIndex, FenceVersion, step_from, version_of
 from streams.telemetry.fences import Fences, unix_ms
 
 NOW_MS = unix_ms(NOON)
@@ -151,8 +151,8 @@ def crossed(shape: Shape, one: tuple[float, float], other: tuple[float, float]) 
         return round(place[0] * 1e6), round(place[1] * 1e6)
 
     index = FenceIndex([version_of("f", shape)])
-    step = Step(NOW_MS, spot(one), OUTSIDE, NOW_MS + 1, spot(other), OUTSIDE)
-    back = Step(NOW_MS, spot(other), OUTSIDE, NOW_MS + 1, spot(one), OUTSIDE)
+    step = step_from(NOW_MS, spot(one), OUTSIDE, NOW_MS + 1, spot(other), OUTSIDE)
+    back = step_from(NOW_MS, spot(other), OUTSIDE, NOW_MS + 1, spot(one), OUTSIDE)
     there, again = index.crossed([step]), index.crossed([back])
     assert there == again
     return there == {0: ["f"]}
@@ -196,7 +196,7 @@ def test_a_long_way_is_the_shortest_one_and_too_long_a_one_is_none():
 def test_a_fence_that_stood_at_one_end_only_was_not_crossed():
     index = FenceIndex([version_of("f", BOX, from_ms=NOW_MS)])
     west, east = (60_005_000, 24_990_000), (60_005_000, 25_030_000)
-    assert index.crossed([Step(NOW_MS, west, OUTSIDE, NOW_MS + 1, east, OUTSIDE)]) == {0: ["f"]}
-    assert index.crossed([Step(NOW_MS - 1, west, OUTSIDE, NOW_MS, east, OUTSIDE)]) == {}
-    assert index.crossed([Step(NOW_MS, west, OUTSIDE, NOW_MS + 1, east, frozenset("f"))]) == {}
+    assert index.crossed([step_from(NOW_MS, west, OUTSIDE, NOW_MS + 1, east, OUTSIDE)]) == {0: ["f"]}
+    assert index.crossed([step_from(NOW_MS - 1, west, OUTSIDE, NOW_MS, east, OUTSIDE)]) == {}
+    assert index.crossed([step_from(NOW_MS, west, OUTSIDE, NOW_MS + 1, east, frozenset("f"))]) == {}
     assert index.crossed([]) == {}
