@@ -357,6 +357,22 @@ def recompute_fences(
     recompute_fences(tenant, since, until, fences, partition, out, data, json)
 
 
+@recompute_app.command("eta")
+def recompute_eta(
+    tenant: Annotated[str, typer.Option(help="Whose fixes")],
+    since: Annotated[str, typer.Option("--from", help="Fixes of then and later: 2026-03-01T12:00:00Z")],
+    until: Annotated[str, typer.Option("--to", help="And before")],
+    partition: Annotated[int | None, typer.Option(help="Only this one")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to put each forecast: NAME.csv or NAME.jsonl")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """What the model that stands now would have foretold, beside what was told."""
+    from infra.recompute.eta import recompute_eta
+
+    recompute_eta(tenant, since, until, partition, out, data, json)
+
+
 def main() -> None:
     try:
         app()

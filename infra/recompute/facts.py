@@ -1,4 +1,4 @@
-"""What was told of fences, as it stands after its corrections, and what would have been: held against each other."""
+"""What was told, as it stands after its corrections, and what would have been: held against each other."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
@@ -21,13 +21,12 @@ MOST_FACTS = 1_000_000
 type Outcome = Literal["both", "moved", "only_recorded", "only_recomputed"]
 
 
-class Fact(msgspec.Struct, frozen=True, order=True):
-    """Of one device of one rider; `transition` is entered, exited or another word for what is told of a fence."""
+type What = tuple[str, str, str, str]
+"""Of fences: rider, device, fence and entered, exited or another word for what is told of it."""
 
-    rider_id: str
-    device_id: str
-    geofence_id: str
-    transition: str
+
+class Fact(msgspec.Struct, frozen=True, order=True):
+    what: What
     at_ms: int
 
 
@@ -86,7 +85,7 @@ def fact_of(rider_id: str, event: Event) -> Fact | None:
     geofence_id, device_id, at = (getattr(event, field, None) for field in ("geofence_id", "device_id", "at"))
     if geofence_id is None or device_id is None or at is None:
         return None
-    return Fact(rider_id, device_id, geofence_id, name.removeprefix("Geofence").lower(), unix_ms(at))
+    return Fact((rider_id, device_id, geofence_id, name.removeprefix("Geofence").lower()), unix_ms(at))
 
 
 def compared(recorded: Iterable[Fact], recomputed: Iterable[Fact]) -> list[Compared]:
@@ -95,7 +94,7 @@ def compared(recorded: Iterable[Fact], recomputed: Iterable[Fact]) -> list[Compa
     theirs, ours = by_what(recorded), by_what(recomputed)
     for what in theirs.keys() | ours.keys():
         found += (
-            judged(Fact(*what, min(at for at in pair if at is not None)), *pair)
+            judged(Fact(what, min(at for at in pair if at is not None)), *pair)
             for pair in paired(theirs.get(what, []), ours.get(what, []))
         )
     return sorted(found, key=lambda each: (each.fact.at_ms, each.fact))
@@ -110,11 +109,11 @@ def judged(fact: Fact, recorded_ms: int | None, recomputed_ms: int | None) -> Co
     return Compared(outcome=outcome, fact=fact, recorded_ms=recorded_ms, recomputed_ms=recomputed_ms)
 
 
-def by_what(facts: Iterable[Fact]) -> dict[tuple[str, str, str, str], list[int]]:
+def by_what(facts: Iterable[Fact]) -> dict[What, list[int]]:
     """Times in their order."""
-    times: dict[tuple[str, str, str, str], list[int]] = {}
+    times: dict[What, list[int]] = {}
     for fact in sorted(facts):
-        times.setdefault((fact.rider_id, fact.device_id, fact.geofence_id, fact.transition), []).append(fact.at_ms)
+        times.setdefault(fact.what, []).append(fact.at_ms)
     return times
 
 

@@ -1,24 +1,28 @@
 """The log as it stands, read beside whoever works on it: no group, no place, nothing written."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
 import msgspec
+import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from psycopg import AsyncConnection
 
 from infra.recompute.asked import HELD_FOR, LEAD, Asked, refused_as_gone
-from schemas.record import Stored, stored_of
+from schemas.record import Stored, Unreadable, envelope_of, event_of, stored_of
 from schemas.topics import FIXES
+from streams.telemetry.partition import Draft
 
 STALLED_AFTER_S = 30.0
 """Without a record for so long a partition cannot be read to its end."""
 FETCH_RECORDS = 2_000
 FETCH_WAIT_MS = 5
 """What is asked for is there already."""
+FOLDED = 'SELECT "partition", next_offset FROM stream_places WHERE topic = %s'
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -76,10 +80,9 @@ async def offset_from(consumer: AIOKafkaConsumer, place: TopicPartition, since: 
     return int((await consumer.end_offsets([place]))[place])
 
 
-async def stretch(
-    consumer: AIOKafkaConsumer, place: TopicPartition, first: int, end: int
-) -> AsyncIterator[list[Stored]]:
-    """The records from `first` up to `end`, as they are fetched. Raises KafkaError where the partition gives none."""
+async def stretch(consumer: AIOKafkaConsumer, place: TopicPartition, first: int, end: int) -> AsyncIterator[list[Any]]:
+    """The consumer's records from `first` up to `end`, as they are fetched. Raises KafkaError where the partition gives
+    none."""
     if first >= end:
         return
     consumer.assign([place])
@@ -88,7 +91,41 @@ async def stretch(
     while (at := await consumer.position(place)) < end:
         records = (await consumer.getmany(place, timeout_ms=200)).get(place, [])
         if records:
-            yield [stored_of(r) for r in records if r.offset < end]
+            yield [r for r in records if r.offset < end]
             came_s = monotonic()
         elif monotonic() - came_s > STALLED_AFTER_S:
             raise KafkaError(f"{place.topic}/{place.partition} gave nothing from {at} on, and ends at {end}")
+
+
+def of_tenant(records: Iterable[Any], tenant: str) -> list[Stored]:
+    return [stored for r in records if not (stored := stored_of(r)).is_control and stored.header("tenant") == tenant]
+
+
+def drafts_of(records: Iterable[Any], tenant: str, types: str) -> Iterator[Draft]:
+    """Of signals whose types begin so, as the stream made them; what is of a newer release is passed over."""
+    for stored in of_tenant(records, tenant):
+        if not (stored.header("ce_type") or "").startswith(types):
+            continue
+        try:
+            envelope, event = envelope_of(stored), event_of(stored, None)
+        except Unreadable:
+            continue
+        yield Draft(
+            event_id=envelope.event_id,
+            tenant=envelope.tenant,
+            rider_id=envelope.aggregate_id,
+            event=event,
+            at=envelope.event_time,
+            cause=envelope.causation_id or "",
+        )
+
+
+async def folded_up_to(dsn: str) -> dict[int, int]:
+    """Of each partition the next frame that the stream will fold."""
+    async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await connection.execute("SET default_transaction_read_only = on")
+        try:
+            cursor = await connection.execute(FOLDED, (FIXES.name,))
+        except psycopg.errors.UndefinedTable:
+            return {}
+        return dict(await cursor.fetchall())

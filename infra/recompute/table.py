@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from streams.telemetry.partition import moment
+
 type Row = dict[str, Any]
 """Plain values; None for what there is not."""
 type Write = Callable[[Row], None]
@@ -32,3 +34,7 @@ def written(out: Path | None, columns: tuple[str, ...]) -> Iterator[Write]:
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
+
+
+def iso(at_ms: int | None) -> str | None:
+    return None if at_ms is None else moment(at_ms).isoformat(timespec="milliseconds")

@@ -160,7 +160,7 @@ def test_what_is_no_geojson_is_told(tmp_path: Path):
 
 
 def fact(minute: float, transition: str = "entered", rider: str = "ann") -> Fact:
-    return Fact(rider, "phone", "f-1", transition, round(minute * 60_000))
+    return Fact((rider, "phone", "f-1", transition), round(minute * 60_000))
 
 
 def test_the_same_another_time_more_and_less_are_told_apart():
