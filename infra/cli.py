@@ -333,6 +333,46 @@ def rebuild(
     raise typer.Exit(rebuild_models(name, every, data, json))
 
 
+recompute_app = typer.Typer(no_args_is_help=True, help="What would have been told of recorded fixes; changes nothing.")
+app.add_typer(recompute_app, name="recompute")
+
+
+@recompute_app.command("fences")
+def recompute_fences(
+    tenant: Annotated[str, typer.Option(help="Whose fixes")],
+    since: Annotated[str, typer.Option("--from", help="Fixes that came in from then on: 2026-03-01T12:00:00Z")],
+    until: Annotated[str, typer.Option("--to", help="And before")],
+    fences: Annotated[
+        Path | None,
+        typer.Option(help="Other fences: GeoJSON (docs/telemetry.md); without it those that stood at each fix's time"),
+    ] = None,
+    partition: Annotated[int | None, typer.Option(help="Only this one")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to put each crossing: NAME.csv or NAME.jsonl")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Which riders would have crossed which fences when, beside what was told."""
+    from infra.recompute.fences import recompute_fences
+
+    recompute_fences(tenant, since, until, fences, partition, out, data, json)
+
+
+@recompute_app.command("eta")
+def recompute_eta(
+    tenant: Annotated[str, typer.Option(help="Whose fixes")],
+    since: Annotated[str, typer.Option("--from", help="Fixes of then and later: 2026-03-01T12:00:00Z")],
+    until: Annotated[str, typer.Option("--to", help="And before")],
+    partition: Annotated[int | None, typer.Option(help="Only this one")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to put each forecast: NAME.csv or NAME.jsonl")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """What the model that stands now would have foretold, beside what was told."""
+    from infra.recompute.eta import recompute_eta
+
+    recompute_eta(tenant, since, until, partition, out, data, json)
+
+
 def main() -> None:
     try:
         app()

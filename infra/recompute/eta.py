@@ -1,0 +1,251 @@
+"""`logistics recompute eta`: what would have been foretold of the recorded fixes by the model that stands now?
+
+By the stream's own functions, over the frames, the itineraries and the arrivals as they stand on the log, each known
+from when it was written. Nothing is changed.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import psycopg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from infra.clock import real_time
+from infra.endpoints import NotRunning, reached
+from infra.eta_score import must_answer
+from infra.kafka import client_args
+from infra.observability import quiet
+from infra.recompute.asked import LEAD, Asked, asked_of
+from infra.recompute.directory import Directory, learnt
+from infra.recompute.facts import Compared, Outcome, compared
+from infra.recompute.forecasts import Errors, Forecasts, Stood, stood
+from infra.recompute.reading import Span, drafts_of, folded_up_to, of_tenant, offset_from, reading, span_of, stretch
+from infra.recompute.result import in_full
+from infra.recompute.table import Row, Write, iso, written
+from infra.recompute.world import Known, arrived, keys_of, learn_arrival, models, planned
+from infra.secrets import secret
+from infra.settings import Settings, load_settings, with_secrets
+from schemas.message import TenantSlug
+from schemas.record import stored_of
+from schemas.topics import FIXES, FLEET, SIGNALS
+from streams.eta.model import Model
+from streams.routing.osrm import OsrmRouter
+from streams.telemetry.arrivals import Arrivals
+from streams.telemetry.eta import Etas
+from streams.telemetry.fences import Fences, unix_ms
+from streams.telemetry.partition import Partition
+
+OF_ETAS = "logistics.signals.Eta"
+COLUMNS = (
+    *("outcome", "told", "rider_id", "task_id", "stop_id", "at"),
+    *("recorded", "recomputed", "moved_s", "recorded_model", "recomputed_model", "arrived_at"),
+)
+COMES_WITHIN = timedelta(minutes=10)
+"""A fix of that time may come later, and a signal follows it."""
+
+
+class Reckoned(msgspec.Struct, frozen=True, kw_only=True):
+    """What came out. Errors are seconds between p50 and the arrival, in the mean over the same moments."""
+
+    tenant: str
+    since: datetime
+    until: datetime
+    model: str
+    by_router: bool
+    fixes: int
+    frames_not_told: int
+    forecasts: dict[Outcome, int]
+    thresholds: dict[Outcome, int]
+    moments_with_arrival: int
+    recorded_error_s: float | None
+    recomputed_error_s: float | None
+    out: str | None
+
+
+def recompute_eta(
+    tenant: str, since: str, until: str, partition: int | None, out: Path | None, data: Path | None, as_json: bool
+) -> None:
+    """Raises WrongSetting, NotRunning."""
+    quiet()
+    settings = load_settings(data=data)
+    asked = asked_of(tenant, since, until, partition, out, settings.partitions)
+    if not (settings.kafka and settings.postgres.get_secret_value()):
+        settings = reached(settings)
+    told = asyncio.run(reckoned(with_secrets(settings), asked))
+    print(msgspec.json.format(msgspec.json.encode(told)).decode() if as_json else "\n".join(in_words(told)))
+
+
+async def reckoned(settings: Settings, asked: Asked) -> Reckoned:
+    """Raises WrongSetting, NotRunning."""
+    if settings.osrm:
+        await must_answer(settings.osrm)
+    router = OsrmRouter(settings.osrm)
+    args = client_args(settings)
+    try:
+        folded = await folded_up_to(settings.postgres.get_secret_value())
+        async with reading(args) as consumer, reading(args) as beside:
+            return await Reckoning(settings, asked, folded, consumer, beside, router).run()
+    except (KafkaError, psycopg.OperationalError, OSError) as lost:
+        raise NotRunning(f"it could not be gone through (Kafka at {settings.kafka}): {lost}") from lost
+    finally:
+        await router.close()
+
+
+class Reckoning:
+    """`beside` reads itineraries while the other reads frames."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        asked: Asked,
+        folded: Mapping[int, int],
+        consumer: AIOKafkaConsumer,
+        beside: AIOKafkaConsumer,
+        router: OsrmRouter,
+    ) -> None:
+        self._settings, self._asked, self._folded = settings, asked, folded
+        self._consumer, self._beside, self._router = consumer, beside, router
+        self._directory = Directory(asked.tenant)
+        self._fixes = 0
+        self._forecasts, self._thresholds = Counter[Outcome](), Counter[Outcome]()
+        self._errors = Errors()
+
+    async def run(self) -> Reckoned:
+        asked, consumer, partitions = self._asked, self._consumer, self._settings.partitions
+        await learnt(consumer, partitions, self._directory)
+        model = (await models(consumer, self._directory.worlds)).of(asked.tenant)
+        came = await arrived(consumer, partitions, asked)
+        arrivals = Arrivals()
+        for r in came:
+            learn_arrival(arrivals, stored_of(r))
+        wanted = range(partitions) if asked.partition is None else [asked.partition]
+        longer = msgspec.structs.replace(asked, until=asked.until + COMES_WITHIN)
+        now = real_time()
+        spans = {p: await span_of(consumer, p, longer, self._folded.get(p, 0), now) for p in wanted}
+        with written(asked.out, COLUMNS) as write:
+            for partition, span in spans.items():
+                recorded = await self._recorded(partition)
+                recomputed = await self._recomputed(partition, span, model, came)
+                self._count(recorded, recomputed, arrivals, write)
+        return Reckoned(
+            tenant=asked.tenant,
+            since=asked.since,
+            until=asked.until,
+            model=model.version,
+            by_router=bool(self._settings.osrm),
+            fixes=self._fixes,
+            frames_not_told=sum(span.not_told for span in spans.values()),
+            forecasts=in_full(self._forecasts),
+            thresholds=in_full(self._thresholds),
+            moments_with_arrival=self._errors.moments,
+            recorded_error_s=self._errors.recorded_s,
+            recomputed_error_s=self._errors.recomputed_s,
+            out=None if asked.out is None else str(asked.out),
+        )
+
+    def _side(self) -> Forecasts:
+        return Forecasts(unix_ms(self._asked.since), unix_ms(self._asked.until))
+
+    async def _recorded(self, partition: int) -> Forecasts:
+        place = TopicPartition(SIGNALS.name, partition)
+        first = await offset_from(self._consumer, place, self._asked.since - LEAD)
+        end = (await self._consumer.end_offsets([place]))[place]
+        side = self._side()
+        async for records in stretch(self._consumer, place, first, end):
+            for draft in drafts_of(records, self._asked.tenant, OF_ETAS):
+                side.take(draft)
+        return side
+
+    async def _recomputed(self, partition: int, span: Span, model: Model, came: list[object]) -> Forecasts:
+        key = secret(self._settings, "key_encryption_key")
+        keyring = await keys_of(self._consumer, partition, key)
+        fleet = TopicPartition(FLEET.name, partition)
+        end = (await self._beside.end_offsets([fleet]))[fleet]
+        known = Known(self._asked.tenant, keyring, planned(self._beside, partition, end), came)
+        etas = Etas(known.itineraries, self._router, lambda _: model, known.arrivals)
+        folding = Partition(partition, Fences().index, self._directory.quality.rules)
+        side = self._side()
+        async for records in stretch(self._consumer, TopicPartition(FIXES.name, partition), span.lead, span.end):
+            for r in records:
+                if not (ours := of_tenant([r], self._asked.tenant)):
+                    continue
+                await known.up_to(r.timestamp)
+                found = folding.fold(ours)
+                self._fixes += found.fixes if r.offset >= span.first else 0
+                for draft in await etas.of(folding, found):
+                    side.take(draft)
+        return side
+
+    def _count(self, recorded: Forecasts, recomputed: Forecasts, arrivals: Arrivals, write: Write) -> None:
+        for each in stood(TenantSlug(self._asked.tenant), recorded, recomputed, arrivals):
+            self._forecasts[each.outcome] += 1
+            self._errors.take(each)
+            write(row_of_forecast(each))
+        for threshold in compared(recorded.thresholds, recomputed.thresholds):
+            self._thresholds[threshold.outcome] += 1
+            write(row_of_threshold(threshold))
+
+
+def row_of_forecast(each: Stood) -> Row:
+    rider_id, task_id, stop_id = each.stop
+    return {
+        "outcome": each.outcome,
+        "told": "forecast",
+        "rider_id": rider_id,
+        "task_id": task_id,
+        "stop_id": stop_id,
+        "at": iso(each.at_ms),
+        "recorded": iso(each.recorded.p50_ms if each.recorded else None),
+        "recomputed": iso(each.recomputed.p50_ms if each.recomputed else None),
+        "moved_s": each.moved_s,
+        "recorded_model": each.recorded.model if each.recorded else None,
+        "recomputed_model": each.recomputed.model if each.recomputed else None,
+        "arrived_at": iso(each.arrived_ms),
+    }
+
+
+def row_of_threshold(each: Compared) -> Row:
+    rider_id, task_id, stop_id, word = each.fact.what
+    return {
+        "outcome": each.outcome,
+        "told": word,
+        "rider_id": rider_id,
+        "task_id": task_id,
+        "stop_id": stop_id,
+        "at": iso(each.fact.at_ms),
+        "recorded": iso(each.recorded_ms),
+        "recomputed": iso(each.recomputed_ms),
+        "moved_s": each.moved_s,
+        "recorded_model": None,
+        "recomputed_model": None,
+        "arrived_at": None,
+    }
+
+
+def in_words(told: Reckoned) -> Sequence[str]:
+    said = [
+        f"{told.fixes:,} fixes of {told.tenant} with model {told.model}",
+        f"forecasts at {sum(told.forecasts.values()):,} moments: {counted(told.forecasts)}",
+        f"thresholds: {counted(told.thresholds)}",
+    ]
+    if told.moments_with_arrival:
+        said.append(
+            f"from p50 to the arrival at {told.moments_with_arrival:,} of them, in the mean: "
+            f"{told.recorded_error_s:,.1f} s as recorded, {told.recomputed_error_s:,.1f} s as recomputed"
+        )
+    if told.frames_not_told:
+        said.append(f"{told.frames_not_told:,} frames were left out: the stream has not come so far")
+    if not told.by_router:
+        said.append("no router is known (LOGISTICS_OSRM): all ways are those of the great circle")
+    if told.out is not None:
+        said.append(f"each of them: {told.out}")
+    return said
+
+
+def counted(outcomes: Mapping[Outcome, int]) -> str:
+    return ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in outcomes.items())

@@ -1,0 +1,131 @@
+"""The log as it stands, read beside whoever works on it: no group, no place, nothing written."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import msgspec
+import psycopg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from psycopg import AsyncConnection
+
+from infra.recompute.asked import HELD_FOR, LEAD, Asked, refused_as_gone
+from schemas.record import Stored, Unreadable, envelope_of, event_of, stored_of
+from schemas.topics import FIXES
+from streams.telemetry.partition import Draft
+
+STALLED_AFTER_S = 30.0
+"""Without a record for so long a partition cannot be read to its end."""
+FETCH_RECORDS = 2_000
+FETCH_WAIT_MS = 5
+"""What is asked for is there already."""
+FOLDED = 'SELECT "partition", next_offset FROM stream_places WHERE topic = %s'
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Of one partition's frames: from `first` up to `end` is what is asked for, from `lead` on what comes before it."""
+
+    lead: int
+    first: int
+    end: int
+    lead_is_whole: bool
+    not_told: int
+    """Frames of that time which the stream has not folded yet; they are left out."""
+
+
+@asynccontextmanager
+async def reading(client_args: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
+    """What retention takes meanwhile is not passed over in silence."""
+    consumer = AIOKafkaConsumer(
+        **client_args,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_poll_records=FETCH_RECORDS,
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def span_of(consumer: AIOKafkaConsumer, partition: int, asked: Asked, folded: int, now: datetime) -> Span:
+    """`folded` is the next frame that the stream will fold. Raises WrongSetting where frames of that time are gone."""
+    place = TopicPartition(FIXES.name, partition)
+    held = (await consumer.beginning_offsets([place]))[place]
+    refused_as_gone(asked, held, await time_from(consumer, place, 0), now)
+    lead = await offset_from(consumer, place, asked.since - LEAD)
+    first = await offset_from(consumer, place, asked.since)
+    end = await offset_from(consumer, place, asked.until)
+    told = max(first, min(end, folded))
+    whole = held == 0 or lead > held or asked.since - LEAD >= now - HELD_FOR
+    return Span(lead, first, told, lead_is_whole=whole, not_told=end - told)
+
+
+async def time_from(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int) -> datetime | None:
+    """When the first record from then on was written."""
+    found = (await consumer.offsets_for_times({place: since_ms}))[place]
+    return None if found is None else datetime.fromtimestamp(found.timestamp / 1_000, UTC)
+
+
+async def offset_from(consumer: AIOKafkaConsumer, place: TopicPartition, since: datetime) -> int:
+    """Of the first record that was written then or later; the end where there is none."""
+    found = (await consumer.offsets_for_times({place: max(0, round(since.timestamp() * 1_000))}))[place]
+    if found is not None:
+        return int(found.offset)
+    return int((await consumer.end_offsets([place]))[place])
+
+
+async def stretch(consumer: AIOKafkaConsumer, place: TopicPartition, first: int, end: int) -> AsyncIterator[list[Any]]:
+    """The consumer's records from `first` up to `end`, as they are fetched. Raises KafkaError where the partition gives
+    none."""
+    if first >= end:
+        return
+    consumer.assign([place])
+    consumer.seek(place, first)
+    came_s = monotonic()
+    while (at := await consumer.position(place)) < end:
+        records = (await consumer.getmany(place, timeout_ms=200)).get(place, [])
+        if records:
+            yield [r for r in records if r.offset < end]
+            came_s = monotonic()
+        elif monotonic() - came_s > STALLED_AFTER_S:
+            raise KafkaError(f"{place.topic}/{place.partition} gave nothing from {at} on, and ends at {end}")
+
+
+def of_tenant(records: Iterable[Any], tenant: str) -> list[Stored]:
+    return [stored for r in records if not (stored := stored_of(r)).is_control and stored.header("tenant") == tenant]
+
+
+def drafts_of(records: Iterable[Any], tenant: str, types: str) -> Iterator[Draft]:
+    """Of signals whose types begin so, as the stream made them; what is of a newer release is passed over."""
+    for stored in of_tenant(records, tenant):
+        if not (stored.header("ce_type") or "").startswith(types):
+            continue
+        try:
+            envelope, event = envelope_of(stored), event_of(stored, None)
+        except Unreadable:
+            continue
+        yield Draft(
+            event_id=envelope.event_id,
+            tenant=envelope.tenant,
+            rider_id=envelope.aggregate_id,
+            event=event,
+            at=envelope.event_time,
+            cause=envelope.causation_id or "",
+        )
+
+
+async def folded_up_to(dsn: str) -> dict[int, int]:
+    """Of each partition the next frame that the stream will fold."""
+    async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await connection.execute("SET default_transaction_read_only = on")
+        try:
+            cursor = await connection.execute(FOLDED, (FIXES.name,))
+        except psycopg.errors.UndefinedTable:
+            return {}
+        return dict(await cursor.fetchall())
