@@ -19,6 +19,7 @@ from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import LOOKS_EVERY_MS, Etas, Way
 from streams.telemetry.itineraries import Itineraries
 from streams.telemetry.partition import Draft, Found, LiveRow, Partition, Rider, kept, restored
+from streams.telemetry.quality import Quality
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 TASK, FIRST, SECOND = TaskId("task-1"), StopId("stop-1"), StopId("stop-2")
@@ -62,7 +63,7 @@ class Trip:
         self.itineraries, self.arrivals = Itineraries(), Arrivals()
         self.model = model or Model(BY_FACTORS)
         self.etas = Etas(self.itineraries, Straight(), lambda: self.model, self.arrivals)
-        self.partition = Partition(0, lambda _: None)  # type: ignore[arg-type, return-value]
+        self.partition = Partition(0, lambda _: None, Quality().rules)  # type: ignore[arg-type, return-value]
         self.partition.riders["acme", ANN] = Rider()
         self.version = 0
 
