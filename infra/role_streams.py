@@ -32,6 +32,7 @@ from schemas.topics import DIRECTORY, ETA_MODELS, FIXES, FLEET, KEYS, TASK
 from streams.eta.models import Models
 from streams.routing.osrm import OsrmRouter
 from streams.source import Source
+from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
 from streams.telemetry.fences import Fences
@@ -86,12 +87,14 @@ class Streams:
         self._learned = Follower(args, [ETA_MODELS.name], lambda stored: self._models.take(event_of(stored, None)))
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
         self._router = OsrmRouter(settings.osrm)
+        etas = Etas(self._itineraries, self._router, lambda: self._models.current, self._arrivals)
         self._telemetry = Telemetry(
             Store(pool),
             self._fences,
             self._quality,
             self._open_signals,
-            Etas(self._itineraries, self._router, lambda: self._models.current, self._arrivals),
+            etas,
+            Anomalies(self._quality.anomalies, self._itineraries, etas.first_way),
             DeadLetters(self._producer, "streams"),
         )
         self._source = Source(f"logistics.streams.{settings.cluster}", args, FIXES.name, self._telemetry)

@@ -19,14 +19,14 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
-from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited
+from schemas.signals import AnomalyCleared, AnomalyDetected, EtaForecast, GeofenceEntered, GeofenceExited
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.partition import Draft
 
 LOOK_BACK = 64
 """So many records before the place are read for the chain and the last barrier; then ever more, up to all."""
 MARGIN = timedelta(days=1)
-PLACES = ("fix", "seen")
+PLACES = ("fix", "seen", "evidence", "places")
 """Fields that tell where a rider was."""
 MOST_TOGETHER = 2_000
 """Signals in one batch."""
@@ -67,8 +67,8 @@ class SignalLog:
         return event_id in self._stands.ids
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
-        """Crossings told after the place, and the latest forecast of each stop."""
-        return self._stands.crossings, list(self._stands.forecasts.values())
+        """Crossings told after the place; the latest forecast of each stop, and what was told of anomalies."""
+        return self._stands.crossings, [*self._stands.forecasts.values(), *self._stands.anomalies]
 
     async def open(self, owner: str, since: int) -> None:
         """Fence every earlier writer; remember what stands from `since` on. Raises TenureLost."""
@@ -196,6 +196,7 @@ class Stands:
         self.producer_id: int | None = None
         self.ids: set[str] = set()
         self.crossings: list[Draft] = []
+        self.anomalies: list[Draft] = []
         self.forecasts: dict[tuple[str, str, str, str], Draft] = {}
 
     def take(self, stored: Stored) -> None:
@@ -232,3 +233,5 @@ class Stands:
             self.forecasts[draft.tenant, draft.rider_id, event.task_id, event.stop_id] = draft
         elif isinstance(event, (GeofenceEntered, GeofenceExited)):
             self.crossings.append(draft)
+        elif isinstance(event, (AnomalyDetected, AnomalyCleared)):
+            self.anomalies.append(draft)

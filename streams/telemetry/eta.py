@@ -75,11 +75,12 @@ class Router(Protocol):
 
 class Followed(msgspec.Struct):
     """The way of a rider from one itinerary, asked for at a moment; `segment` is where they were last, `off_m` how far
-    from it, and `looked_ms` when the model was asked."""
+    from it, and `looked_ms` when the model was asked. `first` is the way to the next stop as it was asked for first."""
 
     version: int
     stops: tuple[Ahead, ...]
     way: Way
+    first: Way
     asked_ms: int
     trail: Trail
     segment: int = 0
@@ -128,6 +129,11 @@ class Etas:
         self._followed: dict[RiderKey, Followed] = {}
         self._sightings = Sightings()
 
+    def first_way(self, key: RiderKey) -> Way | None:
+        """To the stop that is next, as it was when that became the next."""
+        followed = self._followed.get(key)
+        return None if followed is None else followed.first
+
     async def of(self, partition: Partition, found: Found) -> list[Draft]:
         """Forecasts for the riders that have moved, and scores for those that have arrived. The partition's riders
         remember what is told."""
@@ -171,7 +177,8 @@ class Etas:
         here = Location(lat=live.lat, lon=live.lon)
         way = await self._router.way([here, *(stop.place for stop in stops if stop.place)])
         looked_ms = followed.looked_ms if followed is not None and followed.stops == stops else 0
-        followed = Followed(itinerary.version, stops, way, at_ms, trail, looked_ms=looked_ms)
+        first = followed.first if followed is not None and followed.stops[0] == stops[0] else way
+        followed = Followed(itinerary.version, stops, way, first, at_ms, trail, looked_ms=looked_ms)
         self._followed.pop(key, None)
         self._followed[key] = followed
         if len(self._followed) > MOST_ROUTES:

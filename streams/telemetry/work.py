@@ -15,6 +15,8 @@ from schemas.record import Stored
 from schemas.signals import EtaForecast, GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
 from schemas.topics import FIXES
 from streams.source import Batch, Place
+from streams.telemetry import anomalies
+from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.fences import Fences, unix_ms
 from streams.telemetry.partition import Draft, Forecast, Found, Made, Partition, Rider, RiderKey
 from streams.telemetry.quality import Quality
@@ -40,7 +42,7 @@ class Signals(Protocol):
         ...
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
-        """Crossings that stand there, and the latest forecast of each stop."""
+        """Crossings that stand there; the latest forecast of each stop, and what was told of anomalies in order."""
         ...
 
     async def tell(self, drafts: Sequence[Draft]) -> None:
@@ -70,8 +72,8 @@ class Opened:
         self.epoch = epoch
         self.partition = partition
         self.signals = signals
-        self._crossings, forecasts = signals.standing()
-        for draft in forecasts:
+        self._crossings, others = signals.standing()
+        for draft in others:
             remember(partition.riders, draft)
 
     def withdrawn(self, batch: Batch, drafts: Sequence[Draft]) -> list[Draft]:
@@ -96,6 +98,7 @@ class Telemetry:
         quality: Quality,
         open_signals: OpenSignals,
         forecasts: Forecasts,
+        anomalies: Anomalies,
         dead: Dead,
     ) -> None:
         self._store = store
@@ -103,6 +106,7 @@ class Telemetry:
         self._quality = quality
         self._open_signals = open_signals
         self._forecasts = forecasts
+        self._anomalies = anomalies
         self._dead = dead
         self._opened: dict[int, Opened] = {}
         self.places_done: dict[int, int] = {}
@@ -151,6 +155,7 @@ class Telemetry:
         for unread in found.unread:
             await self._dead(unread.stored, unread.reason)
         drafts = [*found.signals, *opened.withdrawn(batch, found.signals)]
+        drafts += self._anomalies.of(partition, found)
         drafts += await self._forecasts.of(partition, found)
         fresh = [draft for draft in drafts if not signals.tells(draft.event_id)]
         if fresh:
@@ -184,9 +189,11 @@ class Telemetry:
 
 
 def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:
-    """The log's word on a stop is the last one, whatever was kept of it before the crash."""
-    assert isinstance(told.event, EtaForecast), "forecasts are given"
+    """The log's word on a stop is the last one, whatever was kept of it before the crash; so it is on anomalies."""
     rider = riders.setdefault((told.tenant, told.rider_id), Rider())
+    if not isinstance(told.event, EtaForecast):
+        anomalies.remember(rider.watch, told)
+        return
     name = f"{told.event.task_id}/{told.event.stop_id}"
     known = rider.forecasts.get(name)
     if known is None or known.told_ms < unix_ms(told.at):

@@ -435,7 +435,7 @@ async def test_a_partition_that_went_to_another_worker_does_not_keep_the_others_
     lost, ours, theirs = signals(0), signals(1), signals(0)
     for log in (lost, ours, theirs):
         await log.open("worker", 0)
-    telemetry = Telemetry(None, None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
+    telemetry = Telemetry(None, None, None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
     for partition, log in ((0, lost), (1, ours)):
         telemetry._opened[partition] = Opened(1, Partition(partition, lambda _: None, Quality().rules), log)  # type: ignore[arg-type]
         log._written_s -= IDLE_HEARTBEAT_S + 1
