@@ -215,10 +215,13 @@ class Anomalies:
                     change = (mps - watch.mps) * 1000 / gap_ms
                     if change > faster_mps2 or change < slower_mps2:
                         jolted(sight_of(number), change, Spot(at_ms, lat, lon, mps))
+                if mps > fast_mps or watch.fast is not None:
+                    hurried(sight_of(number), mps, Spot(at_ms, lat, lon, mps), gap_ms, None)
             else:
-                told, mps = UNKNOWN, reckoned(watch, at_ms, lat, lon, accuracy)
-            if mps > fast_mps or watch.fast is not None:
-                hurried(sight_of(number), mps, Spot(at_ms, lat, lon, mps), gap_ms)
+                told = UNKNOWN
+                mps, base = reckoned(watch, at_ms, lat, lon, accuracy)
+                if mps > fast_mps or watch.fast is not None:
+                    hurried(sight_of(number), mps, Spot(at_ms, lat, lon, mps), gap_ms, base)
             watch.at_ms, watch.lat, watch.lon, watch.mps = at_ms, lat, lon, told
             if at_ms >= watch.looks_ms:
                 watch.looks_ms = at_ms + LOOKS_MS
@@ -309,31 +312,40 @@ def jolted(sight: Sight, change: float, here: Spot) -> None:
         sight.beyond("hard_braking", here.at_ms, watch.at_ms, rules.hard_braking_mps2, -change, seen)
 
 
-def hurried(sight: Sight, mps: float, here: Spot, gap_ms: int) -> None:
-    """Too fast, or no more. What cannot be told changes nothing for a minute."""
-    watch, rules = sight.watch, sight.rules
+def hurried(sight: Sight, mps: float, here: Spot, gap_ms: int, base: Spot | None) -> None:
+    """Too fast, or no more; from `base` on, where the speed is reckoned. What cannot be told changes nothing for a
+    minute."""
+    watch, limit = sight.watch, sight.rules.speeding_mps
     if watch.fast is not None and gap_ms > RECKONED_MS[1]:
         watch.fast = None
     if mps == UNKNOWN:
         return
-    if mps <= rules.speeding_mps:
+    if mps <= limit:
         watch.fast = None
         return
-    since = watch.fast = watch.fast or here
-    if here.at_ms - since.at_ms >= rules.speeding_seconds * 1000:
-        sight.beyond("speeding", here.at_ms, since.at_ms, rules.speeding_mps, mps, [since, here])
+    was, since = watch.fast, watch.fast or base or here
+    watch.fast = since
+    lasts_ms = here.at_ms - since.at_ms
+    if lasts_ms < sight.rules.speeding_seconds * 1000:
+        return
+    if base is not None and (
+        was is None or apart_m(since.lat, since.lon, here.lat, here.lon) * 1000 <= limit * lasts_ms
+    ):
+        return  # one place that is wrong looks like a way there and back
+    sight.beyond("speeding", here.at_ms, since.at_ms, limit, mps, [since, here])
 
 
-def reckoned(watch: Watch, at_ms: int, lat: int, lon: int, accuracy: int) -> float:
-    """A speed from two places, less what they do not know of themselves."""
+def reckoned(watch: Watch, at_ms: int, lat: int, lon: int, accuracy: int) -> tuple[float, Spot | None]:
+    """A speed from two places, less what they do not know of themselves, and the first of the two."""
     base = watch.base
     gap_ms = 0 if base is None else at_ms - base[0]
     if base is not None and gap_ms < RECKONED_MS[0]:
-        return UNKNOWN
+        return UNKNOWN, None
     watch.base = (at_ms, lat, lon, accuracy)
     if base is None or gap_ms > RECKONED_MS[1]:
-        return UNKNOWN
-    return max(0.0, apart_m(base[1], base[2], lat, lon) - base[3] - accuracy) * 1000 / gap_ms
+        return UNKNOWN, None
+    metres = apart_m(base[1], base[2], lat, lon) - base[3] - accuracy
+    return max(0.0, metres) * 1000 / gap_ms, Spot(base[0], base[1], base[2])
 
 
 def stray(sight: Sight, kind: AnomalyKind, here: Spot) -> None:

@@ -77,6 +77,10 @@ def test_of_a_device_that_tells_no_speed_it_is_reckoned_from_its_places():
     assert told(RidingAlong(), *rows, accuracy_m=100.0) == [], "what it does not know of its places counts for it"
 
 
+def test_one_place_that_is_wrong_is_no_speed_there_and_back():
+    assert told(RidingAlong(), (0, 0), (15, 100), (30, 900), (45, 200), (60, 300)) == []
+
+
 def test_a_tenant_says_what_is_too_fast():
     rules = AnomalyRules(speeding_mps=10, speeding_seconds=0)
     assert told(RidingAlong(rules), *drive(0, 5, 11)) == [("speeding", 0.0)]
