@@ -177,7 +177,9 @@ class Etas:
         here = Location(lat=live.lat, lon=live.lon)
         way = await self._router.way([here, *(stop.place for stop in stops if stop.place)])
         looked_ms = followed.looked_ms if followed is not None and followed.stops == stops else 0
-        first = followed.first if followed is not None and followed.stops[0] == stops[0] else way
+        first = way
+        if followed is not None and followed.stops[0] == stops[0] and followed.first.source == "osrm":
+            first = followed.first
         followed = Followed(itinerary.version, stops, way, first, at_ms, trail, looked_ms=looked_ms)
         self._followed.pop(key, None)
         self._followed[key] = followed
