@@ -9,6 +9,7 @@ import numpy as np
 from story import NOON
 
 from schemas.anomaly_rules import AnomalyRules
+from schemas.fix_rules import FixRules
 from schemas.fixes import HeldFix, NewFix, fixes_of, frames_of
 from schemas.geo import Location, Window
 from schemas.load import Load
@@ -19,7 +20,6 @@ from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import Way
 from streams.telemetry.itineraries import Itineraries
 from streams.telemetry.partition import Draft, Found, Partition, kept, restored
-from streams.telemetry.quality import Quality
 
 HOME = Location(lat=60.17, lon=24.94)
 METRE = 1 / 111_195
@@ -47,8 +47,14 @@ class Envelope(msgspec.Struct):
 class RidingAlong:
     """Ann and her phone."""
 
-    def __init__(self, rules: AnomalyRules = AnomalyRules(), source: str = "/logistics/test/gateway") -> None:  # noqa: B008
-        self.partition = Partition(0, lambda _: Nowhere(), Quality().rules)  # type: ignore[arg-type, return-value]
+    def __init__(
+        self,
+        rules: AnomalyRules = AnomalyRules(),  # noqa: B008
+        source: str = "/logistics/test/gateway",
+        future_s: int = 60,
+    ) -> None:
+        believed = FixRules(max_future_seconds=future_s)
+        self.partition = Partition(0, lambda _: Nowhere(), lambda *_: believed)  # type: ignore[arg-type, return-value]
         self.itineraries = Itineraries()
         self.route: Way | None = None
         self._source = source

@@ -33,9 +33,12 @@ from streams.telemetry.watch import (
     Standing,
     Toward,
     Watch,
+    Way,
     apart_m,
 )
 
+AHEAD_MS = 60_000
+"""A clock that is further ahead of who received it would keep all that follows away."""
 SAMPLED_MS = 800
 """Of fixes that follow closer on one another one is enough."""
 OTHER_DEVICE_MS = 120_000
@@ -50,8 +53,9 @@ RECKONED_MS = (10_000, 60_000)
 """From places so far apart a speed is reckoned where the device tells none."""
 STEP_M = 20.0
 """A trip's metres are counted by steps of so many: what a device wavers while it stands is no way."""
-STANDS_WITHIN, STEP, FAR = (STANDS_WITHIN_M / METRES) ** 2, (STEP_M / METRES) ** 2, (100_000 / METRES) ** 2
+STANDS_WITHIN, STEP, FAR = (STANDS_WITHIN_M / METRES) ** 2, (STEP_M / METRES) ** 2, (1_000 / METRES) ** 2
 """Squares of microdegrees."""
+LEAP_MPS = 100
 NEAR_M = 150.0
 HOUR_MS = 3_600_000
 STRAYS_MS = 600_000
@@ -180,14 +184,14 @@ class Anomalies:
             found.touched.add((tenant, frame.riders[number]))
             stray(sight_of(number), kind, here)
         faster_mps2, slower_mps2, fast_mps = rules.hard_acceleration_mps2, -rules.hard_braking_mps2, rules.speeding_mps
-        last = -1
+        last, latest_ms = -1, received_ms + AHEAD_MS
         watch, device = Watch(), ""
         for number, at_ms, lat, lon, speed, accuracy, narrow in rows_of(taken):
             if number != last:
                 last, device, watch = number, frame.devices[number], riders[tenant, frame.riders[number]].watch
                 watch.heard_ms = received_ms
             gap_ms = at_ms - watch.at_ms
-            if gap_ms < SAMPLED_MS:
+            if gap_ms < SAMPLED_MS or at_ms > latest_ms:
                 continue
             if device != watch.device:
                 if gap_ms < OTHER_DEVICE_MS:
@@ -207,7 +211,7 @@ class Anomalies:
                 north, east = lat - trip.lat, (lon - trip.lon) * narrow
                 step = north * north + east * east
                 if step >= STEP:
-                    trip.metres += METRES * sqrt(step) if step < FAR else apart_m(trip.lat, trip.lon, lat, lon)
+                    trip.metres += METRES * sqrt(step) if step < FAR else leap_m(trip, lat, lon, gap_ms)
                     trip.lat, trip.lon = lat, lon
             if speed != NOT_KNOWN_U16:
                 mps = told = speed / 100
@@ -270,6 +274,12 @@ class Anomalies:
                 if ended is not None:
                     sight.tell_trip(ended, "unheard")
                 found.touched.add(key)
+
+
+def leap_m(trip: Way, lat: int, lon: int, gap_ms: int) -> float:
+    """Nothing where nobody comes so fast: before, or since, the device did not know where it was."""
+    metres = apart_m(trip.lat, trip.lon, lat, lon)
+    return metres if metres * 1000 <= LEAP_MPS * gap_ms else 0.0
 
 
 def follow(watch: Watch, device: str) -> None:

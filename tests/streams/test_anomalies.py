@@ -247,6 +247,12 @@ def test_a_fix_that_comes_late_is_passed_over():
     assert told(ann, (2, 20, 5.0)) == []
 
 
+def test_a_clock_that_is_far_ahead_keeps_nothing_away():
+    ann = RidingAlong(future_s=3_600)
+    assert told(ann, (400, 0, 15.0), late_s=-400) == []
+    assert told(ann, *braking(1)) == [("hard_braking", 62.0)]
+
+
 def test_of_two_devices_the_one_that_tells_is_followed():
     ann = RidingAlong()
     assert told(ann, (0, 0, 15.0)) == []
@@ -372,3 +378,11 @@ def test_of_whom_nothing_comes_any_more_the_trip_is_told_when_others_are_heard()
     assert ann.told[-1].rider_id == "ann"
     assert (at_s(trip.ended_at), trip.why) == (300.0, "unheard")
     assert trips_in(bob_tells(140)) == []
+
+
+def test_a_leap_to_another_place_is_no_way_that_was_driven():
+    ann = RidingAlong()
+    ann.tells(*drive(0, 100, 10))
+    assert told(ann, *drive(105, 205, 10, from_m=80_000)) == [], "three strays that agree are believed"
+    [trip] = trips_in(ann.tells(*stand(210, 600, 81_000)))
+    assert trip.metres == pytest.approx(1_900, abs=50)
