@@ -25,10 +25,7 @@ test-half: .venv/.tests
 test-other-half: .venv/.tests
 	@set -o pipefail; $(BIN)/python -m pytest $(addprefix --ignore=,tests/brokers tests/faults $(HALF)) 2>&1 | sed -u 's/^/other | /'
 
-test-eta-report: .venv/.plots   ## how good forecasts are on the real taxi trips of LOGISTICS_SAMPLE_DATA, with figures, into docs
-	@$(BIN)/python -m tests.benchmarks.eta_report
-
-faults: .venv/.tests   ## brokers lost, disks full, and short runs of everything failing under load
+test-faults: .venv/.tests   ## brokers lost, disks full, and short runs of everything failing under load
 	@$(BIN)/python -m pytest tests/brokers tests/faults
 
 check: .venv/.tests   ## lint, format, types, import directions
@@ -43,6 +40,9 @@ bench-commands: .venv/.tests   ## commands acknowledged, by hand: the bare log, 
 
 bench: .venv/.tests   ## figures, by hand
 	@$(BIN)/python -m pytest tests/benchmarks -s -o python_files="bench_*.py" -o timeout=1800
+
+eta-report: .venv/.plots   ## how good forecasts are on the real taxi trips of LOGISTICS_SAMPLE_DATA, with figures, into docs
+	@$(BIN)/python -m tests.benchmarks.eta_report
 
 faults: .venv/.tests  ## five minutes in which everything fails, then the log is judged; `make faults MORE="--hours 1"`
 	@$(BIN)/python -m tests.faults.run $(MORE)

@@ -367,6 +367,8 @@ READERS: Mapping[str, Roles] = {
     "etas": EVERYONE,
     "eta-scores": STAFF,
     "eta-statistics": STAFF,
+    "anomalies": EVERYONE,
+    "trips": EVERYONE,
     "quarantine": DISPATCH | OVERSIGHT | INTEGRATOR,
 }
 """By the path's word. A rider reads what is the rider's own: tasks, offers, vehicle, themself."""

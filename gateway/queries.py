@@ -48,6 +48,7 @@ from gateway.tenant_read import as_read
 from gateway.tokens import Caller
 from gateway.upcoming import with_upcoming
 from projections import (
+    anomalies,
     carrier_bookings,
     carriers,
     deadlines,
@@ -72,6 +73,7 @@ from projections import (
     task_detail,
     task_incidents,
     tender_board,
+    trips,
     vehicle_roster,
 )
 from projections.model import Readable, ReadModel
@@ -80,7 +82,7 @@ from schemas.hub import HubKind
 from schemas.position import Vector, token
 from schemas.recurrence import RecurrenceStatus
 from schemas.registries import Severity
-from schemas.signals import Transition
+from schemas.signals import ANOMALIES, Transition
 from schemas.sla import Promise
 from schemas.task_kind import Priority, TaskKind
 from schemas.vehicle import VehicleKind
@@ -412,6 +414,30 @@ LISTINGS = (
         about="How good were the forecasts? Each of them, beside when the rider was there.",
     ),
     Listing(
+        word="anomalies",
+        model=anomalies.ANOMALIES,
+        page=anomalies.page,
+        filters={
+            "rider_id": text("Of whom it is told."),
+            "kind": choice(ANOMALIES, "What is odd."),
+            "state": choice(anomalies.STATES, "Whether it is over."),
+        },
+        order=("recorded_at", "anomaly_id"),
+        about="What was odd about riders' ways, which fixes show it, and is it over? A rider sees their own.",
+    ),
+    Listing(
+        word="trips",
+        model=trips.TRIPS,
+        page=trips.page,
+        filters={
+            "rider_id": text("Whose they are."),
+            "since": moment("Of trips that ended then or later."),
+            "until": moment("Of trips that began before."),
+        },
+        order=("started_at", "trip_id"),
+        about="Which trips did riders make, from where to where, and how far? A rider sees their own.",
+    ),
+    Listing(
         word="quarantine",
         model=quarantine.QUARANTINE,
         page=quarantine.page,
@@ -598,8 +624,9 @@ class Queries:
         return items
 
     def _opens_listed(self, word: str, row: Row, caller: Caller) -> bool:
-        """A rider sees their own tasks and vehicle in a list as they do one by one, and whom to ask at places."""
-        own = word in ("tasks", "vehicle-roster") or word in PLACES
+        """A rider sees their own tasks and vehicle in a list as they do one by one, whom to ask at places, and
+        where they were."""
+        own = word in ("tasks", "vehicle-roster", "anomalies", "trips") or word in PLACES
         return self._opens(word, row, caller) if own else caller.role in PERSONAL
 
     async def _readable(self, word: str, rows: list[Row], caller: Caller) -> list[Row]:

@@ -33,6 +33,7 @@ from streams.eta.models import Models
 from streams.eta.worlds import Worlds
 from streams.routing.osrm import OsrmRouter
 from streams.source import Source
+from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
 from streams.telemetry.fences import Fences
@@ -88,12 +89,14 @@ class Streams:
         self._learned = Follower(args, [ETA_MODELS.name], lambda stored: self._models.take(event_of(stored, None)))
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
         self._router = OsrmRouter(settings.osrm)
+        etas = Etas(self._itineraries, self._router, self._models.of, self._arrivals)
         self._telemetry = Telemetry(
             Store(pool),
             self._fences,
             self._quality,
             self._open_signals,
-            Etas(self._itineraries, self._router, self._models.of, self._arrivals),
+            etas,
+            Anomalies(self._quality.anomalies, self._itineraries, etas.first_way),
             DeadLetters(self._producer, "streams"),
         )
         self._source = Source(f"logistics.streams.{settings.cluster}", args, FIXES.name, self._telemetry)

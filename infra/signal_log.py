@@ -19,7 +19,7 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
-from schemas.signals import TRANSITIONS, EtaForecast, EtaThresholdReached
+from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.partition import Draft
@@ -27,7 +27,7 @@ from streams.telemetry.partition import Draft
 LOOK_BACK = 64
 """So many records before the place are read for the chain and the last barrier; then ever more, up to all."""
 MARGIN = timedelta(days=1)
-PLACES = ("fix", "seen")
+PLACES = ("fix", "seen", "evidence", "places")
 """Fields that tell where a rider was."""
 MOST_TOGETHER = 2_000
 """Signals in one batch."""
@@ -68,9 +68,10 @@ class SignalLog:
         return event_id in self._stands.ids
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
-        """Crossings told after the place, and of each stop the latest forecast and then the thresholds."""
+        """Crossings told after the place; of each stop the latest forecast and then the thresholds, and what was told
+        of anomalies."""
         forecasts = sorted(self._stands.forecasts.items(), key=lambda told: told[0][-1] != "")
-        return self._stands.crossings, [draft for _, draft in forecasts]
+        return self._stands.crossings, [*(draft for _, draft in forecasts), *self._stands.anomalies]
 
     async def open(self, owner: str, since: int) -> None:
         """Fence every earlier writer; remember what stands from `since` on. Raises TenureLost."""
@@ -198,6 +199,7 @@ class Stands:
         self.producer_id: int | None = None
         self.ids: set[str] = set()
         self.crossings: list[Draft] = []
+        self.anomalies: list[Draft] = []
         self.forecasts: dict[tuple[str, ...], Draft] = {}
 
     def take(self, stored: Stored) -> None:
@@ -236,3 +238,5 @@ class Stands:
             self.forecasts[*stop, which] = draft
         elif type(event) in TRANSITIONS:
             self.crossings.append(draft)
+        elif isinstance(event, (AnomalyDetected, AnomalyCleared)):
+            self.anomalies.append(draft)

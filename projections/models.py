@@ -1,5 +1,6 @@
 """All read models, by name."""
 
+from projections.anomalies import ANOMALIES
 from projections.carrier_bookings import CARRIER_BOOKINGS
 from projections.carriers import CARRIERS
 from projections.deadlines import DEADLINES
@@ -24,6 +25,7 @@ from projections.sla_policies import SLA_POLICIES
 from projections.task_board import TASK_BOARD
 from projections.task_detail import TASK_DETAIL
 from projections.tender_board import TENDER_BOARD
+from projections.trips import TRIPS
 from projections.vehicle_roster import VEHICLE_ROSTER
 
 MODELS: dict[str, ReadModel] = {
@@ -53,5 +55,7 @@ MODELS: dict[str, ReadModel] = {
         FENCE_ALERTS,
         ETAS,
         ETA_SCORES,
+        ANOMALIES,
+        TRIPS,
     )
 }

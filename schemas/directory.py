@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.anomaly_rules import AnomalyRules
 from schemas.carrier import CarrierEvent
 from schemas.fix_rules import FixRules
 from schemas.geo import Lat, Location, Lon, Zone
@@ -81,6 +82,7 @@ class TenantRules(Input, frozen=True, kw_only=True):
     tracking_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 7
     """So long after a task's end its tracking links end."""
     fixes: FixRules = FixRules()
+    anomalies: AnomalyRules = AnomalyRules()
 
 
 class CreateTenant(Command, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Signals: facts that follow from fixes. Each is keyed by its rider and stands on the log once, for ever."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from schemas.geo import ObservedFix
 from schemas.message import Event, GeofenceId, Personal, Record, StopId, TaskId
@@ -9,6 +9,21 @@ from schemas.message import Event, GeofenceId, Personal, Record, StopId, TaskId
 Transition = Literal["entered", "exited", "dwelled", "crossed"]
 RoutingSource = Literal["osrm", "great_circle"]
 EtaThreshold = Literal["imminent", "late"]
+AnomalyKind = Literal[
+    "speeding",
+    "hard_braking",
+    "hard_acceleration",
+    "idling",
+    "prolonged_stop",
+    "gps_jump",
+    "suspected_spoof",
+    "route_deviation",
+    "late_departure",
+]
+ANOMALIES: tuple[AnomalyKind, ...] = get_args(AnomalyKind)
+"""A rider of whom nothing is heard is told of elsewhere: `RiderFellSilent`."""
+AnomalyOver = Literal["quiet", "moved", "departed", "on_route", "other_stop", "nothing_ahead", "unheard"]
+TripOver = Literal["stood", "unheard"]
 
 
 class GeofenceEntered(Event, frozen=True, kw_only=True):
@@ -126,4 +141,64 @@ TRANSITIONS: dict[type[Event], Transition] = {
     GeofenceCrossed: "crossed",
 }
 
-type Signal = FenceSignal | GeofenceTransitionCorrected | EtaForecast | EtaThresholdReached | EtaScored
+
+class FixSeen(Record, frozen=True, kw_only=True):
+    at: datetime
+    lat: float
+    lon: float
+    speed_mps: float | None = None
+
+
+class AnomalyDetected(Event, frozen=True, kw_only=True):
+    """`measured` went beyond `limit` from `since` on, which was sure at `at`: m/s of speeding, m/s² of braking and
+    acceleration, fixes of jumps and spoofs, metres of a deviation, seconds of the others. `evidence` are the fixes that
+    led to it."""
+
+    kind: AnomalyKind
+    device_id: str
+    since: datetime
+    at: datetime
+    limit: float
+    measured: float
+    evidence: Personal[list[FixSeen]] | None
+
+
+class AnomalyCleared(Event, frozen=True, kw_only=True):
+    """`anomaly_id` is the id of the signal that told of it."""
+
+    anomaly_id: str
+    kind: AnomalyKind
+    at: datetime
+    why: AnomalyOver
+
+
+class TripPlaces(Record, frozen=True, kw_only=True):
+    start: FixSeen
+    end: FixSeen
+
+
+class TripEnded(Event, frozen=True, kw_only=True):
+    """A rider's way from where they had stood to where they stand again, or to where nothing more was heard of them.
+    Stops are those of a minute and more on the way; they last `idle_s` together."""
+
+    device_id: str
+    started_at: datetime
+    ended_at: datetime
+    metres: int
+    moving_s: int
+    idle_s: int
+    stops: int
+    why: TripOver
+    places: Personal[TripPlaces] | None
+
+
+type Signal = (
+    FenceSignal
+    | GeofenceTransitionCorrected
+    | EtaForecast
+    | EtaThresholdReached
+    | EtaScored
+    | AnomalyDetected
+    | AnomalyCleared
+    | TripEnded
+)

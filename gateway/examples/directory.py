@@ -1,6 +1,7 @@
 """Tenants with their rules and registries; outlets, hubs, geofences and what is promised."""
 
 from gateway.examples.lumi import AT_KALLIO, AT_KAMPPI, AT_PASILA, HUB, LOCKER, OUTLET, TENANT, ZONE, ZONE_ID, at
+from schemas.anomaly_rules import AnomalyRules
 from schemas.directory import (
     AdvanceTenantClock,
     ChangeGeofence,
@@ -43,6 +44,11 @@ TENANTS: dict[str, Command] = {
     "Fixes are believed within 100 metres and up to 144 km/h": ChangeTenantRules(
         rules=TenantRules(
             max_attempts=3, required_documents=["licence"], fixes=FixRules(max_accuracy_m=100, max_speed_mps=40)
+        )
+    ),
+    "Faster than 90 km/h is too fast": ChangeTenantRules(
+        rules=TenantRules(
+            max_attempts=3, required_documents=["licence"], anomalies=AnomalyRules(speeding_mps=25, idling_minutes=20)
         )
     ),
     "One hour on": AdvanceTenantClock(seconds=3_600),

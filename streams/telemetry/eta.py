@@ -77,11 +77,12 @@ class Router(Protocol):
 
 class Followed(msgspec.Struct):
     """The way of a rider from one itinerary, asked for at a moment; `segment` is where they were last, `off_m` how far
-    from it, and `looked_ms` when the model was asked."""
+    from it, and `looked_ms` when the model was asked. `first` is the way to the next stop as it was asked for first."""
 
     version: int
     stops: tuple[Ahead, ...]
     way: Way
+    first: Way
     asked_ms: int
     trail: Trail
     segment: int = 0
@@ -143,6 +144,11 @@ class Etas:
         self._followed: dict[RiderKey, Followed] = {}
         self._sightings = Sightings()
 
+    def first_way(self, key: RiderKey) -> Way | None:
+        """To the stop that is next, as it was when that became the next."""
+        followed = self._followed.get(key)
+        return None if followed is None else followed.first
+
     async def of(self, partition: Partition, found: Found) -> list[Draft]:
         """Forecasts for the riders that have moved, and scores for those that have arrived. The partition's riders
         remember what is told."""
@@ -186,10 +192,11 @@ class Etas:
             here = Location(lat=live.lat, lon=live.lon)
             way = await self._router.way([here, *(stop.place for stop in stops if stop.place)])
             looked_ms = followed.looked_ms if followed is not None and followed.stops == stops else 0
-            followed, done = (
-                Followed(itinerary.version, stops, way, at_ms, trail, looked_ms=looked_ms),
-                (0, 0.0, 0.0, 0.0),
-            )
+            first = way
+            if followed is not None and same(followed.stops[0], stops[0]) and followed.first.source == "osrm":
+                first = followed.first
+            followed = Followed(itinerary.version, stops, way, first, at_ms, trail, looked_ms=looked_ms)
+            done = 0, 0.0, 0.0, 0.0
         followed.segment, seconds, metres, followed.off_m = done
         self._followed[key] = followed
         return Underway(key, live, followed, self._left_from(live, followed, seconds, metres))

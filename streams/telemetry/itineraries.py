@@ -8,12 +8,15 @@ from msgspec.structs import replace
 from schemas.geo import Location, Window
 from schemas.message import Event, Source, StopId, TaskId
 from schemas.rider import (
+    BreakEnded,
+    BreakStarted,
     ItineraryResequenced,
     ItineraryStopsInserted,
     ItineraryStopsRemoved,
     PlannedStop,
     PlannedWindowChanged,
     RiderRegistered,
+    ShiftEnded,
     StopKind,
     StopRef,
     VehicleKind,
@@ -52,6 +55,7 @@ class Itineraries:
         """Of stops whose place could not be opened."""
         self._vehicles: dict[tuple[str, str], VehicleKind] = {}
         """Of riders who have no car."""
+        self._resting: set[tuple[str, str]] = set()
 
     def take(self, event: Event, source: Source, reread: Reread) -> None:
         rider = source.tenant, source.aggregate_id
@@ -79,6 +83,10 @@ class Itineraries:
             case ItineraryResequenced():
                 stops = {StopRef(task_id=stop.task_id, stop_id=stop.stop_id): stop for stop in known.stops}
                 self._keep(rider, Itinerary(event.itinerary_version, tuple(stops[ref] for ref in event.order)))
+            case BreakStarted():
+                self._resting.add(rider)
+            case BreakEnded() | ShiftEnded():
+                self._resting.discard(rider)
             case RiderRegistered() if event.vehicle != "car":
                 self._vehicles[rider] = event.vehicle
             case _:
@@ -86,6 +94,10 @@ class Itineraries:
 
     def vehicle(self, tenant: str, rider_id: str) -> VehicleKind:
         return self._vehicles.get((tenant, rider_id), "car")
+
+    def rests(self, tenant: str, rider_id: str) -> bool:
+        """Whether the rider is on a break."""
+        return (tenant, rider_id) in self._resting
 
     def of(self, tenant: str, rider_id: str) -> Itinerary:
         """With the places that can be opened now."""

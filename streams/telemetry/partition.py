@@ -20,6 +20,7 @@ from schemas.ids import rider_subject
 from schemas.message import Event, GeofenceId, Personal, RiderId
 from schemas.record import Envelope, Stored, Unreadable, envelope_of, event_of
 from schemas.signals import (
+    AnomalyKind,
     FenceSignal,
     GeofenceCrossed,
     GeofenceDwelled,
@@ -31,6 +32,7 @@ from schemas.signals import (
 from streams.telemetry.fence_index import FenceIndex, Inside, Step
 from streams.telemetry.quality import follows, judged, metres_known
 from streams.telemetry.tracks import OLDEST_MS, Change, Moved, Told, Track, packed, unpacked
+from streams.telemetry.watch import Watch
 
 FROM_OUTSIDE = "/gateway"
 """The source of what devices told. What our own processes write goes as it must: a simulated courier is as fast as the
@@ -119,11 +121,22 @@ class Forecast(msgspec.Struct):
 
 
 class Rider:
-    """What is remembered of one rider: a track for each device, the last forecast for each stop."""
+    """What is remembered of one rider: a track for each device, the last forecast for each stop, their way."""
 
     def __init__(self) -> None:
         self.tracks: dict[str, Track] = {}
         self.forecasts: dict[str, Forecast] = {}
+        self.watch = Watch()
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A frame from outside: which of its fixes are believed, and which were put aside as strays."""
+
+    tenant: str
+    cause: str
+    fixes: Fixes
+    places: list[int]
+    strays: list[tuple[int, AnomalyKind]]
 
 
 class Found(msgspec.Struct):
@@ -135,6 +148,7 @@ class Found(msgspec.Struct):
     touched: set[RiderKey] = msgspec.field(default_factory=set)
     unread: list[Unreadable] = msgspec.field(default_factory=list)
     fixes: int = 0
+    taken: list[Taken] = msgspec.field(default_factory=list)
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -204,7 +218,10 @@ class Partition:
         found.fixes += frame.count
         received_ms = round(frame.received_at.timestamp() * 1000)
         rules = self._rules(tenant, received_ms)
-        if not of.from_outside:
+        believed = Taken(tenant, cause_of(of.stored), fixes, [], [])
+        if of.from_outside:
+            found.taken.append(believed)
+        else:
             rules = msgspec.structs.replace(rules, max_speed_mps=ANY_SPEED)
         index = self._index(tenant)
         dwell = index.dwell
@@ -228,10 +245,13 @@ class Partition:
                 elif track.reach.refuses(here, rules):
                     reason = "gps_jump"
                     found.touched.add((tenant, rider_id))  # for what is remembered of a stray
+            if reason == "gps_jump" or reason == "suspected_spoof":
+                believed.strays.append((place, reason))
             if reason is not None or track is None:
                 found.aside.append(aside_row(of, place, reason or "unbound"))
                 continue
             last = track
+            believed.places.append(place)
             newest = at_ms > track.newest_ms
             changes = track.take(at_ms, inside, (lat, lon), dwell)
             if (places := taken.get(id(track))) is None:
@@ -265,9 +285,12 @@ class Partition:
         for each in together:
             each.track.forget()
 
+    def rider(self, key: RiderKey) -> Rider:
+        return self.riders.setdefault(key, Rider())
+
     def _track(self, tenant: str, rider_id: str, device_id: str, at_ms: int) -> Track:
         """A device that is new to the rider takes the place of those that were not seen for a day before its fix."""
-        rider = self.riders.setdefault((tenant, rider_id), Rider())
+        rider = self.rider((tenant, rider_id))
         track = rider.tracks.get(device_id)
         if track is None:
             track = Track()
@@ -286,7 +309,7 @@ def by_tenant(tenants: Sequence[str]) -> dict[str, list[int]]:
 def tell(track: Track, changes: list[Change], frame: Frame, place: int, found: Found) -> None:
     """What follows from the fix at this place."""
     stored, tenant = frame.stored, frame.tenant
-    cause = f"{stored.topic}/{stored.partition}@{stored.offset}"
+    cause = cause_of(stored)
     live = live_row(tenant, frame.fixes, place)
     for change in changes:
         kind = type(change).__name__
@@ -299,6 +322,10 @@ def tell(track: Track, changes: list[Change], frame: Frame, place: int, found: F
             found.signals.append(
                 Draft(event_id=event_id, tenant=tenant, rider_id=live.rider_id, event=event, at=at, cause=cause)
             )
+
+
+def cause_of(frame: Stored) -> str:
+    return f"{frame.topic}/{frame.partition}@{frame.offset}"
 
 
 def opened(stored: Stored) -> tuple[Envelope, Fixes]:
@@ -400,16 +427,27 @@ def moment(at_ms: int) -> datetime:
     return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
+class Kept(msgspec.Struct, array_like=True):
+    """A state that was kept before riders' ways were has no `watch`."""
+
+    tracks: dict[str, list[Any]]
+    forecasts: dict[str, Forecast]
+    watch: Watch = msgspec.field(default_factory=Watch)
+
+
+KEPT = msgspec.msgpack.Decoder(Kept)
+
+
 def kept(rider: Rider) -> bytes:
     """A rider's state as it stands in Postgres."""
     tracks = {device: packed(track) for device, track in rider.tracks.items()}
-    return msgspec.msgpack.encode([tracks, rider.forecasts])
+    return msgspec.msgpack.encode(Kept(tracks, rider.forecasts, rider.watch))
 
 
 def restored(state: bytes) -> Rider:
-    tracks: dict[str, list[Any]]
-    tracks, forecasts = msgspec.msgpack.decode(state, type=tuple[dict[str, list[Any]], dict[str, Forecast]])
+    known = KEPT.decode(state)
     rider = Rider()
-    rider.tracks = {device: unpacked(track) for device, track in tracks.items()}
-    rider.forecasts = forecasts
+    rider.tracks = {device: unpacked(track) for device, track in known.tracks.items()}
+    rider.forecasts = known.forecasts
+    rider.watch = known.watch
     return rider

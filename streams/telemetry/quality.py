@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.directory import TenantCreated, TenantRulesChanged
+from schemas.anomaly_rules import AnomalyRules
+from schemas.directory import TenantCreated, TenantRules, TenantRulesChanged
 from schemas.fix_rules import REASONS, FixRules, Reason
 from schemas.fixes import MICRODEGREES, MOCK, NOT_KNOWN_U8, Fixes
 from schemas.geo import EARTH_RADIUS_M
@@ -22,6 +23,7 @@ where it saw no sky."""
 MOST_VERSIONS = 100
 """Of one tenant's rules; the oldest go, and older frames are judged by the first that is left."""
 RADIANS = pi / 180 / MICRODEGREES
+DEFAULTS = TenantRules()
 
 type Flags = npt.NDArray[np.bool_]
 type Place = tuple[int, int, int, int]
@@ -33,18 +35,24 @@ class Quality:
     it is judged alike whenever it is folded."""
 
     def __init__(self) -> None:
-        self._versions: dict[str, list[tuple[int, FixRules]]] = {}
+        self._versions: dict[str, list[tuple[int, TenantRules]]] = {}
 
     def take(self, event: Event, source: Source) -> None:
         if isinstance(event, TenantCreated | TenantRulesChanged):
             versions = self._versions.setdefault(source.tenant, [])
-            versions.append((round(source.event_time.timestamp() * 1000), event.rules.fixes))
+            versions.append((round(source.event_time.timestamp() * 1000), event.rules))
             del versions[:-MOST_VERSIONS]
 
     def rules(self, tenant: str, received_ms: int) -> FixRules:
+        return self._of(tenant, received_ms).fixes
+
+    def anomalies(self, tenant: str, received_ms: int) -> AnomalyRules:
+        return self._of(tenant, received_ms).anomalies
+
+    def _of(self, tenant: str, received_ms: int) -> TenantRules:
         versions = self._versions.get(tenant)
         if not versions:
-            return FixRules()
+            return DEFAULTS
         return next((rules for since_ms, rules in reversed(versions) if since_ms <= received_ms), versions[0][1])
 
 

@@ -21,6 +21,8 @@ from schemas.signals import (
 )
 from schemas.topics import FIXES
 from streams.source import Batch, Place
+from streams.telemetry import anomalies
+from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.fences import Fences, unix_ms
 from streams.telemetry.partition import Draft, Forecast, Found, Made, Partition, Rider, RiderKey
@@ -47,7 +49,8 @@ class Signals(Protocol):
         ...
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
-        """Crossings that stand there, and of each stop the latest forecast and the thresholds after it."""
+        """Crossings that stand there; of each stop the latest forecast and the thresholds after it, and what was told
+        of anomalies in order."""
         ...
 
     async def tell(self, drafts: Sequence[Draft]) -> None:
@@ -77,8 +80,8 @@ class Opened:
         self.epoch = epoch
         self.partition = partition
         self.signals = signals
-        self._crossings, forecasts = signals.standing()
-        for draft in forecasts:
+        self._crossings, others = signals.standing()
+        for draft in others:
             remember(partition.riders, draft)
 
     def withdrawn(self, batch: Batch, drafts: Sequence[Draft]) -> list[Draft]:
@@ -103,6 +106,7 @@ class Telemetry:
         quality: Quality,
         open_signals: OpenSignals,
         forecasts: Forecasts,
+        anomalies: Anomalies,
         dead: Dead,
     ) -> None:
         self._store = store
@@ -110,6 +114,7 @@ class Telemetry:
         self._quality = quality
         self._open_signals = open_signals
         self._forecasts = forecasts
+        self._anomalies = anomalies
         self._dead = dead
         self._opened: dict[int, Opened] = {}
         self.places_done: dict[int, int] = {}
@@ -158,6 +163,7 @@ class Telemetry:
         for unread in found.unread:
             await self._dead(unread.stored, unread.reason)
         drafts = [*found.signals, *opened.withdrawn(batch, found.signals)]
+        drafts += self._anomalies.of(partition, found)
         drafts += await self._forecasts.of(partition, found)
         fresh = [draft for draft in drafts if not signals.tells(draft.event_id)]
         if fresh:
@@ -191,14 +197,16 @@ class Telemetry:
 
 
 def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:
-    """The log's word on a stop is the last one, whatever was kept of it before the crash."""
+    """The log's word on a stop is the last one, whatever was kept of it before the crash; so it is on anomalies."""
     rider, event = riders.setdefault((told.tenant, told.rider_id), Rider()), told.event
     if isinstance(event, EtaThresholdReached):
         known = rider.forecasts.get(f"{event.task_id}/{event.stop_id}")
         if known is not None:
             known.reached.append(name_of_threshold(event))
         return
-    assert isinstance(event, EtaForecast), "forecasts are given, and thresholds"
+    if not isinstance(event, EtaForecast):
+        anomalies.remember(rider.watch, told)
+        return
     name, since_ms, at_ms = f"{event.task_id}/{event.stop_id}", unix_ms(event.ahead_since), unix_ms(told.at)
     known = rider.forecasts.get(name)
     if known is None or known.since_ms < since_ms:

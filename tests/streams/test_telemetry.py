@@ -24,7 +24,13 @@ from schemas.geo import Location
 from schemas.keyring import Keyring
 from schemas.partition import partition_of
 from schemas.record import event_of
-from schemas.signals import GeofenceEntered, GeofenceExited, GeofenceTransitionCorrected
+from schemas.signals import (
+    AnomalyCleared,
+    AnomalyDetected,
+    GeofenceEntered,
+    GeofenceExited,
+    GeofenceTransitionCorrected,
+)
 from schemas.topics import FIXES, FLEET, SIGNALS
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
@@ -196,6 +202,29 @@ async def test_a_crash_between_signal_and_row_tells_nothing_twice(ride, settings
     assert len({event_id for _, event_id in told}) == 2
 
 
+async def test_what_was_odd_is_told_once_and_so_is_that_it_is_over_though_the_stream_crashes(
+    ride, settings, pool, monkeypatch
+):
+    def fix(seconds: float, mps: float) -> HeldFix:
+        return ride.fix(seconds / 60, Location(lat=HOME.lat + seconds * 3.5e-4, lon=HOME.lon), speed_mps=mps)
+
+    crashes = crash_between(ride, monkeypatch)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(*(fix(seconds, 39.0) for seconds in range(0, 60, 5)))
+        await folded(streams, ride)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(*(fix(seconds, 20.0) for seconds in range(65, 100, 5)))
+        await folded(streams, ride)
+    assert crashes == ["crashed"]
+    unseal = ride.shards._keyring.unsealer(partition_of(ride.rider, PARTITIONS), ride.world.tenant, ride.rider)
+    told = [(stored, event_of(stored, unseal)) for stored in await ride.signals()]
+    [(first, detected)] = [each for each in told if isinstance(each[1], AnomalyDetected)]
+    [cleared] = [event for _, event in told if isinstance(event, AnomalyCleared)]
+    assert (detected.kind, cleared.anomaly_id) == ("speeding", first.header("ce_id"))
+    assert [seen.speed_mps for seen in detected.evidence.value] == [39.0, 39.0]
+    assert event_of(first, None).evidence.value is None
+
+
 async def test_a_forecast_is_told_once_though_the_fixes_come_in_other_fetches_after_a_crash(
     ride, settings, pool, monkeypatch
 ):
@@ -311,7 +340,7 @@ async def test_a_partition_that_went_to_another_worker_does_not_keep_the_others_
     lost, ours, theirs = signals(0), signals(1), signals(0)
     for log in (lost, ours, theirs):
         await log.open("worker", 0)
-    telemetry = Telemetry(None, None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
+    telemetry = Telemetry(None, None, None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
     for partition, log in ((0, lost), (1, ours)):
         telemetry._opened[partition] = Opened(1, Partition(partition, lambda _: None, Quality().rules), log)  # type: ignore[arg-type]
         log._written_s -= IDLE_HEARTBEAT_S + 1

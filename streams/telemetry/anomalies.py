@@ -1,0 +1,472 @@
+"""What is odd about a rider's way? Told once when it is sure, with the fixes that show it, and again when it is over.
+
+Fixes count here in the order of their time: a frame's are, and one that comes later than a newer one is passed over, as
+are those of a rider's other devices while the one that is followed tells. What is told follows from frame after frame,
+so that it is the same however frames fall into fetches; what hangs on the stops ahead goes by what is known of them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from schemas import ids
+from schemas.anomaly_rules import AnomalyRules
+from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16
+from schemas.geo import EARTH_RADIUS_M, Location
+from schemas.ids import rider_subject
+from schemas.message import Event, Personal, RiderId
+from schemas.signals import AnomalyCleared, AnomalyDetected, AnomalyKind, AnomalyOver, FixSeen, TripEnded, TripPlaces
+from streams.telemetry import trips
+from streams.telemetry.eta import Way as Route
+from streams.telemetry.itineraries import Ahead, Itineraries
+from streams.telemetry.partition import Draft, Found, Partition, RiderKey, Taken, moment
+from streams.telemetry.trips import Trip
+from streams.telemetry.watch import (
+    HALF,
+    METRES,
+    RADIANS,
+    STANDS_WITHIN_M,
+    UNKNOWN,
+    Spot,
+    Standing,
+    Toward,
+    Watch,
+    Way,
+    apart_m,
+)
+
+AHEAD_MS = 60_000
+"""A clock that is further ahead of who received it would keep all that follows away."""
+SAMPLED_MS = 800
+"""Of fixes that follow closer on one another one is enough."""
+OTHER_DEVICE_MS = 120_000
+"""A rider's other device is followed when the one before has told nothing for so long."""
+LOOKS_MS = 30_000
+"""So often the rider's stops are looked at."""
+CHANGE_MS = 10_000
+"""What lies further apart says nothing of braking."""
+MOST_MPS2 = 12.0
+"""No wheels change a speed faster: the device errs."""
+RECKONED_MS = (10_000, 60_000)
+"""From places so far apart a speed is reckoned where the device tells none."""
+STEP_M = 20.0
+"""A trip's metres are counted by steps of so many: what a device wavers while it stands is no way."""
+STANDS_WITHIN, STEP, FAR = (STANDS_WITHIN_M / METRES) ** 2, (STEP_M / METRES) ** 2, (1_000 / METRES) ** 2
+"""Squares of microdegrees."""
+LEAP_MPS = 100
+NEAR_M = 150.0
+HOUR_MS = 3_600_000
+STRAYS_MS = 600_000
+MOST_STRAYS = 10
+QUIET_MS: dict[AnomalyKind, int] = {
+    "speeding": 30_000,
+    "hard_braking": 60_000,
+    "hard_acceleration": 60_000,
+    "gps_jump": STRAYS_MS,
+    "suspected_spoof": STRAYS_MS,
+}
+"""So long after it was so last it is over. The others end by what the rider does."""
+OF_STANDING: tuple[AnomalyKind, ...] = ("idling", "prolonged_stop")
+OF_A_STOP: tuple[AnomalyKind, ...] = ("late_departure", "route_deviation")
+
+type RulesOf = Callable[[str, int], AnomalyRules]
+"""Of a tenant at a time in Unix milliseconds."""
+type RouteOf = Callable[[RiderKey], Route | None]
+"""The way to the next stop as it was first asked for."""
+
+
+class Sight:
+    """A rider's device as one frame tells of it; what is to be told goes to `drafts`."""
+
+    def __init__(
+        self, key: RiderKey, device: str, watch: Watch, rules: AnomalyRules, cause: str, drafts: list[Draft]
+    ) -> None:
+        self.key = key
+        self.device = device
+        self.watch = watch
+        self.rules = rules
+        self._cause = cause
+        self._drafts = drafts
+
+    def beyond(
+        self, kind: AnomalyKind, at_ms: int, since_ms: int, limit: float, measured: float, seen: Sequence[Spot]
+    ) -> None:
+        """One of a kind stands at a time, and so many are told in an hour."""
+        watch = self.watch
+        standing = watch.standing.get(kind)
+        if standing is not None:
+            standing.held_ms = max(standing.held_ms, at_ms)
+            return
+        told = [told_ms for told_ms in watch.told.get(kind, ()) if at_ms - told_ms < HOUR_MS]
+        if len(told) >= self.rules.most_an_hour:
+            return
+        anomaly_id = ids.derived("signal", self.key[1], "AnomalyDetected", kind, self.device, str(at_ms))
+        watch.standing[kind] = Standing(anomaly_id, at_ms, at_ms)
+        watch.told[kind] = [*told, at_ms]
+        event = AnomalyDetected(
+            kind=kind,
+            device_id=self.device,
+            since=moment(since_ms),
+            at=moment(at_ms),
+            limit=float(limit),
+            measured=round(float(measured), 2),
+            evidence=Personal(rider_subject(RiderId(self.key[1])), [as_seen(spot) for spot in seen]),
+        )
+        self._tell(anomaly_id, event, at_ms)
+
+    def over(self, kind: AnomalyKind, at_ms: int, why: AnomalyOver) -> None:
+        """What stands of the kind is over. What was told of a later time stood on the log before: not yet."""
+        standing = self.watch.standing.get(kind)
+        if standing is None or at_ms <= standing.at_ms:
+            return
+        del self.watch.standing[kind]
+        event = AnomalyCleared(anomaly_id=standing.anomaly_id, kind=kind, at=moment(at_ms), why=why)
+        self._tell(ids.derived("signal", standing.anomaly_id, "AnomalyCleared"), event, at_ms)
+
+    def quiet(self, at_ms: int) -> None:
+        for kind, standing in list(self.watch.standing.items()):
+            quiet_ms = QUIET_MS.get(kind)
+            if quiet_ms is not None and at_ms - standing.held_ms >= quiet_ms:
+                self.over(kind, at_ms, "quiet")
+
+    def tell_trip(self, trip: Trip, why: Any) -> None:
+        way, end = trip.way, trip.end
+        event = TripEnded(
+            device_id=self.device,
+            started_at=moment(way.start.at_ms),
+            ended_at=moment(end.at_ms),
+            metres=round(way.metres),
+            moving_s=round((end.at_ms - way.start.at_ms - way.idle_ms) / 1000),
+            idle_s=round(way.idle_ms / 1000),
+            stops=way.stops,
+            why=why,
+            places=Personal(
+                rider_subject(RiderId(self.key[1])), TripPlaces(start=as_seen(way.start), end=as_seen(end))
+            ),
+        )
+        self._tell(ids.derived("signal", self.key[1], "TripEnded", str(way.start.at_ms)), event, end.at_ms)
+
+    def _tell(self, event_id: str, event: Event, at_ms: int) -> None:
+        tenant, rider_id = self.key
+        draft = Draft(
+            event_id=event_id, tenant=tenant, rider_id=rider_id, event=event, at=moment(at_ms), cause=self._cause
+        )
+        self._drafts.append(draft)
+
+
+class Anomalies:
+    def __init__(self, rules: RulesOf, itineraries: Itineraries, route: RouteOf) -> None:
+        self._rules = rules
+        self._itineraries = itineraries
+        self._route = route
+        self._swept_ms: dict[int, int] = {}
+
+    def of(self, partition: Partition, found: Found) -> list[Draft]:
+        """What is to be told of anomalies and of trips that are over. The partition's riders remember it."""
+        drafts: list[Draft] = []
+        for taken in found.taken:
+            self._frame(partition, taken, found, drafts)
+        return drafts
+
+    def _frame(self, partition: Partition, taken: Taken, found: Found, drafts: list[Draft]) -> None:
+        """Nearly all fixes are like those before them: they take no more than a look, in which nothing is called."""
+        tenant, frame = taken.tenant, taken.fixes.frame
+        received_ms = round(frame.received_at.timestamp() * 1000)
+        rules, riders = self._rules(tenant, received_ms), partition.riders
+
+        def sight_of(number: int) -> Sight:
+            key = tenant, frame.riders[number]
+            return Sight(key, frame.devices[number], partition.rider(key).watch, rules, taken.cause, drafts)
+
+        for number, kind, here in strays_of(taken):
+            found.touched.add((tenant, frame.riders[number]))
+            stray(sight_of(number), kind, here)
+        faster_mps2, slower_mps2, fast_mps = rules.hard_acceleration_mps2, -rules.hard_braking_mps2, rules.speeding_mps
+        last, latest_ms = -1, received_ms + AHEAD_MS
+        watch, device = Watch(), ""
+        for number, at_ms, lat, lon, speed, accuracy, narrow in rows_of(taken):
+            if number != last:
+                last, device, watch = number, frame.devices[number], riders[tenant, frame.riders[number]].watch
+                watch.heard_ms = received_ms
+            gap_ms = at_ms - watch.at_ms
+            if gap_ms < SAMPLED_MS or at_ms > latest_ms:
+                continue
+            if device != watch.device:
+                if gap_ms < OTHER_DEVICE_MS:
+                    continue
+                follow(watch, device)
+            stands = watch.stands
+            if stands is None or gap_ms >= trips.GONE_MS:
+                begin(sight_of(number), at_ms, lat, lon)
+            else:
+                north, east = lat - stands.lat, (lon - stands.lon) * narrow
+                if north * north + east * east <= STANDS_WITHIN:
+                    watch.stood_ms = at_ms
+                else:
+                    away(sight_of, number, watch, Spot(at_ms, lat, lon))
+            trip = watch.trip
+            if trip is not None:
+                north, east = lat - trip.lat, (lon - trip.lon) * narrow
+                step = north * north + east * east
+                if step >= STEP:
+                    trip.metres += METRES * sqrt(step) if step < FAR else leap_m(trip, lat, lon, gap_ms)
+                    trip.lat, trip.lon = lat, lon
+            if speed != NOT_KNOWN_U16:
+                mps = told = speed / 100
+                if watch.mps >= 0 and gap_ms <= CHANGE_MS:
+                    change = (mps - watch.mps) * 1000 / gap_ms
+                    if change > faster_mps2 or change < slower_mps2:
+                        jolted(sight_of(number), change, Spot(at_ms, lat, lon, mps))
+                if mps > fast_mps or watch.fast is not None:
+                    hurried(sight_of(number), mps, Spot(at_ms, lat, lon, mps), gap_ms, None)
+            else:
+                told = UNKNOWN
+                mps, base = reckoned(watch, at_ms, lat, lon, accuracy)
+                if mps > fast_mps or watch.fast is not None:
+                    hurried(sight_of(number), mps, Spot(at_ms, lat, lon, mps), gap_ms, base)
+            watch.at_ms, watch.lat, watch.lon, watch.mps = at_ms, lat, lon, told
+            if at_ms >= watch.looks_ms:
+                watch.looks_ms = at_ms + LOOKS_MS
+                self._look(sight_of(number), Spot(at_ms, lat, lon, told), accuracy)
+            if watch.standing:
+                sight_of(number).quiet(at_ms)
+        self._sweep(partition, taken, received_ms, found, drafts)
+
+    def _look(self, sight: Sight, here: Spot, accuracy: int) -> None:
+        """What follows from long standing, and from the stops ahead."""
+        ended = trips.stands(sight.watch, here.at_ms)
+        if ended is not None:
+            sight.tell_trip(ended, "stood")
+        known = self._itineraries.of(*sight.key).stops
+        stops = [stop for stop in known if stop.since_ms <= here.at_ms and stop.place is not None]
+        if not stops or self._itineraries.rests(*sight.key):
+            sight.watch.toward = None
+            for kind in (*OF_STANDING, *OF_A_STOP) if sight.watch.standing else ():
+                sight.over(kind, here.at_ms, "nothing_ahead")
+            return
+        lingers(sight, here, stops)
+        heads(sight, here, stops[0])
+        self._strays_from_route(sight, here, accuracy)
+
+    def _strays_from_route(self, sight: Sight, here: Spot, accuracy: int) -> None:
+        route = self._route(sight.key)
+        if route is None or route.source != "osrm":
+            return
+        off_m = off_route_m(route, here) - accuracy
+        limit = sight.rules.route_deviation_m
+        if off_m > limit:
+            sight.beyond("route_deviation", here.at_ms, here.at_ms, limit, off_m, [here])
+        elif off_m <= limit / 2:
+            sight.over("route_deviation", here.at_ms, "on_route")
+
+    def _sweep(self, partition: Partition, taken: Taken, now_ms: int, found: Found, drafts: list[Draft]) -> None:
+        """Trips of riders of whom nothing came in for long."""
+        if now_ms - self._swept_ms.get(partition.partition, 0) < trips.HEARD_MS / 60:
+            return
+        self._swept_ms[partition.partition] = now_ms
+        for key, rider in partition.riders.items():
+            watch = rider.watch
+            if watch.trip is not None and now_ms - watch.heard_ms >= trips.HEARD_MS:
+                sight = Sight(key, watch.device, watch, AnomalyRules(), taken.cause, drafts)
+                ended = trips.gone(watch)
+                if ended is not None:
+                    sight.tell_trip(ended, "unheard")
+                found.touched.add(key)
+
+
+def leap_m(trip: Way, lat: int, lon: int, gap_ms: int) -> float:
+    """Nothing where nobody comes so fast: before, or since, the device did not know where it was."""
+    metres = apart_m(trip.lat, trip.lon, lat, lon)
+    return metres if metres * 1000 <= LEAP_MPS * gap_ms else 0.0
+
+
+def follow(watch: Watch, device: str) -> None:
+    """From now on: its speeds are not those of the one before."""
+    watch.device, watch.mps, watch.base, watch.fast = device, UNKNOWN, None, None
+
+
+def away(sight_of: Callable[[int], Sight], number: int, watch: Watch, here: Spot) -> None:
+    """Not where they stood, unless it only looks so across the antimeridian."""
+    stands = watch.stands
+    assert stands is not None, "who is followed stands somewhere"
+    if abs(here.lon - stands.lon) > HALF and apart_m(stands.lat, stands.lon, here.lat, here.lon) <= STANDS_WITHIN_M:
+        watch.stood_ms = here.at_ms
+        return
+    trips.moved(watch, here)
+    for kind in OF_STANDING if watch.standing else ():
+        sight_of(number).over(kind, here.at_ms, "moved")
+
+
+def begin(sight: Sight, at_ms: int, lat: int, lon: int) -> None:
+    """The first fix, or the first after long: of what was between nothing is known."""
+    watch = sight.watch
+    ended = trips.gone(watch)
+    if ended is not None:
+        sight.tell_trip(ended, "unheard")
+    for kind in OF_STANDING:
+        sight.over(kind, at_ms, "unheard")
+    watch.stands, watch.stood_ms = Spot(at_ms, lat, lon), at_ms
+    watch.mps, watch.fast, watch.base = UNKNOWN, None, None
+
+
+def jolted(sight: Sight, change: float, here: Spot) -> None:
+    if abs(change) > MOST_MPS2:
+        return
+    watch, rules = sight.watch, sight.rules
+    seen = [Spot(watch.at_ms, watch.lat, watch.lon, watch.mps), here]
+    if change > 0:
+        sight.beyond("hard_acceleration", here.at_ms, watch.at_ms, rules.hard_acceleration_mps2, change, seen)
+    else:
+        sight.beyond("hard_braking", here.at_ms, watch.at_ms, rules.hard_braking_mps2, -change, seen)
+
+
+def hurried(sight: Sight, mps: float, here: Spot, gap_ms: int, base: Spot | None) -> None:
+    """Too fast, or no more; from `base` on, where the speed is reckoned. What cannot be told changes nothing for a
+    minute."""
+    watch, limit = sight.watch, sight.rules.speeding_mps
+    if watch.fast is not None and gap_ms > RECKONED_MS[1]:
+        watch.fast = None
+    if mps == UNKNOWN:
+        return
+    if mps <= limit:
+        watch.fast = None
+        return
+    was, since = watch.fast, watch.fast or base or here
+    watch.fast = since
+    lasts_ms = here.at_ms - since.at_ms
+    if lasts_ms < sight.rules.speeding_seconds * 1000:
+        return
+    if base is not None and (
+        was is None or apart_m(since.lat, since.lon, here.lat, here.lon) * 1000 <= limit * lasts_ms
+    ):
+        return  # one place that is wrong looks like a way there and back
+    sight.beyond("speeding", here.at_ms, since.at_ms, limit, mps, [since, here])
+
+
+def reckoned(watch: Watch, at_ms: int, lat: int, lon: int, accuracy: int) -> tuple[float, Spot | None]:
+    """A speed from two places, less what they do not know of themselves, and the first of the two."""
+    base = watch.base
+    gap_ms = 0 if base is None else at_ms - base[0]
+    if base is not None and gap_ms < RECKONED_MS[0]:
+        return UNKNOWN, None
+    watch.base = (at_ms, lat, lon, accuracy)
+    if base is None or gap_ms > RECKONED_MS[1]:
+        return UNKNOWN, None
+    metres = apart_m(base[1], base[2], lat, lon) - base[3] - accuracy
+    return max(0.0, metres) * 1000 / gap_ms, Spot(base[0], base[1], base[2])
+
+
+def stray(sight: Sight, kind: AnomalyKind, here: Spot) -> None:
+    """A fix that was put aside; one that is sent again says nothing more."""
+    known = sight.watch.strays.get(kind, [])
+    if known and here.at_ms <= known[-1].at_ms:
+        return
+    recent = [spot for spot in known if here.at_ms - spot.at_ms < STRAYS_MS]
+    run = sight.watch.strays[kind] = [*recent, here][-MOST_STRAYS:]
+    limit = sight.rules.stray_fixes
+    if len(run) >= limit:
+        sight.beyond(kind, here.at_ms, run[0].at_ms, limit, len(run), run[-limit:])
+
+
+def lingers(sight: Sight, here: Spot, stops: Sequence[Ahead]) -> None:
+    """Stands with something ahead; near one of the stops that is the work, for a while."""
+    stands = sight.watch.stands
+    assert stands is not None, "who is followed stands somewhere"
+    since_ms = max(stands.at_ms, min(stop.since_ms for stop in stops))
+    stood_ms, seen = here.at_ms - since_ms, [stands, here]
+    limit_ms = sight.rules.idling_minutes * 60_000
+    if stood_ms >= limit_ms and all(metres_to(stop, here) > NEAR_M for stop in stops):
+        sight.beyond("idling", here.at_ms, since_ms, limit_ms / 1000, stood_ms / 1000, seen)
+    limit_ms = sight.rules.prolonged_stop_minutes * 60_000
+    if stood_ms >= limit_ms:
+        sight.beyond("prolonged_stop", here.at_ms, since_ms, limit_ms / 1000, stood_ms / 1000, seen)
+
+
+def heads(sight: Sight, here: Spot, stop: Ahead) -> None:
+    """Has the rider come nearer to the stop that is next, since it is?"""
+    watch, name = sight.watch, f"{stop.task_id}/{stop.stop_id}"
+    away_m = metres_to(stop, here)
+    toward = watch.toward
+    if toward is None or toward.name != name:
+        toward = watch.toward = Toward(name, max(here.at_ms, stop.since_ms), away_m)
+        for kind in OF_A_STOP:
+            sight.over(kind, here.at_ms, "other_stop")
+    if away_m <= max(NEAR_M, toward.from_m - NEAR_M):
+        toward.departed = True
+        sight.over("late_departure", here.at_ms, "departed")
+    if toward.departed:
+        return
+    begins_ms = round(stop.window.start.timestamp() * 1000) if stop.window else 0
+    since_ms = max(toward.since_ms, begins_ms)
+    limit_ms = sight.rules.late_departure_minutes * 60_000
+    late_ms = here.at_ms - since_ms
+    if late_ms >= limit_ms:
+        sight.beyond("late_departure", here.at_ms, since_ms, limit_ms / 1000, late_ms / 1000, [here])
+
+
+def metres_to(stop: Ahead, here: Spot) -> float:
+    place = stop.place
+    assert place is not None, "only stops whose place is known are looked at"
+    return apart_m(here.lat, here.lon, *microdegrees(place))
+
+
+def microdegrees(place: Location) -> tuple[int, int]:
+    return round(place.lat * MICRODEGREES), round(place.lon * MICRODEGREES)
+
+
+def off_route_m(route: Route, here: Spot) -> float:
+    """From the nearest point of the way to the first stop."""
+    lat, lon = here.lat / MICRODEGREES, here.lon / MICRODEGREES
+    ahead = slice(0, max(route.stops[0], 1) + 1)
+    north = np.radians(route.lat[ahead] - lat) * EARTH_RADIUS_M
+    east = np.radians((route.lon[ahead] - lon + 180) % 360 - 180) * EARTH_RADIUS_M * np.cos(np.radians(lat))
+    along_n, along_e = np.diff(north), np.diff(east)
+    length = along_n**2 + along_e**2
+    dot = -(north[:-1] * along_n + east[:-1] * along_e)
+    share = np.clip(np.divide(dot, length, out=np.zeros_like(dot), where=length > 0), 0, 1)
+    return float(np.min(np.hypot(north[:-1] + share * along_n, east[:-1] + share * along_e)))
+
+
+def rows_of(taken: Taken) -> Any:
+    """Of each fix that is believed: its device's number, time, place, speed and accuracy as on the log, and how much
+    narrower a degree is to the east than to the north."""
+    fixes = taken.fixes
+    accuracy = np.where(fixes.accuracy == NOT_KNOWN_U8, 0, fixes.accuracy)
+    columns = [fixes.device, fixes.at_ms, fixes.lat, fixes.lon, fixes.speed, accuracy, np.cos(fixes.lat * RADIANS)]
+    if len(taken.places) < len(fixes.lat):
+        columns = [column[taken.places] for column in columns]
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def strays_of(taken: Taken) -> Iterator[tuple[int, AnomalyKind, Spot]]:
+    fixes = taken.fixes
+    for place, kind in taken.strays:
+        speed = int(fixes.speed[place])
+        mps = UNKNOWN if speed == NOT_KNOWN_U16 else speed / 100
+        here = Spot(int(fixes.at_ms[place]), int(fixes.lat[place]), int(fixes.lon[place]), mps)
+        yield int(fixes.device[place]), kind, here
+
+
+def as_seen(spot: Spot) -> FixSeen:
+    return FixSeen(
+        at=moment(spot.at_ms),
+        lat=spot.lat / MICRODEGREES,
+        lon=spot.lon / MICRODEGREES,
+        speed_mps=None if spot.mps < 0 else round(spot.mps, 2),
+    )
+
+
+def remember(watch: Watch, told: Draft) -> None:
+    """The log's word: what it says of an anomaly was told, whatever was kept of it before the crash."""
+    event = told.event
+    if isinstance(event, AnomalyDetected):
+        at_ms = round(event.at.timestamp() * 1000)
+        watch.standing.setdefault(event.kind, Standing(told.event_id, at_ms, at_ms))
+        if at_ms not in (known := watch.told.get(event.kind, [])):
+            watch.told[event.kind] = [*known, at_ms]
+    elif isinstance(event, AnomalyCleared):
+        standing = watch.standing.get(event.kind)
+        if standing is not None and standing.anomaly_id == event.anomaly_id:
+            del watch.standing[event.kind]

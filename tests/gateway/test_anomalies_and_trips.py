@@ -1,0 +1,160 @@
+"""What was odd about riders' ways, and which trips they made, asked for through the door."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from memory_desk import PARTITIONS
+from read_models import ReadModels
+from reception import House
+
+from projections.anomalies import ANOMALIES
+from projections.folding import Parked
+from projections.model import Fact, ReadModel, fact_of
+from projections.rows import fold_into
+from projections.trips import TRIPS
+from schemas import catalog, ids
+from schemas.ids import rider_subject
+from schemas.message import Event, Personal, RiderId
+from schemas.partition import partition_of
+from schemas.record import Stored, derived_headers
+from schemas.signals import AnomalyCleared, AnomalyDetected, FixSeen, TripEnded, TripPlaces
+
+ANN, BOB = (ids.aggregate_id("rider", "acme", "shop", name) for name in ("ann", "bob"))
+
+
+@pytest.fixture
+def house(library: tuple[House, ReadModels]) -> House:
+    return library[0]
+
+
+async def fold(house: House, model: ReadModel, *told: tuple[str, str, Event]) -> None:
+    """(rider, id of the signal, signal)."""
+    for rider in (ANN, BOB):
+        await house.knows(rider)
+    facts: Sequence[Fact] = [fact(house, *each, minute=minute) for minute, each in enumerate(told)]
+    async with house.door.pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
+        await cursor.execute(f"TRUNCATE {model.physical}".encode())
+        await fold_into(cursor, model, model.physical, facts, Parked())
+
+
+def fact(house: House, rider: str, event_id: str, event: Event, minute: int) -> Fact:
+    at = house.now + timedelta(minutes=minute)
+    headers = derived_headers(
+        event_id=event_id,
+        type_name=catalog.BY_CLASS[type(event)].name,
+        source="/logistics/test/stream/0",
+        event_time=at,
+        recorded_at=at,
+        subject=rider,
+        tenant="acme",
+        actor="telemetry",
+        epoch=1,
+    )
+    partition = partition_of(rider, PARTITIONS)
+    value = catalog.write(event, house.keyring.sealer(partition, "acme", rider))
+    return fact_of(Stored("logistics.signals", partition, minute, rider.encode(), value, headers))
+
+
+def seen(at: datetime) -> FixSeen:
+    return FixSeen(at=at, lat=60.17, lon=24.94, speed_mps=41.5)
+
+
+def fast(house: House, rider: str) -> AnomalyDetected:
+    return AnomalyDetected(
+        kind="speeding",
+        device_id="phone",
+        since=house.now,
+        at=house.now + timedelta(seconds=10),
+        limit=36.0,
+        measured=41.5,
+        evidence=Personal(rider_subject(RiderId(rider)), [seen(house.now)]),
+    )
+
+
+def over(house: House, anomaly_id: str) -> AnomalyCleared:
+    at = house.now + timedelta(minutes=1)
+    return AnomalyCleared(anomaly_id=anomaly_id, kind="speeding", at=at, why="quiet")
+
+
+async def items(house: House, path: str, role: Any = "dispatcher", subject: str = "dora") -> list[dict[str, Any]]:
+    read = await house.caller(role, subject).get(f"/v1/acme/{path}")
+    assert read.status_code == 200, read.text
+    return read.json()["items"]
+
+
+async def two_riders_speed_and_one_slows_down(house: House) -> None:
+    told = (ANN, "s-1", fast(house, ANN)), (BOB, "s-2", fast(house, BOB)), (ANN, "s-3", over(house, "s-1"))
+    await fold(house, ANOMALIES, *told)
+
+
+async def test_an_anomaly_is_open_until_it_is_over_and_shows_what_led_to_it(house):
+    await two_riders_speed_and_one_slows_down(house)
+    cleared, still = await items(house, "anomalies")
+    assert (cleared["anomaly_id"], cleared["state"], cleared["why_over"]) == ("s-1", "cleared", "quiet")
+    assert (still["anomaly_id"], still["state"], still["over_at"]) == ("s-2", "open", None)
+    assert (still["kind"], still["limit"], still["measured"]) == ("speeding", 36.0, 41.5)
+    [fix] = still["evidence"]
+    assert (fix["lat"], fix["lon"], fix["speed_mps"]) == (60.17, 24.94, 41.5)
+
+
+async def test_anomalies_are_found_by_rider_kind_and_state(house):
+    await two_riders_speed_and_one_slows_down(house)
+
+    async def found(asked: str) -> list[str]:
+        return [row["anomaly_id"] for row in await items(house, f"anomalies?{asked}")]
+
+    assert await found(f"rider_id={ANN}") == ["s-1"]
+    assert await found("state=open") == ["s-2"]
+    assert await found("kind=idling") == []
+    refused = await house.caller("dispatcher", "dora").get("/v1/acme/anomalies?kind=odd")
+    assert refused.status_code == 400
+    assert "late_departure" in refused.text
+
+
+async def test_a_rider_reads_their_own_and_an_analyst_sees_no_places(house):
+    await two_riders_speed_and_one_slows_down(house)
+    [own] = await items(house, "anomalies", "rider", BOB)
+    assert (own["anomaly_id"], own["evidence"][0]["lat"]) == ("s-2", 60.17)
+    assert {row["evidence"] for row in await items(house, "anomalies", "analyst")} == {"hidden"}
+
+
+async def test_what_is_over_twice_was_over_at_first(house):
+    later = AnomalyCleared(anomaly_id="s-1", kind="speeding", at=house.now + timedelta(hours=1), why="quiet")
+    await fold(house, ANOMALIES, (ANN, "s-1", fast(house, ANN)), (ANN, "s-2", over(house, "s-1")), (ANN, "s-3", later))
+    [row] = await items(house, "anomalies")
+    assert datetime.fromisoformat(row["over_at"]) == house.now + timedelta(minutes=1)
+
+
+async def test_trips_are_found_by_rider_and_by_when_they_were(house):
+    def trip(rider: str, hour: int) -> TripEnded:
+        began = house.now + timedelta(hours=hour)
+        places = TripPlaces(start=seen(began), end=seen(began + timedelta(minutes=20)))
+        return TripEnded(
+            device_id="phone",
+            started_at=began,
+            ended_at=began + timedelta(minutes=20),
+            metres=5_200,
+            moving_s=1_080,
+            idle_s=120,
+            stops=1,
+            why="stood",
+            places=Personal(rider_subject(RiderId(rider)), places),
+        )
+
+    told = (ANN, "t-3", trip(ANN, 3)), (ANN, "t-1", trip(ANN, 1)), (BOB, "t-2", trip(BOB, 2))
+    await fold(house, TRIPS, *told)
+
+    async def found(asked: str) -> list[str]:
+        return [row["trip_id"] for row in await items(house, f"trips?{asked}")]
+
+    def at(hours: float) -> str:
+        return (house.now + timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
+
+    assert await found("") == ["t-1", "t-2", "t-3"]
+    assert await found(f"rider_id={ANN}&until={at(3)}") == ["t-1"]
+    assert await found(f"since={at(1.1)}&until={at(3)}") == ["t-1", "t-2"], "as far as they overlap"
+    [own] = await items(house, "trips", "rider", BOB)
+    assert (own["metres"], own["places"]["start"]["lat"]) == (5_200, 60.17)
+    assert {row["places"] for row in await items(house, "trips", "analyst")} == {"hidden"}
