@@ -19,6 +19,7 @@ from schemas.directory import Circle, Corridor, MultiPolygon, Polygon, Shape
 from schemas.fix_rules import FixRules
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
+from schemas.message import GeofenceId
 from schemas.record import Stored, derived_headers
 from schemas.signals import (
     TRANSITIONS,
@@ -32,6 +33,7 @@ from schemas.topics import FIXES
 from streams.telemetry.fence_index import FenceIndex, version_of
 from streams.telemetry.fences import unix_ms
 from streams.telemetry.partition import Draft, Partition, kept, moment, restored
+from streams.telemetry.work import withdrawal
 
 SAMPLE_DATA = os.environ.get("LOGISTICS_SAMPLE_DATA")
 TRIPS = Path(SAMPLE_DATA or "nowhere") / "traces/porto_taxi_trips.csv.gz"
@@ -234,6 +236,16 @@ def test_what_is_told_does_not_hang_on_how_many_frames_come_together():
     at_once = together.fold(records).signals
     assert len(singly) > 1_000
     assert {draft.event_id: draft for draft in at_once} == {draft.event_id: draft for draft in singly}
+
+
+@pytest.mark.parametrize("what", [GeofenceDwelled, GeofenceCrossed])
+def test_who_stayed_or_crossed_is_taken_back_like_who_entered(what: type[GeofenceDwelled | GeofenceCrossed]):
+    event = what(geofence_id=GeofenceId("f"), device_id="phone", since=NOON, at=NOON, late=False)
+    told = Draft(event_id="s-1", tenant="acme", rider_id="ann", event=event, at=NOON, cause="logistics.fixes/0@7")
+    taken_back = withdrawal(told).event
+    assert taken_back == GeofenceTransitionCorrected(
+        supersedes="s-1", geofence_id=GeofenceId("f"), transition=TRANSITIONS[what], at=None
+    )
 
 
 # Real ones
