@@ -1,4 +1,4 @@
-"""Whose fixes? What the log says of one tenant: by what its fixes are believed, and its fences."""
+"""Whose fixes? What the log says of one tenant: by what its fixes are believed, its fences, whether it is played."""
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 

@@ -1,8 +1,8 @@
 """Fences that are drawn in a file: GeoJSON (RFC 7946), longitude first, heights passed over.
 
-A polygon or several are a fence as they are, a point is one with the property `radius_m`, a line one with `width_m`;
-each may have `dwell_s`. A feature says by its `id`, or by the property,
-which fence it stands for; else by its `name`, which is that of one of the tenant's fences or a new one's.
+A polygon or several are a fence as they are, a point with the property `radius_m`, a line with `width_m`; each may have
+`dwell_s`. A feature says by its `id`, or by the property, which fence it stands for; else by its `name`, which is that
+of one of the tenant's fences or a new one's.
 """
 
 from collections.abc import Mapping, Sequence

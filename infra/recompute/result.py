@@ -68,9 +68,10 @@ def shown(told: Recomputed, console: Console) -> None:
 def in_words(told: Recomputed) -> list[str]:
     counts = told.outcomes
     fences = "the fences that stood" if told.drawn is None else f"{told.drawn:,} fences of the file"
+    by = f" by at most {told.moved_most_s:,.0f} s" if counts["moved"] else ""
     said = [
         f"{told.fixes:,} fixes of {told.tenant} with {fences}: {counts['both']:,} crossings in both, "
-        f"{counts['moved']:,} moved by at most {told.moved_most_s:,.0f} s, "
+        f"{counts['moved']:,} moved{by}, "
         f"{counts['only_recorded']:,} only recorded, {counts['only_recomputed']:,} only recomputed"
     ]
     if told.frames_not_told:

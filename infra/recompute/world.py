@@ -82,7 +82,7 @@ def planned(consumer: AIOKafkaConsumer, partition: int, end: int) -> Coming:
 
 
 async def arrived(consumer: AIOKafkaConsumer, partitions: int, asked: Asked) -> list[Any]:
-    """The tenant's arrivals, whose tasks may stand in any partition."""
+    """The tenant's arrivals and attempts, whose tasks may stand in any partition."""
     found = []
     for partition in range(partitions):
         place = TopicPartition(TASK.name, partition)

@@ -28,7 +28,7 @@ from infra.recompute.table import written
 from infra.settings import Settings, WrongSetting, load_settings
 from projections.models import MODELS
 from projections.tables import migrate
-from schemas.directory import Circle, Polygon
+from schemas.directory import Circle, Corridor, MultiPolygon, Polygon
 from schemas.geo import Location
 from schemas.message import DeviceId, Event, GeofenceId
 from schemas.signals import GeofenceEntered, GeofenceTransitionCorrected
@@ -116,6 +116,16 @@ def test_polygons_and_points_with_a_radius_are_fences(tmp_path: Path):
     assert circle.fence.shape == Circle(center=HOME, radius_m=50)
 
 
+def test_several_polygons_and_a_line_with_a_width_are_fences_and_may_ask_who_stays(tmp_path: Path):
+    several = {"type": "MultiPolygon", "coordinates": [[SQUARE], [[[lon + 1, lat] for lon, lat in SQUARE]]]}
+    line = {"type": "LineString", "coordinates": [[24.94, 60.16, 3.0], [24.95, 60.17, 4.0]]}
+    file = collection(tmp_path, feature(several, id="a", dwell_s=60), feature(line, id="b", width_m=20))
+    first, second = drawn_in(file, {})
+    assert isinstance(first.fence.shape, MultiPolygon)
+    assert (len(first.fence.shape.polygons), first.fence.dwell_s) == (2, 60)
+    assert second.fence.shape == Corridor(line=[(24.94, 60.16), (24.95, 60.17)], width_m=20)
+
+
 def test_a_fence_is_meant_by_its_id_or_by_its_name_or_is_new(tmp_path: Path):
     by_feature = feature(polygon(SQUARE), name="Depot") | {"id": "f-9"}
     by_name, fresh = feature(polygon(SQUARE), name="Home"), feature(polygon(SQUARE), name="Harbour")
@@ -133,6 +143,8 @@ def test_a_fence_is_meant_by_its_id_or_by_its_name_or_is_new(tmp_path: Path):
         ([feature(polygon([[0, 99], *SQUARE[1:]]), id="a")], "feature 0: Expected `float` <= 90"),
         ([feature({"type": "Polygon", "coordinates": 7}, id="a")], "feature 0: Expected `array`"),
         ([feature(point(HOME), id="a")], "a point needs the property radius_m"),
+        ([feature({"type": "LineString", "coordinates": SQUARE}, id="a")], "a line needs the property width_m"),
+        ([feature(polygon(SQUARE), id="a", dwell_s="long")], "feature 0: Expected `int"),
         ([feature({"type": "MultiPoint", "coordinates": []}, id="a")], "MultiPoint is no shape of a fence"),
         ([{"type": "Feature", "geometry": None}], "no GeoJSON FeatureCollection"),
     ],
