@@ -24,7 +24,6 @@ from streams.telemetry.partition import FROM_OUTSIDE, Draft, Found, Frame, Parti
 HOME = Location(lat=60.17, lon=24.94)
 METRE = 1 / 111_195
 """Degrees of latitude."""
-NOON_S = NOON.timestamp()
 
 type Row = tuple[float, float] | tuple[float, float, float]
 """Seconds after noon, metres north of HOME, and the speed that the device tells."""
