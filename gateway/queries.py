@@ -434,7 +434,7 @@ LISTINGS = (
             "since": moment("Of trips that ended then or later."),
             "until": moment("Of trips that began before."),
         },
-        order=("started_at", "trip_id"),
+        order=("recorded_at", "trip_id"),
         about="Which trips did riders make, from where to where, and how far? A rider sees their own.",
     ),
     Listing(

@@ -27,7 +27,7 @@ CREATE TABLE {table} (
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (tenant, rider_id, trip_id)
 );
-CREATE INDEX ON {table} (tenant, started_at, trip_id);
+CREATE INDEX ON {table} (tenant, recorded_at, trip_id);
 CREATE INDEX ON {table} (tenant, rider_id, started_at)
 """
 
@@ -77,7 +77,7 @@ def apply(row: TripRow | None, fact: Fact, key: Key) -> TripRow:
 
 TRIPS = ReadModel(
     name="trips",
-    version=1,
+    version=2,
     table=TABLE,
     row=TripRow,
     key=("tenant", "rider_id", "trip_id"),
@@ -92,10 +92,10 @@ WHERE tenant = %(tenant)s
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(since)s::timestamptz IS NULL OR ended_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR started_at < %(until)s)
-  AND (%(at)s::timestamptz IS NULL OR (started_at, trip_id) > (%(at)s, %(id)s))
-ORDER BY started_at, trip_id
+  AND (%(at)s::timestamptz IS NULL OR (recorded_at, trip_id) > (%(at)s, %(id)s))
+ORDER BY recorded_at, trip_id
 LIMIT %(limit)s
 """
 
 page = Page(PAGE)
-"""In the order in which they began."""
+"""In the order in which they were told: when they had ended."""

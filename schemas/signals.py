@@ -103,6 +103,7 @@ class EtaThresholdReached(Event, frozen=True, kw_only=True):
     late_by_s: int | None
     p50: datetime
     window_end: datetime | None
+    ahead_since: datetime
 
 
 class ForecastMade(Record, frozen=True, kw_only=True):

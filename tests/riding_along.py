@@ -44,7 +44,7 @@ class RidingAlong:
         self.route: Way | None = None
         self._source = source
         self._offset = 0
-        self.anomalies = Anomalies(lambda *_: rules, self.itineraries, lambda _: self.route)
+        self.anomalies = Anomalies(lambda *_: rules, self.itineraries, lambda *_: self.route)
         self.told: list[Draft] = []
 
     def tells(self, *rows: Row, device: str = "phone", late_s: float = 1, **more: Any) -> list[Event]:

@@ -34,7 +34,7 @@ FORGETS_HALF_IN_S = 4_500.0
 LIKE_LENGTHS = 0.5
 """Errors of ways so much longer or shorter (log seconds) count for the ones between, by a Gaussian."""
 LENGTHS = 12
-ALIKE = 1.5
+ALIKE = 3.0
 """How many times fewer journeys there are, as it were, than are counted: those of one hour meet the same streets."""
 FEWEST_ERRORS, FEWEST_JOURNEYS = 200, 20
 """Either will do."""

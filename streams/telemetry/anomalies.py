@@ -60,6 +60,7 @@ NEAR_M = 150.0
 HOUR_MS = 3_600_000
 STRAYS_MS = 600_000
 MOST_STRAYS = 10
+OLDEST_STRAY_MS = 7 * 86_400_000
 QUIET_MS: dict[AnomalyKind, int] = {
     "speeding": 30_000,
     "hard_braking": 60_000,
@@ -73,8 +74,8 @@ OF_A_STOP: tuple[AnomalyKind, ...] = ("late_departure", "route_deviation")
 
 type RulesOf = Callable[[str, int], AnomalyRules]
 """Of a tenant at a time in Unix milliseconds."""
-type RouteOf = Callable[[RiderKey], Route | None]
-"""The way to the next stop as it was first asked for."""
+type RouteOf = Callable[[RiderKey, Ahead], Route | None]
+"""The way to this stop, which is the next, as it was first asked for."""
 
 
 class Sight:
@@ -96,7 +97,7 @@ class Sight:
         """One of a kind stands at a time, and so many are told in an hour."""
         watch = self.watch
         standing = watch.standing.get(kind)
-        if standing is not None:
+        if standing is not None and (standing.over_ms is None or at_ms <= standing.over_ms):
             standing.held_ms = max(standing.held_ms, at_ms)
             return
         told = [told_ms for told_ms in watch.told.get(kind, ()) if at_ms - told_ms < HOUR_MS]
@@ -104,7 +105,7 @@ class Sight:
             return
         anomaly_id = ids.derived("signal", self.key[1], "AnomalyDetected", kind, self.device, str(at_ms))
         watch.standing[kind] = Standing(anomaly_id, at_ms, at_ms)
-        watch.told[kind] = [*told, at_ms]
+        watch.told[kind] = told if at_ms in told else [*told, at_ms]
         event = AnomalyDetected(
             kind=kind,
             device_id=self.device,
@@ -119,7 +120,7 @@ class Sight:
     def over(self, kind: AnomalyKind, at_ms: int, why: AnomalyOver) -> None:
         """What stands of the kind is over. What was told of a later time stood on the log before: not yet."""
         standing = self.watch.standing.get(kind)
-        if standing is None or at_ms <= standing.at_ms:
+        if standing is None or at_ms <= max(standing.at_ms, (standing.over_ms or 0) - 1):
             return
         del self.watch.standing[kind]
         event = AnomalyCleared(anomaly_id=standing.anomaly_id, kind=kind, at=moment(at_ms), why=why)
@@ -161,7 +162,6 @@ class Anomalies:
         self._rules = rules
         self._itineraries = itineraries
         self._route = route
-        self._swept_ms: dict[int, int] = {}
 
     def of(self, partition: Partition, found: Found) -> list[Draft]:
         """What is to be told of anomalies and of trips that are over. The partition's riders remember it."""
@@ -181,8 +181,12 @@ class Anomalies:
             return Sight(key, frame.devices[number], partition.rider(key).watch, rules, taken.cause, drafts)
 
         for number, kind, here in strays_of(taken):
+            if not received_ms - OLDEST_STRAY_MS <= here.at_ms <= received_ms + AHEAD_MS:
+                continue  # its clock is wrong, too
             found.touched.add((tenant, frame.riders[number]))
-            stray(sight_of(number), kind, here)
+            sight = sight_of(number)
+            sight.watch.heard_ms = received_ms
+            stray(sight, kind, here)
         faster_mps2, slower_mps2, fast_mps = rules.hard_acceleration_mps2, -rules.hard_braking_mps2, rules.speeding_mps
         last, latest_ms = -1, received_ms + AHEAD_MS
         watch, device = Watch(), ""
@@ -242,16 +246,16 @@ class Anomalies:
         known = self._itineraries.of(*sight.key).stops
         stops = [stop for stop in known if stop.since_ms <= here.at_ms and stop.place is not None]
         if not stops or self._itineraries.rests(*sight.key):
-            sight.watch.toward = None
+            sight.watch.toward, sight.watch.rested_ms = None, here.at_ms
             for kind in (*OF_STANDING, *OF_A_STOP) if sight.watch.standing else ():
                 sight.over(kind, here.at_ms, "nothing_ahead")
             return
         lingers(sight, here, stops)
         heads(sight, here, stops[0])
-        self._strays_from_route(sight, here, accuracy)
+        self._strays_from_route(sight, here, accuracy, stops[0])
 
-    def _strays_from_route(self, sight: Sight, here: Spot, accuracy: int) -> None:
-        route = self._route(sight.key)
+    def _strays_from_route(self, sight: Sight, here: Spot, accuracy: int, stop: Ahead) -> None:
+        route = self._route(sight.key, stop)
         if route is None or route.source != "osrm":
             return
         off_m = off_route_m(route, here) - accuracy
@@ -262,18 +266,21 @@ class Anomalies:
             sight.over("route_deviation", here.at_ms, "on_route")
 
     def _sweep(self, partition: Partition, taken: Taken, now_ms: int, found: Found, drafts: list[Draft]) -> None:
-        """Trips of riders of whom nothing came in for long."""
-        if now_ms - self._swept_ms.get(partition.partition, 0) < trips.HEARD_MS / 60:
+        """Trips of riders of whom nothing came in for long, and what was the matter with them."""
+        if now_ms - partition.swept_ms < trips.HEARD_MS / 60:
             return
-        self._swept_ms[partition.partition] = now_ms
+        partition.swept_ms = now_ms
         for key, rider in partition.riders.items():
             watch = rider.watch
-            if watch.trip is not None and now_ms - watch.heard_ms >= trips.HEARD_MS:
-                sight = Sight(key, watch.device, watch, AnomalyRules(), taken.cause, drafts)
-                ended = trips.gone(watch)
-                if ended is not None:
-                    sight.tell_trip(ended, "unheard")
-                found.touched.add(key)
+            if (watch.trip is None and not watch.standing) or now_ms - watch.heard_ms < trips.HEARD_MS:
+                continue
+            sight = Sight(key, watch.device, watch, AnomalyRules(), taken.cause, drafts)
+            ended = trips.gone(watch)
+            if ended is not None:
+                sight.tell_trip(ended, "unheard")
+            for kind, standing in list(watch.standing.items()):
+                sight.over(kind, max(watch.at_ms, standing.at_ms + 1), "unheard")
+            found.touched.add(key)
 
 
 def leap_m(trip: Way, lat: int, lon: int, gap_ms: int) -> float:
@@ -374,7 +381,7 @@ def lingers(sight: Sight, here: Spot, stops: Sequence[Ahead]) -> None:
     """Stands with something ahead; near one of the stops that is the work, for a while."""
     stands = sight.watch.stands
     assert stands is not None, "who is followed stands somewhere"
-    since_ms = max(stands.at_ms, min(stop.since_ms for stop in stops))
+    since_ms = max(stands.at_ms, sight.watch.rested_ms, min(stop.since_ms for stop in stops))
     stood_ms, seen = here.at_ms - since_ms, [stands, here]
     limit_ms = sight.rules.idling_minutes * 60_000
     if stood_ms >= limit_ms and all(metres_to(stop, here) > NEAR_M for stop in stops):
@@ -463,10 +470,12 @@ def remember(watch: Watch, told: Draft) -> None:
     event = told.event
     if isinstance(event, AnomalyDetected):
         at_ms = round(event.at.timestamp() * 1000)
-        watch.standing.setdefault(event.kind, Standing(told.event_id, at_ms, at_ms))
+        standing = watch.standing.get(event.kind)
+        if standing is None or standing.over_ms is not None:
+            watch.standing[event.kind] = Standing(told.event_id, at_ms, at_ms)
         if at_ms not in (known := watch.told.get(event.kind, [])):
             watch.told[event.kind] = [*known, at_ms]
     elif isinstance(event, AnomalyCleared):
         standing = watch.standing.get(event.kind)
         if standing is not None and standing.anomaly_id == event.anomaly_id:
-            del watch.standing[event.kind]
+            standing.over_ms = round(event.at.timestamp() * 1000)

@@ -144,10 +144,10 @@ class Etas:
         self._followed: dict[RiderKey, Followed] = {}
         self._sightings = Sightings()
 
-    def first_way(self, key: RiderKey) -> Way | None:
-        """To the stop that is next, as it was when that became the next."""
+    def first_way(self, key: RiderKey, stop: Ahead) -> Way | None:
+        """To this stop, as it was when that became the next."""
         followed = self._followed.get(key)
-        return None if followed is None else followed.first
+        return None if followed is None or not same(followed.stops[0], stop) else followed.first
 
     async def of(self, partition: Partition, found: Found) -> list[Draft]:
         """Forecasts for the riders that have moved, and scores for those that have arrived. The partition's riders
@@ -397,6 +397,7 @@ def thresholds(known: Forecast, foretold: Foretold, at_ms: int) -> Iterator[EtaT
             late_by_s=late_by_s,
             p50=moment(p50_ms),
             window_end=window_end,
+            ahead_since=moment(stop.since_ms),
         )
 
     if IMMINENT not in known.reached and p50_ms - at_ms <= IMMINENT_MS:
@@ -444,7 +445,7 @@ def scores(rider: Rider, live: LiveRow, arrivals: Arrivals, sightings: Sightings
             columns=COLUMNS_NAME,
         )
         if scored.forecasts:
-            drafts.append(drafted(live, scored, at_ms, ("EtaScored", task_id, stop_id, str(first_ms))))
+            drafts.append(drafted(live, scored, at_ms, ("EtaScored", task_id, stop_id, f"{known.since_ms} {at_ms}")))
     return drafts
 
 

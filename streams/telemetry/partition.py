@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import structlog
 
 from schemas import ids
 from schemas.fix_rules import FixRules, Reason
@@ -45,6 +46,8 @@ MOST_TOGETHER = 50
 """Frames for which fences are asked at once: by itself one of ten fixes takes five times as long for each of them."""
 LONGEST_GAP_MS = 120_000
 """Between two fixes of which the way is taken for straight."""
+
+logger = structlog.get_logger()
 
 type RiderKey = tuple[str, str]
 """Tenant and rider."""
@@ -177,6 +180,8 @@ class Partition:
     def __init__(self, partition: int, index: Callable[[str], FenceIndex], rules: RulesOf) -> None:
         self.partition = partition
         self.riders: dict[RiderKey, Rider] = {}
+        self.swept_ms = 0
+        """When those were looked for of whom nothing comes in: it goes with the memory."""
         self._index = index
         self._rules = rules
 
@@ -428,11 +433,9 @@ def moment(at_ms: int) -> datetime:
 
 
 class Kept(msgspec.Struct, array_like=True):
-    """A state that was kept before riders' ways were has no `watch`."""
-
     tracks: dict[str, list[Any]]
     forecasts: dict[str, Forecast]
-    watch: Watch = msgspec.field(default_factory=Watch)
+    watch: Watch
 
 
 KEPT = msgspec.msgpack.Decoder(Kept)
@@ -445,9 +448,13 @@ def kept(rider: Rider) -> bytes:
 
 
 def restored(state: bytes) -> Rider:
-    known = KEPT.decode(state)
+    """What another release kept is not known here: the rider begins anew, and what was told stands on the log."""
     rider = Rider()
-    rider.tracks = {device: unpacked(track) for device, track in known.tracks.items()}
-    rider.forecasts = known.forecasts
-    rider.watch = known.watch
+    try:
+        known = KEPT.decode(state)
+        rider.tracks = {device: unpacked(track) for device, track in known.tracks.items()}
+        rider.forecasts, rider.watch = known.forecasts, known.watch
+    except (msgspec.MsgspecError, ValueError, TypeError) as other:
+        logger.warning("a rider's state of another release is passed over", error=other)
+        return Rider()
     return rider

@@ -137,7 +137,6 @@ class Track:
         place = max(bisect_left(self.times, since_ms), len(self.times) - MOST_POINTS)
         if place < CUT_AT_LEAST and self.times[0] >= newest_ms - OLDEST_MS:
             return
-        since_ms = max(since_ms, self.times[place])
         for at_ms, inside in zip(self.times[:place], self.insides[:place], strict=True):
             if inside != self.before:
                 kept = {fence: self.entered[fence] for fence in inside & self.before}
@@ -147,7 +146,7 @@ class Track:
         del self.times[:place]
         del self.insides[:place]
         del self.lats[:place], self.lons[:place]
-        self._forgets_ms = since_ms
+        self._forgets_ms = self.before_ms + 1
 
     def forget(self) -> None:
         """What was told and can be corrected no more; when all is said of what came."""
@@ -317,7 +316,7 @@ def packed_spots(track: Track) -> tuple[str, bytes]:
 
 
 def unpacked(kept: list[Any]) -> Track:
-    (before, before_ms, before_spot, entered), table, places, base, times, width, spots, due, told, *reach = kept
+    (before, before_ms, before_spot, entered), table, places, base, times, width, spots, due, told, reach = kept
     insides = [frozenset(inside) for inside in table]
     track = Track()
     track.before, track.before_ms, track.before_spot = frozenset(before), before_ms, tuple(before_spot)
@@ -328,6 +327,5 @@ def unpacked(kept: list[Any]) -> Track:
     track.lats = array("i", (before_spot[0] + np.cumsum(steps[0])).tolist())
     track.lons = array("i", (before_spot[1] + np.cumsum(steps[1])).tolist())
     track.told = {(fence, transition, at_ms): signal for fence, transition, at_ms, signal in told}
-    if reach:  # not of a state that was kept before a device's reach was
-        track.reach = quality.unpacked(*reach)
+    track.reach = quality.unpacked(reach)
     return track

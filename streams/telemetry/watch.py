@@ -27,11 +27,13 @@ class Spot(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Standing(msgspec.Struct, array_like=True):
-    """An anomaly that was told and is not over: `held_ms` is when it was so last."""
+    """An anomaly that was told and is not over: `held_ms` is when it was so last. `over_ms` is when the log says that
+    it was over, where that was told before a crash and is come to once more."""
 
     anomaly_id: str
     at_ms: int
     held_ms: int
+    over_ms: int | None = None
 
 
 class Toward(msgspec.Struct, array_like=True):
@@ -80,6 +82,8 @@ class Watch(msgspec.Struct, array_like=True):
     standing: dict[AnomalyKind, Standing] = {}
     told: dict[AnomalyKind, list[int]] = {}
     """Of the last hour."""
+    rested_ms: int = 0
+    """When they were on a break last, or had nothing ahead."""
 
 
 def apart_m(lat_a: int, lon_a: int, lat_b: int, lon_b: int) -> float:

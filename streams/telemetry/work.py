@@ -201,7 +201,7 @@ def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:
     rider, event = riders.setdefault((told.tenant, told.rider_id), Rider()), told.event
     if isinstance(event, EtaThresholdReached):
         known = rider.forecasts.get(f"{event.task_id}/{event.stop_id}")
-        if known is not None:
+        if known is not None and known.since_ms == unix_ms(event.ahead_since):
             known.reached.append(name_of_threshold(event))
         return
     if not isinstance(event, EtaForecast):

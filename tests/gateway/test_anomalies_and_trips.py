@@ -152,7 +152,7 @@ async def test_trips_are_found_by_rider_and_by_when_they_were(house):
     def at(hours: float) -> str:
         return (house.now + timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
 
-    assert await found("") == ["t-1", "t-2", "t-3"]
+    assert await found("") == ["t-3", "t-1", "t-2"], "as they were told"
     assert await found(f"rider_id={ANN}&until={at(3)}") == ["t-1"]
     assert await found(f"since={at(1.1)}&until={at(3)}") == ["t-1", "t-2"], "as far as they overlap"
     [own] = await items(house, "trips", "rider", BOB)

@@ -310,10 +310,37 @@ def test_what_the_log_says_of_an_anomaly_is_remembered_as_it_was_told():
     assert over.anomaly_id == first.told[0].event_id
 
 
-def test_a_state_from_before_riders_were_watched_is_read():
-    old = msgspec.msgpack.encode([{}, {}])
-    assert restored(old).watch == Rider().watch
-    assert restored(kept(restored(old))).watch == Rider().watch
+def test_what_stood_before_a_crash_and_was_over_in_what_was_lost_is_told_no_second_time():
+    ann = RidingAlong()
+    fast = [(second, 45.0 * second, 45.0) for second in range(0, 30, 5)]
+    assert [kind for kind, _ in told(ann, *fast)] == ["speeding"]
+    state = kept(ann.partition.riders["acme", "ann"])
+    lost = [(35, 45.0 * 35, 45.0), *((second, 1_600 + 10.0 * second, 10.0) for second in range(40, 120, 5))]
+    before = len(ann.told)
+    ann.tells(*lost)
+    on_the_log = ann.told[before:]
+    assert [type(draft.event).__name__ for draft in on_the_log if "Anomaly" in type(draft.event).__name__]
+    ann.partition.riders["acme", "ann"] = again = restored(state)
+    for draft in on_the_log:
+        anomalies.remember(again.watch, draft)
+    before = len(ann.told)
+    ann.tells(*lost)
+    assert {draft.event_id for draft in ann.told[before:]} <= {draft.event_id for draft in on_the_log}
+
+
+def test_who_falls_silent_has_nothing_the_matter_any_more():
+    ann = RidingAlong()
+    assert [kind for kind, *_ in told(ann, (0, 0, 20.0), (1, 15, 12.0))] == ["hard_braking"]
+    assert told(ann, (2, 27, 12.0), late_s=2) == []
+    held = [HeldFix("other", "bob", fix((4_000, 0)))]
+    events = ann.frames(held, NOON + timedelta(seconds=4_001))
+    assert [(event.kind, event.why) for event in of_kind(events, AnomalyCleared)] == [("hard_braking", "unheard")]
+
+
+def test_a_state_that_another_release_kept_begins_anew():
+    for other in ([{}, {}], [{"phone": [1, 2]}, {}, []], "no state"):
+        assert restored(msgspec.msgpack.encode(other)).watch == Rider().watch
+    assert restored(b"no state").watch == Rider().watch
 
 
 # Trips

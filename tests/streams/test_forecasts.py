@@ -263,15 +263,15 @@ async def test_the_model_is_asked_now_and_then():
 
 async def test_the_way_that_was_asked_for_first_is_known_until_another_stop_is_next():
     trip = Trip().planned(*both())
-    assert trip.etas.first_way(("acme", ANN)) is None
+    assert trip.etas.first_way(("acme", ANN), trip.itineraries.of("acme", ANN).stops[0]) is None
     await trip.fix(0, 0)
-    first = trip.etas.first_way(("acme", ANN))
+    first = trip.etas.first_way(("acme", ANN), trip.itineraries.of("acme", ANN).stops[0])
     await trip.fix(1_000, 900)
     assert trip.etas._followed["acme", ANN].way is not first, "it was asked for anew"
-    assert trip.etas.first_way(("acme", ANN)) is first
+    assert trip.etas.first_way(("acme", ANN), trip.itineraries.of("acme", ANN).stops[0]) is first
     trip.gone(FIRST, 1_010)
     await trip.fix(1_020, 1_000)
-    assert trip.etas.first_way(("acme", ANN)) is not first
+    assert trip.etas.first_way(("acme", ANN), trip.itineraries.of("acme", ANN).stops[0]) is not first
 
 
 async def test_three_minutes_before_it_is_imminent_once():
