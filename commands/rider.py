@@ -345,9 +345,10 @@ def reinstate_rider(rider: RegisteredRider) -> list[RiderEvent]:
 
 def bind_device(rider: RegisteredRider, command: BindDevice, context: Context) -> list[RiderEvent]:
     device_id = DeviceId(command.device_id)
-    if device_id in rider.devices:
+    bound_from = rider.devices.get(device_id)
+    if bound_from is not None and command.valid_from in (None, bound_from):
         return []
-    if len(rider.devices) >= MAX_DEVICES:
+    if bound_from is None and len(rider.devices) >= MAX_DEVICES:
         raise TooMany("devices", MAX_DEVICES)
     return [DeviceBound(device_id=device_id, valid_from=command.valid_from or context.now)]
 

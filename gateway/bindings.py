@@ -4,7 +4,7 @@ A late fix belongs to whoever held its device at the time of the fix.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -21,11 +21,12 @@ MOST_KEPT = 200
 
 
 class Interval(msgspec.Struct):
-    """From `start` up to `end`; None is open."""
+    """From `start` up to `end`; None is open. `own`: the rider said so, and nobody for them."""
 
     rider_id: str
     start: datetime
     end: datetime | None = None
+    own: bool = False
 
     def holds(self, at: datetime) -> bool:
         return self.start <= at and (self.end is None or at < self.end)
@@ -52,11 +53,11 @@ class Bindings:
         rider = source.aggregate_id
         match event:
             case DeviceBound():
-                self._begin(self._devices, (source.tenant, event.device_id), rider, event.valid_from)
+                self._begin(self._devices, (source.tenant, event.device_id), rider, event.valid_from, source)
             case DeviceUnbound():
                 self._end(self._devices, (source.tenant, event.device_id), rider, event.valid_until)
             case ShiftStarted():
-                self._begin(self._shifts, (source.tenant, rider), rider, source.event_time)
+                self._begin(self._shifts, (source.tenant, rider), rider, source.event_time, source)
             case ShiftEnded():
                 self._end(self._shifts, (source.tenant, rider), rider, source.event_time)
             case _:
@@ -88,21 +89,28 @@ class Bindings:
             self.waiting -= 1
 
     def holder(self, tenant: str, device_id: str, at: datetime) -> str | None:
-        """Of several who were given the device the one who was given it last."""
-        held = [each for each in self._devices.get((tenant, device_id), ()) if each.holds(at)]
+        """Of several who were given the device the one who was given it last. No rider takes another's for themself:
+        dispatchers and operators give it to somebody else."""
+        known = self._devices.get((tenant, device_id), ())
+        held = [each for each in known if each.holds(at) and not (each.own and taken_from(each, known))]
         return max(held, key=lambda each: each.start).rider_id if held else None
 
     def on_duty(self, tenant: str, rider_id: str, at: datetime) -> bool:
         return any(shift.holds(at) for shift in self._shifts.get((tenant, rider_id), ()))
 
-    def _begin(self, of: dict[Key, list[Interval]], key: Key, rider: str, start: datetime) -> None:
+    def _begin(self, of: dict[Key, list[Interval]], key: Key, rider: str, start: datetime, source: Source) -> None:
         intervals = [each for each in of.get(key, ()) if each.end is None or each.end > start - KEPT_FOR]
-        of[key] = [*intervals, Interval(rider, start)][-MOST_KEPT:]
+        of[key] = [*intervals, Interval(rider, start, own=source.actor == rider)][-MOST_KEPT:]
 
     def _end(self, of: dict[Key, list[Interval]], key: Key, rider: str, end: datetime) -> None:
         for interval in of.get(key, ()):
             if interval.rider_id == rider and interval.end is None:
                 interval.end = end
+
+
+def taken_from(own: Interval, known: Iterable[Interval]) -> bool:
+    """Whether another rider held the device when this one took it."""
+    return any(each.rider_id != own.rider_id and each.start < own.start and each.holds(own.start) for each in known)
 
 
 def of_fleet(position: Mapping[tuple[str, int], int]) -> Vector:

@@ -80,6 +80,9 @@ def in_csv(file: Iterable[bytes], device: str | None, columns: Columns) -> FixFi
     found = list(rows.fieldnames or [])
     missing = [named[each] for each in NEEDED if named[each] not in found]
     missing += [theirs for theirs in columns.values() if theirs not in found and theirs not in missing]
+    twice = sorted({each for each in found if found.count(each) > 1})
+    if twice:
+        raise NotThatFile(f"the column {' and the column '.join(twice)} is there twice")
     if missing:
         raise NotThatFile(f"the column {' and the column '.join(missing)} is missing: it has {', '.join(found)}")
     if device is None and named["device_id"] not in found:
@@ -110,7 +113,7 @@ def line_of(number: int, row: Mapping[str | None, Any], named: Columns, device: 
         return FixLine(number, wrong="it has more cells than the header")
     cells = {ours: (row.get(theirs) or "").strip() for ours, theirs in named.items()}
     try:
-        device_id = device_of(device or cells["device_id"], named["device_id"])
+        device_id = device_of(cells["device_id"] or device or "", named["device_id"])
         numbers = {ours: number_of(cells[ours], named[ours]) for ours in COLUMNS[2:] if cells[ours] or ours in NEEDED}
         return FixLine(number, device_id, fix_of(time_of(cells["observed_at"], named["observed_at"]), numbers, named))
     except Wrong as wrong:

@@ -67,7 +67,7 @@ def ingest(
                     send(client, f"/v1/{tenant}/fixes", lines, report)
     finally:
         tell(reports, as_json, sent=not dry_run)
-    return FAILED if any(report.refused or report.why for report in reports) else 0
+    return FAILED if any(report.refused or report.why or report.off_duty or report.unbound for report in reports) else 0
 
 
 def columns_of(given: Sequence[str]) -> Columns:

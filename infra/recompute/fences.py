@@ -93,7 +93,7 @@ class Recomputing:
         await learnt(self._consumer, self._partitions, self._directory)
         drawn = None if file is None else drawn_in(file, self._directory.names)
         fences = self._directory.fences if drawn is None else fences_of(asked.tenant, drawn)
-        names = self._directory.names | {each.geofence_id: each.fence.name for each in drawn or ()}
+        names = {each.geofence_id: each.fence.name for each in drawn or ()} | self._directory.names
         wanted = range(self._partitions) if asked.partition is None else [asked.partition]
         now = real_time()
         spans = {p: await span_of(self._consumer, p, asked, self._folded.get(p, 0), now) for p in wanted}

@@ -214,6 +214,7 @@ def test_no_order_makes_the_rider_carry_more_than_they_can():
 def test_a_device_is_bound_from_a_time_until_a_time():
     story = approved().when(BindDevice(device_id="phone-1")).tells("DeviceBound").happened()
     story.when(BindDevice(device_id="phone-1")).then()
+    story.when(BindDevice(device_id="phone-1", valid_from=minutes(-2_880))).tells("DeviceBound")
     story.when(UnbindDevice(device_id="phone-1")).refuses(NotAnInterval)  # type: ignore[arg-type]
     story.at(minutes(5)).when(UnbindDevice(device_id="phone-1")).tells("DeviceUnbound")  # type: ignore[arg-type]
 

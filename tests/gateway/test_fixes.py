@@ -537,6 +537,21 @@ def test_who_was_given_a_device_last_has_it():
     assert known.holder("acme", "phone", NOON) == "ann"
 
 
+def test_no_rider_takes_anothers_device_but_who_dispatches_gives_it_to_them():
+    phone, later = DeviceId("phone"), NOON + timedelta(hours=1)
+    own = msgspec.structs.replace(source(later, "bob"), actor="bob")
+    for order in (0, 1):
+        known = Bindings()
+        bound = [(DeviceBound(device_id=phone, valid_from=NOON), source(NOON, "ann"))]
+        bound.insert(order, (DeviceBound(device_id=phone, valid_from=later), own))
+        for event, told_by in bound:
+            known.take(event, told_by)
+        assert known.holder("acme", "phone", later) == "ann", "in whatever order they are heard of"
+        given = later + timedelta(minutes=1)
+        known.take(DeviceBound(device_id=phone, valid_from=given), source(given, "bob"))
+        assert known.holder("acme", "phone", given) == "bob"
+
+
 def test_what_is_long_past_is_forgotten_and_never_more_than_the_bound():
     known = Bindings()
     phone = DeviceId("phone")
