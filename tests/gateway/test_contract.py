@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from infra.embedded.ports import free_port
 from infra.serving import server
 
-EXAMPLES = 10
+EXAMPLES = 7
 """Of each operation and mode."""
 
 CHECKS = (

@@ -63,6 +63,7 @@ def late(minute: float, by_s: int) -> Draft:
         late_by_s=by_s,
         p50=moment(0),
         window_end=moment(0),
+        ahead_since=moment(0),
     )
     return draft(told, minute)
 
