@@ -201,7 +201,7 @@ def rush(axes: Axes, rest: Scored) -> None:
     axes.plot(hour[order], start["p50"][order] / 60, ".", color=INK, label="p50")
     axes.plot(hour[order], start["truth"][order] / 60, "x", color=BY_ROUTER, label="truth")
     axes.set(xlabel="hour of the day in Porto, at the start of the trip", ylabel="minutes")
-    axes.legend(frameon=False, ncols=3, loc="upper left")
+    axes.legend(frameon=False, ncols=3, loc="upper right")
 
 
 def report(every: Scored, rest: Scored) -> str:
