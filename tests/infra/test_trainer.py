@@ -89,10 +89,15 @@ async def until_told(world: World) -> list[Stored]:
     following = Follower({"bootstrap_servers": world.kafka}, [ETA_MODELS.name], told.append)
     await following.start()
     async with asyncio.timeout(60):
-        while not any(met_of(stored).forest for stored in told):  # noqa: ASYNC110 - the log fills it
+        while not told_of_both(told):  # noqa: ASYNC110 - the log fills it
             await asyncio.sleep(0.2)
     await following.stop()
     return told
+
+
+def told_of_both(told: list[Stored]) -> bool:
+    """What was learned of who is live, and the word on who is played that comes after it."""
+    return any(met_of(stored).forest for stored in told) and any(stored.key == b"test/errors" for stored in told)
 
 
 def met_of(stored: Stored) -> EtaErrorsMet:
