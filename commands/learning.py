@@ -61,18 +61,10 @@ class Learning:
         if self.barriers.fenced(stored, headers):
             return
         if stored.topic == KEYS.name:
-            if headers.get("ce_type") == WRAPPED:
-                self._key(stored)
+            if (told := key_in(stored)) is not None:
+                self._keyring.take(stored.partition, stored.offset, *told)
         elif stored.topic == DIRECTORY.name:
             self._directory(stored)
-
-    def _key(self, stored: Stored) -> None:
-        subject, wrapped = SubjectId((stored.key or b"").decode()), None
-        if stored.value is not None:
-            key = event_of(stored, None)
-            assert isinstance(key, DataKeyWrapped), "the type says so"
-            wrapped = key.wrapped
-        self._keyring.take(stored.partition, stored.offset, subject, wrapped)
 
     def _directory(self, stored: Stored) -> None:
         event, source = None, None
@@ -81,6 +73,19 @@ class Learning:
         self._policy.take(event, source, stored.partition, stored.offset)
 
 
+def key_in(stored: Stored) -> tuple[SubjectId, bytes | None] | None:
+    """Whose key a record of `logistics.keys` tells, and that key, wrapped: None where it is thrown away. No other
+    record tells of one. Raises Unreadable."""
+    if stored.header("ce_type") != WRAPPED:
+        return None
+    subject, wrapped = SubjectId((stored.key or b"").decode()), None
+    if stored.value is not None:
+        key = event_of(stored, None)
+        assert isinstance(key, DataKeyWrapped), "the type says so"
+        wrapped = key.wrapped
+    return subject, wrapped
+
+
 HEARTBEAT = catalog.BY_CLASS[Heartbeat].name.encode()
 OPENED = catalog.BY_CLASS[ShardOpened].name.encode()
-WRAPPED = catalog.BY_CLASS[DataKeyWrapped].name.encode()
+WRAPPED = catalog.BY_CLASS[DataKeyWrapped].name

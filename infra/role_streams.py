@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from commands.follow import Follower
+from commands.learning import key_in
 from infra.clock import real_time
 from infra.dead_letters import DeadLetters
 from infra.kafka import client_args
@@ -23,9 +24,7 @@ from projections import quarantine
 from projections.models import MODELS
 from projections.tables import migrate
 from schemas import catalog
-from schemas.control import DataKeyWrapped
 from schemas.keyring import Keyring
-from schemas.message import SubjectId
 from schemas.record import Stored, envelope_of, event_of, source_of
 from schemas.stop_events import DeliveryAttemptFailed, ReattemptPlanned, StopArrived
 from schemas.topics import DIRECTORY, ETA_MODELS, FIXES, FLEET, KEYS, TASK
@@ -142,10 +141,8 @@ class Streams:
         return signals
 
     def _learn_key(self, stored: Stored) -> None:
-        if stored.is_control and stored.value is None:
-            self._keyring.apply(stored.partition, SubjectId((stored.key or b"").decode()), None)
-        elif isinstance(key := event_of(stored, None), DataKeyWrapped):
-            self._keyring.apply(stored.partition, key.subject, key.wrapped)
+        if (told := key_in(stored)) is not None:
+            self._keyring.apply(stored.partition, *told)
 
     def _learn(self, stored: Stored) -> None:
         if stored.is_control:

@@ -11,16 +11,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from commands.follow import Follower
+from commands.learning import key_in
 from infra.clock import real_time
 from infra.kafka import client_args
 from infra.secrets import secret
 from infra.settings import Settings
 from schemas import catalog, ids
 from schemas.catalog import nothing_personal
-from schemas.control import DataKeyWrapped
 from schemas.eta_model import EtaModelEvent, key_of
 from schemas.keyring import Keyring
-from schemas.message import SubjectId
 from schemas.record import Stored, derived_headers, envelope_of, event_of, source_of
 from schemas.topics import DIRECTORY, ETA_MODELS, KEYS, SIGNALS, TASK
 from streams.eta.trainer import Trainer
@@ -136,12 +135,12 @@ class Learning:
         return True
 
     def _learn_key(self, stored: Stored) -> None:
-        if stored.is_control and stored.value is None:
-            subject = SubjectId((stored.key or b"").decode())
-            self._keyring.apply(stored.partition, subject, None)
+        if (told := key_in(stored)) is None:
+            return
+        subject, wrapped = told
+        self._keyring.apply(stored.partition, subject, wrapped)
+        if wrapped is None:
             self._trainer.forget(subject)
-        elif isinstance(key := event_of(stored, None), DataKeyWrapped):
-            self._keyring.apply(stored.partition, key.subject, key.wrapped)
 
     def _learn_told(self, stored: Stored) -> None:
         self._trainer.stands(event_of(stored, None))

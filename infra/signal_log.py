@@ -22,7 +22,7 @@ from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers
 from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.eta import name_of_threshold
-from streams.telemetry.partition import Draft
+from streams.telemetry.partition import Draft, drafted
 
 LOOK_BACK = 64
 """So many records before the place are read for the chain and the last barrier; then ever more, up to all."""
@@ -224,14 +224,7 @@ class Stands:
             event = event_of(stored, None)
         except Unreadable:  # of a newer release: it stands, and that is all there is to know
             return
-        draft = Draft(
-            event_id=envelope.event_id,
-            tenant=envelope.tenant,
-            rider_id=envelope.aggregate_id,
-            event=event,
-            at=envelope.event_time,
-            cause=envelope.causation_id or "",
-        )
+        draft = drafted(envelope, event)
         if isinstance(event, (EtaForecast, EtaThresholdReached)):
             which = name_of_threshold(event) if isinstance(event, EtaThresholdReached) else ""
             stop = draft.tenant, draft.rider_id, event.task_id, event.stop_id

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 from infra.recompute.asked import HELD_FOR, LEAD, Asked, refused_as_gone
 from schemas.record import Stored, Unreadable, envelope_of, event_of, stored_of
 from schemas.topics import FIXES
-from streams.telemetry.partition import Draft
+from streams.telemetry.partition import Draft, drafted
 
 STALLED_AFTER_S = 30.0
 """Without a record for so long a partition cannot be read to its end."""
@@ -110,14 +110,7 @@ def drafts_of(records: Iterable[Any], tenant: str, types: str) -> Iterator[Draft
             envelope, event = envelope_of(stored), event_of(stored, None)
         except Unreadable:
             continue
-        yield Draft(
-            event_id=envelope.event_id,
-            tenant=envelope.tenant,
-            rider_id=envelope.aggregate_id,
-            event=event,
-            at=envelope.event_time,
-            cause=envelope.causation_id or "",
-        )
+        yield drafted(envelope, event)
 
 
 async def folded_up_to(dsn: str) -> dict[int, int]:

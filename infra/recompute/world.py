@@ -8,12 +8,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from commands.learning import key_in
 from infra.recompute.asked import LEAD, Asked
 from infra.recompute.reading import of_tenant, offset_from, stretch
 from schemas import catalog
-from schemas.control import DataKeyWrapped
 from schemas.keyring import Keyring
-from schemas.message import SubjectId
 from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of, stored_of
 from schemas.stop_events import DeliveryAttemptFailed, ReattemptPlanned, StopArrived
 from schemas.topics import ETA_MODELS, FLEET, KEYS, TASK
@@ -100,10 +99,8 @@ def is_arrival(stored: Stored, tenant: str) -> bool:
 async def keys_of(consumer: AIOKafkaConsumer, partition: int, key_encryption_key: bytes) -> Keyring:
     keyring = Keyring(key_encryption_key)
     async for stored in whole(consumer, TopicPartition(KEYS.name, partition)):
-        if stored.is_control and stored.value is None:
-            keyring.apply(partition, SubjectId((stored.key or b"").decode()), None)
-        elif isinstance(key := event_of(stored, None), DataKeyWrapped):
-            keyring.apply(partition, key.subject, key.wrapped)
+        if (told := key_in(stored)) is not None:
+            keyring.apply(partition, *told)
     return keyring
 
 

@@ -4,7 +4,6 @@ Each journey teaches at its end, and never before: the model of a moment has see
 """
 
 from collections import deque
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from streams.eta.journey import COLUMNS, Floats, Places
 from streams.eta.levels import FARTHEST, Levels
 from streams.eta.model import BY_FACTORS, OFFSET_S, QUANTILES, Model, Told, log_router, spread_of
-from streams.eta.paces import Missed, paces_of
+from streams.eta.paces import Missed, longer, paces_of
 from streams.eta.trees import LEAF as NO_COLUMN
 from streams.eta.trees import Forest, Trees
 
@@ -128,7 +127,7 @@ class Learner:
     def _judge(self, lesson: Lesson) -> None:
         """By the model that stood when the journey ended."""
         if lesson.to_end.any():
-            told = self._model.forecast(lesson.rows[lesson.to_end], longer(self._model.paces, lesson))
+            told = self._model.forecast(lesson.rows[lesson.to_end], self._model.longer(lesson.tenant, lesson.vehicle))
             below, _, within = (lesson.seconds[lesson.to_end, None] <= told).mean(axis=0).tolist()
             self._levels.met(below, within)
 
@@ -169,7 +168,7 @@ class Learner:
     def _told(self, now_s: float) -> Model:
         paces = paces_of([missed(each, each.errors) for each in self._learned if each.errors is not None])
         met = [
-            (each, (each.errors - longer(paces, each.lesson)) / each.spreads)
+            (each, (each.errors - longer(paces, each.lesson.tenant, each.lesson.vehicle)) / each.spreads)
             for each in self._learned
             if each.errors is not None and each.spreads is not None
         ]
@@ -206,10 +205,6 @@ def forest(trees: int, leaf: int, seed: int) -> "ExtraTreesRegressor":
 def missed(learned: Learned, errors: Floats) -> Missed:
     lesson = learned.lesson
     return Missed(lesson.tenant, lesson.vehicle, float(np.average(errors, weights=learned.weights)))
-
-
-def longer(paces: Mapping[tuple[str, str], float], lesson: Lesson) -> float:
-    return Model(BY_FACTORS, paces=paces).longer(lesson.tenant, lesson.vehicle)
 
 
 def trees_of(forest: "ExtraTreesRegressor") -> Trees:

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
+from streams.eta import paces
 from streams.eta.journey import COLUMNS, Floats
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -25,7 +26,7 @@ AT_LEAST_S = 1.0
 ROUTER_S, AHEAD_S = COLUMNS.index("router_s"), COLUMNS.index("router_ahead_s")
 
 
-class Forest(Protocol):
+class Regressor(Protocol):
     """Of one number for each row."""
 
     def predict(self, rows: Floats) -> Floats: ...
@@ -51,14 +52,14 @@ class Model(msgspec.Struct, frozen=True):
     """
 
     version: str
-    middle: Forest | None = None
-    spread: Forest | None = None
+    middle: Regressor | None = None
+    spread: Regressor | None = None
     errors: Told | None = None
     paces: Mapping[tuple[str, str], float] = {}
     service_times: Mapping[tuple[str, str], float] = {}
 
     def longer(self, tenant: str, vehicle: str) -> float:
-        return self.paces.get((tenant, ""), 0.0) + self.paces.get((tenant, vehicle), 0.0)
+        return paces.longer(self.paces, tenant, vehicle)
 
     def service_s(self, tenant: str, kind: str, planned_s: float) -> float:
         return planned_s * self.service_times.get((tenant, kind), 1.0)
@@ -89,5 +90,5 @@ def log_router(rows: Floats) -> Floats:
     return np.log(by_router_s(rows) + OFFSET_S)
 
 
-def spread_of(forest: Forest | None, rows: Floats) -> Floats:
+def spread_of(forest: Regressor | None, rows: Floats) -> Floats:
     return np.ones(len(rows)) if forest is None else np.maximum(1e-3, forest.predict(rows))

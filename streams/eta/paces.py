@@ -29,6 +29,10 @@ def paces_of(journeys: Sequence[Missed]) -> Mapping[tuple[str, str], float]:
     return {**tenants, **drawn(rest)}
 
 
+def longer(paces: Mapping[tuple[str, str], float], tenant: str, vehicle: str) -> float:
+    return paces.get((tenant, ""), 0.0) + paces.get((tenant, vehicle), 0.0)
+
+
 def drawn(missed: Iterable[tuple[str, str, float]]) -> dict[tuple[str, str], float]:
     sums: dict[tuple[str, str], float] = {}
     counts: dict[tuple[str, str], int] = {}

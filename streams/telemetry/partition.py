@@ -67,6 +67,18 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """The frame's place in the log."""
 
 
+def drafted(envelope: Envelope, event: Event) -> Draft:
+    """The draft of a signal that stands on the log."""
+    return Draft(
+        event_id=envelope.event_id,
+        tenant=envelope.tenant,
+        rider_id=envelope.aggregate_id,
+        event=event,
+        at=envelope.event_time,
+        cause=envelope.causation_id or "",
+    )
+
+
 class LiveRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     rider_id: str
