@@ -226,10 +226,13 @@ class Worker(faust.App):
 
 
 class Source:
-    """One worker of the group `name`. Runs in the loop that starts it."""
+    """One worker of the group `name`. Runs in the loop that starts it. Whoever is silent for `session_s` loses its
+    partitions to the others."""
 
-    def __init__(self, name: str, client_args: Mapping[str, Any], topic: str, work: Work) -> None:
-        self._app = worker(name, client_args)
+    def __init__(
+        self, name: str, client_args: Mapping[str, Any], topic: str, work: Work, session_s: float = SESSION_S
+    ) -> None:
+        self._app = worker(name, client_args, session_s)
         self._app.work = work
         self._app.work_topics = frozenset({topic})
         self._app.transport = Transport(self._app.conf.broker_consumer, self._app)
@@ -293,7 +296,7 @@ class Source:
                     return False
 
 
-def worker(name: str, client_args: Mapping[str, Any]) -> Any:
+def worker(name: str, client_args: Mapping[str, Any], session_s: float) -> Any:
     servers = str(client_args["bootstrap_servers"]).split(",")
     return Worker(
         name,
@@ -306,8 +309,8 @@ def worker(name: str, client_args: Mapping[str, Any]) -> Any:
         stream_buffer_maxsize=BUFFERED_FETCHES,
         stream_wait_empty=False,
         broker_max_poll_records=FETCH_RECORDS,
-        broker_session_timeout=SESSION_S,
-        broker_heartbeat_interval=SESSION_S / 5,
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=session_s / 5,
         consumer_auto_offset_reset="earliest",
         autodiscover=False,
     )

@@ -29,6 +29,9 @@ ON CONFLICT DO NOTHING
 PLACES = 'SELECT topic, "partition", next_offset FROM stream_places WHERE topic = ANY(%s)'
 NEXT_SIGNAL = 'SELECT next_signal FROM stream_places WHERE topic = %s AND "partition" = %s'
 RIDERS = 'SELECT tenant, rider_id, state FROM stream_riders WHERE "partition" = %s'
+LET_GO = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
+"""Whoever stands still before the end of it, frozen or cut off, holds the place locked: less long than it takes until
+the partition is another worker's."""
 MOVE = """
 UPDATE stream_places SET next_offset = %s, next_signal = %s
 WHERE topic = %s AND "partition" = %s AND next_offset = %s
@@ -110,6 +113,7 @@ class Store:
         aside = [row for each in ordered for row in each.aside]
         async with self._pool.connection() as connection, connection.transaction():
             async with connection.pipeline() as pipeline:
+                await connection.execute(LET_GO)
                 moves = [await connection.execute(MOVE, move_of(each)) for each in ordered]
                 if any(each.riders for each in ordered):
                     await connection.execute(KEEP_RIDERS, riders_of(ordered), binary=True)
