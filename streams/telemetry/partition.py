@@ -30,6 +30,7 @@ from schemas.signals import (
     GeofenceTransitionCorrected,
     RoutingSource,
 )
+from streams.eta.approach import Approach
 from streams.telemetry.fence_index import FenceIndex, Inside, Step
 from streams.telemetry.quality import follows, judged, metres_known
 from streams.telemetry.tracks import OLDEST_MS, Change, Moved, Told, Track, packed, unpacked
@@ -136,12 +137,14 @@ class Forecast(msgspec.Struct):
 
 
 class Rider:
-    """What is remembered of one rider: a track for each device, the last forecast for each stop, their way."""
+    """What is remembered of one rider: a track for each device, the last forecast for each stop, their way; and how
+    they come to the next stop, which is kept apart."""
 
     def __init__(self) -> None:
         self.tracks: dict[str, Track] = {}
         self.forecasts: dict[str, Forecast] = {}
         self.watch = Watch()
+        self.approach = Approach()
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -161,6 +164,8 @@ class Found(msgspec.Struct):
     aside: list[AsideRow] = msgspec.field(default_factory=list)
     signals: list[Draft] = msgspec.field(default_factory=list)
     touched: set[RiderKey] = msgspec.field(default_factory=set)
+    looked: set[RiderKey] = msgspec.field(default_factory=set)
+    """Riders of whom more is known now on their way to the next stop."""
     unread: list[Unreadable] = msgspec.field(default_factory=list)
     fixes: int = 0
     taken: list[Taken] = msgspec.field(default_factory=list)

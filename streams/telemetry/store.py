@@ -1,12 +1,14 @@
 """What the telemetry stream keeps in Postgres: rows and place in one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from streams.eta import approach
+from streams.eta.approach import Approach
 from streams.source import Batch, Place
 from streams.telemetry.partition import AsideRow, LiveRow, Rider, RiderKey, kept, restored
 
@@ -17,9 +19,17 @@ CREATE TABLE IF NOT EXISTS stream_riders (
     rider_id    text   NOT NULL,
     state       bytea  NOT NULL,
     PRIMARY KEY ("partition", tenant, rider_id)
+) WITH (fillfactor = 70);
+CREATE TABLE IF NOT EXISTS stream_approaches (
+    "partition" bigint NOT NULL,
+    tenant      text   NOT NULL,
+    rider_id    text   NOT NULL,
+    state       bytea  NOT NULL,
+    PRIMARY KEY ("partition", tenant, rider_id)
 ) WITH (fillfactor = 70)
 """
-"""What the stream alone reads; its place and what others read are made with the read models."""
+"""What the stream alone reads; its place and what others read are made with the read models. How riders come to the
+next stop is a row of its own, since it is written once in twenty seconds."""
 TABLES_LOCK = 4_103_010
 
 BEGIN = """
@@ -29,6 +39,7 @@ ON CONFLICT DO NOTHING
 PLACES = 'SELECT topic, "partition", next_offset FROM stream_places WHERE topic = ANY(%s)'
 NEXT_SIGNAL = 'SELECT next_signal FROM stream_places WHERE topic = %s AND "partition" = %s'
 RIDERS = 'SELECT tenant, rider_id, state FROM stream_riders WHERE "partition" = %s'
+APPROACHES = 'SELECT tenant, rider_id, state FROM stream_approaches WHERE "partition" = %s'
 LET_GO = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 """Whoever stands still before the end of it, frozen or cut off, holds the place locked: less long than it takes until
 the partition is another worker's."""
@@ -40,6 +51,7 @@ KEEP_RIDERS = """
 INSERT INTO stream_riders SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[])
 ON CONFLICT ("partition", tenant, rider_id) DO UPDATE SET state = excluded.state
 """
+KEEP_APPROACHES = KEEP_RIDERS.replace("stream_riders", "stream_approaches")
 SHOW = """
 INSERT INTO live_map (tenant, rider_id, device_id, lat, lon, accuracy_m, speed_mps, bearing_deg, observed_at,
                       received_at)
@@ -73,6 +85,7 @@ class Done(msgspec.Struct, frozen=True):
     next_signal: int
     riders: Mapping[RiderKey, Rider]
     """Those that the batch touched."""
+    approaches: Mapping[RiderKey, Approach]
     live: Sequence[LiveRow]
     aside: Sequence[AsideRow]
 
@@ -101,6 +114,9 @@ class Store:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor = await connection.execute(RIDERS, (partition,), binary=True)
             riders = {(tenant, rider): restored(state) for tenant, rider, state in await cursor.fetchall()}
+            cursor = await connection.execute(APPROACHES, (partition,), binary=True)
+            for tenant, rider, state in await cursor.fetchall():
+                riders.setdefault((tenant, rider), Rider()).approach = approach.restored(state)
             cursor = await connection.execute(NEXT_SIGNAL, (topic, partition))
             row = await cursor.fetchone()
         assert row is not None, "a partition's place is kept before its first batch"
@@ -117,6 +133,8 @@ class Store:
                 moves = [await connection.execute(MOVE, move_of(each)) for each in ordered]
                 if any(each.riders for each in ordered):
                     await connection.execute(KEEP_RIDERS, riders_of(ordered), binary=True)
+                if any(each.approaches for each in ordered):
+                    await connection.execute(KEEP_APPROACHES, approaches_of(ordered), binary=True)
                 if live:
                     await connection.execute(SHOW, columns(live, LiveRow.__struct_fields__))
                 if aside:
@@ -134,11 +152,15 @@ def move_of(done: Done) -> tuple[int, int, str, int, int]:
 
 
 def riders_of(done: Iterable[Done]) -> list[list[Any]]:
-    rows = [
-        (each.batch.partition, tenant, rider_id, kept(rider))
-        for each in done
-        for (tenant, rider_id), rider in each.riders.items()
-    ]
+    return states_of(done, lambda each: [(key, kept(rider)) for key, rider in each.riders.items()])
+
+
+def approaches_of(done: Iterable[Done]) -> list[list[Any]]:
+    return states_of(done, lambda each: [(key, approach.kept(way)) for key, way in each.approaches.items()])
+
+
+def states_of(done: Iterable[Done], of: Callable[[Done], Iterable[tuple[RiderKey, bytes]]]) -> list[list[Any]]:
+    rows = [(each.batch.partition, *key, state) for each in done for key, state in of(each)]
     return [list(column) for column in zip(*rows, strict=True)]
 
 

@@ -181,6 +181,7 @@ class Telemetry:
             batch=batch,
             next_signal=signals.kept_from(batch.end),
             riders={key: partition.riders[key] for key in found.touched},
+            approaches={key: partition.riders[key].approach for key in found.looked},
             live=list(found.live.values()),
             aside=found.aside,
         )

@@ -19,6 +19,7 @@ from schemas.rider import (
 )
 from schemas.signals import EtaForecast, EtaScored, EtaThresholdReached
 from schemas.stop_events import DeliveryAttemptFailed, StopArrived
+from streams.eta import approach, seen
 from streams.eta.journey import COLUMNS, Floats
 from streams.eta.model import BY_FACTORS, FACTORS, Model, Told
 from streams.telemetry.arrivals import Arrivals
@@ -104,6 +105,13 @@ class Trip:
             late=False,
         )
         self.fact(event, TASK, at)
+
+    def is_taken_over(self) -> None:
+        """By a worker who knows what was kept."""
+        rider = restored(kept(self.rider))
+        rider.approach = approach.restored(approach.kept(self.rider.approach))
+        self.partition.riders["acme", ANN] = rider
+        self.etas = Etas(self.itineraries, Straight(), lambda _: self.model, self.arrivals)
 
     async def fix(self, at: float, north_m: float) -> list[Draft]:
         return await self.etas.of(self.partition, Found(live={("acme", ANN): row_of(ANN, at, north_m)}))
@@ -220,11 +228,14 @@ def registered(vehicle: str) -> RiderRegistered:
     )
 
 
-async def test_at_the_arrival_it_is_told_what_was_seen_on_the_way():
+@pytest.mark.parametrize("taken_over_s", [None, 0, 40, 100, 175], ids=str)
+async def test_at_the_arrival_it_is_told_what_was_seen_on_the_way_whoever_folded_it(taken_over_s: int | None):
     trip = Trip(learned(2.0)).planned(*both())
     trip.fact(registered("bicycle"))
     for second in (0, 20, 40, 100, 170, 175):
         await trip.fix(second, min(150, 5 * second))
+        if second == taken_over_s:
+            trip.is_taken_over()
     trip.arrived(FIRST, at=600)
     [scored] = of_kind(await trip.fix(610, 3_330), EtaScored)
     assert scored.seen is not None
@@ -236,6 +247,18 @@ async def test_at_the_arrival_it_is_told_what_was_seen_on_the_way():
     assert known["router_s"] == pytest.approx((distance_m(START, SHOP) - 150) / MPS, rel=1e-3)
     assert known["speed_mps"] == pytest.approx(150 / 100, rel=1e-2)
     assert known["hour"] == pytest.approx(12 + 100 / 3_600)
+
+
+async def test_what_another_release_kept_of_a_way_is_passed_over(monkeypatch: pytest.MonkeyPatch):
+    trip = Trip(learned(2.0)).planned(*both())
+    for second in (0, 20, 40):
+        await trip.fix(second, 5 * second)
+    state = approach.kept(trip.rider.approach)
+    monkeypatch.setattr(seen, "COLUMNS_NAME", "others")
+    assert len(approach.restored(state).trail) == 3
+    assert approach.restored(state).sightings.let_go(f"{TASK}/{FIRST}") == []
+    for broken in (b"", b"\x93\x01\x02\x03", state[:-20], b"\x94\xa1a\x01\x92\xc2\xc4\x01a\x92\xa1a\x80"):
+        assert len(approach.restored(broken).trail) == 0
 
 
 # When it is told
