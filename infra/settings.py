@@ -80,6 +80,13 @@ class Settings(BaseSettings):
     )
     internal_host: str = Field("127.0.0.1", description="Where an owner of shards listens for our other processes")
     internal_port: int = Field(0, ge=0, le=65_535, description="The port between our own processes; 0: a free one")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_535,
+        description="Where a role other than the gateway, which has /metrics, tells Prometheus how it goes, on the "
+        "internal host; 0: nowhere",
+    )
     internal_address: str = Field("", description="host:port by which they reach it; empty: host and port as above")
     owner: str = Field(
         "", pattern=r"^[A-Za-z0-9._-]{0,80}$", description="What an owner of shards is called; empty: host and process"

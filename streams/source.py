@@ -42,7 +42,8 @@ class PlaceLost(RuntimeError):
 class Batch(msgspec.Struct, frozen=True):
     """What one fetch brought of one partition: from `start` up to `end`, which is the next place.
 
-    `epoch` counts the seeks of the partition: with another epoch everything in memory of it is void.
+    `epoch` counts the seeks of the partition: with another epoch everything in memory of it is void. `behind` is how
+    many offsets the partition had after `end` when it was fetched.
     """
 
     topic: str
@@ -51,6 +52,7 @@ class Batch(msgspec.Struct, frozen=True):
     end: int
     epoch: int
     records: Sequence[Stored]
+    behind: int = 0
 
 
 class Work(Protocol):
@@ -126,12 +128,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             place = TP(raw.topic, raw.partition)
             if place not in self.at or records[0].offset < self.at[place]:
                 continue  # fetched before our seek
-            end = assignment.state_value(raw).position
-            batches[place] = [
-                Batch(
-                    raw.topic, raw.partition, self.at[place], end, self.epochs[place], [stored_of(r) for r in records]
-                )
-            ]
+            state = assignment.state_value(raw)
+            end, behind = state.position, max(0, (state.highwater or 0) - state.position)
+            stored = [stored_of(r) for r in records]
+            batches[place] = [Batch(raw.topic, raw.partition, self.at[place], end, self.epochs[place], stored, behind)]
             self.at[place] = end
         return batches
 

@@ -33,7 +33,8 @@ FIXES_FOLDED = Counter("logistics_fixes_folded_total", "Fixes folded, those put 
 PUT_ASIDE = Counter("logistics_fixes_quarantined_total", "Fixes put aside", ["reason"])
 SIGNALS_TOLD = Counter("logistics_signals_total", "Signals written", ["kind"])
 COMMIT = Histogram("logistics_telemetry_commit_seconds", "One transaction for all partitions of a fetch")
-LAG = Gauge("logistics_telemetry_place", "The next frame to fold", ["partition"])
+PLACE = Gauge("logistics_telemetry_place", "The next frame to fold", ["partition"])
+LAG = Gauge("logistics_telemetry_lag_records", "Frames on the log that are not folded yet", ["partition"])
 
 logger = structlog.get_logger()
 
@@ -137,6 +138,8 @@ class Telemetry:
         return kept
 
     async def take(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            LAG.labels(str(batch.partition)).set(batch.behind + batch.end - batch.start)
         try:
             done = [await self._folded(batch) for batch in batches]
             with COMMIT.time():
@@ -147,7 +150,8 @@ class Telemetry:
             raise
         for batch in batches:
             self.places_done[batch.partition] = batch.end
-            LAG.labels(str(batch.partition)).set(batch.end)
+            PLACE.labels(str(batch.partition)).set(batch.end)
+            LAG.labels(str(batch.partition)).set(batch.behind)
 
     async def beat(self) -> None:
         """Between fetches: a silent partition's tenure is held. One that is lost is forgotten, and opened anew if its
