@@ -22,7 +22,7 @@ from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers
 from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.eta import name_of_threshold
-from streams.telemetry.partition import Draft, drafted
+from streams.telemetry.found import Draft, drafted
 
 LOOK_BACK = 64
 """So many records before the place are read for the chain and the last barrier; then ever more, up to all."""

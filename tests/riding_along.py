@@ -18,8 +18,10 @@ from schemas.rider import BreakStarted, ItineraryStopsInserted, ItineraryStopsRe
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import Way
 from streams.telemetry.fence_index import FenceIndex
+from streams.telemetry.found import Draft, Found, Frame
 from streams.telemetry.itineraries import Itineraries
-from streams.telemetry.partition import FROM_OUTSIDE, Draft, Found, Frame, Partition, kept, restored
+from streams.telemetry.partition import FROM_OUTSIDE, Partition
+from streams.telemetry.rider import kept, restored
 
 HOME = Location(lat=60.17, lon=24.94)
 METRE = 1 / 111_195
@@ -58,7 +60,7 @@ class RidingAlong:
             found = Found()
             stored = Stored("logistics.fixes", 0, self._offset, None, None, ())
             from_outside = self._source.endswith(FROM_OUTSIDE)
-            self.partition._fold([Frame(stored, "acme", fixes_of(frame), from_outside)], found)
+            self.partition.take([Frame(stored, "acme", fixes_of(frame), from_outside)], found)
             self.told += self.anomalies.of(self.partition, found)
             self._offset += 1
             for key in found.touched:

@@ -20,8 +20,10 @@ from schemas.message import Event, Personal, RiderId
 from schemas.signals import AnomalyCleared, AnomalyDetected, AnomalyKind, AnomalyOver, FixSeen, TripEnded, TripPlaces
 from streams.telemetry import trips
 from streams.telemetry.eta import Way as Route
+from streams.telemetry.found import Draft, Found, Taken, moment
 from streams.telemetry.itineraries import Ahead, Itineraries
-from streams.telemetry.partition import Draft, Found, Partition, RiderKey, Taken, moment
+from streams.telemetry.partition import Partition
+from streams.telemetry.rider import RiderKey
 from streams.telemetry.trips import Trip
 from streams.telemetry.watch import (
     HALF,

@@ -28,8 +28,10 @@ from streams.eta.seen import Row, Sightings
 from streams.eta.trail import Trail
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.fences import unix_ms
+from streams.telemetry.found import Draft, Found, LiveRow, moment
 from streams.telemetry.itineraries import Ahead, Itineraries, Itinerary
-from streams.telemetry.partition import Draft, Forecast, Found, LiveRow, Made, Partition, Rider, RiderKey, moment
+from streams.telemetry.partition import Partition
+from streams.telemetry.rider import Forecast, Made, Rider, RiderKey
 
 STALE_MS = 300_000
 OFF_ROUTE_M = 75.0
@@ -154,14 +156,18 @@ class Etas:
         remember what is told."""
         drafts: list[Draft] = []
         underway = {}
-        for key, live in found.live.items():
+        for key in found.live:
             rider, itinerary = partition.riders[key], self._itineraries.of(*key)
+            stops = placed(itinerary)
+            if not stops:
+                self._followed.pop(key, None)
+            if not (stops or rider.forecasts):
+                continue
+            live = found.live[key]
             drafts += scores(rider, live, self._arrivals, self._sightings)
             forget(rider, live, itinerary)
-            if placed(itinerary):
+            if stops:
                 underway[key] = live, itinerary
-            else:
-                self._followed.pop(key, None)
         at_once = asyncio.Semaphore(AT_ONCE)
 
         async def left_of(key: RiderKey, live: LiveRow, itinerary: Itinerary) -> Underway:

@@ -25,8 +25,10 @@ from streams.telemetry import anomalies
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.fences import Fences, unix_ms
-from streams.telemetry.partition import Draft, Forecast, Found, Made, Partition, Rider, RiderKey
+from streams.telemetry.found import Draft, Found
+from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
+from streams.telemetry.rider import Forecast, Made, Rider, RiderKey
 from streams.telemetry.store import Done, Store
 
 FIXES_FOLDED = Counter("logistics_fixes_folded_total", "Fixes folded, those put aside too")
@@ -173,7 +175,7 @@ class Telemetry:
             batch=batch,
             next_signal=signals.next_offset,
             riders={key: partition.riders[key] for key in found.touched},
-            live=list(found.live.values()),
+            live=found.live,
             aside=found.aside,
         )
 

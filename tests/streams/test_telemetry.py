@@ -65,7 +65,7 @@ def crash_between(
     keep, crashes = Store.keep, []
 
     async def failing(self: Store, done: Sequence[Any]) -> None:
-        ours = any(row.tenant == ride.world.tenant for each in done for row in each.live)
+        ours = any(row.tenant == ride.world.tenant for each in done for row in each.live.values())
         if ours and not crashes and await ride.signals():
             crashes.append("crashed")
             if meanwhile is not None:
