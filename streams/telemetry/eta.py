@@ -151,9 +151,10 @@ class Etas:
         followed = self._followed.get(key)
         return None if followed is None or not same(followed.stops[0], stop) else followed.first
 
-    async def of(self, partition: Partition, found: Found) -> list[Draft]:
+    async def of(self, partition: Partition, found: Found, *, again: bool = False) -> list[Draft]:
         """Forecasts for the riders that have moved, and scores for those that have arrived. The partition's riders
-        remember what is told."""
+        remember what is told. `again`: from these fixes all was foretold before, and only what was seen is to be
+        remembered."""
         drafts: list[Draft] = []
         underway = {}
         for key in found.live:
@@ -164,7 +165,8 @@ class Etas:
             if not (stops or rider.forecasts):
                 continue
             live = found.live[key]
-            drafts += scores(rider, live, self._arrivals, self._sightings)
+            if not again:
+                drafts += scores(rider, live, self._arrivals, self._sightings)
             forget(rider, live, itinerary)
             if stops:
                 underway[key] = live, itinerary
@@ -176,7 +178,7 @@ class Etas:
 
         moved = await asyncio.gather(*(left_of(key, *each) for key, each in underway.items()))
         looked = [self._look(each) for each in moved if is_due(each, partition.riders[each.key])]
-        for seen, foretold in await self._foretold(looked):
+        for seen, foretold in [] if again else await self._foretold(looked):
             drafts += told(partition.riders[seen.key], seen.live, foretold)
         while len(self._followed) > MOST_ROUTES:
             del self._followed[next(iter(self._followed))]

@@ -179,6 +179,12 @@ def cause_of(frame: Stored) -> str:
     return f"{frame.topic}/{frame.partition}@{frame.offset}"
 
 
+def place_of(cause: str) -> int:
+    """The frame's offset, from `topic/partition@offset`; -1 for what names none."""
+    offset = cause.rpartition("@")[2]
+    return int(offset) if offset.isdigit() else -1
+
+
 def moment(at_ms: int) -> datetime:
     return datetime.fromtimestamp(at_ms / 1000, UTC)
 
