@@ -11,10 +11,17 @@ from schemas.anomaly_rules import AnomalyRules
 from schemas.fix_rules import FixRules
 from schemas.fixes import HeldFix, NewFix, fixes_of, frames_of
 from schemas.geo import Location, Window
-from schemas.load import Load
-from schemas.message import Event, Personal, Source, StopId, SubjectId, TaskId, TenantSlug
+from schemas.load import Capacity, Load
+from schemas.message import Event, Personal, Source, StopId, SubjectId, TaskId, TenantSlug, VehicleId
 from schemas.record import Stored
-from schemas.rider import BreakStarted, ItineraryStopsInserted, ItineraryStopsRemoved, PlannedStop
+from schemas.rider import (
+    BreakStarted,
+    ItineraryStopsInserted,
+    ItineraryStopsRemoved,
+    PlannedStop,
+    VehicleFitnessChanged,
+)
+from schemas.vehicle_fitness import VehicleFitness
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import Way
 from streams.telemetry.fence_index import FenceIndex
@@ -74,6 +81,20 @@ class RidingAlong:
             itinerary_version=2, task_id=stop.task_id, stop_ids=[stop.stop_id], reason_code="completed"
         )
         self.itineraries.take(event, source(at_s), lambda: event)
+
+    def has_vehicle(self, vehicle_id: str, number: int = 1, *, still: bool = True) -> None:
+        fitness = VehicleFitness(
+            grounded=False,
+            inspection_failed=False,
+            maintenance_due=False,
+            maintenance_due_at=None,
+            capacity=Capacity(weight_g=1_000, volume_cm3=1_000, parcels=1),
+            documents=[],
+        )
+        event = VehicleFitnessChanged(
+            vehicle_id=VehicleId(vehicle_id), number=number, fitness=fitness if still else None
+        )
+        self.itineraries.take(event, source(0), lambda: event)
 
     def takes_a_break(self, at_s: float) -> None:
         event = BreakStarted(shift_id="shift", started_at=NOON)  # type: ignore[arg-type]

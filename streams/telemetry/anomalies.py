@@ -134,6 +134,7 @@ class Sight:
         way, end = trip.way, trip.end
         event = TripEnded(
             device_id=self.device,
+            vehicle_id=way.vehicle_id,
             started_at=moment(way.start.at_ms),
             ended_at=moment(end.at_ms),
             metres=round(trip.metres),
@@ -242,6 +243,9 @@ class Anomalies:
         ended = trips.stands(sight.watch, here.at_ms)
         if ended is not None:
             sight.tell_trip(ended, "stood")
+        trip = sight.watch.trip
+        if trip is not None and trip.vehicle_id is None:
+            trip.vehicle_id = self._itineraries.drives(*sight.key)
         known = self._itineraries.of(*sight.key).stops
         stops = [stop for stop in known if stop.since_ms <= here.at_ms and stop.place is not None]
         if not stops or self._itineraries.rests(*sight.key):

@@ -56,6 +56,7 @@ class Way(msgspec.Struct, array_like=True):
     stops: int = 0
     idle_ms: int = 0
     there_m: float = 0.0
+    vehicle_id: str | None = None
 
 
 class Watch(msgspec.Struct, array_like=True):

@@ -372,6 +372,18 @@ def test_a_short_stop_on_the_way_is_counted():
     assert trip.moving_s + trip.idle_s == (trip.ended_at - trip.started_at).total_seconds()
 
 
+def test_a_trip_names_the_one_vehicle_that_the_rider_had_when_it_began():
+    ann = RidingAlong()
+    ann.has_vehicle("van-1")
+    ann.tells(*drive(0, 300, 10))
+    ann.has_vehicle("van-1", number=2, still=False)
+    ann.has_vehicle("van-2")
+    [first] = trips_in(ann.tells(*stand(305, 700, 3_000)))
+    ann.has_vehicle("van-3")
+    [second] = trips_in(ann.tells(*drive(710, 1_010, 10, from_m=3_000), *stand(1_020, 1_400, 6_000)))
+    assert (first.vehicle_id, second.vehicle_id) == ("van-1", None), "of two nobody knows which"
+
+
 def test_who_strolls_about_where_they_stand_is_on_no_trip():
     ann = RidingAlong()
     rows = [(minute * 60, 120.0 * (minute % 2), 1.0) for minute in range(60)]
