@@ -19,7 +19,7 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
-from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached
+from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached, TripEnded
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.found import Draft, drafted
@@ -78,7 +78,7 @@ class SignalLog:
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
         """Crossings told after the place; of each stop the latest forecast and then the thresholds, and what was told
-        of anomalies."""
+        of anomalies and trips."""
         forecasts = sorted(self._stands.forecasts.items(), key=lambda told: told[0][-1] != "")
         return self._stands.crossings, [*(draft for _, draft in forecasts), *self._stands.anomalies]
 
@@ -247,5 +247,5 @@ class Stands:
             self.forecasts[*stop, which] = draft
         elif type(event) in TRANSITIONS:
             self.crossings.append(draft)
-        elif isinstance(event, (AnomalyDetected, AnomalyCleared)):
+        elif isinstance(event, (AnomalyDetected, AnomalyCleared, TripEnded)):
             self.anomalies.append(draft)

@@ -60,7 +60,7 @@ class Signals(Protocol):
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
         """Crossings that stand there; of each stop the latest forecast and the thresholds after it, and what was told
-        of anomalies in order."""
+        of anomalies and trips in order."""
         ...
 
     async def tell(self, drafts: Sequence[Draft], place: int) -> None:
