@@ -205,6 +205,12 @@ KINDS: dict[str, Kind] = {
         "The shape is not valid",
         "Correct the place that `errors` points to: the detail says what is wrong with it.",
     ),
+    "invalid-calendar": Kind(
+        422,
+        "The calendar is not valid",
+        "Correct the place that `errors` points to: the detail says what is wrong with it.",
+    ),
+    "so-already": Kind(422, "It is so already", "Leave it, or give what is to be otherwise."),
     "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),
     "next-stop-locked": Kind(409, "The next stop is locked", "Keep it first, or take the lock off."),
     "too-heavy-that-way": Kind(

@@ -15,9 +15,10 @@ from commands.carrier_contract import CarrierNotActive, CurrencyNotAgreed, Unkno
 from commands.carrier_feed import NoSuchConflict
 from commands.cloning import CloneAnswered
 from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
-from commands.directory import UnknownZone
+from commands.fence_calendar import InvalidCalendar
 from commands.fence_shape import InvalidShape
 from commands.field_reports import TooFarFromStop
+from commands.geofence import SoAlready
 from commands.goods import ItemNotKnown, NotADropoff, ParcelNotKnown
 from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedToYou
 from commands.incident import (
@@ -110,6 +111,7 @@ from schemas.proof import MAX_PROOFS_OF_STOP
 from schemas.registries import DOCUMENT_KINDS, FAILURE_REASONS, INCIDENT_KINDS
 from schemas.rider import MAX_PLANNED_SHIFTS
 from schemas.sla_policy import MAX_POLICIES
+from schemas.zones import UnknownZone
 
 TASK = TaskId(TASK_ID)
 
@@ -143,6 +145,8 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
         0,
         place=(24.95, 60.17),
     ),
+    InvalidCalendar("its hours on monday overlap those of number 0, counted from 0", "weekly", 1),
+    SoAlready(at(14), at(12)),
     NotATestTenant(),
     OnePersonToForget(),
     UnknownPerson(f"{TASK_ID}/{TO_DOOR}"),
