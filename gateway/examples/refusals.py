@@ -64,6 +64,7 @@ from commands.rider_refusals import (
     RestTooShort,
     SimulatedRider,
     TooHeavyThatWay,
+    UnknownAnomaly,
     UnknownRider,
 )
 from commands.service_zones import UnknownServiceZone
@@ -81,6 +82,7 @@ from commands.vehicle_upkeep import DueMissing, NotYourVehicle, OdometerWentBack
 from commands.waiting import CircularDependency, DependencyAnswered, UnknownDependency
 from gateway.examples.incidents import VEHICLE
 from gateway.examples.lumi import (
+    ANOMALY_ID,
     BAG,
     CARRIER_ID,
     CONFLICT_ID,
@@ -198,6 +200,7 @@ OF_TASKS: tuple[Refused, ...] = (
 )
 
 OF_RIDERS: tuple[Refused, ...] = (
+    UnknownAnomaly(ANOMALY_ID),
     UnknownRider(OTHER_RIDER_ID),
     TooHeavyThatWay(Overload(measure="volume_cm3", load=14_500, limit=12_000)),
     NextStopIsLocked(TASK, TO_DOOR),
