@@ -85,7 +85,7 @@ class LiveRow(msgspec.Struct, frozen=True, kw_only=True):
     device_id: str
     lat: float
     lon: float
-    accuracy_m: float
+    accuracy_m: float | None
     speed_mps: float | None
     bearing_deg: float | None
     observed_at: datetime
@@ -408,7 +408,7 @@ def live_row(tenant: str, fixes: Fixes, place: int) -> LiveRow:
         device_id=frame.devices[device],
         lat=int(fixes.lat[place]) / MICRODEGREES,
         lon=int(fixes.lon[place]) / MICRODEGREES,
-        accuracy_m=0.0 if accuracy == NOT_KNOWN_U8 else float(accuracy),
+        accuracy_m=None if accuracy == NOT_KNOWN_U8 else float(accuracy),
         speed_mps=None if speed == NOT_KNOWN_U16 else speed / 100,
         bearing_deg=None if bearing == NOT_KNOWN_U8 else bearing * 2.0,
         observed_at=moment(int(fixes.at_ms[place])),

@@ -18,7 +18,7 @@ from schemas.fixes import Fixes, HeldFix, NewFix, fixes_of, frames_of
 from schemas.message import Event, Source, TenantSlug
 from schemas.record import Stored
 from streams.telemetry.fence_index import FenceIndex
-from streams.telemetry.partition import FROM_OUTSIDE, Found, Frame, Partition
+from streams.telemetry.partition import FROM_OUTSIDE, Found, Frame, Partition, live_row
 from streams.telemetry.quality import (
     CONFIRMED_BY,
     MOST_VERSIONS,
@@ -95,6 +95,13 @@ def test_each_reason_has_its_bound_and_of_several_the_first_is_told(wrong: HeldF
 def test_a_tenant_may_believe_more(rules: FixRules, told: HeldFix):
     assert reasons(told)[0] is not None
     assert reasons(told, rules=rules) == [None]
+
+
+def test_what_a_device_does_not_tell_is_not_shown_as_nothing():
+    shown = live_row("acme", frame(fix()), 0)
+    assert (shown.accuracy_m, shown.speed_mps, shown.bearing_deg) == (None, None, None)
+    sure = live_row("acme", frame(fix(accuracy_m=0, speed_mps=0, bearing_deg=0)), 0)
+    assert (sure.accuracy_m, sure.speed_mps, sure.bearing_deg) == (0, 0, 0)
 
 
 def test_the_docs_name_every_reason_in_its_order():
