@@ -362,6 +362,7 @@ READERS: Mapping[str, Roles] = {
     "sla-policies": STAFF,
     "carriers": STAFF,
     "geofences": EVERYONE,
+    "geofence-versions": EVERYONE,
     "tenant": EVERYONE,
     "events": STAFF,
     "live-map": EVERYONE,
