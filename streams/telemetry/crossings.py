@@ -101,7 +101,7 @@ def transition(change: Told, led: Led) -> FenceSignal:
         seen = ObservedFix(
             lat=int(fixes.lat[place]) / MICRODEGREES,
             lon=int(fixes.lon[place]) / MICRODEGREES,
-            accuracy_m=0.0 if accuracy == NOT_KNOWN_U8 else float(accuracy),
+            accuracy_m=None if accuracy == NOT_KNOWN_U8 else float(accuracy),
             observed_at=at,
         )
         fix = Personal(rider_subject(RiderId(led.rider_id)), seen)

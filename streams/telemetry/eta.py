@@ -299,7 +299,7 @@ def place_on(way: Way, live: LiveRow, since: int = 0) -> tuple[int, float, float
     share = np.clip(np.divide(dot, length, out=np.zeros_like(dot), where=length > 0), 0, 1)
     away = np.hypot(north[:-1] + share * along_n, east[:-1] + share * along_e)
     nearest = int(np.argmin(away))
-    if away[nearest] > OFF_ROUTE_M + live.accuracy_m:
+    if away[nearest] > OFF_ROUTE_M + (live.accuracy_m or 0):
         return None
     off_m, part = float(away[nearest]), float(share[nearest])
     nearest += since

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from schemas.calendar import Calendar
 from schemas.directory import Shape
 from schemas.fixes import MICRODEGREES, Column
 from schemas.ground import Drawn, Ground, ground_of
 from schemas.sphere import Arcs, joined, metres_off, picked, vectors
 from streams.telemetry.cells import SIZES, Cells, Numbers, Truths, cell_key, cells_over, column_of, row_of
+from streams.telemetry.openings import Openings
 from streams.telemetry.steps import Pieces, cells_along, comes_near, leads_through, pieces_of
 
 FOR_EVER_MS = 2**62
@@ -46,12 +48,18 @@ class FenceVersion(msgspec.Struct, frozen=True):
     until_ms: int
     dwell_s: int | None
     covered: Covered
+    calendar: Calendar | None = None
 
 
 def version_of(
-    geofence_id: str, shape: Shape, from_ms: int = 0, until_ms: int = FOR_EVER_MS, dwell_s: int | None = None
+    geofence_id: str,
+    shape: Shape,
+    from_ms: int = 0,
+    until_ms: int = FOR_EVER_MS,
+    dwell_s: int | None = None,
+    calendar: Calendar | None = None,
 ) -> FenceVersion:
-    return FenceVersion(geofence_id, shape, from_ms, until_ms, dwell_s, Covered(shape))
+    return FenceVersion(geofence_id, shape, from_ms, until_ms, dwell_s, Covered(shape), calendar)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -117,6 +125,7 @@ class FenceIndex:
         self._name = np.array([self._named[name] for name in self.ids], np.int64)
         self._from = np.array([version.from_ms for version in versions], np.int64)
         self._until = np.array([version.until_ms for version in versions], np.int64)
+        self._openings, self._calendar = calendars([version.calendar for version in versions])
         parts = np.array([version.covered.parts for version in versions], np.int64)
         self._fence = np.repeat(np.arange(len(versions)), parts)
         self._grounds(versions, parts)
@@ -174,11 +183,21 @@ class FenceIndex:
     def _pairs(self, lat: Column, lon: Column, at_ms: Column) -> tuple[Numbers, Numbers]:
         point, part, sure = self._candidates(lat, lon)
         fence = self._fence[part]
-        valid = (self._from[fence] <= at_ms[point]) & (at_ms[point] < self._until[fence])
+        valid = self._stand(fence, at_ms[point])
         point, part, sure = point[valid], part[valid], sure[valid]
         unsure = np.flatnonzero(~sure)
         sure[unsure] = self._exactly(part[unsure], lat[point[unsure]], lon[point[unsure]])
         return point[sure], self._fence[part[sure]]
+
+    def _stand(self, fence: Numbers, at_ms: Column) -> Truths:
+        """Whether each fence holds then: neither before nor after its time, nor closed."""
+        stands: Truths = (self._from[fence] <= at_ms) & (at_ms < self._until[fence])
+        if self._openings:
+            calendar = self._calendar[fence]
+            for number in np.unique(calendar[stands & (calendar >= 0)]).tolist():
+                asked = np.flatnonzero(stands & (calendar == number))
+                stands[asked] = self._openings[number].hold(at_ms[asked])
+        return stands
 
     def _candidates(self, lat: Column, lon: Column) -> tuple[Numbers, Numbers, Truths]:
         found = [(table, *table.found(row_of(table.size, lat), column_of(table.size, lon))) for table in self._tables]
@@ -198,7 +217,7 @@ class FenceIndex:
         pieces = pieces_of(ends[:, 0:2] / MICRODEGREES, ends[:, 2:4] / MICRODEGREES)
         piece, part = self._on_the_way(pieces)
         step, fence = pieces.step[piece], self._fence[part]
-        valid = np.flatnonzero((self._from[fence] <= ends[step, 4]) & (ends[step, 5] < self._until[fence]))
+        valid = np.flatnonzero(self._stand(fence, ends[step, 4]) & self._stand(fence, ends[step, 5]))
         asked = valid[self._outside(ways, step[valid].tolist(), fence[valid].tolist())]
         piece, part = piece[asked], part[asked]
         through = self._led_through(pieces, piece, part)
@@ -254,6 +273,22 @@ def distinct(keys: Numbers) -> Numbers:
     ordered = np.sort(keys)
     once: Numbers = ordered[np.diff(ordered, prepend=-1) != 0]
     return once
+
+
+def calendars(of_versions: Sequence[Calendar | None]) -> tuple[list[Openings], Numbers]:
+    """Each once, and of each version the number of its own; -1: it is open all the time."""
+    numbers: dict[bytes, int] = {}
+    openings: list[Openings] = []
+    of_each = np.full(len(of_versions), -1, np.int64)
+    for place, calendar in enumerate(of_versions):
+        if calendar is None:
+            continue
+        key = msgspec.json.encode(calendar)
+        if key not in numbers:
+            numbers[key] = len(openings)
+            openings.append(Openings(calendar))
+        of_each[place] = numbers[key]
+    return openings, of_each
 
 
 def tables(covered: Sequence[Covered], first: Numbers) -> list[Table]:

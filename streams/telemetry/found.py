@@ -58,7 +58,7 @@ class LiveRow(msgspec.Struct, frozen=True, kw_only=True):
     device_id: str
     lat: float
     lon: float
-    accuracy_m: float
+    accuracy_m: float | None
     speed_mps: float | None
     bearing_deg: float | None
     observed_at: datetime
@@ -107,7 +107,7 @@ class LiveRows(Mapping[RiderKey, LiveRow]):
             device_id=self._devices[row],
             lat=lat / MICRODEGREES,
             lon=lon / MICRODEGREES,
-            accuracy_m=0.0 if accuracy == NOT_KNOWN_U8 else float(accuracy),
+            accuracy_m=None if accuracy == NOT_KNOWN_U8 else float(accuracy),
             speed_mps=None if speed == NOT_KNOWN_U16 else speed / 100,
             bearing_deg=None if bearing == NOT_KNOWN_U8 else bearing * 2.0,
             observed_at=moment(at_ms),

@@ -19,7 +19,7 @@ from schemas.fixes import Fixes, HeldFix, NewFix, fixes_of, frames_of
 from schemas.message import Event, Source, TenantSlug
 from schemas.record import Stored
 from streams.telemetry.fence_index import FenceIndex
-from streams.telemetry.found import Found, Frame
+from streams.telemetry.found import Found, Frame, LiveRow
 from streams.telemetry.partition import FROM_OUTSIDE, Partition
 from streams.telemetry.quality import (
     CONFIRMED_BY,
@@ -100,6 +100,13 @@ def test_each_reason_has_its_bound_and_of_several_the_first_is_told(wrong: HeldF
 def test_a_tenant_may_believe_more(rules: FixRules, told: HeldFix):
     assert reasons(told)[0] is not None
     assert reasons(told, rules=rules) == [None]
+
+
+def test_what_a_device_does_not_tell_is_not_shown_as_nothing():
+    shown = seen(frame(fix()))
+    assert (shown.accuracy_m, shown.speed_mps, shown.bearing_deg) == (None, None, None)
+    sure = seen(frame(fix(accuracy_m=0, speed_mps=0, bearing_deg=0)))
+    assert (sure.accuracy_m, sure.speed_mps, sure.bearing_deg) == (0, 0, 0)
 
 
 def test_the_docs_name_every_reason_in_its_order():
@@ -238,6 +245,13 @@ def test_a_simulated_courier_is_as_fast_as_their_steps_are_short():
     jumps = [(0, 60_170_000, 24_940_000, 5), (1_000, 60_270_000, 24_940_000, 5)]
     assert put_aside(jumps) == [("gps_jump", 1_000)]
     assert put_aside(jumps, source="/logistics/test/processes") == []
+
+
+def seen(come: Fixes) -> LiveRow:
+    partition, found = Partition(0, lambda _: FenceIndex([]), Quality().rules), Found()
+    stored = Stored(topic="logistics.fixes", partition=0, offset=0, key=None, value=None, headers=())
+    partition.take([Frame(stored, "acme", come, True)], found)
+    return found.live["acme", "ann"]
 
 
 def put_aside(given: list[Place], at_once: int = 40, source: str = "/logistics/test/gateway") -> list[tuple[str, int]]:
