@@ -88,6 +88,14 @@ INCIDENT_OPEN: Json = {
         "description": "An incident links to it that is neither resolved nor sealed. It moves no `updated_at`.",
     }
 }
+HELD_UNTIL: Json = {
+    "id": {"type": "string"},
+    "valid_until": {
+        "type": ["string", "null"],
+        "format": "date-time",
+        "description": "Up to then it holds: another began, or the fence ended. Null: it has no end yet.",
+    },
+}
 PERSONAL: Json = {
     "description": "The value in the clear; or `hidden` from this reader, or `erased` for ever.",
 }
@@ -123,6 +131,18 @@ COUNTED_FORECASTS: Json = {
 }
 """Of one group, such as of forecasts of 5 to 15 minutes before the arrival. Well told, one in two riders is there by
 `p50` and nine in ten by `p90`, and eight in ten are between `p10` and `p90`."""
+MILEAGE_OF_A_DAY: Json = {
+    "type": "object",
+    "required": ["day", "trips", "metres"],
+    "properties": {
+        "day": {"type": "string", "format": "date"},
+        "rider_id": {"type": "string"},
+        "vehicle_id": {"type": ["string", "null"], "description": "None of ours, or nobody knows which."},
+        **{name: {"type": "integer"} for name in ("trips", "metres", "moving_s", "idle_s", "stops")},
+        **{name: {"type": "string", "format": "date-time"} for name in ("first_started_at", "last_ended_at")},
+    },
+}
+"""Of one rider or vehicle; seconds."""
 
 
 def components() -> Json:
@@ -173,6 +193,7 @@ def components() -> Json:
         },
     }
     schemas["RecurrenceRow"]["properties"] |= UPCOMING
+    schemas["GeofenceVersionRow"]["properties"] |= HELD_UNTIL
     schemas["SlaPolicyRow"]["properties"] |= IN_FORCE
     for name in ("TaskRow", "TaskDetailRow"):
         schemas[name]["properties"] |= INCIDENT_OPEN
@@ -228,6 +249,11 @@ def components() -> Json:
             "type": "object",
             "required": ["items"],
             "properties": {"items": {"type": "array", "items": COUNTED_FORECASTS}},
+        },
+        "MileagePage": {
+            "type": "object",
+            "required": ["items"],
+            "properties": {"items": {"type": "array", "items": MILEAGE_OF_A_DAY}, "next": {"type": "string"}},
         },
         "TrackingMatches": {
             "type": "object",

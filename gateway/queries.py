@@ -58,6 +58,7 @@ from projections import (
     exception_desk,
     fence_alerts,
     fleets,
+    geofence_versions,
     geofences,
     hubs,
     incident_register,
@@ -87,8 +88,9 @@ from schemas.sla import Promise
 from schemas.task_kind import Priority, TaskKind
 from schemas.vehicle import VehicleKind
 
-UNSHOWN = frozenset({"tenant", "progress", "created_by"})
-"""The path names the tenant; the progress is the fold's own, and so is the command that the secrets hang on."""
+UNSHOWN = frozenset({"tenant", "progress", "created_by", "frame"})
+"""The path names the tenant; the progress is the fold's own, as are the command that the secrets hang on and the frame
+that a trip's points are found by."""
 
 METADATA = entry("An entry that its metadata have, as key:value.")
 OF_PLACES = {"metadata": METADATA, "updated_since": moment("What has changed since then.")}
@@ -364,6 +366,18 @@ LISTINGS = (
         about="Which fences stand, in what shape, from when until when?",
     ),
     Listing(
+        word="geofence-versions",
+        model=geofence_versions.GEOFENCE_VERSIONS,
+        page=geofence_versions.page,
+        filters={
+            "geofence_id": text("The fence."),
+            "held_at": moment("Those that hold at this moment, as is known by now."),
+        },
+        order=("valid_from", "id"),
+        about="Which shape, stay and calendar did a fence have when? From `valid_from` up to `valid_until`; what was "
+        "told and never held is not there.",
+    ),
+    Listing(
         word="live-map",
         model=live_map.LIVE_MAP,
         page=live_map.page,
@@ -431,6 +445,7 @@ LISTINGS = (
         page=trips.page,
         filters={
             "rider_id": text("Whose they are."),
+            "vehicle_id": text("The vehicle that the rider had."),
             "since": moment("Of trips that ended then or later."),
             "until": moment("Of trips that began before."),
         },

@@ -136,9 +136,9 @@ class Streams:
         done = self._telemetry.places_done
         return all(done.get(place.partition, -1) >= ends[place] for place in places)
 
-    async def _open_signals(self, partition: int, since: int) -> SignalLog:
+    async def _open_signals(self, partition: int, since: int, told_to: int) -> SignalLog:
         signals = SignalLog(self._args, self._settings.cluster, partition, self._keyring, self._clock)
-        await signals.open(f"{socket.gethostname()}:{os.getpid()}", since)
+        await signals.open(f"{socket.gethostname()}:{os.getpid()}", since, told_to)
         return signals
 
     def _learn_key(self, stored: Stored) -> None:

@@ -19,10 +19,10 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
-from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached
+from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached, TripEnded
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.eta import name_of_threshold
-from streams.telemetry.partition import Draft, drafted
+from streams.telemetry.found import Draft, drafted
 
 LOOK_BACK = 64
 """So many records before the place are read for the chain and the last barrier; then ever more, up to all."""
@@ -78,15 +78,17 @@ class SignalLog:
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
         """Crossings told after the place; of each stop the latest forecast and then the thresholds, and what was told
-        of anomalies."""
+        of anomalies and trips."""
         forecasts = sorted(self._stands.forecasts.items(), key=lambda told: told[0][-1] != "")
         return self._stands.crossings, [*(draft for _, draft in forecasts), *self._stands.anomalies]
 
-    async def open(self, owner: str, since: int) -> None:
-        """Fence every earlier writer; remember what stands from `since` on. Raises TenureLost."""
+    async def open(self, owner: str, since: int, told_to: int = 0) -> None:
+        """Fence every earlier writer; remember what stands from `since` on. Of frames before `told_to` all is known to
+        be told. Raises TenureLost."""
         await self._log.connect()
         await self._log.take_epoch()
         stands = await self._looked_back(since)
+        stands.all_told_to = max(stands.all_told_to, told_to)
         if stands.producer_id is not None:
             replaced = await self._log.replaced({SIGNALS.name: stands.producer_id})
             await self._log.retire(replaced, self._control(Heartbeat, owner))
@@ -247,5 +249,5 @@ class Stands:
             self.forecasts[*stop, which] = draft
         elif type(event) in TRANSITIONS:
             self.crossings.append(draft)
-        elif isinstance(event, (AnomalyDetected, AnomalyCleared)):
+        elif isinstance(event, (AnomalyDetected, AnomalyCleared, TripEnded)):
             self.anomalies.append(draft)

@@ -2,14 +2,9 @@
 
 from typing import Any
 
-import msgspec
-import structlog
-
 from streams.eta import seen, trail
 from streams.eta.seen import Sightings
 from streams.eta.trail import Trail
-
-logger = structlog.get_logger()
 
 
 class Approach:
@@ -28,19 +23,12 @@ class Approach:
         self.sightings.let_go(stop)
 
 
-def kept(approach: Approach) -> bytes:
-    told: list[Any] = [approach.stop, approach.since_ms, approach.trail.packed(), approach.sightings.packed()]
-    return msgspec.msgpack.encode(told)
+def packed(approach: Approach) -> list[Any]:
+    return [approach.stop, approach.since_ms, approach.trail.packed(), approach.sightings.packed()]
 
 
-def restored(state: bytes) -> Approach:
-    """What another release kept is not known here: the way begins anew."""
+def unpacked(kept: list[Any]) -> Approach:
     approach = Approach()
-    try:
-        stop, since_ms, way, sightings = msgspec.msgpack.decode(state)
-        approach.trail, approach.sightings = trail.unpacked(way), seen.unpacked(sightings)
-        approach.stop, approach.since_ms = stop, since_ms
-    except (msgspec.MsgspecError, ValueError, TypeError) as other:
-        logger.warning("a rider's way of another release is passed over", error=other)
-        return Approach()
+    approach.stop, approach.since_ms, way, sightings = kept
+    approach.trail, approach.sightings = trail.unpacked(way), seen.unpacked(sightings)
     return approach

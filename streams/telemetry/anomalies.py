@@ -20,8 +20,10 @@ from schemas.message import Event, Personal, RiderId
 from schemas.signals import AnomalyCleared, AnomalyDetected, AnomalyKind, AnomalyOver, FixSeen, TripEnded, TripPlaces
 from streams.telemetry import trips
 from streams.telemetry.eta import Way as Route
+from streams.telemetry.found import Draft, Found, Taken, moment, place_of
 from streams.telemetry.itineraries import Ahead, Itineraries
-from streams.telemetry.partition import Draft, Found, Partition, RiderKey, Taken, moment, place_of
+from streams.telemetry.partition import Partition
+from streams.telemetry.rider import RiderKey
 from streams.telemetry.trips import Trip
 from streams.telemetry.watch import (
     HALF,
@@ -33,7 +35,6 @@ from streams.telemetry.watch import (
     Standing,
     Toward,
     Watch,
-    Way,
     apart_m,
 )
 
@@ -53,9 +54,8 @@ RECKONED_MS = (10_000, 60_000)
 """From places so far apart a speed is reckoned where the device tells none."""
 STEP_M = 20.0
 """A trip's metres are counted by steps of so many: what a device wavers while it stands is no way."""
-STANDS_WITHIN, STEP, FAR = (STANDS_WITHIN_M / METRES) ** 2, (STEP_M / METRES) ** 2, (1_000 / METRES) ** 2
+STANDS_WITHIN, STEP, FAR = (STANDS_WITHIN_M / METRES) ** 2, (STEP_M / METRES) ** 2, (trips.NEAR_BY_M / METRES) ** 2
 """Squares of microdegrees."""
-LEAP_MPS = 100
 NEAR_M = 150.0
 HOUR_MS = 3_600_000
 STRAYS_MS = 600_000
@@ -159,9 +159,10 @@ class Sight:
         way, end = trip.way, trip.end
         event = TripEnded(
             device_id=self.device,
+            vehicle_id=way.vehicle_id,
             started_at=moment(way.start.at_ms),
             ended_at=moment(end.at_ms),
-            metres=round(way.metres),
+            metres=round(trip.metres),
             moving_s=round((end.at_ms - way.start.at_ms - way.idle_ms) / 1000),
             idle_s=round(way.idle_ms / 1000),
             stops=way.stops,
@@ -215,15 +216,16 @@ class Anomalies:
                 continue  # its clock is wrong, too
             found.touched.add((tenant, frame.riders[number]))
             sight = sight_of(number)
-            sight.watch.heard_ms = received_ms
+            hear(sight.key, sight.watch, received_ms, taken, drafts, before)
             stray(sight, kind, here)
         faster_mps2, slower_mps2, fast_mps = rules.hard_acceleration_mps2, -rules.hard_braking_mps2, rules.speeding_mps
         last, latest_ms = -1, received_ms + AHEAD_MS
         watch, device = Watch(), ""
         for number, at_ms, lat, lon, speed, accuracy, narrow in rows_of(taken):
             if number != last:
-                last, device, watch = number, frame.devices[number], riders[tenant, frame.riders[number]].watch
-                watch.heard_ms = received_ms
+                key = tenant, frame.riders[number]
+                last, device, watch = number, frame.devices[number], riders[key].watch
+                hear(key, watch, received_ms, taken, drafts, before)
             gap_ms = at_ms - watch.at_ms
             if gap_ms < SAMPLED_MS or at_ms > latest_ms:
                 continue
@@ -245,7 +247,7 @@ class Anomalies:
                 north, east = lat - trip.lat, (lon - trip.lon) * narrow
                 step = north * north + east * east
                 if step >= STEP:
-                    trip.metres += METRES * sqrt(step) if step < FAR else leap_m(trip, lat, lon, gap_ms)
+                    trip.metres += METRES * sqrt(step) if step < FAR else trips.stepped_m(trip, lat, lon, gap_ms)
                     trip.lat, trip.lon = lat, lon
             if speed != NOT_KNOWN_U16:
                 mps = told = speed / 100
@@ -273,6 +275,9 @@ class Anomalies:
         ended = trips.stands(sight.watch, here.at_ms)
         if ended is not None:
             sight.tell_trip(ended, "stood")
+        trip = sight.watch.trip
+        if trip is not None and trip.vehicle_id is None:
+            trip.vehicle_id = self._itineraries.drives(*sight.key)
         known = self._itineraries.of(*sight.key).stops
         stops = [stop for stop in known if stop.since_ms <= here.at_ms and stop.place is not None]
         if not stops or self._itineraries.rests(*sight.key):
@@ -312,19 +317,27 @@ class Anomalies:
             watch = rider.watch
             if (watch.trip is None and not watch.standing) or now_ms - watch.heard_ms < trips.HEARD_MS:
                 continue
-            sight = Sight(key, watch.device, watch, AnomalyRules(), taken.cause, drafts, before)
-            ended = trips.gone(watch)
-            if ended is not None:
-                sight.tell_trip(ended, "unheard")
-            for kind, standing in list(watch.standing.items()):
-                sight.over(kind, max(watch.at_ms, standing.at_ms + 1), "unheard")
+            unheard(key, watch, taken, drafts, before)
             found.touched.add(key)
 
 
-def leap_m(trip: Way, lat: int, lon: int, gap_ms: int) -> float:
-    """Nothing where nobody comes so fast: before, or since, the device did not know where it was."""
-    metres = apart_m(trip.lat, trip.lon, lat, lon)
-    return metres if metres * 1000 <= LEAP_MPS * gap_ms else 0.0
+def hear(
+    key: RiderKey, watch: Watch, now_ms: int, taken: Taken, drafts: list[Draft], before: ToldBefore | None
+) -> None:
+    """Of whom nothing came in for so long, what was before is over, whether or not it was swept meanwhile."""
+    was_silent = watch.heard_ms > 0 and now_ms - watch.heard_ms >= trips.HEARD_MS
+    if was_silent or (watch.over and trips.is_told(watch)):
+        unheard(key, watch, taken, drafts, before)
+    watch.heard_ms = now_ms
+
+
+def unheard(key: RiderKey, watch: Watch, taken: Taken, drafts: list[Draft], before: ToldBefore | None) -> None:
+    sight = Sight(key, watch.device, watch, AnomalyRules(), taken.cause, drafts, before)
+    ended = trips.gone(watch)
+    if ended is not None:
+        sight.tell_trip(ended, "unheard")
+    for kind, standing in list(watch.standing.items()):
+        sight.over(kind, max(watch.at_ms, standing.at_ms + 1), "unheard")
 
 
 def follow(watch: Watch, device: str) -> None:
@@ -339,6 +352,9 @@ def away(sight_of: Callable[[int], Sight], number: int, watch: Watch, here: Spot
     if abs(here.lon - stands.lon) > HALF and apart_m(stands.lat, stands.lon, here.lat, here.lon) <= STANDS_WITHIN_M:
         watch.stood_ms = here.at_ms
         return
+    ended = trips.stands(watch, watch.stood_ms)
+    if ended is not None:
+        sight_of(number).tell_trip(ended, "stood")
     trips.moved(watch, here)
     for kind in OF_STANDING if watch.standing else ():
         sight_of(number).over(kind, here.at_ms, "moved")
@@ -504,7 +520,7 @@ def as_seen(spot: Spot) -> FixSeen:
 
 
 def remember(watch: Watch, told: Draft) -> None:
-    """The log's word: what it says of an anomaly was told, whatever was kept of it before the crash."""
+    """The log's word: what it says of an anomaly or a trip was told, whatever was kept of it before the crash."""
     event = told.event
     if isinstance(event, AnomalyDetected):
         at_ms = round(event.at.timestamp() * 1000)
@@ -517,3 +533,5 @@ def remember(watch: Watch, told: Draft) -> None:
         standing = watch.standing.get(event.kind)
         if standing is not None and standing.anomaly_id == event.anomaly_id:
             standing.over_ms = round(event.at.timestamp() * 1000)
+    elif isinstance(event, TripEnded) and event.why == "unheard":
+        watch.over[round(event.started_at.timestamp() * 1000)] = round(event.ended_at.timestamp() * 1000)

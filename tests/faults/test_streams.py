@@ -25,7 +25,7 @@ from projections.tables import migrate
 from schemas.message import TenantSlug
 from schemas.record import Stored
 from schemas.topics import SIGNALS
-from streams.telemetry.partition import AsideRow, Draft, LiveRow
+from streams.telemetry.found import AsideRow, Draft, LiveRow
 from tests.faults.judged import (
     broken_promises,
     counted,
