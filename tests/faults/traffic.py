@@ -51,12 +51,12 @@ from schemas.stop import NewContact, NewStop
 from schemas.task import AcceptAssignment, AssignTask, CreateTask
 from schemas.topics import FIXES
 
-RIDERS, OFTEN = 260, 40
+RIDERS, OFTEN = 220, 24
 """More of a partition than are kept with each batch; so many of them tell every few seconds where they are."""
 COURIERS, WAITERS = 6, 6
 """The first ride from stop to stop; the next ones have a stop ahead all the time, to which they do not hurry."""
-MINUTES = 45
-OFTEN_MS, SELDOM_MS = (1_500, 9_000), (8_000, 45_000)
+MINUTES = 36
+OFTEN_MS, SELDOM_MS = (1_500, 9_000), (10_000, 60_000)
 PACE = 40.0
 """So many times faster than our clock."""
 TICK_S = 0.2
