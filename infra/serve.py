@@ -6,6 +6,7 @@ import signal
 
 import structlog
 import uvloop
+from prometheus_client import start_http_server
 
 from infra import broken_connections
 from infra.endpoints import reached
@@ -30,6 +31,8 @@ def serve(role: str) -> None:
     settings = with_secrets(reached(load_settings()))
     configure(settings)
     broken_connections.told_as_such()
+    if settings.metrics_port and role != "gateway":
+        start_http_server(settings.metrics_port, settings.internal_host)
     gc.freeze()
     gc.set_threshold(*SELDOM)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

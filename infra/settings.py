@@ -80,6 +80,13 @@ class Settings(BaseSettings):
     )
     internal_host: str = Field("127.0.0.1", description="Where an owner of shards listens for our other processes")
     internal_port: int = Field(0, ge=0, le=65_535, description="The port between our own processes; 0: a free one")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_535,
+        description="Where a role other than the gateway, which has /metrics, tells Prometheus how it goes, on the "
+        "internal host; 0: nowhere",
+    )
     internal_address: str = Field("", description="host:port by which they reach it; empty: host and port as above")
     owner: str = Field(
         "", pattern=r"^[A-Za-z0-9._-]{0,80}$", description="What an owner of shards is called; empty: host and process"
@@ -90,6 +97,13 @@ class Settings(BaseSettings):
         le=60_000,
         description="An owner of shards that is silent for so long loses them to the others; brokers allow 6000 and "
         "more unless group.min.session.timeout.ms says otherwise",
+    )
+    streams_session_ms: int = Field(
+        10_000,
+        ge=1_000,
+        le=60_000,
+        description="A worker of the telemetry stream that is silent for so long loses its partitions to the others; "
+        "brokers allow it as of an owner",
     )
     owners: int = Field(
         1, ge=1, le=16, description="How many processes own shards under `logistics up`, the gateway among them"

@@ -8,6 +8,7 @@ too far, or the first, each fix is held against its track, one after the other; 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 
@@ -35,6 +36,9 @@ STRAYS: tuple[AnomalyKind, ...] = ("gps_jump", "suspected_spoof")
 
 MOST_TOGETHER = 20_000
 """Fixes that are judged at once."""
+MOST_NAME = 200
+"""Characters. An index takes some 2,700 bytes."""
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 LONGEST_GAP_MS = 120_000
 """Between two fixes of which the way is taken for straight."""
 
@@ -384,6 +388,17 @@ def opened(stored: Stored) -> tuple[Envelope, Fixes]:
     if not isinstance(event, FixFrame):
         raise Unreadable(stored, f"{type(event).__name__} is no frame")
     try:
+        held_in_rows(envelope.tenant, event)
         return envelope, fixes_of(event)
     except ValueError as broken:
         raise Unreadable(stored, str(broken)) from broken
+
+
+def held_in_rows(tenant: str, frame: FixFrame) -> None:
+    """No door lets in what no row takes, but whoever wrote it, it must not keep the next frames waiting. Raises
+    ValueError."""
+    names = [tenant, *frame.devices, *frame.riders]
+    if "\0" in "".join(names) or max(map(len, names)) > MOST_NAME:
+        raise ValueError(f"names of tenant, devices and riders have {MOST_NAME} characters at most, and none is U+0000")
+    if not (EARLIEST <= frame.base_time <= LATEST and EARLIEST <= frame.received_at <= LATEST):
+        raise ValueError(f"times are between {EARLIEST.year} and {LATEST.year}")

@@ -38,7 +38,8 @@ FIXES_FOLDED = Counter("logistics_fixes_folded_total", "Fixes folded, those put 
 PUT_ASIDE = Counter("logistics_fixes_quarantined_total", "Fixes put aside", ["reason"])
 SIGNALS_TOLD = Counter("logistics_signals_total", "Signals written", ["kind"])
 COMMIT = Histogram("logistics_telemetry_commit_seconds", "One transaction for all partitions of a fetch")
-LAG = Gauge("logistics_telemetry_place", "The next frame to fold", ["partition"])
+PLACE = Gauge("logistics_telemetry_place", "The next frame to fold", ["partition"])
+LAG = Gauge("logistics_telemetry_lag_records", "Frames on the log that are not folded yet", ["partition"])
 
 FEW = 100
 """Riders of whom all is kept with each batch."""
@@ -196,6 +197,8 @@ class Telemetry:
         return {place: at.folded_from for place, at in standing.items()}
 
     async def take(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            LAG.labels(str(batch.partition)).set(batch.behind + batch.end - batch.start)
         try:
             done = [await self._folded(batch) for batch in batches]
             with COMMIT.time():
@@ -204,9 +207,10 @@ class Telemetry:
             for batch in batches:
                 await self._forget(batch.partition)
             raise
-        for each in done:
+        for each, batch in zip(done, batches, strict=True):
             self.places_done[each.partition] = each.place
-            LAG.labels(str(each.partition)).set(each.place)
+            PLACE.labels(str(each.partition)).set(each.place)
+            LAG.labels(str(each.partition)).set(batch.behind)
 
     async def beat(self) -> None:
         """Between fetches: a silent partition's tenure is held. One that is lost is forgotten, and opened anew if its

@@ -456,6 +456,19 @@ async def test_without_its_tables_the_stream_folds_the_log_again_and_tells_nothi
     assert len(await rows(pool, "SELECT 1 FROM live_map WHERE rider_id = %s", ride.rider)) == 1
 
 
+async def test_how_a_rider_comes_to_a_stop_is_known_to_the_worker_that_takes_over(ride, settings, pool):
+    await ride.give_a_stop()
+    async with streaming(settings, pool) as streams:
+        for second in range(0, 60, 10):
+            north = Location(lat=HOME.lat + second * 1e-4, lon=HOME.lon)
+            await ride.tell(ride.fix(30.2 + second / 60, north))
+        await folded(streams, ride)
+    standing = await Store(pool).open(FIXES.name, partition_of(ride.rider, PARTITIONS))
+    approach = standing.riders[ride.world.tenant, ride.rider].approach
+    assert len(approach.trail) >= 2
+    assert len(approach.sightings.let_go(approach.stop)) == 1
+
+
 async def test_a_rider_with_a_stop_ahead_gets_a_forecast_by_road(ride, settings, pool):
     task = await ride.give_a_stop()
     async with streaming(settings, pool) as streams:
