@@ -30,6 +30,7 @@ from schemas.signals import (
     GeofenceTransitionCorrected,
     RoutingSource,
 )
+from schemas.topics import FIXES
 from streams.telemetry.fence_index import FenceIndex, Inside, Step
 from streams.telemetry.quality import follows, judged, metres_known
 from streams.telemetry.tracks import OLDEST_MS, Change, Moved, Told, Track, packed, unpacked
@@ -343,6 +344,12 @@ def tell(track: Track, changes: list[Change], frame: Frame, place: int, found: F
 
 def cause_of(frame: Stored) -> str:
     return f"{frame.topic}/{frame.partition}@{frame.offset}"
+
+
+def place_in(cause: str, partition: int) -> int | None:
+    """The offset that a cause names, where it is a frame of that partition."""
+    where, _, offset = cause.rpartition("@")
+    return int(offset) if where == f"{FIXES.name}/{partition}" and offset.isdigit() else None
 
 
 def opened(stored: Stored) -> tuple[Envelope, Fixes]:
