@@ -1,83 +1,38 @@
 """A trip's fixes as a file: each format holds what the log holds, and who may not have them hears why."""
 
+import asyncio
 import csv
 import io
 import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from arro3.io import read_parquet
-from memory_desk import PARTITIONS
 from read_models import ReadModels
-from reception import House, MemoryFrames
-from riding_along import RidingAlong, drive, stand
+from reception import TOKENS, House
+from trip_house import ANN, PARTITION, TRIP, log_of, makes_a_trip
+from typer.testing import CliRunner, Result
 
 from gateway.trip_files import FORMATS
+from infra.cli import app
+from infra.embedded.ports import free_port
 from infra.fix_files import fixes_in
-from projections.folding import Parked
-from projections.model import fact_of
-from projections.rows import fold_into
-from projections.trips import TRIPS
-from schemas import catalog, ids
+from infra.serving import server
+from infra.settings import WrongSetting
 from schemas.ids import rider_subject
 from schemas.message import RiderId
-from schemas.partition import partition_of
-from schemas.record import Stored, derived_headers
-from schemas.signals import TripEnded
-from schemas.topics import SIGNALS
-
-ANN = ids.aggregate_id("rider", "acme", "shop", "ann")
-PARTITION = partition_of(ANN, PARTITIONS)
-TRIP = "trip-1"
-ROWS = *stand(0, 60), *drive(65, 200, 10, from_m=10), *stand(210, 600, 1_400)
 
 
 @pytest.fixture
 async def house(library: tuple[House, ReadModels]) -> House:
-    """With Ann's trip on the log and in the read model."""
     house = library[0]
-    await house.knows(ANN)
-    ann = RidingAlong(rider=ANN, partition=PARTITION)
-    ann.tells(*ROWS[:20], accuracy_m=5.0)
-    ann.tells((103, 900, 10.0), mock=True)
-    ann.tells(*ROWS[20:], accuracy_m=5.0)
-    log_of(house)[:] = ann.log
-    async with house.door.pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
-        await cursor.execute(f"TRUNCATE {TRIPS.physical}".encode())
-        await cursor.execute("DELETE FROM quarantine WHERE tenant = 'acme'")
-        for offset, place in ann.aside:
-            await cursor.execute(
-                "INSERT INTO quarantine VALUES ('acme', %s, %s, %s, 'phone', %s, 'suspected_spoof', 0, 0, now(), now())",
-                (PARTITION, offset, place, ANN),
-            )
-        await fold_into(cursor, TRIPS, TRIPS.physical, [fact_of(told(house, ann))], Parked())
+    await makes_a_trip(house)
     return house
-
-
-def log_of(house: House) -> list[Stored]:
-    assert isinstance(house.frames, MemoryFrames)
-    return house.frames.log
-
-
-def told(house: House, ann: RidingAlong) -> Stored:
-    """The signal as it stands on the log."""
-    [draft] = [draft for draft in ann.told if isinstance(draft.event, TripEnded)]
-    headers = derived_headers(
-        event_id=TRIP,
-        type_name=catalog.BY_CLASS[TripEnded].name,
-        source="/logistics/test/stream/0",
-        event_time=draft.at,
-        recorded_at=house.now,
-        subject=ANN,
-        tenant="acme",
-        actor="telemetry",
-        epoch=1,
-        causation_id=draft.cause,
-    )
-    value = catalog.write(draft.event, house.keyring.sealer(PARTITION, "acme", ANN))
-    return Stored(SIGNALS.name, PARTITION, 0, ANN.encode(), value, headers)
 
 
 async def export(house: House, asked: str = "", role: Any = "dispatcher", subject: str = "dora") -> Any:
@@ -194,3 +149,79 @@ async def test_a_format_that_is_none_is_refused(house):
     answer = await export(house, "format=shp")
     assert answer.status_code == 400
     assert all(name in answer.text for name in FORMATS)
+
+
+# By the command line
+
+
+@pytest.fixture
+async def url(house: House) -> AsyncIterator[str]:
+    port = free_port()
+    serving = server(house.app, "127.0.0.1", port)
+    task = asyncio.create_task(serving.serve())
+    while not serving.started:  # noqa: ASYNC110 - uvicorn tells it so
+        await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    serving.should_exit = True
+    await task
+
+
+def words(url: str, out: Path, *more: str, role: Any = "dispatcher") -> list[str]:
+    given = ["--tenant", "acme", "--from", "2026-03-01T00:00:00Z", "--to", "2026-03-02T00:00:00Z", "--out", str(out)]
+    word = ["--url", url, "--token", TOKENS.issue("acme", role, "dora", 3600), "--data", str(out.parent / "data")]
+    return ["trips", "export", *given, *word, *more]
+
+
+async def command(url: str, out: Path, *more: str, role: Any = "dispatcher") -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, app, words(url, out, *more, role=role))
+
+
+async def test_trips_of_a_time_go_into_one_file_or_into_one_each(house, url: str, tmp_path: Path):
+    points = json.loads(await content(house, "format=json"))["points"]
+    asked = [sys.executable, "-m", "infra.cli", *words(url, tmp_path / "all.csv", "--json")]
+    process = await asyncio.create_subprocess_exec(*asked, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert {"trips": 1, "points": len(points), "left_out": []}.items() <= json.loads(out).items()
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == len(points) + 1
+    (tmp_path / "each").mkdir()
+    assert (await command(url, tmp_path / "each", "--format", "gpx", "--matched")).exit_code == 0
+    assert [file.name for file in (tmp_path / "each").iterdir()] == [f"trip-{TRIP}.gpx"]
+    assert (await command(url, tmp_path / "all.parquet")).exit_code == 0
+    assert read_parquet(io.BytesIO((tmp_path / "all.parquet").read_bytes())).read_all().num_rows == len(points)
+
+
+async def test_what_could_not_be_exported_is_told_and_the_rest_is_there(house, url: str, tmp_path: Path):
+    del log_of(house)[0]
+    told = await command(url, tmp_path / "all.jsonl")
+    assert told.exit_code == 1
+    assert "fixes-gone" in told.stderr
+    assert (tmp_path / "all.jsonl").read_text() == ""
+
+
+async def test_of_other_riders_and_vehicles_there_are_none(url: str, tmp_path: Path):
+    for chosen in ("--rider", "--vehicle"):
+        told = await command(url, tmp_path / "all.geojson", chosen, "somebody-else")
+        assert (told.exit_code, json.loads((tmp_path / "all.geojson").read_text())["features"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("out", "more", "role", "said"),
+    [
+        ("all.shp", (), "dispatcher", "give --format"),
+        ("all.gpx", ("--format", "shp"), "dispatcher", "it is one of gpx"),
+        ("nowhere/all.gpx", (), "dispatcher", "there is no folder"),
+        ("all.gpx", (), "analyst", "403 forbidden"),
+    ],
+)
+async def test_what_is_asked_wrongly_is_said(url: str, tmp_path: Path, out: str, more: Any, role: str, said: str):
+    told = await command(url, tmp_path / out, *more, role=role)
+    assert isinstance(told.exception, WrongSetting)
+    assert said in str(told.exception)
+    assert not (tmp_path / out).exists()
+
+
+async def test_a_parquet_file_is_bounded(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("infra.trips_export.MOST_ROWS", 10)
+    told = await command(url, tmp_path / "all.parquet")
+    assert "ask for less time" in str(told.exception)
