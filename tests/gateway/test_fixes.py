@@ -3,7 +3,7 @@
 import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from decoders import answers
+from frame_vectors import fixes_told
 from fresh import fresh_name
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,7 +170,9 @@ async def test_what_is_not_on_the_log_is_not_accepted():
     await house.close()
 
 
-async def test_accepted_frames_stand_on_the_log_where_the_answer_says(world: World):
+async def test_accepted_frames_stand_on_the_log_where_the_answer_says_and_others_read_them(
+    world: World, programs: Mapping[str, list[str]]
+):
     log = KafkaFrameLog({"bootstrap_servers": world.kafka}, world.cluster, now)
     await log.start()
     began = now()
@@ -184,6 +188,9 @@ async def test_accepted_frames_stand_on_the_log_where_the_answer_says(world: Wor
     assert [each.offset for each in stored] == [offset - 2, offset - 1]
     assert [envelope_of(each).tenant for each in stored] == [world.tenant, world.tenant]
     assert all(isinstance(event_of(each, None), FixFrame) for each in stored)
+    asked = [{"decode": b64encode(each.value or b"").decode()} for each in stored]
+    for language, program in programs.items():
+        assert [each["fixes"] for each in answers(program, asked)] == [fixes_told(frame)] * 2, language
     assert place[1] < PARTITIONS
 
 
