@@ -19,9 +19,9 @@ class Away(msgspec.Struct, frozen=True):
 
 
 def away(task: CreatedTask, stop: StopState, fix: ObservedFix | None, context: Context) -> Away:
-    """As far as the device may be wrong, an arrival may be further away."""
+    """As far as the device says that it may be wrong, an arrival may be further away."""
     if fix is None:
         return Away(None, task.arrival_radius_m)
     place = context.opened(stop.stop.location, Location)
     metres = None if place is None else round(distance_m(place, fix))
-    return Away(metres, task.arrival_radius_m + round(fix.accuracy_m))
+    return Away(metres, task.arrival_radius_m + round(fix.accuracy_m or 0))

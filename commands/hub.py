@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.directory import NotThere, known_zone, misplaced
+from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, when, within
 from commands.place_contacts import are_the_same, to_ask_there
 from schemas.geo import Location
@@ -27,6 +27,7 @@ from schemas.hub import (
 )
 from schemas.message import HubSlug
 from schemas.place_contact import PlaceContact
+from schemas.zones import zone_of
 
 
 class HubState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -85,7 +86,7 @@ def decide(hub: Hub, command: HubCommand, context: Context) -> list[HubEvent]:
 
 def created(command: CreateHub, context: Context) -> HubCreated:
     """Raises UnknownZone, DuplicateCode."""
-    known_zone(command.zone)
+    zone_of(command.zone)
     return HubCreated(
         hub=HubSlug(command.hub),
         name=command.name,

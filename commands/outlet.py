@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.directory import NotThere, known_zone, misplaced
+from commands.directory import NotThere, misplaced
 from commands.life import NEW, Life, to, when, within
 from commands.place_contacts import are_the_same, to_ask_there
 from schemas.directory import (
@@ -23,6 +23,7 @@ from schemas.directory import (
 from schemas.geo import Location
 from schemas.message import OutletSlug
 from schemas.place_contact import PlaceContact
+from schemas.zones import zone_of
 
 
 class OutletState(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -56,7 +57,7 @@ def decide(outlet: Outlet, command: OutletCommand, context: Context) -> list[Out
     match command, outlet:
         case CreateOutlet(), NotThere():
             assert context.policy, "the tenant is known"
-            known_zone(command.zone)
+            zone_of(command.zone)
             created = OutletCreated(
                 outlet=OutletSlug(command.outlet),
                 name=command.name,

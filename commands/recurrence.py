@@ -23,7 +23,6 @@ from commands.recurrence_state import (
 from commands.recurring_task import lacks_a_place, recurring_template, task_of
 from commands.refusals import TooMany
 from commands.task_state import Uncreated as NoTask
-from commands.zones import instant_of, local_of, zone_of
 from schemas.ids import occurrence_task_id
 from schemas.message import NotInThisState, OutletSlug, Refused, TaskId
 from schemas.recurrence import (
@@ -56,6 +55,7 @@ from schemas.recurrence import (
     SkipOccurrence,
 )
 from schemas.template import CreateFromTemplate
+from schemas.zones import instant_of, local_of, zone_of
 
 PERSON_FORGOTTEN = "person-forgotten"
 """Told as the rule that refuses a task, though it is never asked for."""

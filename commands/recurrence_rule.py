@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from dateutil.rrule import rrulestr
 
-from commands.zones import TZDATA, instant_of
 from schemas.message import Refused
 from schemas.recurrence import Occurrence
+from schemas.zones import TZDATA, instant_of
 
 FREQUENCIES = ("HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 PARTS = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYMONTH", "BYMONTHDAY", "BYDAY", "BYHOUR", "WKST")

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from commands.context import Context
 from commands.documents import with_rejected, with_verified, with_warned
 from commands.refusals import NotAnInterval, NotATestTenant, TooMany
+from commands.rider_anomalies import dismiss_anomaly, with_dismissed
 from commands.rider_documents import (
     reject_document,
     report_breach,
@@ -72,6 +73,7 @@ from schemas.message import DeviceId, GeofenceId, NotInThisState, Personal, Ride
 from schemas.rider import (
     MAX_DEVICES,
     ActivateReservation,
+    AnomalyDismissed,
     ApproveRider,
     BindDevice,
     BreakEnded,
@@ -83,6 +85,7 @@ from schemas.rider import (
     ConfirmRiderRegistered,
     DeviceBound,
     DeviceUnbound,
+    DismissAnomaly,
     DocumentExpiryWarned,
     DocumentRejected,
     DocumentSubmitted,
@@ -207,6 +210,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return bind_device(registered(rider), command, context)
         case UnbindDevice():
             return unbind_device(registered(rider), command, context)
+        case DismissAnomaly():
+            return dismiss_anomaly(registered(rider), command, context)
         case HandOverAllTasks():
             return hand_over_all(registered(rider), command, context)
         case ReturnToDispatch():
@@ -430,6 +435,8 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
         case DeviceUnbound():
             rest = {device: at for device, at in rider.devices.items() if device != event.device_id}
             return replace(rider, devices=rest)
+        case AnomalyDismissed():
+            return with_dismissed(rider, event)
         case RiderReserved():
             return with_reserved(rider, event)
         case ReservationActivated():

@@ -3,6 +3,7 @@
 from commands.life import NEW, Life, to, when, within
 from commands.rider_state import Rider, Unregistered
 from schemas.rider import (
+    AnomalyDismissed,
     ApproveRider,
     BindDevice,
     BreakEnded,
@@ -10,6 +11,7 @@ from schemas.rider import (
     ComplianceBreachFound,
     DeviceBound,
     DeviceUnbound,
+    DismissAnomaly,
     DocumentExpiryWarned,
     DocumentRejected,
     DocumentSubmitted,
@@ -90,6 +92,7 @@ LIFE = Life(
         ComplianceBreachFound: ALWAYS,
         DeviceBound: ALWAYS,
         DeviceUnbound: ALWAYS,
+        AnomalyDismissed: ALWAYS,
         ShiftPlanned: ALWAYS,
         ShiftStarted: within("approved"),
         BreakStarted: AT_WORK,
@@ -130,6 +133,7 @@ LIFE = Life(
         EndShift: when("approved", "suspended"),
         BindDevice: when("invited", "approved", "rejected", "suspended"),
         UnbindDevice: when("invited", "approved", "rejected", "suspended"),
+        DismissAnomaly: when("invited", "approved", "rejected", "suspended"),
         ResequenceItinerary: when("approved", "suspended"),
         LockNextStop: when("approved", "suspended"),
         UnlockNextStop: when("approved", "suspended"),

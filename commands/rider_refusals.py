@@ -15,6 +15,15 @@ def told(overload: Overload) -> str:
     return f"{overload.load} {COUNTED[overload.measure]} where there is room for {overload.limit}"
 
 
+class UnknownAnomaly(Refused):
+    rule = "unknown-anomaly"
+    stands_in = ("anomaly_id",)
+
+    def __init__(self, anomaly_id: str) -> None:
+        super().__init__(f"nothing is known of an anomaly {anomaly_id} of this rider")
+        self.anomaly_id = anomaly_id
+
+
 class UnknownRider(Refused):
     """Of one whom a command for another aggregate names."""
 

@@ -128,6 +128,8 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     """Open incidents that keep the rider off dispatch, each with the number of its record that asked for that."""
     vehicles: Mapping[VehicleId, AssignedVehicle] = {}
     """Those that were assigned to the rider."""
+    dismissed: Mapping[str, str] = {}
+    """Anomalies, with the reason."""
     simulated: bool = False
     """A test tenant's courier whom nobody has ever seen: always at work, and only for simulated tasks."""
 

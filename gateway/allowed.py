@@ -90,6 +90,7 @@ from schemas.registries import SetDocumentKinds, SetFailureReasons, SetIncidentK
 from schemas.rider import (
     ApproveRider,
     BindDevice,
+    DismissAnomaly,
     EndBreak,
     EndShift,
     LockNextStop,
@@ -225,6 +226,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     EndShift: DISPATCH | RIDER,
     BindDevice: DISPATCH | RIDER,
     UnbindDevice: DISPATCH | RIDER,
+    DismissAnomaly: DISPATCH,
     ResequenceItinerary: DISPATCH | RIDER,
     LockNextStop: DISPATCH | RIDER,
     UnlockNextStop: DISPATCH | RIDER,
@@ -360,6 +362,7 @@ READERS: Mapping[str, Roles] = {
     "sla-policies": STAFF,
     "carriers": STAFF,
     "geofences": EVERYONE,
+    "geofence-versions": EVERYONE,
     "tenant": EVERYONE,
     "events": STAFF,
     "live-map": EVERYONE,

@@ -5,7 +5,6 @@ from typing import Any
 
 from psycopg.errors import InvalidParameterValue
 
-from commands.directory import UnknownZone, known_zone
 from gateway.allowed import READERS
 from gateway.call import Call
 from gateway.commands import tenant_of
@@ -28,6 +27,7 @@ from gateway.queries import next_link, vector_header
 from gateway.reading import Connection, Reading, Row
 from gateway.reply import Reply, json_reply
 from projections import trips
+from schemas.zones import UnknownZone, zone_of
 
 ABOUT = "How far riders or vehicles went, how long they moved and stood, day by day. A rider sees their own."
 
@@ -35,7 +35,7 @@ ABOUT = "How far riders or vehicles went, how long they moved and stood, day by 
 def zone(about: str) -> Parameter:
     def check(value: str) -> str:
         try:
-            known_zone(value)
+            zone_of(value)
         except UnknownZone as unknown:
             raise ValueError("must be an IANA time zone, such as Europe/Helsinki") from unknown
         return value

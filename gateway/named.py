@@ -16,7 +16,8 @@ from commands.incident import UnknownLink
 from commands.order import Order, Unavailable
 from commands.pick_wave import PickWaveOfAnotherOutlet
 from commands.refusals import UnknownIncident, UnknownPickWave, UnknownTask, UnknownTender, UnknownVehicle
-from commands.rider_refusals import UnknownRider
+from commands.rider_refusals import UnknownAnomaly, UnknownRider
+from gateway.anomaly_named import anomaly_is_known
 from gateway.call import Call
 from gateway.door import Door
 from gateway.problems import FieldError, refusal
@@ -34,7 +35,7 @@ from schemas.incident import (
 )
 from schemas.message import Command, OutletSlug, Refused, TenantSlug, UnknownAggregate
 from schemas.pick_wave import ConfirmPickWave
-from schemas.rider import ConfirmRiderRegistered
+from schemas.rider import ConfirmRiderRegistered, DismissAnomaly
 from schemas.task import AssignTask, ConfirmTaskCreated, CreateTask
 from schemas.tender import ConfirmTenderOpened
 from schemas.vehicle import AssignVehicle, ConfirmVehicleRegistered
@@ -146,6 +147,7 @@ RULES: Mapping[type[Command], frozenset[type[Refused]]] = {
     LinkIncident: OF_LINKS,
     TakeIncidentAction: OF_LINKS,
     ResolveIncident: frozenset({UnknownLink, ParcelNotKnown}),
+    DismissAnomaly: frozenset({UnknownAnomaly}),
 }
 """By which each may be refused here."""
 IS_THERE: Mapping[type[Command], tuple[str, Command]] = {
@@ -169,11 +171,20 @@ class Asking:
         """Raises Problem where something that is named is not there, or not what it has to be. Where nobody can say it
         goes on: what comes of it is then undone. A repeat of what created its aggregate has that one's answer, whatever
         has become of what it names."""
+        if isinstance(wanted, DismissAnomaly):
+            await self._anomaly(wanted, aggregate_id)
         cls = type(wanted)
         named = NAMED_IN[cls](wanted) if cls in NAMED_IN else []
         wrong = await self._wrong(each for each in named if cls not in IS_THERE or each.aggregate_id != aggregate_id)
         if wrong and not await self._is_there(cls, aggregate_id):
             raise problem_of(wrong)
+
+    async def _anomaly(self, wanted: DismissAnomaly, rider_id: str) -> None:
+        """No shard has it: it stands among the signals, of which the read model tells. Raises Problem."""
+        if not await anomaly_is_known(self._door, self._tenant, rider_id, wanted.anomaly_id):
+            problem = refusal(unknown := UnknownAnomaly(wanted.anomaly_id))
+            problem.errors = [FieldError("/anomaly_id", str(unknown))]
+            raise problem
 
     async def _wrong(self, names: Iterable[Named]) -> list[tuple[Named, Refused]]:
         async with asyncio.TaskGroup() as group:

@@ -89,6 +89,14 @@ INCIDENT_OPEN: Json = {
         "description": "An incident links to it that is neither resolved nor sealed. It moves no `updated_at`.",
     }
 }
+HELD_UNTIL: Json = {
+    "id": {"type": "string"},
+    "valid_until": {
+        "type": ["string", "null"],
+        "format": "date-time",
+        "description": "Up to then it holds: another began, or the fence ended. Null: it has no end yet.",
+    },
+}
 PERSONAL: Json = {
     "description": "The value in the clear; or `hidden` from this reader, or `erased` for ever.",
 }
@@ -187,6 +195,7 @@ def components() -> Json:
         },
     }
     schemas["RecurrenceRow"]["properties"] |= UPCOMING
+    schemas["GeofenceVersionRow"]["properties"] |= HELD_UNTIL
     schemas["SlaPolicyRow"]["properties"] |= IN_FORCE
     for name in ("TaskRow", "TaskDetailRow"):
         schemas[name]["properties"] |= INCIDENT_OPEN

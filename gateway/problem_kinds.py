@@ -165,6 +165,9 @@ KINDS: dict[str, Kind] = {
     "unknown-carrier": Kind(422, "There is no contract with this carrier", "Register it first, or correct its id."),
     "unknown-service-level": Kind(422, "The carrier has no such service level", "Give a code of `values.known`."),
     "unknown-rider": Kind(422, "There is no such rider", "Register the rider first, or correct the id."),
+    "unknown-anomaly": Kind(
+        422, "The rider has no such anomaly", "Read the rider's anomalies for those that there are."
+    ),
     "unknown-vehicle": Kind(422, "There is no such vehicle", "Register the vehicle first, or correct the id."),
     "unknown-tender": Kind(422, "There is no such tender", "Correct the id: the tender board has them all."),
     "unknown-incident": Kind(422, "There is no such incident", "Report it first, or correct the id."),
@@ -213,6 +216,12 @@ KINDS: dict[str, Kind] = {
         "The shape is not valid",
         "Correct the place that `errors` points to: the detail says what is wrong with it.",
     ),
+    "invalid-calendar": Kind(
+        422,
+        "The calendar is not valid",
+        "Correct the place that `errors` points to: the detail says what is wrong with it.",
+    ),
+    "so-already": Kind(422, "It is so already", "Leave it, or give what is to be otherwise."),
     "not-an-interval": Kind(422, "The end is not after the start", "Correct the two times."),
     "next-stop-locked": Kind(409, "The next stop is locked", "Keep it first, or take the lock off."),
     "too-heavy-that-way": Kind(

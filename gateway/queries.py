@@ -58,6 +58,7 @@ from projections import (
     exception_desk,
     fence_alerts,
     fleets,
+    geofence_versions,
     geofences,
     hubs,
     incident_register,
@@ -363,6 +364,18 @@ LISTINGS = (
         filters=OF_WHAT_IS_CREATED,
         order=("created_at", "geofence_id"),
         about="Which fences stand, in what shape, from when until when?",
+    ),
+    Listing(
+        word="geofence-versions",
+        model=geofence_versions.GEOFENCE_VERSIONS,
+        page=geofence_versions.page,
+        filters={
+            "geofence_id": text("The fence."),
+            "held_at": moment("Those that hold at this moment, as is known by now."),
+        },
+        order=("valid_from", "id"),
+        about="Which shape, stay and calendar did a fence have when? From `valid_from` up to `valid_until`; what was "
+        "told and never held is not there.",
     ),
     Listing(
         word="live-map",

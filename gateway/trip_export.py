@@ -32,7 +32,7 @@ from schemas.partition import partition_of
 from schemas.position import Vector
 from schemas.topics import FIXES
 from streams.routing.matching import Matched
-from streams.telemetry.partition import place_in
+from streams.telemetry.found import place_in
 from streams.telemetry.recorded import BEFORE, Point, Recorded, TooManyPoints, Wanted
 
 AT_ONCE = 2

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from commands.recurrence_rule import local_time, occurrences, rule_of
-from commands.zones import zone_of
 from gateway.reading import Row
 from schemas.recurrence import Occurrence
+from schemas.zones import zone_of
 
 SHOWN = 5
 

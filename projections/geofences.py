@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
+from schemas.calendar import Calendar
 from schemas.catalog import members_of
 from schemas.directory import GeofenceChanged, GeofenceCreated, GeofenceEvent, GeofenceRemoved, Shape
 
@@ -18,6 +19,7 @@ CREATE TABLE {table} (
     kind        text        NOT NULL,
     shape       jsonb       NOT NULL,
     dwell_s     integer,
+    calendar    jsonb,
     outlet      text,
     valid_from  timestamptz NOT NULL,
     valid_until timestamptz,
@@ -39,6 +41,8 @@ class GeofenceRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     shape: Shape
     dwell_s: int | None
+    calendar: Calendar | None = None
+    """When it is closed nobody is inside; null: it is open all the time."""
     outlet: str | None
     valid_from: datetime
     valid_until: datetime | None = None
@@ -57,7 +61,8 @@ def apply(row: GeofenceRow | None, fact: Fact, key: Key) -> GeofenceRow:
     row = replace(row, updated_at=source.recorded_at, version=source.version)
     match event:
         case GeofenceChanged():
-            return replace(row, shape=event.shape, dwell_s=event.dwell_s, valid_from=event.valid_from)
+            told = {"shape": event.shape, "dwell_s": event.dwell_s, "calendar": event.calendar}
+            return replace(row, **told, valid_from=event.valid_from)
         case GeofenceRemoved():
             return replace(row, valid_until=event.valid_until)
         case _:
@@ -72,6 +77,7 @@ def created(event: GeofenceCreated, fact: Fact) -> GeofenceRow:
         kind=event.kind,
         shape=event.shape,
         dwell_s=event.dwell_s,
+        calendar=event.calendar,
         outlet=event.outlet,
         valid_from=event.valid_from,
         external_reference=event.external_reference,
@@ -84,7 +90,7 @@ def created(event: GeofenceCreated, fact: Fact) -> GeofenceRow:
 
 GEOFENCES = ReadModel(
     name="geofences",
-    version=2,
+    version=3,
     table=TABLE,
     row=GeofenceRow,
     key=("tenant", "geofence_id"),

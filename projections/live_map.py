@@ -18,14 +18,21 @@ CREATE TABLE IF NOT EXISTS live_map (
     device_id   text             NOT NULL,
     lat         double precision NOT NULL,
     lon         double precision NOT NULL,
-    accuracy_m  double precision NOT NULL,
+    accuracy_m  double precision,
     speed_mps   double precision,
     bearing_deg double precision,
     observed_at timestamptz      NOT NULL,
     received_at timestamptz      NOT NULL,
     PRIMARY KEY (tenant, rider_id)
-) WITH (fillfactor = 70)
+) WITH (fillfactor = 70);
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_attribute
+               WHERE attrelid = 'live_map'::regclass AND attname = 'accuracy_m' AND attnotnull) THEN
+        ALTER TABLE live_map ALTER COLUMN accuracy_m DROP NOT NULL;
+    END IF;
+END $$
 """
+"""The second statement is for a table that is older than accuracies that are not known; it locks nothing else."""
 
 
 class LiveMapRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +41,8 @@ class LiveMapRow(msgspec.Struct, frozen=True, kw_only=True):
     device_id: str
     lat: float
     lon: float
-    accuracy_m: float
+    accuracy_m: float | None
+    """This, the speed and the bearing are null where the device does not tell them."""
     speed_mps: float | None
     bearing_deg: float | None
     observed_at: datetime

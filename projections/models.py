@@ -10,6 +10,7 @@ from projections.etas import ETAS
 from projections.exception_desk import EXCEPTION_DESK
 from projections.fence_alerts import FENCE_ALERTS
 from projections.fleets import FLEETS
+from projections.geofence_versions import GEOFENCE_VERSIONS
 from projections.geofences import GEOFENCES
 from projections.history import HISTORY
 from projections.hubs import HUBS
@@ -52,6 +53,7 @@ MODELS: dict[str, ReadModel] = {
         SLA_POLICIES,
         CARRIERS,
         GEOFENCES,
+        GEOFENCE_VERSIONS,
         FENCE_ALERTS,
         ETAS,
         ETA_SCORES,

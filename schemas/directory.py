@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.anomaly_rules import AnomalyRules
+from schemas.calendar import Calendar
 from schemas.carrier import CarrierEvent
 from schemas.fix_rules import FixRules
 from schemas.geo import Lat, Location, Lon, Zone
@@ -220,12 +221,14 @@ DwellSeconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_DWELL_S)]
 
 
 class CreateGeofence(Command, frozen=True, kw_only=True):
-    """`dwell_s`: it is told when a rider has been inside for so long."""
+    """`dwell_s`: it is told when a rider has been inside for so long. `calendar`: when it is closed nobody is inside;
+    without one it is open all the time."""
 
     name: Name
     kind: FenceKind = "custom"
     shape: Shape
     dwell_s: DwellSeconds | None = None
+    calendar: Calendar | None = None
     outlet: Slug | None = None
     valid_from: Moment | None = None
     external_reference: ExternalReference = None
@@ -234,10 +237,12 @@ class CreateGeofence(Command, frozen=True, kw_only=True):
 
 
 class ChangeGeofence(Command, frozen=True, kw_only=True):
-    """Shape and `dwell_s` anew: left out, nothing is told of who stays."""
+    """Shape, `dwell_s` and `calendar` anew, from `valid_from` on. Without `dwell_s` nothing is told of who stays,
+    without `calendar` it is open all the time."""
 
     shape: Shape
     dwell_s: DwellSeconds | None = None
+    calendar: Calendar | None = None
     valid_from: Moment | None = None
 
 
@@ -253,6 +258,7 @@ class GeofenceCreated(Event, frozen=True, kw_only=True):
     kind: FenceKind
     shape: Shape
     dwell_s: int | None = None
+    calendar: Calendar | None = None
     outlet: OutletSlug | None
     valid_from: datetime
     external_reference: str | None
@@ -263,6 +269,7 @@ class GeofenceCreated(Event, frozen=True, kw_only=True):
 class GeofenceChanged(Event, frozen=True, kw_only=True):
     shape: Shape
     dwell_s: int | None = None
+    calendar: Calendar | None = None
     valid_from: datetime
 
 

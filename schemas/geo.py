@@ -27,11 +27,11 @@ class Location(Input, frozen=True, kw_only=True):
 
 
 class ObservedFix(Input, frozen=True, kw_only=True):
-    """A device's claim of where it was, and when."""
+    """A device's claim of where it was, and when; without `accuracy_m` it does not say how sure it is."""
 
     lat: Lat
     lon: Lon
-    accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 0.0
+    accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=100_000)] | None = None
     observed_at: Moment
 
 

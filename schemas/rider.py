@@ -213,6 +213,15 @@ class UnbindDevice(Command, frozen=True, kw_only=True):
     valid_until: Moment | None = None
 
 
+class DismissAnomaly(Command, frozen=True, kw_only=True):
+    """Somebody has looked at it, and it is nothing that anybody has to see to. It is dismissed whatever is told of it
+    later; said again with another reason, or a note, that one stands."""
+
+    anomaly_id: Id
+    reason_code: Code
+    note: Text | None = None
+
+
 class NewPlannedStop(Input, frozen=True, kw_only=True):
     """A stop as the road ahead needs it. `subject` is whose data its place is."""
 
@@ -374,6 +383,7 @@ type RiderCommand = (
     | RecordVehicleFitness
     | BindDevice
     | UnbindDevice
+    | DismissAnomaly
     | HandOverAllTasks
     | ReturnToDispatch
     | ConfirmHandOverRequested
@@ -593,6 +603,14 @@ class DeviceUnbound(Event, frozen=True, kw_only=True):
     valid_until: datetime
 
 
+class AnomalyDismissed(Event, frozen=True, kw_only=True):
+    """`anomaly_id` is the id of the signal that told of it."""
+
+    anomaly_id: str
+    reason_code: str
+    note: Personal[str] | None
+
+
 class RiderReserved(Event, frozen=True, kw_only=True):
     task_id: TaskId
     round: int
@@ -684,6 +702,7 @@ type RiderEvent = (
     | TaskHandOverClosed
     | DeviceBound
     | DeviceUnbound
+    | AnomalyDismissed
     | RiderReserved
     | ReservationActivated
     | ReservationReleased

@@ -154,5 +154,6 @@ BESIDE_RIDERS: Repertoire = [
         for version in (1, 2, 3)
     ],
     (always(r.UnlockNextStop(reason_code="pressing")), "dora", "dispatcher"),
+    (always(r.DismissAnomaly(anomaly_id="s-1", reason_code="not_riding")), "dora", "dispatcher"),
     (always(r.WarnDocumentExpiry(document_id=DocumentId("d1"))), "deadlines", "system"),
 ]

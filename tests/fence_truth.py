@@ -6,14 +6,17 @@ vectors in space.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby, pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from schemas.calendar import Calendar
 from schemas.directory import Circle, Corridor, MultiPolygon, Polygon, Shape, Vertex
 
 EARTH_M = 6_371_008.8
@@ -43,6 +46,7 @@ class Stood(msgspec.Struct, frozen=True):
     from_ms: int = 0
     until_ms: int = 2**62
     dwell_s: int | None = None
+    calendar: Calendar | None = None
 
 
 def truth(seen: Iterable[Seen], fences: Sequence[Stood]) -> set[Happened]:
@@ -93,8 +97,9 @@ def crossings(fixes: Sequence[Seen], held: Sequence[set[str]], fences: Sequence[
     ways = Ways(places[:-1], places[1:], lines(places[:-1], places[1:]))
     for fence in fences:
         out = np.array([fence.fence not in now for now in held], bool)
-        stood = (fence.from_ms <= at_ms[:-1]) & (at_ms[1:] < fence.until_ms)
-        asked = np.flatnonzero(near & out[:-1] & out[1:] & stood)
+        counts = stood(fence, at_ms)
+        both = counts[:-1] & counts[1:]
+        asked = np.flatnonzero(near & out[:-1] & out[1:] & both)
         for number in asked[through(fence.shape, ways.of(asked))].tolist():
             yield *of(fixes[number]), fence.fence, "crossed", fixes[number].at_ms, fixes[number + 1].at_ms
 
@@ -165,10 +170,45 @@ def inside(fixes: Sequence[Seen], fences: Sequence[Stood]) -> list[set[str]]:
     at_ms = np.array([fix.at_ms for fix in fixes])
     held: list[set[str]] = [set() for _ in fixes]
     for fence in fences:
-        stood = (fence.from_ms <= at_ms) & (at_ms < fence.until_ms)
-        for number in np.flatnonzero(stood & holds(fence.shape, lat, lon)):
+        for number in np.flatnonzero(stood(fence, at_ms) & holds(fence.shape, lat, lon)):
             held[number].add(fence.fence)
     return held
+
+
+def stood(fence: Stood, at_ms: npt.NDArray[np.int64]) -> Truths:
+    counts: Truths = (fence.from_ms <= at_ms) & (at_ms < fence.until_ms)
+    return counts if fence.calendar is None else counts & is_open(fence.calendar, at_ms)
+
+
+def is_open(calendar: Calendar, at_ms: npt.NDArray[np.int64]) -> Truths:
+    """Whether any hours that began within three days go on: each by itself."""
+    held = np.zeros(len(at_ms), bool)
+    first, last = (datetime.fromtimestamp(each / 1_000, UTC).date() for each in (at_ms.min(), at_ms.max()))
+    for number in range(-3, (last - first).days + 3):
+        for begins, ends in hours_of(calendar, first + timedelta(days=number)):
+            held |= (begins.timestamp() * 1_000 <= at_ms) & (at_ms < ends.timestamp() * 1_000)
+    return held
+
+
+def hours_of(calendar: Calendar, day: date) -> Iterator[tuple[datetime, datetime]]:
+    otherwise = {each.date: each.hours for each in calendar.exceptions}
+    weekday = f"{day:%A}".lower()
+    hours = [(each.opens, each.closes) for each in calendar.weekly if weekday in each.days]
+    if f"{day:%Y-%m-%d}" in otherwise:
+        hours = [(each.opens, each.closes) for each in otherwise[f"{day:%Y-%m-%d}"]]
+    for opens, closes in hours:
+        until = day + timedelta(days=1) if closes <= opens or closes == "24:00" else day
+        yield shown(calendar.zone, day, opens), shown(calendar.zone, until, closes.replace("24:00", "00:00"))
+
+
+def shown(zone: str, day: date, clock: str) -> datetime:
+    """When the clock there shows it first; by what it was the day before where it never does."""
+    local = datetime.combine(day, time.fromisoformat(clock), UTC)
+    there = ZoneInfo(zone)
+    offsets = [(local + timedelta(days=days)).astimezone(there).utcoffset() or timedelta() for days in (-1, 1)]
+    found = [local - offset for offset in offsets]
+    real = [at for at in found if at.astimezone(there).replace(tzinfo=UTC) == local]
+    return min(real) if real else found[0]
 
 
 def holds(shape: Shape, lat: Degrees, lon: Degrees) -> Truths:

@@ -28,8 +28,10 @@ from schemas.vehicle_fitness import VehicleFitness
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import Way
 from streams.telemetry.fence_index import FenceIndex
+from streams.telemetry.found import Draft, Found, Frame
 from streams.telemetry.itineraries import Itineraries
-from streams.telemetry.partition import FROM_OUTSIDE, Draft, Found, Frame, Partition, kept, restored
+from streams.telemetry.partition import FROM_OUTSIDE, Partition
+from streams.telemetry.rider import kept, restored
 
 HOME = Location(lat=60.17, lon=24.94)
 METRE = 1 / 111_195
@@ -75,7 +77,7 @@ class RidingAlong:
             stored = self._logged(frame)
             from_outside = self._source.endswith(FROM_OUTSIDE)
             self.log.append(stored)
-            self.partition._fold([Frame(stored, "acme", fixes_of(frame), from_outside)], found)
+            self.partition.take([Frame(stored, "acme", fixes_of(frame), from_outside)], found)
             self.told += self.anomalies.of(self.partition, found)
             self.aside |= {(row.offset, row.place) for row in found.aside}
             self._offset += 1

@@ -2,6 +2,7 @@
 
 from gateway.examples.lumi import AT_KALLIO, AT_KAMPPI, AT_PASILA, HUB, LOCKER, OUTLET, TENANT, ZONE, ZONE_ID, at
 from schemas.anomaly_rules import AnomalyRules
+from schemas.calendar import Calendar, ExceptionalDay, WeeklyHours
 from schemas.directory import (
     AdvanceTenantClock,
     ChangeGeofence,
@@ -150,6 +151,21 @@ PLACES: dict[str, Command] = {
     "A street, thirty metres to each side": CreateGeofence(
         name="Mannerheimintie",
         shape=Corridor(line=[(24.9415, 60.1689), (24.9372, 60.1722), (24.9317, 60.1757)], width_m=30),
+    ),
+    "A yard that counts at night, and not on Christmas Day": CreateGeofence(
+        name="Yard",
+        shape=Circle(center=AT_PASILA, radius_m=120),
+        calendar=Calendar(
+            zone=ZONE,
+            weekly=[
+                WeeklyHours(
+                    days=["monday", "tuesday", "wednesday", "thursday", "friday"], opens="22:00", closes="06:00"
+                ),
+                WeeklyHours(days=["saturday", "sunday"], opens="00:00", closes="24:00"),
+            ],
+            exceptions=[ExceptionalDay(date="2026-12-25")],
+        ),
+        external_reference="fence-yard",
     ),
     "A wider circle": ChangeGeofence(shape=Circle(center=AT_KAMPPI, radius_m=250), dwell_s=300, valid_from=at(12)),
     "It holds until the evening": RemoveGeofence(valid_until=at(18)),

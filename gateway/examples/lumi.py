@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from schemas.geo import Location
-from schemas.ids import aggregate_id, command_id, conflict_id, proof_id, tender_id
+from schemas.ids import aggregate_id, command_id, conflict_id, derived, proof_id, tender_id
 from schemas.message import DeviceId, OfferId, ParcelId, RiderId, StopId, TaskId
 
 TENANT = "lumi"
@@ -50,5 +50,6 @@ FROM_SHOP, TO_DOOR, COUNTER = StopId("shop"), StopId("door"), StopId("counter")
 AT_OUTLET, AT_HOLD, BACK = StopId("kallio"), StopId("hold-1"), StopId("return-1")
 BAG, SECOND_BAG, CRATE = ParcelId("bag-1"), ParcelId("bag-2"), ParcelId("crate-1")
 PHONE = DeviceId("phone-aino")
+ANOMALY_ID = derived("signal", RIDER_ID, "AnomalyDetected", "speeding", PHONE, "1772449200000")
 PHOTO = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 SIGNATURE = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"

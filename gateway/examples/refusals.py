@@ -15,9 +15,10 @@ from commands.carrier_contract import CarrierNotActive, CurrencyNotAgreed, Unkno
 from commands.carrier_feed import NoSuchConflict
 from commands.cloning import CloneAnswered
 from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
-from commands.directory import UnknownZone
+from commands.fence_calendar import InvalidCalendar
 from commands.fence_shape import InvalidShape
 from commands.field_reports import TooFarFromStop
+from commands.geofence import SoAlready
 from commands.goods import ItemNotKnown, NotADropoff, ParcelNotKnown
 from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedToYou
 from commands.incident import (
@@ -63,6 +64,7 @@ from commands.rider_refusals import (
     RestTooShort,
     SimulatedRider,
     TooHeavyThatWay,
+    UnknownAnomaly,
     UnknownRider,
 )
 from commands.service_zones import UnknownServiceZone
@@ -80,6 +82,7 @@ from commands.vehicle_upkeep import DueMissing, NotYourVehicle, OdometerWentBack
 from commands.waiting import CircularDependency, DependencyAnswered, UnknownDependency
 from gateway.examples.incidents import VEHICLE
 from gateway.examples.lumi import (
+    ANOMALY_ID,
     BAG,
     CARRIER_ID,
     CONFLICT_ID,
@@ -110,6 +113,7 @@ from schemas.proof import MAX_PROOFS_OF_STOP
 from schemas.registries import DOCUMENT_KINDS, FAILURE_REASONS, INCIDENT_KINDS
 from schemas.rider import MAX_PLANNED_SHIFTS
 from schemas.sla_policy import MAX_POLICIES
+from schemas.zones import UnknownZone
 
 TASK = TaskId(TASK_ID)
 
@@ -143,6 +147,8 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
         0,
         place=(24.95, 60.17),
     ),
+    InvalidCalendar("its hours on monday overlap those of number 0, counted from 0", "weekly", 1),
+    SoAlready(at(14), at(12)),
     NotATestTenant(),
     OnePersonToForget(),
     UnknownPerson(f"{TASK_ID}/{TO_DOOR}"),
@@ -194,6 +200,7 @@ OF_TASKS: tuple[Refused, ...] = (
 )
 
 OF_RIDERS: tuple[Refused, ...] = (
+    UnknownAnomaly(ANOMALY_ID),
     UnknownRider(OTHER_RIDER_ID),
     TooHeavyThatWay(Overload(measure="volume_cm3", load=14_500, limit=12_000)),
     NextStopIsLocked(TASK, TO_DOOR),

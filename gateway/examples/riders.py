@@ -1,10 +1,11 @@
 """Riders, and what they are offered."""
 
-from gateway.examples.lumi import AT_KAMPPI, FROM_SHOP, OFFER_ID, PHONE, TASK_ID, TO_DOOR, ZONE_ID, at
+from gateway.examples.lumi import ANOMALY_ID, AT_KAMPPI, FROM_SHOP, OFFER_ID, PHONE, TASK_ID, TO_DOOR, ZONE_ID, at
 from schemas.message import Command, DocumentId, TaskId
 from schemas.rider import (
     ApproveRider,
     BindDevice,
+    DismissAnomaly,
     EndBreak,
     EndShift,
     LockNextStop,
@@ -65,6 +66,9 @@ AT_WORK: dict[str, Command] = {
     "Home": EndShift(),
     "The fixes of this phone are the rider's": BindDevice(device_id=PHONE, valid_from=at(7, 55)),
     "The phone is handed in": UnbindDevice(device_id=PHONE, valid_until=at(16, 10)),
+    "The phone lay in a car that overtook": DismissAnomaly(
+        anomaly_id=ANOMALY_ID, reason_code="not_riding", note="Anna was on the train home."
+    ),
     "First the shop, then the door": ResequenceItinerary(
         itinerary_version=4,
         order=[StopRef(task_id=TaskId(TASK_ID), stop_id=stop_id) for stop_id in (FROM_SHOP, TO_DOOR)],

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from schemas.calendar import Calendar
 from schemas.directory import Shape
 from schemas.fixes import MICRODEGREES, Column
 from schemas.ground import Drawn, Ground, ground_of
 from schemas.sphere import Arcs, joined, metres_off, picked, vectors
 from streams.telemetry.cells import SIZES, Cells, Numbers, Truths, cell_key, cells_over, column_of, row_of
+from streams.telemetry.openings import Openings
 from streams.telemetry.steps import Pieces, cells_along, comes_near, leads_through, pieces_of
 
 FOR_EVER_MS = 2**62
@@ -46,12 +48,18 @@ class FenceVersion(msgspec.Struct, frozen=True):
     until_ms: int
     dwell_s: int | None
     covered: Covered
+    calendar: Calendar | None = None
 
 
 def version_of(
-    geofence_id: str, shape: Shape, from_ms: int = 0, until_ms: int = FOR_EVER_MS, dwell_s: int | None = None
+    geofence_id: str,
+    shape: Shape,
+    from_ms: int = 0,
+    until_ms: int = FOR_EVER_MS,
+    dwell_s: int | None = None,
+    calendar: Calendar | None = None,
 ) -> FenceVersion:
-    return FenceVersion(geofence_id, shape, from_ms, until_ms, dwell_s, Covered(shape))
+    return FenceVersion(geofence_id, shape, from_ms, until_ms, dwell_s, Covered(shape), calendar)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -69,6 +77,20 @@ def step_from(
     since_ms: int, since_spot: tuple[int, int], since_inside: Inside, at_ms: int, spot: tuple[int, int], inside: Inside
 ) -> Step:
     return Step(since_ms, since_inside, at_ms, inside, (*since_spot, *spot, since_ms, at_ms))
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """Steps in columns: one a row."""
+
+    ends: Numbers
+    """As in `Step.ends`."""
+    since_inside: Sequence[Inside]
+    inside: Sequence[Inside]
+
+
+def ways_of(steps: Sequence[Step]) -> Ways:
+    ends = np.array([step.ends for step in steps], np.int64).reshape(-1, 6)
+    return Ways(ends, [step.since_inside for step in steps], [step.inside for step in steps])
 
 
 class Table:
@@ -103,6 +125,7 @@ class FenceIndex:
         self._name = np.array([self._named[name] for name in self.ids], np.int64)
         self._from = np.array([version.from_ms for version in versions], np.int64)
         self._until = np.array([version.until_ms for version in versions], np.int64)
+        self._openings, self._calendar = calendars([version.calendar for version in versions])
         parts = np.array([version.covered.parts for version in versions], np.int64)
         self._fence = np.repeat(np.arange(len(versions)), parts)
         self._grounds(versions, parts)
@@ -160,11 +183,21 @@ class FenceIndex:
     def _pairs(self, lat: Column, lon: Column, at_ms: Column) -> tuple[Numbers, Numbers]:
         point, part, sure = self._candidates(lat, lon)
         fence = self._fence[part]
-        valid = (self._from[fence] <= at_ms[point]) & (at_ms[point] < self._until[fence])
+        valid = self._stand(fence, at_ms[point])
         point, part, sure = point[valid], part[valid], sure[valid]
         unsure = np.flatnonzero(~sure)
         sure[unsure] = self._exactly(part[unsure], lat[point[unsure]], lon[point[unsure]])
         return point[sure], self._fence[part[sure]]
+
+    def _stand(self, fence: Numbers, at_ms: Column) -> Truths:
+        """Whether each fence holds then: neither before nor after its time, nor closed."""
+        stands: Truths = (self._from[fence] <= at_ms) & (at_ms < self._until[fence])
+        if self._openings:
+            calendar = self._calendar[fence]
+            for number in np.unique(calendar[stands & (calendar >= 0)]).tolist():
+                asked = np.flatnonzero(stands & (calendar == number))
+                stands[asked] = self._openings[number].hold(at_ms[asked])
+        return stands
 
     def _candidates(self, lat: Column, lon: Column) -> tuple[Numbers, Numbers, Truths]:
         found = [(table, *table.found(row_of(table.size, lat), column_of(table.size, lon))) for table in self._tables]
@@ -177,16 +210,15 @@ class FenceIndex:
             np.concatenate([table.whole[at] for table, _, at in found]),
         )
 
-    def crossed(self, steps: Sequence[Step]) -> dict[int, list[str]]:
-        """By the number of the step, whose ends are outside: the fences through which the straight way leads, sorted.
-        They stand at both ends."""
-        ends = np.array([step.ends for step in steps], np.int64).reshape(-1, 6)
+    def crossed(self, ways: Ways) -> dict[int, list[str]]:
+        """By the row of the way, whose ends are outside: the fences through which it leads straight, sorted. They stand
+        at both ends."""
+        ends = ways.ends
         pieces = pieces_of(ends[:, 0:2] / MICRODEGREES, ends[:, 2:4] / MICRODEGREES)
         piece, part = self._on_the_way(pieces)
         step, fence = pieces.step[piece], self._fence[part]
-        outside = ~self._held([each.since_inside for each in steps], step, fence)
-        outside &= ~self._held([each.inside for each in steps], step, fence)
-        asked = outside & (self._from[fence] <= ends[step, 4]) & (ends[step, 5] < self._until[fence])
+        valid = np.flatnonzero(self._stand(fence, ends[step, 4]) & self._stand(fence, ends[step, 5]))
+        asked = valid[self._outside(ways, step[valid].tolist(), fence[valid].tolist())]
         piece, part = piece[asked], part[asked]
         through = self._led_through(pieces, piece, part)
         found: dict[int, set[str]] = {}
@@ -195,20 +227,11 @@ class FenceIndex:
             found.setdefault(row, set()).add(self.ids[number])
         return {row: sorted(names) for row, names in found.items()}
 
-    def _held(self, insides: Sequence[Inside], step: Numbers, fence: Numbers) -> Truths:
-        """Whether the fence holds that end of the step. Few ends differ in what holds them."""
-        row: dict[Inside, int] = {}
-        rows = np.array([row.setdefault(inside, len(row)) for inside in insides], np.int64)
-        known = self._named
-        keys = np.array(
-            [(of << 32) + known[name] for inside, of in row.items() for name in inside if name in known], np.int64
-        )
-        if not len(keys):
-            return np.zeros(len(step), bool)
-        keys.sort()
-        asked = (rows[step] << 32) + self._name[fence]
-        held: Truths = keys[np.minimum(np.searchsorted(keys, asked), len(keys) - 1)] == asked
-        return held
+    def _outside(self, ways: Ways, step: Sequence[int], fence: Sequence[int]) -> Truths:
+        """Whether the fence holds neither end of the way."""
+        names, since, inside = self.ids, ways.since_inside, ways.inside
+        pairs = zip(step, fence, strict=True)
+        return np.array([names[of] not in inside[row] and names[of] not in since[row] for row, of in pairs], bool)
 
     def _on_the_way(self, pieces: Pieces) -> tuple[Numbers, Numbers]:
         """Each piece with each part that lies over a cell on its way, once. What the cell lies within where the piece
@@ -250,6 +273,22 @@ def distinct(keys: Numbers) -> Numbers:
     ordered = np.sort(keys)
     once: Numbers = ordered[np.diff(ordered, prepend=-1) != 0]
     return once
+
+
+def calendars(of_versions: Sequence[Calendar | None]) -> tuple[list[Openings], Numbers]:
+    """Each once, and of each version the number of its own; -1: it is open all the time."""
+    numbers: dict[bytes, int] = {}
+    openings: list[Openings] = []
+    of_each = np.full(len(of_versions), -1, np.int64)
+    for place, calendar in enumerate(of_versions):
+        if calendar is None:
+            continue
+        key = msgspec.json.encode(calendar)
+        if key not in numbers:
+            numbers[key] = len(openings)
+            openings.append(Openings(calendar))
+        of_each[place] = numbers[key]
+    return openings, of_each
 
 
 def tables(covered: Sequence[Covered], first: Numbers) -> list[Table]:

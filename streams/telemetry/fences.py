@@ -28,7 +28,11 @@ class Fences:
                 ended(versions, unix_ms(event.valid_from))
                 del versions[: -MOST_VERSIONS + 1]
                 from_ms = unix_ms(event.valid_from)
-                versions.append(version_of(source.aggregate_id, event.shape, from_ms, dwell_s=event.dwell_s))
+                versions.append(
+                    version_of(
+                        source.aggregate_id, event.shape, from_ms, dwell_s=event.dwell_s, calendar=event.calendar
+                    )
+                )
             case GeofenceRemoved():
                 ended(versions, unix_ms(event.valid_until))
             case _:

@@ -13,7 +13,8 @@ import numpy as np
 from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16, Fixes
 from schemas.record import Stored, Unreadable
 from streams.telemetry.anomalies import AHEAD_MS, OTHER_DEVICE_MS, SAMPLED_MS
-from streams.telemetry.partition import FROM_OUTSIDE, moment, opened
+from streams.telemetry.found import moment
+from streams.telemetry.partition import FROM_OUTSIDE, opened
 
 BEFORE = timedelta(milliseconds=2 * AHEAD_MS)
 """A fix may be as much older than the frame that brought it as clocks differ, and the broker's is one of them."""

@@ -1,7 +1,6 @@
 from story import KAMPPI, NOON, nothing_yet
 
 from commands.context import UnknownOutlet
-from commands.directory import UnknownZone
 from schemas.directory import (
     ChangeGeofence,
     ChangeTenantRules,
@@ -16,6 +15,7 @@ from schemas.directory import (
 )
 from schemas.geo import Location
 from schemas.message import NotInThisState
+from schemas.zones import UnknownZone
 
 SQUARE = [(24.9, 60.1), (25.0, 60.1), (25.0, 60.2), (24.9, 60.2), (24.9, 60.1)]
 HOLE = [(24.94, 60.14), (24.96, 60.14), (24.96, 60.16), (24.94, 60.16), (24.94, 60.14)]

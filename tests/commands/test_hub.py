@@ -4,7 +4,6 @@ import pytest
 from story import KAMPPI, given, nothing_yet, policy
 
 from commands.context import UnknownHub
-from commands.directory import UnknownZone
 from schemas.geo import Location
 from schemas.hub import (
     CloseHub,
@@ -17,6 +16,7 @@ from schemas.hub import (
     ReopenHub,
 )
 from schemas.message import Command, HubSlug, NotInThisState
+from schemas.zones import UnknownZone
 
 ELSEWHERE = Location(lat=60.2, lon=25)
 CREATE = CreateHub(

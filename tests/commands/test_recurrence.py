@@ -18,7 +18,6 @@ from commands.refusals import TooMany
 from commands.simulated import NothingToSimulate
 from commands.task_creation import HubClosedNow, StopsMismatch
 from commands.task_state import NotForThisKind
-from commands.zones import TZDATA, zone_of
 from schemas import ids
 from schemas.geo import Location, Window
 from schemas.message import NotInThisState, Personal, StopId, TaskId
@@ -53,6 +52,7 @@ from schemas.recurrence import (
 )
 from schemas.simulation import Simulation
 from schemas.stop import NewContact, NewParcel
+from schemas.zones import TZDATA, zone_of
 
 HOME = Location(lat=60.161, lon=24.942)
 CLEO = NewContact(name="Cleo", phone="+358401234567", reference="customer-881")

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import combinations
 from typing import Any
 
+import httpx
 import pytest
 from memory_desk import PARTITIONS
 from read_models import ReadModels
 from reception import House
 
 from projections.anomalies import ANOMALIES
-from projections.folding import Parked
+from projections.folding import Parked, folded
 from projections.model import Fact, ReadModel, fact_of
 from projections.rows import fold_into
 from projections.trips import TRIPS
@@ -18,7 +20,8 @@ from schemas import catalog, ids
 from schemas.ids import rider_subject
 from schemas.message import Event, Personal, RiderId
 from schemas.partition import partition_of
-from schemas.record import Stored, derived_headers
+from schemas.record import Stored, as_if_commanded, derived_headers
+from schemas.rider import AnomalyDismissed
 from schemas.signals import AnomalyCleared, AnomalyDetected, FixSeen, TripEnded, TripPlaces
 
 ANN, BOB = (ids.aggregate_id("rider", "acme", "shop", name) for name in ("ann", "bob"))
@@ -54,7 +57,10 @@ def fact(house: House, rider: str, event_id: str, event: Event, minute: int) -> 
     )
     partition = partition_of(rider, PARTITIONS)
     value = catalog.write(event, house.keyring.sealer(partition, "acme", rider))
-    return fact_of(Stored("logistics.signals", partition, minute, rider.encode(), value, headers))
+    topic = catalog.BY_CLASS[type(event)].name.rpartition(".")[0]
+    told = (as_if_commanded({"ce_id": event_id}) | {name: text.decode() for name, text in headers}).items()
+    headers = [(name, text.encode()) for name, text in told]
+    return fact_of(Stored(topic, partition, minute, rider.encode(), value, headers))
 
 
 def seen(at: datetime) -> FixSeen:
@@ -143,6 +149,61 @@ def trip(house: House, rider: str, hour: float, vehicle_id: str | None = None) -
         why="stood",
         places=Personal(rider_subject(RiderId(rider)), places),
     )
+
+
+def dismissed(rider: str, anomaly_id: str = "s-1", reason: str = "not_riding") -> AnomalyDismissed:
+    note = Personal(rider_subject(RiderId(rider)), "on the train")
+    return AnomalyDismissed(anomaly_id=anomaly_id, reason_code=reason, note=note)
+
+
+async def test_a_dismissed_anomaly_says_why_and_by_whom_and_is_found_as_such(house):
+    await fold(
+        house, ANOMALIES, (ANN, "s-1", fast(house, ANN)), (BOB, "s-2", fast(house, BOB)), (ANN, "e-1", dismissed(ANN))
+    )
+    [row] = await items(house, "anomalies?state=dismissed")
+    assert (row["anomaly_id"], row["dismissed_reason"], row["dismissed_by"]) == ("s-1", "not_riding", "telemetry")
+    assert (row["dismissed_note"], row["measured"]) == ("on the train", 41.5)
+    assert [row["anomaly_id"] for row in await items(house, "anomalies?state=open")] == ["s-2"]
+    assert {row["dismissed_note"] for row in await items(house, "anomalies", "analyst")} == {"hidden", None}
+
+
+async def test_in_whatever_order_signals_and_dismissals_are_read_an_anomaly_stays_dismissed(house):
+    await house.knows(ANN)
+    told = fact(house, ANN, "s-1", fast(house, ANN), 0)
+    again, gone = fact(house, ANN, "s-1", fast(house, ANN), 5), fact(house, ANN, "s-2", over(house, "s-1"), 6)
+    ours = fact(house, ANN, "e-1", dismissed(ANN, reason="mistake"), 2), fact(house, ANN, "e-2", dismissed(ANN), 3)
+    rows = set()
+    for places in combinations(range(5), 2):
+        signals, commands = iter((told, again, gone)), iter(ours)
+        order = [next(commands if place in places else signals) for place in range(5)]
+        found, _ = folded(ANOMALIES, order, {}, parked := Parked())
+        assert not parked.fresh
+        [row] = found.values()
+        rows.add(row)
+    [row] = rows
+    assert (row.state, row.dismissed_reason, row.why_over, row.recorded_at) == (
+        "dismissed",
+        "not_riding",
+        "quiet",
+        house.now,
+    )
+
+
+async def test_only_an_anomaly_of_the_rider_is_dismissed(library):
+    house, models = library
+    await fold(house, ANOMALIES, (ANN, "s-1", fast(house, ANN)), (BOB, "s-2", fast(house, BOB)))
+
+    async def dismiss(anomaly_id: str, role: Any = "dispatcher") -> httpx.Response:
+        body, key = {"anomaly_id": anomaly_id, "reason_code": "not_riding"}, {"idempotency-key": f"{role}-{anomaly_id}"}
+        return await house.caller(role, "dora").post(f"/v1/acme/riders/{ANN}/dismiss-anomaly", json=body, headers=key)
+
+    wrong = (await dismiss("s-2")).json()
+    assert (wrong["code"], wrong["errors"][0]["pointer"]) == ("unknown-anomaly", "/anomaly_id")
+    assert (await dismiss("s-1", "integrator")).status_code == 403
+    assert (await dismiss("s-1")).json()["events"] == ["AnomalyDismissed"]
+    await models.fold(["anomalies"])
+    [row] = await items(house, "anomalies?state=dismissed")
+    assert (row["anomaly_id"], row["dismissed_by"], row["dismissed_note"]) == ("s-1", "dora", None)
 
 
 async def test_trips_are_found_by_rider_and_by_when_they_were(house):

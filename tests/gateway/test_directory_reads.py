@@ -129,3 +129,41 @@ async def test_what_is_not_there_is_said_by_its_kind(house, models):
     for kind, word in (("hubs", "hub"), ("sla-policies", "sla_policy")):
         answer = await house.caller().get(f"/v1/acme/{kind}/nobody")
         assert (answer.status_code, answer.json()["detail"]) == (404, f"there is no {word} nobody")
+
+
+def circle(radius_m: int) -> Json:
+    return {"type": "circle", "center": KAMPPI, "radius_m": radius_m}
+
+
+async def test_a_fence_shows_which_shape_it_had_when_and_until_when(house, models):
+    fence = {"name": "Yard", "shape": circle(100), "valid_from": "2026-02-01T00:00:00Z", "external_reference": "yard"}
+    url = await made(house, "geofences", fence)
+    nights = {"zone": "UTC", "weekly": [{"days": ["monday"], "opens": "22:00", "closes": "06:00"}]}
+    change = f"{url}/change-geofence"
+    for number, body in enumerate(
+        (
+            {"shape": circle(200), "valid_from": "2026-04-01T00:00:00Z"},  # and never was: the next one comes before it
+            {"shape": circle(300), "valid_from": "2026-03-01T00:00:00Z", "calendar": nights, "dwell_s": 60},
+        )
+    ):
+        answer = await house.caller().post(change, json=body, headers=key(f"change-{number}"))
+        assert answer.json()["events"] == ["GeofenceChanged"], answer.text
+    await told(house, f"{url}/remove-geofence", {"valid_until": "2026-05-01T00:00:00Z"})
+    await models.fold()
+    asked = f"/v1/acme/geofence-versions?geofence_id={url.rpartition('/')[2]}"
+    first, second = (await read(house, asked))["items"]
+    assert (first["shape"], first["valid_from"], first["valid_until"]) == (
+        circle(100) | {"radius_m": 100.0},
+        "2026-02-01T00:00:00Z",
+        "2026-03-01T00:00:00Z",
+    )
+    assert (second["version"], second["calendar"]["weekly"][0]["opens"], second["dwell_s"]) == (3, "22:00", 60)
+    assert second["valid_until"] == "2026-05-01T00:00:00Z"
+
+    async def held(at: str) -> list[int]:
+        return [row["version"] for row in (await read(house, f"{asked}&held_at={at}"))["items"]]
+
+    moments = ("2026-01-31T00:00:00Z", "2026-02-28T00:00:00Z", "2026-03-01T00:00:00Z", "2026-05-01T00:00:00Z")
+    assert [await held(at) for at in moments] == [[], [1], [3], []]
+    page = await house.caller().get(f"{asked}&limit=1")
+    assert [row["version"] for row in (await read(house, page.links["next"]["url"]))["items"]] == [3]

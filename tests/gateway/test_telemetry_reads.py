@@ -13,7 +13,7 @@ from schemas.topics import FIXES
 
 ON_MAP = """
 INSERT INTO live_map (tenant, rider_id, device_id, lat, lon, accuracy_m, speed_mps, bearing_deg, observed_at, received_at)
-VALUES (%s, %s, 'phone', %s, %s, 5, 4.2, NULL, %s, %s)
+VALUES (%s, %s, 'phone', %s, %s, NULL, 4.2, NULL, %s, %s)
 """
 ASIDE = """
 INSERT INTO quarantine (tenant, "partition", "offset", place, device_id, rider_id, reason, lat, lon, observed_at, received_at)
@@ -73,6 +73,7 @@ async def test_the_map_shows_who_is_within_a_box_also_across_the_antimeridian(ho
     crossing = await items(house, "live-map?bbox=179,-18,-179,-16")
     assert {row["rider_id"] for row in crossing} == {"fiji", "taveuni"}
     assert "tenant" not in crossing[0]
+    assert (crossing[0]["accuracy_m"], crossing[0]["speed_mps"], crossing[0]["bearing_deg"]) == (None, 4.2, None)
 
 
 @pytest.mark.parametrize(

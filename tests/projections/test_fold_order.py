@@ -18,7 +18,7 @@ from projections.task_board import TASK_BOARD
 
 HAPPENS = ("somebody_asks", "somebody_asks", "processes_go_on", "time_passes", "what_is_due_fires", "phones_tell")
 TOWNS, STEPS = 6, 500
-NEVER_HERE = frozenset({"anomalies", "eta_scores", "fence_alerts", "geofences", "trips"})
+NEVER_HERE = frozenset({"anomalies", "eta_scores", "fence_alerts", "geofence_versions", "geofences", "trips"})
 """Of what devices tell, and of fences, nothing happens in the town."""
 
 

@@ -18,7 +18,8 @@ from schemas.fixes import HeldFix
 from schemas.message import Event
 from schemas.signals import ANOMALIES, AnomalyCleared, AnomalyDetected, TripEnded
 from streams.telemetry import anomalies, trips
-from streams.telemetry.partition import Draft, Rider, kept, restored
+from streams.telemetry.found import Draft
+from streams.telemetry.rider import Rider, kept, restored
 
 
 def at_s(moment: Any) -> float:

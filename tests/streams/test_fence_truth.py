@@ -15,6 +15,7 @@ from fence_truth import Happened, Seen, Stood, truth
 from story import NOON
 
 from schemas import catalog
+from schemas.calendar import WEEKDAYS, Calendar, ExceptionalDay, Hours, WeeklyHours
 from schemas.directory import Circle, Corridor, MultiPolygon, Polygon, Shape
 from schemas.fix_rules import FixRules
 from schemas.fixes import HeldFix, NewFix, frames_of
@@ -32,7 +33,9 @@ from schemas.signals import (
 from schemas.topics import FIXES
 from streams.telemetry.fence_index import FenceIndex, version_of
 from streams.telemetry.fences import unix_ms
-from streams.telemetry.partition import Draft, Partition, kept, moment, restored
+from streams.telemetry.found import Draft, moment
+from streams.telemetry.partition import Partition
+from streams.telemetry.rider import kept, restored
 from streams.telemetry.work import withdrawal
 
 SAMPLE_DATA = os.environ.get("LOGISTICS_SAMPLE_DATA")
@@ -93,7 +96,10 @@ def told(arrivals: list[Arrival], fences: Sequence[Stood], draw: Random) -> set[
 
 def partition_with(fences: Sequence[Stood]) -> Partition:
     index = FenceIndex(
-        [version_of(each.fence, each.shape, each.from_ms, each.until_ms, each.dwell_s) for each in fences]
+        [
+            version_of(each.fence, each.shape, each.from_ms, each.until_ms, each.dwell_s, each.calendar)
+            for each in fences
+        ]
     )
     every = FixRules(max_accuracy_m=254, max_speed_mps=1_000)
     return Partition(0, lambda tenant: index, lambda tenant, received_ms: every)
@@ -167,17 +173,41 @@ def wandering(draw: Random, riders: int = 6, minutes: int = 40) -> list[Seen]:
 
 
 def standing_around(draw: Random, lat: float, lon: float, size: float, count: int = 30) -> list[Stood]:
-    """Overlapping ones of several sizes; every third one changes its shape on the way, or goes."""
+    """Overlapping ones of several sizes; every third one changes its shape on the way, or goes, and many open and close
+    on it."""
     fences = []
     for number in range(count):
         shape = some_shape(draw, lat, lon, size)
         changes_ms = START_MS + draw.randrange(2_400_000) if number % 3 == 0 else 2**62
         dwell_s = draw.choice([None, 20, 60, 300])
-        fences.append(Stood(f"fence-{number}", shape, 0, changes_ms, dwell_s))
+        calendar = some_hours(draw) if number % 4 == 0 else None
+        fences.append(Stood(f"fence-{number}", shape, 0, changes_ms, dwell_s, calendar))
         if number % 6 == 0:
             shape = some_shape(draw, lat, lon, size)
-            fences.append(Stood(f"fence-{number}", shape, changes_ms, 2**62, draw.choice([None, 30, 90])))
+            calendar = some_hours(draw) if number % 4 == 2 else None
+            fences.append(Stood(f"fence-{number}", shape, changes_ms, 2**62, draw.choice([None, 30, 90]), calendar))
     return fences
+
+
+def some_hours(draw: Random) -> Calendar:
+    """A quarter of an hour every now and then, all day long; on the next day at other times."""
+
+    def from_minute(minute: int) -> Hours:
+        minutes = [minute, minute + draw.randint(1, 15)]
+        opens, closes = (f"{hour:02}:{rest:02}" for hour, rest in (divmod(each, 60) for each in minutes))
+        return Hours(opens=opens, closes=closes)
+
+    first = draw.randrange(20)
+    weekly = [from_minute(minute) for minute in range(first, 1_420, 20)]
+    return Calendar(
+        zone=draw.choice(["Europe/Helsinki", "Asia/Kolkata", "America/Los_Angeles"]),
+        weekly=[WeeklyHours(days=list(WEEKDAYS), opens=hours.opens, closes=hours.closes) for hours in weekly],
+        exceptions=[
+            ExceptionalDay(date=f"{NOON:%Y-%m-%d}", hours=[from_minute(minute) for minute in range(0, 1_400, 60)])
+        ]
+        if draw.random() < 0.3
+        else [],
+    )
 
 
 def some_shape(draw: Random, lat: float, lon: float, size: float) -> Shape:

@@ -7,10 +7,19 @@ from zoneinfo import ZoneInfo
 
 import tzdata
 
-from commands.directory import UnknownZone
+from schemas.message import Refused
 
 TZDATA: str = tzdata.IANA_VERSION
 """The release of the IANA time zones, such as 2026f."""
+
+
+class UnknownZone(Refused):
+    rule = "unknown-zone"
+    stands_in = ("zone",)
+
+    def __init__(self, zone: str) -> None:
+        super().__init__(f"{zone} is not an IANA time zone")
+        self.zone = zone
 
 
 @lru_cache(maxsize=1_024)
