@@ -13,9 +13,11 @@ from ride import AWAY, Ride, folded, streaming, until
 from world import HOME, KEK, PARTITIONS, World, now, records, verify_chain
 
 from commands.shard import IDLE_HEARTBEAT_S
+from infra.frame_log import KafkaFrameLog
 from infra.role_streams import Streams
 from infra.settings import Settings, load_settings
 from infra.signal_log import SignalLog
+from projections import quarantine
 from projections.models import MODELS
 from projections.tables import migrate
 from schemas import ids
@@ -32,11 +34,14 @@ from schemas.signals import (
     GeofenceEntered,
     GeofenceExited,
     GeofenceTransitionCorrected,
+    TripEnded,
 )
 from schemas.topics import FIXES, FLEET, SIGNALS
 from streams.source import Batch
+from streams.telemetry.found import place_in
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
+from streams.telemetry.recorded import BEFORE, Recorded, Wanted
 from streams.telemetry.store import Standing, Store
 from streams.telemetry.work import Opened, Telemetry
 
@@ -487,3 +492,37 @@ async def test_a_fix_from_before_the_stop_foretells_nothing_of_it(ride, settings
         await ride.tell(ride.fix(5, HOME))
         await folded(streams, ride)
     assert await ride.forecasts() == []
+
+
+async def test_the_fixes_of_a_trip_are_found_again_on_the_log_between_where_it_began_and_what_ended_it(
+    ride, settings, pool
+):
+    def north(minute: float) -> Location:
+        return Location(lat=HOME.lat + 0.005 * min(minute, 8), lon=HOME.lon)
+
+    driven = [ride.fix(step / 6, north(step / 6)) for step in range(90)]
+    async with streaming(settings, pool) as streams:
+        await ride.tell(*driven[:30])
+        await ride.tell(ride.fix(5.05, north(5), mock=True))
+        await ride.tell(*driven[30:])
+        await folded(streams, ride)
+    [(stored, trip)] = [
+        (stored, event) for stored in await ride.signals() if isinstance(event := event_of(stored, None), TripEnded)
+    ]
+    partition = partition_of(ride.rider, PARTITIONS)
+    last = place_in(stored.header("causation_id") or "", partition)
+    assert last is not None
+    log = KafkaFrameLog({"bootstrap_servers": ride.world.kafka}, ride.world.cluster, now)
+    first = await log.first_since(partition, trip.started_at - BEFORE)
+    async with pool.connection() as connection:
+        aside = await quarantine.of_rider(connection, ride.world.tenant, ride.rider, partition, first, last)
+    assert len(aside) == 1
+    wanted = Wanted(tenant=ride.world.tenant, rider_id=ride.rider, started_at=trip.started_at, ended_at=trip.ended_at)
+    recorded = Recorded(wanted, aside, 1_000)
+    async for frames in log.read(partition, first, last):
+        recorded.take(frames)
+    assert recorded.is_whole
+    times = [held.fix.observed_at for held in driven]
+    assert [point.observed_at for point in recorded.points] == [
+        at for at in times if trip.started_at <= at <= trip.ended_at
+    ]
