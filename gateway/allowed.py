@@ -372,6 +372,7 @@ READERS: Mapping[str, Roles] = {
     "eta-statistics": STAFF,
     "anomalies": EVERYONE,
     "trips": EVERYONE,
+    "mileage": EVERYONE,
     "quarantine": DISPATCH | OVERSIGHT | INTEGRATOR,
 }
 """By the path's word. A rider reads what is the rider's own: tasks, offers, vehicle, themself."""

@@ -27,6 +27,7 @@ from gateway.entry import Entry
 from gateway.feed import WITH_HISTORY, Feed
 from gateway.fixes import FixIngest
 from gateway.fixes_socket import FixSocket
+from gateway.mileage import Mileage
 from gateway.positions import Positions
 from gateway.queries import LISTINGS, SINGLES, Queries
 from gateway.reading import Reading
@@ -79,6 +80,7 @@ def app(door: Door) -> Starlette:
         query_paths(Queries(door, entry, reading)),
         feed_paths(Feed(door, entry, reading, positions)),
         timeline_paths(timelines),
+        {"/v1/{tenant}/mileage": get(Mileage(door, entry, reading).page)},
         {SECRETS: get(SecretsRead(door, entry, reading).of_task)},
         {BATCH: {"POST": batch.post}},
         fix_paths(fixes, Trackers(door, entry, fixes), DeviceLinks(door, entry)),

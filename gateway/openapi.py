@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway import callbacks
+from gateway import callbacks, mileage
 from gateway.commands import OPEN
 from gateway.console_page import MVT
 from gateway.examples.bodies import every_body
@@ -141,6 +141,16 @@ def other_paths() -> Json:
                 json_content({"$ref": REF.format(name="EtaStatistics")}),
                 ETA_STATISTICS,
                 ("Consistency",),
+            )
+        },
+        "/v1/{tenant}/mileage": {
+            "get": read(
+                "listMileage",
+                mileage.ABOUT,
+                "mileage",
+                json_content({"$ref": REF.format(name="MileagePage")}),
+                mileage.PARAMETERS,
+                ("Link", "Consistency"),
             )
         },
         "/v1/{tenant}/events": {

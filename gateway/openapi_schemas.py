@@ -131,6 +131,18 @@ COUNTED_FORECASTS: Json = {
 }
 """Of one group, such as of forecasts of 5 to 15 minutes before the arrival. Well told, one in two riders is there by
 `p50` and nine in ten by `p90`, and eight in ten are between `p10` and `p90`."""
+MILEAGE_OF_A_DAY: Json = {
+    "type": "object",
+    "required": ["day", "trips", "metres"],
+    "properties": {
+        "day": {"type": "string", "format": "date"},
+        "rider_id": {"type": "string"},
+        "vehicle_id": {"type": ["string", "null"], "description": "None of ours, or nobody knows which."},
+        **{name: {"type": "integer"} for name in ("trips", "metres", "moving_s", "idle_s", "stops")},
+        **{name: {"type": "string", "format": "date-time"} for name in ("first_started_at", "last_ended_at")},
+    },
+}
+"""Of one rider or vehicle; seconds."""
 
 
 def components() -> Json:
@@ -237,6 +249,11 @@ def components() -> Json:
             "type": "object",
             "required": ["items"],
             "properties": {"items": {"type": "array", "items": COUNTED_FORECASTS}},
+        },
+        "MileagePage": {
+            "type": "object",
+            "required": ["items"],
+            "properties": {"items": {"type": "array", "items": MILEAGE_OF_A_DAY}, "next": {"type": "string"}},
         },
         "TrackingMatches": {
             "type": "object",

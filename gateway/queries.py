@@ -88,8 +88,9 @@ from schemas.sla import Promise
 from schemas.task_kind import Priority, TaskKind
 from schemas.vehicle import VehicleKind
 
-UNSHOWN = frozenset({"tenant", "progress", "created_by"})
-"""The path names the tenant; the progress is the fold's own, and so is the command that the secrets hang on."""
+UNSHOWN = frozenset({"tenant", "progress", "created_by", "frame"})
+"""The path names the tenant; the progress is the fold's own, as are the command that the secrets hang on and the frame
+that a trip's points are found by."""
 
 METADATA = entry("An entry that its metadata have, as key:value.")
 OF_PLACES = {"metadata": METADATA, "updated_since": moment("What has changed since then.")}
@@ -444,6 +445,7 @@ LISTINGS = (
         page=trips.page,
         filters={
             "rider_id": text("Whose they are."),
+            "vehicle_id": text("The vehicle that the rider had."),
             "since": moment("Of trips that ended then or later."),
             "until": moment("Of trips that began before."),
         },

@@ -19,10 +19,10 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
-from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached
+from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached, TripEnded
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.eta import name_of_threshold
-from streams.telemetry.partition import Draft, drafted
+from streams.telemetry.found import Draft, drafted
 
 LOOK_BACK = 64
 """So many records before the place are read for the chain and the last barrier; then ever more, up to all."""
@@ -31,6 +31,8 @@ PLACES = ("fix", "seen", "evidence", "places")
 """Fields that tell where a rider was."""
 MOST_TOGETHER = 2_000
 """Signals in one batch."""
+MORE = b"+"
+"""After a place of which more is told in the next batch."""
 
 logger = structlog.get_logger()
 
@@ -64,12 +66,19 @@ class SignalLog:
     def next_offset(self) -> int:
         return self._log.next_offset[SIGNALS.name]
 
+    @property
+    def told_to(self) -> int:
+        return self._stands.all_told_to
+
     def tells(self, event_id: str) -> bool:
         return event_id in self._stands.ids
 
+    def kept_from(self, place: int) -> int:
+        return self.next_offset if place >= self._stands.told_to else self._stands.since
+
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
         """Crossings told after the place; of each stop the latest forecast and then the thresholds, and what was told
-        of anomalies."""
+        of anomalies and trips."""
         forecasts = sorted(self._stands.forecasts.items(), key=lambda told: told[0][-1] != "")
         return self._stands.crossings, [*(draft for _, draft in forecasts), *self._stands.anomalies]
 
@@ -85,24 +94,25 @@ class SignalLog:
         await self._read(stands)
         self._chain, self._stands = stands.chain, stands
 
-    async def tell(self, drafts: Sequence[Draft]) -> None:
+    async def tell(self, drafts: Sequence[Draft], place: int = 0) -> None:
         """Raises TenureLost. More than fit into one batch go into several, each of which may stand alone."""
         async with self._writing:
             for first in range(0, len(drafts), MOST_TOGETHER):
-                await self._tell(drafts[first : first + MOST_TOGETHER])
+                end = first + MOST_TOGETHER
+                await self._tell(drafts[first:end], b"%d" % place + MORE * (end < len(drafts)))
             self._written_s = monotonic()
 
-    async def _tell(self, drafts: Sequence[Draft]) -> None:
+    async def _tell(self, drafts: Sequence[Draft], place: bytes) -> None:
         """What is too large together goes in halves. Raises TenureLost, SignalTooLarge."""
-        entries, chain = self._entries(drafts)
+        entries, chain = self._entries(drafts, place)
         if (await self._log.append({SIGNALS.name: entries}))[SIGNALS.name] is not None:
             self._chain = chain
             return
         if len(drafts) == 1:
             raise SignalTooLarge(f"{type(drafts[0].event).__name__} {drafts[0].event_id} fits into no batch")
         half = len(drafts) // 2
-        await self._tell(drafts[:half])
-        await self._tell(drafts[half:])
+        await self._tell(drafts[:half], place.rstrip(MORE) + MORE)
+        await self._tell(drafts[half:], place)
 
     async def beat_if_idle(self) -> None:
         """Well before the broker forgets its producer, which would let a zombie write."""
@@ -118,13 +128,13 @@ class SignalLog:
     async def close(self) -> None:
         await self._log.close()
 
-    def _entries(self, drafts: Sequence[Draft]) -> tuple[list[Entry], bytes]:
+    def _entries(self, drafts: Sequence[Draft], place: bytes) -> tuple[list[Entry], bytes]:
         entries: list[Entry] = []
         chain = self._chain
         for draft in drafts:
             seal = self._keyring.sealer(self._log.partition, draft.tenant, draft.rider_id)
             key, value = draft.rider_id.encode(), catalog.write(self._event(draft), seal)
-            headers = self._headers(draft)
+            headers = [*self._headers(draft), ("place", place)]
             chain = chained(chain, key, value, headers)
             entries.append((key, value, [*headers, ("hash", chain.hex().encode())]))
         return entries, chain
@@ -192,11 +202,13 @@ class Stands:
     """
 
     def __init__(self, first: int, since: int, recomputed_from: datetime) -> None:
-        self.first, self._since, self._recomputed_from = first, since, recomputed_from
+        self.first, self.since, self._recomputed_from = first, since, recomputed_from
         self.next_offset = first
         self.chain = GENESIS
         self.chained = False
         self.producer_id: int | None = None
+        self.told_to = self.all_told_to = 0
+        """The frame after the last one of which something was told, and of which everything was."""
         self.ids: set[str] = set()
         self.crossings: list[Draft] = []
         self.anomalies: list[Draft] = []
@@ -212,10 +224,14 @@ class Stands:
             opened = event_of(stored, None)
             assert isinstance(opened, ShardOpened), "the type says so"
             self.producer_id = opened.producer_id
-        if stored.offset >= self._since and not stored.is_control:
+        if stored.offset >= self.since and not stored.is_control:
             self._told(stored)
 
     def _told(self, stored: Stored) -> None:
+        place = (stored.header("place") or "0").encode()
+        self.told_to = max(self.told_to, int(place.rstrip(MORE)))
+        if not place.endswith(MORE):
+            self.all_told_to = max(self.all_told_to, int(place))
         envelope = envelope_of(stored)
         if envelope.event_time < self._recomputed_from:
             return
@@ -231,5 +247,5 @@ class Stands:
             self.forecasts[*stop, which] = draft
         elif type(event) in TRANSITIONS:
             self.crossings.append(draft)
-        elif isinstance(event, (AnomalyDetected, AnomalyCleared)):
+        elif isinstance(event, (AnomalyDetected, AnomalyCleared, TripEnded)):
             self.anomalies.append(draft)

@@ -1,9 +1,12 @@
-"""Which trips did riders make, from where to where, how far, and how long did they stand on the way?"""
+"""Which trips did riders make, from where to where, how far, and how long did they stand on the way? Their mileage."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
 from projections.page import Page
@@ -16,6 +19,7 @@ CREATE TABLE {table} (
     rider_id    text        NOT NULL,
     trip_id     text        NOT NULL,
     device_id   text        NOT NULL,
+    vehicle_id  text,
     started_at  timestamptz NOT NULL,
     ended_at    timestamptz NOT NULL,
     metres      bigint      NOT NULL,
@@ -24,11 +28,13 @@ CREATE TABLE {table} (
     stops       bigint      NOT NULL,
     why         text        NOT NULL,
     places      jsonb,
+    frame       text,
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (tenant, rider_id, trip_id)
 );
 CREATE INDEX ON {table} (tenant, recorded_at, trip_id);
-CREATE INDEX ON {table} (tenant, rider_id, started_at)
+CREATE INDEX ON {table} (tenant, rider_id, started_at);
+CREATE INDEX ON {table} (tenant, trip_id)
 """
 
 
@@ -37,6 +43,8 @@ class TripRow(msgspec.Struct, frozen=True, kw_only=True):
     rider_id: str
     trip_id: str
     device_id: str
+    vehicle_id: str | None
+    """The one that the rider had then."""
     started_at: datetime
     ended_at: datetime
     metres: int
@@ -48,6 +56,8 @@ class TripRow(msgspec.Struct, frozen=True, kw_only=True):
     """stood: there they stayed; unheard: nothing more came for long."""
     places: Sealed | None = None
     """Where it began and ended."""
+    frame: str | None = None
+    """The place in the log of the frame that led to it: what was told later is none of it."""
     recorded_at: datetime
 
 
@@ -63,6 +73,7 @@ def apply(row: TripRow | None, fact: Fact, key: Key) -> TripRow:
         rider_id=source.aggregate_id,
         trip_id=source.event_id,
         device_id=event.device_id,
+        vehicle_id=event.vehicle_id,
         started_at=event.started_at,
         ended_at=event.ended_at,
         metres=event.metres,
@@ -71,13 +82,14 @@ def apply(row: TripRow | None, fact: Fact, key: Key) -> TripRow:
         stops=event.stops,
         why=event.why,
         places=sealed(event.places, "TripEnded.places"),
+        frame=fact.envelope.causation_id,
         recorded_at=source.recorded_at,
     )
 
 
 TRIPS = ReadModel(
     name="trips",
-    version=2,
+    version=3,
     table=TABLE,
     row=TripRow,
     key=("tenant", "rider_id", "trip_id"),
@@ -90,6 +102,7 @@ PAGE = """
 SELECT * FROM trips
 WHERE tenant = %(tenant)s
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
+  AND (%(vehicle_id)s::text IS NULL OR vehicle_id = %(vehicle_id)s)
   AND (%(since)s::timestamptz IS NULL OR ended_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR started_at < %(until)s)
   AND (%(at)s::timestamptz IS NULL OR (recorded_at, trip_id) > (%(at)s, %(id)s))
@@ -99,3 +112,36 @@ LIMIT %(limit)s
 
 page = Page(PAGE)
 """In the order in which they were told: when they had ended."""
+
+ONE = "SELECT * FROM trips WHERE tenant = %s AND trip_id = %s"
+
+
+async def one(connection: AsyncConnection, tenant: str, trip_id: str) -> dict[str, Any] | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(ONE, (tenant, trip_id))
+        return await cursor.fetchone()
+
+
+OF_WHOM = {"rider": "rider_id", "vehicle": "coalesce(vehicle_id, '')"}
+"""Whose mileage it is."""
+MILEAGE = """
+SELECT * FROM (
+    SELECT (started_at AT TIME ZONE %(zone)s)::date AS day, {whom} AS id,
+           count(*) AS trips, sum(metres)::bigint AS metres, sum(moving_s)::bigint AS moving_s,
+           sum(idle_s)::bigint AS idle_s, sum(stops)::bigint AS stops,
+           min(started_at) AS first_started_at, max(ended_at) AS last_ended_at
+    FROM trips
+    WHERE tenant = %(tenant)s
+      AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
+      AND (%(vehicle_id)s::text IS NULL OR vehicle_id = %(vehicle_id)s)
+      AND (%(since)s::timestamptz IS NULL OR started_at >= %(since)s)
+      AND (%(until)s::timestamptz IS NULL OR started_at < %(until)s)
+    GROUP BY 1, 2
+) AS days
+WHERE %(after_day)s::date IS NULL OR (day, id) > (%(after_day)s, %(after_id)s)
+ORDER BY day, id
+LIMIT %(limit)s
+"""
+
+mileage = {by: Page(MILEAGE.format(whom=whom)) for by, whom in OF_WHOM.items()}
+"""Day by day of a time zone, and in each by rider or by vehicle; a trip counts for the day on which it began."""

@@ -35,6 +35,7 @@ OURS = (
     "device_sequence",
     "epoch",
     "outlet",
+    "place",
     "policy_position",
     "recorded_at",
     "request_hash",

@@ -180,9 +180,11 @@ class TripPlaces(Record, frozen=True, kw_only=True):
 
 class TripEnded(Event, frozen=True, kw_only=True):
     """A rider's way from where they had stood to where they stand again, or to where nothing more was heard of them.
-    Stops are those of a minute and more on the way; they last `idle_s` together."""
+    Stops are those of a minute and more on the way; they last `idle_s` together. `vehicle_id` is the one vehicle that
+    the rider had then; none where they had none of ours, or several."""
 
     device_id: str
+    vehicle_id: str | None
     started_at: datetime
     ended_at: datetime
     metres: int

@@ -32,7 +32,7 @@ from schemas.rider import (
 )
 from schemas.signals import EtaForecast, GeofenceEntered
 from schemas.topics import DIRECTORY, FIXES, FLEET, KEYS, SIGNALS
-from streams.telemetry.partition import Draft
+from streams.telemetry.found import Draft
 
 AWAY = Location(lat=60.1700, lon=24.9420)
 """A kilometre to the north of HOME."""

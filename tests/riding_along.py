@@ -7,19 +7,31 @@ from typing import Any
 import numpy as np
 from story import NOON
 
+from schemas import catalog
 from schemas.anomaly_rules import AnomalyRules
+from schemas.catalog import nothing_personal
 from schemas.fix_rules import FixRules
-from schemas.fixes import HeldFix, NewFix, fixes_of, frames_of
+from schemas.fixes import FixFrame, HeldFix, NewFix, fixes_of, frames_of
 from schemas.geo import Location, Window
-from schemas.load import Load
-from schemas.message import Event, Personal, Source, StopId, SubjectId, TaskId, TenantSlug
-from schemas.record import Stored
-from schemas.rider import BreakStarted, ItineraryStopsInserted, ItineraryStopsRemoved, PlannedStop
+from schemas.load import Capacity, Load
+from schemas.message import Event, Personal, Source, StopId, SubjectId, TaskId, TenantSlug, VehicleId
+from schemas.record import Stored, derived_headers
+from schemas.rider import (
+    BreakStarted,
+    ItineraryStopsInserted,
+    ItineraryStopsRemoved,
+    PlannedStop,
+    VehicleFitnessChanged,
+)
+from schemas.topics import FIXES
+from schemas.vehicle_fitness import VehicleFitness
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import Way
 from streams.telemetry.fence_index import FenceIndex
+from streams.telemetry.found import Draft, Found, Frame
 from streams.telemetry.itineraries import Itineraries
-from streams.telemetry.partition import FROM_OUTSIDE, Draft, Found, Frame, Partition, kept, restored
+from streams.telemetry.partition import FROM_OUTSIDE, Partition
+from streams.telemetry.rider import kept, restored
 
 HOME = Location(lat=60.17, lon=24.94)
 METRE = 1 / 111_195
@@ -46,6 +58,9 @@ class RidingAlong:
         self._offset = 0
         self.anomalies = Anomalies(lambda *_: rules, self.itineraries, lambda *_: self.route)
         self.told: list[Draft] = []
+        self.log: list[Stored] = []
+        self.aside: set[tuple[int, int]] = set()
+        """Offset and place of what was put aside."""
 
     def tells(self, *rows: Row, device: str = "phone", late_s: float = 1, **more: Any) -> list[Event]:
         """The rows' fixes, in as few frames as hold them: what is told of them."""
@@ -56,14 +71,30 @@ class RidingAlong:
         before = len(self.told)
         for frame in frames_of(held, received_at):
             found = Found()
-            stored = Stored("logistics.fixes", 0, self._offset, None, None, ())
+            stored = self._logged(frame)
             from_outside = self._source.endswith(FROM_OUTSIDE)
-            self.partition._fold([Frame(stored, "acme", fixes_of(frame), from_outside)], found)
+            self.log.append(stored)
+            self.partition.take([Frame(stored, "acme", fixes_of(frame), from_outside)], found)
             self.told += self.anomalies.of(self.partition, found)
+            self.aside |= {(row.offset, row.place) for row in found.aside}
             self._offset += 1
             for key in found.touched:
                 self.partition.riders[key] = restored(kept(self.partition.riders[key]))
         return [draft.event for draft in self.told[before:]]
+
+    def _logged(self, frame: FixFrame) -> Stored:
+        headers = derived_headers(
+            event_id=f"frame-{self._offset}",
+            type_name=catalog.BY_CLASS[FixFrame].name,
+            source=self._source,
+            event_time=frame.base_time,
+            recorded_at=frame.received_at,
+            subject="acme",
+            tenant="acme",
+            actor="phone",
+            epoch=0,
+        )
+        return Stored(FIXES.name, 0, self._offset, None, catalog.write(frame, nothing_personal), headers)
 
     def has_ahead(self, *stops: PlannedStop, at_s: float = 0) -> None:
         event = ItineraryStopsInserted(itinerary_version=1, stops=list(stops))
@@ -74,6 +105,20 @@ class RidingAlong:
             itinerary_version=2, task_id=stop.task_id, stop_ids=[stop.stop_id], reason_code="completed"
         )
         self.itineraries.take(event, source(at_s), lambda: event)
+
+    def has_vehicle(self, vehicle_id: str, number: int = 1, *, still: bool = True) -> None:
+        fitness = VehicleFitness(
+            grounded=False,
+            inspection_failed=False,
+            maintenance_due=False,
+            maintenance_due_at=None,
+            capacity=Capacity(weight_g=1_000, volume_cm3=1_000, parcels=1),
+            documents=[],
+        )
+        event = VehicleFitnessChanged(
+            vehicle_id=VehicleId(vehicle_id), number=number, fitness=fitness if still else None
+        )
+        self.itineraries.take(event, source(0), lambda: event)
 
     def takes_a_break(self, at_s: float) -> None:
         event = BreakStarted(shift_id="shift", started_at=NOON)  # type: ignore[arg-type]

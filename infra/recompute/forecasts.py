@@ -15,7 +15,7 @@ from schemas.signals import EtaForecast, EtaThresholdReached
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import WAITS_MS
 from streams.telemetry.fences import unix_ms
-from streams.telemetry.partition import Draft
+from streams.telemetry.found import Draft
 
 SAME_MS = 1_000
 """What differs by less is the same forecast."""

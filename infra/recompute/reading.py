@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 from infra.recompute.asked import HELD_FOR, LEAD, Asked, refused_as_gone
 from schemas.record import Stored, Unreadable, envelope_of, event_of, stored_of
 from schemas.topics import FIXES
-from streams.telemetry.partition import Draft, drafted
+from streams.telemetry.found import Draft, drafted
 
 STALLED_AFTER_S = 30.0
 """Without a record for so long a partition cannot be read to its end."""

@@ -7,7 +7,7 @@ so that it is the same however frames fall into fetches; what hangs on the stops
 
 from collections.abc import Callable, Iterator, Sequence
 from math import sqrt
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from schemas.message import Event, Personal, RiderId
 from schemas.signals import AnomalyCleared, AnomalyDetected, AnomalyKind, AnomalyOver, FixSeen, TripEnded, TripPlaces
 from streams.telemetry import trips
 from streams.telemetry.eta import Way as Route
+from streams.telemetry.found import Draft, Found, Taken, moment, place_of
 from streams.telemetry.itineraries import Ahead, Itineraries
-from streams.telemetry.partition import Draft, Found, Partition, RiderKey, Taken, moment
+from streams.telemetry.partition import Partition
+from streams.telemetry.rider import RiderKey
 from streams.telemetry.trips import Trip
 from streams.telemetry.watch import (
     HALF,
@@ -33,7 +35,6 @@ from streams.telemetry.watch import (
     Standing,
     Toward,
     Watch,
-    Way,
     apart_m,
 )
 
@@ -53,9 +54,8 @@ RECKONED_MS = (10_000, 60_000)
 """From places so far apart a speed is reckoned where the device tells none."""
 STEP_M = 20.0
 """A trip's metres are counted by steps of so many: what a device wavers while it stands is no way."""
-STANDS_WITHIN, STEP, FAR = (STANDS_WITHIN_M / METRES) ** 2, (STEP_M / METRES) ** 2, (1_000 / METRES) ** 2
+STANDS_WITHIN, STEP, FAR = (STANDS_WITHIN_M / METRES) ** 2, (STEP_M / METRES) ** 2, (trips.NEAR_BY_M / METRES) ** 2
 """Squares of microdegrees."""
-LEAP_MPS = 100
 NEAR_M = 150.0
 HOUR_MS = 3_600_000
 STRAYS_MS = 600_000
@@ -78,11 +78,28 @@ type RouteOf = Callable[[RiderKey, Ahead], Route | None]
 """The way to this stop, which is the next, as it was first asked for."""
 
 
+class ToldBefore(Protocol):
+    """Of frames before `told_to` everything was told: what is not among it stays untold, for it hangs on what was known
+    then of stops and ways."""
+
+    @property
+    def told_to(self) -> int: ...
+
+    def tells(self, event_id: str) -> bool: ...
+
+
 class Sight:
     """A rider's device as one frame tells of it; what is to be told goes to `drafts`."""
 
     def __init__(
-        self, key: RiderKey, device: str, watch: Watch, rules: AnomalyRules, cause: str, drafts: list[Draft]
+        self,
+        key: RiderKey,
+        device: str,
+        watch: Watch,
+        rules: AnomalyRules,
+        cause: str,
+        drafts: list[Draft],
+        before: ToldBefore | None,
     ) -> None:
         self.key = key
         self.device = device
@@ -90,6 +107,7 @@ class Sight:
         self.rules = rules
         self._cause = cause
         self._drafts = drafts
+        self._before = before if before is not None and place_of(cause) < before.told_to else None
 
     def beyond(
         self, kind: AnomalyKind, at_ms: int, since_ms: int, limit: float, measured: float, seen: Sequence[Spot]
@@ -104,6 +122,8 @@ class Sight:
         if len(told) >= self.rules.most_an_hour:
             return
         anomaly_id = ids.derived("signal", self.key[1], "AnomalyDetected", kind, self.device, str(at_ms))
+        if self._untold(anomaly_id):
+            return
         watch.standing[kind] = Standing(anomaly_id, at_ms, at_ms)
         watch.told[kind] = told if at_ms in told else [*told, at_ms]
         event = AnomalyDetected(
@@ -122,9 +142,12 @@ class Sight:
         standing = self.watch.standing.get(kind)
         if standing is None or at_ms <= max(standing.at_ms, (standing.over_ms or 0) - 1):
             return
+        event_id = ids.derived("signal", standing.anomaly_id, "AnomalyCleared")
+        if self._untold(event_id):
+            return
         del self.watch.standing[kind]
         event = AnomalyCleared(anomaly_id=standing.anomaly_id, kind=kind, at=moment(at_ms), why=why)
-        self._tell(ids.derived("signal", standing.anomaly_id, "AnomalyCleared"), event, at_ms)
+        self._tell(event_id, event, at_ms)
 
     def quiet(self, at_ms: int) -> None:
         for kind, standing in list(self.watch.standing.items()):
@@ -136,9 +159,10 @@ class Sight:
         way, end = trip.way, trip.end
         event = TripEnded(
             device_id=self.device,
+            vehicle_id=way.vehicle_id,
             started_at=moment(way.start.at_ms),
             ended_at=moment(end.at_ms),
-            metres=round(way.metres),
+            metres=round(trip.metres),
             moving_s=round((end.at_ms - way.start.at_ms - way.idle_ms) / 1000),
             idle_s=round(way.idle_ms / 1000),
             stops=way.stops,
@@ -147,7 +171,12 @@ class Sight:
                 rider_subject(RiderId(self.key[1])), TripPlaces(start=as_seen(way.start), end=as_seen(end))
             ),
         )
-        self._tell(ids.derived("signal", self.key[1], "TripEnded", str(way.start.at_ms)), event, end.at_ms)
+        event_id = ids.derived("signal", self.key[1], "TripEnded", str(way.start.at_ms))
+        if not self._untold(event_id):
+            self._tell(event_id, event, end.at_ms)
+
+    def _untold(self, event_id: str) -> bool:
+        return self._before is not None and not self._before.tells(event_id)
 
     def _tell(self, event_id: str, event: Event, at_ms: int) -> None:
         tenant, rider_id = self.key
@@ -163,14 +192,16 @@ class Anomalies:
         self._itineraries = itineraries
         self._route = route
 
-    def of(self, partition: Partition, found: Found) -> list[Draft]:
+    def of(self, partition: Partition, found: Found, before: ToldBefore | None = None) -> list[Draft]:
         """What is to be told of anomalies and of trips that are over. The partition's riders remember it."""
         drafts: list[Draft] = []
         for taken in found.taken:
-            self._frame(partition, taken, found, drafts)
+            self._frame(partition, taken, found, drafts, before)
         return drafts
 
-    def _frame(self, partition: Partition, taken: Taken, found: Found, drafts: list[Draft]) -> None:
+    def _frame(
+        self, partition: Partition, taken: Taken, found: Found, drafts: list[Draft], before: ToldBefore | None
+    ) -> None:
         """Nearly all fixes are like those before them: they take no more than a look, in which nothing is called."""
         tenant, frame = taken.tenant, taken.fixes.frame
         received_ms = round(frame.received_at.timestamp() * 1000)
@@ -178,22 +209,23 @@ class Anomalies:
 
         def sight_of(number: int) -> Sight:
             key = tenant, frame.riders[number]
-            return Sight(key, frame.devices[number], partition.rider(key).watch, rules, taken.cause, drafts)
+            return Sight(key, frame.devices[number], partition.rider(key).watch, rules, taken.cause, drafts, before)
 
         for number, kind, here in strays_of(taken):
             if not received_ms - OLDEST_STRAY_MS <= here.at_ms <= received_ms + AHEAD_MS:
                 continue  # its clock is wrong, too
             found.touched.add((tenant, frame.riders[number]))
             sight = sight_of(number)
-            sight.watch.heard_ms = received_ms
+            hear(sight.key, sight.watch, received_ms, taken, drafts, before)
             stray(sight, kind, here)
         faster_mps2, slower_mps2, fast_mps = rules.hard_acceleration_mps2, -rules.hard_braking_mps2, rules.speeding_mps
         last, latest_ms = -1, received_ms + AHEAD_MS
         watch, device = Watch(), ""
         for number, at_ms, lat, lon, speed, accuracy, narrow in rows_of(taken):
             if number != last:
-                last, device, watch = number, frame.devices[number], riders[tenant, frame.riders[number]].watch
-                watch.heard_ms = received_ms
+                key = tenant, frame.riders[number]
+                last, device, watch = number, frame.devices[number], riders[key].watch
+                hear(key, watch, received_ms, taken, drafts, before)
             gap_ms = at_ms - watch.at_ms
             if gap_ms < SAMPLED_MS or at_ms > latest_ms:
                 continue
@@ -215,7 +247,7 @@ class Anomalies:
                 north, east = lat - trip.lat, (lon - trip.lon) * narrow
                 step = north * north + east * east
                 if step >= STEP:
-                    trip.metres += METRES * sqrt(step) if step < FAR else leap_m(trip, lat, lon, gap_ms)
+                    trip.metres += METRES * sqrt(step) if step < FAR else trips.stepped_m(trip, lat, lon, gap_ms)
                     trip.lat, trip.lon = lat, lon
             if speed != NOT_KNOWN_U16:
                 mps = told = speed / 100
@@ -236,13 +268,16 @@ class Anomalies:
                 self._look(sight_of(number), Spot(at_ms, lat, lon, told), accuracy)
             if watch.standing:
                 sight_of(number).quiet(at_ms)
-        self._sweep(partition, taken, received_ms, found, drafts)
+        self._sweep(partition, taken, received_ms, found, drafts, before)
 
     def _look(self, sight: Sight, here: Spot, accuracy: int) -> None:
         """What follows from long standing, and from the stops ahead."""
         ended = trips.stands(sight.watch, here.at_ms)
         if ended is not None:
             sight.tell_trip(ended, "stood")
+        trip = sight.watch.trip
+        if trip is not None and trip.vehicle_id is None:
+            trip.vehicle_id = self._itineraries.drives(*sight.key)
         known = self._itineraries.of(*sight.key).stops
         stops = [stop for stop in known if stop.since_ms <= here.at_ms and stop.place is not None]
         if not stops or self._itineraries.rests(*sight.key):
@@ -265,7 +300,15 @@ class Anomalies:
         elif off_m <= limit / 2:
             sight.over("route_deviation", here.at_ms, "on_route")
 
-    def _sweep(self, partition: Partition, taken: Taken, now_ms: int, found: Found, drafts: list[Draft]) -> None:
+    def _sweep(
+        self,
+        partition: Partition,
+        taken: Taken,
+        now_ms: int,
+        found: Found,
+        drafts: list[Draft],
+        before: ToldBefore | None,
+    ) -> None:
         """Trips of riders of whom nothing came in for long, and what was the matter with them."""
         if now_ms - partition.swept_ms < trips.HEARD_MS / 60:
             return
@@ -274,19 +317,27 @@ class Anomalies:
             watch = rider.watch
             if (watch.trip is None and not watch.standing) or now_ms - watch.heard_ms < trips.HEARD_MS:
                 continue
-            sight = Sight(key, watch.device, watch, AnomalyRules(), taken.cause, drafts)
-            ended = trips.gone(watch)
-            if ended is not None:
-                sight.tell_trip(ended, "unheard")
-            for kind, standing in list(watch.standing.items()):
-                sight.over(kind, max(watch.at_ms, standing.at_ms + 1), "unheard")
+            unheard(key, watch, taken, drafts, before)
             found.touched.add(key)
 
 
-def leap_m(trip: Way, lat: int, lon: int, gap_ms: int) -> float:
-    """Nothing where nobody comes so fast: before, or since, the device did not know where it was."""
-    metres = apart_m(trip.lat, trip.lon, lat, lon)
-    return metres if metres * 1000 <= LEAP_MPS * gap_ms else 0.0
+def hear(
+    key: RiderKey, watch: Watch, now_ms: int, taken: Taken, drafts: list[Draft], before: ToldBefore | None
+) -> None:
+    """Of whom nothing came in for so long, what was before is over, whether or not it was swept meanwhile."""
+    was_silent = watch.heard_ms > 0 and now_ms - watch.heard_ms >= trips.HEARD_MS
+    if was_silent or (watch.over and trips.is_told(watch)):
+        unheard(key, watch, taken, drafts, before)
+    watch.heard_ms = now_ms
+
+
+def unheard(key: RiderKey, watch: Watch, taken: Taken, drafts: list[Draft], before: ToldBefore | None) -> None:
+    sight = Sight(key, watch.device, watch, AnomalyRules(), taken.cause, drafts, before)
+    ended = trips.gone(watch)
+    if ended is not None:
+        sight.tell_trip(ended, "unheard")
+    for kind, standing in list(watch.standing.items()):
+        sight.over(kind, max(watch.at_ms, standing.at_ms + 1), "unheard")
 
 
 def follow(watch: Watch, device: str) -> None:
@@ -301,6 +352,9 @@ def away(sight_of: Callable[[int], Sight], number: int, watch: Watch, here: Spot
     if abs(here.lon - stands.lon) > HALF and apart_m(stands.lat, stands.lon, here.lat, here.lon) <= STANDS_WITHIN_M:
         watch.stood_ms = here.at_ms
         return
+    ended = trips.stands(watch, watch.stood_ms)
+    if ended is not None:
+        sight_of(number).tell_trip(ended, "stood")
     trips.moved(watch, here)
     for kind in OF_STANDING if watch.standing else ():
         sight_of(number).over(kind, here.at_ms, "moved")
@@ -466,7 +520,7 @@ def as_seen(spot: Spot) -> FixSeen:
 
 
 def remember(watch: Watch, told: Draft) -> None:
-    """The log's word: what it says of an anomaly was told, whatever was kept of it before the crash."""
+    """The log's word: what it says of an anomaly or a trip was told, whatever was kept of it before the crash."""
     event = told.event
     if isinstance(event, AnomalyDetected):
         at_ms = round(event.at.timestamp() * 1000)
@@ -479,3 +533,5 @@ def remember(watch: Watch, told: Draft) -> None:
         standing = watch.standing.get(event.kind)
         if standing is not None and standing.anomaly_id == event.anomaly_id:
             standing.over_ms = round(event.at.timestamp() * 1000)
+    elif isinstance(event, TripEnded) and event.why == "unheard":
+        watch.over[round(event.started_at.timestamp() * 1000)] = round(event.ended_at.timestamp() * 1000)

@@ -28,8 +28,10 @@ from streams.eta.seen import Row, Sightings
 from streams.eta.trail import Trail
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.fences import unix_ms
+from streams.telemetry.found import Draft, Found, LiveRow, moment
 from streams.telemetry.itineraries import Ahead, Itineraries, Itinerary
-from streams.telemetry.partition import Draft, Forecast, Found, LiveRow, Made, Partition, Rider, RiderKey, moment
+from streams.telemetry.partition import Partition
+from streams.telemetry.rider import Forecast, Made, Rider, RiderKey
 
 STALE_MS = 300_000
 OFF_ROUTE_M = 75.0
@@ -149,19 +151,25 @@ class Etas:
         followed = self._followed.get(key)
         return None if followed is None or not same(followed.stops[0], stop) else followed.first
 
-    async def of(self, partition: Partition, found: Found) -> list[Draft]:
+    async def of(self, partition: Partition, found: Found, *, again: bool = False) -> list[Draft]:
         """Forecasts for the riders that have moved, and scores for those that have arrived. The partition's riders
-        remember what is told."""
+        remember what is told. `again`: from these fixes all was foretold before, and only what was seen is to be
+        remembered."""
         drafts: list[Draft] = []
         underway = {}
-        for key, live in found.live.items():
+        for key in found.live:
             rider, itinerary = partition.riders[key], self._itineraries.of(*key)
-            drafts += scores(rider, live, self._arrivals, self._sightings)
-            forget(rider, live, itinerary)
-            if placed(itinerary):
-                underway[key] = live, itinerary
-            else:
+            stops = placed(itinerary)
+            if not stops:
                 self._followed.pop(key, None)
+            if not (stops or rider.forecasts):
+                continue
+            live = found.live[key]
+            if not again:
+                drafts += scores(rider, live, self._arrivals, self._sightings)
+            forget(rider, live, itinerary)
+            if stops:
+                underway[key] = live, itinerary
         at_once = asyncio.Semaphore(AT_ONCE)
 
         async def left_of(key: RiderKey, live: LiveRow, itinerary: Itinerary) -> Underway:
@@ -170,7 +178,7 @@ class Etas:
 
         moved = await asyncio.gather(*(left_of(key, *each) for key, each in underway.items()))
         looked = [self._look(each) for each in moved if is_due(each, partition.riders[each.key])]
-        for seen, foretold in await self._foretold(looked):
+        for seen, foretold in [] if again else await self._foretold(looked):
             drafts += told(partition.riders[seen.key], seen.live, foretold)
         while len(self._followed) > MOST_ROUTES:
             del self._followed[next(iter(self._followed))]

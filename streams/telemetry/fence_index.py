@@ -79,6 +79,20 @@ def step_from(
     return Step(since_ms, since_inside, at_ms, inside, (*since_spot, *spot, since_ms, at_ms))
 
 
+class Ways(msgspec.Struct, frozen=True):
+    """Steps in columns: one a row."""
+
+    ends: Numbers
+    """As in `Step.ends`."""
+    since_inside: Sequence[Inside]
+    inside: Sequence[Inside]
+
+
+def ways_of(steps: Sequence[Step]) -> Ways:
+    ends = np.array([step.ends for step in steps], np.int64).reshape(-1, 6)
+    return Ways(ends, [step.since_inside for step in steps], [step.inside for step in steps])
+
+
 class Table:
     """The cells of one size, of all fences: sorted keys, of each the parts that lie over it."""
 
@@ -196,16 +210,15 @@ class FenceIndex:
             np.concatenate([table.whole[at] for table, _, at in found]),
         )
 
-    def crossed(self, steps: Sequence[Step]) -> dict[int, list[str]]:
-        """By the number of the step, whose ends are outside: the fences through which the straight way leads, sorted.
-        They stand at both ends."""
-        ends = np.array([step.ends for step in steps], np.int64).reshape(-1, 6)
+    def crossed(self, ways: Ways) -> dict[int, list[str]]:
+        """By the row of the way, whose ends are outside: the fences through which it leads straight, sorted. They stand
+        at both ends."""
+        ends = ways.ends
         pieces = pieces_of(ends[:, 0:2] / MICRODEGREES, ends[:, 2:4] / MICRODEGREES)
         piece, part = self._on_the_way(pieces)
         step, fence = pieces.step[piece], self._fence[part]
-        outside = ~self._held([each.since_inside for each in steps], step, fence)
-        outside &= ~self._held([each.inside for each in steps], step, fence)
-        asked = outside & self._stand(fence, ends[step, 4]) & self._stand(fence, ends[step, 5])
+        valid = np.flatnonzero(self._stand(fence, ends[step, 4]) & self._stand(fence, ends[step, 5]))
+        asked = valid[self._outside(ways, step[valid].tolist(), fence[valid].tolist())]
         piece, part = piece[asked], part[asked]
         through = self._led_through(pieces, piece, part)
         found: dict[int, set[str]] = {}
@@ -214,20 +227,11 @@ class FenceIndex:
             found.setdefault(row, set()).add(self.ids[number])
         return {row: sorted(names) for row, names in found.items()}
 
-    def _held(self, insides: Sequence[Inside], step: Numbers, fence: Numbers) -> Truths:
-        """Whether the fence holds that end of the step. Few ends differ in what holds them."""
-        row: dict[Inside, int] = {}
-        rows = np.array([row.setdefault(inside, len(row)) for inside in insides], np.int64)
-        known = self._named
-        keys = np.array(
-            [(of << 32) + known[name] for inside, of in row.items() for name in inside if name in known], np.int64
-        )
-        if not len(keys):
-            return np.zeros(len(step), bool)
-        keys.sort()
-        asked = (rows[step] << 32) + self._name[fence]
-        held: Truths = keys[np.minimum(np.searchsorted(keys, asked), len(keys) - 1)] == asked
-        return held
+    def _outside(self, ways: Ways, step: Sequence[int], fence: Sequence[int]) -> Truths:
+        """Whether the fence holds neither end of the way."""
+        names, since, inside = self.ids, ways.since_inside, ways.inside
+        pairs = zip(step, fence, strict=True)
+        return np.array([names[of] not in inside[row] and names[of] not in since[row] for row, of in pairs], bool)
 
     def _on_the_way(self, pieces: Pieces) -> tuple[Numbers, Numbers]:
         """Each piece with each part that lies over a cell on its way, once. What the cell lies within where the piece

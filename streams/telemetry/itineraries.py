@@ -19,6 +19,7 @@ from schemas.rider import (
     ShiftEnded,
     StopKind,
     StopRef,
+    VehicleFitnessChanged,
     VehicleKind,
 )
 from streams.telemetry.fences import unix_ms
@@ -56,6 +57,7 @@ class Itineraries:
         self._vehicles: dict[tuple[str, str], VehicleKind] = {}
         """Of riders who have no car."""
         self._resting: set[tuple[str, str]] = set()
+        self._assigned: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def take(self, event: Event, source: Source, reread: Reread) -> None:
         rider = source.tenant, source.aggregate_id
@@ -87,6 +89,11 @@ class Itineraries:
                 self._resting.add(rider)
             case BreakEnded() | ShiftEnded():
                 self._resting.discard(rider)
+            case VehicleFitnessChanged():
+                others = tuple(each for each in self._assigned.pop(rider, ()) if each != event.vehicle_id)
+                has = others if event.fitness is None else (*others, event.vehicle_id)
+                if has:
+                    self._assigned[rider] = has
             case RiderRegistered() if event.vehicle != "car":
                 self._vehicles[rider] = event.vehicle
             case _:
@@ -94,6 +101,11 @@ class Itineraries:
 
     def vehicle(self, tenant: str, rider_id: str) -> VehicleKind:
         return self._vehicles.get((tenant, rider_id), "car")
+
+    def drives(self, tenant: str, rider_id: str) -> str | None:
+        """The one vehicle that was assigned to the rider; of several nobody knows which."""
+        has = self._assigned.get((tenant, rider_id), ())
+        return has[0] if len(has) == 1 else None
 
     def rests(self, tenant: str, rider_id: str) -> bool:
         """Whether the rider is on a break."""

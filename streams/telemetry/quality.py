@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import asin, cos, pi, sin, sqrt
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +27,7 @@ RADIANS = pi / 180 / MICRODEGREES
 DEFAULTS = TenantRules()
 
 type Flags = npt.NDArray[np.bool_]
+type Numbers = npt.NDArray[np.int64]
 type Place = tuple[int, int, int, int]
 """Unix milliseconds, microdegrees of latitude and longitude, metres of accuracy."""
 
@@ -56,45 +58,86 @@ class Quality:
         return next((rules for since_ms, rules in reversed(versions) if since_ms <= received_ms), versions[0][1])
 
 
-def judged(fixes: Fixes, rules: FixRules, received_ms: int) -> list[Reason | None]:
-    """What is wrong with each fix by itself."""
-    bound = np.array([bool(rider) for rider in fixes.frame.riders], bool)
+class Rows(msgspec.Struct, frozen=True):
+    """Fixes of any number of frames, one a row, and what each is judged by."""
+
+    at_ms: Numbers
+    lat: Numbers
+    lon: Numbers
+    accuracy: Numbers
+    """As on the log."""
+    flags: Numbers
+    bound: Flags
+    """Whether anybody held the device."""
+    received_ms: Numbers
+    max_future_ms: Numbers
+    max_age_ms: Numbers
+    max_accuracy_m: Numbers
+    max_speed_mps: Numbers
+
+
+def rows_of(frames: Sequence[tuple[Fixes, FixRules, int]]) -> Rows:
+    """Of each frame its fixes, the rules, and when it was received (Unix milliseconds)."""
+    fixes = [each for each, _, _ in frames]
+    counts = [len(each.lat) for each in fixes]
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(each, name) for each in fixes])
+
+    def told(values: Sequence[int]) -> Numbers:
+        return np.repeat(np.array(values, np.int64), counts)
+
+    rules = [each for _, each, _ in frames]
+    return Rows(
+        at_ms=joined("at_ms"),
+        lat=joined("lat"),
+        lon=joined("lon"),
+        accuracy=joined("accuracy"),
+        flags=joined("flags"),
+        bound=np.concatenate([np.array([bool(r) for r in each.frame.riders], bool)[each.device] for each in fixes]),
+        received_ms=told([received_ms for _, _, received_ms in frames]),
+        max_future_ms=told([each.max_future_seconds * 1000 for each in rules]),
+        max_age_ms=told([each.max_age_seconds * 1000 for each in rules]),
+        max_accuracy_m=told([each.max_accuracy_m for each in rules]),
+        max_speed_mps=told([each.max_speed_mps for each in rules]),
+    )
+
+
+def judged(rows: Rows) -> Numbers:
+    """What is wrong with each fix by itself: the place of its reason in `REASONS`, -1 where nothing is."""
     found: dict[Reason, Flags] = {
-        "invalid": (np.abs(fixes.lat) > MAX_LAT) | (np.abs(fixes.lon) > MAX_LON),
-        "zero": (fixes.lat == 0) & (fixes.lon == 0),
-        "unbound": ~bound[fixes.device],
-        "suspected_spoof": (fixes.flags & MOCK) != 0,
-        "future": fixes.at_ms > received_ms + rules.max_future_seconds * 1000,
-        "outdated": fixes.at_ms < received_ms - rules.max_age_seconds * 1000,
-        "inaccurate": (fixes.accuracy != NOT_KNOWN_U8) & (fixes.accuracy > rules.max_accuracy_m),
+        "invalid": (np.abs(rows.lat) > MAX_LAT) | (np.abs(rows.lon) > MAX_LON),
+        "zero": (rows.lat == 0) & (rows.lon == 0),
+        "unbound": ~rows.bound,
+        "suspected_spoof": (rows.flags & MOCK) != 0,
+        "future": rows.at_ms > rows.received_ms + rows.max_future_ms,
+        "outdated": rows.at_ms < rows.received_ms - rows.max_age_ms,
+        "inaccurate": (rows.accuracy != NOT_KNOWN_U8) & (rows.accuracy > rows.max_accuracy_m),
     }
-    wrong = np.full(len(fixes.lat), -1, np.int64)
+    wrong = np.full(len(rows.lat), -1, np.int64)
     for reason in reversed(REASONS):
-        if reason in found:
+        if reason in found and found[reason].any():
             wrong[found[reason]] = REASONS.index(reason)
-    if int(wrong.max(initial=-1)) < 0:
-        return [None] * len(wrong)
-    return [None if place < 0 else REASONS[place] for place in wrong.tolist()]
+    return wrong
 
 
-def metres_known(fixes: Fixes) -> Any:
-    """Of accuracy: what is not known adds nothing to the slack."""
-    return np.where(fixes.accuracy == NOT_KNOWN_U8, 0, fixes.accuracy)
+def places_of(rows: Rows) -> Numbers:
+    """Each fix as a `Place`, one a row. An accuracy that is not known adds nothing to the slack."""
+    accuracy = np.where(rows.accuracy == NOT_KNOWN_U8, 0, rows.accuracy)
+    return np.stack([rows.at_ms, rows.lat, rows.lon, accuracy], axis=1)
 
 
-def follows(fixes: Fixes, rules: FixRules) -> list[bool]:
-    """Whether each fix can be where the row before it of the same device has come to."""
-    accuracy = metres_known(fixes)
-    lat, lon = fixes.lat * RADIANS, fixes.lon * RADIANS
-    chord = np.sin(np.diff(lat) / 2) ** 2 + np.cos(lat[:-1]) * np.cos(lat[1:]) * np.sin(np.diff(lon) / 2) ** 2
+def follow(before: Numbers, after: Numbers, max_speed_mps: Numbers) -> Flags:
+    """Whether each place can be where the one before it has come to, as `within_reach` tells of one pair."""
+    (at_a, lat_a, lon_a, accuracy_a), (at_b, lat_b, lon_b, accuracy_b) = before.T, after.T
+    a, b = lat_a * RADIANS, lat_b * RADIANS
+    chord = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin((lon_b - lon_a) * (RADIANS / 2)) ** 2
     metres = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(1.0, chord)))
-    seconds = np.abs(np.diff(fixes.at_ms)) / 1000
-    near = metres <= SLACK_M + accuracy[:-1] + accuracy[1:] + rules.max_speed_mps * seconds
-    return [False, *(near & (np.diff(fixes.device) == 0)).tolist()][: len(fixes.lat)]
+    near: Flags = metres <= SLACK_M + accuracy_a + accuracy_b + max_speed_mps * np.abs(at_b - at_a) / 1000
+    return near
 
 
 def within_reach(a: Place, b: Place, rules: FixRules) -> bool:
-    """As `follows`, for one pair."""
     lat_a, lat_b = a[1] * RADIANS, b[1] * RADIANS
     chord = sin((lat_b - lat_a) / 2) ** 2 + cos(lat_a) * cos(lat_b) * sin((b[2] - a[2]) * RADIANS / 2) ** 2
     metres = 2 * EARTH_RADIUS_M * asin(sqrt(min(1.0, chord)))

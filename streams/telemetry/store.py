@@ -8,7 +8,8 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from streams.source import Batch, Place
-from streams.telemetry.partition import AsideRow, LiveRow, Rider, RiderKey, kept, restored
+from streams.telemetry.found import AsideRow, LiveRow, LiveRows
+from streams.telemetry.rider import Rider, RiderKey, kept, restored
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS stream_riders (
@@ -56,6 +57,8 @@ SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::t
 ON CONFLICT DO NOTHING
 """
 
+LIVE = LiveRow.__struct_fields__
+
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
@@ -70,7 +73,7 @@ class Done(msgspec.Struct, frozen=True):
     next_signal: int
     riders: Mapping[RiderKey, Rider]
     """Those that the batch touched."""
-    live: Sequence[LiveRow]
+    live: LiveRows
     aside: Sequence[AsideRow]
 
 
@@ -106,7 +109,7 @@ class Store:
     async def keep(self, done: Sequence[Done]) -> None:
         """All of it or nothing. Raises PlaceMoved."""
         ordered = sorted(done, key=lambda each: each.batch.partition)
-        live = [row for each in ordered for row in each.live]
+        live = [row for each in ordered for row in each.live.values()]
         aside = [row for each in ordered for row in each.aside]
         async with self._pool.connection() as connection, connection.transaction():
             async with connection.pipeline() as pipeline:
@@ -114,7 +117,7 @@ class Store:
                 if any(each.riders for each in ordered):
                     await connection.execute(KEEP_RIDERS, riders_of(ordered), binary=True)
                 if live:
-                    await connection.execute(SHOW, columns(live, LiveRow.__struct_fields__))
+                    await connection.execute(SHOW, columns(live, LIVE))
                 if aside:
                     await connection.execute(PUT_ASIDE, columns(aside, AsideRow.__struct_fields__))
                 await connection.execute("SELECT pg_notify('logistics_positions', '')")

@@ -79,7 +79,14 @@ class Track:
         self.told: dict[tuple[str, str, int], str] = {}
         """(fence, transition, time as it stands now) → the id of the signal that told of it first."""
         self.reach = Reach()
+        self.slot = -1
+        """In the columns of `streams.telemetry.fleet`, where it has one."""
         self._forgets_ms: int | None = None
+
+    @property
+    def newest(self) -> tuple[int, int, int] | None:
+        """Time, latitude and longitude of the newest point."""
+        return (self.times[-1], self.lats[-1], self.lons[-1]) if self.times else None
 
     @property
     def newest_ms(self) -> int:
@@ -97,15 +104,16 @@ class Track:
     def take(self, at_ms: int, inside: Inside, spot: Spot = (0, 0), dwell: Dwell | None = None) -> list[Change]:
         """A fix that is not refused; what follows from it."""
         if not self.times or at_ms > self.times[-1]:
-            return self._take_next(at_ms, inside, spot, dwell)
+            return self.take_next(at_ms, inside, *spot, dwell)
         return self._take_late(at_ms, inside, spot, dwell)
 
-    def _take_next(self, at_ms: int, inside: Inside, spot: Spot, dwell: Dwell | None) -> list[Change]:
+    def take_next(self, at_ms: int, inside: Inside, lat: int, lon: int, dwell: Dwell | None) -> list[Change]:
+        """One that is later than all others."""
         last = self.insides[-1] if self.times else self.before
         self.times.append(at_ms)
         self.insides.append(inside)
-        self.lats.append(spot[0])
-        self.lons.append(spot[1])
+        self.lats.append(lat)
+        self.lons.append(lon)
         if self.times[0] < at_ms - WINDOW_MS or len(self.times) > MOST_POINTS:
             self._cut(at_ms)
         changes = self._stayed(at_ms) if self.due else []
@@ -147,6 +155,10 @@ class Track:
         del self.insides[:place]
         del self.lats[:place], self.lons[:place]
         self._forgets_ms = self.before_ms + 1
+
+    @property
+    def forgets(self) -> bool:
+        return self._forgets_ms is not None
 
     def forget(self) -> None:
         """What was told and can be corrected no more; when all is said of what came."""

@@ -12,11 +12,15 @@ GONE_MS = 900_000
 HEARD_MS = 3_600_000
 """Of whom nothing comes in for so long, be it late, the trip is told as far as it is known."""
 STOP_MS = 60_000
+LEAP_MPS = 100
+NEAR_BY_M = 1_000
 
 
 class Trip(msgspec.Struct, frozen=True):
     way: Way
     end: Spot
+    metres: float
+    """Up to its end: where the rider stands they may have walked on."""
 
 
 def moved(watch: Watch, here: Spot) -> None:
@@ -29,16 +33,25 @@ def moved(watch: Watch, here: Spot) -> None:
         if stood_ms >= STOP_MS:
             trip.stops += 1
             trip.idle_ms += stood_ms
+        trip.metres += stepped_m(trip, here.lat, here.lon, here.at_ms - watch.at_ms)
+        trip.lat, trip.lon, trip.there_m = here.lat, here.lon, trip.metres
     else:
         _leave(watch, Spot(watch.stood_ms, left.lat, left.lon), here)
     watch.stands, watch.stood_ms = here, here.at_ms
+
+
+def stepped_m(trip: Way, lat: int, lon: int, gap_ms: int) -> float:
+    """Nothing where nobody comes so fast: before, or since, the device did not know where it was."""
+    metres = apart_m(trip.lat, trip.lon, lat, lon)
+    return metres if metres < NEAR_BY_M or metres * 1000 <= LEAP_MPS * gap_ms else 0.0
 
 
 def _leave(watch: Watch, left: Spot, here: Spot) -> None:
     origin = watch.origin or left
     away_m = apart_m(origin.lat, origin.lon, here.lat, here.lon)
     if away_m > BEGINS_M:
-        watch.trip, watch.origin = Way(origin, here.lat, here.lon, away_m), None
+        watch.trip, watch.origin = Way(origin, here.lat, here.lon, away_m, there_m=away_m), None
+        watch.over = {began_ms: ended_ms for began_ms, ended_ms in watch.over.items() if began_ms >= origin.at_ms}
     else:
         watch.origin = origin if away_m > STANDS_WITHIN_M else None
 
@@ -49,16 +62,27 @@ def stands(watch: Watch, at_ms: int) -> Trip | None:
     if here is None or at_ms - here.at_ms < ENDS_MS:
         return None
     trip, watch.trip, watch.origin = watch.trip, None, None
-    return None if trip is None else Trip(trip, here)
+    return None if trip is None else Trip(trip, here, trip.there_m)
 
 
 def gone(watch: Watch) -> Trip | None:
     """The trip as far as it is known, if there is one: nothing was heard for long. Where they stand is open again."""
-    trip, here = watch.trip, watch.stands
+    trip = as_far_as_known(watch)
     watch.trip = watch.origin = watch.stands = None
+    return trip
+
+
+def as_far_as_known(watch: Watch) -> Trip | None:
+    trip, here = watch.trip, watch.stands
     if trip is None or here is None:
         return None
     stood_ms = watch.stood_ms - here.at_ms
     if stood_ms >= STOP_MS:  # where they stood last is where it ended
-        return Trip(trip, here)
-    return Trip(trip, Spot(watch.at_ms, watch.lat, watch.lon, watch.mps))
+        return Trip(trip, here, trip.there_m)
+    return Trip(trip, Spot(watch.at_ms, watch.lat, watch.lon, watch.mps), trip.metres)
+
+
+def is_told(watch: Watch) -> bool:
+    """Whether the log says that the trip ended where it has come to."""
+    known = as_far_as_known(watch)
+    return known is not None and watch.over.get(known.way.start.at_ms) == known.end.at_ms

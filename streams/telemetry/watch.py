@@ -46,7 +46,8 @@ class Toward(msgspec.Struct, array_like=True):
 
 
 class Way(msgspec.Struct, array_like=True):
-    """A trip under way: where it began, and the place from where metres are counted on."""
+    """A trip under way: where it began, and the place from where metres are counted on. `there_m` are those up to where
+    the rider stands, which may be its end."""
 
     start: Spot
     lat: int
@@ -54,6 +55,8 @@ class Way(msgspec.Struct, array_like=True):
     metres: float
     stops: int = 0
     idle_ms: int = 0
+    there_m: float = 0.0
+    vehicle_id: str | None = None
 
 
 class Watch(msgspec.Struct, array_like=True):
@@ -84,6 +87,9 @@ class Watch(msgspec.Struct, array_like=True):
     """Of the last hour."""
     rested_ms: int = 0
     """When they were on a break last, or had nothing ahead."""
+    over: dict[int, int] = {}
+    """Trips that the log says are over, since nothing was heard: when they began and ended. It was told before a crash,
+    and what led to it then may not come again."""
 
 
 def apart_m(lat_a: int, lon_a: int, lat_b: int, lon_b: int) -> float:

@@ -25,8 +25,10 @@ from streams.telemetry import anomalies
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.fences import Fences, unix_ms
-from streams.telemetry.partition import Draft, Forecast, Found, Made, Partition, Rider, RiderKey
+from streams.telemetry.found import Draft, Found, place_of
+from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
+from streams.telemetry.rider import Forecast, Made, Rider, RiderKey
 from streams.telemetry.store import Done, Store
 
 FIXES_FOLDED = Counter("logistics_fixes_folded_total", "Fixes folded, those put aside too")
@@ -42,7 +44,15 @@ class Signals(Protocol):
     """A partition of `logistics.signals`, fenced: no other writer since it was opened."""
 
     @property
-    def next_offset(self) -> int: ...
+    def told_to(self) -> int:
+        """Of all frames before this place everything was told before it was opened: what is not told of them now is
+        never told, whatever has become known since."""
+        ...
+
+    def kept_from(self, place: int) -> int:
+        """From where on signals are to be remembered by who goes on from this place: from where this one did, until all
+        frames are folded of which something was told before it was opened."""
+        ...
 
     def tells(self, event_id: str) -> bool:
         """Whether this signal stands on the log after the place from which it was opened."""
@@ -50,11 +60,11 @@ class Signals(Protocol):
 
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
         """Crossings that stand there; of each stop the latest forecast and the thresholds after it, and what was told
-        of anomalies in order."""
+        of anomalies and trips in order."""
         ...
 
-    async def tell(self, drafts: Sequence[Draft]) -> None:
-        """In one batch. Raises what ends the tenure."""
+    async def tell(self, drafts: Sequence[Draft], place: int) -> None:
+        """What follows from the frames before this place. Raises what ends the tenure."""
         ...
 
     async def beat_if_idle(self) -> None: ...
@@ -68,8 +78,8 @@ type Dead = Callable[[Stored, str], Awaitable[None]]
 
 
 class Forecasts(Protocol):
-    async def of(self, partition: Partition, found: Found) -> list[Draft]:
-        """What is to be told of the arrivals of the riders that have moved."""
+    async def of(self, partition: Partition, found: Found, *, again: bool) -> list[Draft]:
+        """What is to be told of the arrivals of the riders that have moved; nothing where all was told before."""
         ...
 
 
@@ -163,17 +173,17 @@ class Telemetry:
         for unread in found.unread:
             await self._dead(unread.stored, unread.reason)
         drafts = [*found.signals, *opened.withdrawn(batch, found.signals)]
-        drafts += self._anomalies.of(partition, found)
-        drafts += await self._forecasts.of(partition, found)
+        drafts += self._anomalies.of(partition, found, signals)
+        drafts += await self._forecasts.of(partition, found, again=batch.end <= signals.told_to)
         fresh = [draft for draft in drafts if not signals.tells(draft.event_id)]
         if fresh:
-            await signals.tell(fresh)
+            await signals.tell(fresh, batch.end)
         count(found, fresh)
         return Done(
             batch=batch,
-            next_signal=signals.next_offset,
+            next_signal=signals.kept_from(batch.end),
             riders={key: partition.riders[key] for key in found.touched},
-            live=list(found.live.values()),
+            live=found.live,
             aside=found.aside,
         )
 
@@ -215,12 +225,6 @@ def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:
         p10_ms, p50_ms, p90_ms = (unix_ms(at) for at in (event.p10, event.p50, event.p90))
         known.tell(Made(at_ms, p10_ms, p50_ms, p90_ms, event.model, event.source))
         known.ahead_ms = at_ms
-
-
-def place_of(cause: str) -> int:
-    """The frame's offset, from `topic/partition@offset`; -1 for what names none."""
-    offset = cause.rpartition("@")[2]
-    return int(offset) if offset.isdigit() else -1
 
 
 def withdrawal(told: Draft) -> Draft:

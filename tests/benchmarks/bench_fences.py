@@ -12,6 +12,7 @@ from story import NOON
 
 from schemas import catalog
 from schemas.directory import Circle, Polygon, Shape
+from schemas.fix_rules import FixRules
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
 from schemas.record import Stored, derived_headers
@@ -46,7 +47,7 @@ def test_a_fix_beside_fences(fences: int):
     index = FenceIndex([version_of(str(number), some_shape(draw, side)) for number in range(fences)])
     made_s = process_time() - began
     records = frames(draw, side)
-    partition = Partition(0, lambda tenant: index)
+    partition = Partition(0, lambda tenant: index, lambda tenant, at_ms: FixRules())
     signals, best = 0, 1e9
     for _ in range(3):
         partition.riders, signals, began = {}, 0, process_time()

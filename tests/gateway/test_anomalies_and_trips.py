@@ -133,6 +133,24 @@ async def test_what_is_over_twice_was_over_at_first(house):
     assert datetime.fromisoformat(row["over_at"]) == house.now + timedelta(minutes=1)
 
 
+def trip(house: House, rider: str, hour: float, vehicle_id: str | None = None) -> TripEnded:
+    """So many hours after now."""
+    began = house.now + timedelta(hours=hour)
+    places = TripPlaces(start=seen(began), end=seen(began + timedelta(minutes=20)))
+    return TripEnded(
+        device_id="phone",
+        vehicle_id=vehicle_id,
+        started_at=began,
+        ended_at=began + timedelta(minutes=20),
+        metres=5_200,
+        moving_s=1_080,
+        idle_s=120,
+        stops=1,
+        why="stood",
+        places=Personal(rider_subject(RiderId(rider)), places),
+    )
+
+
 def dismissed(rider: str, anomaly_id: str = "s-1", reason: str = "not_riding") -> AnomalyDismissed:
     note = Personal(rider_subject(RiderId(rider)), "on the train")
     return AnomalyDismissed(anomaly_id=anomaly_id, reason_code=reason, note=note)
@@ -189,22 +207,7 @@ async def test_only_an_anomaly_of_the_rider_is_dismissed(library):
 
 
 async def test_trips_are_found_by_rider_and_by_when_they_were(house):
-    def trip(rider: str, hour: int) -> TripEnded:
-        began = house.now + timedelta(hours=hour)
-        places = TripPlaces(start=seen(began), end=seen(began + timedelta(minutes=20)))
-        return TripEnded(
-            device_id="phone",
-            started_at=began,
-            ended_at=began + timedelta(minutes=20),
-            metres=5_200,
-            moving_s=1_080,
-            idle_s=120,
-            stops=1,
-            why="stood",
-            places=Personal(rider_subject(RiderId(rider)), places),
-        )
-
-    told = (ANN, "t-3", trip(ANN, 3)), (ANN, "t-1", trip(ANN, 1)), (BOB, "t-2", trip(BOB, 2))
+    told = (ANN, "t-3", trip(house, ANN, 3)), (ANN, "t-1", trip(house, ANN, 1)), (BOB, "t-2", trip(house, BOB, 2))
     await fold(house, TRIPS, *told)
 
     async def found(asked: str) -> list[str]:
@@ -219,3 +222,43 @@ async def test_trips_are_found_by_rider_and_by_when_they_were(house):
     [own] = await items(house, "trips", "rider", BOB)
     assert (own["metres"], own["places"]["start"]["lat"]) == (5_200, 60.17)
     assert {row["places"] for row in await items(house, "trips", "analyst")} == {"hidden"}
+
+
+async def test_mileage_is_told_day_by_day_of_a_zone_by_rider_or_by_vehicle(house):
+    told = [(ANN, "t-1", 1, "van"), (ANN, "t-2", 9.5, "van"), (ANN, "t-3", 10.5, None), (BOB, "t-4", 11, "van")]
+    await fold(house, TRIPS, *[(rider, name, trip(house, rider, hour, van)) for rider, name, hour, van in told])
+    noon = house.now.date()
+    tomorrow = noon + timedelta(days=1)
+
+    def days(rows: list[dict[str, Any]], whose: str) -> list[tuple[Any, ...]]:
+        return [(row["day"], row[whose], row["trips"], row["metres"]) for row in rows]
+
+    helsinki = await items(house, "mileage?zone=Europe/Helsinki")
+    assert days(helsinki, "rider_id") == [
+        (noon.isoformat(), ANN, 2, 10_400),
+        *sorted([(tomorrow.isoformat(), ANN, 1, 5_200), (tomorrow.isoformat(), BOB, 1, 5_200)]),
+    ], "noon in UTC is two hours later there"
+    assert (helsinki[0]["moving_s"], helsinki[0]["idle_s"], helsinki[0]["stops"]) == (2_160, 240, 2)
+    by_vehicle = await items(house, "mileage?by=vehicle")
+    assert days(by_vehicle, "vehicle_id") == [
+        (noon.isoformat(), None, 1, 5_200),
+        (noon.isoformat(), "van", 3, 15_600),
+    ]
+    until = (house.now + timedelta(hours=2)).isoformat().replace("+00:00", "Z")
+    assert days(await items(house, f"mileage?vehicle_id=van&until={until}"), "rider_id") == [
+        (noon.isoformat(), ANN, 1, 5_200)
+    ]
+    assert {row["rider_id"] for row in await items(house, "mileage", "rider", BOB)} == {BOB}
+    refused = await house.caller("dispatcher", "dora").get("/v1/acme/mileage?zone=Mars/Olympus")
+    assert refused.status_code == 400
+
+
+async def test_mileage_goes_on_page_by_page(house):
+    await fold(house, TRIPS, *[(ANN, f"t-{day}", trip(house, ANN, 24 * day)) for day in range(5)])
+    seen_days, path = [], "/v1/acme/mileage?limit=2"
+    while path:
+        read = await house.caller("dispatcher", "dora").get(path)
+        seen_days += [row["day"] for row in read.json()["items"]]
+        path = read.links["next"]["url"] if "next" in read.links else ""
+    assert seen_days == sorted(set(seen_days))
+    assert len(seen_days) == 5

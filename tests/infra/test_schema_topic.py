@@ -47,7 +47,7 @@ from schemas.signals import GeofenceTransitionCorrected
 from schemas.task import CancelTask
 from schemas.tender import Candidate, ClaimOffer, OpenTender, PlannedOffer
 from schemas.topics import FIXES, FLEET, HISTORY, KEYS, SCHEMAS, SHARDS, SIGNALS
-from streams.telemetry.partition import Draft
+from streams.telemetry.found import Draft
 
 AVRO_TOPICS = [topic.name for topic in (*HISTORY, SIGNALS, FIXES, SHARDS, KEYS)]
 

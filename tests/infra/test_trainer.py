@@ -30,7 +30,7 @@ from streams.eta.journey import COLUMNS, COLUMNS_NAME
 from streams.eta.model import BY_FACTORS, Model
 from streams.eta.models import Models, met
 from streams.eta.worlds import Worlds
-from streams.telemetry.partition import Draft
+from streams.telemetry.found import Draft
 
 JOURNEYS = 60
 STOP = StopId("stop-1")

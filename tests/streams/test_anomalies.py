@@ -11,14 +11,15 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from riding_along import NOON, RidingAlong, drive, fix, of_kind, stand, stop, straight
+from riding_along import HOME, METRE, NOON, RidingAlong, drive, fix, of_kind, stand, stop, straight
 
 from schemas.anomaly_rules import AnomalyRules
 from schemas.fixes import HeldFix
 from schemas.message import Event
 from schemas.signals import ANOMALIES, AnomalyCleared, AnomalyDetected, TripEnded
 from streams.telemetry import anomalies, trips
-from streams.telemetry.partition import Draft, Rider, kept, restored
+from streams.telemetry.found import Draft
+from streams.telemetry.rider import Rider, kept, restored
 
 
 def at_s(moment: Any) -> float:
@@ -372,6 +373,18 @@ def test_a_short_stop_on_the_way_is_counted():
     assert trip.moving_s + trip.idle_s == (trip.ended_at - trip.started_at).total_seconds()
 
 
+def test_a_trip_names_the_one_vehicle_that_the_rider_had_when_it_began():
+    ann = RidingAlong()
+    ann.has_vehicle("van-1")
+    ann.tells(*drive(0, 300, 10))
+    ann.has_vehicle("van-1", number=2, still=False)
+    ann.has_vehicle("van-2")
+    [first] = trips_in(ann.tells(*stand(305, 700, 3_000)))
+    ann.has_vehicle("van-3")
+    [second] = trips_in(ann.tells(*drive(710, 1_010, 10, from_m=3_000), *stand(1_020, 1_400, 6_000)))
+    assert (first.vehicle_id, second.vehicle_id) == ("van-1", None), "of two nobody knows which"
+
+
 def test_who_strolls_about_where_they_stand_is_on_no_trip():
     ann = RidingAlong()
     rows = [(minute * 60, 120.0 * (minute % 2), 1.0) for minute in range(60)]
@@ -413,3 +426,65 @@ def test_a_leap_to_another_place_is_no_way_that_was_driven():
     assert told(ann, *drive(105, 205, 10, from_m=80_000)) == [], "three strays that agree are believed"
     [trip] = trips_in(ann.tells(*stand(210, 600, 81_000)))
     assert trip.metres == pytest.approx(1_900, abs=50)
+
+
+def test_what_is_walked_about_where_a_trip_has_ended_is_none_of_its_metres():
+    ann = RidingAlong()
+    ann.tells(*drive(0, 300, 10))
+    about = [(305 + 5 * step, 3_060 + 24.0 * (step % 2), 5.0) for step in range(100)]
+    [trip] = trips_in(ann.tells(*about))
+    assert trip.places is not None
+    assert trip.places.value is not None
+    end_m = (trip.places.value.end.lat - HOME.lat) / METRE
+    assert trip.metres == pytest.approx(end_m, abs=1), "as far as the place where it ended"
+    [later] = trips_in(ann.tells(*drive(810, 1_110, 10, from_m=3_060), *stand(1_120, 1_500, 6_060)))
+    assert later.metres == pytest.approx(3_000, abs=60), "and of the next one neither"
+
+
+def test_who_stood_long_enough_has_arrived_whenever_it_was_looked():
+    ann = RidingAlong()
+    ann.tells(*drive(0, 305, 10))
+    stood = [(second, 3_060.0, 0.0) for second in (320, 335, 600, 625)]
+    assert trips_in(ann.tells(*stood)) == [], "it is looked every thirty seconds"
+    [trip] = trips_in(ann.tells(*drive(640, 700, 10, from_m=3_200)))
+    assert (at_s(trip.ended_at), trip.why) == (320.0, "stood")
+
+
+def silence_in_the_middle(ann: RidingAlong, *minutes: float) -> None:
+    """What others tell meanwhile, so many minutes after noon."""
+    for minute in minutes:
+        at = NOON + timedelta(minutes=minute)
+        ann.frames([HeldFix("other", "bob", fix((minute * 60, 0)))], at)
+
+
+def test_what_comes_after_an_hour_of_silence_is_another_trip_though_its_fixes_were_kept_meanwhile():
+    ann = RidingAlong()
+    ann.tells(*drive(0, 300, 10))
+    kept_back = [*drive(305, 900, 10, from_m=3_050), *stand(905, 1_300, 9_000)]
+    first, second = trips_in(ann.tells(*kept_back, late_s=trips.HEARD_MS / 1000))
+    assert (at_s(first.ended_at), first.why) == (300.0, "unheard")
+    assert (at_s(second.started_at), second.why) == (305.0, "stood")
+    assert first.metres + second.metres == pytest.approx(9_000, abs=100)
+
+
+def test_a_trip_that_was_told_before_a_crash_is_over_when_its_fixes_are_folded_again():
+    """The sweep that told it came between two frames; with the memory gone, it comes between others."""
+    ann = RidingAlong()
+    ann.tells(*drive(0, 300, 10))
+    silence_in_the_middle(ann, 64.4)
+    state = kept(ann.partition.riders["acme", "ann"])
+
+    def lost() -> list[Draft]:
+        before = len(ann.told)
+        silence_in_the_middle(ann, 64.6, 65.5)
+        ann.tells(*drive(305, 900, 10, from_m=3_050), late_s=2_995)  # by a clock that lags
+        ann.tells(*stand(905, 1_300, 9_000), late_s=2_995)
+        return [draft for draft in ann.told[before:] if isinstance(draft.event, TripEnded)]
+
+    on_the_log = lost()
+    assert len(on_the_log) == 2
+    ann.partition.riders["acme", "ann"] = again = restored(state)
+    ann.partition.swept_ms = 0
+    for draft in on_the_log:
+        anomalies.remember(again.watch, draft)
+    assert [without_cause(draft) for draft in lost()] == [without_cause(draft) for draft in on_the_log]

@@ -33,7 +33,9 @@ from schemas.signals import (
 from schemas.topics import FIXES
 from streams.telemetry.fence_index import FenceIndex, version_of
 from streams.telemetry.fences import unix_ms
-from streams.telemetry.partition import Draft, Partition, kept, moment, restored
+from streams.telemetry.found import Draft, moment
+from streams.telemetry.partition import Partition
+from streams.telemetry.rider import kept, restored
 from streams.telemetry.work import withdrawal
 
 SAMPLE_DATA = os.environ.get("LOGISTICS_SAMPLE_DATA")

@@ -9,7 +9,7 @@ from story import KAMPPI, NOON, minutes
 from schemas.directory import Circle, Corridor, GeofenceChanged, GeofenceCreated, GeofenceRemoved, Polygon, Shape
 from schemas.geo import Location, distance_m
 from schemas.message import Event, Source, TenantSlug
-from streams.telemetry.fence_index import OUTSIDE, FenceIndex, FenceVersion, step_from, version_of
+from streams.telemetry.fence_index import OUTSIDE, FenceIndex, FenceVersion, step_from, version_of, ways_of
 from streams.telemetry.fences import Fences, unix_ms
 
 NOW_MS = unix_ms(NOON)
@@ -153,7 +153,7 @@ def crossed(shape: Shape, one: tuple[float, float], other: tuple[float, float]) 
     index = FenceIndex([version_of("f", shape)])
     step = step_from(NOW_MS, spot(one), OUTSIDE, NOW_MS + 1, spot(other), OUTSIDE)
     back = step_from(NOW_MS, spot(other), OUTSIDE, NOW_MS + 1, spot(one), OUTSIDE)
-    there, again = index.crossed([step]), index.crossed([back])
+    there, again = index.crossed(ways_of([step])), index.crossed(ways_of([back]))
     assert there == again
     return there == {0: ["f"]}
 
@@ -196,7 +196,7 @@ def test_a_long_way_is_the_shortest_one_and_too_long_a_one_is_none():
 def test_a_fence_that_stood_at_one_end_only_was_not_crossed():
     index = FenceIndex([version_of("f", BOX, from_ms=NOW_MS)])
     west, east = (60_005_000, 24_990_000), (60_005_000, 25_030_000)
-    assert index.crossed([step_from(NOW_MS, west, OUTSIDE, NOW_MS + 1, east, OUTSIDE)]) == {0: ["f"]}
-    assert index.crossed([step_from(NOW_MS - 1, west, OUTSIDE, NOW_MS, east, OUTSIDE)]) == {}
-    assert index.crossed([step_from(NOW_MS, west, OUTSIDE, NOW_MS + 1, east, frozenset("f"))]) == {}
-    assert index.crossed([]) == {}
+    assert index.crossed(ways_of([step_from(NOW_MS, west, OUTSIDE, NOW_MS + 1, east, OUTSIDE)])) == {0: ["f"]}
+    assert index.crossed(ways_of([step_from(NOW_MS - 1, west, OUTSIDE, NOW_MS, east, OUTSIDE)])) == {}
+    assert index.crossed(ways_of([step_from(NOW_MS, west, OUTSIDE, NOW_MS + 1, east, frozenset("f"))])) == {}
+    assert index.crossed(ways_of([])) == {}

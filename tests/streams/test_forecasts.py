@@ -23,9 +23,11 @@ from streams.eta.journey import COLUMNS, Floats
 from streams.eta.model import BY_FACTORS, FACTORS, Model, Told
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import LOOKS_EVERY_MS, Etas, Way
+from streams.telemetry.found import Draft, Found, LiveRow
 from streams.telemetry.itineraries import Itineraries
-from streams.telemetry.partition import Draft, Found, LiveRow, Partition, Rider, kept, restored
+from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
+from streams.telemetry.rider import Rider, kept, restored
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 TASK, FIRST, SECOND = TaskId("task-1"), StopId("stop-1"), StopId("stop-2")

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fresh import fresh_name
 from hypothesis import given
@@ -18,7 +19,8 @@ from schemas.fixes import Fixes, HeldFix, NewFix, fixes_of, frames_of
 from schemas.message import Event, Source, TenantSlug
 from schemas.record import Stored
 from streams.telemetry.fence_index import FenceIndex
-from streams.telemetry.partition import FROM_OUTSIDE, Found, Frame, Partition, live_row
+from streams.telemetry.found import Found, Frame, LiveRow
+from streams.telemetry.partition import FROM_OUTSIDE, Partition
 from streams.telemetry.quality import (
     CONFIRMED_BY,
     MOST_VERSIONS,
@@ -26,9 +28,11 @@ from streams.telemetry.quality import (
     Place,
     Quality,
     Reach,
-    follows,
+    follow,
     judged,
     packed,
+    places_of,
+    rows_of,
     unpacked,
     within_reach,
 )
@@ -49,7 +53,8 @@ def frame(*fixes: HeldFix, received_at: datetime = NOON) -> Fixes:
 
 
 def reasons(*fixes: HeldFix, rules: FixRules = RULES) -> list[Reason | None]:
-    return judged(frame(*fixes), rules, NOON_MS)
+    wrong = judged(rows_of([(frame(*fixes), rules, NOON_MS)]))
+    return [REASONS[place] if place >= 0 else None for place in wrong.tolist()]
 
 
 # By itself
@@ -98,9 +103,9 @@ def test_a_tenant_may_believe_more(rules: FixRules, told: HeldFix):
 
 
 def test_what_a_device_does_not_tell_is_not_shown_as_nothing():
-    shown = live_row("acme", frame(fix()), 0)
+    shown = seen(frame(fix()))
     assert (shown.accuracy_m, shown.speed_mps, shown.bearing_deg) == (None, None, None)
-    sure = live_row("acme", frame(fix(accuracy_m=0, speed_mps=0, bearing_deg=0)), 0)
+    sure = seen(frame(fix(accuracy_m=0, speed_mps=0, bearing_deg=0)))
     assert (sure.accuracy_m, sure.speed_mps, sure.bearing_deg) == (0, 0, 0)
 
 
@@ -215,7 +220,8 @@ def test_a_frame_at_once_is_judged_as_fix_by_fix(given: list[Place]):
     given = sorted(given)
     fixes = frame(*(fix(at_ms / 1000, lat / 1e6, lon / 1e6, accuracy_m=m) for at_ms, lat, lon, m in given))
     apart = [within_reach(a, b, RULES) for a, b in pairwise(given)]
-    assert follows(fixes, RULES) == [False, *apart]
+    here = places_of(rows_of([(fixes, RULES, NOON_MS)]))
+    assert follow(here[:-1], here[1:], np.full(len(here) - 1, RULES.max_speed_mps)).tolist() == apart
 
 
 @given(st.lists(places, max_size=30), st.integers(0, 30))
@@ -241,6 +247,13 @@ def test_a_simulated_courier_is_as_fast_as_their_steps_are_short():
     assert put_aside(jumps, source="/logistics/test/processes") == []
 
 
+def seen(come: Fixes) -> LiveRow:
+    partition, found = Partition(0, lambda _: FenceIndex([]), Quality().rules), Found()
+    stored = Stored(topic="logistics.fixes", partition=0, offset=0, key=None, value=None, headers=())
+    partition.take([Frame(stored, "acme", come, True)], found)
+    return found.live["acme", "ann"]
+
+
 def put_aside(given: list[Place], at_once: int = 40, source: str = "/logistics/test/gateway") -> list[tuple[str, int]]:
     """Why, and at how many milliseconds after noon, of fixes that come in frames of so many."""
     partition, found = Partition(0, lambda _: FenceIndex([]), Quality().rules), Found()
@@ -249,5 +262,5 @@ def put_aside(given: list[Place], at_once: int = 40, source: str = "/logistics/t
         rows = given[start : start + at_once]
         held = [fix(at_ms / 1000, lat / 1e6, lon / 1e6, accuracy_m=metres) for at_ms, lat, lon, metres in rows]
         come = frame(*held, received_at=NOON + timedelta(minutes=2))
-        partition._fold([Frame(stored, "acme", come, source.endswith(FROM_OUTSIDE))], found)
+        partition.take([Frame(stored, "acme", come, source.endswith(FROM_OUTSIDE))], found)
     return [(row.reason, round(row.observed_at.timestamp() * 1000) - NOON_MS) for row in found.aside]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ride import AWAY, Ride, folded, streaming, until
 from world import HOME, KEK, PARTITIONS, World, now, records, verify_chain
 
 from commands.shard import IDLE_HEARTBEAT_S
+from infra.role_streams import Streams
 from infra.settings import Settings, load_settings
 from infra.signal_log import SignalLog
 from projections.models import MODELS
@@ -23,7 +25,7 @@ from schemas.fixes import HeldFix, NewFix
 from schemas.geo import Location
 from schemas.keyring import Keyring
 from schemas.partition import partition_of
-from schemas.record import event_of
+from schemas.record import Stored, event_of
 from schemas.signals import (
     AnomalyCleared,
     AnomalyDetected,
@@ -32,6 +34,7 @@ from schemas.signals import (
     GeofenceTransitionCorrected,
 )
 from schemas.topics import FIXES, FLEET, SIGNALS
+from streams.source import Batch
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
 from streams.telemetry.store import Store
@@ -65,7 +68,7 @@ def crash_between(
     keep, crashes = Store.keep, []
 
     async def failing(self: Store, done: Sequence[Any]) -> None:
-        ours = any(row.tenant == ride.world.tenant for each in done for row in each.live)
+        ours = any(row.tenant == ride.world.tenant for each in done for row in each.live.values())
         if ours and not crashes and await ride.signals():
             crashes.append("crashed")
             if meanwhile is not None:
@@ -200,6 +203,49 @@ async def test_a_crash_between_signal_and_row_tells_nothing_twice(ride, settings
     told = [(event_of(stored, None), stored.header("ce_id")) for stored in await ride.signals()]
     assert [type(event).__name__ for event, _ in told] == ["GeofenceEntered", "GeofenceExited"]
     assert len({event_id for _, event_id in told}) == 2
+
+
+@asynccontextmanager
+async def by_hand(settings: Settings, pool: AsyncConnectionPool[Any]) -> AsyncIterator[Telemetry]:
+    """A worker's work without its source: which frames come together is for the test to say."""
+    streams = Streams(settings, pool, now)
+    await Store(pool).make()
+    await streams._producer.start()
+    for followed in (streams._keys, streams._facts, streams._arrived, streams._learned):
+        await followed.start()
+    yield streams._telemetry
+    await streams._telemetry.close()
+    for followed in (streams._keys, streams._facts, streams._arrived, streams._learned):
+        await followed.stop()
+    await streams._producer.stop()
+    await streams._router.close()
+
+
+def fetched(frames: Sequence[Stored], epoch: int) -> Batch:
+    first, last = frames[0], frames[-1]
+    return Batch(FIXES.name, first.partition, first.offset, last.offset + 1, epoch, frames)
+
+
+async def test_what_was_told_is_known_until_all_its_frames_are_folded_though_one_worker_after_the_other_crashes(
+    ride, settings, pool, monkeypatch
+):
+    for minute, where in enumerate((AWAY, HOME, AWAY, HOME)):
+        await ride.tell(ride.fix(minute, where))
+    frames = [
+        stored for stored in await records(ride.world.kafka, FIXES.name) if stored.header("tenant") == ride.world.tenant
+    ]
+    crashes = crash_between(ride, monkeypatch)
+    async with by_hand(settings, pool) as telemetry:
+        await telemetry.places({(FIXES.name, frames[0].partition): frames[0].offset})
+        with pytest.raises(OSError, match="the database went away"):
+            await telemetry.take([fetched(frames, 1)])
+    async with by_hand(settings, pool) as telemetry:
+        await telemetry.take([fetched(frames[:2], 1)])
+    async with by_hand(settings, pool) as telemetry:
+        await telemetry.take([fetched(frames[2:], 1)])
+    assert crashes == ["crashed"]
+    told = [type(event).__name__ for event in await ride.crossings()]
+    assert told == ["GeofenceEntered", "GeofenceExited", "GeofenceEntered"]
 
 
 async def test_what_was_odd_is_told_once_and_so_is_that_it_is_over_though_the_stream_crashes(

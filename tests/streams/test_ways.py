@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from streams.telemetry.eta import Way, place_on
-from streams.telemetry.partition import LiveRow
+from streams.telemetry.found import LiveRow
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 STEP = 0.001
