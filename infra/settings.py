@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     device_fixes_burst: int = Field(10_000, ge=500, description="Fixes at once of one device")
     tenant_fixes_per_s: int = Field(20_000, ge=1, description="Fixes a second of one tenant, in the long run")
     tenant_fixes_burst: int = Field(200_000, ge=500, description="Fixes at once of one tenant")
+    rider_places_days: int = Field(
+        30, ge=1, le=3_650, description="So many days after a rider's last fix the stream forgets where they were"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From where on to log")
     log_format: Literal["json", "console"] = Field("json", description="How log lines look")
 

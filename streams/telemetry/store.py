@@ -17,10 +17,13 @@ CREATE TABLE IF NOT EXISTS stream_riders (
     tenant      text   NOT NULL,
     rider_id    text   NOT NULL,
     state       bytea  NOT NULL,
+    seen_ms     bigint,
     PRIMARY KEY ("partition", tenant, rider_id)
-) WITH (fillfactor = 70)
+) WITH (fillfactor = 70);
+ALTER TABLE stream_riders ADD COLUMN IF NOT EXISTS seen_ms bigint
 """
-"""What the stream alone reads; its place and what others read are made with the read models."""
+"""What the stream alone reads; `seen_ms` is when the rider was seen last. Its place, and what others read, are made
+with the read models."""
 TABLES_LOCK = 4_103_010
 
 BEGIN = """
@@ -35,8 +38,8 @@ UPDATE stream_places SET next_offset = %s, next_signal = %s
 WHERE topic = %s AND "partition" = %s AND next_offset = %s
 """
 KEEP_RIDERS = """
-INSERT INTO stream_riders SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[])
-ON CONFLICT ("partition", tenant, rider_id) DO UPDATE SET state = excluded.state
+INSERT INTO stream_riders SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::bigint[])
+ON CONFLICT ("partition", tenant, rider_id) DO UPDATE SET state = excluded.state, seen_ms = excluded.seen_ms
 """
 SHOW = """
 INSERT INTO live_map (tenant, rider_id, device_id, lat, lon, accuracy_m, speed_mps, bearing_deg, observed_at,
@@ -134,7 +137,7 @@ def move_of(done: Done) -> tuple[int, int, str, int, int]:
 
 def riders_of(done: Iterable[Done]) -> list[list[Any]]:
     rows = [
-        (each.batch.partition, tenant, rider_id, kept(rider))
+        (each.batch.partition, tenant, rider_id, kept(rider), rider.seen_ms)
         for each in done
         for (tenant, rider_id), rider in each.riders.items()
     ]

@@ -90,9 +90,21 @@ class Opened:
         self.epoch = epoch
         self.partition = partition
         self.signals = signals
+        self._gone: dict[RiderKey, int] = {}
         self._crossings, others = signals.standing()
         for draft in others:
             remember(partition.riders, draft)
+
+    def let_go(self, gone: Mapping[RiderKey, int]) -> None:
+        """Between two batches: who was seen last before that time, Unix milliseconds."""
+        self._gone |= {key: before_ms for key, before_ms in gone.items() if key in self.partition.riders}
+
+    def forget_gone(self) -> None:
+        for key, before_ms in self._gone.items():
+            known = self.partition.riders.get(key)
+            if known is not None and known.seen_ms < before_ms:
+                del self.partition.riders[key]
+        self._gone.clear()
 
     def withdrawn(self, batch: Batch, drafts: Sequence[Draft]) -> list[Draft]:
         """Crossings of this batch's frames that were told before a crash and do not follow from them any more, such as
@@ -162,12 +174,23 @@ class Telemetry:
                 if self._opened.get(partition) is opened:
                     await self._forget(partition)
 
+    @property
+    def partitions(self) -> Sequence[int]:
+        """Those that are open here."""
+        return list(self._opened)
+
+    def let_go(self, gone: Mapping[RiderKey, int]) -> None:
+        """Riders of whom nothing is kept: who was seen last before that time, Unix milliseconds."""
+        for opened in self._opened.values():
+            opened.let_go(gone)
+
     async def close(self) -> None:
         for partition in list(self._opened):
             await self._forget(partition)
 
     async def _folded(self, batch: Batch) -> Done:
         opened = await self._open(batch)
+        opened.forget_gone()
         partition, signals = opened.partition, opened.signals
         found = partition.fold(batch.records)
         for unread in found.unread:
