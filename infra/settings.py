@@ -162,6 +162,13 @@ class Settings(BaseSettings):
     rider_places_days: int = Field(
         30, ge=1, le=3_650, description="So many days after a rider's last fix the stream forgets where they were"
     )
+    metrics_host: str = Field("127.0.0.1", description="Where each role but the gateway tells its metrics")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_500,
+        description="The port for that; under `logistics up` the first of several, one a role; 0: they tell none",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From where on to log")
     log_format: Literal["json", "console"] = Field("json", description="How log lines look")
 
