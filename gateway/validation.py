@@ -59,8 +59,13 @@ def explained(cls: type[msgspec.Struct], body: bytes, wrong: Exception) -> Probl
         return malformed(body, broken)
     if len(body) > EXPLAINED_BYTES:
         return invalid([as_told(wrong)])
-    errors = list(islice(unique(worded(schema_errors(cls, parsed))), MAX_ERRORS))
+    errors = misfits(cls, parsed)
     return invalid(errors or [as_told(wrong)])
+
+
+def misfits(cls: type[msgspec.Struct], parsed: Any) -> list[FieldError]:
+    """What is wrong with plain values that do not fit, as far as a JSON schema can say."""
+    return list(islice(unique(worded(schema_errors(cls, parsed))), MAX_ERRORS))
 
 
 def malformed(body: bytes, broken: Exception) -> Problem:

@@ -289,8 +289,18 @@ async def test_of_a_file_with_a_wrong_line_nothing_is_sent_and_of_a_dry_run_neit
     code, out, _ = await ingested(url, tmp_path, "--device", "phone", bad, good, "--json")
     told = json.loads(out)["files"]
     assert (code, len(told_of(house))) == (1, 1)
-    assert (told[0]["refused"], told[0]["wrong"][0]["line"], "sent" in told[0]) == (1, 4, False)
-    assert (told[1]["sent"], told[1]["fixes"]) == (1, 1)
+    assert (told[0]["refused"], told[0]["wrong"][0]["line"], told[0]["sent"]) == (1, 4, 0)
+    assert told[1] == {
+        "file": str(good),
+        "fixes": 1,
+        "sent": 1,
+        "off_duty": 0,
+        "unbound": 0,
+        "refused": 0,
+        "why": None,
+        "wrong": [],
+        "unread": [],
+    }, "what did not happen is told, too"
 
 
 async def test_where_it_is_not_let_in_or_used_wrongly_it_says_so(served: tuple[House, str], tmp_path: Path):
