@@ -89,11 +89,11 @@ def test_a_point_of_a_track_tells_its_speed_wherever_it_stands(tmp_path: Path):
         (f"{HEADER}{at(0)},60,east\n", "lon: a number is needed, not east"),
         (f"{HEADER}{at(0)},NaN,24\n", "lat: a number is needed, not NaN"),
         (f"{HEADER}{at(0)},60,24,more\n", "it has more cells than the header"),
-        (f"speed_mps,{HEADER}-1,{at(0)},60,24\n", "speed_mps: Expected `float` >= 0.0"),
+        (f"speed_mps,{HEADER}-1,{at(0)},60,24\n", "speed_mps: must be at least 0"),
         (point(""), "the point has no time"),
         (point("<time>noon</time>"), "time: must be Unix seconds or milliseconds"),
         (point(f"<time>{at(0)}</time>", 'lat="60.17"'), "lon: a number is needed, not nothing"),
-        (point(f"<time>{at(0)}</time><course>400</course>"), "course: Expected `float` <= 360.0"),
+        (point(f"<time>{at(0)}</time><course>400</course>"), "course: must be at most 360"),
     ],
 )
 def test_a_line_that_is_no_fix_is_told_by_its_number(tmp_path: Path, content: str, wrong: str):
