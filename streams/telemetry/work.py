@@ -112,6 +112,7 @@ class Opened:
         self.signals = signals
         self.tenure = standing.tenure
         self.place = standing.place
+        self._gone: dict[RiderKey, int] = {}
         self._unsaved: dict[RiderKey, Unsaved] = {}
         """In the order in which they were touched."""
         partition.riders, partition.as_of = standing.riders, standing.as_of
@@ -120,6 +121,18 @@ class Opened:
         for draft in others:
             if not partition.knows(draft):
                 remember(partition.riders, draft)
+
+    def let_go(self, gone: Mapping[RiderKey, int]) -> None:
+        """Between two batches: who was seen last before that time, Unix milliseconds."""
+        self._gone |= {key: before_ms for key, before_ms in gone.items() if key in self.partition.riders}
+
+    def forget_gone(self) -> None:
+        for key, before_ms in self._gone.items():
+            known = self.partition.riders.get(key)
+            if known is not None and known.seen_ms < before_ms:
+                del self.partition.riders[key]
+                self._unsaved.pop(key, None)
+        self._gone.clear()
 
     def withdrawn(self, batch: Batch, drafts: Sequence[Draft]) -> list[Draft]:
         """Crossings of this batch's frames that were told before a crash and do not follow from them any more, such as
@@ -138,7 +151,8 @@ class Opened:
         for key in found.touched:
             self._unsaved.setdefault(key, Unsaved(batch.start, signals_from, monotonic()))
         saved = self._saved()
-        rows = [RiderRow(key, kept(self.partition.riders[key]), batch.end) for key in saved]
+        riders = [(key, self.partition.riders[key]) for key in saved]
+        rows = [RiderRow(key, kept(rider), batch.end, rider.seen_ms) for key, rider in riders]
         for key in saved:
             del self._unsaved[key]
         since, self.place = self.place, max(self.place, batch.end)
@@ -223,12 +237,23 @@ class Telemetry:
                 if self._opened.get(partition) is opened:
                     await self._forget(partition)
 
+    @property
+    def partitions(self) -> Sequence[int]:
+        """Those that are open here."""
+        return list(self._opened)
+
+    def let_go(self, gone: Mapping[RiderKey, int]) -> None:
+        """Riders of whom nothing is kept: who was seen last before that time, Unix milliseconds."""
+        for opened in self._opened.values():
+            opened.let_go(gone)
+
     async def close(self) -> None:
         for partition in list(self._opened):
             await self._forget(partition)
 
     async def _folded(self, batch: Batch) -> Done:
         opened = await self._open(batch)
+        opened.forget_gone()
         partition, signals = opened.partition, opened.signals
         signals_from = signals.kept_from(batch.start)
         found = partition.fold(batch.records)

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from math import cos, pi, sin
+from math import pi
 from pathlib import Path
 from random import Random
 
@@ -18,7 +18,6 @@ import aiohttp
 import numpy as np
 import psutil
 import psycopg
-import pytest
 from aiokafka import AIOKafkaProducer
 from benchmarks.bench_fences import some_shape
 from benchmarks.running import TENANT, System, busy, posted, started, table
@@ -117,7 +116,11 @@ async def settled(system: System, session: aiohttp.ClientSession) -> list[str]:
         for each in batches[number]:
             shape = some_shape(draw, SIDE)
             if isinstance(shape, Circle):
-                told = {"type": "circle", "center": {"lat": shape.center.lat, "lon": shape.center.lon}, "radius_m": shape.radius_m}
+                told = {
+                    "type": "circle",
+                    "center": {"lat": shape.center.lat, "lon": shape.center.lon},
+                    "radius_m": shape.radius_m,
+                }
             else:
                 told = {"type": "polygon", "rings": shape.rings}
             body = {"name": f"Fence {each}", "shape": told, "external_reference": f"fence-{each}"}
@@ -164,7 +167,9 @@ async def log(kafka: str) -> AsyncIterator:
 
 
 async def folded(connection: psycopg.AsyncConnection) -> int:
-    cursor = await connection.execute("SELECT coalesce(sum(next_offset), 0)::bigint FROM stream_places WHERE topic = %s", (FIXES.name,))
+    cursor = await connection.execute(
+        "SELECT coalesce(sum(next_offset), 0)::bigint FROM stream_places WHERE topic = %s", (FIXES.name,)
+    )
     row = await cursor.fetchone()
     return row[0] if row else 0
 

@@ -27,6 +27,7 @@ from schemas.fixes import HeldFix, NewFix
 from schemas.geo import Location
 from schemas.keyring import Keyring
 from schemas.partition import partition_of
+from schemas.person import ForgetPerson
 from schemas.record import Stored, event_of
 from schemas.signals import (
     AnomalyCleared,
@@ -472,6 +473,41 @@ async def test_how_a_rider_comes_to_a_stop_is_known_to_the_worker_that_takes_ove
     approach = standing.riders[ride.world.tenant, ride.rider].approach
     assert len(approach.trail) >= 2
     assert len(approach.sightings.let_go(approach.stop)) == 1
+
+
+async def places_of(pool: AsyncConnectionPool[Any], ride: Ride) -> list[int]:
+    tables = ("stream_riders", "live_map", "quarantine")
+    asked = "SELECT count(*) FROM {table} WHERE rider_id = %s"
+    return [(await rows(pool, asked.format(table=table), ride.rider))[0][0] for table in tables]
+
+
+async def test_of_a_rider_who_is_forgotten_no_place_is_kept(ride, settings, pool):
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, HOME), ride.fix(0, HOME))
+        await folded(streams, ride)
+        assert await places_of(pool, ride) == [1, 1, 1]
+        forget = ForgetPerson(subject=ride.rider, reason_code="person_asked")
+        await ride.send("tenant", ids.tenant_id(ride.world.tenant), forget, "forget")
+
+        async def gone() -> bool:
+            return await places_of(pool, ride) == [0, 0, 0]
+
+        await until(gone)
+        await ride.tell(ride.fix(31, HOME))
+        await folded(streams, ride)
+    assert await places_of(pool, ride) == [1, 1, 0], "who comes back is somebody else"
+    entered, again = await ride.crossings()
+    assert (type(entered), type(again)) == (GeofenceEntered, GeofenceEntered), "of whom nothing is remembered"
+
+
+async def test_of_a_rider_of_whom_nothing_has_come_for_long_no_place_is_kept(ride, settings, pool):
+    day = settings.model_copy(update={"rider_places_days": 1})
+    async with streaming(day, pool) as streams:
+        await ride.tell(ride.fix(-2 * 24 * 60, HOME))
+        await folded(streams, ride)
+        assert await places_of(pool, ride) == [1, 1, 0]
+        await streams.let_go()
+        assert await places_of(pool, ride) == [0, 0, 0]
 
 
 async def test_a_rider_with_a_stop_ahead_gets_a_forecast_by_road(ride, settings, pool):
