@@ -4,6 +4,7 @@ Signals are on the log before the rows are in Postgres. A crash in between leave
 next start they are read back, and what follows from the same fix again is not told again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice, takewhile
 from time import monotonic
@@ -178,6 +179,11 @@ class Opened:
         return [key for key, _ in islice(waited, MOST_SAVED)]
 
 
+class Folded(msgspec.Struct, frozen=True):
+    batch: Batch
+    done: Done
+
+
 class Telemetry:
     """The work of `streams.source.Source` on `logistics.fixes`."""
 
@@ -210,21 +216,37 @@ class Telemetry:
         self.places_done |= {partition: at.place for (topic, partition), at in standing.items() if topic == FIXES.name}
         return {place: at.folded_from for place, at in standing.items()}
 
-    async def take(self, batches: Sequence[Batch]) -> None:
+    async def fold(self, batches: Sequence[Batch]) -> Sequence[Folded]:
+        """Partitions side by side: while one's signals are on their way to the log, the next one is folded."""
         for batch in batches:
             LAG.labels(str(batch.partition)).set(batch.behind + batch.end - batch.start)
+        told = await asyncio.gather(*(self._folded(batch) for batch in batches), return_exceptions=True)
+        failed = [each for each in told if isinstance(each, BaseException)]
+        if failed:
+            await self._void(batches)
+            raise failed[0]
+        return [Folded(batch, each) for batch, each in zip(batches, told, strict=True) if isinstance(each, Done)]
+
+    async def keep(self, folded: Sequence[Folded]) -> None:
         try:
-            done = [await self._folded(batch) for batch in batches]
             with COMMIT.time():
-                await self._store.keep(done)
+                await self._store.keep([each.done for each in folded])
         except BaseException:
-            for batch in batches:
-                await self._forget(batch.partition)
+            await self._void([each.batch for each in folded])
             raise
-        for each, batch in zip(done, batches, strict=True):
-            self.places_done[each.partition] = each.place
-            PLACE.labels(str(each.partition)).set(each.place)
-            LAG.labels(str(each.partition)).set(batch.behind)
+        for each in folded:
+            partition = each.done.partition
+            self.places_done[partition] = each.done.place
+            PLACE.labels(str(partition)).set(each.done.place)
+            LAG.labels(str(partition)).set(each.batch.behind)
+
+    async def take(self, batches: Sequence[Batch]) -> None:
+        """The one and then the other."""
+        await self.keep(await self.fold(batches))
+
+    async def _void(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            await self._forget(batch.partition)
 
     async def beat(self) -> None:
         """Between fetches: a silent partition's tenure is held. One that is lost is forgotten, and opened anew if its

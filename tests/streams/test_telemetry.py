@@ -343,6 +343,40 @@ async def test_a_database_that_is_away_for_a_while_leaves_no_fix_unfolded(ride, 
     assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered"]
 
 
+async def test_what_was_folded_while_the_rows_before_it_failed_is_folded_again(ride, settings, pool, monkeypatch):
+    """The second fetch is folded, and its signals are told, before the first one's rows are known to be lost."""
+    keep, fold = Store.keep, Telemetry.fold
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def keeping(self: Store, done: Sequence[Any]) -> None:
+        ours = any(row.tenant == ride.world.tenant for each in done for row in each.live.values())
+        if ours and not second.is_set():
+            first.set()
+            await second.wait()
+            raise OSError("the database went away")
+        await keep(self, done)
+
+    async def folding(self: Telemetry, batches: Sequence[Batch]) -> Any:
+        done = await fold(self, batches)
+        if first.is_set():
+            second.set()
+        return done
+
+    monkeypatch.setattr(Store, "keep", keeping)
+    monkeypatch.setattr(Telemetry, "fold", folding)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME))
+        async with asyncio.timeout(30):
+            await first.wait()
+        await ride.tell(ride.fix(2, AWAY))
+        await folded(streams, ride)
+    assert second.is_set()
+    told = [(type(event_of(stored, None)).__name__, stored.header("ce_id")) for stored in await ride.signals()]
+    assert [name for name, _ in told] == ["GeofenceEntered", "GeofenceExited"]
+    [(lat, seen)] = await rows(pool, "SELECT lat, observed_at FROM live_map WHERE rider_id = %s", ride.rider)
+    assert (lat, seen) == (AWAY.lat, ride.at(2))
+
+
 async def test_a_fix_after_a_pause_of_months_goes_on(ride, settings, pool):
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(-60 * 24 * 60, AWAY), received_at=ride.at(-60 * 24 * 60))
