@@ -107,6 +107,14 @@ class Standing(msgspec.Struct, frozen=True):
     riders: dict[RiderKey, Rider]
     as_of: dict[RiderKey, int]
 
+    def begins(self, first_held: int) -> int:
+        return begins(self.place, self.folded_from, first_held)
+
+
+def begins(place: int, folded_from: int, first_held: int) -> int:
+    """Where whoever begins anew has to: without a frame from there on somebody's would be missing."""
+    return min(place, max(folded_from, first_held))
+
 
 class RiderRow(msgspec.Struct, frozen=True):
     """What is remembered of a rider once all before `as_of` is folded."""
@@ -150,7 +158,7 @@ class Store:
             await connection.execute(BEGIN, (topics, partitions, list(beginnings.values()), [0] * len(topics)))
             cursor = await connection.execute(PLACES, (list(set(topics)),))
             return {
-                (topic, partition): Kept(place, min(place, max(since, beginnings.get((topic, partition), 0))))
+                (topic, partition): Kept(place, begins(place, since, beginnings.get((topic, partition), 0)))
                 for topic, partition, place, since in await cursor.fetchall()
             }
 

@@ -205,6 +205,8 @@ class Telemetry:
         self._anomalies = anomalies
         self._dead = dead
         self._opened: dict[int, Opened] = {}
+        self._beginnings: dict[int, int] = {}
+        """Of each partition the first frame that is held."""
         self.places_done: dict[int, int] = {}
         """Of each partition the place that is kept."""
 
@@ -212,6 +214,7 @@ class Telemetry:
         """A seek: whatever is in memory of these partitions is void."""
         for _, partition in beginnings:
             await self._forget(partition)
+        self._beginnings |= {partition: first for (_, partition), first in beginnings.items()}
         standing = await self._store.places(beginnings)
         self.places_done |= {partition: at.place for (topic, partition), at in standing.items() if topic == FIXES.name}
         return {place: at.folded_from for place, at in standing.items()}
@@ -298,8 +301,9 @@ class Telemetry:
             return opened
         await self._forget(batch.partition)
         standing = await self._store.open(batch.topic, batch.partition)
-        if not standing.folded_from <= batch.start <= standing.place:
-            raise PlaceMoved(f"{batch.topic}/{batch.partition} is at {standing.place}, not at {batch.start}")
+        begins = standing.begins(self._beginnings.get(batch.partition, 0))
+        if batch.start != begins:  # it was fetched before a seek, or another worker has folded since
+            raise PlaceMoved(f"{batch.topic}/{batch.partition} is folded from {begins} on, not from {batch.start}")
         partition = Partition(batch.partition, self._fences.index, self._quality.rules)
         signals = await self._open_signals(batch.partition, standing.next_signal, standing.place)
         opened = self._opened[batch.partition] = Opened(batch.epoch, partition, signals, standing)

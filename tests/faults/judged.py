@@ -59,30 +59,66 @@ class Folded(msgspec.Struct):
 
 async def folded(world: World, shards: Shards) -> Folded:
     """Each partition in one go, by what stands on the log by now."""
-    fences, quality, itineraries, whole = Fences(), Quality(), Itineraries(), Folded()
-    for stored in await records(world.kafka, DIRECTORY.name, world.partitions):
-        if not stored.is_control:
-            source = source_of(envelope_of(stored), stored)
-            fences.take(event_of(stored, None), source)
-            quality.take(event_of(stored, None), source)
-    for stored in await records(world.kafka, FLEET.name, world.partitions):
-        if not stored.is_control:
-            source = source_of(envelope_of(stored), stored)
-            event = event_of(stored, shards._keyring.unsealer(stored.partition, source.tenant, source.aggregate_id))
-            itineraries.take(event, source, lambda event=event: event)
+    known, whole = await knowledge(world, shards), Folded()
     frames = await records(world.kafka, FIXES.name, world.partitions)
-    anomalies = Anomalies(quality.anomalies, itineraries, lambda *_: None)
+    anomalies = Anomalies(known.quality.anomalies, known.itineraries, lambda *_: None)
     for number in range(world.partitions):
-        partition = Partition(number, fences.index, quality.rules)
+        partition = Partition(number, known.fences.index, known.quality.rules)
         found = partition.fold([stored for stored in frames if stored.partition == number])
         drafts = [*found.signals, *anomalies.of(partition, found)]
         assert len({draft.event_id for draft in drafts}) == len(drafts)
         whole.told |= {draft.event_id: (draft.rider_id, draft.event) for draft in drafts}
         whole.live |= found.live
         whole.aside += found.aside
-        for (tenant, rider_id), rider in partition.riders.items():
-            whole.tracks |= {(tenant, rider_id, device): remembered(track) for device, track in rider.tracks.items()}
+        whole.tracks |= tracks_of(partition)
     return whole
+
+
+async def resumed(world: World, shards: Shards, settings: Settings) -> dict[tuple[str, str, str], Any]:
+    """What a worker would remember of each device that began anew with what stands in Postgres, and folded all frames
+    of which somebody is not kept yet."""
+    known, found = await knowledge(world, shards), {}
+    frames = await records(world.kafka, FIXES.name, world.partitions)
+    for number in range(world.partitions):
+        partition = Partition(number, known.fences.index, known.quality.rules)
+        of = f"SELECT tenant, rider_id, state, as_of FROM stream_riders WHERE partition = {number}"
+        for tenant, rider_id, state, as_of in await rows(settings, of):
+            partition.riders[tenant, rider_id], partition.as_of[tenant, rider_id] = restored(state), as_of
+        [(since,)] = await rows(settings, f"SELECT folded_from FROM stream_places WHERE partition = {number}")
+        partition.fold([stored for stored in frames if stored.partition == number and stored.offset >= since])
+        found |= tracks_of(partition)
+    return found
+
+
+def tracks_of(partition: Partition) -> dict[tuple[str, str, str], Any]:
+    return {
+        (*key, device): remembered(track)
+        for key, rider in partition.riders.items()
+        for device, track in rider.tracks.items()
+    }
+
+
+class Knowledge(msgspec.Struct):
+    """Of fences, rules and stops, as of the end of the log."""
+
+    fences: Fences
+    quality: Quality
+    itineraries: Itineraries
+
+
+async def knowledge(world: World, shards: Shards) -> Knowledge:
+    known = Knowledge(Fences(), Quality(), Itineraries())
+    for stored in await records(world.kafka, DIRECTORY.name, world.partitions):
+        if not stored.is_control:
+            source = source_of(envelope_of(stored), stored)
+            known.fences.take(event_of(stored, None), source)
+            known.quality.take(event_of(stored, None), source)
+    for stored in await records(world.kafka, FLEET.name, world.partitions):
+        if not stored.is_control:
+            source = source_of(envelope_of(stored), stored)
+            event = event_of(stored, shards._keyring.unsealer(stored.partition, source.tenant, source.aggregate_id))
+            known.itineraries.take(event, source, lambda event=event: event)
+    return known
 
 
 def drafts_of(told: Sequence[Stored]) -> list[Draft]:
@@ -207,15 +243,6 @@ def remembered(track: Track) -> Any:
     """All that is kept of it; the order of what was told hangs on how many frames came together."""
     *rest, told, reach = packed(track)
     return rest, sorted(told), reach
-
-
-async def kept_tracks(settings: Settings) -> dict[tuple[str, str, str], Any]:
-    """Of each device what the worker remembers, as it stands in Postgres."""
-    return {
-        (tenant, rider_id, device): remembered(track)
-        for tenant, rider_id, state in await rows(settings, "SELECT tenant, rider_id, state FROM stream_riders")
-        for device, track in restored(state).tracks.items()
-    }
 
 
 async def kept_rows(settings: Settings, row: type[LiveRow | AsideRow], table: str) -> set[Any]:

@@ -32,8 +32,8 @@ from tests.faults.judged import (
     drafts_of,
     folded,
     kept_rows,
-    kept_tracks,
     of_frames_alone,
+    resumed,
     standing,
     stood,
     without_places,
@@ -42,7 +42,7 @@ from tests.faults.judged import (
 from tests.faults.traffic import Traffic
 from tests.faults.two_workers import Workers, all_wait_for_it, emptied, locked
 
-PARTITIONS = 4
+PARTITIONS = 2
 KILLS = 5
 SEED = "7"
 
@@ -182,7 +182,7 @@ async def judge(place: Place) -> list[Draft]:
     assert len(stands) == len(set(stands))
     assert set(stands) == await stood(world, settings, traffic.fences)
     assert list(broken_promises(drafts)) == []
-    assert await kept_tracks(settings) == whole.tracks
+    assert await resumed(world, place.shards, settings) == whole.tracks
     assert await kept_rows(settings, LiveRow, "live_map") == set(whole.live.values())
     assert await kept_rows(settings, AsideRow, "quarantine") == set(whole.aside)
     verdict = await check_models(settings.postgres.get_secret_value(), client_args(settings), PARTITIONS)

@@ -51,10 +51,12 @@ from schemas.stop import NewContact, NewStop
 from schemas.task import AcceptAssignment, AssignTask, CreateTask
 from schemas.topics import FIXES
 
-RIDERS = 48
+RIDERS, OFTEN = 220, 24
+"""More of a partition than are kept with each batch; so many of them tell every few seconds where they are."""
 COURIERS, WAITERS = 6, 6
 """The first ride from stop to stop; the next ones have a stop ahead all the time, to which they do not hurry."""
-MINUTES = 45
+MINUTES = 36
+OFTEN_MS, SELDOM_MS = (1_500, 9_000), (10_000, 60_000)
 PACE = 40.0
 """So many times faster than our clock."""
 TICK_S = 0.2
@@ -83,7 +85,11 @@ class Traffic:
         self._began_s: float | None = None
         self._over = asyncio.Event()
         self.riders = [ids.aggregate_id("rider", world.tenant, "shop", f"rider-{n}") for n in range(RIDERS)]
-        ways = [fix for n, rider in enumerate(self.riders) for fix in way(rider, self.began, Random(f"{seed}-{n}"))]
+        ways = [
+            fix
+            for n, rider in enumerate(self.riders)
+            for fix in way(rider, self.began, n < OFTEN, Random(f"{seed}-{n}"))
+        ]
         self._coming = sorted(ways, key=lambda sent: sent.comes_ms)
         at = NewFix(observed_at=self.began + timedelta(minutes=MINUTES + 5), lat=GATE.lat, lon=GATE.lon)
         self._last = [HeldFix("phone", rider, at) for rider in self._of_each_partition()]
@@ -260,7 +266,7 @@ class Traffic:
                 await asyncio.wait_for(self._over.wait(), left_s)
 
 
-def way(rider: str, began: datetime, draw: Random) -> Iterator[Sent]:
+def way(rider: str, began: datetime, often: bool, draw: Random) -> Iterator[Sent]:
     """Stands and drives in turn. A sixth of the fixes comes late, one of twenty twice, one of a hundred is nonsense."""
     at_ms, lat, lon = draw.randrange(5_000), 60.169 + draw.uniform(-0.01, 0.01), 24.935 + draw.uniform(-0.02, 0.02)
     tells_speed = draw.random() < 0.7
@@ -273,7 +279,11 @@ def way(rider: str, began: datetime, draw: Random) -> Iterator[Sent]:
         )
         length = (north**2 + east**2) ** 0.5 or 1.0
         while at_ms < until_ms:
-            gap_ms = draw.randint(20_000, 900_000) if draw.random() < 0.004 else draw.randint(1_500, 9_000)
+            gap_ms = (
+                draw.randint(20_000, 900_000)
+                if draw.random() < 0.004
+                else draw.randint(*(OFTEN_MS if often else SELDOM_MS))
+            )
             at_ms += gap_ms
             if not stands:
                 metres = mps * min(gap_ms, 60_000) / 1_000

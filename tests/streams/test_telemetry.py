@@ -43,7 +43,7 @@ from streams.telemetry.found import place_in
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
 from streams.telemetry.recorded import BEFORE, Recorded, Wanted
-from streams.telemetry.store import Standing, Store
+from streams.telemetry.store import PlaceMoved, Standing, Store
 from streams.telemetry.work import Opened, Telemetry
 
 
@@ -252,6 +252,26 @@ async def test_what_was_told_is_known_until_all_its_frames_are_folded_though_one
     assert crashes == ["crashed"]
     told = [type(event).__name__ for event in await ride.crossings()]
     assert told == ["GeofenceEntered", "GeofenceExited", "GeofenceEntered"]
+
+
+async def test_whoever_begins_anew_begins_where_somebody_is_not_kept_yet_and_nowhere_else(
+    ride, settings, pool, monkeypatch
+):
+    """Such as with a fetch from before a seek."""
+    monkeypatch.setattr("streams.telemetry.work.FEW", 0)
+    for minute, where in enumerate((AWAY, HOME, HOME)):
+        await ride.tell(ride.fix(minute, where))
+    frames = [
+        stored for stored in await records(ride.world.kafka, FIXES.name) if stored.header("tenant") == ride.world.tenant
+    ]
+    async with by_hand(settings, pool) as telemetry:
+        await telemetry.places({(FIXES.name, frames[0].partition): frames[0].offset})
+        await telemetry.take([fetched(frames[:2], 1)])
+    async with by_hand(settings, pool) as telemetry:
+        with pytest.raises(PlaceMoved):
+            await telemetry.take([fetched(frames[2:], 1)])
+        await telemetry.take([fetched(frames, 2)])
+    assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered"]
 
 
 async def test_what_was_odd_is_told_once_and_so_is_that_it_is_over_though_the_stream_crashes(
