@@ -63,6 +63,9 @@ A command is repeated safely with the same `Idempotency-Key`: it gets its first 
 the same key may be tried again. An answer's `Logistics-Consistency`, sent with a read, makes the read see what the
 command did. Personal data are shown to those who need them, otherwise as `hidden`, and as `erased` once forgotten.
 Every answer to a test tenant has `Logistics-Live: false`, and its events have `live: false`.
+
+What changes something, or sets it, says all of that anew: what its body leaves out is at its default afterwards, as in
+the command that made it. `change-recurrence` alone leaves it as it is.
 """
 
 

@@ -165,6 +165,11 @@ KINDS: dict[str, Kind] = {
     "unknown-carrier": Kind(422, "There is no contract with this carrier", "Register it first, or correct its id."),
     "unknown-service-level": Kind(422, "The carrier has no such service level", "Give a code of `values.known`."),
     "unknown-rider": Kind(422, "There is no such rider", "Register the rider first, or correct the id."),
+    "device-taken": Kind(
+        409,
+        "The device is another rider's",
+        "Bind your own, or ask a dispatcher, who may give it to you.",
+    ),
     "unknown-anomaly": Kind(
         422, "The rider has no such anomaly", "Read the rider's anomalies for those that there are."
     ),

@@ -240,6 +240,18 @@ def tail(
     tail(data, tenant, topic, follow, start, json)
 
 
+@app.command("dead-letters")
+def dead_letters(
+    topic: Annotated[str | None, typer.Option(help="Only of this topic, such as fixes")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Show the records that could not be read or followed: where they stand, who gave them up, and why."""
+    from infra.dead_letters import show
+
+    show(topic, data, json)
+
+
 @app.command()
 def why(
     task: Annotated[str, typer.Argument(help="Its id, external reference or tracking code")],

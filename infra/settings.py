@@ -91,6 +91,13 @@ class Settings(BaseSettings):
         description="An owner of shards that is silent for so long loses them to the others; brokers allow 6000 and "
         "more unless group.min.session.timeout.ms says otherwise",
     )
+    streams_session_ms: int = Field(
+        10_000,
+        ge=1_000,
+        le=60_000,
+        description="A worker of the telemetry stream that is silent for so long loses its partitions to the others; "
+        "brokers allow it as of an owner",
+    )
     owners: int = Field(
         1, ge=1, le=16, description="How many processes own shards under `logistics up`, the gateway among them"
     )
@@ -159,6 +166,16 @@ class Settings(BaseSettings):
     device_fixes_burst: int = Field(10_000, ge=500, description="Fixes at once of one device")
     tenant_fixes_per_s: int = Field(20_000, ge=1, description="Fixes a second of one tenant, in the long run")
     tenant_fixes_burst: int = Field(200_000, ge=500, description="Fixes at once of one tenant")
+    rider_places_days: int = Field(
+        30, ge=1, le=3_650, description="So many days after a rider's last fix the stream forgets where they were"
+    )
+    metrics_host: str = Field("127.0.0.1", description="Where each role but the gateway tells its metrics")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_500,
+        description="The port for that; under `logistics up` the first of several, one a role; 0: they tell none",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From where on to log")
     log_format: Literal["json", "console"] = Field("json", description="How log lines look")
 

@@ -82,11 +82,13 @@ class SignalLog:
         forecasts = sorted(self._stands.forecasts.items(), key=lambda told: told[0][-1] != "")
         return self._stands.crossings, [*(draft for _, draft in forecasts), *self._stands.anomalies]
 
-    async def open(self, owner: str, since: int) -> None:
-        """Fence every earlier writer; remember what stands from `since` on. Raises TenureLost."""
+    async def open(self, owner: str, since: int, told_to: int = 0) -> None:
+        """Fence every earlier writer; remember what stands from `since` on. Of frames before `told_to` all is known to
+        be told. Raises TenureLost."""
         await self._log.connect()
         await self._log.take_epoch()
         stands = await self._looked_back(since)
+        stands.all_told_to = max(stands.all_told_to, told_to)
         if stands.producer_id is not None:
             replaced = await self._log.replaced({SIGNALS.name: stands.producer_id})
             await self._log.retire(replaced, self._control(Heartbeat, owner))
@@ -130,23 +132,23 @@ class SignalLog:
 
     def _entries(self, drafts: Sequence[Draft], place: bytes) -> tuple[list[Entry], bytes]:
         entries: list[Entry] = []
-        chain = self._chain
+        chain, now = self._chain, self._clock()
         for draft in drafts:
             seal = self._keyring.sealer(self._log.partition, draft.tenant, draft.rider_id)
             key, value = draft.rider_id.encode(), catalog.write(self._event(draft), seal)
-            headers = [*self._headers(draft), ("place", place)]
+            headers = [*self._headers(draft, now), ("place", place)]
             chain = chained(chain, key, value, headers)
             entries.append((key, value, [*headers, ("hash", chain.hex().encode())]))
         return entries, chain
 
-    def _headers(self, draft: Draft) -> list[tuple[str, bytes]]:
+    def _headers(self, draft: Draft, now: datetime) -> list[tuple[str, bytes]]:
         return list(
             derived_headers(
                 event_id=draft.event_id,
                 type_name=catalog.BY_CLASS[type(draft.event)].name,
                 source=self._source,
                 event_time=draft.at,
-                recorded_at=self._clock(),
+                recorded_at=now,
                 subject=draft.rider_id,
                 tenant=draft.tenant,
                 actor="telemetry",

@@ -42,7 +42,8 @@ class PlaceLost(RuntimeError):
 class Batch(msgspec.Struct, frozen=True):
     """What one fetch brought of one partition: from `start` up to `end`, which is the next place.
 
-    `epoch` counts the seeks of the partition: with another epoch everything in memory of it is void.
+    `epoch` counts the seeks of the partition: with another epoch everything in memory of it is void. `behind` is how
+    many offsets the partition had after `end` when it was fetched.
     """
 
     topic: str
@@ -51,6 +52,7 @@ class Batch(msgspec.Struct, frozen=True):
     end: int
     epoch: int
     records: Sequence[Stored]
+    behind: int = 0
 
 
 class Work(Protocol):
@@ -126,12 +128,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             place = TP(raw.topic, raw.partition)
             if place not in self.at or records[0].offset < self.at[place]:
                 continue  # fetched before our seek
-            end = assignment.state_value(raw).position
-            batches[place] = [
-                Batch(
-                    raw.topic, raw.partition, self.at[place], end, self.epochs[place], [stored_of(r) for r in records]
-                )
-            ]
+            state = assignment.state_value(raw)
+            end, behind = state.position, max(0, (state.highwater or 0) - state.position)
+            stored = [stored_of(r) for r in records]
+            batches[place] = [Batch(raw.topic, raw.partition, self.at[place], end, self.epochs[place], stored, behind)]
             self.at[place] = end
         return batches
 
@@ -226,10 +226,13 @@ class Worker(faust.App):
 
 
 class Source:
-    """One worker of the group `name`. Runs in the loop that starts it."""
+    """One worker of the group `name`. Runs in the loop that starts it. Whoever is silent for `session_s` loses its
+    partitions to the others."""
 
-    def __init__(self, name: str, client_args: Mapping[str, Any], topic: str, work: Work) -> None:
-        self._app = worker(name, client_args)
+    def __init__(
+        self, name: str, client_args: Mapping[str, Any], topic: str, work: Work, session_s: float = SESSION_S
+    ) -> None:
+        self._app = worker(name, client_args, session_s)
         self._app.work = work
         self._app.work_topics = frozenset({topic})
         self._app.transport = Transport(self._app.conf.broker_consumer, self._app)
@@ -293,7 +296,7 @@ class Source:
                     return False
 
 
-def worker(name: str, client_args: Mapping[str, Any]) -> Any:
+def worker(name: str, client_args: Mapping[str, Any], session_s: float) -> Any:
     servers = str(client_args["bootstrap_servers"]).split(",")
     return Worker(
         name,
@@ -306,8 +309,8 @@ def worker(name: str, client_args: Mapping[str, Any]) -> Any:
         stream_buffer_maxsize=BUFFERED_FETCHES,
         stream_wait_empty=False,
         broker_max_poll_records=FETCH_RECORDS,
-        broker_session_timeout=SESSION_S,
-        broker_heartbeat_interval=SESSION_S / 5,
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=session_s / 5,
         consumer_auto_offset_reset="earliest",
         autodiscover=False,
     )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from decoders import answers
@@ -552,6 +553,25 @@ def test_no_rider_takes_anothers_device_but_who_dispatches_gives_it_to_them():
         given = later + timedelta(minutes=1)
         known.take(DeviceBound(device_id=phone, valid_from=given), source(given, "bob"))
         assert known.holder("acme", "phone", given) == "bob"
+
+
+async def test_a_rider_who_binds_anothers_device_is_told_so(house):
+    await a_rider(house)
+    bob = (await house.caller().post("/v1/acme/riders", json={"name": "bob", "external_reference": "bob"})).json()["id"]
+    house.now += timedelta(hours=1)
+
+    async def binds(role: Any, subject: str, **more: str) -> httpx.Response:
+        wanted = {"device_id": "phone"} | more
+        return await house.caller(role, subject).post(
+            f"/v1/acme/riders/{bob}/bind-device", json=wanted, headers=key(f"{role}-{len(more)}")
+        )
+
+    refused = await binds("rider", bob)
+    assert (refused.status_code, refused.json()["code"]) == (409, "device-taken")
+    assert refused.json()["errors"][0]["pointer"] == "/device_id"
+    before = await binds("rider", bob, valid_from=(NOON - timedelta(hours=1)).isoformat())
+    assert before.status_code == 200, "nobody had it then"
+    assert (await binds("dispatcher", "dora")).status_code == 200
 
 
 def test_what_is_long_past_is_forgotten_and_never_more_than_the_bound():

@@ -27,6 +27,7 @@ from schemas.fixes import HeldFix, NewFix
 from schemas.geo import Location
 from schemas.keyring import Keyring
 from schemas.partition import partition_of
+from schemas.person import ForgetPerson
 from schemas.record import Stored, event_of
 from schemas.signals import (
     AnomalyCleared,
@@ -42,7 +43,7 @@ from streams.telemetry.found import place_in
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
 from streams.telemetry.recorded import BEFORE, Recorded, Wanted
-from streams.telemetry.store import Store
+from streams.telemetry.store import Standing, Store
 from streams.telemetry.work import Opened, Telemetry
 
 
@@ -393,7 +394,8 @@ async def test_a_partition_that_went_to_another_worker_does_not_keep_the_others_
         await log.open("worker", 0)
     telemetry = Telemetry(None, None, None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
     for partition, log in ((0, lost), (1, ours)):
-        telemetry._opened[partition] = Opened(1, Partition(partition, lambda _: None, Quality().rules), log)  # type: ignore[arg-type]
+        folding = Partition(partition, lambda _: None, Quality().rules)  # type: ignore[arg-type, return-value]
+        telemetry._opened[partition] = Opened(1, folding, log, Standing(1, 0, 0, 0, {}, {}))
         log._written_s -= IDLE_HEARTBEAT_S + 1
     before = ours.next_offset
     await telemetry.beat()
@@ -414,6 +416,39 @@ async def test_another_worker_goes_on_where_the_first_stopped(ride, settings, po
     assert await rows(pool, "SELECT reason FROM quarantine WHERE tenant = %s", ride.world.tenant) == [("duplicate",)]
 
 
+async def test_who_takes_over_folds_again_what_was_not_kept_of_many_riders_and_tells_nothing_twice(
+    ride, settings, pool, monkeypatch
+):
+    monkeypatch.setattr("streams.telemetry.work.FEW", 0)
+    told, fences = [], ["GeofenceEntered", "GeofenceExited", "GeofenceEntered"]
+    for fixes in (
+        [ride.fix(0, AWAY), ride.fix(1, HOME)],
+        [ride.fix(2, AWAY), ride.fix(1.5, AWAY)],
+        [ride.fix(3, HOME)],
+    ):
+        async with streaming(settings, pool) as streams:
+            await ride.tell(*fixes)
+            await folded(streams, ride)
+        told.append([type(event).__name__ for event in await ride.crossings()])
+    assert await rows(pool, "SELECT 1 FROM stream_riders WHERE rider_id = %s", ride.rider) == []
+    assert [len(each) for each in told] == [1, 2, 3]
+    assert told[-1] == fences
+    monkeypatch.setattr("streams.telemetry.work.SAVED_AFTER_S", 0.0)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(4, AWAY))
+        await folded(streams, ride)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(2.5, HOME))
+        await folded(streams, ride)
+    last, corrected = (await ride.crossings())[-2:]
+    assert (type(last), last.at) == (GeofenceExited, ride.at(4))
+    assert (type(corrected), corrected.at) == (GeofenceTransitionCorrected, ride.at(2.5))
+    [[as_of]] = await rows(pool, "SELECT as_of FROM stream_riders WHERE rider_id = %s", ride.rider)
+    partition = partition_of(ride.rider, PARTITIONS)
+    [[place]] = await rows(pool, 'SELECT next_offset FROM stream_places WHERE "partition" = %s', partition)
+    assert as_of == place
+
+
 async def test_without_its_tables_the_stream_folds_the_log_again_and_tells_nothing_new(ride, settings, pool):
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME), ride.fix(2, AWAY))
@@ -425,6 +460,54 @@ async def test_without_its_tables_the_stream_folds_the_log_again_and_tells_nothi
         await folded(streams, ride)
     assert [stored.header("ce_id") for stored in await ride.signals()] == before
     assert len(await rows(pool, "SELECT 1 FROM live_map WHERE rider_id = %s", ride.rider)) == 1
+
+
+async def test_how_a_rider_comes_to_a_stop_is_known_to_the_worker_that_takes_over(ride, settings, pool):
+    await ride.give_a_stop()
+    async with streaming(settings, pool) as streams:
+        for second in range(0, 60, 10):
+            north = Location(lat=HOME.lat + second * 1e-4, lon=HOME.lon)
+            await ride.tell(ride.fix(30.2 + second / 60, north))
+        await folded(streams, ride)
+    standing = await Store(pool).open(FIXES.name, partition_of(ride.rider, PARTITIONS))
+    approach = standing.riders[ride.world.tenant, ride.rider].approach
+    assert len(approach.trail) >= 2
+    assert len(approach.sightings.let_go(approach.stop)) == 1
+
+
+async def places_of(pool: AsyncConnectionPool[Any], ride: Ride) -> list[int]:
+    tables = ("stream_riders", "live_map", "quarantine")
+    asked = "SELECT count(*) FROM {table} WHERE rider_id = %s"
+    return [(await rows(pool, asked.format(table=table), ride.rider))[0][0] for table in tables]
+
+
+async def test_of_a_rider_who_is_forgotten_no_place_is_kept(ride, settings, pool):
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, HOME), ride.fix(0, HOME))
+        await folded(streams, ride)
+        assert await places_of(pool, ride) == [1, 1, 1]
+        forget = ForgetPerson(subject=ride.rider, reason_code="person_asked")
+        await ride.send("tenant", ids.tenant_id(ride.world.tenant), forget, "forget")
+
+        async def gone() -> bool:
+            return await places_of(pool, ride) == [0, 0, 0]
+
+        await until(gone)
+        await ride.tell(ride.fix(31, HOME))
+        await folded(streams, ride)
+    assert await places_of(pool, ride) == [1, 1, 0], "who comes back is somebody else"
+    entered, again = await ride.crossings()
+    assert (type(entered), type(again)) == (GeofenceEntered, GeofenceEntered), "of whom nothing is remembered"
+
+
+async def test_of_a_rider_of_whom_nothing_has_come_for_long_no_place_is_kept(ride, settings, pool):
+    day = settings.model_copy(update={"rider_places_days": 1})
+    async with streaming(day, pool) as streams:
+        await ride.tell(ride.fix(-2 * 24 * 60, HOME))
+        await folded(streams, ride)
+        assert await places_of(pool, ride) == [1, 1, 0]
+        await streams.let_go()
+        assert await places_of(pool, ride) == [0, 0, 0]
 
 
 async def test_a_rider_with_a_stop_ahead_gets_a_forecast_by_road(ride, settings, pool):
