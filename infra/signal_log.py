@@ -82,11 +82,13 @@ class SignalLog:
         forecasts = sorted(self._stands.forecasts.items(), key=lambda told: told[0][-1] != "")
         return self._stands.crossings, [*(draft for _, draft in forecasts), *self._stands.anomalies]
 
-    async def open(self, owner: str, since: int) -> None:
-        """Fence every earlier writer; remember what stands from `since` on. Raises TenureLost."""
+    async def open(self, owner: str, since: int, told_to: int = 0) -> None:
+        """Fence every earlier writer; remember what stands from `since` on. Of frames before `told_to` all is known to
+        be told. Raises TenureLost."""
         await self._log.connect()
         await self._log.take_epoch()
         stands = await self._looked_back(since)
+        stands.all_told_to = max(stands.all_told_to, told_to)
         if stands.producer_id is not None:
             replaced = await self._log.replaced({SIGNALS.name: stands.producer_id})
             await self._log.retire(replaced, self._control(Heartbeat, owner))

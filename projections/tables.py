@@ -54,10 +54,20 @@ CREATE TABLE IF NOT EXISTS stream_places (
     "partition"  bigint NOT NULL,
     next_offset  bigint NOT NULL,
     next_signal  bigint NOT NULL,
+    folded_from  bigint,
+    tenure       bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (topic, "partition")
-) WITH (fillfactor = 50)
+) WITH (fillfactor = 50);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'stream_places'::regclass AND attname = 'tenure') THEN
+        ALTER TABLE stream_places ADD COLUMN folded_from bigint, ADD COLUMN tenure bigint NOT NULL DEFAULT 0;
+    END IF;
+END $$
 """
-"""`next_signal` is where the signals of what comes after the place will stand."""
+"""What is before `next_offset` is folded. Who begins anew folds from `folded_from` on (null: from the place), since
+what is remembered of some riders is as old; the signals of what comes after that stand from `next_signal` on.
+`tenure` counts those who have begun: only the last of them moves the place. The second statement is for an older
+table."""
 
 STREAMS_OWN = (STREAM_PLACES, live_map.TABLE, quarantine.TABLE)
 """Tables that a stream keeps itself, in one transaction with its place."""

@@ -22,7 +22,7 @@ from streams.telemetry.cells import Numbers, Truths
 from streams.telemetry.crossings import Led, told
 from streams.telemetry.fence_index import FenceIndex, Inside, Step, Ways, ways_of
 from streams.telemetry.fleet import Fleet, Going
-from streams.telemetry.found import Draft, Found, Frame, Taken, aside_row, cause_of, unix_us
+from streams.telemetry.found import Draft, Found, Frame, Taken, aside_row, cause_of, place_of, unix_us
 from streams.telemetry.quality import Place, judged, places_of, rows_of
 from streams.telemetry.rider import Rider, RiderKey
 from streams.telemetry.tracks import OLDEST_MS, Change, Told, Track
@@ -57,6 +57,8 @@ class Partition:
     def __init__(self, partition: int, index: Callable[[str], FenceIndex], rules: RulesOf) -> None:
         self.partition = partition
         self.riders: dict[RiderKey, Rider] = {}
+        self.as_of: dict[RiderKey, int] = {}
+        """Of riders the frame up to which all is in what is remembered of them, where that is not the place."""
         self.swept_ms = 0
         """When those were looked for of whom nothing comes in: it goes with the memory."""
         self._fleet = Fleet()
@@ -76,6 +78,8 @@ class Partition:
                 frames.append(Frame(stored, envelope.tenant, fixes, envelope.source.endswith(FROM_OUTSIDE)))
         for together in in_groups(frames):
             self.take(together, found)
+        if self.as_of and records and records[-1].offset >= max(self.as_of.values()):
+            self.as_of = {}
         return found
 
     def take(self, frames: Sequence[Frame], found: Found) -> None:
@@ -98,6 +102,18 @@ class Partition:
     def rules(self, frame: Frame, received_ms: int) -> FixRules:
         rules = self._rules(frame.tenant, received_ms)
         return rules if frame.from_outside else msgspec.structs.replace(rules, max_speed_mps=ANY_SPEED)
+
+    def knows(self, told_before: Draft) -> bool:
+        """Whether what led to it is in what is remembered of the rider."""
+        return place_of(told_before.cause) < self.as_of.get((told_before.tenant, told_before.rider_id), 0)
+
+    def known(self, frame: Frame) -> Truths | None:
+        """Of each fix whether it is in what is remembered of its rider; None: none is."""
+        if not self.as_of:
+            return None
+        told_of, tenant = frame.fixes.frame, frame.tenant
+        known = [self.as_of.get((tenant, rider), 0) > frame.stored.offset for rider in told_of.riders]
+        return np.array(known, bool)[frame.fixes.device] if any(known) else None
 
     @property
     def fleet(self) -> Fleet:
@@ -145,14 +161,15 @@ class Folding:
 
     def fold(self) -> None:
         wrong = judged(self._rows)
-        for row in np.flatnonzero(wrong >= 0).tolist():
+        fresh = self._fresh()
+        for row in np.flatnonzero(fresh & (wrong >= 0)).tolist():
             self._put_aside(row, REASONS[wrong[row]])
-        slot, asked = self._slots(wrong < 0)
+        fine = fresh & (wrong < 0)
+        slot, asked = self._slots(fine)
         going = self._partition.fleet.going_on(slot, self._places, self._rows.max_speed_mps, asked)
         since = self._all_at_once(going)
-        left = wrong < 0
-        left[going.rows] = False
-        self._crossed(going, since, self._one_by_one(np.flatnonzero(left).tolist()))
+        fine[going.rows] = False
+        self._crossed(going, since, self._one_by_one(np.flatnonzero(fine).tolist()))
         self._show()
 
     def taken(self) -> dict[int, Taken]:
@@ -165,6 +182,15 @@ class Folding:
                 strays = self._strays.get(number, [])
                 found[number] = Taken(frame.tenant, cause_of(frame.stored), frame.fixes, places, strays)
         return found
+
+    def _fresh(self) -> Truths:
+        """What is not in what is remembered already."""
+        fresh = np.ones(len(self._number), bool)
+        for number, frame in enumerate(self._frames):
+            known = self._partition.known(frame)
+            if known is not None:
+                fresh[self._start[number] : self._start[number + 1]] = ~known
+        return fresh
 
     def _slots(self, fine: Truths) -> tuple[Numbers, Truths]:
         """Of each row, and which are asked for together: none of a rider with a device that is not known yet, since

@@ -5,8 +5,11 @@ next start they are read back, and what follows from the same fix again is not t
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice, takewhile
+from time import monotonic
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -28,14 +31,20 @@ from streams.telemetry.fences import Fences, unix_ms
 from streams.telemetry.found import Draft, Found, place_of
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
-from streams.telemetry.rider import Forecast, Made, Rider, RiderKey
-from streams.telemetry.store import Done, Store
+from streams.telemetry.rider import Forecast, Made, Rider, RiderKey, kept
+from streams.telemetry.store import Done, PlaceMoved, RiderRow, Standing, Store
 
 FIXES_FOLDED = Counter("logistics_fixes_folded_total", "Fixes folded, those put aside too")
 PUT_ASIDE = Counter("logistics_fixes_quarantined_total", "Fixes put aside", ["reason"])
 SIGNALS_TOLD = Counter("logistics_signals_total", "Signals written", ["kind"])
 COMMIT = Histogram("logistics_telemetry_commit_seconds", "One transaction for all partitions of a fetch")
 LAG = Gauge("logistics_telemetry_place", "The next frame to fold", ["partition"])
+
+FEW = 100
+"""Riders of whom all is kept with each batch."""
+SAVED_AFTER_S = 10.0
+MOST_SAVED = 500
+"""Riders of a partition with one batch."""
 
 logger = structlog.get_logger()
 
@@ -72,8 +81,9 @@ class Signals(Protocol):
     async def close(self) -> None: ...
 
 
-type OpenSignals = Callable[[int, int], Awaitable[Signals]]
-"""(partition, from which offset on its signals are remembered) → the partition, fenced."""
+type OpenSignals = Callable[[int, int, int], Awaitable[Signals]]
+"""(partition, from which offset on its signals are remembered, up to which frame all was told) → the partition,
+fenced."""
 type Dead = Callable[[Stored, str], Awaitable[None]]
 
 
@@ -83,17 +93,33 @@ class Forecasts(Protocol):
         ...
 
 
+class Unsaved(msgspec.Struct, frozen=True):
+    """A rider of whom more is remembered than is kept: since which frame, where the signals of what follows from it
+    stand, and since when (monotonic seconds)."""
+
+    offset: int
+    next_signal: int
+    since_s: float
+
+
 class Opened:
     """A partition in memory, as of one seek."""
 
-    def __init__(self, epoch: int, partition: Partition, signals: Signals) -> None:
+    def __init__(self, epoch: int, partition: Partition, signals: Signals, standing: Standing) -> None:
         self.epoch = epoch
         self.partition = partition
         self.signals = signals
+        self.tenure = standing.tenure
+        self.place = standing.place
         self._gone: dict[RiderKey, int] = {}
-        self._crossings, others = signals.standing()
+        self._unsaved: dict[RiderKey, Unsaved] = {}
+        """In the order in which they were touched."""
+        partition.riders, partition.as_of = standing.riders, standing.as_of
+        crossings, others = signals.standing()
+        self._crossings = [told for told in crossings if not partition.knows(told)]
         for draft in others:
-            remember(partition.riders, draft)
+            if not partition.knows(draft):
+                remember(partition.riders, draft)
 
     def let_go(self, gone: Mapping[RiderKey, int]) -> None:
         """Between two batches: who was seen last before that time, Unix milliseconds."""
@@ -104,6 +130,7 @@ class Opened:
             known = self.partition.riders.get(key)
             if known is not None and known.seen_ms < before_ms:
                 del self.partition.riders[key]
+                self._unsaved.pop(key, None)
         self._gone.clear()
 
     def withdrawn(self, batch: Batch, drafts: Sequence[Draft]) -> list[Draft]:
@@ -116,6 +143,37 @@ class Opened:
         self._crossings = later
         again = {draft.event_id for draft in drafts}
         return [withdrawal(told) for told in due if told.event_id not in again and place_of(told.cause) >= batch.start]
+
+    def done(self, batch: Batch, found: Found, signals_from: int) -> Done:
+        """What is to be kept of the batch, of whose frames signals stand from `signals_from` on. What is remembered of
+        riders is kept at once where they are few; of many, once it has waited."""
+        for key in found.touched:
+            self._unsaved.setdefault(key, Unsaved(batch.start, signals_from, monotonic()))
+        saved = self._saved()
+        rows = [row_of(key, self.partition.riders[key], batch.end) for key in saved]
+        for key in saved:
+            del self._unsaved[key]
+        since, self.place = self.place, max(self.place, batch.end)
+        first = next(iter(self._unsaved.values()), None)
+        return Done(
+            topic=batch.topic,
+            partition=batch.partition,
+            tenure=self.tenure,
+            since=since,
+            place=self.place,
+            folded_from=batch.end if first is None else first.offset,
+            next_signal=self.signals.kept_from(batch.end) if first is None else first.next_signal,
+            riders=rows,
+            live=found.live,
+            aside=found.aside,
+        )
+
+    def _saved(self) -> list[RiderKey]:
+        if len(self._unsaved) <= FEW:
+            return list(self._unsaved)
+        waited_since_s = monotonic() - SAVED_AFTER_S
+        waited = takewhile(lambda item: item[1].since_s <= waited_since_s, self._unsaved.items())
+        return [key for key, _ in islice(waited, MOST_SAVED)]
 
 
 class Telemetry:
@@ -146,9 +204,9 @@ class Telemetry:
         """A seek: whatever is in memory of these partitions is void."""
         for _, partition in beginnings:
             await self._forget(partition)
-        kept = await self._store.places(beginnings)
-        self.places_done |= {partition: at for (topic, partition), at in kept.items() if topic == FIXES.name}
-        return kept
+        standing = await self._store.places(beginnings)
+        self.places_done |= {partition: at.place for (topic, partition), at in standing.items() if topic == FIXES.name}
+        return {place: at.folded_from for place, at in standing.items()}
 
     async def take(self, batches: Sequence[Batch]) -> None:
         try:
@@ -159,9 +217,9 @@ class Telemetry:
             for batch in batches:
                 await self._forget(batch.partition)
             raise
-        for batch in batches:
-            self.places_done[batch.partition] = batch.end
-            LAG.labels(str(batch.partition)).set(batch.end)
+        for each in done:
+            self.places_done[each.partition] = each.place
+            LAG.labels(str(each.partition)).set(each.place)
 
     async def beat(self) -> None:
         """Between fetches: a silent partition's tenure is held. One that is lost is forgotten, and opened anew if its
@@ -192,9 +250,11 @@ class Telemetry:
         opened = await self._open(batch)
         opened.forget_gone()
         partition, signals = opened.partition, opened.signals
+        signals_from = signals.kept_from(batch.start)
         found = partition.fold(batch.records)
         for unread in found.unread:
-            await self._dead(unread.stored, unread.reason)
+            if unread.stored.offset >= opened.place:
+                await self._dead(unread.stored, unread.reason)
         drafts = [*found.signals, *opened.withdrawn(batch, found.signals)]
         drafts += self._anomalies.of(partition, found, signals)
         drafts += await self._forecasts.of(partition, found, again=batch.end <= signals.told_to)
@@ -202,31 +262,37 @@ class Telemetry:
         if fresh:
             await signals.tell(fresh, batch.end)
         count(found, fresh)
-        return Done(
-            batch=batch,
-            next_signal=signals.kept_from(batch.end),
-            riders={key: partition.riders[key] for key in found.touched},
-            live=found.live,
-            aside=found.aside,
-        )
+        return opened.done(batch, found, signals_from)
 
     async def _open(self, batch: Batch) -> Opened:
+        """Raises PlaceMoved."""
         opened = self._opened.get(batch.partition)
         if opened is not None and opened.epoch == batch.epoch:
             return opened
         await self._forget(batch.partition)
-        riders, next_signal = await self._store.riders(batch.topic, batch.partition)
+        standing = await self._store.open(batch.topic, batch.partition)
+        if not standing.folded_from <= batch.start <= standing.place:
+            raise PlaceMoved(f"{batch.topic}/{batch.partition} is at {standing.place}, not at {batch.start}")
         partition = Partition(batch.partition, self._fences.index, self._quality.rules)
-        partition.riders = riders
-        signals = await self._open_signals(batch.partition, next_signal)
-        opened = self._opened[batch.partition] = Opened(batch.epoch, partition, signals)
-        logger.info("partition opened", partition=batch.partition, place=batch.start, riders=len(riders))
+        signals = await self._open_signals(batch.partition, standing.next_signal, standing.place)
+        opened = self._opened[batch.partition] = Opened(batch.epoch, partition, signals, standing)
+        logger.info(
+            "partition opened",
+            partition=batch.partition,
+            place=standing.place,
+            folded_from=batch.start,
+            riders=len(standing.riders),
+        )
         return opened
 
     async def _forget(self, partition: int) -> None:
         opened = self._opened.pop(partition, None)
         if opened is not None:
             await opened.signals.close()
+
+
+def row_of(key: RiderKey, rider: Rider, as_of: int) -> RiderRow:
+    return RiderRow(key, kept(rider), as_of, rider.seen_ms)
 
 
 def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:

@@ -15,9 +15,9 @@ from schemas.geo import Location
 from schemas.record import Stored, derived_headers
 from schemas.topics import FIXES
 from streams.telemetry.fence_index import FenceIndex, version_of
-from streams.telemetry.found import Found
+from streams.telemetry.found import Draft, Found
 from streams.telemetry.partition import Partition
-from streams.telemetry.rider import Rider, kept
+from streams.telemetry.rider import Rider, kept, restored
 
 RIDERS = ("ann", "bob", "cleo")
 FENCES = FenceIndex(
@@ -121,6 +121,39 @@ def test_what_follows_does_not_hang_on_how_many_frames_come_together(seed: int):
     pieces = [given[start:end] for start, end in zip([0, *cuts], [*cuts, len(given)], strict=True)]
     assert told([by_chance.fold(piece) for piece in pieces], by_chance) == expected
     assert expected[0], "it leads to signals"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_begins_anew_with_what_was_kept_of_each_rider_at_some_time_comes_to_the_same(seed: int):
+    draw = Random(seed)
+    given = records(draw)
+    whole = folding()
+    found, kept_of = [], {}
+    for record in given:
+        found.append(whole.fold([record]))
+        for key in found[-1].touched:
+            if key not in kept_of or draw.random() < 0.3:
+                kept_of[key] = kept(whole.riders[key]), record.offset + 1
+    again = folding()
+    again.riders = {key: restored(state) for key, (state, _) in kept_of.items()}
+    again.as_of = {key: as_of for key, (_, as_of) in kept_of.items()}
+    since = draw.randrange(min(again.as_of.values()) + 1)
+    told_again = [again.fold(given[start : start + 7]) for start in range(since, len(given), 7)]
+    assert {key: state(rider) for key, rider in again.riders.items()} == {
+        key: state(rider) for key, rider in whole.riders.items()
+    }
+    told_before = {draft.event_id: draft for each in found for draft in each.signals}
+    assert all(told_before[draft.event_id] == draft for each in told_again for draft in each.signals)
+    late_enough = [
+        draft.event_id
+        for draft in told_before.values()
+        if int(draft.cause.rpartition("@")[2]) >= again_from(draft, kept_of)
+    ]
+    assert [draft.event_id for each in told_again for draft in each.signals] == late_enough
+
+
+def again_from(draft: Draft, kept_of: dict[tuple[str, str], tuple[bytes, int]]) -> int:
+    return kept_of[draft.tenant, draft.rider_id][1]
 
 
 def test_a_device_that_goes_on_is_followed_without_asking_its_track(monkeypatch: pytest.MonkeyPatch):

@@ -38,7 +38,7 @@ from schemas.topics import FIXES, FLEET, SIGNALS
 from streams.source import Batch
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
-from streams.telemetry.store import Store
+from streams.telemetry.store import Standing, Store
 from streams.telemetry.work import Opened, Telemetry
 
 
@@ -389,7 +389,8 @@ async def test_a_partition_that_went_to_another_worker_does_not_keep_the_others_
         await log.open("worker", 0)
     telemetry = Telemetry(None, None, None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
     for partition, log in ((0, lost), (1, ours)):
-        telemetry._opened[partition] = Opened(1, Partition(partition, lambda _: None, Quality().rules), log)  # type: ignore[arg-type]
+        folding = Partition(partition, lambda _: None, Quality().rules)  # type: ignore[arg-type, return-value]
+        telemetry._opened[partition] = Opened(1, folding, log, Standing(1, 0, 0, 0, {}, {}))
         log._written_s -= IDLE_HEARTBEAT_S + 1
     before = ours.next_offset
     await telemetry.beat()
@@ -408,6 +409,39 @@ async def test_another_worker_goes_on_where_the_first_stopped(ride, settings, po
         await folded(streams, ride)
     assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered", "GeofenceExited"]
     assert await rows(pool, "SELECT reason FROM quarantine WHERE tenant = %s", ride.world.tenant) == [("duplicate",)]
+
+
+async def test_who_takes_over_folds_again_what_was_not_kept_of_many_riders_and_tells_nothing_twice(
+    ride, settings, pool, monkeypatch
+):
+    monkeypatch.setattr("streams.telemetry.work.FEW", 0)
+    told, fences = [], ["GeofenceEntered", "GeofenceExited", "GeofenceEntered"]
+    for fixes in (
+        [ride.fix(0, AWAY), ride.fix(1, HOME)],
+        [ride.fix(2, AWAY), ride.fix(1.5, AWAY)],
+        [ride.fix(3, HOME)],
+    ):
+        async with streaming(settings, pool) as streams:
+            await ride.tell(*fixes)
+            await folded(streams, ride)
+        told.append([type(event).__name__ for event in await ride.crossings()])
+    assert await rows(pool, "SELECT 1 FROM stream_riders WHERE rider_id = %s", ride.rider) == []
+    assert [len(each) for each in told] == [1, 2, 3]
+    assert told[-1] == fences
+    monkeypatch.setattr("streams.telemetry.work.SAVED_AFTER_S", 0.0)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(4, AWAY))
+        await folded(streams, ride)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(2.5, HOME))
+        await folded(streams, ride)
+    last, corrected = (await ride.crossings())[-2:]
+    assert (type(last), last.at) == (GeofenceExited, ride.at(4))
+    assert (type(corrected), corrected.at) == (GeofenceTransitionCorrected, ride.at(2.5))
+    [[as_of]] = await rows(pool, "SELECT as_of FROM stream_riders WHERE rider_id = %s", ride.rider)
+    partition = partition_of(ride.rider, PARTITIONS)
+    [[place]] = await rows(pool, 'SELECT next_offset FROM stream_places WHERE "partition" = %s', partition)
+    assert as_of == place
 
 
 async def test_without_its_tables_the_stream_folds_the_log_again_and_tells_nothing_new(ride, settings, pool):
