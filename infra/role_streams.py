@@ -191,9 +191,10 @@ class Streams:
         now = self._clock()
         self._forgotten = {key: each for key, each in self._forgotten.items() if each.at > now - FIXES_KEPT}
         forgotten = list(self._forgotten.values())
+        self._telemetry.let_go({each.key: unix_ms(each.at) for each in forgotten})
         async with self._pool.connection() as connection:
             await quarantine.forget(connection, now - FIXES_KEPT)
             before = now - timedelta(days=self._settings.rider_places_days)
             gone = await let_go_of_long_gone(connection, self._telemetry.partitions, before)
             await let_go_of_forgotten(connection, forgotten)
-        self._telemetry.let_go({**gone, **{each.key: unix_ms(each.at) for each in forgotten}})
+        self._telemetry.let_go(gone)

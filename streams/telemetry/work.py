@@ -152,8 +152,7 @@ class Opened:
         for key in found.touched:
             self._unsaved.setdefault(key, Unsaved(batch.start, signals_from, monotonic()))
         saved = self._saved()
-        riders = [(key, self.partition.riders[key]) for key in saved]
-        rows = [RiderRow(key, kept(rider), batch.end, rider.seen_ms) for key, rider in riders]
+        rows = [row_of(key, self.partition.riders[key], batch.end) for key in saved]
         for key in saved:
             del self._unsaved[key]
         since, self.place = self.place, max(self.place, batch.end)
@@ -320,6 +319,10 @@ class Telemetry:
         opened = self._opened.pop(partition, None)
         if opened is not None:
             await opened.signals.close()
+
+
+def row_of(key: RiderKey, rider: Rider, as_of: int) -> RiderRow:
+    return RiderRow(key, kept(rider), as_of, rider.seen_ms)
 
 
 def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:
