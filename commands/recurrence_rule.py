@@ -180,7 +180,7 @@ def checked(rule: RecurrenceRule) -> RecurrenceRule:
     try:
         generator(rule, datetime(2026, 1, 1))  # noqa: DTZ001  # local
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as broken:
-        raise InvalidRule(f"is none: {broken}") from broken
+        raise InvalidRule(f"has parts that do not go together: {rule.generates}") from broken
     return rule
 
 
@@ -193,7 +193,7 @@ def candidates(rule: RecurrenceRule, starts: datetime) -> Iterator[datetime]:
     try:
         yield from generator(rule, starts)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as broken:
-        raise InvalidRule(f"cannot be followed: {broken}") from broken
+        raise InvalidRule(f"cannot be followed: {rule.generates}") from broken
 
 
 def locals_of(rule: RecurrenceRule, starts: datetime) -> Iterator[datetime]:

@@ -15,6 +15,17 @@ def told(overload: Overload) -> str:
     return f"{overload.load} {COUNTED[overload.measure]} where there is room for {overload.limit}"
 
 
+class DeviceTaken(Refused):
+    """No rider takes another's; who it is nobody is told."""
+
+    rule = "device-taken"
+    stands_in = ("device_id",)
+
+    def __init__(self, device_id: str) -> None:
+        super().__init__(f"device {device_id} is another rider's then")
+        self.device_id = device_id
+
+
 class UnknownAnomaly(Refused):
     rule = "unknown-anomaly"
     stands_in = ("anomaly_id",)

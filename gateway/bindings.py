@@ -95,6 +95,11 @@ class Bindings:
         held = [each for each in known if each.holds(at) and not (each.own and taken_from(each, known))]
         return max(held, key=lambda each: each.start).rider_id if held else None
 
+    def is_anothers(self, tenant: str, device_id: str, rider_id: str, at: datetime) -> bool:
+        """Whether a rider who took it for themself from then on would get nothing of it."""
+        own = Interval(rider_id, at, own=True)
+        return taken_from(own, self._devices.get((tenant, device_id), ()))
+
     def on_duty(self, tenant: str, rider_id: str, at: datetime) -> bool:
         return any(shift.holds(at) for shift in self._shifts.get((tenant, rider_id), ()))
 

@@ -16,7 +16,7 @@ from commands.incident import UnknownLink
 from commands.order import Order, Unavailable
 from commands.pick_wave import PickWaveOfAnotherOutlet
 from commands.refusals import UnknownIncident, UnknownPickWave, UnknownTask, UnknownTender, UnknownVehicle
-from commands.rider_refusals import UnknownAnomaly, UnknownRider
+from commands.rider_refusals import DeviceTaken, UnknownAnomaly, UnknownRider
 from gateway.anomaly_named import anomaly_is_known
 from gateway.call import Call
 from gateway.door import Door
@@ -35,7 +35,7 @@ from schemas.incident import (
 )
 from schemas.message import Command, OutletSlug, Refused, TenantSlug, UnknownAggregate
 from schemas.pick_wave import ConfirmPickWave
-from schemas.rider import ConfirmRiderRegistered, DismissAnomaly
+from schemas.rider import BindDevice, ConfirmRiderRegistered, DismissAnomaly
 from schemas.task import AssignTask, ConfirmTaskCreated, CreateTask
 from schemas.tender import ConfirmTenderOpened
 from schemas.vehicle import AssignVehicle, ConfirmVehicleRegistered
@@ -148,6 +148,7 @@ RULES: Mapping[type[Command], frozenset[type[Refused]]] = {
     TakeIncidentAction: OF_LINKS,
     ResolveIncident: frozenset({UnknownLink, ParcelNotKnown}),
     DismissAnomaly: frozenset({UnknownAnomaly}),
+    BindDevice: frozenset({DeviceTaken}),
 }
 """By which each may be refused here."""
 IS_THERE: Mapping[type[Command], tuple[str, Command]] = {
@@ -173,11 +174,21 @@ class Asking:
         has become of what it names."""
         if isinstance(wanted, DismissAnomaly):
             await self._anomaly(wanted, aggregate_id)
+        if isinstance(wanted, BindDevice) and self._caller.role == "rider":
+            self._device(wanted, aggregate_id)
         cls = type(wanted)
         named = NAMED_IN[cls](wanted) if cls in NAMED_IN else []
         wrong = await self._wrong(each for each in named if cls not in IS_THERE or each.aggregate_id != aggregate_id)
         if wrong and not await self._is_there(cls, aggregate_id):
             raise problem_of(wrong)
+
+    def _device(self, wanted: BindDevice, rider_id: str) -> None:
+        """What is another rider's stays theirs, and its fixes would be put aside for this one. Raises Problem."""
+        at = wanted.valid_from or self._door.now(self._tenant)
+        if self._door.bindings.is_anothers(self._tenant, wanted.device_id, rider_id, at):
+            problem = refusal(taken := DeviceTaken(wanted.device_id))
+            problem.errors = [FieldError("/device_id", str(taken))]
+            raise problem
 
     async def _anomaly(self, wanted: DismissAnomaly, rider_id: str) -> None:
         """No shard has it: it stands among the signals, of which the read model tells. Raises Problem."""

@@ -46,7 +46,7 @@ def made_anew(content: bytes, max_bytes: int, max_pixels: int = MAX_PIXELS) -> P
     except Image.DecompressionBombError as bomb:  # Pillow's own bound is above ours
         raise TooManyPixels(max_pixels) from bomb
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as broken:
-        raise NotAPicture(f"not an image of {', '.join(FORMATS.values())}, or a broken one: {broken}") from broken
+        raise NotAPicture(f"not an image of {', '.join(FORMATS.values())}, or a broken one") from broken
     return Picture(written(plain, image_format, max_bytes), FORMATS[image_format])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from jsonschema import Draft202012Validator, FormatChecker
 
+from gateway.own_words import MOMENT, in_our_words
 from gateway.problems import FieldError, Problem
 from schemas.message import Moment
 
@@ -59,8 +60,13 @@ def explained(cls: type[msgspec.Struct], body: bytes, wrong: Exception) -> Probl
         return malformed(body, broken)
     if len(body) > EXPLAINED_BYTES:
         return invalid([as_told(wrong)])
-    errors = list(islice(unique(worded(schema_errors(cls, parsed))), MAX_ERRORS))
+    errors = misfits(cls, parsed)
     return invalid(errors or [as_told(wrong)])
+
+
+def misfits(cls: type[msgspec.Struct], parsed: Any) -> list[FieldError]:
+    """What is wrong with plain values that do not fit, as far as a JSON schema can say."""
+    return list(islice(unique(worded(schema_errors(cls, parsed))), MAX_ERRORS))
 
 
 def malformed(body: bytes, broken: Exception) -> Problem:
@@ -159,7 +165,7 @@ def any_wording(error: SchemaError) -> str:
 WORDS = {
     "type": "must be of type {}",
     "pattern": "must match {}",
-    "format": "must be a time of RFC 3339 with its offset, such as 2026-03-01T12:00:00Z",
+    "format": MOMENT,
     "minLength": "must have at least {} characters",
     "maxLength": "must have at most {} characters",
     "minItems": "must have at least {} items",
@@ -180,11 +186,11 @@ def wording(error: SchemaError) -> str:
 
 
 def as_told(wrong: Exception) -> FieldError:
-    """msgspec's own words, for what a JSON schema cannot say."""
+    """Of what a JSON schema cannot say, or where the body is too large for it."""
     found = PLACE.search(str(wrong))
     steps = STEP.findall(found[1]) if found else []
     at = tuple(name or index for name, index in steps if index != "...")
-    return FieldError(pointer(at), PLACE.sub("", str(wrong)))
+    return FieldError(pointer(at), in_our_words(PLACE.sub("", str(wrong))))
 
 
 def unique(errors: Iterable[FieldError]) -> Iterator[FieldError]:

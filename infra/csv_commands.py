@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.own_words import in_our_words
 from gateway.problems import Problem
 from gateway.validation import decoded
 from infra.settings import WrongSetting
@@ -161,6 +162,8 @@ def name_of(body: Json, source: str) -> tuple[str, str]:
 
 def said(wrong: Exception) -> str:
     """Which column, and what is wrong with it."""
+    if not isinstance(wrong, msgspec.ValidationError):
+        return str(wrong)
     what, _, where = str(wrong).partition(" - at `$")
     column = where.rstrip("`").lstrip(".").replace("stops[0]", "pickup").replace("stops[1]", "dropoff")
-    return f"{column}: {what}" if column else what
+    return f"{column}: {in_our_words(what)}" if column else in_our_words(what)

@@ -13,6 +13,7 @@ from xml.parsers import expat
 import msgspec
 
 from gateway.osmand import HDOP_M, moment
+from gateway.own_words import in_our_words
 from gateway.parameters import ID
 from infra.csv_commands import MAX_CELL
 from infra.settings import WrongSetting
@@ -248,4 +249,4 @@ def fix_of(at: datetime, numbers: Mapping[str, float], named: Columns) -> NewFix
         return msgspec.convert({"observed_at": at} | dict(numbers), NewFix)
     except msgspec.ValidationError as wrong:
         what, _, ours = str(wrong).partition(" - at `$.")
-        raise Wrong(f"{named.get(ours.rstrip('`'), ours)}: {what}") from wrong
+        raise Wrong(f"{named.get(ours.rstrip('`'), ours)}: {in_our_words(what)}") from wrong

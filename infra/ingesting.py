@@ -25,7 +25,7 @@ class WrongLine(msgspec.Struct, frozen=True):
     why: str
 
 
-class Report(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Report(msgspec.Struct, kw_only=True):
     """What became of one file's fixes. Where a line of it is wrong, or the whole, none of it is sent."""
 
     file: str

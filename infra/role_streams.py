@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ from projections.models import MODELS
 from projections.tables import migrate
 from schemas import catalog
 from schemas.keyring import Keyring
+from schemas.person import PersonForgotten
 from schemas.record import Stored, envelope_of, event_of, source_of
 from schemas.stop_events import DeliveryAttemptFailed, ReattemptPlanned, StopArrived
 from schemas.topics import DIRECTORY, ETA_MODELS, FIXES, FLEET, KEYS, TASK
@@ -35,13 +37,15 @@ from streams.source import Source
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
-from streams.telemetry.fences import Fences
+from streams.telemetry.fences import Fences, unix_ms
+from streams.telemetry.gone import Forgotten, let_go_of_forgotten, let_go_of_long_gone
 from streams.telemetry.itineraries import Itineraries
 from streams.telemetry.quality import Quality
 from streams.telemetry.store import Store
 from streams.telemetry.work import Telemetry
 
 CARE_EVERY_S = 600.0
+FIXES_KEPT = timedelta(milliseconds=int(FIXES.config["retention.ms"]))
 ARRIVALS_KEPT = timedelta(days=1)
 """Whatever was foretold before needs no score."""
 ARRIVED = {catalog.BY_CLASS[cls].name for cls in (StopArrived, DeliveryAttemptFailed, ReattemptPlanned)}
@@ -101,6 +105,9 @@ class Streams:
         group, session_s = f"logistics.streams.{settings.cluster}", settings.streams_session_ms / 1_000
         self._source = Source(group, args, FIXES.name, self._telemetry, session_s)
         self._caring: asyncio.Task[None] | None = None
+        self._forgotten: dict[tuple[str, str], Forgotten] = {}
+        """As long as their fixes may be on the log, from which a stream that begins anew learns where they were."""
+        self._somebody_forgotten = asyncio.Event()
 
     async def start(self) -> None:
         await Store(self._pool).make()
@@ -155,6 +162,10 @@ class Streams:
             self._fences.take(event, source)
             self._quality.take(event, source)
             self._worlds.take(event)
+            if isinstance(event, PersonForgotten) and source.recorded_at > self._clock() - FIXES_KEPT:
+                gone = Forgotten(source.tenant, event.subject, source.recorded_at)
+                self._forgotten[gone.key] = gone
+                self._somebody_forgotten.set()
         else:
             unseal = self._keyring.unsealer(stored.partition, envelope.tenant, envelope.aggregate_id)
             self._itineraries.take(event_of(stored, unseal), source, lambda: event_of(stored, unseal))
@@ -164,13 +175,26 @@ class Streams:
             self._arrivals.take(event_of(stored, None), source_of(envelope_of(stored), stored))
 
     async def _care(self) -> None:
-        """What has to be done now and then: beats on silent partitions, old rows of the quarantine."""
+        """What has to be done now and then: beats on silent partitions, and what is kept for too long."""
         while True:
+            self._somebody_forgotten.clear()
             await self._telemetry.beat()
             try:
-                kept_since = self._clock() - timedelta(milliseconds=int(FIXES.config["retention.ms"]))
-                async with self._pool.connection() as connection:
-                    await quarantine.forget(connection, kept_since)
+                await self.let_go()
             except Exception as failed:
-                logger.warning("old rows stay in the quarantine", error=failed)
-            await asyncio.sleep(CARE_EVERY_S)
+                logger.warning("what is old is still kept", error=failed)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._somebody_forgotten.wait(), CARE_EVERY_S)
+
+    async def let_go(self) -> None:
+        """Of what is kept for a while only."""
+        now = self._clock()
+        self._forgotten = {key: each for key, each in self._forgotten.items() if each.at > now - FIXES_KEPT}
+        forgotten = list(self._forgotten.values())
+        self._telemetry.let_go({each.key: unix_ms(each.at) for each in forgotten})
+        async with self._pool.connection() as connection:
+            await quarantine.forget(connection, now - FIXES_KEPT)
+            before = now - timedelta(days=self._settings.rider_places_days)
+            gone = await let_go_of_long_gone(connection, self._telemetry.partitions, before)
+            await let_go_of_forgotten(connection, forgotten)
+        self._telemetry.let_go(gone)

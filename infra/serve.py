@@ -30,13 +30,23 @@ def serve(role: str) -> None:
         raise WrongSetting(f"there is no role {role!r}: choose one of {', '.join(ROLES)}")
     settings = with_secrets(reached(load_settings()))
     configure(settings)
+    tell_metrics(settings)
     broken_connections.told_as_such()
-    if settings.metrics_port and role != "gateway":
-        start_http_server(settings.metrics_port, settings.internal_host)
     gc.freeze()
     gc.set_threshold(*SELDOM)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_told(ROLES[role], role, settings))
+
+
+def tell_metrics(settings: Settings) -> None:
+    """To Prometheus, from a thread of its own. Raises WrongSetting."""
+    if not settings.metrics_port:
+        return
+    try:
+        start_http_server(settings.metrics_port, settings.metrics_host)
+    except OSError as taken:
+        where = f"{settings.metrics_host}:{settings.metrics_port}"
+        raise WrongSetting(f"LOGISTICS_METRICS_PORT: nothing can listen on {where}: {taken.strerror}") from taken
 
 
 async def until_told(serving: Role, name: str, settings: Settings) -> None:

@@ -80,13 +80,6 @@ class Settings(BaseSettings):
     )
     internal_host: str = Field("127.0.0.1", description="Where an owner of shards listens for our other processes")
     internal_port: int = Field(0, ge=0, le=65_535, description="The port between our own processes; 0: a free one")
-    metrics_port: int = Field(
-        0,
-        ge=0,
-        le=65_535,
-        description="Where a role other than the gateway, which has /metrics, tells Prometheus how it goes, on the "
-        "internal host; 0: nowhere",
-    )
     internal_address: str = Field("", description="host:port by which they reach it; empty: host and port as above")
     owner: str = Field(
         "", pattern=r"^[A-Za-z0-9._-]{0,80}$", description="What an owner of shards is called; empty: host and process"
@@ -173,6 +166,16 @@ class Settings(BaseSettings):
     device_fixes_burst: int = Field(10_000, ge=500, description="Fixes at once of one device")
     tenant_fixes_per_s: int = Field(20_000, ge=1, description="Fixes a second of one tenant, in the long run")
     tenant_fixes_burst: int = Field(200_000, ge=500, description="Fixes at once of one tenant")
+    rider_places_days: int = Field(
+        30, ge=1, le=3_650, description="So many days after a rider's last fix the stream forgets where they were"
+    )
+    metrics_host: str = Field("127.0.0.1", description="Where each role but the gateway tells its metrics")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_500,
+        description="The port for that; under `logistics up` the first of several, one a role; 0: they tell none",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From where on to log")
     log_format: Literal["json", "console"] = Field("json", description="How log lines look")
 

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, nullcontext, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +96,23 @@ def processes(settings: Settings, roles: Iterable[str]) -> dict[str, RoleProcess
     """By the names that they are supervised under, and that owners of shards announce."""
     named = {role: role for role in roles} | {f"shards-{n}": "shards" for n in range(2, settings.owners + 1)}
     before = f"{settings.owner}-" if settings.owner else ""
+    ports = metrics_ports(settings, named.values())
     return {
-        name: RoleProcess(role, settings, settings.data / "logs", name, {f"{PREFIX}OWNER": f"{before}{name}"})
-        for name, role in named.items()
+        name: RoleProcess(
+            role,
+            settings,
+            settings.data / "logs",
+            name,
+            {f"{PREFIX}OWNER": f"{before}{name}", f"{PREFIX}METRICS_PORT": str(port)},
+        )
+        for (name, role), port in zip(named.items(), ports, strict=True)
     }
+
+
+def metrics_ports(settings: Settings, roles: Iterable[str]) -> list[int]:
+    """One after the other; the gateway, which tells its own by HTTP, has none."""
+    free = count(settings.metrics_port)
+    return [next(free) if settings.metrics_port and role != "gateway" else 0 for role in roles]
 
 
 @asynccontextmanager

@@ -94,7 +94,8 @@ class CreateTenant(Command, frozen=True, kw_only=True):
 
 
 class ChangeTenantRules(Command, frozen=True, kw_only=True):
-    """All the rules anew; what is left out is at its default."""
+    """All the rules anew: each that is left out is at its default again, whatever it was. Read them first (`rules` of
+    `GET /v1/{tenant}/tenant`), change some and send them all, with the `ETag` as `If-Match`."""
 
     rules: TenantRules
 

@@ -39,15 +39,15 @@ TENANTS: dict[str, Command] = {
     "A tenant to try things with": CreateTenant(
         tenant=TENANT, name="Lumi", mode="test", rules=TenantRules(max_attempts=3, required_documents=["licence"])
     ),
-    "Offers go to three riders at once": ChangeTenantRules(
+    "All the rules: offers go to three riders at once": ChangeTenantRules(
         rules=TenantRules(max_attempts=3, required_documents=["licence"], tender_mode="broadcast", hours_rules="eu_561")
     ),
-    "Fixes are believed within 100 metres and up to 144 km/h": ChangeTenantRules(
+    "All the rules: fixes are believed within 100 metres and up to 144 km/h": ChangeTenantRules(
         rules=TenantRules(
             max_attempts=3, required_documents=["licence"], fixes=FixRules(max_accuracy_m=100, max_speed_mps=40)
         )
     ),
-    "Faster than 90 km/h is too fast": ChangeTenantRules(
+    "All the rules: faster than 90 km/h is too fast": ChangeTenantRules(
         rules=TenantRules(
             max_attempts=3, required_documents=["licence"], anomalies=AnomalyRules(speeding_mps=25, idling_minutes=20)
         )

@@ -54,6 +54,7 @@ from commands.registries import DuplicateCode, UnknownDocumentKind, UnknownFailu
 from commands.rider_refusals import (
     CannotReserve,
     CannotStartShift,
+    DeviceTaken,
     GoodsAboard,
     HandOverAnswered,
     ItineraryChanged,
@@ -92,6 +93,7 @@ from gateway.examples.lumi import (
     OFFER_ID,
     OTHER_RIDER_ID,
     OUTLET,
+    PHONE,
     PROOF_ID,
     RIDER_ID,
     SECOND_OUTLET,
@@ -200,6 +202,7 @@ OF_TASKS: tuple[Refused, ...] = (
 )
 
 OF_RIDERS: tuple[Refused, ...] = (
+    DeviceTaken(PHONE),
     UnknownAnomaly(ANOMALY_ID),
     UnknownRider(OTHER_RIDER_ID),
     TooHeavyThatWay(Overload(measure="volume_cm3", load=14_500, limit=12_000)),

@@ -41,6 +41,8 @@ from schemas.message import Code, SubjectId, TenantSlug
 from schemas.person import ForgetPerson
 from schemas.record import Stored
 from schemas.topics import DEAD, FIXES, HISTORY, KEYS, SHARDS, SIGNALS, SNAPSHOTS
+from streams.telemetry.gone import Forgotten as Places
+from streams.telemetry.gone import let_go_of_forgotten
 
 NOT_FORGOTTEN = 1
 CHAINED = (*(topic.name for topic in HISTORY), SIGNALS.name)
@@ -66,6 +68,8 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     before: Held
     artefacts: int
     """Taken where the person was met, and deleted since."""
+    places: int | None = None
+    """Rows that told where a rider was, deleted."""
     keys: int
     """Shards that have a key of the person before."""
     event: str | None = None
@@ -121,8 +125,10 @@ async def run(settings: Settings, tenant: TenantSlug, subject: SubjectId, reason
     async with routed(settings) as router:
         answer = await thrown_away(router, tenant, subject, reason)
     await store.forget(tenant, there)
+    async with await AsyncConnection[Any].connect(settings.postgres.get_secret_value()) as connection:
+        places = await let_go_of_forgotten(connection, [Places(tenant, subject, answer.recorded_at)])
     (topic, partition), end = next(iter(answer.position.items()))
-    done = msgspec.structs.replace(done, event=f"{topic}/{partition}@{end - 1}")
+    done = msgspec.structs.replace(done, event=f"{topic}/{partition}@{end - 1}", places=places)
     return await proven(settings, tenant, subject, done, known.words)
 
 
@@ -214,6 +220,7 @@ def shown(done: Forgotten, console: Console) -> None:
         table.add_row("readable", f"{done.before.readable} fields before, {done.after.readable} now")
         table.add_row("keys thrown away", f"{done.keys}")
         table.add_row("artefacts", f"{done.artefacts} deleted")
+        table.add_row("places", f"{done.places} deleted")
         table.add_row("told on the log", done.event)
         assert done.chain is not None
         table.add_row("chain of hashes", f"{done.chain.state}, {done.chain.looked_at:,} records")

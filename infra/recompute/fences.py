@@ -7,7 +7,7 @@ at the time of each fix, as is known by now. Nothing is changed.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ from infra.observability import quiet
 from infra.recompute.asked import Asked, asked_of
 from infra.recompute.directory import Directory, learnt
 from infra.recompute.facts import Compared, Outcome, Told, compared
-from infra.recompute.fence_file import DrawnFence, drawn_in
+from infra.recompute.fence_file import ALWAYS, DrawnFence, drawn_in
 from infra.recompute.reading import Span, drafts_of, folded_up_to, of_tenant, offset_from, reading, span_of, stretch
 from infra.recompute.result import OfFence, Recomputed, in_full, most_different, shown
 from infra.recompute.table import Row, Write, iso, written
@@ -38,7 +38,6 @@ COLUMNS = (
     *("outcome", "rider_id", "device_id", "geofence_id", "fence", "transition"),
     *("recorded_at", "recomputed_at", "moved_s"),
 )
-ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 OF_FENCES = "logistics.signals.Geofence"
 CLOCKS_DIFFER = timedelta(minutes=1)
 """A signal is written after its frame, but maybe on another broker."""
@@ -107,6 +106,7 @@ class Recomputing:
             since=asked.since,
             until=asked.until,
             drawn=None if drawn is None else len(drawn),
+            new=[each.geofence_id for each in drawn or () if each.is_new],
             fixes=self._fixes,
             frames_unreadable=self._unreadable,
             frames_not_told=sum(span.not_told for span in spans.values()),
@@ -163,6 +163,7 @@ def fences_of(tenant: str, drawn: Sequence[DrawnFence]) -> Fences:
             outlet=None,
             valid_from=ALWAYS,
             dwell_s=each.fence.dwell_s,
+            calendar=each.fence.calendar,
             external_reference=None,
             source="",
             metadata={},

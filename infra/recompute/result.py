@@ -11,6 +11,7 @@ from infra.recompute.facts import Outcome
 
 OUTCOMES: tuple[Outcome, ...] = ("both", "moved", "only_recorded", "only_recomputed")
 FENCES_SHOWN = 20
+NEW_SHOWN = 10
 
 
 class OfFence(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,8 @@ class Recomputed(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
     drawn: int | None
     """Fences of the file."""
+    new: list[str]
+    """Those that stand for none of the tenant's: new ones, or their ids or names are mistyped."""
     fixes: int
     frames_unreadable: int
     frames_not_told: int
@@ -74,6 +77,12 @@ def in_words(told: Recomputed) -> list[str]:
         f"{counts['moved']:,} moved{by}, "
         f"{counts['only_recorded']:,} only recorded, {counts['only_recomputed']:,} only recomputed"
     ]
+    if told.new:
+        more = f", and {len(told.new) - NEW_SHOWN:,} more" if len(told.new) > NEW_SHOWN else ""
+        named = ", ".join(told.new[:NEW_SHOWN])
+        said.append(
+            f"{len(told.new):,} fences of the file stand for none of {told.tenant}'s, and are new: {named}{more}"
+        )
     if told.frames_not_told:
         said.append(f"{told.frames_not_told:,} frames were left out: the stream has not come so far")
     if told.frames_unreadable:

@@ -159,8 +159,8 @@ class Folding:
         self._held = index.holding(self._rows.lat, self._rows.lon, self._rows.at_ms)
         self._believed = np.zeros(len(self._number), bool)
         self._strays: dict[int, list[tuple[int, AnomalyKind]]] = {}
-        self._shown: list[int] = []
-        """Rows of devices' newest fixes."""
+        self._shown: list[tuple[int, RiderKey, str]] = []
+        """Rows of devices' newest fixes, of whom and by which device."""
         found.fixes += len(self._number)
 
     def fold(self) -> None:
@@ -226,11 +226,12 @@ class Folding:
         last = np.append(going.first[1:], len(rows))[: len(going.first)] - 1
         slots, newest = going.slot[last], self._places[rows[last]]
         fleet.gone(slots, newest)
-        for slot, place in zip(slots.tolist(), zip(*newest.T.tolist(), strict=True), strict=True):
+        shown = zip(slots.tolist(), zip(*newest.T.tolist(), strict=True), rows[last].tolist(), strict=True)
+        for slot, place, row in shown:
             fleet.tracks[slot].reach.last = place
             self._found.touched.add(fleet.keys[slot])
+            self._shown.append((row, fleet.keys[slot], fleet.devices[slot]))
         self._believed[rows] = True
-        self._shown += rows[last].tolist()
         return since
 
     def _one_by_one(self, rows: Sequence[int]) -> list[Steps]:
@@ -265,7 +266,7 @@ class Folding:
         self._found.touched.add((self._tenant, rider_id))
         at_ms, lat, lon, _ = place
         if at_ms > track.newest_ms:
-            self._shown.append(row)
+            self._shown.append((row, (self._tenant, rider_id), device_id))
         changes = track.take(at_ms, self._held[row], (lat, lon), self._index.dwell)
         if changes:
             self._tell(track, changes, row)
@@ -315,19 +316,21 @@ class Folding:
         self._tell(track, changes, int(going.rows[first]))
 
     def _show(self) -> None:
-        rows = sorted(self._shown)
-        if not rows:
+        if not self._shown:
             return
-        holders = [self._holder(row) for row in rows]
-        frames = [self._frames[number] for number in self._number[rows].tolist()]
-        speed, bearing = (
-            np.concatenate([getattr(frame.fixes, name) for frame in self._frames])[rows]
-            for name in ("speed", "bearing")
+        shown = sorted(self._shown)
+        rows = np.array([row for row, _, _ in shown])
+        frames = [frame.fixes for frame in self._frames]
+        received_us = np.array([unix_us(fixes.frame.received_at) for fixes in frames], np.int64)
+        columns = (
+            self._places[rows, :3],
+            self._rows.accuracy[rows],
+            np.concatenate([fixes.speed for fixes in frames])[rows],
+            np.concatenate([fixes.bearing for fixes in frames])[rows],
+            received_us[self._number[rows]],
         )
-        received = [unix_us(frame.fixes.frame.received_at) for frame in frames]
-        columns = [self._places[rows, :3], self._rows.accuracy[rows], speed, bearing, np.array(received, np.int64)]
-        keys = [(self._tenant, rider_id) for rider_id, _ in holders]
-        self._found.live.take(keys, [device for _, device in holders], np.column_stack(columns))
+        keys, devices = [key for _, key, _ in shown], [device for _, _, device in shown]
+        self._found.live.take(keys, devices, np.column_stack(columns))
 
     def _tell(self, track: Track, changes: Sequence[Change], row: int) -> None:
         number = int(self._number[row])

@@ -57,6 +57,11 @@ class Rider:
         self.watch = Watch()
         self.approach = Approach()
 
+    @property
+    def seen_ms(self) -> int:
+        """When the latest of their fixes was that was believed, or a stray came in."""
+        return max((track.newest_ms for track in self.tracks.values()), default=0) or self.watch.heard_ms
+
 
 class Kept(msgspec.Struct, array_like=True):
     tracks: dict[str, list[Any]]

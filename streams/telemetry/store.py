@@ -25,16 +25,17 @@ CREATE TABLE IF NOT EXISTS stream_riders (
     rider_id    text   NOT NULL,
     state       bytea  NOT NULL,
     as_of       bigint NOT NULL DEFAULT 0,
+    seen_ms     bigint,
     PRIMARY KEY ("partition", tenant, rider_id)
 ) WITH (fillfactor = 70);
 DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'stream_riders'::regclass AND attname = 'as_of') THEN
-        ALTER TABLE stream_riders ADD COLUMN as_of bigint NOT NULL DEFAULT 0;
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'stream_riders'::regclass AND attname = 'seen_ms') THEN
+        ALTER TABLE stream_riders ADD COLUMN IF NOT EXISTS as_of bigint NOT NULL DEFAULT 0, ADD COLUMN seen_ms bigint;
     END IF;
 END $$
 """
-"""What the stream alone reads; its place and what others read are made with the read models. The second statement is
-for an older table."""
+"""What the stream alone reads; its place and what others read are made with the read models. `seen_ms` is when the
+rider was seen last. The second statement is for an older table."""
 TABLES_LOCK = 4_103_010
 
 BEGIN = """
@@ -58,8 +59,10 @@ UPDATE stream_places SET next_offset = %s, folded_from = %s, next_signal = %s
 WHERE topic = %s AND "partition" = %s AND next_offset = %s AND tenure = %s
 """
 KEEP_RIDERS = """
-INSERT INTO stream_riders ("partition", tenant, rider_id, state, as_of) SELECT * FROM unnest(%b, %b, %b, %b, %b)
-ON CONFLICT ("partition", tenant, rider_id) DO UPDATE SET state = excluded.state, as_of = excluded.as_of
+INSERT INTO stream_riders ("partition", tenant, rider_id, state, as_of, seen_ms)
+SELECT * FROM unnest(%b, %b, %b, %b, %b, %b)
+ON CONFLICT ("partition", tenant, rider_id) DO UPDATE SET
+    state = excluded.state, as_of = excluded.as_of, seen_ms = excluded.seen_ms
 """
 SHOW = """
 INSERT INTO live_map (tenant, rider_id, device_id, lat, lon, accuracy_m, speed_mps, bearing_deg, observed_at,
@@ -119,6 +122,7 @@ class RiderRow(msgspec.Struct, frozen=True):
     key: RiderKey
     state: bytes
     as_of: int
+    seen_ms: int
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -206,6 +210,7 @@ def riders_of(done: Iterable[Done]) -> list[Any]:
         Texts([row.key[1] for _, row in rows]),
         Blobs([row.state for _, row in rows]),
         Bigints(np.array([row.as_of for _, row in rows], np.int64)),
+        Bigints(np.array([row.seen_ms for _, row in rows], np.int64)),
     ]
 
 

@@ -4,6 +4,7 @@ Signals are on the log before the rows are in Postgres. A crash in between leave
 next start they are read back, and what follows from the same fix again is not told again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice, takewhile
 from time import monotonic
@@ -112,6 +113,7 @@ class Opened:
         self.signals = signals
         self.tenure = standing.tenure
         self.place = standing.place
+        self._gone: dict[RiderKey, int] = {}
         self._unsaved: dict[RiderKey, Unsaved] = {}
         """In the order in which they were touched."""
         partition.riders, partition.as_of = standing.riders, standing.as_of
@@ -120,6 +122,18 @@ class Opened:
         for draft in others:
             if not partition.knows(draft):
                 remember(partition.riders, draft)
+
+    def let_go(self, gone: Mapping[RiderKey, int]) -> None:
+        """Between two batches: who was seen last before that time, Unix milliseconds."""
+        self._gone |= {key: before_ms for key, before_ms in gone.items() if key in self.partition.riders}
+
+    def forget_gone(self) -> None:
+        for key, before_ms in self._gone.items():
+            known = self.partition.riders.get(key)
+            if known is not None and known.seen_ms < before_ms:
+                del self.partition.riders[key]
+                self._unsaved.pop(key, None)
+        self._gone.clear()
 
     def withdrawn(self, batch: Batch, drafts: Sequence[Draft]) -> list[Draft]:
         """Crossings of this batch's frames that were told before a crash and do not follow from them any more, such as
@@ -138,7 +152,7 @@ class Opened:
         for key in found.touched:
             self._unsaved.setdefault(key, Unsaved(batch.start, signals_from, monotonic()))
         saved = self._saved()
-        rows = [RiderRow(key, kept(self.partition.riders[key]), batch.end) for key in saved]
+        rows = [row_of(key, self.partition.riders[key], batch.end) for key in saved]
         for key in saved:
             del self._unsaved[key]
         since, self.place = self.place, max(self.place, batch.end)
@@ -162,6 +176,11 @@ class Opened:
         waited_since_s = monotonic() - SAVED_AFTER_S
         waited = takewhile(lambda item: item[1].since_s <= waited_since_s, self._unsaved.items())
         return [key for key, _ in islice(waited, MOST_SAVED)]
+
+
+class Folded(msgspec.Struct, frozen=True):
+    batch: Batch
+    done: Done
 
 
 class Telemetry:
@@ -199,21 +218,37 @@ class Telemetry:
         self.places_done |= {partition: at.place for (topic, partition), at in standing.items() if topic == FIXES.name}
         return {place: at.folded_from for place, at in standing.items()}
 
-    async def take(self, batches: Sequence[Batch]) -> None:
+    async def fold(self, batches: Sequence[Batch]) -> Sequence[Folded]:
+        """Partitions side by side: while one's signals are on their way to the log, the next one is folded."""
         for batch in batches:
             LAG.labels(str(batch.partition)).set(batch.behind + batch.end - batch.start)
+        told = await asyncio.gather(*(self._folded(batch) for batch in batches), return_exceptions=True)
+        failed = [each for each in told if isinstance(each, BaseException)]
+        if failed:
+            await self._void(batches)
+            raise failed[0]
+        return [Folded(batch, each) for batch, each in zip(batches, told, strict=True) if isinstance(each, Done)]
+
+    async def keep(self, folded: Sequence[Folded]) -> None:
         try:
-            done = [await self._folded(batch) for batch in batches]
             with COMMIT.time():
-                await self._store.keep(done)
+                await self._store.keep([each.done for each in folded])
         except BaseException:
-            for batch in batches:
-                await self._forget(batch.partition)
+            await self._void([each.batch for each in folded])
             raise
-        for each, batch in zip(done, batches, strict=True):
-            self.places_done[each.partition] = each.place
-            PLACE.labels(str(each.partition)).set(each.place)
-            LAG.labels(str(each.partition)).set(batch.behind)
+        for each in folded:
+            partition = each.done.partition
+            self.places_done[partition] = each.done.place
+            PLACE.labels(str(partition)).set(each.done.place)
+            LAG.labels(str(partition)).set(each.batch.behind)
+
+    async def take(self, batches: Sequence[Batch]) -> None:
+        """The one and then the other."""
+        await self.keep(await self.fold(batches))
+
+    async def _void(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            await self._forget(batch.partition)
 
     async def beat(self) -> None:
         """Between fetches: a silent partition's tenure is held. One that is lost is forgotten, and opened anew if its
@@ -226,12 +261,23 @@ class Telemetry:
                 if self._opened.get(partition) is opened:
                     await self._forget(partition)
 
+    @property
+    def partitions(self) -> Sequence[int]:
+        """Those that are open here."""
+        return list(self._opened)
+
+    def let_go(self, gone: Mapping[RiderKey, int]) -> None:
+        """Riders of whom nothing is kept: who was seen last before that time, Unix milliseconds."""
+        for opened in self._opened.values():
+            opened.let_go(gone)
+
     async def close(self) -> None:
         for partition in list(self._opened):
             await self._forget(partition)
 
     async def _folded(self, batch: Batch) -> Done:
         opened = await self._open(batch)
+        opened.forget_gone()
         partition, signals = opened.partition, opened.signals
         signals_from = signals.kept_from(batch.start)
         found = partition.fold(batch.records)
@@ -273,6 +319,10 @@ class Telemetry:
         opened = self._opened.pop(partition, None)
         if opened is not None:
             await opened.signals.close()
+
+
+def row_of(key: RiderKey, rider: Rider, as_of: int) -> RiderRow:
+    return RiderRow(key, kept(rider), as_of, rider.seen_ms)
 
 
 def remember(riders: dict[RiderKey, Rider], told: Draft) -> None:

@@ -476,6 +476,22 @@ async def test_a_created_outlet_and_fence_are_where_their_answers_say(house, mod
     assert len((await shop.get("/v1/acme/geofences")).json()["items"]) == 1
 
 
+async def test_rules_that_were_read_are_sent_back_with_some_of_them_changed(house):
+    read = await house.caller("operator", "olga").get("/v1/acme/tenant")
+    rules, url = read.json()["rules"], f"/v1/acme/tenants/{read.json()['id']}/change-tenant-rules"
+
+    async def changed(rules: Json, name: str) -> tuple[int, Json]:
+        headers = key(name) | {"if-match": read.headers["etag"]}
+        answer = await house.caller("operator", "olga").post(url, json={"rules": rules}, headers=headers)
+        return answer.status_code, answer.json()
+
+    assert (await changed(rules, "same"))[1]["events"] == []
+    rules["fixes"]["max_accuracy_m"] = 100
+    assert (await changed(rules, "surer"))[1]["events"] == ["TenantRulesChanged"]
+    rules["pin_attempts"] = 9
+    assert (await changed(rules, "late"))[0] == 412, "somebody has changed them meanwhile"
+
+
 async def test_the_tenant_is_read_as_decisions_see_it(house):
     read = await house.caller().get("/v1/acme/tenant")
     body = read.json()

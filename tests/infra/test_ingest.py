@@ -90,11 +90,11 @@ def test_a_point_of_a_track_tells_its_speed_wherever_it_stands(tmp_path: Path):
         (f"{HEADER}{at(0)},60,east\n", "lon: a number is needed, not east"),
         (f"{HEADER}{at(0)},NaN,24\n", "lat: a number is needed, not NaN"),
         (f"{HEADER}{at(0)},60,24,more\n", "it has more cells than the header"),
-        (f"speed_mps,{HEADER}-1,{at(0)},60,24\n", "speed_mps: Expected `float` >= 0.0"),
+        (f"speed_mps,{HEADER}-1,{at(0)},60,24\n", "speed_mps: must be at least 0"),
         (point(""), "the point has no time"),
         (point("<time>noon</time>"), "time: must be Unix seconds or milliseconds"),
         (point(f"<time>{at(0)}</time>", 'lat="60.17"'), "lon: a number is needed, not nothing"),
-        (point(f"<time>{at(0)}</time><course>400</course>"), "course: Expected `float` <= 360.0"),
+        (point(f"<time>{at(0)}</time><course>400</course>"), "course: must be at most 360"),
     ],
 )
 def test_a_line_that_is_no_fix_is_told_by_its_number(tmp_path: Path, content: str, wrong: str):
@@ -326,8 +326,18 @@ async def test_of_a_file_with_a_wrong_line_nothing_is_sent_and_of_a_dry_run_neit
     code, out, _ = await ingested(url, tmp_path, "--device", "phone", bad, good, "--json")
     told = json.loads(out)["files"]
     assert (code, len(told_of(house))) == (1, 1)
-    assert (told[0]["refused"], told[0]["wrong"][0]["line"], "sent" in told[0]) == (1, 4, False)
-    assert (told[1]["sent"], told[1]["fixes"]) == (1, 1)
+    assert (told[0]["refused"], told[0]["wrong"][0]["line"], told[0]["sent"]) == (1, 4, 0)
+    assert told[1] == {
+        "file": str(good),
+        "fixes": 1,
+        "sent": 1,
+        "off_duty": 0,
+        "unbound": 0,
+        "refused": 0,
+        "why": None,
+        "wrong": [],
+        "unread": [],
+    }, "what did not happen is told, too"
 
 
 async def test_where_it_is_not_let_in_or_used_wrongly_it_says_so(served: tuple[House, str], tmp_path: Path):

@@ -130,7 +130,7 @@ def test_a_fence_is_meant_by_its_id_or_by_its_name_or_is_new(tmp_path: Path):
     by_feature = feature(polygon(SQUARE), name="Depot") | {"id": "f-9"}
     by_name, fresh = feature(polygon(SQUARE), name="Home"), feature(polygon(SQUARE), name="Harbour")
     drawn = drawn_in(collection(tmp_path, by_feature, by_name, fresh), {"f-1": "Home"})
-    assert [each.geofence_id for each in drawn] == ["f-9", "f-1", "Harbour"]
+    assert [(each.geofence_id, each.is_new) for each in drawn] == [("f-9", True), ("f-1", False), ("Harbour", True)]
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,21 @@ def test_a_fence_is_meant_by_its_id_or_by_its_name_or_is_new(tmp_path: Path):
         ([feature(polygon(SQUARE), id="a"), feature(polygon(SQUARE), id="a")], "feature 1: a is drawn before"),
         ([feature(polygon(SQUARE), name="Twice")], "2 fences are called Twice"),
         ([feature(polygon(SQUARE[:-1]), id="a")], "feature 0: the shape is not valid: the ring is not closed"),
-        ([feature(polygon([[0, 99], *SQUARE[1:]]), id="a")], "feature 0: Expected `float` <= 90"),
-        ([feature({"type": "Polygon", "coordinates": 7}, id="a")], "feature 0: Expected `array`"),
+        ([feature(polygon([[0, 99], *SQUARE[1:]]), id="a")], "feature 0: /shape/rings/0/0/1 must be at most 90"),
+        (
+            [feature({"type": "Polygon", "coordinates": 7}, id="a")],
+            "feature 0: its coordinates are not rings of positions",
+        ),
         ([feature(point(HOME), id="a")], "a point needs the property radius_m"),
         ([feature({"type": "LineString", "coordinates": SQUARE}, id="a")], "a line needs the property width_m"),
-        ([feature(polygon(SQUARE), id="a", dwell_s="long")], "feature 0: Expected `int"),
+        ([feature(polygon(SQUARE), id="a", dwell_s="long")], "feature 0: /dwell_s must be integer or null"),
         ([feature({"type": "MultiPoint", "coordinates": []}, id="a")], "MultiPoint is no shape of a fence"),
-        ([{"type": "Feature", "geometry": None}], "no GeoJSON FeatureCollection"),
+        (
+            [feature(polygon(SQUARE), id="a", calendar={"zone": "UTC"})],
+            "feature 0: the calendar is not valid: it is never",
+        ),
+        ([feature(polygon(SQUARE), id="a", calendar={"zone": "Mars"})], "feature 0: Mars is not an IANA time zone"),
+        ([{"type": "Feature", "geometry": None}], r"FeatureCollection: features\[0\].geometry is not as it must be"),
     ],
 )
 def test_what_is_no_fence_is_told_with_its_place(tmp_path: Path, features: list[Any], said: str):
@@ -158,9 +166,14 @@ def test_what_is_no_geojson_is_told(tmp_path: Path):
     file = tmp_path / "fences.geojson"
     with pytest.raises(WrongSetting, match="cannot be read: No such file"):
         drawn_in(file, {})
-    for content in (b"no json", b'{"type": "Feature"}', b"\xff\xfe"):
+    for content, said in (
+        (b"no json", ", but no JSON at all"),
+        (b'{"type": "Feature"}', ": type is not"),
+        (b"[]", ": the whole"),
+        (b"\xff\xfe", ", but no"),
+    ):
         file.write_bytes(content)
-        with pytest.raises(WrongSetting, match="no GeoJSON FeatureCollection"):
+        with pytest.raises(WrongSetting, match=f"no GeoJSON FeatureCollection{said}"):
             drawn_in(file, {})
     with file.open("wb") as large:
         large.truncate(MOST_BYTES + 1)
@@ -263,6 +276,7 @@ def test_what_was_left_out_is_said():
         since=NOON,
         until=NOON,
         drawn=3,
+        new=["depott"],
         fixes=1_000,
         frames_unreadable=1,
         frames_not_told=2,
@@ -277,7 +291,8 @@ def test_what_was_left_out_is_said():
         "1,000 fixes of acme with 3 fences of the file: 1 crossings in both, 2 moved by at most 62 s, "
         "3 only recorded, 4 only recomputed"
     )
-    assert len(said) == 5
+    assert said[1] == "1 fences of the file stand for none of acme's, and are new: depott"
+    assert len(said) == 6
 
 
 # On a log

@@ -11,7 +11,7 @@ from story import KAMPPI
 
 from schemas.calendar import WEEKDAYS, Calendar, ExceptionalDay, Hours, WeeklyHours
 from schemas.directory import Circle
-from streams.telemetry.fence_index import FenceIndex, step_from, version_of
+from streams.telemetry.fence_index import FenceIndex, step_from, version_of, ways_of
 from streams.telemetry.fences import unix_ms
 from streams.telemetry.openings import Openings
 from streams.telemetry.tracks import Track
@@ -109,4 +109,4 @@ def test_a_way_leads_through_a_fence_only_while_it_is_open():
         step_from(unix_ms(since), south, frozenset(), unix_ms(since + timedelta(minutes=1)), north, frozenset())
         for since in (at(18, 19, 58), at(18, 19, 59), at(18, 20), at(19, 3, 59))
     ]
-    assert index.crossed(ways) == {2: ["yard"]}
+    assert index.crossed(ways_of(ways)) == {2: ["yard"]}
