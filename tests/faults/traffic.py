@@ -60,8 +60,8 @@ OFTEN_MS, SELDOM_MS = (1_500, 9_000), (10_000, 60_000)
 PACE = 30.0
 """So many times faster than our clock."""
 TICK_S = 0.2
-SPARE, SPARED = 2_000, 4
-"""The last fixes come so many at a time: something comes in for as long as it takes."""
+FEWEST = 4
+"""Fixes at a time, though the fixes' clock has come to its end: what is late lasts for a hundred seconds more."""
 FENCES = 24
 KAMPPI, GATE = Location(lat=60.1688, lon=24.9404), Location(lat=60.2, lon=25.2)
 PICKUP, DROPOFF = StopId("stop-1"), StopId("stop-2")
@@ -155,8 +155,7 @@ class Traffic:
         """Of each partition a few fixes of several riders together."""
         at_ms = unix_ms(at)
         number = next((n for n, sent in enumerate(self._coming) if sent.comes_ms > at_ms), len(self._coming))
-        if not self._over.is_set():
-            number = min(number, max(SPARED, len(self._coming) - SPARE))
+        number = max(number, FEWEST)
         coming, self._coming = self._coming[:number], self._coming[number:]
         by_partition: dict[int, list[HeldFix]] = {}
         for sent in coming:
