@@ -4,7 +4,7 @@ Each model is taken as one snapshot shows it, rows and place, while the projecto
 temporary table, so that Postgres compares the two and memory holds one batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection, IsolationLevel
@@ -32,11 +32,13 @@ LIMIT {limit}
 """
 
 
-async def check_models(dsn: str, client_args: Mapping[str, Any], partitions: int) -> Verdict:
+async def check_models(
+    dsn: str, client_args: Mapping[str, Any], partitions: int, models: Iterable[ReadModel] = tuple(MODELS.values())
+) -> Verdict:
     judgement = Judgement("I5")
     async with await AsyncConnection.connect(dsn) as connection:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-        for model in MODELS.values():
+        for model in models:
             async with connection.transaction(force_rollback=True):
                 await check_model(connection, client_args, partitions, model, judgement)
     return judgement.verdict()

@@ -45,6 +45,7 @@ from tests.faults.two_workers import Workers, all_wait_for_it, emptied, locked
 PARTITIONS = 2
 KILLS = 5
 SEED = "7"
+OF_SIGNALS = [model for model in MODELS.values() if SIGNALS.name in model.topics]
 
 
 class Place:
@@ -88,7 +89,7 @@ async def projecting(settings: Settings) -> AsyncIterator[None]:
             group=fresh_name("projector"),
             instance="projector-1",
             pool=pool,
-            models=list(MODELS.values()),
+            models=OF_SIGNALS,
             dead=nowhere,
         )
         await projector.start()
@@ -185,6 +186,6 @@ async def judge(place: Place) -> list[Draft]:
     assert await resumed(world, place.shards, settings) == whole.tracks
     assert await kept_rows(settings, LiveRow, "live_map") == set(whole.live.values())
     assert await kept_rows(settings, AsideRow, "quarantine") == set(whole.aside)
-    verdict = await check_models(settings.postgres.get_secret_value(), client_args(settings), PARTITIONS)
+    verdict = await check_models(settings.postgres.get_secret_value(), client_args(settings), PARTITIONS, OF_SIGNALS)
     assert (verdict.state, verdict.findings) == ("holds", [])
     return drafts

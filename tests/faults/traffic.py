@@ -57,9 +57,11 @@ COURIERS, WAITERS = 6, 6
 """The first ride from stop to stop; the next ones have a stop ahead all the time, to which they do not hurry."""
 MINUTES = 36
 OFTEN_MS, SELDOM_MS = (1_500, 9_000), (10_000, 60_000)
-PACE = 40.0
+PACE = 30.0
 """So many times faster than our clock."""
 TICK_S = 0.2
+SPARE, SPARED = 2_000, 4
+"""The last fixes come so many at a time: something comes in for as long as it takes."""
 FENCES = 24
 KAMPPI, GATE = Location(lat=60.1688, lon=24.9404), Location(lat=60.2, lon=25.2)
 PICKUP, DROPOFF = StopId("stop-1"), StopId("stop-2")
@@ -153,6 +155,8 @@ class Traffic:
         """Of each partition a few fixes of several riders together."""
         at_ms = unix_ms(at)
         number = next((n for n, sent in enumerate(self._coming) if sent.comes_ms > at_ms), len(self._coming))
+        if not self._over.is_set():
+            number = min(number, max(SPARED, len(self._coming) - SPARE))
         coming, self._coming = self._coming[:number], self._coming[number:]
         by_partition: dict[int, list[HeldFix]] = {}
         for sent in coming:

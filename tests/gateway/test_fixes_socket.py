@@ -236,6 +236,38 @@ async def test_a_message_that_is_far_too_large_is_not_even_read(harbour):
         assert ended.value.rcvd.code == 1009
 
 
+async def test_of_who_sends_and_never_listens_no_more_is_read_until_the_answer_is_taken(harbour):
+    """Whose connection is full: nothing piles up here, and then not there either."""
+    token = TOKENS.issue("acme", "dispatcher", "dora", 3600)
+    scope = {
+        "type": "websocket",
+        "path": "/v1/acme/fixes/socket",
+        "raw_path": b"/v1/acme/fixes/socket",
+        "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {token}".encode())],
+    }
+    read: list[str] = []
+    full, stuck = asyncio.Event(), asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        read.append("connect" if not read else "message")
+        return {"type": "websocket.connect"} if len(read) == 1 else {"type": "websocket.receive", "text": "{"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.send":
+            full.set()
+            await stuck.wait()
+
+    serving = asyncio.create_task(harbour.house.app(scope, receive, send))
+    await full.wait()
+    async with harbour.dial() as socket:
+        for number in range(20):
+            assert (await told(socket, batch(number, number)))["accepted"] == 1
+    assert read == ["connect", "message"]
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
 async def test_who_is_silent_for_too_long_is_disconnected(harbour, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("gateway.fixes_socket.IDLE_S", 0.05)
     async with harbour.dial() as socket:

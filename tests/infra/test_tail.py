@@ -4,22 +4,25 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from delivery_log import BOB, delivered, place_of
 from fresh import fresh_name
+from msgspec.structs import replace
 from played import Played, command
 from story import NOON
 from world import World
 
+from infra.dead_letters import DeadLetter
 from infra.endpoints import NotRunning
 from infra.kafka import client_args
 from infra.settings import Settings, WrongSetting
 from infra.tail import BY_WORD, Asked, Line, begins, lines, printed, shown, text_of, told, topics_of, until
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.record import Stored
-from schemas.topics import DISPATCH, FIXES, TASK
+from schemas.topics import DEAD, DISPATCH, FIXES, TASK
 
 
 def asked(*topics: str, tenant: str | None = None, follow: bool = False, from_beginning: bool = True) -> Asked:
@@ -170,3 +173,20 @@ async def test_from_the_command_line(system: Played):
     wrong = await asyncio.to_thread(command, system.settings, "tail", "--topic", "tasks")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "one of task, fleet" in wrong.stderr
+
+
+async def test_what_was_given_up_is_shown_by_a_command_of_its_own(system: Played):
+    letter = DeadLetter(
+        topic=TASK.name, partition=1, offset=7, reader="projector", reason="nobody knows it", found_at=NOON
+    )
+    other = replace(letter, topic=FIXES.name, reader="streams")
+    producer = AIOKafkaProducer(bootstrap_servers=system.settings.kafka)
+    await producer.start()
+    for each in (letter, letter, other):
+        await producer.send_and_wait(DEAD.name, msgspec.json.encode(each))
+    await producer.stop()
+    shown_lines = command(system.settings, "dead-letters").stdout.splitlines()
+    assert f"2026-03-01T12:00:00Z  {TASK.name}/1@7  projector: nobody knows it" in shown_lines
+    assert len([line for line in shown_lines if "projector: nobody knows it" in line]) == 1
+    [told_line] = command(system.settings, "dead-letters", "--topic", "fixes", "--json").stdout.splitlines()
+    assert msgspec.json.decode(told_line, type=DeadLetter) == other

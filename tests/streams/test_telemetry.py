@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from msgspec.structs import replace
+from prometheus_client import REGISTRY
 from psycopg_pool import AsyncConnectionPool
 from pydantic import SecretStr
 from ride import AWAY, Ride, folded, streaming, until
 from world import HOME, KEK, PARTITIONS, World, now, records, verify_chain
 
 from commands.shard import IDLE_HEARTBEAT_S
+from infra.dead_letters import letters, text_of
 from infra.frame_log import KafkaFrameLog
 from infra.role_streams import Streams
 from infra.settings import Settings, load_settings
@@ -20,10 +23,10 @@ from infra.signal_log import SignalLog
 from projections import quarantine
 from projections.models import MODELS
 from projections.tables import migrate
-from schemas import ids
+from schemas import catalog, ids
 from schemas.directory import ChangeGeofence, ChangeTenantRules, Circle, TenantRules
 from schemas.fix_rules import FixRules
-from schemas.fixes import HeldFix, NewFix
+from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
 from schemas.keyring import Keyring
 from schemas.partition import partition_of
@@ -186,18 +189,55 @@ async def test_a_tenant_says_what_is_believed_from_then_on(ride, settings, pool)
     assert aside == [("inaccurate", ride.at(1))]
 
 
-async def test_a_frame_that_nobody_can_read_is_buried_and_the_rest_goes_on(ride, settings, pool):
+async def test_frames_that_nobody_can_read_are_buried_and_told_and_the_rest_goes_on(ride, settings, pool):
+    [short] = frames_of([ride.fix(0, HOME)], now())
+    poison = {
+        b"no frame": "not in Confluent framing",
+        b"\0\x7f\xff\xff\xffxx": "2147483647",
+        catalog.write(replace(short, count=500), lambda *_: b""): "1 entries for 500 fixes",
+        catalog.write(replace(short, devices=["ph\0ne"]), lambda *_: b""): "none is U+0000",
+    }
+    [partition] = {partition_of(ride.rider, PARTITIONS)}
     async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, AWAY))
+        [told] = [
+            stored
+            for stored in await records(ride.world.kafka, FIXES.name)
+            if stored.header("tenant") == ride.world.tenant
+        ]
         producer = AIOKafkaProducer(bootstrap_servers=ride.world.kafka)
         await producer.start()
-        poison = await producer.send_and_wait(FIXES.name, b"no frame", partition=partition_of(ride.rider, PARTITIONS))
+        for value in poison:
+            await producer.send_and_wait(FIXES.name, value, partition=partition, headers=list(told.headers))
         await producer.stop()
         await ride.tell(ride.fix(1, HOME))
         await folded(streams, ride)
-    assert await rows(pool, "SELECT device_id FROM live_map WHERE rider_id = %s", ride.rider) == [("phone",)]
-    dead = await records(ride.world.kafka, "logistics.dead")
-    key = f"{FIXES.name}/{poison.partition}@{poison.offset}".encode()
-    assert key in [stored.key for stored in dead]
+    assert await rows(pool, "SELECT observed_at FROM live_map WHERE rider_id = %s", ride.rider) == [(ride.at(1),)]
+    buried = [
+        letter
+        for letter in await letters({"bootstrap_servers": ride.world.kafka}, PARTITIONS)
+        if letter.partition == partition and letter.offset > told.offset
+    ]
+    assert [letter.offset for letter in buried] == [told.offset + 1 + number for number in range(len(poison))]
+    for letter, why in zip(buried, poison.values(), strict=True):
+        assert (letter.topic, letter.reader) == (FIXES.name, "streams")
+        assert why in letter.reason
+        assert f"{FIXES.name}/{partition}@{letter.offset}  streams: " in text_of(letter)
+
+
+async def test_how_far_a_partition_is_behind_is_told(ride, settings, pool):
+    await ride.tell(ride.fix(0, HOME))
+    await ride.tell(ride.fix(1, HOME))
+    frames = [
+        stored for stored in await records(ride.world.kafka, FIXES.name) if stored.header("tenant") == ride.world.tenant
+    ]
+    of = {"partition": str(frames[0].partition)}
+    async with by_hand(settings, pool) as telemetry:
+        await telemetry.places({(FIXES.name, frames[0].partition): frames[0].offset})
+        await telemetry.take([replace(fetched(frames[:1], 1), behind=1)])
+        assert REGISTRY.get_sample_value("logistics_telemetry_lag_records", of) == 1
+        await telemetry.take([fetched(frames[1:], 1)])
+        assert REGISTRY.get_sample_value("logistics_telemetry_lag_records", of) == 0
 
 
 async def test_a_crash_between_signal_and_row_tells_nothing_twice(ride, settings, pool, monkeypatch):
