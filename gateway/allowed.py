@@ -372,6 +372,7 @@ READERS: Mapping[str, Roles] = {
     "eta-statistics": STAFF,
     "anomalies": EVERYONE,
     "trips": EVERYONE,
+    "trip-exports": SETUP | RIDER,
     "mileage": EVERYONE,
     "quarantine": DISPATCH | OVERSIGHT | INTEGRATOR,
 }

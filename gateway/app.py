@@ -39,6 +39,7 @@ from gateway.tracking import PublicTracking
 from gateway.tracking_links import PAGE as TRACK_PAGE
 from gateway.tracking_links import WORD
 from gateway.tracking_page import TrackingPage
+from gateway.trip_export import Trips
 from gateway.uplinks import Uplinks
 
 BATCH = "/v1/{tenant}/commands:batch"
@@ -80,6 +81,7 @@ def app(door: Door) -> Starlette:
         query_paths(Queries(door, entry, reading)),
         feed_paths(Feed(door, entry, reading, positions)),
         timeline_paths(timelines),
+        trip_paths(Trips(door, entry, reading)),
         {"/v1/{tenant}/mileage": get(Mileage(door, entry, reading).page)},
         {SECRETS: get(SecretsRead(door, entry, reading).of_task)},
         {BATCH: {"POST": batch.post}},
@@ -159,6 +161,10 @@ def timeline_paths(timelines: Timelines) -> Paths:
         "/v1/{tenant}/incidents/{id}/timeline": get(timelines.page),
         "/v1/{tenant}/incidents/{id}/seal": get(timelines.seal),
     }
+
+
+def trip_paths(trips: Trips) -> Paths:
+    return {"/v1/{tenant}/trips/{id}": get(trips.one), "/v1/{tenant}/trips/{id}/export": get(trips.export)}
 
 
 def service_paths(readiness: health.Readiness) -> Paths:

@@ -73,7 +73,10 @@ class Call:
         return None if value is None else value.decode("latin-1")
 
     async def body(self, limit_bytes: int) -> bytes:
-        """The whole body. Raises Problem where it is too large, ClientDisconnect where it ends early."""
+        """The whole body. Raises Problem where it is too large or packed, ClientDisconnect where it ends early."""
+        packed = self.header(b"content-encoding") or "identity"
+        if packed.strip().lower() not in ("", "identity"):
+            raise as_it_is(packed)
         announced = self._headers.get(b"content-length", b"")
         if announced.isdigit() and int(announced) > limit_bytes:
             raise too_large(limit_bytes)
@@ -104,6 +107,15 @@ def chunk(message: Any) -> bytes:
         raise ClientDisconnect
     body: bytes = message.get("body", b"")
     return body
+
+
+def as_it_is(packed: str) -> Problem:
+    """What is packed would have to be unpacked to be bounded."""
+    return Problem(
+        "unsupported-media-type",
+        f"a body of Content-Encoding {packed[:40]} is not unpacked: send it as it is",
+        headers=[(b"accept-encoding", b"identity"), (b"connection", b"close")],
+    )
 
 
 def too_large(limit_bytes: int) -> Problem:

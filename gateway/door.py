@@ -1,6 +1,6 @@
 """What the door is given: whom it hands commands to, what it reads, and its bounds."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -18,6 +18,9 @@ from gateway.tokens import Caller
 from schemas.fixes import FixFrame
 from schemas.keyring import Keyring
 from schemas.position import Vector
+from schemas.record import Stored
+from streams.routing.matching import Matched
+from streams.telemetry.recorded import Point
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -35,6 +38,20 @@ class Directory(Protocol):
 class FrameLog(Protocol):
     async def write(self, tenant: str, actor: str, frames: Sequence[tuple[int, FixFrame]]) -> Vector:
         """Partition and frame of each; the place after them, once they are on the log. Raises Unavailable."""
+        ...
+
+    async def first_since(self, partition: int, since: datetime) -> int:
+        """The place of the first frame that was written then or later. Raises Unavailable."""
+        ...
+
+    def read(self, partition: int, first: int, last: int) -> AsyncIterator[Sequence[Stored]]:
+        """The frames from place `first` to place `last` that are still there. Raises Unavailable."""
+        ...
+
+
+class Matching(Protocol):
+    async def matched(self, points: Sequence[Point]) -> Matched:
+        """A trip's line on streets, as far as the router is sure. Does not fail."""
         ...
 
 
@@ -105,6 +122,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Verifier
     bindings: Bindings
     frames: FrameLog
+    matching: Matching
     artefacts: ArtefactStore
     policy: Directory
     clock: Callable[[], datetime]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway import callbacks, mileage
+from gateway import callbacks, mileage, trip_export
 from gateway.commands import OPEN
 from gateway.console_page import MVT
 from gateway.examples.bodies import every_body
@@ -51,6 +51,7 @@ from gateway.registry_described import described
 from gateway.task_secrets import SECRETS
 from gateway.timelines import PARAMETERS as TIMELINE_PARAMETERS
 from gateway.tracking import CODE_PARAMETERS
+from gateway.trip_files import FORMATS
 from schemas.fixes import FixBatch
 
 type Json = dict[str, Any]
@@ -186,6 +187,7 @@ def other_paths() -> Json:
             )
         },
         **timeline_paths(),
+        **trip_paths(),
         SECRETS: {"get": secrets_operation()},
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
         "/v1/{tenant}/fixes": {"post": fixes_operation("sendFixes", SEND_FIXES, ABOUT_FIXES, FixBatch, FixesAnswer)},
@@ -214,6 +216,30 @@ def timeline_paths() -> Json:
     )
     of_seal = read("readIncidentSeal", sealed, word, seal, {}, ("Consistency",), path=("id",))
     return {f"{path}/timeline": {"get": of_page}, f"{path}/seal": {"get": of_seal}}
+
+
+def trip_paths() -> Json:
+    row, whole = (json_content({"$ref": REF.format(name=name)}) for name in ("TripRow", "Exported"))
+    files: Json = {
+        made.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+        for name, made in FORMATS.items()
+        if name != "json"
+    }
+    path, one = "/v1/{tenant}/trips/{id}", ("id",)
+    export = read(
+        "exportTrip",
+        trip_export.ABOUT,
+        "trip-exports",
+        files | whole,
+        trip_export.PARAMETERS,
+        ("Consistency",),
+        path=one,
+        more=(410, 422),
+    )
+    return {
+        path: {"get": read("readTrip", trip_export.ABOUT_ONE, "trips", row, {}, ("Consistency",), path=one)},
+        f"{path}/export": {"get": export},
+    }
 
 
 def tracking_paths(html: Json) -> Json:

@@ -163,7 +163,7 @@ def link_operation() -> Json:
         "parameters": [path_parameter("tenant"), artefact_name(), parameter_ref("RequestId")],
         "requestBody": {"required": False, "content": json_content({"$ref": REF.format(name="LinkAsked")})},
         "responses": {"201": {"description": "As asked for.", "content": content, "headers": named(["RequestId"])}}
-        | problems((*READ_STATUSES, 413, 422)),
+        | problems((*READ_STATUSES, 413, 415, 422)),
     }
 
 
@@ -241,7 +241,7 @@ def device_link_operation() -> Json:
                 "headers": named(["RequestId"]),
             }
         }
-        | problems((*READ_STATUSES, 413, 422)),
+        | problems((*READ_STATUSES, 413, 415, 422)),
     }
 
 
@@ -349,7 +349,7 @@ def callback_operation() -> Json:
         for name in (ID, TIMESTAMP, SIGNATURE)
     ]
     operation["requestBody"] = {"required": True, "content": json_content(told)}
-    operation["responses"] |= problems((400, 401, 404, 409, 413, 422, 429, 500, 503))
+    operation["responses"] |= problems((400, 401, 404, 409, 413, 415, 422, 429, 500, 503))
     return operation
 
 

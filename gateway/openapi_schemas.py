@@ -25,6 +25,7 @@ from gateway.tenant_read import Tenant
 from gateway.timelines import Seal
 from gateway.traccar import Forwarded
 from gateway.tracking_told import Tracking
+from gateway.trip_files import Exported
 from gateway.upcoming import UPCOMING
 from schemas.fixes import FixBatch
 
@@ -155,6 +156,7 @@ def components() -> Json:
         TaskSecrets,
         ProblemBody,
         Tenant,
+        Exported,
         FixBatch,
         FixesAnswer,
         FrameAnswer,

@@ -46,10 +46,18 @@ KINDS: dict[str, Kind] = {
     "unknown-tenant": Kind(404, "The tenant is not known", "Create it by POST /v1/tenants, or check its slug."),
     "method-not-allowed": Kind(405, "The method is not allowed here", "Use a method that `Allow` names."),
     "cursor-gone": Kind(410, "The cursor is not of this log", "Read the feed from its start, or from a fresh cursor."),
+    "fixes-gone": Kind(
+        410,
+        "The trip's fixes are gone",
+        "Read the trip itself: its ends and sums are kept. Export trips while their fixes are, `values.kept_days`.",
+    ),
     "version-conflict": Kind(
         412, "The version has changed", "Read the aggregate again and decide anew; then send its new ETag."
     ),
     "body-too-large": Kind(413, "The body is too large", "Send less, in more than one request."),
+    "trip-too-large": Kind(
+        422, "The trip is too large for a file", "Nothing is to be done: `values.most` is how many are read at most."
+    ),
     "too-many-pixels": Kind(413, "The image has too many pixels", "Send a smaller image."),
     "command-too-large": Kind(413, "The command is too large", "Ask for less in one command."),
     "unsupported-media-type": Kind(415, "The body's type is not supported", "Send what the detail asks for."),
@@ -249,6 +257,7 @@ KINDS: dict[str, Kind] = {
         503, "The read model is behind", "Repeat the request after `Retry-After` seconds.", True
     ),
     "read-models-unavailable": Kind(503, "The read models cannot be read", AGAIN, True),
+    "fixes-unavailable": Kind(503, "The fixes cannot be read now", AGAIN, True),
     "artefacts-unavailable": Kind(503, "The artefacts' store does not answer", AGAIN, True),
     "streets-unavailable": Kind(503, "The streets cannot be drawn", AGAIN, True),
     "too-many-waiters": Kind(503, "Too many requests wait", "Repeat after `Retry-After` seconds.", True),

@@ -240,6 +240,18 @@ def tail(
     tail(data, tenant, topic, follow, start, json)
 
 
+@app.command("dead-letters")
+def dead_letters(
+    topic: Annotated[str | None, typer.Option(help="Only of this topic, such as fixes")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Show the records that could not be read or followed: where they stand, who gave them up, and why."""
+    from infra.dead_letters import show
+
+    show(topic, data, json)
+
+
 @app.command()
 def why(
     task: Annotated[str, typer.Argument(help="Its id, external reference or tracking code")],
@@ -318,6 +330,36 @@ def ingest(
     from infra.ingesting import ingest
 
     raise typer.Exit(ingest(files, tenant, device, column or [], url, token, data, dry_run, json))
+
+
+trips_app = typer.Typer(no_args_is_help=True, help="Trips that riders made.")
+app.add_typer(trips_app, name="trips")
+
+
+@trips_app.command("export")
+def trips_export(
+    tenant: Annotated[str, typer.Option(help="Whose they are")],
+    since: Annotated[str, typer.Option("--from", help="Trips that ended then or later: 2026-03-01T12:00:00Z")],
+    until: Annotated[str, typer.Option("--to", help="And began before")],
+    out: Annotated[Path, typer.Option(help="A file for all of them, or a folder in which each has its own")],
+    format: Annotated[
+        str | None, typer.Option(help="gpx, geojson, csv, parquet or json; without it by the file's name")
+    ] = None,
+    rider: Annotated[str | None, typer.Option(help="Only this rider's")] = None,
+    vehicle: Annotated[str | None, typer.Option(help="Only those with this vehicle")] = None,
+    matched: Annotated[bool, typer.Option("--matched", help="And their lines on streets, beside the fixes")] = False,
+    url: Annotated[str | None, typer.Option(help="A gateway; without it the one on this data")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="LOGISTICS_TOKEN", help="Without it one is signed by this data's key")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Put trips with their fixes into files (docs/telemetry.md)."""
+    from infra.trips_export import export_trips
+
+    code = export_trips(tenant, since, until, rider, vehicle, format, matched, out, url, token, data, json)
+    raise typer.Exit(code)
 
 
 @app.command()

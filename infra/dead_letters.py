@@ -1,11 +1,21 @@
 """What could not be read or followed, put aside in `logistics.dead`: where and why; its bytes stay where they are."""
 
+import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
+from infra.check.reading import ends_of, whole_log
+from infra.endpoints import NotRunning, reached
+from infra.kafka import client_args
+from infra.observability import quiet
+from infra.settings import load_settings
 from schemas.record import Stored
 from schemas.topics import DEAD
 
@@ -41,3 +51,31 @@ class DeadLetters:
         logger.error("dead letter", **msgspec.to_builtins(letter))
         key = f"{stored.topic}/{stored.partition}@{stored.offset}"
         await self._producer.send_and_wait(DEAD.name, msgspec.json.encode(letter), key=key.encode())
+
+
+async def letters(args: Mapping[str, Any], partitions: int) -> list[DeadLetter]:
+    """All of them in the order in which they were found; of one record that was given up twice the first."""
+    decoder = msgspec.json.Decoder(DeadLetter)
+    found: dict[tuple[str, int, int, str], DeadLetter] = {}
+    async for stored in whole_log(args, await ends_of(args, [DEAD.name], partitions)):
+        letter = decoder.decode(stored.value or b"")
+        found.setdefault((letter.topic, letter.partition, letter.offset, letter.reader), letter)
+    return sorted(found.values(), key=lambda letter: letter.found_at)
+
+
+def show(topic: str | None, data: Path | None, as_json: bool) -> None:
+    """Raises WrongSetting, NotRunning."""
+    quiet()
+    settings = reached(load_settings(data=data))
+    try:
+        all_of_them = asyncio.run(letters(client_args(settings), settings.partitions))
+    except (KafkaError, OSError) as failed:
+        raise NotRunning(f"Kafka at {settings.kafka} does not answer: {failed}") from failed
+    for letter in all_of_them:
+        if topic in (None, letter.topic, letter.topic.removeprefix("logistics.")):
+            print(msgspec.json.encode(letter).decode() if as_json else text_of(letter))
+
+
+def text_of(letter: DeadLetter) -> str:
+    at = letter.found_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f"{at}  {letter.topic}/{letter.partition}@{letter.offset}  {letter.reader}: {letter.reason}"

@@ -23,6 +23,9 @@ COLUMNS = ("device_id", *(each for each in NewFix.__struct_fields__ if each != "
 NEEDED = ("observed_at", "lat", "lon")
 MAX_FIXES = 1_000_000
 """In a file."""
+MAX_LINE = 1 << 20
+"""Bytes of a line, or of one thing in XML. A packed file may grow without end: it is read as a stream."""
+CHUNK = 1 << 16
 FORMATS = (".gpx", ".csv")
 
 type Columns = Mapping[str, str]
@@ -74,7 +77,7 @@ def fixes_in(path: Path, device: str | None, columns: Columns) -> FixFile:
 # CSV
 
 
-def in_csv(file: Iterable[bytes], device: str | None, columns: Columns) -> FixFile:
+def in_csv(file: IO[bytes] | gzip.GzipFile, device: str | None, columns: Columns) -> FixFile:
     csv.field_size_limit(MAX_CELL)
     rows = csv.DictReader(text_of(file), strict=True)
     named = {ours: columns.get(ours, ours) for ours in COLUMNS}
@@ -94,8 +97,10 @@ def in_csv(file: Iterable[bytes], device: str | None, columns: Columns) -> FixFi
     return FixFile(told, [each for each in found if each not in named.values()])
 
 
-def text_of(file: Iterable[bytes]) -> Iterator[str]:
-    for number, line in enumerate(file, start=1):
+def text_of(file: IO[bytes] | gzip.GzipFile) -> Iterator[str]:
+    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
+        if len(line) > MAX_LINE:
+            raise NotThatFile(f"line {number} is longer than {MAX_LINE:,} bytes")
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as wrong:
@@ -135,7 +140,7 @@ class Track:
         self._lines: list[FixLine] = []
         self._open: list[str] = []
         self._point: dict[str, str] | None = None
-        self._depth = self._number = 0
+        self._depth = self._number = self._read = 0
         self._parser = parser = expat.ParserCreate(namespace_separator=" ")
         parser.buffer_text = True
         parser.StartDoctypeDeclHandler = self._doctype
@@ -146,10 +151,21 @@ class Track:
     def points(self, file: IO[bytes] | gzip.GzipFile) -> list[FixLine]:
         """Raises NotThatFile."""
         try:
-            self._parser.ParseFile(file)
+            while chunk := file.read(CHUNK):
+                self._read += len(chunk)
+                self._parser.Parse(chunk, False)
+                if self._read - max(0, self._parser.CurrentByteIndex) > MAX_LINE:
+                    raise NotThatFile(
+                        f"line {self._parser.CurrentLineNumber}: more than {MAX_LINE:,} bytes are one thing"
+                    )
+            self._parser.Parse(b"", True)
         except expat.ExpatError as broken:
             raise NotThatFile(f"it is no XML: line {broken.lineno}, {expat.ErrorString(broken.code)}") from broken
         return self._lines
+
+    @property
+    def _here(self) -> str:
+        return f"line {self._parser.CurrentLineNumber}"
 
     def _doctype(self, *_: object) -> None:
         raise NotThatFile("it has a DOCTYPE, which GPX has not")
@@ -169,7 +185,11 @@ class Track:
         word = self._open[-1]
         own = word == "time" and len(self._open) == self._depth + 1
         if own or word in ("speed", "course", "hdop"):
-            self._point[word] = self._point.get(word, "") + text
+            self._point[word] = said = self._point.get(word, "") + text
+            if len(said) > MAX_CELL:
+                raise NotThatFile(
+                    f"line {self._parser.CurrentLineNumber}: {word} has more than {MAX_CELL:,} characters"
+                )
 
     def _end(self, _: str) -> None:
         self._open.pop()

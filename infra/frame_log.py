@@ -1,22 +1,23 @@
 """Frames on `logistics.fixes`: written by whichever gateway they come in at, and by the processes for simulated
-couriers; idempotently, unchained."""
+couriers; idempotently, unchained. Read again for who asks for a trip."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from commands.order import Unavailable
 from gateway.fixes import places_after
+from infra.recompute.reading import offset_from, reading, stretch
 from schemas import catalog
 from schemas.catalog import nothing_personal
 from schemas.fixes import FixFrame
 from schemas.position import Vector
-from schemas.record import derived_headers
+from schemas.record import Stored, derived_headers, stored_of
 from schemas.topics import FIXES
 
 LINGER_MS = 5
@@ -27,6 +28,7 @@ class KafkaFrameLog:
     def __init__(
         self, client_args: Mapping[str, Any], cluster: str, clock: Callable[[], datetime], role: str = "gateway"
     ) -> None:
+        self._client_args = client_args
         self._producer = AIOKafkaProducer(
             **client_args, enable_idempotence=True, linger_ms=LINGER_MS, max_batch_size=1 << 20
         )
@@ -48,6 +50,25 @@ class KafkaFrameLog:
         except (KafkaError, TimeoutError, OSError) as failed:
             raise Unavailable("log-unavailable", f"the log did not take the fixes: {failed!r}") from failed
         return places_after([(each.partition, each.offset) for each in told])
+
+    async def first_since(self, partition: int, since: datetime) -> int:
+        """Raises Unavailable."""
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S), reading(self._client_args) as consumer:
+                return await offset_from(consumer, TopicPartition(FIXES.name, partition), since)
+        except (KafkaError, TimeoutError, OSError) as failed:
+            raise Unavailable("log-unavailable", f"the log was not read: {failed!r}") from failed
+
+    async def read(self, partition: int, first: int, last: int) -> AsyncIterator[Sequence[Stored]]:
+        """Raises Unavailable."""
+        place = TopicPartition(FIXES.name, partition)
+        try:
+            async with reading(self._client_args) as consumer:
+                held = (await consumer.beginning_offsets([place]))[place]
+                async for records in stretch(consumer, place, max(first, held), last + 1):
+                    yield [stored_of(r) for r in records]
+        except (KafkaError, OSError) as failed:
+            raise Unavailable("log-unavailable", f"the log was not read: {failed!r}") from failed
 
     async def _send(self, tenant: str, actor: str, partition: int, frame: FixFrame) -> asyncio.Future[Any]:
         headers = derived_headers(

@@ -36,6 +36,7 @@ from infra.side_by_side import side_by_side
 from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
 from schemas.topics import FLEET, SCHEMAS
+from streams.routing.matching import Matcher
 from streams.routing.tiles import OsrmTiles
 
 POOL = 16
@@ -95,7 +96,7 @@ class Gateway:
         registry = Registry()
         self._schemas = Follower(args, [SCHEMAS.name], lambda stored: learn_schema(registry, stored))
         self._frames = KafkaFrameLog(args, settings.cluster, clock)
-        self._streets = OsrmTiles(settings.osrm)
+        self._streets, self._matcher = OsrmTiles(settings.osrm), Matcher(settings.osrm)
         self._look_ups = look_ups_of(settings)
         self.door = Door(
             desk=self.desk,
@@ -105,6 +106,7 @@ class Gateway:
             tokens=Tokens(secret(settings, "token_key")),
             bindings=bindings,
             frames=self._frames,
+            matching=self._matcher,
             artefacts=artefacts_of(settings),
             policy=policy,
             clock=clock,
@@ -159,6 +161,7 @@ class Gateway:
             await self.owning.stop()
         await self._pool.close()
         await self._streets.close()
+        await self._matcher.close()
         await self.door.hydration.stop()
         if self._look_ups is not None:
             await self._look_ups.stop()

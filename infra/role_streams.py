@@ -102,7 +102,8 @@ class Streams:
             Anomalies(self._quality.anomalies, self._itineraries, etas.first_way),
             DeadLetters(self._producer, "streams"),
         )
-        self._source = Source(f"logistics.streams.{settings.cluster}", args, FIXES.name, self._telemetry)
+        group, session_s = f"logistics.streams.{settings.cluster}", settings.streams_session_ms / 1_000
+        self._source = Source(group, args, FIXES.name, self._telemetry, session_s)
         self._caring: asyncio.Task[None] | None = None
         self._forgotten: dict[tuple[str, str], Forgotten] = {}
         """As long as their fixes may be on the log, from which a stream that begins anew learns where they were."""

@@ -91,6 +91,13 @@ class Settings(BaseSettings):
         description="An owner of shards that is silent for so long loses them to the others; brokers allow 6000 and "
         "more unless group.min.session.timeout.ms says otherwise",
     )
+    streams_session_ms: int = Field(
+        10_000,
+        ge=1_000,
+        le=60_000,
+        description="A worker of the telemetry stream that is silent for so long loses its partitions to the others; "
+        "brokers allow it as of an owner",
+    )
     owners: int = Field(
         1, ge=1, le=16, description="How many processes own shards under `logistics up`, the gateway among them"
     )

@@ -132,23 +132,23 @@ class SignalLog:
 
     def _entries(self, drafts: Sequence[Draft], place: bytes) -> tuple[list[Entry], bytes]:
         entries: list[Entry] = []
-        chain = self._chain
+        chain, now = self._chain, self._clock()
         for draft in drafts:
             seal = self._keyring.sealer(self._log.partition, draft.tenant, draft.rider_id)
             key, value = draft.rider_id.encode(), catalog.write(self._event(draft), seal)
-            headers = [*self._headers(draft), ("place", place)]
+            headers = [*self._headers(draft, now), ("place", place)]
             chain = chained(chain, key, value, headers)
             entries.append((key, value, [*headers, ("hash", chain.hex().encode())]))
         return entries, chain
 
-    def _headers(self, draft: Draft) -> list[tuple[str, bytes]]:
+    def _headers(self, draft: Draft, now: datetime) -> list[tuple[str, bytes]]:
         return list(
             derived_headers(
                 event_id=draft.event_id,
                 type_name=catalog.BY_CLASS[type(draft.event)].name,
                 source=self._source,
                 event_time=draft.at,
-                recorded_at=self._clock(),
+                recorded_at=now,
                 subject=draft.rider_id,
                 tenant=draft.tenant,
                 actor="telemetry",

@@ -72,3 +72,17 @@ async def forget(connection: AsyncConnection, before: datetime) -> int:
     """Remove what was received before then; how many."""
     cursor = await connection.execute("DELETE FROM quarantine WHERE received_at < %s", (before,))
     return cursor.rowcount
+
+
+OF_RIDER = """
+SELECT "offset", place FROM quarantine
+WHERE "partition" = %s AND "offset" BETWEEN %s AND %s AND tenant = %s AND rider_id = %s
+"""
+
+
+async def of_rider(
+    connection: AsyncConnection, tenant: str, rider_id: str, partition: int, first: int, last: int
+) -> list[tuple[int, int]]:
+    """Offset and place of the rider's fixes that were put aside, of the frames from `first` to `last`."""
+    cursor = await connection.execute(OF_RIDER, (partition, first, last, tenant, rider_id))
+    return await cursor.fetchall()

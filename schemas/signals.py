@@ -173,9 +173,21 @@ class AnomalyCleared(Event, frozen=True, kw_only=True):
     why: AnomalyOver
 
 
+class StopMade(Record, frozen=True, kw_only=True):
+    """Where a rider stood for a minute and more on the way."""
+
+    since: datetime
+    until: datetime
+    lat: float
+    lon: float
+
+
 class TripPlaces(Record, frozen=True, kw_only=True):
+    """`stops` are the first fifty of them."""
+
     start: FixSeen
     end: FixSeen
+    stops: list[StopMade]
 
 
 class TripEnded(Event, frozen=True, kw_only=True):

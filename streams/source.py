@@ -6,7 +6,7 @@ names what it is for. An agent must never raise into Faust: its queue would stay
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import faust
@@ -22,7 +22,7 @@ from schemas.record import Stored, stored_of
 
 FETCH_WAIT_MS = 50
 """Faust's own 1,500 would be the delay of a quiet stream."""
-FETCH_RECORDS = 64
+FETCH_RECORDS = 128
 SESSION_S = 10.0
 BUFFERED_FETCHES = 2
 MOST_FAILURES = 8
@@ -42,7 +42,8 @@ class PlaceLost(RuntimeError):
 class Batch(msgspec.Struct, frozen=True):
     """What one fetch brought of one partition: from `start` up to `end`, which is the next place.
 
-    `epoch` counts the seeks of the partition: with another epoch everything in memory of it is void.
+    `epoch` counts the seeks of the partition: with another epoch everything in memory of it is void. `behind` is how
+    many offsets the partition had after `end` when it was fetched.
     """
 
     topic: str
@@ -51,15 +52,23 @@ class Batch(msgspec.Struct, frozen=True):
     end: int
     epoch: int
     records: Sequence[Stored]
+    behind: int = 0
 
 
-class Work(Protocol):
+class Work[Folded](Protocol):
+    """What one fetch leads to is kept while the next one is folded."""
+
     async def places(self, beginnings: Mapping[Place, int]) -> Mapping[Place, int]:
         """The next offset of each partition; one that is not known is kept at its beginning."""
         ...
 
-    async def take(self, batches: Sequence[Batch]) -> None:
-        """Do the work and move each place from start to end, together. May raise: it is given again."""
+    async def fold(self, batches: Sequence[Batch]) -> Folded:
+        """Do the work up to what is to be kept. May raise: it is given again."""
+        ...
+
+    async def keep(self, folded: Folded) -> None:
+        """Move each place from start to end, together, in the order in which they were folded. May raise: then what was
+        folded since is void, and all is given again."""
         ...
 
 
@@ -126,12 +135,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             place = TP(raw.topic, raw.partition)
             if place not in self.at or records[0].offset < self.at[place]:
                 continue  # fetched before our seek
-            end = assignment.state_value(raw).position
-            batches[place] = [
-                Batch(
-                    raw.topic, raw.partition, self.at[place], end, self.epochs[place], [stored_of(r) for r in records]
-                )
-            ]
+            state = assignment.state_value(raw)
+            end, behind = state.position, max(0, (state.highwater or 0) - state.position)
+            stored = [stored_of(r) for r in records]
+            batches[place] = [Batch(raw.topic, raw.partition, self.at[place], end, self.epochs[place], stored, behind)]
             self.at[place] = end
         return batches
 
@@ -225,11 +232,52 @@ class Worker(faust.App):
         """None: what is known lies in Postgres, and a folder here would be made wherever the program was started."""
 
 
-class Source:
-    """One worker of the group `name`. Runs in the loop that starts it."""
+class Keeping:
+    """What was folded last, on its way into Postgres."""
 
-    def __init__(self, name: str, client_args: Mapping[str, Any], topic: str, work: Work) -> None:
-        self._app = worker(name, client_args)
+    def __init__(self) -> None:
+        self._batches: Sequence[Batch] = ()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, batches: Sequence[Batch], keep: Coroutine[Any, Any, None]) -> None:
+        self._batches, self._task = batches, asyncio.create_task(keep)
+
+    def or_else(self, coming: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:
+        return [coming] if self._task is None else [coming, self._task]
+
+    async def ended(self) -> None:
+        """Raises what it failed by."""
+        if self._task is not None:
+            await self._task
+            self._batches, self._task = (), None
+
+    async def settled(self) -> None:
+        """What has ended has ended well. Raises what it failed by."""
+        if self._task is not None and self._task.done():
+            await self.ended()
+
+    async def given_up(self) -> Sequence[Batch]:
+        """What of it is void: all, unless it comes to a good end."""
+        task, batches = self._task, self._batches
+        self._batches, self._task = (), None
+        if task is None:
+            return ()
+        await asyncio.wait([task])
+        return batches if task.cancelled() or task.exception() is not None else ()
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+class Source:
+    """One worker of the group `name`. Runs in the loop that starts it. Whoever is silent for `session_s` loses its
+    partitions to the others."""
+
+    def __init__(
+        self, name: str, client_args: Mapping[str, Any], topic: str, work: Work[Any], session_s: float = SESSION_S
+    ) -> None:
+        self._app = worker(name, client_args, session_s)
         self._app.work = work
         self._app.work_topics = frozenset({topic})
         self._app.transport = Transport(self._app.conf.broker_consumer, self._app)
@@ -255,24 +303,42 @@ class Source:
 
     async def _follow(self, stream: Any) -> None:
         """The agent: never raises. After a failure it goes back to what Postgres holds."""
+        events = aiter(stream.events())
+        keeping = Keeping()
+        coming = asyncio.ensure_future(anext(events))
         failures = 0
-        async for event in stream.events():
-            consumer = self._app.consumer
-            batches = [batch for batch in event.value if consumer.is_current(batch)]
-            if not batches:
-                continue
-            try:
-                await self._work.take(batches)
-                failures = 0
-            except Exception as failed:
-                failures += 1
-                logger.warning("batch failed", error=failed, failures=failures)
-                if failures > MOST_FAILURES:
-                    await self._app.crash(failed)
+        try:
+            while True:
+                await asyncio.wait(keeping.or_else(coming), return_when=asyncio.FIRST_COMPLETED)
+                batches: list[Batch] = []
+                try:
+                    if coming.done():
+                        batches = [batch for batch in coming.result().value if self._app.consumer.is_current(batch)]
+                        coming = asyncio.ensure_future(anext(events))
+                        if batches:
+                            await self._taken(batches, keeping)
+                    await keeping.settled()
+                    failures = 0
+                except StopAsyncIteration:
                     return
-                places = {TP(batch.topic, batch.partition) for batch in batches}
-                if not await self._back_to(places, failures):
-                    return
+                except Exception as failed:
+                    failures += 1
+                    logger.warning("batch failed", error=failed, failures=failures)
+                    if failures > MOST_FAILURES:
+                        await self._app.crash(failed)
+                        return
+                    void = [*await keeping.given_up(), *batches]
+                    if not await self._back_to({TP(batch.topic, batch.partition) for batch in void}, failures):
+                        return
+        finally:
+            coming.cancel()
+            keeping.cancel()
+
+    async def _taken(self, batches: Sequence[Batch], keeping: "Keeping") -> None:
+        """Folded while what came before is kept; and on the way to be kept."""
+        folded = await self._work.fold(batches)
+        await keeping.ended()
+        keeping.begin(batches, self._work.keep(folded))
 
     async def _back_to(self, places: set[TP], failures: int) -> bool:
         """To what Postgres holds, however long that takes to answer; whether it did before it was given up.
@@ -293,7 +359,7 @@ class Source:
                     return False
 
 
-def worker(name: str, client_args: Mapping[str, Any]) -> Any:
+def worker(name: str, client_args: Mapping[str, Any], session_s: float) -> Any:
     servers = str(client_args["bootstrap_servers"]).split(",")
     return Worker(
         name,
@@ -306,8 +372,8 @@ def worker(name: str, client_args: Mapping[str, Any]) -> Any:
         stream_buffer_maxsize=BUFFERED_FETCHES,
         stream_wait_empty=False,
         broker_max_poll_records=FETCH_RECORDS,
-        broker_session_timeout=SESSION_S,
-        broker_heartbeat_interval=SESSION_S / 5,
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=session_s / 5,
         consumer_auto_offset_reset="earliest",
         autodiscover=False,
     )

@@ -4,10 +4,11 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import decoders
 import psycopg
 import pytest
 from fresh import fresh_name
@@ -22,6 +23,7 @@ from schemas.message import TenantSlug
 
 JARS = Path(os.environ.get("LOGISTICS_JARS", ".logistics/jars"))
 CITIES = Path(os.environ.get("LOGISTICS_CITY_DATA", ".logistics/city"))
+GO_CACHE = CITIES.parent / "go"
 
 
 @contextmanager
@@ -74,6 +76,13 @@ async def postgres(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
     yield postgres_server.dsn(name)
     async with await psycopg.AsyncConnection.connect(postgres_server.dsn(), autocommit=True) as connection:
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[str]]:
+    """The decoders of docs/decoders, by their language. What Go compiles of itself is kept."""
+    with alone_at(GO_CACHE):
+        return decoders.programs(GO_CACHE, tmp_path_factory.mktemp("decoders"))
 
 
 @pytest.fixture

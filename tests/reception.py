@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -29,6 +30,7 @@ from schemas.record import Stored
 from schemas.rider import RegisterRider
 from schemas.task import CreateTask
 from schemas.topics import FLEET
+from streams.routing.matching import Matcher
 
 TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
 KEK = bytes(range(32))
@@ -43,16 +45,25 @@ class MemoryFrames:
 
     def __init__(self) -> None:
         self.frames: list[tuple[int, FixFrame]] = []
+        self.log: list[Stored] = []
+        """What a test puts there to be read."""
 
     async def write(self, tenant: str, actor: str, frames: Sequence[tuple[int, FixFrame]]) -> Vector:
         self.frames += frames
         return places_after([(partition, len(self.frames)) for partition, _ in frames])
+
+    async def first_since(self, partition: int, since: datetime) -> int:
+        return 0
+
+    async def read(self, partition: int, first: int, last: int) -> AsyncIterator[Sequence[Stored]]:
+        yield [stored for stored in self.log if stored.partition == partition and first <= stored.offset <= last]
 
 
 class House:
     """The app, and those who come to it."""
 
     def __init__(self, limits: Limits | None = None, pool: Any = None, frames: FrameLog | None = None) -> None:
+        self.frames = frames or MemoryFrames()
         self.bindings = Bindings()
         self.learned = 0
         """So much of the desk's log the bindings have seen."""
@@ -72,7 +83,8 @@ class House:
             secrets=SECRETS,
             tokens=TOKENS,
             bindings=self.bindings,
-            frames=frames or MemoryFrames(),
+            frames=self.frames,
+            matching=Matcher(""),
             artefacts=in_memory(),
             policy=self.policy,
             clock=lambda: self.now,

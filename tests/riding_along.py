@@ -49,9 +49,12 @@ class RidingAlong:
         rules: AnomalyRules = AnomalyRules(),  # noqa: B008
         source: str = "/logistics/test/gateway",
         future_s: int = 60,
+        rider: str = "ann",
+        partition: int = 0,
     ) -> None:
         believed = FixRules(max_future_seconds=future_s)
-        self.partition = Partition(0, lambda _: FenceIndex([]), lambda *_: believed)
+        self._rider = rider
+        self.partition = Partition(partition, lambda _: FenceIndex([]), lambda *_: believed)
         self.itineraries = Itineraries()
         self.route: Way | None = None
         self._source = source
@@ -64,7 +67,7 @@ class RidingAlong:
 
     def tells(self, *rows: Row, device: str = "phone", late_s: float = 1, **more: Any) -> list[Event]:
         """The rows' fixes, in as few frames as hold them: what is told of them."""
-        held = [HeldFix(device, "ann", fix(row, **more)) for row in rows]
+        held = [HeldFix(device, self._rider, fix(row, **more)) for row in rows]
         return self.frames(held, NOON + timedelta(seconds=rows[-1][0] + late_s))
 
     def frames(self, held: list[HeldFix], received_at: datetime) -> list[Event]:
@@ -94,7 +97,9 @@ class RidingAlong:
             actor="phone",
             epoch=0,
         )
-        return Stored(FIXES.name, 0, self._offset, None, catalog.write(frame, nothing_personal), headers)
+        return Stored(
+            FIXES.name, self.partition.partition, self._offset, None, catalog.write(frame, nothing_personal), headers
+        )
 
     def has_ahead(self, *stops: PlannedStop, at_s: float = 0) -> None:
         event = ItineraryStopsInserted(itinerary_version=1, stops=list(stops))

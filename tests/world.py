@@ -1,6 +1,7 @@
 """A log for a test: shards that own it, orders for them, and what stands on it afterwards."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,6 +44,7 @@ class World:
     tenant: TenantSlug
     owned: list[Shards] = field(default_factory=list)
     clock: Callable[[], datetime] = now
+    partitions: int = PARTITIONS
 
     async def owner(self, cold: Cold | None = None, address: str = "") -> Shards:
         """Of all shards, which are open."""
@@ -62,7 +64,7 @@ class World:
         return Shards(
             client_args={"bootstrap_servers": self.kafka},
             cluster=self.cluster,
-            partitions=PARTITIONS,
+            partitions=self.partitions,
             keyring=Keyring(KEK),
             policy=Policy(),
             secrets=SECRETS,
@@ -107,7 +109,7 @@ def delivery(name: str = "Cleo", contact: str | None = None) -> CreateTask:
     return CreateTask(kind="delivery", outlet="kamppi", stops=[NewStop(kind="pickup"), dropoff])
 
 
-async def make_topics(kafka: str, replication: int = 1) -> None:
+async def make_topics(kafka: str, replication: int = 1, partitions: int = PARTITIONS) -> None:
     acknowledged = {"min.insync.replicas": "2"} if replication > 1 else {}
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
@@ -116,7 +118,7 @@ async def make_topics(kafka: str, replication: int = 1) -> None:
         [
             NewTopic(
                 topic.name,
-                topic.partitions or PARTITIONS,
+                topic.partitions or partitions,
                 replication,
                 topic_configs={**topic.config, **acknowledged},
             )
@@ -130,10 +132,10 @@ async def make_topics(kafka: str, replication: int = 1) -> None:
     await admin.close()
 
 
-async def records(kafka: str, topic: str) -> list[Stored]:
+async def records(kafka: str, topic: str, partitions: int = PARTITIONS) -> list[Stored]:
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
     await consumer.start()
-    places = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+    places = [TopicPartition(topic, p) for p in range(partitions)]
     consumer.assign(places)
     await consumer.seek_to_beginning(*places)
     ends = await consumer.end_offsets(places)
@@ -146,6 +148,6 @@ async def records(kafka: str, topic: str) -> list[Stored]:
 
 
 def verify_chain(stored: list[Stored]) -> None:
-    chain = dict.fromkeys(range(PARTITIONS), GENESIS)
+    chain: defaultdict[int, bytes] = defaultdict(lambda: GENESIS)
     for record in stored:
         chain[record.partition] = verified(chain[record.partition], record)

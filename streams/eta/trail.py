@@ -1,5 +1,7 @@
 """Where a vehicle was on the journey that it is on: as much of it as a forecast looks at, in little space."""
 
+from typing import Any
+
 import numpy as np
 
 from schemas.geo import Location, distance_m
@@ -52,3 +54,13 @@ class Trail:
 
     def track(self) -> Track:
         return Track(np.array(self._at_s), np.array(self._lat), np.array(self._lon))
+
+    def packed(self) -> list[Any]:
+        return [self._has_left, *(np.array(column).tobytes() for column in (self._at_s, self._lat, self._lon))]
+
+
+def unpacked(kept: list[Any]) -> Trail:
+    trail = Trail()
+    trail._has_left, *columns = kept
+    trail._at_s, trail._lat, trail._lon = (np.frombuffer(column).tolist() for column in columns)
+    return trail

@@ -17,7 +17,16 @@ from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16
 from schemas.geo import EARTH_RADIUS_M, Location
 from schemas.ids import rider_subject
 from schemas.message import Event, Personal, RiderId
-from schemas.signals import AnomalyCleared, AnomalyDetected, AnomalyKind, AnomalyOver, FixSeen, TripEnded, TripPlaces
+from schemas.signals import (
+    AnomalyCleared,
+    AnomalyDetected,
+    AnomalyKind,
+    AnomalyOver,
+    FixSeen,
+    StopMade,
+    TripEnded,
+    TripPlaces,
+)
 from streams.telemetry import trips
 from streams.telemetry.eta import Way as Route
 from streams.telemetry.found import Draft, Found, Taken, moment, place_of
@@ -167,9 +176,7 @@ class Sight:
             idle_s=round(way.idle_ms / 1000),
             stops=way.stops,
             why=why,
-            places=Personal(
-                rider_subject(RiderId(self.key[1])), TripPlaces(start=as_seen(way.start), end=as_seen(end))
-            ),
+            places=Personal(rider_subject(RiderId(self.key[1])), places_of(trip)),
         )
         event_id = ids.derived("signal", self.key[1], "TripEnded", str(way.start.at_ms))
         if not self._untold(event_id):
@@ -517,6 +524,14 @@ def as_seen(spot: Spot) -> FixSeen:
         lon=spot.lon / MICRODEGREES,
         speed_mps=None if spot.mps < 0 else round(spot.mps, 2),
     )
+
+
+def places_of(trip: Trip) -> TripPlaces:
+    stops = [
+        StopMade(since=moment(since_ms), until=moment(until_ms), lat=lat / MICRODEGREES, lon=lon / MICRODEGREES)
+        for since_ms, until_ms, lat, lon in trip.way.stood
+    ]
+    return TripPlaces(start=as_seen(trip.way.start), end=as_seen(trip.end), stops=stops)
 
 
 def remember(watch: Watch, told: Draft) -> None:

@@ -22,10 +22,10 @@ from schemas.message import Event, Personal, RiderId, StopId, TaskId
 from schemas.rider import VehicleKind
 from schemas.signals import EtaForecast, EtaScored, EtaThresholdReached, ForecastMade, RoutingSource
 from streams.eta import journey
-from streams.eta.journey import COLUMNS_NAME, VEHICLES, Drive, Floats, rows, rows_from_rest
+from streams.eta.approach import Approach
+from streams.eta.journey import COLUMNS_NAME, VEHICLES, Drive, Floats, Track, rows, rows_from_rest
 from streams.eta.model import Model
-from streams.eta.seen import Row, Sightings
-from streams.eta.trail import Trail
+from streams.eta.seen import Row
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.fences import unix_ms
 from streams.telemetry.found import Draft, Found, LiveRow, moment
@@ -86,7 +86,6 @@ class Followed(msgspec.Struct):
     way: Way
     first: Way
     asked_ms: int
-    trail: Trail
     segment: int = 0
     off_m: float = 0.0
     looked_ms: int = 0
@@ -120,6 +119,7 @@ class Underway(msgspec.Struct, frozen=True):
     key: RiderKey
     live: LiveRow
     followed: Followed
+    approach: Approach
     left: Sequence[Left]
 
 
@@ -144,7 +144,6 @@ class Etas:
         self._model = model
         self._arrivals = arrivals
         self._followed: dict[RiderKey, Followed] = {}
-        self._sightings = Sightings()
 
     def first_way(self, key: RiderKey, stop: Ahead) -> Way | None:
         """To this stop, as it was when that became the next."""
@@ -166,7 +165,7 @@ class Etas:
                 continue
             live = found.live[key]
             if not again:
-                drafts += scores(rider, live, self._arrivals, self._sightings)
+                drafts += scores(rider, live, self._arrivals)
             forget(rider, live, itinerary)
             if stops:
                 underway[key] = live, itinerary
@@ -174,7 +173,7 @@ class Etas:
 
         async def left_of(key: RiderKey, live: LiveRow, itinerary: Itinerary) -> Underway:
             async with at_once:
-                return await self._underway(key, live, itinerary, placed(itinerary))
+                return await self._underway(key, live, itinerary, placed(itinerary), partition.riders[key].approach)
 
         moved = await asyncio.gather(*(left_of(key, *each) for key, each in underway.items()))
         looked = [self._look(each) for each in moved if is_due(each, partition.riders[each.key])]
@@ -184,15 +183,14 @@ class Etas:
             del self._followed[next(iter(self._followed))]
         return drafts
 
-    async def _underway(self, key: RiderKey, live: LiveRow, itinerary: Itinerary, stops: tuple[Ahead, ...]) -> Underway:
+    async def _underway(
+        self, key: RiderKey, live: LiveRow, itinerary: Itinerary, stops: tuple[Ahead, ...], approach: Approach
+    ) -> Underway:
         at_ms = unix_ms(live.observed_at)
         followed = self._followed.pop(key, None)
-        if followed is not None and same(followed.stops[0], stops[0]):
-            trail = followed.trail
-        else:
-            trail = Trail()
-            self._sightings.let_go(sighted(key, stops[0]))  # what was seen of it came before another stop
-        trail.take(at_ms / 1000, live.lat, live.lon)
+        if not approach.leads_to(name_of(stops[0]), stops[0].since_ms):
+            approach.turns_to(name_of(stops[0]), stops[0].since_ms)
+        approach.trail.take(at_ms / 1000, live.lat, live.lon)
         done = None
         if followed is not None and followed.follows(itinerary.version, stops, at_ms):
             done = place_on(followed.way, live, followed.segment)
@@ -203,11 +201,11 @@ class Etas:
             first = way
             if followed is not None and same(followed.stops[0], stops[0]) and followed.first.source == "osrm":
                 first = followed.first
-            followed = Followed(itinerary.version, stops, way, first, at_ms, trail, looked_ms=looked_ms)
+            followed = Followed(itinerary.version, stops, way, first, at_ms, looked_ms=looked_ms)
             done = 0, 0.0, 0.0, 0.0
         followed.segment, seconds, metres, followed.off_m = done
         self._followed[key] = followed
-        return Underway(key, live, followed, self._left_from(live, followed, seconds, metres))
+        return Underway(key, live, followed, approach, self._left_from(live, followed, seconds, metres))
 
     def _left_from(self, live: LiveRow, followed: Followed, done_s: float, done_m: float) -> list[Left]:
         way = followed.way
@@ -232,9 +230,10 @@ class Etas:
         key, live, followed, left = underway.key, underway.live, underway.followed, underway.left
         followed.looked_ms = unix_ms(live.observed_at)
         vehicle = self._itineraries.vehicle(*key)
-        rows_ahead = drives(followed, left, VEHICLES.index(vehicle))
-        if left[0].arrived_ms is None and followed.trail.has_left:
-            self._sightings.take(sighted(key, left[0].stop), followed.looked_ms / 1000, rows_ahead[0])
+        approach = underway.approach
+        rows_ahead = drives(followed, approach.trail.track(), left, VEHICLES.index(vehicle))
+        if left[0].arrived_ms is None and approach.trail.has_left:
+            approach.sightings.take(name_of(left[0].stop), followed.looked_ms / 1000, rows_ahead[0])
         return Looked(key, live, vehicle, left, rows_ahead)
 
     async def _foretold(self, looked: Sequence[Looked]) -> Sequence[tuple[Looked, list[Foretold]]]:
@@ -267,10 +266,6 @@ def is_due(underway: Underway, rider: Rider) -> bool:
 def same(one: Ahead, other: Ahead) -> bool:
     """The same stay of the same stop, whatever its window has become."""
     return (one.task_id, one.stop_id, one.since_ms) == (other.task_id, other.stop_id, other.since_ms)
-
-
-def sighted(key: RiderKey, stop: Ahead) -> tuple[str, str, str]:
-    return *key, name_of(stop)
 
 
 def placed(itinerary: Itinerary) -> tuple[Ahead, ...]:
@@ -308,9 +303,8 @@ def place_on(way: Way, live: LiveRow, since: int = 0) -> tuple[int, float, float
     return nearest, float(seconds), float(metres), off_m
 
 
-def drives(followed: Followed, left: Sequence[Left], vehicle: int) -> Floats:
+def drives(followed: Followed, track: Track, left: Sequence[Left], vehicle: int) -> Floats:
     """A row for the way to the next stop, and for each from stop to stop: shape (stops, columns)."""
-    track = followed.trail.track()
     seconds, metres = np.array([each.seconds for each in left]), np.array([each.metres for each in left])
     lat, lon = places_of(left)
     routed = np.array([float(each.source == "osrm") for each in left])
@@ -384,6 +378,7 @@ def forget(rider: Rider, live: LiveRow, itinerary: Itinerary) -> None:
     rider.forecasts = {
         name: known for name, known in rider.forecasts.items() if name in ahead or known.ahead_ms >= since_ms
     }
+    rider.approach.sightings.let_go_but(ahead | rider.forecasts.keys())
 
 
 def worth_telling(before: Forecast, at_ms: int, p50_ms: int) -> bool:
@@ -431,7 +426,7 @@ def name_of_threshold(event: EtaThresholdReached) -> str:
     return late_by(event.late_by_s, event.window_end)
 
 
-def scores(rider: Rider, live: LiveRow, arrivals: Arrivals, sightings: Sightings) -> list[Draft]:
+def scores(rider: Rider, live: LiveRow, arrivals: Arrivals) -> list[Draft]:
     """Of the stops that the rider is known to have reached: each once, and what was foretold of it is let go."""
     drafts = []
     for name, known in list(rider.forecasts.items()):
@@ -443,7 +438,7 @@ def scores(rider: Rider, live: LiveRow, arrivals: Arrivals, sightings: Sightings
         if at_ms is None:
             continue
         del rider.forecasts[name]
-        seen = sightings.let_go((live.tenant, live.rider_id, name))
+        seen = rider.approach.sightings.let_go(name)
         scored = EtaScored(
             task_id=TaskId(task_id),
             stop_id=StopId(stop_id),

@@ -12,6 +12,7 @@ from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16, Fixes
 from schemas.message import Event
 from schemas.record import Envelope, Stored, Unreadable
 from schemas.signals import AnomalyKind
+from schemas.topics import FIXES
 from streams.telemetry.rider import RiderKey
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -177,6 +178,12 @@ def aside_row(frame: Frame, place: int, reason: str) -> AsideRow:
 
 def cause_of(frame: Stored) -> str:
     return f"{frame.topic}/{frame.partition}@{frame.offset}"
+
+
+def place_in(cause: str, partition: int) -> int | None:
+    """The offset that a cause names, where it is a frame of that partition."""
+    where, _, offset = cause.rpartition("@")
+    return int(offset) if where == f"{FIXES.name}/{partition}" and offset.isdigit() else None
 
 
 def place_of(cause: str) -> int:

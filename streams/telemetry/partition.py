@@ -8,6 +8,7 @@ too far, or the first, each fix is held against its track, one after the other; 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 
@@ -35,6 +36,9 @@ STRAYS: tuple[AnomalyKind, ...] = ("gps_jump", "suspected_spoof")
 
 MOST_TOGETHER = 20_000
 """Fixes that are judged at once."""
+MOST_NAME = 200
+"""Characters. An index takes some 2,700 bytes."""
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 LONGEST_GAP_MS = 120_000
 """Between two fixes of which the way is taken for straight."""
 
@@ -155,8 +159,8 @@ class Folding:
         self._held = index.holding(self._rows.lat, self._rows.lon, self._rows.at_ms)
         self._believed = np.zeros(len(self._number), bool)
         self._strays: dict[int, list[tuple[int, AnomalyKind]]] = {}
-        self._shown: list[int] = []
-        """Rows of devices' newest fixes."""
+        self._shown: list[tuple[int, RiderKey, str]] = []
+        """Rows of devices' newest fixes, of whom and by which device."""
         found.fixes += len(self._number)
 
     def fold(self) -> None:
@@ -222,11 +226,12 @@ class Folding:
         last = np.append(going.first[1:], len(rows))[: len(going.first)] - 1
         slots, newest = going.slot[last], self._places[rows[last]]
         fleet.gone(slots, newest)
-        for slot, place in zip(slots.tolist(), zip(*newest.T.tolist(), strict=True), strict=True):
+        shown = zip(slots.tolist(), zip(*newest.T.tolist(), strict=True), rows[last].tolist(), strict=True)
+        for slot, place, row in shown:
             fleet.tracks[slot].reach.last = place
             self._found.touched.add(fleet.keys[slot])
+            self._shown.append((row, fleet.keys[slot], fleet.devices[slot]))
         self._believed[rows] = True
-        self._shown += rows[last].tolist()
         return since
 
     def _one_by_one(self, rows: Sequence[int]) -> list[Steps]:
@@ -261,7 +266,7 @@ class Folding:
         self._found.touched.add((self._tenant, rider_id))
         at_ms, lat, lon, _ = place
         if at_ms > track.newest_ms:
-            self._shown.append(row)
+            self._shown.append((row, (self._tenant, rider_id), device_id))
         changes = track.take(at_ms, self._held[row], (lat, lon), self._index.dwell)
         if changes:
             self._tell(track, changes, row)
@@ -311,19 +316,21 @@ class Folding:
         self._tell(track, changes, int(going.rows[first]))
 
     def _show(self) -> None:
-        rows = sorted(self._shown)
-        if not rows:
+        if not self._shown:
             return
-        holders = [self._holder(row) for row in rows]
-        frames = [self._frames[number] for number in self._number[rows].tolist()]
-        speed, bearing = (
-            np.concatenate([getattr(frame.fixes, name) for frame in self._frames])[rows]
-            for name in ("speed", "bearing")
+        shown = sorted(self._shown)
+        rows = np.array([row for row, _, _ in shown])
+        frames = [frame.fixes for frame in self._frames]
+        received_us = np.array([unix_us(fixes.frame.received_at) for fixes in frames], np.int64)
+        columns = (
+            self._places[rows, :3],
+            self._rows.accuracy[rows],
+            np.concatenate([fixes.speed for fixes in frames])[rows],
+            np.concatenate([fixes.bearing for fixes in frames])[rows],
+            received_us[self._number[rows]],
         )
-        received = [unix_us(frame.fixes.frame.received_at) for frame in frames]
-        columns = [self._places[rows, :3], self._rows.accuracy[rows], speed, bearing, np.array(received, np.int64)]
-        keys = [(self._tenant, rider_id) for rider_id, _ in holders]
-        self._found.live.take(keys, [device for _, device in holders], np.column_stack(columns))
+        keys, devices = [key for _, key, _ in shown], [device for _, _, device in shown]
+        self._found.live.take(keys, devices, np.column_stack(columns))
 
     def _tell(self, track: Track, changes: Sequence[Change], row: int) -> None:
         number = int(self._number[row])
@@ -381,6 +388,17 @@ def opened(stored: Stored) -> tuple[Envelope, Fixes]:
     if not isinstance(event, FixFrame):
         raise Unreadable(stored, f"{type(event).__name__} is no frame")
     try:
+        held_in_rows(envelope.tenant, event)
         return envelope, fixes_of(event)
     except ValueError as broken:
         raise Unreadable(stored, str(broken)) from broken
+
+
+def held_in_rows(tenant: str, frame: FixFrame) -> None:
+    """No door lets in what no row takes, but whoever wrote it, it must not keep the next frames waiting. Raises
+    ValueError."""
+    names = [tenant, *frame.devices, *frame.riders]
+    if "\0" in "".join(names) or max(map(len, names)) > MOST_NAME:
+        raise ValueError(f"names of tenant, devices and riders have {MOST_NAME} characters at most, and none is U+0000")
+    if not (EARLIEST <= frame.base_time <= LATEST and EARLIEST <= frame.received_at <= LATEST):
+        raise ValueError(f"times are between {EARLIEST.year} and {LATEST.year}")

@@ -1,4 +1,5 @@
-"""What is remembered of one rider: a track for each device, the last forecast for each stop, their way."""
+"""What is remembered of one rider: a track for each device, the last forecast for each stop, their way, and how they
+come to the next stop."""
 
 from typing import Any
 
@@ -6,6 +7,8 @@ import msgspec
 import structlog
 
 from schemas.signals import RoutingSource
+from streams.eta import approach
+from streams.eta.approach import Approach
 from streams.telemetry.tracks import Track, packed, unpacked
 from streams.telemetry.watch import Watch
 
@@ -52,6 +55,7 @@ class Rider:
         self.tracks: dict[str, Track] = {}
         self.forecasts: dict[str, Forecast] = {}
         self.watch = Watch()
+        self.approach = Approach()
 
     @property
     def seen_ms(self) -> int:
@@ -63,6 +67,7 @@ class Kept(msgspec.Struct, array_like=True):
     tracks: dict[str, list[Any]]
     forecasts: dict[str, Forecast]
     watch: Watch
+    approach: list[Any]
 
 
 KEPT = msgspec.msgpack.Decoder(Kept)
@@ -71,7 +76,7 @@ KEPT = msgspec.msgpack.Decoder(Kept)
 def kept(rider: Rider) -> bytes:
     """A rider's state as it stands in Postgres."""
     tracks = {device: packed(track) for device, track in rider.tracks.items()}
-    return msgspec.msgpack.encode(Kept(tracks, rider.forecasts, rider.watch))
+    return msgspec.msgpack.encode(Kept(tracks, rider.forecasts, rider.watch, approach.packed(rider.approach)))
 
 
 def restored(state: bytes) -> Rider:
@@ -81,6 +86,7 @@ def restored(state: bytes) -> Rider:
         known = KEPT.decode(state)
         rider.tracks = {device: unpacked(track) for device, track in known.tracks.items()}
         rider.forecasts, rider.watch = known.forecasts, known.watch
+        rider.approach = approach.unpacked(known.approach)
     except (msgspec.MsgspecError, ValueError, TypeError) as other:
         logger.warning("a rider's state of another release is passed over", error=other)
         return Rider()

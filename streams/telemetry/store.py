@@ -43,6 +43,9 @@ INSERT INTO stream_places (topic, "partition", next_offset, next_signal)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
 ON CONFLICT DO NOTHING
 """
+LET_GO = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
+"""Whoever stands still before the end of it, frozen or cut off, holds the place locked: less long than it takes until
+the partition is another worker's."""
 PLACES = """
 SELECT topic, "partition", next_offset, coalesce(folded_from, next_offset) FROM stream_places WHERE topic = ANY(%s)
 """
@@ -104,6 +107,14 @@ class Standing(msgspec.Struct, frozen=True):
     riders: dict[RiderKey, Rider]
     as_of: dict[RiderKey, int]
 
+    def begins(self, first_held: int) -> int:
+        return begins(self.place, self.folded_from, first_held)
+
+
+def begins(place: int, folded_from: int, first_held: int) -> int:
+    """Where whoever begins anew has to: without a frame from there on somebody's would be missing."""
+    return min(place, max(folded_from, first_held))
+
 
 class RiderRow(msgspec.Struct, frozen=True):
     """What is remembered of a rider once all before `as_of` is folded."""
@@ -147,20 +158,22 @@ class Store:
             await connection.execute(BEGIN, (topics, partitions, list(beginnings.values()), [0] * len(topics)))
             cursor = await connection.execute(PLACES, (list(set(topics)),))
             return {
-                (topic, partition): Kept(place, min(place, max(since, beginnings.get((topic, partition), 0))))
+                (topic, partition): Kept(place, begins(place, since, beginnings.get((topic, partition), 0)))
                 for topic, partition, place, since in await cursor.fetchall()
             }
 
     async def open(self, topic: str, partition: int) -> Standing:
         """From now on whoever opened it before keeps nothing more."""
         async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(LET_GO)
             cursor = await connection.execute(OPEN, (topic, partition))
             row = await cursor.fetchone()
             assert row is not None, "a partition's place is kept before its first batch"
-            riders, as_of = {}, {}
             cursor = await connection.execute(RIDERS, (partition,), binary=True)
-            for tenant, rider, state, known_to in await cursor.fetchall():
-                riders[tenant, rider], as_of[tenant, rider] = restored(state), known_to
+            rows = await cursor.fetchall()
+        riders, as_of = {}, {}
+        for tenant, rider, state, known_to in rows:
+            riders[tenant, rider], as_of[tenant, rider] = restored(state), known_to
         tenure, place, folded_from, next_signal = row
         return Standing(tenure, place, folded_from, next_signal, riders, as_of)
 
@@ -170,6 +183,7 @@ class Store:
         aside = [row for each in ordered for row in each.aside]
         async with self._pool.connection() as connection, connection.transaction():
             async with connection.pipeline() as pipeline:
+                await connection.execute(LET_GO)
                 moves = [await connection.execute(MOVE, move_of(each)) for each in ordered]
                 if any(each.riders for each in ordered):
                     await connection.execute(KEEP_RIDERS, riders_of(ordered))

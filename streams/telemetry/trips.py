@@ -12,6 +12,8 @@ GONE_MS = 900_000
 HEARD_MS = 3_600_000
 """Of whom nothing comes in for so long, be it late, the trip is told as far as it is known."""
 STOP_MS = 60_000
+MOST_STOPS = 50
+"""Of a trip that are told one by one."""
 LEAP_MPS = 100
 NEAR_BY_M = 1_000
 
@@ -33,6 +35,8 @@ def moved(watch: Watch, here: Spot) -> None:
         if stood_ms >= STOP_MS:
             trip.stops += 1
             trip.idle_ms += stood_ms
+            if len(trip.stood) < MOST_STOPS:
+                trip.stood.append((left.at_ms, watch.stood_ms, left.lat, left.lon))
         trip.metres += stepped_m(trip, here.lat, here.lon, here.at_ms - watch.at_ms)
         trip.lat, trip.lon, trip.there_m = here.lat, here.lon, trip.metres
     else:

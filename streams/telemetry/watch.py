@@ -57,6 +57,8 @@ class Way(msgspec.Struct, array_like=True):
     idle_ms: int = 0
     there_m: float = 0.0
     vehicle_id: str | None = None
+    stood: list[tuple[int, int, int, int]] = []
+    """Of its stops since when, until when, and where."""
 
 
 class Watch(msgspec.Struct, array_like=True):

@@ -4,6 +4,7 @@ Signals are on the log before the rows are in Postgres. A crash in between leave
 next start they are read back, and what follows from the same fix again is not told again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice, takewhile
 from time import monotonic
@@ -38,7 +39,8 @@ FIXES_FOLDED = Counter("logistics_fixes_folded_total", "Fixes folded, those put 
 PUT_ASIDE = Counter("logistics_fixes_quarantined_total", "Fixes put aside", ["reason"])
 SIGNALS_TOLD = Counter("logistics_signals_total", "Signals written", ["kind"])
 COMMIT = Histogram("logistics_telemetry_commit_seconds", "One transaction for all partitions of a fetch")
-LAG = Gauge("logistics_telemetry_place", "The next frame to fold", ["partition"])
+PLACE = Gauge("logistics_telemetry_place", "The next frame to fold", ["partition"])
+LAG = Gauge("logistics_telemetry_lag_records", "Frames on the log that are not folded yet", ["partition"])
 
 FEW = 100
 """Riders of whom all is kept with each batch."""
@@ -176,6 +178,11 @@ class Opened:
         return [key for key, _ in islice(waited, MOST_SAVED)]
 
 
+class Folded(msgspec.Struct, frozen=True):
+    batch: Batch
+    done: Done
+
+
 class Telemetry:
     """The work of `streams.source.Source` on `logistics.fixes`."""
 
@@ -197,6 +204,8 @@ class Telemetry:
         self._anomalies = anomalies
         self._dead = dead
         self._opened: dict[int, Opened] = {}
+        self._beginnings: dict[int, int] = {}
+        """Of each partition the first frame that is held."""
         self.places_done: dict[int, int] = {}
         """Of each partition the place that is kept."""
 
@@ -204,22 +213,42 @@ class Telemetry:
         """A seek: whatever is in memory of these partitions is void."""
         for _, partition in beginnings:
             await self._forget(partition)
+        self._beginnings |= {partition: first for (_, partition), first in beginnings.items()}
         standing = await self._store.places(beginnings)
         self.places_done |= {partition: at.place for (topic, partition), at in standing.items() if topic == FIXES.name}
         return {place: at.folded_from for place, at in standing.items()}
 
-    async def take(self, batches: Sequence[Batch]) -> None:
+    async def fold(self, batches: Sequence[Batch]) -> Sequence[Folded]:
+        """Partitions side by side: while one's signals are on their way to the log, the next one is folded."""
+        for batch in batches:
+            LAG.labels(str(batch.partition)).set(batch.behind + batch.end - batch.start)
+        told = await asyncio.gather(*(self._folded(batch) for batch in batches), return_exceptions=True)
+        failed = [each for each in told if isinstance(each, BaseException)]
+        if failed:
+            await self._void(batches)
+            raise failed[0]
+        return [Folded(batch, each) for batch, each in zip(batches, told, strict=True) if isinstance(each, Done)]
+
+    async def keep(self, folded: Sequence[Folded]) -> None:
         try:
-            done = [await self._folded(batch) for batch in batches]
             with COMMIT.time():
-                await self._store.keep(done)
+                await self._store.keep([each.done for each in folded])
         except BaseException:
-            for batch in batches:
-                await self._forget(batch.partition)
+            await self._void([each.batch for each in folded])
             raise
-        for each in done:
-            self.places_done[each.partition] = each.place
-            LAG.labels(str(each.partition)).set(each.place)
+        for each in folded:
+            partition = each.done.partition
+            self.places_done[partition] = each.done.place
+            PLACE.labels(str(partition)).set(each.done.place)
+            LAG.labels(str(partition)).set(each.batch.behind)
+
+    async def take(self, batches: Sequence[Batch]) -> None:
+        """The one and then the other."""
+        await self.keep(await self.fold(batches))
+
+    async def _void(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            await self._forget(batch.partition)
 
     async def beat(self) -> None:
         """Between fetches: a silent partition's tenure is held. One that is lost is forgotten, and opened anew if its
@@ -271,8 +300,9 @@ class Telemetry:
             return opened
         await self._forget(batch.partition)
         standing = await self._store.open(batch.topic, batch.partition)
-        if not standing.folded_from <= batch.start <= standing.place:
-            raise PlaceMoved(f"{batch.topic}/{batch.partition} is at {standing.place}, not at {batch.start}")
+        begins = standing.begins(self._beginnings.get(batch.partition, 0))
+        if batch.start != begins:  # it was fetched before a seek, or another worker has folded since
+            raise PlaceMoved(f"{batch.topic}/{batch.partition} is folded from {begins} on, not from {batch.start}")
         partition = Partition(batch.partition, self._fences.index, self._quality.rules)
         signals = await self._open_signals(batch.partition, standing.next_signal, standing.place)
         opened = self._opened[batch.partition] = Opened(batch.epoch, partition, signals, standing)

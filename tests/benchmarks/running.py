@@ -46,6 +46,7 @@ class System:
     postgres: str
     tokens: Tokens
     supervisor: Supervisor
+    settings: Settings
 
     def headers(self, role: Role = "dispatcher", subject: str = "dora", tenant: str = TENANT) -> dict[str, str]:
         return {"authorization": f"Bearer {self.tokens.issue(tenant, role, subject, 86_400)}"}
@@ -120,7 +121,7 @@ async def started(data: Path, *roles: str, brokers: int = 1, partitions: int = 8
         url = f"http://127.0.0.1:{settings.http_port}"
         await until_ready(url)
         key = bytes.fromhex(settings.token_key.get_secret_value())
-        system = System(url, settings.postgres.get_secret_value(), Tokens(key), supervisor)
+        system = System(url, settings.postgres.get_secret_value(), Tokens(key), supervisor, settings)
         await settle(system)
         yield system
     finally:

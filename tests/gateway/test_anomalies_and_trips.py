@@ -22,7 +22,7 @@ from schemas.message import Event, Personal, RiderId
 from schemas.partition import partition_of
 from schemas.record import Stored, as_if_commanded, derived_headers
 from schemas.rider import AnomalyDismissed
-from schemas.signals import AnomalyCleared, AnomalyDetected, FixSeen, TripEnded, TripPlaces
+from schemas.signals import AnomalyCleared, AnomalyDetected, FixSeen, StopMade, TripEnded, TripPlaces
 
 ANN, BOB = (ids.aggregate_id("rider", "acme", "shop", name) for name in ("ann", "bob"))
 
@@ -136,7 +136,8 @@ async def test_what_is_over_twice_was_over_at_first(house):
 def trip(house: House, rider: str, hour: float, vehicle_id: str | None = None) -> TripEnded:
     """So many hours after now."""
     began = house.now + timedelta(hours=hour)
-    places = TripPlaces(start=seen(began), end=seen(began + timedelta(minutes=20)))
+    waited = StopMade(since=began + timedelta(minutes=5), until=began + timedelta(minutes=7), lat=60.171, lon=24.94)
+    places = TripPlaces(start=seen(began), end=seen(began + timedelta(minutes=20)), stops=[waited])
     return TripEnded(
         device_id="phone",
         vehicle_id=vehicle_id,
@@ -221,6 +222,7 @@ async def test_trips_are_found_by_rider_and_by_when_they_were(house):
     assert await found(f"since={at(1.1)}&until={at(3)}") == ["t-1", "t-2"], "as far as they overlap"
     [own] = await items(house, "trips", "rider", BOB)
     assert (own["metres"], own["places"]["start"]["lat"]) == (5_200, 60.17)
+    assert own["places"]["stops"][0]["until"] == at(2 + 7 / 60)
     assert {row["places"] for row in await items(house, "trips", "analyst")} == {"hidden"}
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from decoders import answers
+from frame_vectors import fixes_told
 from fresh import fresh_name
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ from infra.frame_log import KafkaFrameLog
 from schemas.fixes import MAX_BATCH, FixFrame, HeldFix, NewFix, fixes_of, frames_of, packed
 from schemas.message import DeviceId, Source, TenantSlug
 from schemas.position import vector
-from schemas.record import envelope_of, event_of, stored_of
+from schemas.record import envelope_of, event_of
 from schemas.rider import DeviceBound, DeviceUnbound
 from schemas.topics import FIXES
 
@@ -170,26 +171,27 @@ async def test_what_is_not_on_the_log_is_not_accepted():
     await house.close()
 
 
-async def test_accepted_frames_stand_on_the_log_where_the_answer_says(world: World):
+async def test_accepted_frames_stand_on_the_log_where_the_answer_says_and_others_read_them(
+    world: World, programs: Mapping[str, list[str]]
+):
     log = KafkaFrameLog({"bootstrap_servers": world.kafka}, world.cluster, now)
     await log.start()
+    began = now()
     fix = HeldFix("phone", "ann", NewFix(observed_at=now(), lat=60.17, lon=24.94))
     [frame] = frames_of([fix], now())
     after = await log.write(world.tenant, "ann", [(1, frame), (1, frame)])
     await log.stop()
     [(place, offset)] = after.items()
     assert place == (FIXES.name, 1)
-    consumer = AIOKafkaConsumer(bootstrap_servers=world.kafka, enable_auto_commit=False)
-    await consumer.start()
-    consumer.assign([TopicPartition(*place)])
-    consumer.seek(TopicPartition(*place), offset - 2)
-    records = []
-    while len(records) < 2:
-        records += (await consumer.getmany(timeout_ms=500)).get(TopicPartition(*place), [])
-    await consumer.stop()
-    stored = [stored_of(r) for r in records]
+    first = await log.first_since(1, began)
+    read = [each async for frames in log.read(1, first, offset - 1) for each in frames]
+    stored = [each for each in read if each.header("tenant") == world.tenant]
+    assert [each.offset for each in stored] == [offset - 2, offset - 1]
     assert [envelope_of(each).tenant for each in stored] == [world.tenant, world.tenant]
     assert all(isinstance(event_of(each, None), FixFrame) for each in stored)
+    asked = [{"decode": b64encode(each.value or b"").decode()} for each in stored]
+    for language, program in programs.items():
+        assert [each["fixes"] for each in answers(program, asked)] == [fixes_told(frame)] * 2, language
     assert place[1] < PARTITIONS
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -120,6 +121,19 @@ BOMB = '<!DOCTYPE gpx [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;
         ("track.gpx", "", "it is no XML: line 1"),
         ("track.gpx", "<kml></kml>", "it is no GPX, but kml"),
         ("track.gpx", BOMB, "it has a DOCTYPE"),
+        ("track.gpx.gz", gzip.compress(b""), "it is no XML: line 1"),
+        ("track.gpx", bytes(range(256)), "it is no XML: line 1"),
+        ("fixes.csv", b"\x7fELF\x02\x01\x01" + bytes(100), "the column observed_at .* is missing"),
+        ("fixes.csv", bytes(10_000), "the column observed_at .* is missing"),
+        ("fixes.csv.gz", gzip.compress(b"0" * (4 << 20)), "line 1 is longer than 1,048,576 bytes"),
+        ("fixes.csv.gz", gzip.compress(HEADER.encode() + b"0" * (4 << 20)), "line 2 is longer"),
+        ("track.gpx.gz", gzip.compress(b'<gpx x="' + b"0" * (4 << 20)), "more than 1,048,576 bytes are one thing"),
+        ("track.gpx.gz", gzip.compress(b"<gpx" + b" " * (4 << 20)), "more than 1,048,576 bytes are one thing"),
+        (
+            "track.gpx.gz",
+            gzip.compress(GPX.format('<trkpt lat="1" lon="1"><time>' + "2" * (1 << 20)).encode()),
+            "time has more than 20,000 characters",
+        ),
         ("track.gpx", '<!DOCTYPE gpx SYSTEM "file:///etc/passwd"><gpx/>', "it has a DOCTYPE"),
     ],
 )
@@ -145,6 +159,29 @@ def test_a_file_that_is_broken_somewhere_is_told_or_read_and_never_more(tmp_path
             lines(file_of(tmp_path, content, f"broken{suffix}"))
 
     broken()
+
+
+@pytest.mark.parametrize("line", ["\0,60,24", f"{NOON.isoformat()},6\0,24", "\0" * 100, f"{NOON.isoformat()},60,24\0"])
+def test_a_line_with_the_null_character_is_told_by_its_number(tmp_path: Path, line: str):
+    right, wrong, also_right = lines(file_of(tmp_path, f"{csv_of(1)}{line}\n{at(2)},60,24\n"))
+    assert (right.wrong, also_right.wrong, wrong.number) == (None, None, 3)
+    assert wrong.fix is None
+
+
+def test_a_device_with_the_null_character_is_none(tmp_path: Path):
+    [told] = lines(file_of(tmp_path, f"device_id,{HEADER}ph\0ne,{at(1)},60,24\n"), None)
+    assert "is no device's id" in (told.wrong or "")
+
+
+def test_a_packed_file_that_grows_without_end_takes_no_more_memory_than_what_it_tells(tmp_path: Path):
+    """Thirty kilobytes that are thirty megabytes."""
+    before, after = GPX.format("|").encode().split(b"|")
+    file = file_of(tmp_path, gzip.compress(before + b"\n" * (30 << 20) + after), "track.gpx.gz")
+    tracemalloc.start()
+    assert lines(file) == []
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 5 << 20
 
 
 def test_a_file_has_so_many_fixes_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

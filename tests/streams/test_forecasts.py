@@ -19,6 +19,7 @@ from schemas.rider import (
 )
 from schemas.signals import EtaForecast, EtaScored, EtaThresholdReached
 from schemas.stop_events import DeliveryAttemptFailed, StopArrived
+from streams.eta import seen
 from streams.eta.journey import COLUMNS, Floats
 from streams.eta.model import BY_FACTORS, FACTORS, Model, Told
 from streams.telemetry.arrivals import Arrivals
@@ -106,6 +107,11 @@ class Trip:
             late=False,
         )
         self.fact(event, TASK, at)
+
+    def is_taken_over(self) -> None:
+        """By a worker who knows what was kept."""
+        self.partition.riders["acme", ANN] = restored(kept(self.rider))
+        self.etas = Etas(self.itineraries, Straight(), lambda _: self.model, self.arrivals)
 
     async def fix(self, at: float, north_m: float) -> list[Draft]:
         return await self.etas.of(self.partition, Found(live={("acme", ANN): row_of(ANN, at, north_m)}))
@@ -222,11 +228,14 @@ def registered(vehicle: str) -> RiderRegistered:
     )
 
 
-async def test_at_the_arrival_it_is_told_what_was_seen_on_the_way():
+@pytest.mark.parametrize("taken_over_s", [None, 0, 40, 100, 175], ids=str)
+async def test_at_the_arrival_it_is_told_what_was_seen_on_the_way_whoever_folded_it(taken_over_s: int | None):
     trip = Trip(learned(2.0)).planned(*both())
     trip.fact(registered("bicycle"))
     for second in (0, 20, 40, 100, 170, 175):
         await trip.fix(second, min(150, 5 * second))
+        if second == taken_over_s:
+            trip.is_taken_over()
     trip.arrived(FIRST, at=600)
     [scored] = of_kind(await trip.fix(610, 3_330), EtaScored)
     assert scored.seen is not None
@@ -238,6 +247,17 @@ async def test_at_the_arrival_it_is_told_what_was_seen_on_the_way():
     assert known["router_s"] == pytest.approx((distance_m(START, SHOP) - 150) / MPS, rel=1e-3)
     assert known["speed_mps"] == pytest.approx(150 / 100, rel=1e-2)
     assert known["hour"] == pytest.approx(12 + 100 / 3_600)
+
+
+async def test_what_another_release_saw_teaches_nothing(monkeypatch: pytest.MonkeyPatch):
+    trip = Trip(learned(2.0)).planned(*both())
+    for second in (0, 20, 40):
+        await trip.fix(second, 5 * second)
+    state = kept(trip.rider)
+    assert len(restored(state).approach.sightings.let_go(f"{TASK}/{FIRST}")) == 1
+    monkeypatch.setattr(seen, "COLUMNS_NAME", "others")
+    assert len(restored(state).approach.trail) == 3
+    assert restored(state).approach.sightings.let_go(f"{TASK}/{FIRST}") == []
 
 
 # When it is told

@@ -13,9 +13,11 @@ from ride import AWAY, Ride, folded, streaming, until
 from world import HOME, KEK, PARTITIONS, World, now, records, verify_chain
 
 from commands.shard import IDLE_HEARTBEAT_S
+from infra.frame_log import KafkaFrameLog
 from infra.role_streams import Streams
 from infra.settings import Settings, load_settings
 from infra.signal_log import SignalLog
+from projections import quarantine
 from projections.models import MODELS
 from projections.tables import migrate
 from schemas import ids
@@ -33,12 +35,15 @@ from schemas.signals import (
     GeofenceEntered,
     GeofenceExited,
     GeofenceTransitionCorrected,
+    TripEnded,
 )
 from schemas.topics import FIXES, FLEET, SIGNALS
 from streams.source import Batch
+from streams.telemetry.found import place_in
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
-from streams.telemetry.store import Standing, Store
+from streams.telemetry.recorded import BEFORE, Recorded, Wanted
+from streams.telemetry.store import PlaceMoved, Standing, Store
 from streams.telemetry.work import Opened, Telemetry
 
 
@@ -249,6 +254,26 @@ async def test_what_was_told_is_known_until_all_its_frames_are_folded_though_one
     assert told == ["GeofenceEntered", "GeofenceExited", "GeofenceEntered"]
 
 
+async def test_whoever_begins_anew_begins_where_somebody_is_not_kept_yet_and_nowhere_else(
+    ride, settings, pool, monkeypatch
+):
+    """Such as with a fetch from before a seek."""
+    monkeypatch.setattr("streams.telemetry.work.FEW", 0)
+    for minute, where in enumerate((AWAY, HOME, HOME)):
+        await ride.tell(ride.fix(minute, where))
+    frames = [
+        stored for stored in await records(ride.world.kafka, FIXES.name) if stored.header("tenant") == ride.world.tenant
+    ]
+    async with by_hand(settings, pool) as telemetry:
+        await telemetry.places({(FIXES.name, frames[0].partition): frames[0].offset})
+        await telemetry.take([fetched(frames[:2], 1)])
+    async with by_hand(settings, pool) as telemetry:
+        with pytest.raises(PlaceMoved):
+            await telemetry.take([fetched(frames[2:], 1)])
+        await telemetry.take([fetched(frames, 2)])
+    assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered"]
+
+
 async def test_what_was_odd_is_told_once_and_so_is_that_it_is_over_though_the_stream_crashes(
     ride, settings, pool, monkeypatch
 ):
@@ -336,6 +361,40 @@ async def test_a_database_that_is_away_for_a_while_leaves_no_fix_unfolded(ride, 
         await folded(streams, ride)
     assert away == []
     assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered"]
+
+
+async def test_what_was_folded_while_the_rows_before_it_failed_is_folded_again(ride, settings, pool, monkeypatch):
+    """The second fetch is folded, and its signals are told, before the first one's rows are known to be lost."""
+    keep, fold = Store.keep, Telemetry.fold
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def keeping(self: Store, done: Sequence[Any]) -> None:
+        ours = any(row.tenant == ride.world.tenant for each in done for row in each.live.values())
+        if ours and not second.is_set():
+            first.set()
+            await second.wait()
+            raise OSError("the database went away")
+        await keep(self, done)
+
+    async def folding(self: Telemetry, batches: Sequence[Batch]) -> Any:
+        done = await fold(self, batches)
+        if first.is_set():
+            second.set()
+        return done
+
+    monkeypatch.setattr(Store, "keep", keeping)
+    monkeypatch.setattr(Telemetry, "fold", folding)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME))
+        async with asyncio.timeout(30):
+            await first.wait()
+        await ride.tell(ride.fix(2, AWAY))
+        await folded(streams, ride)
+    assert second.is_set()
+    told = [(type(event_of(stored, None)).__name__, stored.header("ce_id")) for stored in await ride.signals()]
+    assert [name for name, _ in told] == ["GeofenceEntered", "GeofenceExited"]
+    [(lat, seen)] = await rows(pool, "SELECT lat, observed_at FROM live_map WHERE rider_id = %s", ride.rider)
+    assert (lat, seen) == (AWAY.lat, ride.at(2))
 
 
 async def test_a_fix_after_a_pause_of_months_goes_on(ride, settings, pool):
@@ -457,6 +516,19 @@ async def test_without_its_tables_the_stream_folds_the_log_again_and_tells_nothi
     assert len(await rows(pool, "SELECT 1 FROM live_map WHERE rider_id = %s", ride.rider)) == 1
 
 
+async def test_how_a_rider_comes_to_a_stop_is_known_to_the_worker_that_takes_over(ride, settings, pool):
+    await ride.give_a_stop()
+    async with streaming(settings, pool) as streams:
+        for second in range(0, 60, 10):
+            north = Location(lat=HOME.lat + second * 1e-4, lon=HOME.lon)
+            await ride.tell(ride.fix(30.2 + second / 60, north))
+        await folded(streams, ride)
+    standing = await Store(pool).open(FIXES.name, partition_of(ride.rider, PARTITIONS))
+    approach = standing.riders[ride.world.tenant, ride.rider].approach
+    assert len(approach.trail) >= 2
+    assert len(approach.sightings.let_go(approach.stop)) == 1
+
+
 async def places_of(pool: AsyncConnectionPool[Any], ride: Ride) -> list[int]:
     tables = ("stream_riders", "live_map", "quarantine")
     asked = "SELECT count(*) FROM {table} WHERE rider_id = %s"
@@ -510,3 +582,37 @@ async def test_a_fix_from_before_the_stop_foretells_nothing_of_it(ride, settings
         await ride.tell(ride.fix(5, HOME))
         await folded(streams, ride)
     assert await ride.forecasts() == []
+
+
+async def test_the_fixes_of_a_trip_are_found_again_on_the_log_between_where_it_began_and_what_ended_it(
+    ride, settings, pool
+):
+    def north(minute: float) -> Location:
+        return Location(lat=HOME.lat + 0.005 * min(minute, 8), lon=HOME.lon)
+
+    driven = [ride.fix(step / 6, north(step / 6)) for step in range(90)]
+    async with streaming(settings, pool) as streams:
+        await ride.tell(*driven[:30])
+        await ride.tell(ride.fix(5.05, north(5), mock=True))
+        await ride.tell(*driven[30:])
+        await folded(streams, ride)
+    [(stored, trip)] = [
+        (stored, event) for stored in await ride.signals() if isinstance(event := event_of(stored, None), TripEnded)
+    ]
+    partition = partition_of(ride.rider, PARTITIONS)
+    last = place_in(stored.header("causation_id") or "", partition)
+    assert last is not None
+    log = KafkaFrameLog({"bootstrap_servers": ride.world.kafka}, ride.world.cluster, now)
+    first = await log.first_since(partition, trip.started_at - BEFORE)
+    async with pool.connection() as connection:
+        aside = await quarantine.of_rider(connection, ride.world.tenant, ride.rider, partition, first, last)
+    assert len(aside) == 1
+    wanted = Wanted(tenant=ride.world.tenant, rider_id=ride.rider, started_at=trip.started_at, ended_at=trip.ended_at)
+    recorded = Recorded(wanted, aside, 1_000)
+    async for frames in log.read(partition, first, last):
+        recorded.take(frames)
+    assert recorded.is_whole
+    times = [held.fix.observed_at for held in driven]
+    assert [point.observed_at for point in recorded.points] == [
+        at for at in times if trip.started_at <= at <= trip.ended_at
+    ]
