@@ -190,7 +190,7 @@ def parquet(trips: Iterable[Exported]) -> Iterator[bytes]:
         for row in rows(trip):
             for name, value in zip(COLUMNS, row, strict=True):
                 columns[name].append(round(value.timestamp() * 1000) if isinstance(value, datetime) else value)
-    arrays = {name: Array(values, type=kinds[name]) for name, values in columns.items()}
+    arrays: dict[str, Any] = {name: Array(values, type=kinds[name]) for name, values in columns.items()}
     arrays["observed_at"] = arrays["observed_at"].cast(DataType.timestamp("ms", tz="UTC"))
     kept = io.BytesIO()
     write_parquet(Table.from_pydict(arrays), kept, compression="zstd(3)")
