@@ -22,7 +22,7 @@ class DeviceTaken(Refused):
     stands_in = ("device_id",)
 
     def __init__(self, device_id: str) -> None:
-        super().__init__(f"device {device_id} is another rider's then")
+        super().__init__(f"device {device_id} is another rider's at that time")
         self.device_id = device_id
 
 

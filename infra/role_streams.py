@@ -45,6 +45,8 @@ from streams.telemetry.store import Store
 from streams.telemetry.work import Telemetry
 
 CARE_EVERY_S = 600.0
+AGAIN_AFTER_S = 20.0
+"""Where somebody was forgotten: what was on its way to the tables just then goes, too."""
 FIXES_KEPT = timedelta(milliseconds=int(FIXES.config["retention.ms"]))
 ARRIVALS_KEPT = timedelta(days=1)
 """Whatever was foretold before needs no score."""
@@ -177,6 +179,7 @@ class Streams:
     async def _care(self) -> None:
         """What has to be done now and then: beats on silent partitions, and what is kept for too long."""
         while True:
+            fresh = self._somebody_forgotten.is_set()
             self._somebody_forgotten.clear()
             await self._telemetry.beat()
             try:
@@ -184,7 +187,7 @@ class Streams:
             except Exception as failed:
                 logger.warning("what is old is still kept", error=failed)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._somebody_forgotten.wait(), CARE_EVERY_S)
+                await asyncio.wait_for(self._somebody_forgotten.wait(), AGAIN_AFTER_S if fresh else CARE_EVERY_S)
 
     async def let_go(self) -> None:
         """Of what is kept for a while only."""

@@ -42,7 +42,7 @@ from schemas.person import ForgetPerson
 from schemas.record import Stored
 from schemas.topics import DEAD, FIXES, HISTORY, KEYS, SHARDS, SIGNALS, SNAPSHOTS
 from streams.telemetry.gone import Forgotten as Places
-from streams.telemetry.gone import let_go_of_forgotten
+from streams.telemetry.gone import let_go_of_forgotten, places_of
 
 NOT_FORGOTTEN = 1
 CHAINED = (*(topic.name for topic in HISTORY), SIGNALS.name)
@@ -68,8 +68,8 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     before: Held
     artefacts: int
     """Taken where the person was met, and deleted since."""
-    places: int | None = None
-    """Rows that told where a rider was, deleted."""
+    places: int
+    """Rows that told where a rider was, and deleted since."""
     keys: int
     """Shards that have a key of the person before."""
     event: str | None = None
@@ -119,16 +119,18 @@ async def run(settings: Settings, tenant: TenantSlug, subject: SubjectId, reason
     store = artefacts_of(settings)
     there = [digest for digest in sorted(named) if await store.kept(tenant, digest) is not None]
     keys = len(keyring.partitions_of(subject))
-    done = Forgotten(tenant=tenant, subject=subject, before=held(known), keys=keys, artefacts=len(there))
+    async with await AsyncConnection[Any].connect(settings.postgres.get_secret_value()) as connection:
+        places = await places_of(connection, tenant, subject)
+    done = Forgotten(tenant=tenant, subject=subject, before=held(known), keys=keys, artefacts=len(there), places=places)
     if reason is None or not known.fields:
         return done
     async with routed(settings) as router:
         answer = await thrown_away(router, tenant, subject, reason)
     await store.forget(tenant, there)
     async with await AsyncConnection[Any].connect(settings.postgres.get_secret_value()) as connection:
-        places = await let_go_of_forgotten(connection, [Places(tenant, subject, answer.recorded_at)])
+        await let_go_of_forgotten(connection, [Places(tenant, subject, answer.recorded_at)])
     (topic, partition), end = next(iter(answer.position.items()))
-    done = msgspec.structs.replace(done, event=f"{topic}/{partition}@{end - 1}", places=places)
+    done = msgspec.structs.replace(done, event=f"{topic}/{partition}@{end - 1}")
     return await proven(settings, tenant, subject, done, known.words)
 
 
@@ -216,6 +218,7 @@ def shown(done: Forgotten, console: Console) -> None:
     if done.after is None:
         table.add_row("readable", f"{done.before.readable} fields")
         table.add_row("artefacts", f"{done.artefacts} would be deleted")
+        table.add_row("places", f"{done.places} would be deleted")
     else:
         table.add_row("readable", f"{done.before.readable} fields before, {done.after.readable} now")
         table.add_row("keys thrown away", f"{done.keys}")

@@ -1,6 +1,7 @@
 """What the log holds of one person: sealed fields, and the artefacts that were taken where they were met."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -100,9 +101,10 @@ def stops_of(event: Event, subject: SubjectId) -> Iterator[Stop]:
 
 
 def words_in(value: Any) -> Iterator[str]:
+    """A time is none: it stands beside what is sealed, too, and says nothing of who it was."""
     if isinstance(value, str):
         yield value
     elif value is not None:
-        for part in parts_of(msgspec.to_builtins(value)):
+        for part in parts_of(msgspec.to_builtins(value, builtin_types=(datetime,))):
             if isinstance(part, str):
                 yield part

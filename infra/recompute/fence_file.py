@@ -54,8 +54,8 @@ def drawn_in(file: Path, names: Mapping[str, str]) -> list[DrawnFence]:
     drawn: dict[str, DrawnFence] = {}
     for number, feature in enumerate(features_of(file)):
         where = f"--fences {file}: feature {number}"
-        fence = fence_of(where, feature)
         geofence_id = id_of(where, feature, names)
+        fence = fence_of(where, feature, geofence_id)
         if geofence_id in drawn:
             raise WrongSetting(f"{where}: {geofence_id} is drawn before")
         drawn[geofence_id] = DrawnFence(geofence_id, fence, is_new=geofence_id not in names)
@@ -74,12 +74,12 @@ def features_of(file: Path) -> Sequence[Feature]:
         raise WrongSetting(f"--fences {file}: no GeoJSON FeatureCollection{found_wrong(wrong)}") from wrong
 
 
-def fence_of(where: str, feature: Feature) -> CreateGeofence:
-    """As the command that would create it. Raises WrongSetting."""
+def fence_of(where: str, feature: Feature, otherwise: str) -> CreateGeofence:
+    """As the command that would create it; without a name it is called otherwise. Raises WrongSetting."""
     properties = feature.properties or {}
     try:
         shape = shape_of(feature.geometry, properties)
-        asked = {"name": str(properties.get("name") or "drawn"), "shape": shape}
+        asked = {"name": str(properties.get("name") or otherwise), "shape": shape}
         fence = fitting(asked | {name: properties.get(name) for name in ("dwell_s", "calendar")})
         check_shape(fence.shape)
         check_calendar(fence.calendar, fence.kind, ALWAYS)

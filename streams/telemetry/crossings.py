@@ -65,7 +65,7 @@ def as_told(track: Track, change: Change, event_id: str, led: Led) -> Event | No
     if isinstance(change, Told):
         track.told[*what, change.at_ms] = event_id
         return transition(change, led)
-    first = track.told.pop((*what, change.told_ms), None)
+    first = track.told.pop((*what, change.told_ms))
     if first is None:
         return None
     if change.at_ms is not None:

@@ -51,12 +51,24 @@ async def let_go_of_long_gone(
     return {(tenant, rider_id): unix_ms(before) for tenant, rider_id in await cursor.fetchall()}
 
 
-async def let_go_of_forgotten(connection: AsyncConnection[Any], people: Iterable[Forgotten]) -> int:
-    """How many rows went. Where no stream has run there are none."""
-    known, gone = list(people), 0
+async def let_go_of_forgotten(connection: AsyncConnection[Any], people: Iterable[Forgotten]) -> None:
+    known = list(people)
     columns = [each.tenant for each in known], [each.subject for each in known], [each.at for each in known]
-    for table, before in BEFORE.items():
-        there = await connection.execute("SELECT to_regclass(%s)", (table,))
-        if await there.fetchone() != (None,):
-            gone += (await connection.execute(FORGOTTEN.format(table=table, before=before).encode(), columns)).rowcount
-    return gone
+    for table in await tables(connection):
+        await connection.execute(FORGOTTEN.format(table=table, before=BEFORE[table]).encode(), columns)
+
+
+async def places_of(connection: AsyncConnection[Any], tenant: str, subject: str) -> int:
+    """How many rows tell where this rider was."""
+    count = 0
+    for table in await tables(connection):
+        asked = f"SELECT count(*) FROM {table} WHERE tenant = %s AND rider_id = %s"
+        found = await (await connection.execute(asked.encode(), (tenant, subject))).fetchone()
+        count += found[0] if found else 0
+    return count
+
+
+async def tables(connection: AsyncConnection[Any]) -> list[str]:
+    """Where no stream has run there are none."""
+    known = "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL"
+    return [name for (name,) in await (await connection.execute(known, (list(BEFORE),))).fetchall()]

@@ -148,6 +148,8 @@ class Reach:
     """Where a device was last, and whether it can have come from there. `strays` are those in a row that agree with one
     another, and `stray` the last of them."""
 
+    __slots__ = ("last", "stray", "strays")
+
     def __init__(self) -> None:
         self.last: Place | None = None
         self.stray: Place | None = None

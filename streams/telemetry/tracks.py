@@ -17,6 +17,7 @@ from schemas.signals import Transition
 from streams.telemetry import quality
 from streams.telemetry.fence_index import OUTSIDE, Inside, Step, step_from
 from streams.telemetry.quality import Reach
+from streams.telemetry.standing import ToldSoFar
 
 WINDOW_MS = 600_000
 """How far behind the device's newest a fix may come and still count."""
@@ -64,8 +65,13 @@ class Track:
     """The points of the last ten minutes in order of time; `before` is where the device was at the last one of those
     that went."""
 
+    __slots__ = (
+        *("times", "insides", "lats", "lons", "before", "before_ms", "before_spot", "entered", "due", "told"),
+        *("reach", "slot", "_forgets_ms"),
+    )
+
     def __init__(self) -> None:
-        self.times: list[int] = []
+        self.times = array("q")
         self.insides: list[Inside] = []
         self.lats = array("i")
         self.lons = array("i")
@@ -76,8 +82,8 @@ class Track:
         """Of the fences of `before`: since when."""
         self.due: dict[str, Stay] = {}
         """Of visits that go on: the stay that they come to."""
-        self.told: dict[tuple[str, str, int], str] = {}
-        """(fence, transition, time as it stands now) → the id of the signal that told of it first."""
+        self.told = ToldSoFar()
+        """By the id of the signal that told of it first."""
         self.reach = Reach()
         self.slot = -1
         """In the columns of `streams.telemetry.fleet`, where it has one."""
@@ -163,7 +169,7 @@ class Track:
     def forget(self) -> None:
         """What was told and can be corrected no more; when all is said of what came."""
         if self._forgets_ms is not None:
-            self.told = {what: signal for what, signal in self.told.items() if what[2] >= self._forgets_ms}
+            self.told.forget(self._forgets_ms)
             self._forgets_ms = None
 
     def steps(self, taken: Sequence[int]) -> Iterator[tuple[int, list[Step]]]:
@@ -200,8 +206,7 @@ class Track:
     def crossed_anew(self, after_ms: int, found: Sequence[tuple[Step, Sequence[str]]]) -> list[Change]:
         """What follows from the steps of a group; those up to `after_ms` were one step before, of which some fences
         may have been told."""
-        told = self.told if after_ms else ()
-        old = [fence for fence, transition, at_ms in told if (transition, at_ms) == ("crossed", after_ms)]
+        old = self.told.fences("crossed", after_ms) if after_ms else []
         changes: list[Change] = []
         for step, fences in found:
             for fence in fences:
@@ -311,10 +316,10 @@ def packed(track: Track) -> list[Any]:
         [sorted(inside) for inside in table],
         np.array(places, "<u2").tobytes(),
         base,
-        np.array([at - base for at in track.times], "<u4").tobytes(),
+        (np.array(track.times, np.int64) - base).astype("<u4").tobytes(),
         *packed_spots(track),
         track.due,
-        [[*what, signal] for what, signal in track.told.items()],
+        track.told.packed(),
         quality.packed(track.reach),
     ]
 
@@ -334,10 +339,10 @@ def unpacked(kept: list[Any]) -> Track:
     track.before, track.before_ms, track.before_spot = frozenset(before), before_ms, tuple(before_spot)
     track.entered, track.due = entered, {fence: tuple(stay) for fence, stay in due.items()}
     track.insides = [insides[place] for place in np.frombuffer(places, "<u2").tolist()]
-    track.times = [base + at for at in np.frombuffer(times, "<u4").tolist()]
+    track.times = array("q", (base + np.frombuffer(times, "<u4").astype(np.int64)).tobytes())
     steps = np.frombuffer(spots, width).astype(np.int64).reshape(2, -1)
-    track.lats = array("i", (before_spot[0] + np.cumsum(steps[0])).tolist())
-    track.lons = array("i", (before_spot[1] + np.cumsum(steps[1])).tolist())
-    track.told = {(fence, transition, at_ms): signal for fence, transition, at_ms, signal in told}
+    track.lats = array("i", (before_spot[0] + np.cumsum(steps[0])).astype(np.intc).tobytes())
+    track.lons = array("i", (before_spot[1] + np.cumsum(steps[1])).astype(np.intc).tobytes())
+    track.told = ToldSoFar.unpacked(told)
     track.reach = quality.unpacked(reach)
     return track

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from garage import Garage
 from played import SIGNATURE, Played
-from story import ACME, KAMPPI
+from story import ACME, KAMPPI, NOON
 from world import PARTITIONS, World
 
 from infra.artefacts import artefacts_of
 from infra.check.run import checked
 from infra.forget.command import forget, run
 from infra.forget.in_the_clear import InTheClear
-from infra.forget.traces import Traces
+from infra.forget.traces import Traces, words_in
 from infra.settings import WrongSetting
 from schemas import ids
 from schemas.hub import CreateHub
@@ -21,6 +21,7 @@ from schemas.message import RiderId, SubjectId, TenantSlug
 from schemas.partition import partition_of
 from schemas.place_contact import NewPlaceContact
 from schemas.record import Stored
+from schemas.signals import FixSeen
 
 ANOTHER = "b" * 64
 
@@ -94,6 +95,12 @@ def test_whom_one_asks_at_a_hub_is_found_on_the_log_and_once_forgotten_not_read(
     assert traced().words == {"Dee Desk", "+358401234567"}
     asyncio.run(garage.desk.forget(subject))
     assert (traced().fields, traced().opened) == (2, 0)
+
+
+def test_when_somebody_was_somewhere_is_no_word_that_is_looked_for():
+    """It stands in the clear beside each anomaly, too."""
+    assert list(words_in([FixSeen(at=NOON, lat=60.17, lon=24.94, speed_mps=None)])) == []
+    assert list(words_in({"name": "Cleo", "since": NOON})) == ["Cleo"]
 
 
 def test_a_name_in_a_record_or_a_file_is_found(tmp_path: Path):

@@ -18,6 +18,7 @@ from streams.telemetry.fence_index import FenceIndex, version_of
 from streams.telemetry.found import Draft, Found
 from streams.telemetry.partition import Partition
 from streams.telemetry.rider import Rider, kept, restored
+from streams.telemetry.standing import ToldSoFar
 
 RIDERS = ("ann", "bob", "cleo")
 FENCES = FenceIndex(
@@ -54,7 +55,10 @@ def told(found: Sequence[Found], partition: Partition) -> tuple[object, ...]:
 def state(rider: Rider) -> bytes:
     """What can be corrected no more is forgotten sooner or later."""
     for track in rider.tracks.values():
-        track.told = {what: signal for what, signal in sorted(track.told.items()) if what[2] > track.before_ms}
+        told, track.told = sorted(track.told.items()), ToldSoFar()
+        for what, event_id in told:
+            if what[2] > track.before_ms:
+                track.told[what] = event_id
     return kept(rider)
 
 

@@ -179,7 +179,7 @@ def test_a_pause_of_months_leaves_nothing_that_cannot_be_kept():
     changes = track.take(60 * 86_400_000, frozenset())
     assert [(change.geofence_id, change.transition) for change in changes] == [("yard", "exited")]
     again = unpacked(packed(track))
-    assert (again.times, again.before) == ([60 * 86_400_000], frozenset({"yard"}))
+    assert (list(again.times), again.before) == ([60 * 86_400_000], frozenset({"yard"}))
 
 
 def test_a_device_that_never_stops_sending_has_a_bound(monkeypatch):
