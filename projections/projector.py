@@ -27,6 +27,9 @@ FOLDED = Counter("logistics_projector_events_total", "Events folded into read mo
 LAG = Gauge("logistics_projector_lag_records", "Records not yet folded", ["topic", "partition"])
 COMMIT = Histogram("logistics_projector_commit_seconds", "One transaction for all read models")
 
+LET_GO = "SET LOCAL idle_in_transaction_session_timeout = '30s'"
+"""Whoever stands still before the end of it, frozen or cut off, holds its places and rows locked no longer."""
+
 logger = structlog.get_logger()
 
 type Place = tuple[str, int]
@@ -214,6 +217,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
 
     async def _commit(self, facts: list[Fact], moves: Mapping[Place, int]) -> None:
         async with self._pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
+            await cursor.execute(LET_GO.encode())
             await self._hold_tables(connection)
             for model in self._models:
                 await self._fold(cursor, model, facts)

@@ -108,6 +108,33 @@ async def test_history_and_feed_tell_every_event_in_its_order(world: World, pool
         assert [v for aggregate, v in seen if aggregate == answer.aggregate_id] == [1, 2]
 
 
+async def test_one_that_stands_still_within_its_transaction_keeps_the_next_one_waiting_for_a_while_only(
+    world: World, pool: AsyncConnectionPool[Any], monkeypatch: pytest.MonkeyPatch
+):
+    shards = await world.owner()
+    await world.settle(shards)
+    task = (await world.create(shards, "order-1")).aggregate_id
+    monkeypatch.setattr("projections.projector.LET_GO", "SET LOCAL idle_in_transaction_session_timeout = '500ms'")
+    move, frozen, woken = Projector._move, asyncio.Event(), asyncio.Event()
+
+    async def moving(self: Projector, *given: Any) -> None:
+        if not frozen.is_set():
+            frozen.set()
+            await woken.wait()
+        await move(self, *given)
+
+    monkeypatch.setattr(Projector, "_move", moving)
+    async with projecting(world, pool) as first:
+        async with asyncio.timeout(30):
+            await frozen.wait()
+        async with projecting(world, pool) as second:
+            await until_caught_up(second, 30)
+            assert [row["task_id"] for row in await board(pool, world.tenant)] == [task]
+        woken.set()
+        await until_caught_up(first, 30)
+    assert [row["task_id"] for row in await board(pool, world.tenant)] == [task]
+
+
 async def test_what_cannot_be_read_is_buried_and_the_rest_goes_on(lone_world: World, pool: AsyncConnectionPool[Any]):
     world = lone_world
     shards = await world.owner()
