@@ -14,7 +14,7 @@ import numpy as np
 from schemas import ids
 from schemas.anomaly_rules import AnomalyRules
 from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16
-from schemas.geo import EARTH_RADIUS_M, Location
+from schemas.geo import Location
 from schemas.ids import rider_subject
 from schemas.message import Event, Personal, RiderId
 from schemas.signals import (
@@ -29,6 +29,7 @@ from schemas.signals import (
 )
 from streams.telemetry import trips
 from streams.telemetry.eta import Way as Route
+from streams.telemetry.eta import nearest_on
 from streams.telemetry.found import Draft, Found, Taken, moment, place_of
 from streams.telemetry.itineraries import Ahead, Itineraries
 from streams.telemetry.partition import Partition
@@ -486,15 +487,9 @@ def microdegrees(place: Location) -> tuple[int, int]:
 
 def off_route_m(route: Route, here: Spot) -> float:
     """From the nearest point of the way to the first stop."""
-    lat, lon = here.lat / MICRODEGREES, here.lon / MICRODEGREES
     ahead = slice(0, max(route.stops[0], 1) + 1)
-    north = np.radians(route.lat[ahead] - lat) * EARTH_RADIUS_M
-    east = np.radians((route.lon[ahead] - lon + 180) % 360 - 180) * EARTH_RADIUS_M * np.cos(np.radians(lat))
-    along_n, along_e = np.diff(north), np.diff(east)
-    length = along_n**2 + along_e**2
-    dot = -(north[:-1] * along_n + east[:-1] * along_e)
-    share = np.clip(np.divide(dot, length, out=np.zeros_like(dot), where=length > 0), 0, 1)
-    return float(np.min(np.hypot(north[:-1] + share * along_n, east[:-1] + share * along_e)))
+    lat, lon = here.lat / MICRODEGREES, here.lon / MICRODEGREES
+    return nearest_on(route.lat[ahead], route.lon[ahead], lat, lon)[2]
 
 
 def rows_of(taken: Taken) -> Any:

@@ -279,6 +279,19 @@ def name_of(stop: Ahead) -> str:
     return f"{stop.task_id}/{stop.stop_id}"
 
 
+def nearest_on(lats: Metres, lons: Metres, lat: float, lon: float) -> tuple[int, float, float]:
+    """Of a line in degrees the segment that lies nearest to the place, how much of it is before, and metres to it."""
+    north = np.radians(lats - lat) * EARTH_RADIUS_M
+    east = np.radians((lons - lon + 180) % 360 - 180) * EARTH_RADIUS_M * np.cos(np.radians(lat))
+    along_n, along_e = np.diff(north), np.diff(east)
+    length = along_n**2 + along_e**2
+    dot = -(north[:-1] * along_n + east[:-1] * along_e)
+    share = np.clip(np.divide(dot, length, out=np.zeros_like(dot), where=length > 0), 0, 1)
+    away = np.hypot(north[:-1] + share * along_n, east[:-1] + share * along_e)
+    nearest = int(np.argmin(away))
+    return nearest, float(share[nearest]), float(away[nearest])
+
+
 def place_on(way: Way, live: LiveRow, since: int = 0) -> tuple[int, float, float, float] | None:
     """The segment, seconds and metres done along the way, and metres from it; None where the rider has left it.
 
@@ -286,17 +299,9 @@ def place_on(way: Way, live: LiveRow, since: int = 0) -> tuple[int, float, float
     a rider who is on them now has not been at the stop.
     """
     ahead = slice(since, max(way.stops[0], since + 1) + 1)
-    north = np.radians(way.lat[ahead] - live.lat) * EARTH_RADIUS_M
-    east = np.radians(way.lon[ahead] - live.lon) * EARTH_RADIUS_M * np.cos(np.radians(live.lat))
-    along_n, along_e = np.diff(north), np.diff(east)
-    length = along_n**2 + along_e**2
-    dot = -(north[:-1] * along_n + east[:-1] * along_e)
-    share = np.clip(np.divide(dot, length, out=np.zeros_like(dot), where=length > 0), 0, 1)
-    away = np.hypot(north[:-1] + share * along_n, east[:-1] + share * along_e)
-    nearest = int(np.argmin(away))
-    if away[nearest] > OFF_ROUTE_M + (live.accuracy_m or 0):
+    nearest, part, off_m = nearest_on(way.lat[ahead], way.lon[ahead], live.lat, live.lon)
+    if off_m > OFF_ROUTE_M + (live.accuracy_m or 0):
         return None
-    off_m, part = float(away[nearest]), float(share[nearest])
     nearest += since
     seconds = way.seconds[nearest] + part * (way.seconds[nearest + 1] - way.seconds[nearest])
     metres = way.metres[nearest] + part * (way.metres[nearest + 1] - way.metres[nearest])
