@@ -305,7 +305,7 @@ class Anomalies:
         limit = sight.rules.route_deviation_m
         if off_m > limit:
             sight.beyond("route_deviation", here.at_ms, here.at_ms, limit, off_m, [here])
-        elif off_m <= limit / 2:
+        elif off_m <= limit / 2 and not asked_since(route, sight.watch):
             sight.over("route_deviation", here.at_ms, "on_route")
 
     def _sweep(
@@ -483,6 +483,13 @@ def metres_to(stop: Ahead, here: Spot) -> float:
 
 def microdegrees(place: Location) -> tuple[int, int]:
     return round(place.lat * MICRODEGREES), round(place.lon * MICRODEGREES)
+
+
+def asked_since(route: Route, watch: Watch) -> bool:
+    """Whether it is another way than the one that was left: a worker that begins anew asks for one from where the rider
+    is by then."""
+    standing = watch.standing.get("route_deviation")
+    return standing is not None and route.asked_ms > standing.at_ms
 
 
 def off_route_m(route: Route, here: Spot) -> float:

@@ -61,7 +61,8 @@ logger = structlog.get_logger()
 
 
 class Way(msgspec.Struct, frozen=True):
-    """A route: its points (degrees), seconds and metres of driving up to each, and which point each stop is."""
+    """A route: its points (degrees), seconds and metres of driving up to each, and which point each stop is.
+    `asked_ms` is when it was asked for, by the fix's clock."""
 
     lat: Metres
     lon: Metres
@@ -69,6 +70,7 @@ class Way(msgspec.Struct, frozen=True):
     metres: Metres
     stops: Sequence[int]
     source: RoutingSource
+    asked_ms: int = 0
 
 
 class Router(Protocol):
@@ -198,7 +200,7 @@ class Etas:
             here = Location(lat=live.lat, lon=live.lon)
             way = await self._router.way([here, *(stop.place for stop in stops if stop.place)])
             looked_ms = followed.looked_ms if followed is not None and followed.stops == stops else 0
-            first = way
+            first = msgspec.structs.replace(way, asked_ms=at_ms)
             if followed is not None and same(followed.stops[0], stops[0]) and followed.first.source == "osrm":
                 first = followed.first
             followed = Followed(itinerary.version, stops, way, first, at_ms, looked_ms=looked_ms)

@@ -192,6 +192,22 @@ def test_who_leaves_the_way_by_more_than_the_rules_say_is_told_until_they_are_ba
     assert told(ann, (210, 2_100, 10.0), east_m=200) == [("route_deviation", 210.0, "on_route")]
 
 
+def test_a_way_that_was_asked_for_since_takes_nobody_back_to_the_one_they_left():
+    ann = RidingAlong()
+    ann.has_ahead(stop(9_000))
+    ann.route = straight(9_000)
+    away = [(step * 30, step * 300.0, 10.0) for step in range(5)]
+    assert told(ann, *away, (150, 1_500, 10.0), east_m=600) == [("route_deviation", 0.0)]
+    from_here = msgspec.structs.replace(
+        straight(9_000), lon=ann.route.lon + 600 / 55_660, asked_ms=round(NOON.timestamp() * 1000) + 160_000
+    )
+    ann.route = from_here
+    assert told(ann, (180, 1_800, 10.0), (240, 2_400, 10.0), east_m=600) == []
+    ann.is_done(stop(9_000), 250)
+    [over] = told(ann, (270, 2_700, 10.0), east_m=600)
+    assert over[::2] == ("route_deviation", "nothing_ahead")
+
+
 def test_a_way_that_no_street_was_asked_for_is_not_deviated_from():
     ann = RidingAlong()
     ann.has_ahead(stop(9_000))
