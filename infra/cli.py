@@ -415,6 +415,26 @@ def recompute_eta(
     recompute_eta(tenant, since, until, partition, out, data, json)
 
 
+@recompute_app.command("anomalies")
+def recompute_anomalies(
+    tenant: Annotated[str, typer.Option(help="Whose fixes")],
+    since: Annotated[str, typer.Option("--from", help="Fixes that came in from then on: 2026-03-01T12:00:00Z")],
+    until: Annotated[str, typer.Option("--to", help="And before")],
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="Other rules: JSON (docs/telemetry.md); without it those that held at each fix's time"),
+    ] = None,
+    partition: Annotated[int | None, typer.Option(help="Only this one")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to put each of them: NAME.csv or NAME.jsonl")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Which anomalies and trips would have been told of, beside those that were."""
+    from infra.recompute.anomalies import recompute_anomalies
+
+    recompute_anomalies(tenant, since, until, rules, partition, out, data, json)
+
+
 def main() -> None:
     try:
         app()

@@ -90,6 +90,11 @@ def reached(settings: Settings) -> Settings:
     return with_endpoints(settings, endpoints)
 
 
+def with_log(settings: Settings) -> Settings:
+    """Kafka's address and Postgres's are enough. Raises NotRunning where one is neither set nor started."""
+    return settings if settings.kafka and settings.postgres.get_secret_value() else reached(settings)
+
+
 def with_endpoints(settings: Settings, endpoints: Endpoints) -> Settings:
     """What is set stays as it is."""
     started = {

@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -128,14 +128,13 @@ async def routing(settings: Settings, streets: Path, stages: Stages) -> AsyncIte
             await engine.stop()
 
 
-async def must_answer(url: str) -> None:
-    """Else all ways would be those of the great circle, and nobody be told. Raises WrongSetting."""
-    try:
-        there = await answers(url)
-    except (httpx.InvalidURL, ValueError):
-        there = False
-    if not there:
-        raise WrongSetting(f"no OSRM answers at {url} (--osrm, LOGISTICS_OSRM)")
+async def must_answer(urls: str) -> None:
+    """One of them: else all ways would be those of the great circle, and nobody be told. Raises WrongSetting."""
+    for url in urls.split(","):
+        with suppress(httpx.InvalidURL, ValueError):
+            if await answers(url):
+                return
+    raise WrongSetting(f"no OSRM answers at {urls} (--osrm, LOGISTICS_OSRM)")
 
 
 def write(file: Path, told: Sequence[Forecast]) -> None:

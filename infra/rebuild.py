@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, OperationalError
 from rich.console import Console
 from rich.table import Table
 
-from infra.endpoints import reached
+from infra.endpoints import with_log
 from infra.kafka import client_args
 from infra.settings import Settings, WrongSetting, load_settings
 from projections.live_map import LIVE_MAP
@@ -28,10 +28,7 @@ REFUSED = 1
 def rebuild_models(name: str | None, every: bool, data: Path | None, as_json: bool) -> int:
     """The exit code. Raises WrongSetting, NotRunning."""
     models = wanted(name, every)
-    settings = load_settings(data=data)
-    if not (settings.kafka and settings.postgres.get_secret_value()):
-        settings = reached(settings)
-    return asyncio.run(run(settings, models, as_json))
+    return asyncio.run(run(with_log(load_settings(data=data)), models, as_json))
 
 
 def wanted(name: str | None, every: bool) -> list[ReadModel]:

@@ -1,9 +1,11 @@
 """What can be set: environment variables `LOGISTICS_*`, secrets also by `LOGISTICS_*_FILE`."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,6 +24,7 @@ RATES = (
 )
 """Settings that say how fast somebody may come."""
 SECRET_BYTES = 32
+MOST_ROUTERS = 8
 
 
 class WrongSetting(ValueError):
@@ -57,6 +60,29 @@ def broker_count(value: int) -> int:
     if value not in (0, *ALLOWED):
         raise ValueError(f"{' or '.join(map(str, ALLOWED))} can be started")
     return value
+
+
+def router_urls(value: str) -> str:
+    """As they are asked, one after the other."""
+    named = value.strip().removesuffix(",")
+    urls = [url.strip().rstrip("/") for url in named.split(",")] if named else []
+    for url in urls:
+        if not is_base_url(url):
+            raise ValueError(f"{url!r} is no address such as http://router:5000")
+    if len(set(urls)) < len(urls):
+        raise ValueError("one of them is named twice")
+    if len(urls) > MOST_ROUTERS:
+        raise ValueError(f"{len(urls)} addresses, and {MOST_ROUTERS} are asked at most")
+    return ",".join(urls)
+
+
+def is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_fits = parts.port != 0
+    except ValueError:
+        return False
+    return port_fits and parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s?#]", url)
 
 
 class Settings(BaseSettings):
@@ -145,7 +171,11 @@ class Settings(BaseSettings):
     sweep_artefacts: bool = Field(
         True, description="Whether the role processes deletes once a day what is older than its tenant's artefact_days"
     )
-    osrm: str = Field("", description="The base URL of an OSRM server")
+    osrm: Annotated[str, AfterValidator(router_urls)] = Field(
+        "",
+        description="The base URL of an OSRM server, or of several with commas: where the first does not answer the "
+        "next is asked",
+    )
 
     key_encryption_key: HexSecret = Field(SecretStr(""), description="Wraps the data keys; 64 hexadecimal digits")
     server_secret: HexSecret = Field(SecretStr(""), description="All chance derives from it; 64 hexadecimal digits")

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from infra.settings import WrongSetting
+from infra.endpoints import with_log
+from infra.observability import quiet
+from infra.settings import Settings, WrongSetting, load_settings
 from schemas.topics import FIXES
 from streams.telemetry.tracks import OLDEST_MS
 
@@ -13,6 +15,10 @@ LEAD = timedelta(milliseconds=OLDEST_MS)
 """Before the time that is asked for: where every device was is known from its fixes of that day."""
 HELD_FOR = timedelta(milliseconds=int(FIXES.config["retention.ms"]))
 FORMATS = (".csv", ".jsonl")
+
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""A signal is written after its frame, but maybe on another broker."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +29,16 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
     partition: int | None = None
     out: Path | None = None
+
+
+def begun(
+    tenant: str, since: str, until: str, partition: int | None, out: Path | None, data: Path | None
+) -> tuple[Settings, Asked]:
+    """By what a command line says, and where its log is. Raises WrongSetting before anything is asked, NotRunning."""
+    quiet()
+    settings = load_settings(data=data)
+    asked = asked_of(tenant, since, until, partition, out, settings.partitions)
+    return with_log(settings), asked
 
 
 def asked_of(tenant: str, since: str, until: str, partition: int | None, out: Path | None, partitions: int) -> Asked:

@@ -11,28 +11,32 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
-import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
-from infra.clock import real_time
-from infra.endpoints import NotRunning, reached
 from infra.eta_score import must_answer
 from infra.kafka import client_args
-from infra.observability import quiet
-from infra.recompute.asked import LEAD, Asked, asked_of
+from infra.recompute.asked import LEAD, Asked, begun
 from infra.recompute.directory import Directory, learnt
 from infra.recompute.facts import Compared, Outcome, compared
 from infra.recompute.forecasts import Errors, Forecasts, Stood, stood
-from infra.recompute.reading import Span, drafts_of, folded_up_to, of_tenant, offset_from, reading, span_of, stretch
-from infra.recompute.result import in_full
+from infra.recompute.reading import (
+    Span,
+    folded_up_to,
+    gone_through,
+    of_tenant,
+    reading,
+    signals_since,
+    spans_of,
+    stretch,
+)
+from infra.recompute.result import counted, in_full, left_out
 from infra.recompute.table import Row, Write, iso, written
 from infra.recompute.world import Known, arrived, keys_of, learn_arrival, models, planned
 from infra.secrets import secret
-from infra.settings import Settings, load_settings, with_secrets
+from infra.settings import Settings, with_secrets
 from schemas.message import TenantSlug
 from schemas.record import stored_of
-from schemas.topics import FIXES, FLEET, SIGNALS
+from schemas.topics import FIXES, FLEET
 from streams.eta.model import Model
 from streams.routing.osrm import OsrmRouter
 from streams.telemetry.arrivals import Arrivals
@@ -71,11 +75,7 @@ def recompute_eta(
     tenant: str, since: str, until: str, partition: int | None, out: Path | None, data: Path | None, as_json: bool
 ) -> None:
     """Raises WrongSetting, NotRunning."""
-    quiet()
-    settings = load_settings(data=data)
-    asked = asked_of(tenant, since, until, partition, out, settings.partitions)
-    if not (settings.kafka and settings.postgres.get_secret_value()):
-        settings = reached(settings)
+    settings, asked = begun(tenant, since, until, partition, out, data)
     told = asyncio.run(reckoned(with_secrets(settings), asked))
     print(msgspec.json.format(msgspec.json.encode(told)).decode() if as_json else "\n".join(in_words(told)))
 
@@ -87,11 +87,10 @@ async def reckoned(settings: Settings, asked: Asked) -> Reckoned:
     router = OsrmRouter(settings.osrm)
     args = client_args(settings)
     try:
-        folded = await folded_up_to(settings.postgres.get_secret_value())
-        async with reading(args) as consumer, reading(args) as beside:
-            return await Reckoning(settings, asked, folded, consumer, beside, router).run()
-    except (KafkaError, psycopg.OperationalError, OSError) as lost:
-        raise NotRunning(f"it could not be gone through (Kafka at {settings.kafka}): {lost}") from lost
+        with gone_through(settings.kafka):
+            folded = await folded_up_to(settings.postgres.get_secret_value())
+            async with reading(args) as consumer, reading(args) as beside:
+                return await Reckoning(settings, asked, folded, consumer, beside, router).run()
     finally:
         await router.close()
 
@@ -123,10 +122,8 @@ class Reckoning:
         arrivals = Arrivals()
         for r in came:
             learn_arrival(arrivals, stored_of(r))
-        wanted = range(partitions) if asked.partition is None else [asked.partition]
         longer = msgspec.structs.replace(asked, until=asked.until + COMES_WITHIN)
-        now = real_time()
-        spans = {p: await span_of(consumer, p, longer, self._folded.get(p, 0), now) for p in wanted}
+        spans = await spans_of(consumer, partitions, longer, self._folded)
         with written(asked.out, COLUMNS) as write:
             for partition, span in spans.items():
                 recorded = await self._recorded(partition)
@@ -152,13 +149,10 @@ class Reckoning:
         return Forecasts(unix_ms(self._asked.since), unix_ms(self._asked.until))
 
     async def _recorded(self, partition: int) -> Forecasts:
-        place = TopicPartition(SIGNALS.name, partition)
-        first = await offset_from(self._consumer, place, self._asked.since - LEAD)
-        end = (await self._consumer.end_offsets([place]))[place]
         side = self._side()
-        async for records in stretch(self._consumer, place, first, end):
-            for draft in drafts_of(records, self._asked.tenant, OF_ETAS):
-                side.take(draft)
+        since = self._asked.since - LEAD
+        async for draft in signals_since(self._consumer, partition, since, self._asked.tenant, OF_ETAS):
+            side.take(draft)
         return side
 
     async def _recomputed(self, partition: int, span: Span, model: Model, came: list[object]) -> Forecasts:
@@ -238,14 +232,9 @@ def in_words(told: Reckoned) -> Sequence[str]:
             f"from p50 to the arrival at {told.moments_with_arrival:,} of them, in the mean: "
             f"{told.recorded_error_s:,.1f} s as recorded, {told.recomputed_error_s:,.1f} s as recomputed"
         )
-    if told.frames_not_told:
-        said.append(f"{told.frames_not_told:,} frames were left out: the stream has not come so far")
+    said += left_out(told.frames_not_told)
     if not told.by_router:
         said.append("no router is known (LOGISTICS_OSRM): all ways are those of the great circle")
     if told.out is not None:
         said.append(f"each of them: {told.out}")
     return said
-
-
-def counted(outcomes: Mapping[Outcome, int]) -> str:
-    return ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in outcomes.items())

@@ -66,8 +66,7 @@ class Told:
             self._corrected(event)
         elif (fact := fact_of(draft.rider_id, event)) is not None:
             self._facts[draft.event_id] = fact
-            if len(self._facts) > MOST_FACTS:
-                raise WrongSetting(f"more than {MOST_FACTS:,} crossings in one partition: ask for less time at once")
+            held_in_memory(len(self._facts), "crossings")
 
     def _corrected(self, event: GeofenceTransitionCorrected) -> None:
         """Of a fact from before the first frame nothing is known."""
@@ -76,6 +75,12 @@ class Told:
             del self._facts[event.supersedes]
         elif fact is not None and event.at is not None:
             self._facts[event.supersedes] = replace(fact, at_ms=unix_ms(event.at))
+
+
+def held_in_memory(count: int, of: str) -> None:
+    """Raises WrongSetting where they are too many."""
+    if count > MOST_FACTS:
+        raise WrongSetting(f"more than {MOST_FACTS:,} {of} in one partition: ask for less time at once")
 
 
 def fact_of(rider_id: str, event: Event) -> Fact | None:

@@ -15,6 +15,7 @@ import msgspec
 from commands.fence_calendar import check_calendar
 from commands.fence_shape import check_shape
 from gateway.validation import PLACE, misfits
+from infra.recompute.given import content_of
 from infra.settings import WrongSetting
 from schemas.directory import CreateGeofence
 from schemas.message import Refused
@@ -64,12 +65,9 @@ def drawn_in(file: Path, names: Mapping[str, str]) -> list[DrawnFence]:
 
 def features_of(file: Path) -> Sequence[Feature]:
     """Raises WrongSetting."""
+    content = content_of("--fences", file, MOST_BYTES)
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise WrongSetting(f"--fences {file}: larger than {MOST_BYTES >> 20} MiB")
-        return msgspec.json.decode(file.read_bytes(), type=FeatureCollection).features
-    except OSError as unread:
-        raise WrongSetting(f"--fences {file}: it cannot be read: {unread.strerror}") from unread
+        return msgspec.json.decode(content, type=FeatureCollection).features
     except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
         raise WrongSetting(f"--fences {file}: no GeoJSON FeatureCollection{found_wrong(wrong)}") from wrong
 

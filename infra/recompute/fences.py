@@ -7,30 +7,33 @@ at the time of each fix, as is known by now. Nothing is changed.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
-import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from infra.clock import real_time
-from infra.endpoints import NotRunning, reached
 from infra.kafka import client_args
-from infra.observability import quiet
-from infra.recompute.asked import Asked, asked_of
+from infra.recompute.asked import CLOCKS_DIFFER, Asked, begun
 from infra.recompute.directory import Directory, learnt
 from infra.recompute.facts import Compared, Outcome, Told, compared
 from infra.recompute.fence_file import ALWAYS, DrawnFence, drawn_in
-from infra.recompute.reading import Span, drafts_of, folded_up_to, of_tenant, offset_from, reading, span_of, stretch
+from infra.recompute.reading import (
+    Span,
+    folded_up_to,
+    gone_through,
+    of_tenant,
+    reading,
+    signals_since,
+    spans_of,
+    stretch,
+)
 from infra.recompute.result import OfFence, Recomputed, in_full, most_different, shown
 from infra.recompute.table import Row, Write, iso, written
-from infra.settings import Settings, load_settings
+from infra.settings import Settings
 from schemas.directory import GeofenceCreated
 from schemas.message import Source
-from schemas.topics import FIXES, SIGNALS
+from schemas.topics import FIXES
 from streams.telemetry.fences import Fences
 from streams.telemetry.partition import Partition
 
@@ -39,8 +42,6 @@ COLUMNS = (
     *("recorded_at", "recomputed_at", "moved_s"),
 )
 OF_FENCES = "logistics.signals.Geofence"
-CLOCKS_DIFFER = timedelta(minutes=1)
-"""A signal is written after its frame, but maybe on another broker."""
 
 
 def recompute_fences(
@@ -54,11 +55,7 @@ def recompute_fences(
     as_json: bool,
 ) -> None:
     """Raises WrongSetting, NotRunning."""
-    quiet()
-    settings = load_settings(data=data)
-    asked = asked_of(tenant, since, until, partition, out, settings.partitions)
-    if not (settings.kafka and settings.postgres.get_secret_value()):
-        settings = reached(settings)
+    settings, asked = begun(tenant, since, until, partition, out, data)
     told = asyncio.run(recomputed(settings, asked, file))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(told)).decode())
@@ -68,12 +65,10 @@ def recompute_fences(
 
 async def recomputed(settings: Settings, asked: Asked, file: Path | None) -> Recomputed:
     """Raises WrongSetting, NotRunning."""
-    try:
+    with gone_through(settings.kafka):
         folded = await folded_up_to(settings.postgres.get_secret_value())
         async with reading(client_args(settings)) as consumer:
             return await Recomputing(consumer, settings.partitions, asked, folded).run(file)
-    except (KafkaError, psycopg.OperationalError, OSError) as lost:
-        raise NotRunning(f"it could not be gone through (Kafka at {settings.kafka}): {lost}") from lost
 
 
 class Recomputing:
@@ -93,9 +88,7 @@ class Recomputing:
         drawn = None if file is None else drawn_in(file, self._directory.names)
         fences = self._directory.fences if drawn is None else fences_of(asked.tenant, drawn)
         names = {each.geofence_id: each.fence.name for each in drawn or ()} | self._directory.names
-        wanted = range(self._partitions) if asked.partition is None else [asked.partition]
-        now = real_time()
-        spans = {p: await span_of(self._consumer, p, asked, self._folded.get(p, 0), now) for p in wanted}
+        spans = await spans_of(self._consumer, self._partitions, asked, self._folded)
         with written(asked.out, COLUMNS) as write:
             for partition, span in spans.items():
                 recorded = await self._recorded(partition, span)
@@ -121,13 +114,10 @@ class Recomputing:
         )
 
     async def _recorded(self, partition: int, span: Span) -> Told:
-        place = TopicPartition(SIGNALS.name, partition)
-        first = await offset_from(self._consumer, place, self._asked.since - CLOCKS_DIFFER)
-        end = (await self._consumer.end_offsets([place]))[place]
         told = Told(span.first, span.end)
-        async for records in stretch(self._consumer, place, first, end):
-            for draft in drafts_of(records, self._asked.tenant, OF_FENCES):
-                told.take(draft)
+        since = self._asked.since - CLOCKS_DIFFER
+        async for draft in signals_since(self._consumer, partition, since, self._asked.tenant, OF_FENCES):
+            told.take(draft)
         return told
 
     async def _told(self, partition: int, span: Span, fences: Fences) -> Told:

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from infra.recompute.facts import MOST_FACTS, Fact, Outcome
-from infra.settings import WrongSetting
+from infra.recompute.facts import Fact, Outcome, held_in_memory
 from schemas.message import TenantSlug
 from schemas.signals import EtaForecast, EtaThresholdReached
 from streams.telemetry.arrivals import Arrivals
@@ -82,8 +81,7 @@ class Forecasts:
             word = event.threshold if not event.late_by_s else f"{event.threshold} by {event.late_by_s} s"
             self.thresholds.append(Fact((draft.rider_id, event.task_id, event.stop_id, word), at_ms))
             self._count += 1
-        if self._count > MOST_FACTS:
-            raise WrongSetting(f"more than {MOST_FACTS:,} forecasts in one partition: ask for less time at once")
+        held_in_memory(self._count, "forecasts")
 
     def sort(self) -> None:
         for told in self._told.values():

@@ -1,7 +1,7 @@
 """The log as it stands, read beside whoever works on it: no group, no place, nothing written."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -12,9 +12,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection
 
+from infra.clock import real_time
+from infra.endpoints import NotRunning
 from infra.recompute.asked import HELD_FOR, LEAD, Asked, refused_as_gone
 from schemas.record import Stored, Unreadable, envelope_of, event_of, stored_of
-from schemas.topics import FIXES
+from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.found import Draft, drafted
 
 STALLED_AFTER_S = 30.0
@@ -36,6 +38,15 @@ class Span(msgspec.Struct, frozen=True):
     """Frames of that time which the stream has not folded yet; they are left out."""
 
 
+@contextmanager
+def gone_through(kafka: str) -> Iterator[None]:
+    """Raises NotRunning where Kafka or Postgres does not answer, or no more."""
+    try:
+        yield
+    except (KafkaError, psycopg.OperationalError, OSError) as lost:
+        raise NotRunning(f"it could not be gone through (Kafka at {kafka}): {lost}") from lost
+
+
 @asynccontextmanager
 async def reading(client_args: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
     """What retention takes meanwhile is not passed over in silence."""
@@ -51,6 +62,15 @@ async def reading(client_args: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsu
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def spans_of(
+    consumer: AIOKafkaConsumer, partitions: int, asked: Asked, folded: Mapping[int, int]
+) -> dict[int, Span]:
+    """Of each partition that is asked for. Raises WrongSetting where frames of that time are gone."""
+    wanted = range(partitions) if asked.partition is None else [asked.partition]
+    now = real_time()
+    return {p: await span_of(consumer, p, asked, folded.get(p, 0), now) for p in wanted}
 
 
 async def span_of(consumer: AIOKafkaConsumer, partition: int, asked: Asked, folded: int, now: datetime) -> Span:
@@ -101,7 +121,19 @@ def of_tenant(records: Iterable[Any], tenant: str) -> list[Stored]:
     return [stored for r in records if not (stored := stored_of(r)).is_control and stored.header("tenant") == tenant]
 
 
-def drafts_of(records: Iterable[Any], tenant: str, types: str) -> Iterator[Draft]:
+async def signals_since(
+    consumer: AIOKafkaConsumer, partition: int, since: datetime, tenant: str, types: str | tuple[str, ...]
+) -> AsyncIterator[Draft]:
+    """Of a partition, from then on up to its end now."""
+    place = TopicPartition(SIGNALS.name, partition)
+    first = await offset_from(consumer, place, since)
+    end = (await consumer.end_offsets([place]))[place]
+    async for records in stretch(consumer, place, first, end):
+        for draft in drafts_of(records, tenant, types):
+            yield draft
+
+
+def drafts_of(records: Iterable[Any], tenant: str, types: str | tuple[str, ...]) -> Iterator[Draft]:
     """Of signals whose types begin so, as the stream made them; what is of a newer release is passed over."""
     for stored in of_tenant(records, tenant):
         if not (stored.header("ce_type") or "").startswith(types):

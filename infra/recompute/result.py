@@ -1,6 +1,6 @@
 """What came out of a comparison, for machines and in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 import msgspec
@@ -47,6 +47,27 @@ def in_full(counts: Mapping[Outcome, int]) -> dict[Outcome, int]:
     return {outcome: counts.get(outcome, 0) for outcome in OUTCOMES}
 
 
+def left_out(not_told: int, unreadable: int = 0) -> Iterator[str]:
+    if not_told:
+        yield f"{not_told:,} frames were left out: the stream has not come so far"
+    if unreadable:
+        yield f"{unreadable:,} frames cannot be read, and were passed over"
+
+
+def counted(outcomes: Mapping[Outcome, int]) -> str:
+    return ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in outcomes.items())
+
+
+def side_by_side(of: str, rows: Iterable[tuple[str, Mapping[Outcome, int]]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(of, min_width=20)
+    for outcome in OUTCOMES:
+        table.add_column(outcome.replace("_", " "), justify="right")
+    for name, outcomes in rows:
+        table.add_row(name, *(f"{count:,}" for count in outcomes.values()))
+    return table
+
+
 def most_different(each: tuple[str, Mapping[Outcome, int]]) -> tuple[int, str]:
     geofence_id, counts = each
     return counts.get("both", 0) - sum(counts.values()), geofence_id
@@ -57,13 +78,8 @@ def shown(told: Recomputed, console: Console) -> None:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if not told.by_fence:
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("fence", min_width=20)
-    for outcome in OUTCOMES:
-        table.add_column(outcome.replace("_", " "), justify="right")
-    for each in told.by_fence[:FENCES_SHOWN]:
-        table.add_row(each.name or each.geofence_id, *(f"{count:,}" for count in each.outcomes.values()))
-    console.print(table)
+    rows = ((each.name or each.geofence_id, each.outcomes) for each in told.by_fence[:FENCES_SHOWN])
+    console.print(side_by_side("fence", rows))
     if len(told.by_fence) > FENCES_SHOWN:
         console.print(f"and {len(told.by_fence) - FENCES_SHOWN:,} fences more; all of them with --json")
 
@@ -83,10 +99,7 @@ def in_words(told: Recomputed) -> list[str]:
         said.append(
             f"{len(told.new):,} fences of the file stand for none of {told.tenant}'s, and are new: {named}{more}"
         )
-    if told.frames_not_told:
-        said.append(f"{told.frames_not_told:,} frames were left out: the stream has not come so far")
-    if told.frames_unreadable:
-        said.append(f"{told.frames_unreadable:,} frames cannot be read, and were passed over")
+    said += left_out(told.frames_not_told, told.frames_unreadable)
     if not told.lead_is_whole:
         said.append("of the day before not all is held any more: who was inside by then seems to enter")
     if told.out is not None:

@@ -11,11 +11,11 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
 
-import httpx
 import msgspec
 import structlog
 
 from schemas.geo import Location, distance_m
+from streams.routing.routers import RouterFailed, Routers, RouterSaysNo
 from streams.telemetry.recorded import Point
 
 SURE = 0.5
@@ -36,6 +36,8 @@ TIMEOUT_S = 2.0
 WITHIN_S = 8.0
 """For all of a trip. What has not come by then stands unmatched."""
 MAX_AT_ONCE = 2
+NOT_THERE = ("NoMatch", "NoSegment")
+"""What OSRM says of fixes that it finds on no street."""
 
 type Status = Literal["matched", "in_part", "not_matched"]
 type Why = Literal["not_sure", "off_the_streets", "router_silent", "too_few_fixes", "too_many_fixes"]
@@ -73,13 +75,11 @@ class Answer(msgspec.Struct, frozen=True):
 class Matcher:
     """Of its own, beside whoever asks the router for ways: neither rests for the other."""
 
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S, within_s: float = WITHIN_S) -> None:
-        self._url, self._within_s = url.rstrip("/"), within_s
-        limits = httpx.Limits(max_connections=MAX_AT_ONCE)
-        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False, limits=limits)
+    def __init__(self, urls: str, timeout_s: float = TIMEOUT_S, within_s: float = WITHIN_S) -> None:
+        self._routers, self._within_s = Routers(urls, timeout_s, MAX_AT_ONCE), within_s
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._routers.aclose()
 
     async def matched(self, points: Sequence[Point]) -> Matched:
         """Does not fail: what the router does not tell is not matched, and that is said."""
@@ -93,13 +93,13 @@ class Matcher:
                     answer = await self._asked(stretch)
                     parts += [part for part in answer.parts if part.confidence >= SURE]
                     whys |= why_not(answer)
-        except (httpx.HTTPError, TimeoutError, ValueError, KeyError) as failed:
+        except (RouterFailed, TimeoutError) as failed:
             logger.warning("router failed, the fixes' own line stands in", error=repr(failed))
             whys.add("router_silent")
         return summed(places, parts, whys)
 
     async def _asked(self, stretch: Sequence[Point]) -> Answer:
-        """Raises httpx.HTTPError, ValueError, KeyError."""
+        """Raises RouterFailed."""
         places = ";".join(f"{point.lon:.6f},{point.lat:.6f}" for point in stretch)
         wanted = {
             "timestamps": ";".join(str(round(point.observed_at.timestamp())) for point in stretch),
@@ -108,10 +108,13 @@ class Matcher:
             "geometries": "geojson",
             "tidy": "true",
         }
-        told = (await self._client.get(f"{self._url}/match/v1/driving/{places}", params=wanted)).json()
-        if told["code"] not in ("Ok", "NoMatch", "NoSegment"):
-            raise ValueError(told["code"])
-        return answer_of(told, stretch)
+        try:
+            path = f"/match/v1/driving/{places}"
+            return await self._routers.told(path, wanted, lambda told: answer_of(told, stretch))
+        except RouterSaysNo as no:
+            if no.code not in NOT_THERE:
+                raise
+            return Answer([], no.code)
 
 
 def spaced(points: Sequence[Point]) -> list[Point]:
@@ -154,9 +157,7 @@ def stretches(places: Sequence[Point]) -> list[list[Point]]:
 
 
 def answer_of(told: Any, stretch: Sequence[Point]) -> Answer:
-    """Raises KeyError, ValueError where the answer is not OSRM's."""
-    if told["code"] != "Ok":
-        return Answer([], told["code"])
+    """Raises LookupError, ValueError or the like where the answer is not OSRM's."""
     at: dict[int, list[datetime]] = {}
     for point, trace in zip(stretch, told["tracepoints"], strict=True):
         if trace is not None:

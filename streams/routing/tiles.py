@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 import httpx
 
-from streams.routing.osrm import TIMEOUT_S
+from streams.routing.routers import RouterFailed, Routers
 
 ZOOMS = range(12, 17)
 """OSRM draws none further out; further in, the same streets are only larger."""
@@ -33,15 +33,13 @@ def tile_at(lat: float, lon: float, z: int) -> tuple[int, int]:
 class OsrmTiles:
     """Keeps what was asked for last. Where there are no streets a tile has no bytes."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-        limits = httpx.Limits(max_connections=MAX_AT_ONCE)
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, limits=limits)
+    def __init__(self, urls: str) -> None:
+        self._routers = Routers(urls, at_once=MAX_AT_ONCE)
         self._kept: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
         self.kept_bytes = 0
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._routers.aclose()
 
     async def tile(self, z: int, x: int, y: int) -> bytes:
         """Raises StreetsUnavailable."""
@@ -56,13 +54,9 @@ class OsrmTiles:
     async def _asked(self, z: int, x: int, y: int) -> bytes:
         assert is_tile(z, x, y), "only tiles that there are"
         try:
-            answer = await self._client.get(f"{self._url}/tile/v1/driving/tile({x},{y},{z}).mvt")
-            answer.raise_for_status()
-        except (httpx.HTTPError, httpx.InvalidURL) as failed:
+            return await self._routers.got(f"/tile/v1/driving/tile({x},{y},{z}).mvt", {}, content_of)
+        except RouterFailed as failed:
             raise StreetsUnavailable(f"the streets' server does not answer: {failed!r}") from failed
-        if len(answer.content) > MAX_TILE_BYTES:
-            raise StreetsUnavailable(f"a tile of {len(answer.content)} bytes")
-        return answer.content
 
     def _keep(self, place: tuple[int, int, int], content: bytes) -> None:
         self.kept_bytes += len(content) - len(self._kept.get(place, b""))
@@ -70,3 +64,12 @@ class OsrmTiles:
         while self.kept_bytes > MAX_KEPT_BYTES:
             _, oldest = self._kept.popitem(last=False)
             self.kept_bytes -= len(oldest)
+
+
+def content_of(answer: httpx.Response) -> bytes:
+    """Raises ValueError where it is no tile."""
+    if not answer.is_success:
+        raise ValueError(f"status {answer.status_code}")
+    if len(answer.content) > MAX_TILE_BYTES:
+        raise ValueError(f"a tile of {len(answer.content)} bytes")
+    return answer.content

@@ -152,7 +152,7 @@ def test_writes_reach_the_disk_first_where_no_replica_has_them_or_where_it_is_as
 async def test_three_are_shown_and_kept_running_each_on_its_own(tmp_path: Path, jars: Path):
     said: list[str] = []
     supervisor = Supervisor(said.append)
-    asked = Settings(data=tmp_path, jars=jars, brokers=3, postgres="elsewhere", osrm="elsewhere")  # type: ignore[arg-type]
+    asked = Settings(data=tmp_path, jars=jars, brokers=3, postgres="elsewhere", osrm="http://elsewhere")  # type: ignore[arg-type]
     try:
         started = await started_engines(asked, supervisor, Stages(Console(file=StringIO())))
         assert (len(started.kafka.split(",")), started.replication) == (3, 3)

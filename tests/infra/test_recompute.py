@@ -19,11 +19,13 @@ from world import HOME, KEK, PARTITIONS, World, now
 from infra import cli
 from infra.check.reading import ends_of
 from infra.recompute import facts
+from infra.recompute.anomalies import reconsidered
 from infra.recompute.asked import HELD_FOR, Asked, asked_of, refused_as_gone
 from infra.recompute.facts import Fact, Told, compared, paired
 from infra.recompute.fence_file import MOST_BYTES, drawn_in
 from infra.recompute.fences import COLUMNS, recomputed
 from infra.recompute.result import Recomputed, in_words, shown
+from infra.recompute.rules_file import AS_THEY_WERE, OtherRules
 from infra.recompute.table import written
 from infra.settings import Settings, WrongSetting, load_settings
 from projections.models import MODELS
@@ -402,3 +404,37 @@ async def test_who_was_inside_before_does_not_enter_and_what_the_stream_has_not_
     assert msgspec.json.decode(msgspec.json.encode(told))["tenant"] == ride.world.tenant
     with pytest.raises(WrongSetting, match="there is no such tenant"):
         await recomputed(settings, Asked(tenant="nobody", since=since, until=now()), None)
+
+
+async def test_by_the_rules_that_held_ways_are_as_they_were_told_and_by_others_otherwise(
+    ride, settings, pool, tmp_path
+):
+    """Ann drives north at 33 m/s for twenty seconds, at 40 for thirty, and stands; somebody else is heard later."""
+    rows = [(step * 5, 33.0 if step < 4 else 40.0) for step in range(11)]
+    driven = [ride.fix(at_s / 60, north_of_home(at_s * 35), speed_mps=speed) for at_s, speed in rows]
+    stood = [ride.fix(minute, north_of_home(1_750), speed_mps=0) for minute in (2, 5, 9)]
+    async with streaming(settings, pool) as streams:
+        await ride.tell(*driven, *stood)
+        await folded(streams, ride)
+    before = await everything(settings, pool)
+    told = await reconsidered(settings, asked(ride), AS_THEY_WERE)
+    assert [(each.kind, each.told) for each in told.by_kind] == [
+        ("speeding", "detected"),
+        ("speeding", "cleared"),
+        ("trip", "ended"),
+    ]
+    assert (told.outcomes["both"], sum(told.outcomes.values()), told.fixes) == (3, 3, 14)
+    out = tmp_path / "told.jsonl"
+    slower = await reconsidered(settings, asked(ride, out=out), OtherRules({"speeding_mps": 30}, {}))
+    assert slower.outcomes == {"both": 2, "moved": 1, "only_recorded": 0, "only_recomputed": 0}
+    [moved] = [row for row in map(json.loads, out.read_text().splitlines()) if row["outcome"] == "moved"]
+    assert (moved["kind"], moved["rider_id"], moved["device_id"]) == ("speeding", ride.rider, "phone")
+    assert (moved["recorded_limit"], moved["recomputed_limit"], moved["moved_s"]) == (36.0, 30.0, -20.0)
+    assert (moved["recorded_measured"], moved["recomputed_measured"]) == (40.0, 33.0)
+    nearer = await reconsidered(settings, asked(ride), OtherRules({}, {"max_speed_mps": 1}))
+    assert nearer.outcomes["only_recorded"] == 3
+    assert await everything(settings, pool) == before
+
+
+def north_of_home(metres: float) -> Location:
+    return Location(lat=HOME.lat + metres / 111_195, lon=HOME.lon)

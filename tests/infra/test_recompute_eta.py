@@ -13,7 +13,7 @@ from ride import Ride, folded, streaming
 from world import HOME, KEK, PARTITIONS, World, now
 
 from infra import cli
-from infra.recompute import forecasts
+from infra.recompute import facts
 from infra.recompute.asked import Asked
 from infra.recompute.eta import COLUMNS, in_words, reckoned
 from infra.recompute.facts import Fact
@@ -144,7 +144,7 @@ def test_thresholds_are_told_apart_by_how_late():
 
 
 def test_more_forecasts_than_memory_is_meant_for_are_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(forecasts, "MOST_FACTS", 1)
+    monkeypatch.setattr(facts, "MOST_FACTS", 1)
     with pytest.raises(WrongSetting, match="ask for less time at once"):
         side(foretold(1, 20), foretold(2, 20))
 

@@ -91,6 +91,29 @@ def test_config_shows_no_secret(monkeypatch: pytest.MonkeyPatch):
     assert settings["LOGISTICS_HTTP_PORT"] == "4103"
 
 
+def test_routers_are_named_one_after_the_other():
+    assert load_settings(osrm=" http://a:5000/ , https://b/osrm,").osrm == "http://a:5000,https://b/osrm"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("a:5000", "'a:5000' is no address such as http://router:5000"),
+        ("http://a:5000,,http://b", "'' is no address"),
+        ("http://a:99999", "'http://a:99999' is no address"),
+        ("http://a http://b", "is no address"),
+        ("http://a?key=1", "is no address"),
+        ("http://a,http://a/", "one of them is named twice"),
+        (",".join(f"http://a:{port}" for port in range(1, 10)), "9 addresses, and 8 are asked at most"),
+    ],
+)
+def test_what_is_no_address_of_a_router_is_told(monkeypatch: pytest.MonkeyPatch, value: str, said: str):
+    monkeypatch.setenv("LOGISTICS_OSRM", value)
+    with pytest.raises(WrongSetting, match="LOGISTICS_OSRM=") as told:
+        load_settings()
+    assert said in str(told.value)
+
+
 def test_the_example_is_current():
     """Else: logistics config --example > infra/example.env"""
     assert (ROOT / "infra" / "example.env").read_text() == example_env()

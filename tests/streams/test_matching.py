@@ -15,7 +15,7 @@ from story import NOON
 
 from schemas.geo import Location
 from streams.routing import matching
-from streams.routing.matching import Matcher, Part, answer_of, rest_between, spaced, stretches
+from streams.routing.matching import Answer, Matcher, Part, answer_of, rest_between, spaced, stretches
 from streams.routing.osrm import OsrmRouter
 from streams.telemetry.recorded import Point
 
@@ -86,10 +86,14 @@ def test_what_the_router_is_not_sure_of_stands_as_the_fixes_tell_it():
 
 @pytest.mark.parametrize(
     ("answer", "why"),
-    [({"code": "NoSegment"}, "off_the_streets"), ({"code": "NoMatch"}, "not_sure"), (told(0.1), "not_sure")],
+    [
+        (Answer([], "NoSegment"), "off_the_streets"),
+        (Answer([], "NoMatch"), "not_sure"),
+        (answer_of(told(0.1), FOUR), "not_sure"),
+    ],
 )
-def test_it_is_said_why_nothing_is_matched(answer: Any, why: str):
-    summed = matching.summed(FOUR, [], matching.why_not(answer_of(answer, FOUR)))
+def test_it_is_said_why_nothing_is_matched(answer: Answer, why: str):
+    summed = matching.summed(FOUR, [], matching.why_not(answer))
     assert (summed.status, summed.why, summed.matched_metres) == ("not_matched", why, 0)
     assert summed.metres == pytest.approx(150, abs=1)
 

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from schemas.geo import Location
-from streams.routing import osrm as routing
 from streams.routing.osrm import OsrmRouter
 
 STATION = Location(lat=60.1713, lon=24.9440)
@@ -33,8 +32,7 @@ async def test_a_place_far_from_any_street_is_not_where_the_map_ends(router):
     assert way.metres[-1] > 15_000_000
 
 
-async def test_a_router_that_is_silent_is_not_asked_again_at_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(routing, "TIMEOUT_S", 0.2)
+async def test_a_router_that_is_silent_is_not_asked_again_at_once():
     asked = []
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,7 +41,7 @@ async def test_a_router_that_is_silent_is_not_asked_again_at_once(monkeypatch: p
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    router = OsrmRouter(f"http://127.0.0.1:{port}")
+    router = OsrmRouter(f"http://127.0.0.1:{port}", timeout_s=0.2)
     ways = [await router.way([STATION, HARBOUR]) for _ in range(5)]
     assert {way.source for way in ways} == {"great_circle"}
     assert len(asked) == 1

@@ -1,0 +1,59 @@
+"""Other rules, from a JSON file: as in `anomalies` of a tenant's rules, and those of `fixes` besides.
+
+What is left out stays as it was at the time of each fix.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.validation import misfits, place_of
+from infra.recompute.given import content_of
+from infra.settings import WrongSetting
+from schemas.anomaly_rules import AnomalyRules
+from schemas.fix_rules import FixRules
+from streams.telemetry.anomalies import RulesOf
+from streams.telemetry.partition import RulesOf as FixRulesOf
+from streams.telemetry.quality import Quality
+
+MOST_BYTES = 1 << 20
+
+
+class WrittenRules(AnomalyRules, frozen=True, kw_only=True):
+    fixes: FixRules = FixRules()
+
+
+class OtherRules(msgspec.Struct, frozen=True):
+    """By name what is given."""
+
+    anomalies: Mapping[str, Any]
+    fixes: Mapping[str, Any]
+
+    def of_anomalies(self, quality: Quality) -> RulesOf:
+        return lambda tenant, at_ms: replace(quality.anomalies(tenant, at_ms), **self.anomalies)
+
+    def of_fixes(self, quality: Quality) -> FixRulesOf:
+        return lambda tenant, at_ms: replace(quality.rules(tenant, at_ms), **self.fixes)
+
+
+AS_THEY_WERE = OtherRules({}, {})
+
+
+def rules_in(file: Path) -> OtherRules:
+    """Raises WrongSetting, which names each field that does not fit."""
+    content = content_of("--rules", file, MOST_BYTES)
+    try:
+        given = msgspec.json.decode(content)
+    except (ValueError, RecursionError) as broken:
+        line, column, what = place_of(content, broken)
+        raise WrongSetting(f"--rules {file}: line {line}, column {column}: {what}") from broken
+    try:
+        rules = msgspec.convert(given, WrittenRules)
+    except msgspec.ValidationError as wrong:
+        told = [f"{error.pointer or 'the whole'} {error.detail}" for error in misfits(WrittenRules, given)]
+        raise WrongSetting(f"--rules {file}: {'; '.join(told) or wrong}") from wrong
+    anomalies = {name: getattr(rules, name) for name in given if name != "fixes"}
+    return OtherRules(anomalies, {name: getattr(rules.fixes, name) for name in given.get("fixes", {})})
