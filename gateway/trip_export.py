@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from psycopg import AsyncConnection
 
 from commands.order import Unavailable
@@ -30,6 +31,7 @@ from schemas.ids import rider_subject
 from schemas.message import RiderId
 from schemas.partition import partition_of
 from schemas.position import Vector
+from schemas.signals import StopMade
 from schemas.topics import FIXES
 from streams.routing.matching import Matched
 from streams.telemetry.found import place_in
@@ -79,7 +81,9 @@ class Trips:
         matched = await self._matched(points) if asked["matched"] else None
         log.personal_read(call, row["rider_id"], [rider_subject(RiderId(row["rider_id"]))])
         made = FORMATS[asked["format"]]
-        content = await asyncio.to_thread(lambda: b"".join(made.write([exported(row, points, matched)])))
+        places = shown(row["places"], opener(self._door.keyring, self._door.partitions, row["tenant"], row["rider_id"]))
+        trip = exported(row, places, points, matched)
+        content = await asyncio.to_thread(lambda: b"".join(made.write([trip])))
         name = f'attachment; filename="trip-{row["trip_id"]}{made.suffix}"'
         headers = [
             (b"content-type", made.media_type.encode()),
@@ -149,9 +153,11 @@ def wanted(row: Row) -> Wanted:
     )
 
 
-def exported(row: Row, points: Sequence[Point], matched: Matched | None) -> Exported:
-    told = {name: row[name] for name in Exported.__struct_fields__ if name not in ("points", "matched")}
-    return Exported(**told, points=list(points), matched=matched)
+def exported(row: Row, places: Any, points: Sequence[Point], matched: Matched | None) -> Exported:
+    """`places` as they are shown: a word where they cannot be read any more."""
+    told = {name: row[name] for name in Exported.__struct_fields__ if name in row}
+    stops = msgspec.convert(places["stops"], list[StopMade]) if isinstance(places, dict) else []
+    return Exported(**told, stops_made=stops, points=list(points), matched=matched)
 
 
 def gone(detail: str, row: Row) -> Problem:

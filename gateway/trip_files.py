@@ -1,11 +1,13 @@
 """Trips as files: GPX 1.1, GeoJSON (RFC 7946), CSV, Apache Parquet, and JSON.
 
 A trip has its recorded line, the fixes, and where it was asked for the line on streets, in parts. GPX and GeoJSON have
-them as tracks and features of their own; in CSV and Parquet each point is a row, and `line` says of which it is.
+them as tracks and features of their own, and its stops as waypoints and points; in CSV and Parquet each point is a row,
+and `line` says of which it is.
 """
 
 import csv
 import io
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 import msgspec
 
 from gateway.osmand import HDOP_M
-from schemas.signals import TripOver
+from schemas.signals import StopMade, TripOver
 from streams.routing.matching import Matched, Part
 from streams.telemetry.recorded import Point
 
@@ -23,7 +25,8 @@ type Row = tuple[Any, ...]
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A trip with its points. `matched` is there where it was asked for."""
+    """A trip with its points. `matched` is there where it was asked for, `stops_made` where there are stops: the first
+    fifty."""
 
     trip_id: str
     rider_id: str
@@ -36,6 +39,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     idle_s: int
     stops: int
     why: TripOver
+    stops_made: list[StopMade] = []
     points: list[Point]
     matched: Matched | None = None
 
@@ -55,17 +59,46 @@ GPX_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
+MOST_IN_MEMORY = 16 << 20
+"""Of tracks that wait for the waypoints of later trips; what is beyond is in a temporary file."""
+PIECE = 1 << 20
+
+
 def gpx(trips: Iterable[Exported]) -> Iterator[bytes]:
-    """Speed (m/s) and course as Garmin's extension has them; `hdop` as the accuracy at 5 m each."""
+    """Speed (m/s) and course as Garmin's extension has them; `hdop` as the accuracy at 5 m each. All waypoints come
+    before all tracks, as the schema has it."""
     yield GPX_HEAD.encode()
-    for trip in trips:
-        about = f"rider {trip.rider_id}, {trip.metres} m, {trip.stops} stops, {trip.idle_s} s idle"
-        yield track(trip.trip_id, about, "recorded", [[gpx_point(point) for point in trip.points]]).encode()
-        if trip.matched is not None and trip.matched.parts:
-            parts = [[place(lat, lon) + "/>" for lon, lat in part.line] for part in trip.matched.parts]
-            about = f"{trip.matched.metres} m, by streets {trip.matched.matched_metres} m of them"
-            yield track(trip.trip_id, about, "matched", parts).encode()
+    with tempfile.SpooledTemporaryFile(max_size=MOST_IN_MEMORY) as waiting:
+        for trip in trips:
+            for number, stop in enumerate(trip.stops_made, 1):
+                yield waypoint(trip.trip_id, number, stop).encode()
+            for each in tracks(trip):
+                waiting.write(each.encode())
+        waiting.seek(0)
+        while piece := waiting.read(PIECE):
+            yield piece
     yield b"</gpx>\n"
+
+
+def waypoint(trip_id: str, number: int, stop: StopMade) -> str:
+    about = f"stood from {stamp(stop.since)} to {stamp(stop.until)}, {lasted_s(stop)} s"
+    return (
+        f"{located('wpt', stop.lat, stop.lon)}><time>{stamp(stop.since)}</time>"
+        f"<name>{escape(f'{trip_id} stop {number}')}</name><desc>{about}</desc><type>stop</type></wpt>\n"
+    )
+
+
+def lasted_s(stop: StopMade) -> int:
+    return round((stop.until - stop.since).total_seconds())
+
+
+def tracks(trip: Exported) -> Iterator[str]:
+    about = f"rider {trip.rider_id}, {trip.metres} m, {trip.stops} stops, {trip.idle_s} s idle"
+    yield track(trip.trip_id, about, "recorded", [[gpx_point(point) for point in trip.points]])
+    if trip.matched is not None and trip.matched.parts:
+        parts = [[located("trkpt", lat, lon) + "/>" for lon, lat in part.line] for part in trip.matched.parts]
+        about = f"{trip.matched.metres} m, by streets {trip.matched.matched_metres} m of them"
+        yield track(trip.trip_id, about, "matched", parts)
 
 
 def track(name: str, about: str, kind: str, segments: Iterable[Iterable[str]]) -> str:
@@ -73,12 +106,12 @@ def track(name: str, about: str, kind: str, segments: Iterable[Iterable[str]]) -
     return f"<trk><name>{escape(name)}</name><desc>{escape(about)}</desc><type>{kind}</type>\n{inside}</trk>\n"
 
 
-def place(lat: float, lon: float) -> str:
-    return f"<trkpt lat={quoteattr(f'{lat:.6f}')} lon={quoteattr(f'{lon:.6f}')}"
+def located(tag: str, lat: float, lon: float) -> str:
+    return f"<{tag} lat={quoteattr(f'{lat:.6f}')} lon={quoteattr(f'{lon:.6f}')}"
 
 
 def gpx_point(point: Point) -> str:
-    told = f"{place(point.lat, point.lon)}><time>{stamp(point.observed_at)}</time>"
+    told = f"{located('trkpt', point.lat, point.lon)}><time>{stamp(point.observed_at)}</time>"
     if point.accuracy_m is not None:
         told += f"<hdop>{point.accuracy_m / HDOP_M:.1f}</hdop>"
     extra = "" if point.speed_mps is None else f"<gpxtpx:speed>{point.speed_mps:.2f}</gpxtpx:speed>"
@@ -109,6 +142,7 @@ def geojson(trips: Iterable[Exported]) -> Iterator[bytes]:
 def features(trip: Exported) -> Iterator[Json]:
     properties = msgspec.to_builtins(trip)
     told = properties.pop("matched", None)
+    properties.pop("stops_made", None)
     properties["points"] = {
         name: [getattr(point, name) for point in trip.points] for name in POINT if name not in ("lat", "lon")
     }
@@ -118,6 +152,7 @@ def features(trip: Exported) -> Iterator[Json]:
         "geometry": line([(point.lon, point.lat) for point in trip.points]),
         "properties": {**properties, "line": "recorded"},
     }
+    yield from (stop_feature(trip.trip_id, number, stop) for number, stop in enumerate(trip.stops_made, 1))
     if trip.matched is None:
         return
     yield {
@@ -129,6 +164,21 @@ def features(trip: Exported) -> Iterator[Json]:
         "properties": {"trip_id": trip.trip_id, "line": "matched"}
         | {name: told[name] for name in ("status", "why", "metres", "matched_metres")}
         | {"confidences": [part.confidence for part in trip.matched.parts]},
+    }
+
+
+def stop_feature(trip_id: str, number: int, stop: StopMade) -> Json:
+    return {
+        "type": "Feature",
+        "id": f"{trip_id}/stop-{number}",
+        "geometry": {"type": "Point", "coordinates": (stop.lon, stop.lat)},
+        "properties": {
+            "trip_id": trip_id,
+            "kind": "stop",
+            "arrived_at": stop.since,
+            "left_at": stop.until,
+            "stood_s": lasted_s(stop),
+        },
     }
 
 

@@ -1,8 +1,10 @@
 """A door for tests behind which a rider has made a trip: its frames on the log, its signal in the read model."""
 
+from collections.abc import Sequence
+
 from memory_desk import PARTITIONS
 from reception import House, MemoryFrames
-from riding_along import RidingAlong, drive, stand
+from riding_along import RidingAlong, Row, drive, stand
 
 from projections.folding import Parked
 from projections.model import fact_of
@@ -20,12 +22,12 @@ TRIP = "trip-1"
 ROWS = *stand(0, 60), *drive(65, 200, 10, from_m=10), *stand(210, 600, 1_400)
 
 
-async def makes_a_trip(house: House) -> None:
+async def makes_a_trip(house: House, rows: Sequence[Row] = ROWS) -> None:
     await house.knows(ANN)
     ann = RidingAlong(rider=ANN, partition=PARTITION)
-    ann.tells(*ROWS[:20], accuracy_m=5.0)
+    ann.tells(*rows[:20], accuracy_m=5.0)
     ann.tells((103, 900, 10.0), mock=True)
-    ann.tells(*ROWS[20:], accuracy_m=5.0)
+    ann.tells(*rows[20:], accuracy_m=5.0)
     log_of(house)[:] = ann.log
     async with house.door.pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
         await cursor.execute(f"TRUNCATE {TRIPS.physical}".encode())

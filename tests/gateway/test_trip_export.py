@@ -15,6 +15,7 @@ import pytest
 from arro3.io import read_parquet
 from read_models import ReadModels
 from reception import TOKENS, House
+from riding_along import drive, stand
 from trip_house import ANN, PARTITION, TRIP, log_of, makes_a_trip
 from typer.testing import CliRunner, Result
 
@@ -90,6 +91,17 @@ async def test_every_format_holds_the_same_fixes(house, tmp_path: Path):
     assert [f"{at.as_py().isoformat()}".replace("+00:00", "Z") for at in columns.column("observed_at")] == [
         point["observed_at"] for point in points
     ]
+
+
+async def test_stops_on_the_way_are_told_with_their_places_and_times(house):
+    on_the_way = *drive(65, 200, 10, from_m=10), *stand(210, 330, 1_400), *drive(340, 440, 10, from_m=1_500)
+    await makes_a_trip(house, [*stand(0, 60), *on_the_way, *stand(450, 840, 2_500)])
+    [stop] = json.loads(await content(house, "format=json"))["stops_made"]
+    assert (stop["since"], stop["lat"]) == ("2026-03-01T12:03:20Z", pytest.approx(60.17 + 1_360 / 111_195, abs=1e-5))
+    _, point = json.loads(await content(house, "format=geojson"))["features"]
+    told = point["properties"]
+    assert (told["kind"], told["arrived_at"], told["left_at"]) == ("stop", stop["since"], stop["until"])
+    assert b"<type>stop</type></wpt>" in await content(house, "format=gpx")
 
 
 async def test_what_is_exported_as_gpx_can_be_ingested_again(house, tmp_path: Path):

@@ -6,10 +6,13 @@ import json
 from datetime import timedelta
 from xml.etree import ElementTree
 
+import pytest
 from arro3.io import read_parquet
 from story import NOON
 
+from gateway import trip_files
 from gateway.trip_files import FORMATS, Exported
+from schemas.signals import StopMade
 from streams.routing.matching import Matched, Part
 from streams.telemetry.recorded import Point
 
@@ -28,7 +31,13 @@ IN_PART = Matched(
 GPX = "{http://www.topografix.com/GPX/1/1}"
 
 
-def trip(name: str, matched: Matched | None = IN_PART) -> Exported:
+STOPS = [
+    StopMade(since=NOON + timedelta(seconds=5), until=LATER, lat=60.1705, lon=24.9405),
+    StopMade(since=LATER, until=LATER + timedelta(seconds=90.4), lat=60.171, lon=24.941),
+]
+
+
+def trip(name: str, matched: Matched | None = IN_PART, *stops: StopMade) -> Exported:
     return Exported(
         trip_id=name,
         rider_id="ann",
@@ -41,6 +50,7 @@ def trip(name: str, matched: Matched | None = IN_PART) -> Exported:
         idle_s=0,
         stops=0,
         why="stood",
+        stops_made=list(stops),
         points=[
             Point(observed_at=NOON, lat=60.17, lon=24.94),
             Point(observed_at=LATER, lat=60.171, lon=24.941, speed_mps=5.0, bearing_deg=360.0, accuracy_m=5.0),
@@ -75,6 +85,37 @@ def test_geojson_has_it_as_a_feature_that_says_how_sure_the_router_is():
         "metres": 210,
         "matched_metres": 170,
         "confidences": [0.9, 0.7],
+    }
+
+
+def test_gpx_has_a_waypoint_for_each_stop_before_all_tracks():
+    root = ElementTree.fromstring(made("gpx", trip("<one>", IN_PART, *STOPS), trip("two", None, STOPS[0])))
+    assert [child.tag.removeprefix(GPX) for child in root] == ["wpt"] * 3 + ["trk"] * 3
+    assert [child.findtext(f"{GPX}name") for child in root][:3] == ["<one> stop 1", "<one> stop 2", "two stop 1"]
+    first = root[0]
+    assert (first.get("lat"), first.get("lon"), first.findtext(f"{GPX}type")) == ("60.170500", "24.940500", "stop")
+    assert first.findtext(f"{GPX}time") == "2026-03-01T12:00:05.000Z"
+    assert first.findtext(f"{GPX}desc") == ("stood from 2026-03-01T12:00:05.000Z to 2026-03-01T12:00:30.000Z, 25 s")
+
+
+def test_tracks_wait_in_a_file_where_they_are_many(monkeypatch: pytest.MonkeyPatch):
+    whole = made("gpx", trip("one", IN_PART, *STOPS), trip("two"))
+    monkeypatch.setattr(trip_files, "MOST_IN_MEMORY", 100)
+    monkeypatch.setattr(trip_files, "PIECE", 7)
+    assert made("gpx", trip("one", IN_PART, *STOPS), trip("two")) == whole
+
+
+def test_geojson_has_a_point_for_each_stop():
+    told = json.loads(made("geojson", trip("one", IN_PART, *STOPS)))
+    assert [feature["id"] for feature in told["features"]] == ["one", "one/stop-1", "one/stop-2", "one/matched"]
+    assert "stops_made" not in told["features"][0]["properties"]
+    assert told["features"][2]["geometry"] == {"type": "Point", "coordinates": [24.941, 60.171]}
+    assert told["features"][2]["properties"] == {
+        "trip_id": "one",
+        "kind": "stop",
+        "arrived_at": "2026-03-01T12:00:30Z",
+        "left_at": "2026-03-01T12:02:00.400000Z",
+        "stood_s": 90,
     }
 
 

@@ -14,10 +14,12 @@ from world import HOME, KEK, PARTITIONS, World, now
 
 from infra import cli
 from infra.recompute import facts
+from infra.recompute.anomalies import reconsidered
 from infra.recompute.asked import Asked
 from infra.recompute.eta import COLUMNS, in_words, reckoned
 from infra.recompute.facts import Fact
 from infra.recompute.forecasts import Errors, Forecasts, Stood, stood
+from infra.recompute.rules_file import AS_THEY_WERE, OtherRules
 from infra.recompute.world import Coming
 from infra.settings import Settings, WrongSetting, load_settings
 from projections.models import MODELS
@@ -220,3 +222,8 @@ async def test_with_the_same_model_it_is_foretold_as_it_was_and_by_other_ways_ot
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == sum(flown.forecasts.values()) + sum(flown.thresholds.values())
+    odd = await reconsidered(settings, whole, AS_THEY_WERE)
+    assert (odd.outcomes["both"], odd.by_router, odd.fixes) == (sum(odd.outcomes.values()), True, 4)
+    stricter = await reconsidered(settings, whole, OtherRules({"late_departure_minutes": 1}, {}))
+    [late_departure] = [each for each in stricter.by_kind if each.kind == "late_departure" and each.told == "detected"]
+    assert late_departure.outcomes["only_recomputed"] == 1, "the stop was ahead of the rider then"
