@@ -19,7 +19,15 @@ from schemas.control import Heartbeat, ShardOpened
 from schemas.keyring import Keyring
 from schemas.message import Event, Personal
 from schemas.record import GENESIS, Stored, Unreadable, chained, derived_headers, envelope_of, event_of, stored_of
-from schemas.signals import TRANSITIONS, AnomalyCleared, AnomalyDetected, EtaForecast, EtaThresholdReached, TripEnded
+from schemas.signals import (
+    TRANSITIONS,
+    AnomalyCleared,
+    AnomalyDetected,
+    EtaForecast,
+    EtaScored,
+    EtaThresholdReached,
+    TripEnded,
+)
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.found import Draft, drafted
@@ -247,6 +255,9 @@ class Stands:
             which = name_of_threshold(event) if isinstance(event, EtaThresholdReached) else ""
             stop = draft.tenant, draft.rider_id, event.task_id, event.stop_id
             self.forecasts[*stop, which] = draft
+        elif isinstance(event, EtaScored):
+            stop = draft.tenant, draft.rider_id, event.task_id, event.stop_id
+            self.forecasts = {what: told for what, told in self.forecasts.items() if what[:-1] != stop}
         elif type(event) in TRANSITIONS:
             self.crossings.append(draft)
         elif isinstance(event, (AnomalyDetected, AnomalyCleared, TripEnded)):

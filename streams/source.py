@@ -245,16 +245,20 @@ class Keeping:
     def or_else(self, coming: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:
         return [coming] if self._task is None else [coming, self._task]
 
-    async def ended(self) -> None:
-        """Raises what it failed by."""
-        if self._task is not None:
-            await self._task
-            self._batches, self._task = (), None
+    async def ended(self) -> bool:
+        """Whether there was something, and it ended well. Raises what it failed by."""
+        if self._task is None:
+            return False
+        await self._task
+        self._batches, self._task = (), None
+        return True
 
-    async def settled(self) -> None:
-        """What has ended has ended well. Raises what it failed by."""
-        if self._task is not None and self._task.done():
-            await self.ended()
+    async def settled(self) -> bool:
+        """Whether something has ended, and well. Raises what it failed by."""
+        if self._task is None or not self._task.done():
+            return False
+        await self.ended()
+        return True
 
     async def given_up(self) -> Sequence[Batch]:
         """What of it is void: all, unless it comes to a good end."""
@@ -263,7 +267,10 @@ class Keeping:
         if task is None:
             return ()
         await asyncio.wait([task])
-        return batches if task.cancelled() or task.exception() is not None else ()
+        if not task.cancelled() and task.exception() is None:
+            return ()
+        logger.warning("what was folded before is void, too", error=None if task.cancelled() else task.exception())
+        return batches
 
     def cancel(self) -> None:
         if self._task is not None:
@@ -315,10 +322,10 @@ class Source:
                     if coming.done():
                         batches = [batch for batch in coming.result().value if self._app.consumer.is_current(batch)]
                         coming = asyncio.ensure_future(anext(events))
-                        if batches:
-                            await self._taken(batches, keeping)
-                    await keeping.settled()
-                    failures = 0
+                        if batches and await self._taken(batches, keeping):
+                            failures = 0
+                    if await keeping.settled():
+                        failures = 0
                 except StopAsyncIteration:
                     return
                 except Exception as failed:
@@ -334,11 +341,12 @@ class Source:
             coming.cancel()
             keeping.cancel()
 
-    async def _taken(self, batches: Sequence[Batch], keeping: "Keeping") -> None:
-        """Folded while what came before is kept; and on the way to be kept."""
+    async def _taken(self, batches: Sequence[Batch], keeping: "Keeping") -> bool:
+        """Folded while what came before is kept, and on the way to be kept; whether something was kept meanwhile."""
         folded = await self._work.fold(batches)
-        await keeping.ended()
+        was_kept = await keeping.ended()
         keeping.begin(batches, self._work.keep(folded))
+        return was_kept
 
     async def _back_to(self, places: set[TP], failures: int) -> bool:
         """To what Postgres holds, however long that takes to answer; whether it did before it was given up.

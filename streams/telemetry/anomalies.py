@@ -179,9 +179,14 @@ class Sight:
             why=why,
             places=Personal(rider_subject(RiderId(self.key[1])), places_of(trip)),
         )
-        event_id = ids.derived("signal", self.key[1], "TripEnded", str(way.start.at_ms))
-        if not self._untold(event_id):
-            self._tell(event_id, event, end.at_ms)
+        if self.may_tell(trip):
+            self._tell(self._trip_id(trip), event, end.at_ms)
+
+    def may_tell(self, trip: Trip) -> bool:
+        return not self._untold(self._trip_id(trip))
+
+    def _trip_id(self, trip: Trip) -> str:
+        return ids.derived("signal", self.key[1], "TripEnded", str(trip.way.start.at_ms))
 
     def _untold(self, event_id: str) -> bool:
         return self._before is not None and not self._before.tells(event_id)
@@ -333,16 +338,21 @@ def hear(
     key: RiderKey, watch: Watch, now_ms: int, taken: Taken, drafts: list[Draft], before: ToldBefore | None
 ) -> None:
     """Of whom nothing came in for so long, what was before is over, whether or not it was swept meanwhile."""
-    was_silent = watch.heard_ms > 0 and now_ms - watch.heard_ms >= trips.HEARD_MS
-    if was_silent or (watch.over and trips.is_told(watch)):
+    if watch.heard_ms > 0 and now_ms - watch.heard_ms >= trips.HEARD_MS:
         unheard(key, watch, taken, drafts, before)
+    elif watch.over and trips.is_told(watch):
+        trips.gone(watch)
     watch.heard_ms = now_ms
 
 
 def unheard(key: RiderKey, watch: Watch, taken: Taken, drafts: list[Draft], before: ToldBefore | None) -> None:
+    """A trip whose end was told is dropped; one that was not told when all was stays, until it may be told."""
     sight = Sight(key, watch.device, watch, AnomalyRules(), taken.cause, drafts, before)
-    ended = trips.gone(watch)
-    if ended is not None:
+    ended = trips.as_far_as_known(watch)
+    if ended is None or trips.is_told(watch):
+        trips.gone(watch)
+    elif sight.may_tell(ended):
+        trips.gone(watch)
         sight.tell_trip(ended, "unheard")
     for kind, standing in list(watch.standing.items()):
         sight.over(kind, max(watch.at_ms, standing.at_ms + 1), "unheard")

@@ -69,9 +69,9 @@ class Partition:
         self._index = index
         self._rules = rules
 
-    def fold(self, records: Sequence[Stored]) -> Found:
-        """What follows does not hang on how many come together."""
-        found = Found()
+    def fold(self, records: Sequence[Stored], found: Found | None = None) -> Found:
+        """What follows does not hang on how many come together; it is added to what was `found` before."""
+        found = Found() if found is None else found
         frames: list[Frame] = []
         for stored in records:
             try:

@@ -59,8 +59,8 @@ class Rider:
 
     @property
     def seen_ms(self) -> int:
-        """When the latest of their fixes was that was believed, or a stray came in."""
-        return max((track.newest_ms for track in self.tracks.values()), default=0) or self.watch.heard_ms
+        """When something of them came in last; of whom only the system itself tells, the time of their latest fix."""
+        return self.watch.heard_ms or max((track.newest_ms for track in self.tracks.values()), default=0)
 
 
 class Kept(msgspec.Struct, array_like=True):
@@ -79,8 +79,8 @@ def kept(rider: Rider) -> bytes:
     return msgspec.msgpack.encode(Kept(tracks, rider.forecasts, rider.watch, approach.packed(rider.approach)))
 
 
-def restored(state: bytes) -> Rider:
-    """What another release kept is not known here: the rider begins anew, and what was told stands on the log."""
+def read(state: bytes) -> Rider | None:
+    """None where another release kept it otherwise."""
     rider = Rider()
     try:
         known = KEPT.decode(state)
@@ -89,5 +89,10 @@ def restored(state: bytes) -> Rider:
         rider.approach = approach.unpacked(known.approach)
     except (msgspec.MsgspecError, ValueError, TypeError) as other:
         logger.warning("a rider's state of another release is passed over", error=other)
-        return Rider()
+        return None
     return rider
+
+
+def restored(state: bytes) -> Rider:
+    """What is not known here begins anew, and what was told stands on the log."""
+    return read(state) or Rider()

@@ -16,7 +16,7 @@ from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16
 from streams.source import Place
 from streams.telemetry.arrays import Bigints, Blobs, Doubles, Moments, Texts
 from streams.telemetry.found import AsideRow, LiveRows
-from streams.telemetry.rider import Rider, RiderKey, restored
+from streams.telemetry.rider import Rider, RiderKey, read
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS stream_riders (
@@ -43,9 +43,6 @@ INSERT INTO stream_places (topic, "partition", next_offset, next_signal)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
 ON CONFLICT DO NOTHING
 """
-LET_GO = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
-"""Whoever stands still before the end of it, frozen or cut off, holds the place locked: less long than it takes until
-the partition is another worker's."""
 PLACES = """
 SELECT topic, "partition", next_offset, coalesce(folded_from, next_offset) FROM stream_places WHERE topic = ANY(%s)
 """
@@ -54,33 +51,52 @@ UPDATE stream_places SET tenure = tenure + 1 WHERE topic = %s AND "partition" = 
 RETURNING tenure, next_offset, coalesce(folded_from, next_offset), next_signal
 """
 RIDERS = 'SELECT tenant, rider_id, state, as_of FROM stream_riders WHERE "partition" = %s'
-MOVE = """
-UPDATE stream_places SET next_offset = %s, folded_from = %s, next_signal = %s
-WHERE topic = %s AND "partition" = %s AND next_offset = %s AND tenure = %s
+KEEP = """
+WITH wanted AS (
+    SELECT * FROM unnest(%(topics)b, %(partitions)b, %(since)b, %(tenures)b, %(places)b, %(folded_from)b, %(signals)b)
+        AS each (topic, "partition", since, tenure, place, folded_from, next_signal)
+), held AS (
+    SELECT 1 FROM stream_places AS at JOIN wanted USING (topic, "partition")
+    WHERE at.next_offset = wanted.since AND at.tenure = wanted.tenure
+    FOR UPDATE OF at
+), ours AS (
+    SELECT (SELECT count(*) FROM held) = (SELECT count(*) FROM wanted) AS all_of_it
+), moved AS (
+    UPDATE stream_places AS at
+    SET next_offset = wanted.place, folded_from = wanted.folded_from, next_signal = wanted.next_signal
+    FROM wanted, ours
+    WHERE ours.all_of_it AND at.topic = wanted.topic AND at."partition" = wanted."partition"
+), remembered AS (
+    INSERT INTO stream_riders ("partition", tenant, rider_id, state, as_of, seen_ms)
+    SELECT rider.* FROM ours, unnest(%(r_partition)b, %(r_tenant)b, %(r_rider)b, %(r_state)b, %(r_as_of)b, %(r_seen)b)
+        AS rider ("partition", tenant, rider_id, state, as_of, seen_ms)
+    WHERE ours.all_of_it
+    ON CONFLICT ("partition", tenant, rider_id) DO UPDATE SET
+        state = excluded.state, as_of = excluded.as_of, seen_ms = excluded.seen_ms
+), shown AS (
+    INSERT INTO live_map (tenant, rider_id, device_id, lat, lon, accuracy_m, speed_mps, bearing_deg, observed_at,
+                          received_at)
+    SELECT live.* FROM ours, unnest(%(l_tenant)b, %(l_rider)b, %(l_device)b, %(l_lat)b, %(l_lon)b, %(l_accuracy)b,
+                                    %(l_speed)b, %(l_bearing)b, %(l_observed)b, %(l_received)b) AS live
+    WHERE ours.all_of_it
+    ON CONFLICT (tenant, rider_id) DO UPDATE SET
+        device_id = excluded.device_id, lat = excluded.lat, lon = excluded.lon, accuracy_m = excluded.accuracy_m,
+        speed_mps = excluded.speed_mps, bearing_deg = excluded.bearing_deg, observed_at = excluded.observed_at,
+        received_at = excluded.received_at
+    WHERE excluded.observed_at >= live_map.observed_at
+), aside AS (
+    INSERT INTO quarantine (tenant, "partition", "offset", place, device_id, rider_id, reason, lat, lon, observed_at,
+                            received_at)
+    SELECT aside.* FROM ours,
+        unnest(%(tenant)s::text[], %(partition)s::bigint[], %(offset)s::bigint[], %(place)s::bigint[],
+               %(device_id)s::text[], %(rider_id)s::text[], %(reason)s::text[], %(lat)s::float8[], %(lon)s::float8[],
+               %(observed_at)s::timestamptz[], %(received_at)s::timestamptz[]) AS aside
+    WHERE ours.all_of_it
+    ON CONFLICT DO NOTHING
+)
+SELECT all_of_it, pg_notify('logistics_positions', '') FROM ours
 """
-KEEP_RIDERS = """
-INSERT INTO stream_riders ("partition", tenant, rider_id, state, as_of, seen_ms)
-SELECT * FROM unnest(%b, %b, %b, %b, %b, %b)
-ON CONFLICT ("partition", tenant, rider_id) DO UPDATE SET
-    state = excluded.state, as_of = excluded.as_of, seen_ms = excluded.seen_ms
-"""
-SHOW = """
-INSERT INTO live_map (tenant, rider_id, device_id, lat, lon, accuracy_m, speed_mps, bearing_deg, observed_at,
-                      received_at)
-SELECT * FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
-ON CONFLICT (tenant, rider_id) DO UPDATE SET
-    device_id = excluded.device_id, lat = excluded.lat, lon = excluded.lon, accuracy_m = excluded.accuracy_m,
-    speed_mps = excluded.speed_mps, bearing_deg = excluded.bearing_deg, observed_at = excluded.observed_at,
-    received_at = excluded.received_at
-WHERE excluded.observed_at >= live_map.observed_at
-"""
-PUT_ASIDE = """
-INSERT INTO quarantine (tenant, "partition", "offset", place, device_id, rider_id, reason, lat, lon, observed_at,
-                        received_at)
-SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
-                     %s::float8[], %s::float8[], %s::timestamptz[], %s::timestamptz[])
-ON CONFLICT DO NOTHING
-"""
+"""One statement, so that nothing is held locked while the one who keeps it stands still, frozen or busy."""
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -164,74 +180,76 @@ class Store:
 
     async def open(self, topic: str, partition: int) -> Standing:
         """From now on whoever opened it before keeps nothing more."""
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(LET_GO)
+        async with self._pool.connection() as connection:
             cursor = await connection.execute(OPEN, (topic, partition))
             row = await cursor.fetchone()
             assert row is not None, "a partition's place is kept before its first batch"
             cursor = await connection.execute(RIDERS, (partition,), binary=True)
             rows = await cursor.fetchall()
+        tenure, place, folded_from, next_signal = row
         riders, as_of = {}, {}
         for tenant, rider, state, known_to in rows:
-            riders[tenant, rider], as_of[tenant, rider] = restored(state), known_to
-        tenure, place, folded_from, next_signal = row
+            known = read(state)
+            riders[tenant, rider] = known or Rider()
+            as_of[tenant, rider] = place if known is None else known_to
         return Standing(tenure, place, folded_from, next_signal, riders, as_of)
 
     async def keep(self, done: Sequence[Done]) -> None:
         """All of it or nothing. Raises PlaceMoved."""
-        ordered = sorted(done, key=lambda each: each.partition)
-        aside = [row for each in ordered for row in each.aside]
-        async with self._pool.connection() as connection, connection.transaction():
-            async with connection.pipeline() as pipeline:
-                await connection.execute(LET_GO)
-                moves = [await connection.execute(MOVE, move_of(each)) for each in ordered]
-                if any(each.riders for each in ordered):
-                    await connection.execute(KEEP_RIDERS, riders_of(ordered))
-                if any(each.live for each in ordered):
-                    await connection.execute(SHOW, shown([each.live for each in ordered]))
-                if aside:
-                    await connection.execute(PUT_ASIDE, columns(aside, AsideRow.__struct_fields__))
-                await connection.execute("SELECT pg_notify('logistics_positions', '')")
-                await pipeline.sync()
-            for each, move in zip(ordered, moves, strict=True):
-                if move.rowcount != 1:
-                    raise PlaceMoved(f"{each.topic}/{each.partition} is not at {each.since}, or another worker's")
+        given = places_of(done) | riders_of(done) | shown([each.live for each in done])
+        given |= columns([row for each in done for row in each.aside], AsideRow.__struct_fields__)
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(KEEP, given)
+            row = await cursor.fetchone()
+        if row is None or not row[0]:
+            at = ", ".join(f"{each.topic}/{each.partition} at {each.since}" for each in done)
+            raise PlaceMoved(f"not all of this is ours any more: {at}")
 
 
-def move_of(done: Done) -> tuple[int | str, ...]:
-    return done.place, done.folded_from, done.next_signal, done.topic, done.partition, done.since, done.tenure
+def places_of(done: Sequence[Done]) -> dict[str, Any]:
+    def told(name: str) -> Bigints:
+        return Bigints(np.array([getattr(each, name) for each in done], np.int64))
+
+    return {
+        "topics": Texts([each.topic for each in done]),
+        "partitions": told("partition"),
+        "since": told("since"),
+        "tenures": told("tenure"),
+        "places": told("place"),
+        "folded_from": told("folded_from"),
+        "signals": told("next_signal"),
+    }
 
 
-def riders_of(done: Iterable[Done]) -> list[Any]:
+def riders_of(done: Iterable[Done]) -> dict[str, Any]:
     rows = [(each.partition, row) for each in done for row in each.riders]
-    return [
-        Bigints(np.array([partition for partition, _ in rows], np.int64)),
-        Texts([row.key[0] for _, row in rows]),
-        Texts([row.key[1] for _, row in rows]),
-        Blobs([row.state for _, row in rows]),
-        Bigints(np.array([row.as_of for _, row in rows], np.int64)),
-        Bigints(np.array([row.seen_ms for _, row in rows], np.int64)),
-    ]
+    return {
+        "r_partition": Bigints(np.array([partition for partition, _ in rows], np.int64)),
+        "r_tenant": Texts([row.key[0] for _, row in rows]),
+        "r_rider": Texts([row.key[1] for _, row in rows]),
+        "r_state": Blobs([row.state for _, row in rows]),
+        "r_as_of": Bigints(np.array([row.as_of for _, row in rows], np.int64)),
+        "r_seen": Bigints(np.array([row.seen_ms for _, row in rows], np.int64)),
+    }
 
 
-def shown(live: Sequence[LiveRows]) -> list[Any]:
+def shown(live: Sequence[LiveRows]) -> dict[str, Any]:
     parts = [each.columns() for each in live]
     keys = [key for part, _, _ in parts for key in part]
     at_ms, lat, lon, accuracy, speed, bearing, received_us = np.concatenate([part for _, _, part in parts]).T
-    return [
-        Texts([tenant for tenant, _ in keys]),
-        Texts([rider for _, rider in keys]),
-        Texts([device for _, devices, _ in parts for device in devices]),
-        Doubles(lat / MICRODEGREES),
-        Doubles(lon / MICRODEGREES),
-        Doubles(np.where(accuracy == NOT_KNOWN_U8, np.nan, accuracy)),
-        Doubles(np.where(speed == NOT_KNOWN_U16, np.nan, speed / 100)),
-        Doubles(np.where(bearing == NOT_KNOWN_U8, np.nan, bearing * 2.0)),
-        Moments(at_ms * 1000),
-        Moments(received_us),
-    ]
+    return {
+        "l_tenant": Texts([tenant for tenant, _ in keys]),
+        "l_rider": Texts([rider for _, rider in keys]),
+        "l_device": Texts([device for _, devices, _ in parts for device in devices]),
+        "l_lat": Doubles(lat / MICRODEGREES),
+        "l_lon": Doubles(lon / MICRODEGREES),
+        "l_accuracy": Doubles(np.where(accuracy == NOT_KNOWN_U8, np.nan, accuracy)),
+        "l_speed": Doubles(np.where(speed == NOT_KNOWN_U16, np.nan, speed / 100)),
+        "l_bearing": Doubles(np.where(bearing == NOT_KNOWN_U8, np.nan, bearing * 2.0)),
+        "l_observed": Moments(at_ms * 1000),
+        "l_received": Moments(received_us),
+    }
 
 
-def columns(rows: Iterable[Any], names: Sequence[str]) -> list[list[Any]]:
-    kept_rows = list(rows)
-    return [[getattr(row, name) for row in kept_rows] for name in names]
+def columns(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
+    return {name: [getattr(row, name) for row in rows] for name in names}

@@ -6,6 +6,7 @@ next start they are read back, and what follows from the same fix again is not t
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice, takewhile
 from time import monotonic
 from typing import Any, Protocol
@@ -45,6 +46,8 @@ LAG = Gauge("logistics_telemetry_lag_records", "Frames on the log that are not f
 FEW = 100
 """Riders of whom all is kept with each batch."""
 SAVED_AFTER_S = 10.0
+AT_ONCE = 32
+"""Frames that are folded before others have their turn."""
 MOST_SAVED = 500
 """Riders of a partition with one batch."""
 
@@ -122,6 +125,8 @@ class Opened:
         for draft in others:
             if not partition.knows(draft):
                 remember(partition.riders, draft)
+                first = Unsaved(standing.folded_from, standing.next_signal, monotonic())
+                self._unsaved.setdefault((draft.tenant, draft.rider_id), first)
 
     def let_go(self, gone: Mapping[RiderKey, int]) -> None:
         """Between two batches: who was seen last before that time, Unix milliseconds."""
@@ -214,6 +219,10 @@ class Telemetry:
         for _, partition in beginnings:
             await self._forget(partition)
         self._beginnings |= {partition: first for (_, partition), first in beginnings.items()}
+        for _, partition in beginnings:
+            for gauge in (LAG, PLACE):
+                with suppress(KeyError):
+                    gauge.remove(str(partition))
         standing = await self._store.places(beginnings)
         self.places_done |= {partition: at.place for (topic, partition), at in standing.items() if topic == FIXES.name}
         return {place: at.folded_from for place, at in standing.items()}
@@ -226,7 +235,7 @@ class Telemetry:
         failed = [each for each in told if isinstance(each, BaseException)]
         if failed:
             await self._void(batches)
-            raise failed[0]
+            raise failed[0] if isinstance(failed[0], Exception) else RuntimeError(f"folding ended by {failed[0]!r}")
         return [Folded(batch, each) for batch, each in zip(batches, told, strict=True) if isinstance(each, Done)]
 
     async def keep(self, folded: Sequence[Folded]) -> None:
@@ -280,7 +289,10 @@ class Telemetry:
         opened.forget_gone()
         partition, signals = opened.partition, opened.signals
         signals_from = signals.kept_from(batch.start)
-        found = partition.fold(batch.records)
+        found = Found()
+        for first in range(0, len(batch.records), AT_ONCE):
+            partition.fold(batch.records[first : first + AT_ONCE], found)
+            await asyncio.sleep(0)  # what is kept meanwhile, and the beats, have their turn
         for unread in found.unread:
             if unread.stored.offset >= opened.place:
                 await self._dead(unread.stored, unread.reason)

@@ -543,6 +543,27 @@ async def test_who_takes_over_folds_again_what_was_not_kept_of_many_riders_and_t
     assert as_of == place
 
 
+async def test_whoever_cannot_read_what_was_kept_of_a_rider_takes_nothing_back(ride, settings, pool, monkeypatch):
+    monkeypatch.setattr("streams.telemetry.work.FEW", 0)
+    monkeypatch.setattr("streams.telemetry.work.SAVED_AFTER_S", 0.0)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME))
+        await folded(streams, ride)
+        monkeypatch.setattr("streams.telemetry.work.SAVED_AFTER_S", 1e9)
+        await ride.tell(ride.fix(2, AWAY))
+        await folded(streams, ride)
+    async with pool.connection() as connection:
+        await connection.execute("UPDATE stream_riders SET state = '\\x00' WHERE rider_id = %s", (ride.rider,))
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(3, HOME))
+        await folded(streams, ride)
+    assert [type(event).__name__ for event in await ride.crossings()] == [
+        "GeofenceEntered",
+        "GeofenceExited",
+        "GeofenceEntered",
+    ]
+
+
 async def test_without_its_tables_the_stream_folds_the_log_again_and_tells_nothing_new(ride, settings, pool):
     async with streaming(settings, pool) as streams:
         await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME), ride.fix(2, AWAY))
@@ -597,7 +618,7 @@ async def test_of_a_rider_who_is_forgotten_no_place_is_kept(ride, settings, pool
 async def test_of_a_rider_of_whom_nothing_has_come_for_long_no_place_is_kept(ride, settings, pool):
     day = settings.model_copy(update={"rider_places_days": 1})
     async with streaming(day, pool) as streams:
-        await ride.tell(ride.fix(-2 * 24 * 60, HOME))
+        await ride.tell(ride.fix(-2 * 24 * 60, HOME), received_at=ride.at(-2 * 24 * 60))
         await folded(streams, ride)
         assert await places_of(pool, ride) == [1, 1, 0]
         await streams.let_go()
