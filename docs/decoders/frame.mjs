@@ -96,7 +96,7 @@ function column(name, packed, count) {
   return Array.from({ length: count }, (_, place) => packed[`read${kind}`](place * size));
 }
 
-// The body of `POST /v1/{tenant}/fixes/frames`.
+// The body of `POST /v1/{tenant}/fixes/frames`; what a fix leaves out is not known.
 export function encodeFrame(fixes) {
   const times = fixes.map((fix) => fix.at_ms);
   const base = Math.min(...times);
@@ -111,7 +111,7 @@ export function encodeFrame(fixes) {
     lat: (fix) => Math.round(fix.lat * 1e6),
     lon: (fix) => Math.round(fix.lon * 1e6),
     speed: (fix) => scaled(fix.speed_mps, 100, 0xfffe, 0xffff),
-    bearing: (fix) => scaled(fix.bearing_deg === null ? null : fix.bearing_deg % 360, 0.5, 180, 0xff),
+    bearing: (fix) => scaled(fix.bearing_deg == null ? null : fix.bearing_deg % 360, 0.5, 180, 0xff),
     accuracy: (fix) => scaled(fix.accuracy_m, 1, 254, 0xff),
     battery: (fix) => scaled(fix.battery_pct, 1, 100, 0xff),
     flags: (fix) => (fix.mock ? 1 : 0),
@@ -125,7 +125,7 @@ export function encodeFrame(fixes) {
 }
 
 function scaled(value, factor, most, notKnown) {
-  return value === null ? notKnown : Math.min(most, Math.round(value * factor));
+  return value == null ? notKnown : Math.min(most, Math.round(value * factor));
 }
 
 // Of {"decode": Base64} or {"encode": [fix, …]}.

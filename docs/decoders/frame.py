@@ -101,7 +101,8 @@ def column(name: str, packed: bytes, count: int) -> tuple[int, ...]:
 
 
 def encode_frame(fixes: list[Fix]) -> dict[str, Any]:
-    """The body of `POST /v1/{tenant}/fixes/frames`. Raises ValueError for what does not fit into one frame."""
+    """The body of `POST /v1/{tenant}/fixes/frames`; what a fix leaves out is not known. Raises ValueError for what does not
+    fit into one frame."""
     times = [fix["at_ms"] for fix in fixes]
     if not 0 < len(fixes) <= MOST_FIXES or max(times) - min(times) > SPAN_MS:
         raise ValueError(f"a frame has 1 to {MOST_FIXES} fixes of {SPAN_MS} ms")
@@ -112,11 +113,11 @@ def encode_frame(fixes: list[Fix]) -> dict[str, Any]:
             fix["at_ms"] - min(times),
             rounded(fix["lat"] * 1e6),
             rounded(fix["lon"] * 1e6),
-            scaled(fix["speed_mps"], 100, 0xFFFE, 0xFFFF),
-            scaled(None if fix["bearing_deg"] is None else fix["bearing_deg"] % 360, 0.5, 180, 0xFF),
-            scaled(fix["accuracy_m"], 1, 254, 0xFF),
-            scaled(fix["battery_pct"], 1, 100, 0xFF),
-            int(fix["mock"]),
+            scaled(fix.get("speed_mps"), 100, 0xFFFE, 0xFFFF),
+            scaled(turned(fix.get("bearing_deg")), 0.5, 180, 0xFF),
+            scaled(fix.get("accuracy_m"), 1, 254, 0xFF),
+            scaled(fix.get("battery_pct"), 1, 100, 0xFF),
+            int(fix.get("mock", False)),
         )
         for fix in fixes
     ]
@@ -127,6 +128,10 @@ def encode_frame(fixes: list[Fix]) -> dict[str, Any]:
     base = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=min(times))
     base_time = base.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"count": len(rows), "base_time": base_time, "devices": devices} | packed
+
+
+def turned(degrees: float | None) -> float | None:
+    return None if degrees is None else degrees % 360
 
 
 def rounded(value: float) -> int:

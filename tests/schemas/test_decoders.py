@@ -120,6 +120,14 @@ def test_what_does_not_fit_exactly_is_rounded_and_cut_alike(programs: Mapping[st
     assert [fix.bearing_deg for _, fix in read] == [360.0, 0.0, 2.0]
 
 
+def test_what_a_fix_leaves_out_is_not_known(programs: Mapping[str, list[str]]):
+    at_ms = round(NOON.timestamp() * 1000)
+    for language in LANGUAGES:
+        [made] = answers(programs[language], [{"encode": [{"device_id": "d", "at_ms": at_ms, "lat": 1, "lon": 2}]}])
+        [(_, fix)] = fixes_in(json.dumps(made["frame"]).encode())
+        assert (fix.speed_mps, fix.bearing_deg, fix.accuracy_m, fix.battery_pct) == (None,) * 4, language
+
+
 def test_what_is_no_frame_is_refused_by_who_makes_it(programs: Mapping[str, list[str]]):
     late = HeldFix("d", "", NewFix(observed_at=NOON + timedelta(seconds=66), lat=0, lon=0))
     first = HeldFix("d", "", NewFix(observed_at=NOON, lat=0, lon=0))
