@@ -101,8 +101,8 @@ def column(name: str, packed: bytes, count: int) -> tuple[int, ...]:
 
 
 def encode_frame(fixes: list[Fix]) -> dict[str, Any]:
-    """The body of `POST /v1/{tenant}/fixes/frames`; what a fix leaves out is not known. Raises ValueError for what does not
-    fit into one frame."""
+    """The body of `POST /v1/{tenant}/fixes/frames`; what a fix leaves out is not known. Raises ValueError for what does
+    not fit into one frame."""
     times = [fix["at_ms"] for fix in fixes]
     if not 0 < len(fixes) <= MOST_FIXES or max(times) - min(times) > SPAN_MS:
         raise ValueError(f"a frame has 1 to {MOST_FIXES} fixes of {SPAN_MS} ms")

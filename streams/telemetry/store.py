@@ -4,7 +4,8 @@ What is remembered of a rider is far more than what a fix adds to it. Where many
 `as_of` says up to which frame it reaches, and whoever begins anew folds the frames since the oldest of them once more.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -180,7 +181,7 @@ class Store:
 
     async def open(self, topic: str, partition: int) -> Standing:
         """From now on whoever opened it before keeps nothing more."""
-        async with self._pool.connection() as connection:
+        async with self._at_once() as connection:
             cursor = await connection.execute(OPEN, (topic, partition))
             row = await cursor.fetchone()
             assert row is not None, "a partition's place is kept before its first batch"
@@ -194,11 +195,22 @@ class Store:
             as_of[tenant, rider] = place if known is None else known_to
         return Standing(tenure, place, folded_from, next_signal, riders, as_of)
 
+    @asynccontextmanager
+    async def _at_once(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """Each statement is a transaction, which ends on the server: nobody has to come back to it."""
+        async with self._pool.connection() as connection:
+            await connection.set_autocommit(True)
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    await connection.set_autocommit(False)
+
     async def keep(self, done: Sequence[Done]) -> None:
         """All of it or nothing. Raises PlaceMoved."""
         given = places_of(done) | riders_of(done) | shown([each.live for each in done])
         given |= columns([row for each in done for row in each.aside], AsideRow.__struct_fields__)
-        async with self._pool.connection() as connection:
+        async with self._at_once() as connection:
             cursor = await connection.execute(KEEP, given)
             row = await cursor.fetchone()
         if row is None or not row[0]:

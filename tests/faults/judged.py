@@ -241,8 +241,8 @@ def broken_promises(drafts: Sequence[Draft]) -> Iterator[str]:
 
 def remembered(track: Track) -> Any:
     """All that is kept of it; the order of what was told hangs on how many frames came together."""
-    *rest, told, reach = packed(track)
-    return rest, sorted(told), reach
+    *rest, _, reach = packed(track)
+    return rest, sorted(track.told.items()), reach
 
 
 async def kept_rows(settings: Settings, row: type[LiveRow | AsideRow], table: str) -> set[Any]:
