@@ -110,6 +110,7 @@ async def test_a_citys_vehicles_into_rows(tmp_path: Path):
 
 async def settled(system: System, session: aiohttp.ClientSession) -> list[str]:
     draw, headers = Random(7), system.headers()
+    since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     batches = [range(first, min(first + 100, FENCES)) for first in range(0, FENCES, 100)]
 
     async def fences(number: int) -> None:
@@ -123,7 +124,7 @@ async def settled(system: System, session: aiohttp.ClientSession) -> list[str]:
                 }
             else:
                 told = {"type": "polygon", "rings": shape.rings}
-            body = {"name": f"Fence {each}", "shape": told, "external_reference": f"fence-{each}"}
+            body = {"name": f"Fence {each}", "shape": told, "external_reference": f"fence-{each}", "valid_from": since}
             await posted(session, f"/v1/{TENANT}/geofences", body, headers)
 
     await busy(16, len(batches), fences)
