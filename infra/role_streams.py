@@ -37,9 +37,10 @@ from streams.source import Source
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
-from streams.telemetry.fences import Fences, unix_ms
+from streams.telemetry.fences import Fences
 from streams.telemetry.gone import Forgotten, let_go_of_forgotten, let_go_of_long_gone
 from streams.telemetry.itineraries import Itineraries
+from streams.telemetry.moments import unix_ms
 from streams.telemetry.quality import Quality
 from streams.telemetry.store import Store
 from streams.telemetry.work import Telemetry

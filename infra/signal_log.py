@@ -87,8 +87,9 @@ class SignalLog:
     def standing(self) -> tuple[Sequence[Draft], Sequence[Draft]]:
         """Crossings told after the place; of each stop the latest forecast and then the thresholds, and what was told
         of anomalies and trips."""
-        forecasts = sorted(self._stands.forecasts.items(), key=lambda told: told[0][-1] != "")
-        return self._stands.crossings, [*(draft for _, draft in forecasts), *self._stands.anomalies]
+        of_stops = [draft for told in self._stands.forecasts.values() for draft in told.values()]
+        of_stops.sort(key=lambda draft: isinstance(draft.event, EtaThresholdReached))
+        return self._stands.crossings, [*of_stops, *self._stands.anomalies]
 
     async def open(self, owner: str, since: int, told_to: int = 0) -> None:
         """Fence every earlier writer; remember what stands from `since` on. Of frames before `told_to` all is known to
@@ -222,7 +223,8 @@ class Stands:
         self.ids: set[str] = set()
         self.crossings: list[Draft] = []
         self.anomalies: list[Draft] = []
-        self.forecasts: dict[tuple[str, ...], Draft] = {}
+        self.forecasts: dict[tuple[str, ...], dict[str, Draft]] = {}
+        """Of each stop, by the name of a threshold; the forecast itself has none."""
 
     def take(self, stored: Stored) -> None:
         claimed = stored.header("hash")
@@ -254,10 +256,9 @@ class Stands:
         if isinstance(event, (EtaForecast, EtaThresholdReached)):
             which = name_of_threshold(event) if isinstance(event, EtaThresholdReached) else ""
             stop = draft.tenant, draft.rider_id, event.task_id, event.stop_id
-            self.forecasts[*stop, which] = draft
+            self.forecasts.setdefault(stop, {})[which] = draft
         elif isinstance(event, EtaScored):
-            stop = draft.tenant, draft.rider_id, event.task_id, event.stop_id
-            self.forecasts = {what: told for what, told in self.forecasts.items() if what[:-1] != stop}
+            self.forecasts.pop((draft.tenant, draft.rider_id, event.task_id, event.stop_id), None)
         elif type(event) in TRANSITIONS:
             self.crossings.append(draft)
         elif isinstance(event, (AnomalyDetected, AnomalyCleared, TripEnded)):

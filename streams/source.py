@@ -233,9 +233,10 @@ class Worker(faust.App):
 
 
 class Keeping:
-    """What was folded last, on its way into Postgres."""
+    """What was folded last, on its way into Postgres. `failures` are those since something was kept."""
 
     def __init__(self) -> None:
+        self.failures = 0
         self._batches: Sequence[Batch] = ()
         self._task: asyncio.Task[None] | None = None
 
@@ -245,20 +246,16 @@ class Keeping:
     def or_else(self, coming: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:
         return [coming] if self._task is None else [coming, self._task]
 
-    async def ended(self) -> bool:
-        """Whether there was something, and it ended well. Raises what it failed by."""
-        if self._task is None:
-            return False
-        await self._task
-        self._batches, self._task = (), None
-        return True
+    async def ended(self) -> None:
+        """Raises what it failed by."""
+        if self._task is not None:
+            await self._task
+            self._batches, self._task, self.failures = (), None, 0
 
-    async def settled(self) -> bool:
-        """Whether something has ended, and well. Raises what it failed by."""
-        if self._task is None or not self._task.done():
-            return False
-        await self.ended()
-        return True
+    async def settled(self) -> None:
+        """What has ended has ended well. Raises what it failed by."""
+        if self._task is not None and self._task.done():
+            await self.ended()
 
     async def given_up(self) -> Sequence[Batch]:
         """What of it is void: all, unless it comes to a good end."""
@@ -313,7 +310,6 @@ class Source:
         events = aiter(stream.events())
         keeping = Keeping()
         coming = asyncio.ensure_future(anext(events))
-        failures = 0
         try:
             while True:
                 await asyncio.wait(keeping.or_else(coming), return_when=asyncio.FIRST_COMPLETED)
@@ -322,31 +318,29 @@ class Source:
                     if coming.done():
                         batches = [batch for batch in coming.result().value if self._app.consumer.is_current(batch)]
                         coming = asyncio.ensure_future(anext(events))
-                        if batches and await self._taken(batches, keeping):
-                            failures = 0
-                    if await keeping.settled():
-                        failures = 0
+                        if batches:
+                            await self._taken(batches, keeping)
+                    await keeping.settled()
                 except StopAsyncIteration:
                     return
                 except Exception as failed:
-                    failures += 1
-                    logger.warning("batch failed", error=failed, failures=failures)
-                    if failures > MOST_FAILURES:
+                    keeping.failures += 1
+                    logger.warning("batch failed", error=failed, failures=keeping.failures)
+                    if keeping.failures > MOST_FAILURES:
                         await self._app.crash(failed)
                         return
                     void = [*await keeping.given_up(), *batches]
-                    if not await self._back_to({TP(batch.topic, batch.partition) for batch in void}, failures):
+                    if not await self._back_to({TP(batch.topic, batch.partition) for batch in void}, keeping.failures):
                         return
         finally:
             coming.cancel()
             keeping.cancel()
 
-    async def _taken(self, batches: Sequence[Batch], keeping: "Keeping") -> bool:
-        """Folded while what came before is kept, and on the way to be kept; whether something was kept meanwhile."""
+    async def _taken(self, batches: Sequence[Batch], keeping: Keeping) -> None:
+        """Folded while what came before is kept; and on the way to be kept."""
         folded = await self._work.fold(batches)
-        was_kept = await keeping.ended()
+        await keeping.ended()
         keeping.begin(batches, self._work.keep(folded))
-        return was_kept
 
     async def _back_to(self, places: set[TP], failures: int) -> bool:
         """To what Postgres holds, however long that takes to answer; whether it did before it was given up.

@@ -46,8 +46,9 @@ from streams.telemetry import trips
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
-from streams.telemetry.fences import Fences, unix_ms
+from streams.telemetry.fences import Fences
 from streams.telemetry.found import Found, Taken, cause_of
+from streams.telemetry.moments import unix_ms
 from streams.telemetry.partition import FROM_OUTSIDE, Partition, opened
 
 OF_ODDITIES = tuple(catalog.BY_CLASS[cls].name for cls in (AnomalyDetected, AnomalyCleared, TripEnded))
@@ -210,10 +211,10 @@ def passing(folding: Partition, stored: Stored) -> Found:
             FROM_OUTSIDE
         ):
             return Found()
-        envelope, fixes = opened(stored)
+        frame = opened(stored)
     except Unreadable:
         return Found()
-    return Found(taken=[Taken(envelope.tenant, cause_of(stored), fixes, np.empty(0, np.int64), [])])
+    return Found(taken=[Taken(frame.tenant, cause_of(stored), frame.fixes, np.empty(0, np.int64), [])])
 
 
 def no_model(tenant: str) -> Model:

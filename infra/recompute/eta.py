@@ -41,7 +41,8 @@ from streams.eta.model import Model
 from streams.routing.osrm import OsrmRouter
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
-from streams.telemetry.fences import Fences, unix_ms
+from streams.telemetry.fences import Fences
+from streams.telemetry.moments import unix_ms
 from streams.telemetry.partition import Partition
 
 OF_ETAS = "logistics.signals.Eta"

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from infra.settings import WrongSetting
 from schemas.message import Event
 from schemas.signals import GeofenceTransitionCorrected
-from streams.telemetry.fences import unix_ms
 from streams.telemetry.found import Draft, place_of
+from streams.telemetry.moments import unix_ms
 
 MOVED_WITHIN_MS = 600_000
 """What is told for another time than before is the same fact moved; what is further off is another one."""

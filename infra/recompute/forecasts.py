@@ -13,8 +13,8 @@ from schemas.message import TenantSlug
 from schemas.signals import EtaForecast, EtaThresholdReached
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import WAITS_MS
-from streams.telemetry.fences import unix_ms
 from streams.telemetry.found import Draft
+from streams.telemetry.moments import unix_ms
 
 SAME_MS = 1_000
 """What differs by less is the same forecast."""

@@ -9,8 +9,8 @@ from infra.recompute.facts import Compared, Fact, compared, held_in_memory
 from infra.recompute.table import Row, iso
 from schemas.message import Event
 from schemas.signals import ANOMALIES, AnomalyCleared, AnomalyDetected, TripEnded
-from streams.telemetry.fences import unix_ms
 from streams.telemetry.found import Draft, place_of
+from streams.telemetry.moments import unix_ms
 
 type Word = Literal["detected", "cleared", "ended"]
 WORDS: tuple[Word, ...] = get_args(Word.__value__)

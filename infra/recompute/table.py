@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from streams.telemetry.found import moment
+from streams.telemetry.moments import moment
 
 type Row = dict[str, Any]
 """Plain values; None for what there is not."""

@@ -30,8 +30,9 @@ from schemas.signals import (
 from streams.telemetry import trips
 from streams.telemetry.eta import Way as Route
 from streams.telemetry.eta import nearest_on
-from streams.telemetry.found import Draft, Found, Taken, moment, place_of
+from streams.telemetry.found import Draft, Found, Taken, place_of
 from streams.telemetry.itineraries import Ahead, Itineraries
+from streams.telemetry.moments import moment, unix_ms
 from streams.telemetry.partition import Partition
 from streams.telemetry.rider import RiderKey
 from streams.telemetry.trips import Trip
@@ -98,26 +99,27 @@ class ToldBefore(Protocol):
     def tells(self, event_id: str) -> bool: ...
 
 
-class Sight:
-    """A rider's device as one frame tells of it; what is to be told goes to `drafts`."""
+class Telling:
+    """What one frame leads to goes to `drafts`; of what was told of it before only that."""
 
-    def __init__(
-        self,
-        key: RiderKey,
-        device: str,
-        watch: Watch,
-        rules: AnomalyRules,
-        cause: str,
-        drafts: list[Draft],
-        before: ToldBefore | None,
-    ) -> None:
+    def __init__(self, cause: str, drafts: list[Draft], before: ToldBefore | None) -> None:
+        self.cause = cause
+        self.drafts = drafts
+        self._before = before if before is not None and place_of(cause) < before.told_to else None
+
+    def may(self, event_id: str) -> bool:
+        return self._before is None or self._before.tells(event_id)
+
+
+class Sight:
+    """A rider's device as one frame tells of it."""
+
+    def __init__(self, key: RiderKey, device: str, watch: Watch, rules: AnomalyRules, telling: Telling) -> None:
         self.key = key
         self.device = device
         self.watch = watch
         self.rules = rules
-        self._cause = cause
-        self._drafts = drafts
-        self._before = before if before is not None and place_of(cause) < before.told_to else None
+        self._telling = telling
 
     def beyond(
         self, kind: AnomalyKind, at_ms: int, since_ms: int, limit: float, measured: float, seen: Sequence[Spot]
@@ -132,7 +134,7 @@ class Sight:
         if len(told) >= self.rules.most_an_hour:
             return
         anomaly_id = ids.derived("signal", self.key[1], "AnomalyDetected", kind, self.device, str(at_ms))
-        if self._untold(anomaly_id):
+        if not self._telling.may(anomaly_id):
             return
         watch.standing[kind] = Standing(anomaly_id, at_ms, at_ms)
         watch.told[kind] = told if at_ms in told else [*told, at_ms]
@@ -153,7 +155,7 @@ class Sight:
         if standing is None or at_ms <= max(standing.at_ms, (standing.over_ms or 0) - 1):
             return
         event_id = ids.derived("signal", standing.anomaly_id, "AnomalyCleared")
-        if self._untold(event_id):
+        if not self._telling.may(event_id):
             return
         del self.watch.standing[kind]
         event = AnomalyCleared(anomaly_id=standing.anomaly_id, kind=kind, at=moment(at_ms), why=why)
@@ -183,20 +185,16 @@ class Sight:
             self._tell(self._trip_id(trip), event, end.at_ms)
 
     def may_tell(self, trip: Trip) -> bool:
-        return not self._untold(self._trip_id(trip))
+        return self._telling.may(self._trip_id(trip))
 
     def _trip_id(self, trip: Trip) -> str:
         return ids.derived("signal", self.key[1], "TripEnded", str(trip.way.start.at_ms))
 
-    def _untold(self, event_id: str) -> bool:
-        return self._before is not None and not self._before.tells(event_id)
-
     def _tell(self, event_id: str, event: Event, at_ms: int) -> None:
         tenant, rider_id = self.key
-        draft = Draft(
-            event_id=event_id, tenant=tenant, rider_id=rider_id, event=event, at=moment(at_ms), cause=self._cause
-        )
-        self._drafts.append(draft)
+        at, cause = moment(at_ms), self._telling.cause
+        draft = Draft(event_id=event_id, tenant=tenant, rider_id=rider_id, event=event, at=at, cause=cause)
+        self._telling.drafts.append(draft)
 
 
 class Anomalies:
@@ -209,27 +207,25 @@ class Anomalies:
         """What is to be told of anomalies and of trips that are over. The partition's riders remember it."""
         drafts: list[Draft] = []
         for taken in found.taken:
-            self._frame(partition, taken, found, drafts, before)
+            self._frame(partition, taken, found, Telling(taken.cause, drafts, before))
         return drafts
 
-    def _frame(
-        self, partition: Partition, taken: Taken, found: Found, drafts: list[Draft], before: ToldBefore | None
-    ) -> None:
+    def _frame(self, partition: Partition, taken: Taken, found: Found, telling: Telling) -> None:
         """Nearly all fixes are like those before them: they take no more than a look, in which nothing is called."""
         tenant, frame = taken.tenant, taken.fixes.frame
-        received_ms = round(frame.received_at.timestamp() * 1000)
+        received_ms = unix_ms(frame.received_at)
         rules, riders = self._rules(tenant, received_ms), partition.riders
 
         def sight_of(number: int) -> Sight:
             key = tenant, frame.riders[number]
-            return Sight(key, frame.devices[number], partition.rider(key).watch, rules, taken.cause, drafts, before)
+            return Sight(key, frame.devices[number], partition.rider(key).watch, rules, telling)
 
         for number, kind, here in strays_of(taken):
             if not received_ms - OLDEST_STRAY_MS <= here.at_ms <= received_ms + AHEAD_MS:
                 continue  # its clock is wrong, too
             found.touched.add((tenant, frame.riders[number]))
             sight = sight_of(number)
-            hear(sight.key, sight.watch, received_ms, taken, drafts, before)
+            hear(sight.key, sight.watch, received_ms, telling)
             stray(sight, kind, here)
         faster_mps2, slower_mps2, fast_mps = rules.hard_acceleration_mps2, -rules.hard_braking_mps2, rules.speeding_mps
         last, latest_ms = -1, received_ms + AHEAD_MS
@@ -238,7 +234,7 @@ class Anomalies:
             if number != last:
                 key = tenant, frame.riders[number]
                 last, device, watch = number, frame.devices[number], riders[key].watch
-                hear(key, watch, received_ms, taken, drafts, before)
+                hear(key, watch, received_ms, telling)
             gap_ms = at_ms - watch.at_ms
             if gap_ms < SAMPLED_MS or at_ms > latest_ms:
                 continue
@@ -281,7 +277,7 @@ class Anomalies:
                 self._look(sight_of(number), Spot(at_ms, lat, lon, told), accuracy)
             if watch.standing:
                 sight_of(number).quiet(at_ms)
-        self._sweep(partition, taken, received_ms, found, drafts, before)
+        self._sweep(partition, received_ms, found, telling)
 
     def _look(self, sight: Sight, here: Spot, accuracy: int) -> None:
         """What follows from long standing, and from the stops ahead."""
@@ -313,15 +309,7 @@ class Anomalies:
         elif off_m <= limit / 2 and not asked_since(route, sight.watch):
             sight.over("route_deviation", here.at_ms, "on_route")
 
-    def _sweep(
-        self,
-        partition: Partition,
-        taken: Taken,
-        now_ms: int,
-        found: Found,
-        drafts: list[Draft],
-        before: ToldBefore | None,
-    ) -> None:
+    def _sweep(self, partition: Partition, now_ms: int, found: Found, telling: Telling) -> None:
         """Trips of riders of whom nothing came in for long, and what was the matter with them."""
         if now_ms - partition.swept_ms < trips.HEARD_MS / 60:
             return
@@ -330,24 +318,22 @@ class Anomalies:
             watch = rider.watch
             if (watch.trip is None and not watch.standing) or now_ms - watch.heard_ms < trips.HEARD_MS:
                 continue
-            unheard(key, watch, taken, drafts, before)
+            unheard(key, watch, telling)
             found.touched.add(key)
 
 
-def hear(
-    key: RiderKey, watch: Watch, now_ms: int, taken: Taken, drafts: list[Draft], before: ToldBefore | None
-) -> None:
+def hear(key: RiderKey, watch: Watch, now_ms: int, telling: Telling) -> None:
     """Of whom nothing came in for so long, what was before is over, whether or not it was swept meanwhile."""
     if watch.heard_ms > 0 and now_ms - watch.heard_ms >= trips.HEARD_MS:
-        unheard(key, watch, taken, drafts, before)
+        unheard(key, watch, telling)
     elif watch.over and trips.is_told(watch):
         trips.gone(watch)
     watch.heard_ms = now_ms
 
 
-def unheard(key: RiderKey, watch: Watch, taken: Taken, drafts: list[Draft], before: ToldBefore | None) -> None:
+def unheard(key: RiderKey, watch: Watch, telling: Telling) -> None:
     """A trip whose end was told is dropped; one that was not told when all was stays, until it may be told."""
-    sight = Sight(key, watch.device, watch, AnomalyRules(), taken.cause, drafts, before)
+    sight = Sight(key, watch.device, watch, AnomalyRules(), telling)
     ended = trips.as_far_as_known(watch)
     if ended is None or trips.is_told(watch):
         trips.gone(watch)
@@ -477,7 +463,7 @@ def heads(sight: Sight, here: Spot, stop: Ahead) -> None:
         sight.over("late_departure", here.at_ms, "departed")
     if toward.departed:
         return
-    begins_ms = round(stop.window.start.timestamp() * 1000) if stop.window else 0
+    begins_ms = unix_ms(stop.window.start) if stop.window else 0
     since_ms = max(toward.since_ms, begins_ms)
     limit_ms = sight.rules.late_departure_minutes * 60_000
     late_ms = here.at_ms - since_ms
@@ -550,7 +536,7 @@ def remember(watch: Watch, told: Draft) -> None:
     """The log's word: what it says of an anomaly or a trip was told, whatever was kept of it before the crash."""
     event = told.event
     if isinstance(event, AnomalyDetected):
-        at_ms = round(event.at.timestamp() * 1000)
+        at_ms = unix_ms(event.at)
         standing = watch.standing.get(event.kind)
         if standing is None or standing.over_ms is not None:
             watch.standing[event.kind] = Standing(told.event_id, at_ms, at_ms)
@@ -559,6 +545,6 @@ def remember(watch: Watch, told: Draft) -> None:
     elif isinstance(event, AnomalyCleared):
         standing = watch.standing.get(event.kind)
         if standing is not None and standing.anomaly_id == event.anomaly_id:
-            standing.over_ms = round(event.at.timestamp() * 1000)
+            standing.over_ms = unix_ms(event.at)
     elif isinstance(event, TripEnded) and event.why == "unheard":
-        watch.over[round(event.started_at.timestamp() * 1000)] = round(event.ended_at.timestamp() * 1000)
+        watch.over[unix_ms(event.started_at)] = unix_ms(event.ended_at)

@@ -6,7 +6,7 @@ import msgspec
 
 from schemas.message import Event, Source
 from schemas.stop_events import DeliveryAttemptFailed, ReattemptPlanned, StopArrived
-from streams.telemetry.fences import unix_ms
+from streams.telemetry.moments import unix_ms
 
 MOST_STOPS = 100_000
 """The oldest are forgotten, and their forecasts not scored."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from schemas import ids
-from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, Fixes
+from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8
 from schemas.geo import ObservedFix
 from schemas.ids import rider_subject
 from schemas.message import Event, GeofenceId, Personal, RiderId
@@ -17,36 +17,23 @@ from schemas.signals import (
     GeofenceExited,
     GeofenceTransitionCorrected,
 )
-from streams.telemetry.found import Draft, Frame, cause_of, moment
+from streams.telemetry.found import Draft, Frame, cause_of
+from streams.telemetry.moments import moment
 from streams.telemetry.tracks import Change, Moved, Told, Track
 
 
 class Led(msgspec.Struct, frozen=True):
-    """A fix that led to something: its frame, and its place there."""
+    """A fix that led to something: its frame, its place there, and whose it is."""
 
     frame: Frame
     place: int
-
-    @property
-    def fixes(self) -> Fixes:
-        return self.frame.fixes
-
-    @property
-    def device(self) -> int:
-        return int(self.fixes.device[self.place])
-
-    @property
-    def rider_id(self) -> str:
-        return self.fixes.frame.riders[self.device]
-
-    @property
-    def device_id(self) -> str:
-        return self.fixes.frame.devices[self.device]
+    rider_id: str
+    device_id: str
 
 
 def told(track: Track, changes: Sequence[Change], led: Led) -> Iterator[Draft]:
     """What follows from this fix; the track remembers by which id it was told."""
-    cause, rider_id = cause_of(led.frame.stored), led.rider_id
+    cause, tenant = cause_of(led.frame.stored), led.frame.tenant
     for change in changes:
         kind = type(change).__name__
         event_id = ids.derived(
@@ -55,8 +42,7 @@ def told(track: Track, changes: Sequence[Change], led: Led) -> Iterator[Draft]:
         event = as_told(track, change, event_id, led)
         if event is not None:
             at = moment(at_ms_of(change))
-            tenant = led.frame.tenant
-            yield Draft(event_id=event_id, tenant=tenant, rider_id=rider_id, event=event, at=at, cause=cause)
+            yield Draft(event_id=event_id, tenant=tenant, rider_id=led.rider_id, event=event, at=at, cause=cause)
 
 
 def as_told(track: Track, change: Change, event_id: str, led: Led) -> Event | None:
@@ -95,7 +81,7 @@ def transition(change: Told, led: Led) -> FenceSignal:
         since = moment(change.since_ms)
         return lasted(geofence_id=fence, device_id=device_id, since=since, at=at, late=change.late)
     cls = GeofenceEntered if change.transition == "entered" else GeofenceExited
-    fix, fixes, place = None, led.fixes, led.place
+    fix, fixes, place = None, led.frame.fixes, led.place
     if int(fixes.at_ms[place]) == change.at_ms:
         accuracy = int(fixes.accuracy[place])
         seen = ObservedFix(

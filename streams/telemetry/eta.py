@@ -27,9 +27,9 @@ from streams.eta.journey import COLUMNS_NAME, VEHICLES, Drive, Floats, Track, ro
 from streams.eta.model import Model
 from streams.eta.seen import Row
 from streams.telemetry.arrivals import Arrivals
-from streams.telemetry.fences import unix_ms
-from streams.telemetry.found import Draft, Found, LiveRow, moment
+from streams.telemetry.found import Draft, Found, LiveRow
 from streams.telemetry.itineraries import Ahead, Itineraries, Itinerary
+from streams.telemetry.moments import moment, unix_ms
 from streams.telemetry.partition import Partition
 from streams.telemetry.rider import Forecast, Made, Rider, RiderKey
 

@@ -1,13 +1,13 @@
 """The fences of all tenants, as the directory tells of them: each in its shapes, one after the other."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
 import msgspec
 
 from schemas.directory import GeofenceChanged, GeofenceCreated, GeofenceRemoved
 from schemas.message import Event, Source
 from streams.telemetry.fence_index import FenceIndex, FenceVersion, version_of
+from streams.telemetry.moments import unix_ms
 
 MOST_VERSIONS = 100
 """Of one fence; the oldest go, and a fix from their time finds no fence."""
@@ -57,8 +57,3 @@ def ended(versions: list[FenceVersion], until_ms: int) -> None:
 def standing(of_fences: Iterable[list[FenceVersion]]) -> Iterable[FenceVersion]:
     for versions in of_fences:
         yield from versions
-
-
-def unix_ms(at: datetime) -> int:
-    """Milliseconds."""
-    return round(at.timestamp() * 1000)

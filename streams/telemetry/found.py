@@ -2,22 +2,19 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16, Fixes
 from schemas.message import Event
 from schemas.record import Envelope, Stored, Unreadable
 from schemas.signals import AnomalyKind
 from schemas.topics import FIXES
+from streams.telemetry.cells import Numbers
+from streams.telemetry.moments import EPOCH, moment
 from streams.telemetry.rider import RiderKey
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-type Numbers = npt.NDArray[np.int64]
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +139,7 @@ class Taken(msgspec.Struct, frozen=True):
     tenant: str
     cause: str
     fixes: Fixes
-    places: Sequence[int] | Numbers
+    places: Numbers
     strays: Sequence[tuple[int, AnomalyKind]]
 
 
@@ -190,11 +187,3 @@ def place_of(cause: str) -> int:
     """The frame's offset, from `topic/partition@offset`; -1 for what names none."""
     offset = cause.rpartition("@")[2]
     return int(offset) if offset.isdigit() else -1
-
-
-def moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
-
-
-def unix_us(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(microseconds=1)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 
-from streams.telemetry.fences import unix_ms
+from streams.telemetry.moments import unix_ms
 from streams.telemetry.rider import RiderKey
 
 LONG_GONE = """

@@ -22,7 +22,7 @@ from schemas.rider import (
     VehicleFitnessChanged,
     VehicleKind,
 )
-from streams.telemetry.fences import unix_ms
+from streams.telemetry.moments import unix_ms
 
 type Reread = Callable[[], Event]
 """The same event once more: what its keys open by now."""

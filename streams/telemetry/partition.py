@@ -16,14 +16,15 @@ import msgspec
 import numpy as np
 
 from schemas.fix_rules import REASONS, FixRules, Reason
-from schemas.fixes import Fixes, FixFrame, fixes_of
-from schemas.record import Envelope, Stored, Unreadable, envelope_of, event_of
+from schemas.fixes import FixFrame, fixes_of
+from schemas.record import Stored, Unreadable, envelope_of, event_of
 from schemas.signals import AnomalyKind
 from streams.telemetry.cells import Numbers, Truths
 from streams.telemetry.crossings import Led, told
 from streams.telemetry.fence_index import FenceIndex, Inside, Step, Ways, ways_of
 from streams.telemetry.fleet import Fleet, Going
-from streams.telemetry.found import Draft, Found, Frame, Taken, aside_row, cause_of, place_of, unix_us
+from streams.telemetry.found import Draft, Found, Frame, Taken, aside_row, cause_of, place_of
+from streams.telemetry.moments import unix_ms, unix_us
 from streams.telemetry.quality import Place, judged, places_of, rows_of
 from streams.telemetry.rider import Rider, RiderKey
 from streams.telemetry.tracks import OLDEST_MS, Change, Told, Track
@@ -65,30 +66,40 @@ class Partition:
         """Of riders the frame up to which all is in what is remembered of them, where that is not the place."""
         self.swept_ms = 0
         """When those were looked for of whom nothing comes in: it goes with the memory."""
-        self._fleet = Fleet()
+        self.fleet = Fleet()
         self._index = index
         self._rules = rules
 
-    def fold(self, records: Sequence[Stored], found: Found | None = None) -> Found:
-        """What follows does not hang on how many come together; it is added to what was `found` before."""
-        found = Found() if found is None else found
-        frames: list[Frame] = []
+    def fold(self, records: Sequence[Stored]) -> Found:
+        """What follows does not hang on how many come together."""
+        found = Found()
+        for together in self.groups(records, found):
+            self.take(together, found)
+        return found
+
+    def groups(self, records: Sequence[Stored], found: Found) -> Iterator[list[Frame]]:
+        """Frames that are taken together: of so many fixes, or one. What cannot be read is told in `found`."""
+        group: list[Frame] = []
+        fixes = 0
         for stored in records:
             try:
-                envelope, fixes = opened(stored)
+                frame = opened(stored)
             except Unreadable as unreadable:
                 found.unread.append(unreadable)
-            else:
-                frames.append(Frame(stored, envelope.tenant, fixes, envelope.source.endswith(FROM_OUTSIDE)))
-        for together in in_groups(frames):
-            self.take(together, found)
+                continue
+            if group and fixes + frame.fixes.frame.count > MOST_TOGETHER:
+                yield group
+                group, fixes = [], 0
+            group.append(frame)
+            fixes += frame.fixes.frame.count
+        if group:
+            yield group
         if self.as_of and records and records[-1].offset >= max(self.as_of.values()):
             self.as_of = {}
-        return found
 
     def take(self, frames: Sequence[Frame], found: Found) -> None:
         """Signals in the order of their frames, and of what led to them there; crossings last."""
-        self._fleet.tidy(self.riders)
+        self.fleet.tidy(self.riders)
         signals: list[tuple[int, int, Draft]] = []
         aside: list[tuple[int, int, Reason]] = []
         taken: dict[int, Taken] = {}
@@ -119,10 +130,6 @@ class Partition:
         known = [self.as_of.get((tenant, rider), 0) > frame.stored.offset for rider in told_of.riders]
         return np.array(known, bool)[frame.fixes.device] if any(known) else None
 
-    @property
-    def fleet(self) -> Fleet:
-        return self._fleet
-
     def rider(self, key: RiderKey) -> Rider:
         return self.riders.setdefault(key, Rider())
 
@@ -148,10 +155,10 @@ class Folding:
         self._frames = frames
         self._index = index
         self._found = found
-        self._rules = [partition.rules(frame, received_ms(frame)) for frame in frames]
-        self._rows = rows_of(
-            [(frame.fixes, rules, received_ms(frame)) for frame, rules in zip(frames, self._rules, strict=True)]
-        )
+        received_ms = [unix_ms(frame.fixes.frame.received_at) for frame in frames]
+        self._rules = [partition.rules(frame, at_ms) for frame, at_ms in zip(frames, received_ms, strict=True)]
+        fixes = [frame.fixes for frame in frames]
+        self._rows = rows_of(list(zip(fixes, self._rules, received_ms, strict=True)))
         counts = [frame.fixes.frame.count for frame in frames]
         self._start = np.cumsum([0, *counts])
         self._number: Numbers = np.repeat(np.arange(len(frames)), counts)
@@ -335,7 +342,7 @@ class Folding:
     def _tell(self, track: Track, changes: Sequence[Change], row: int) -> None:
         number = int(self._number[row])
         place = row - int(self._start[number])
-        for draft in told(track, changes, Led(self._frames[number], place)):
+        for draft in told(track, changes, Led(self._frames[number], place, *self._holder(row))):
             self.signals.append((number, place, draft))
 
     def _put_aside(self, row: int, reason: Reason) -> None:
@@ -357,20 +364,6 @@ class Folding:
         return at_ms, lat, lon, accuracy
 
 
-def in_groups(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
-    """Of so many fixes, or one frame."""
-    group: list[Frame] = []
-    fixes = 0
-    for frame in frames:
-        if group and fixes + frame.fixes.frame.count > MOST_TOGETHER:
-            yield group
-            group, fixes = [], 0
-        group.append(frame)
-        fixes += frame.fixes.frame.count
-    if group:
-        yield group
-
-
 def by_tenant(tenants: Sequence[str]) -> dict[str, list[int]]:
     numbers: dict[str, list[int]] = {}
     for number, tenant in enumerate(tenants):
@@ -378,18 +371,14 @@ def by_tenant(tenants: Sequence[str]) -> dict[str, list[int]]:
     return numbers
 
 
-def received_ms(frame: Frame) -> int:
-    return round(frame.fixes.frame.received_at.timestamp() * 1000)
-
-
-def opened(stored: Stored) -> tuple[Envelope, Fixes]:
+def opened(stored: Stored) -> Frame:
     """Raises Unreadable."""
     envelope, event = envelope_of(stored), event_of(stored, None)
     if not isinstance(event, FixFrame):
         raise Unreadable(stored, f"{type(event).__name__} is no frame")
     try:
         held_in_rows(envelope.tenant, event)
-        return envelope, fixes_of(event)
+        return Frame(stored, envelope.tenant, fixes_of(event), envelope.source.endswith(FROM_OUTSIDE))
     except ValueError as broken:
         raise Unreadable(stored, str(broken)) from broken
 

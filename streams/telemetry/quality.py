@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from schemas.anomaly_rules import AnomalyRules
 from schemas.directory import TenantCreated, TenantRules, TenantRulesChanged
@@ -14,6 +13,8 @@ from schemas.fix_rules import REASONS, FixRules, Reason
 from schemas.fixes import MICRODEGREES, MOCK, NOT_KNOWN_U8, Fixes
 from schemas.geo import EARTH_RADIUS_M
 from schemas.message import Event, Source
+from streams.telemetry.cells import Numbers, Truths
+from streams.telemetry.moments import unix_ms
 
 MAX_LAT, MAX_LON = 90 * MICRODEGREES, 180 * MICRODEGREES
 SLACK_M = 100.0
@@ -26,8 +27,6 @@ MOST_VERSIONS = 100
 RADIANS = pi / 180 / MICRODEGREES
 DEFAULTS = TenantRules()
 
-type Flags = npt.NDArray[np.bool_]
-type Numbers = npt.NDArray[np.int64]
 type Place = tuple[int, int, int, int]
 """Unix milliseconds, microdegrees of latitude and longitude, metres of accuracy."""
 
@@ -42,7 +41,7 @@ class Quality:
     def take(self, event: Event, source: Source) -> None:
         if isinstance(event, TenantCreated | TenantRulesChanged):
             versions = self._versions.setdefault(source.tenant, [])
-            versions.append((round(source.event_time.timestamp() * 1000), event.rules))
+            versions.append((unix_ms(source.event_time), event.rules))
             del versions[:-MOST_VERSIONS]
 
     def rules(self, tenant: str, received_ms: int) -> FixRules:
@@ -67,7 +66,7 @@ class Rows(msgspec.Struct, frozen=True):
     accuracy: Numbers
     """As on the log."""
     flags: Numbers
-    bound: Flags
+    bound: Truths
     """Whether anybody held the device."""
     received_ms: Numbers
     max_future_ms: Numbers
@@ -105,7 +104,7 @@ def rows_of(frames: Sequence[tuple[Fixes, FixRules, int]]) -> Rows:
 
 def judged(rows: Rows) -> Numbers:
     """What is wrong with each fix by itself: the place of its reason in `REASONS`, -1 where nothing is."""
-    found: dict[Reason, Flags] = {
+    found: dict[Reason, Truths] = {
         "invalid": (np.abs(rows.lat) > MAX_LAT) | (np.abs(rows.lon) > MAX_LON),
         "zero": (rows.lat == 0) & (rows.lon == 0),
         "unbound": ~rows.bound,
@@ -127,13 +126,13 @@ def places_of(rows: Rows) -> Numbers:
     return np.stack([rows.at_ms, rows.lat, rows.lon, accuracy], axis=1)
 
 
-def follow(before: Numbers, after: Numbers, max_speed_mps: Numbers) -> Flags:
+def follow(before: Numbers, after: Numbers, max_speed_mps: Numbers) -> Truths:
     """Whether each place can be where the one before it has come to, as `within_reach` tells of one pair."""
     (at_a, lat_a, lon_a, accuracy_a), (at_b, lat_b, lon_b, accuracy_b) = before.T, after.T
     a, b = lat_a * RADIANS, lat_b * RADIANS
     chord = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin((lon_b - lon_a) * (RADIANS / 2)) ** 2
     metres = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(1.0, chord)))
-    near: Flags = metres <= SLACK_M + accuracy_a + accuracy_b + max_speed_mps * np.abs(at_b - at_a) / 1000
+    near: Truths = metres <= SLACK_M + accuracy_a + accuracy_b + max_speed_mps * np.abs(at_b - at_a) / 1000
     return near
 
 

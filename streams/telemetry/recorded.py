@@ -13,8 +13,8 @@ import numpy as np
 from schemas.fixes import MICRODEGREES, NOT_KNOWN_U8, NOT_KNOWN_U16, Fixes
 from schemas.record import Stored, Unreadable
 from streams.telemetry.anomalies import AHEAD_MS, OTHER_DEVICE_MS, SAMPLED_MS
-from streams.telemetry.found import moment
-from streams.telemetry.partition import FROM_OUTSIDE, opened
+from streams.telemetry.moments import moment, unix_ms
+from streams.telemetry.partition import opened
 
 BEFORE = timedelta(milliseconds=2 * AHEAD_MS)
 """A fix may be as much older than the frame that brought it as clocks differ, and the broker's is one of them."""
@@ -49,7 +49,7 @@ class Recorded:
     def __init__(self, wanted: Wanted, aside: Collection[tuple[int, int]], most: int) -> None:
         self.points: list[Point] = []
         self._wanted, self._aside, self._most = wanted, aside, most
-        self._from_ms, self._until_ms = (round(at.timestamp() * 1000) for at in (wanted.started_at, wanted.ended_at))
+        self._from_ms, self._until_ms = (unix_ms(at) for at in (wanted.started_at, wanted.ended_at))
         self._rider = wanted.rider_id.encode()
         self._device: str | None = None
         self._at_ms = self._looked_ms = 0
@@ -67,11 +67,11 @@ class Recorded:
             if stored.header("tenant") != self._wanted.tenant:
                 continue
             try:
-                envelope, fixes = opened(stored)
+                frame = opened(stored)
             except Unreadable:  # the stream has passed it over, too
                 continue
-            if envelope.source.endswith(FROM_OUTSIDE):
-                self._frame(stored.offset, fixes)
+            if frame.from_outside:
+                self._frame(stored.offset, frame.fixes)
 
     def _frame(self, offset: int, fixes: Fixes) -> None:
         frame = fixes.frame

@@ -17,7 +17,7 @@ from schemas.signals import Transition
 from streams.telemetry import quality
 from streams.telemetry.fence_index import OUTSIDE, Inside, Step, step_from
 from streams.telemetry.quality import Reach
-from streams.telemetry.standing import ToldSoFar
+from streams.telemetry.told_so_far import ToldSoFar
 
 WINDOW_MS = 600_000
 """How far behind the device's newest a fix may come and still count."""

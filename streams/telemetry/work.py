@@ -29,8 +29,9 @@ from streams.source import Batch, Place
 from streams.telemetry import anomalies
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import name_of_threshold
-from streams.telemetry.fences import Fences, unix_ms
+from streams.telemetry.fences import Fences
 from streams.telemetry.found import Draft, Found, place_of
+from streams.telemetry.moments import unix_ms
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
 from streams.telemetry.rider import Forecast, Made, Rider, RiderKey, kept
@@ -46,8 +47,6 @@ LAG = Gauge("logistics_telemetry_lag_records", "Frames on the log that are not f
 FEW = 100
 """Riders of whom all is kept with each batch."""
 SAVED_AFTER_S = 10.0
-AT_ONCE = 32
-"""Frames that are folded before others have their turn."""
 MOST_SAVED = 500
 """Riders of a partition with one batch."""
 
@@ -216,10 +215,9 @@ class Telemetry:
 
     async def places(self, beginnings: Mapping[Place, int]) -> Mapping[Place, int]:
         """A seek: whatever is in memory of these partitions is void."""
-        for _, partition in beginnings:
+        for (_, partition), first_held in beginnings.items():
             await self._forget(partition)
-        self._beginnings |= {partition: first for (_, partition), first in beginnings.items()}
-        for _, partition in beginnings:
+            self._beginnings[partition] = first_held
             for gauge in (LAG, PLACE):
                 with suppress(KeyError):
                     gauge.remove(str(partition))
@@ -250,10 +248,6 @@ class Telemetry:
             self.places_done[partition] = each.done.place
             PLACE.labels(str(partition)).set(each.done.place)
             LAG.labels(str(partition)).set(each.batch.behind)
-
-    async def take(self, batches: Sequence[Batch]) -> None:
-        """The one and then the other."""
-        await self.keep(await self.fold(batches))
 
     async def _void(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
@@ -290,8 +284,8 @@ class Telemetry:
         partition, signals = opened.partition, opened.signals
         signals_from = signals.kept_from(batch.start)
         found = Found()
-        for first in range(0, len(batch.records), AT_ONCE):
-            partition.fold(batch.records[first : first + AT_ONCE], found)
+        for together in partition.groups(batch.records, found):
+            partition.take(together, found)
             await asyncio.sleep(0)  # what is kept meanwhile, and the beats, have their turn
         for unread in found.unread:
             if unread.stored.offset >= opened.place:

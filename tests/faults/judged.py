@@ -33,9 +33,10 @@ from schemas.signals import (
 from schemas.topics import DIRECTORY, FIXES, FLEET
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import EVERY_MS, MOVED_MS, name_of_threshold
-from streams.telemetry.fences import Fences, unix_ms
+from streams.telemetry.fences import Fences
 from streams.telemetry.found import AsideRow, Draft, LiveRow, drafted
 from streams.telemetry.itineraries import Itineraries
+from streams.telemetry.moments import unix_ms
 from streams.telemetry.partition import Partition, opened
 from streams.telemetry.quality import Quality
 from streams.telemetry.rider import RiderKey, restored

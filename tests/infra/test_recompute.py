@@ -35,7 +35,8 @@ from schemas.geo import Location
 from schemas.message import DeviceId, Event, GeofenceId
 from schemas.signals import GeofenceEntered, GeofenceTransitionCorrected
 from schemas.topics import TOPICS
-from streams.telemetry.found import Draft, moment
+from streams.telemetry.found import Draft
+from streams.telemetry.moments import moment
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEAR = Location(lat=HOME.lat + 0.00135, lon=HOME.lon)

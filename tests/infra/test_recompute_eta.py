@@ -29,7 +29,8 @@ from schemas.message import Event, RiderId, Source, StopId, TaskId, TenantSlug
 from schemas.signals import EtaForecast, EtaThresholdReached
 from schemas.stop_events import StopArrived
 from streams.telemetry.arrivals import Arrivals
-from streams.telemetry.found import Draft, moment
+from streams.telemetry.found import Draft
+from streams.telemetry.moments import moment
 
 ACME = TenantSlug("acme")
 MINUTE = 60_000

@@ -12,7 +12,7 @@ from story import KAMPPI
 from schemas.calendar import WEEKDAYS, Calendar, ExceptionalDay, Hours, WeeklyHours
 from schemas.directory import Circle
 from streams.telemetry.fence_index import FenceIndex, step_from, version_of, ways_of
-from streams.telemetry.fences import unix_ms
+from streams.telemetry.moments import unix_ms
 from streams.telemetry.openings import Openings
 from streams.telemetry.tracks import Track
 

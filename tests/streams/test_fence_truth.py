@@ -32,8 +32,8 @@ from schemas.signals import (
 )
 from schemas.topics import FIXES
 from streams.telemetry.fence_index import FenceIndex, version_of
-from streams.telemetry.fences import unix_ms
-from streams.telemetry.found import Draft, moment
+from streams.telemetry.found import Draft
+from streams.telemetry.moments import moment, unix_ms
 from streams.telemetry.partition import Partition
 from streams.telemetry.rider import kept, restored
 from streams.telemetry.work import withdrawal

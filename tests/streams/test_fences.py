@@ -10,7 +10,8 @@ from schemas.directory import Circle, Corridor, GeofenceChanged, GeofenceCreated
 from schemas.geo import Location, distance_m
 from schemas.message import Event, Source, TenantSlug
 from streams.telemetry.fence_index import OUTSIDE, FenceIndex, FenceVersion, step_from, version_of, ways_of
-from streams.telemetry.fences import Fences, unix_ms
+from streams.telemetry.fences import Fences
+from streams.telemetry.moments import unix_ms
 
 NOW_MS = unix_ms(NOON)
 

@@ -18,7 +18,7 @@ from streams.telemetry.fence_index import FenceIndex, version_of
 from streams.telemetry.found import Draft, Found
 from streams.telemetry.partition import Partition
 from streams.telemetry.rider import Rider, kept, restored
-from streams.telemetry.standing import ToldSoFar
+from streams.telemetry.told_so_far import ToldSoFar
 
 RIDERS = ("ann", "bob", "cleo")
 FENCES = FenceIndex(

@@ -96,6 +96,10 @@ async def ride(world: World) -> Ride:
     return made
 
 
+async def take(telemetry: Telemetry, batches: Sequence[Batch]) -> None:
+    await telemetry.keep(await telemetry.fold(batches))
+
+
 async def rows(pool: AsyncConnectionPool[Any], sql: str, *given: Any) -> list[tuple[Any, ...]]:
     async with pool.connection() as connection:
         return await (await connection.execute(sql.encode(), given)).fetchall()
@@ -234,9 +238,9 @@ async def test_how_far_a_partition_is_behind_is_told(ride, settings, pool):
     of = {"partition": str(frames[0].partition)}
     async with by_hand(settings, pool) as telemetry:
         await telemetry.places({(FIXES.name, frames[0].partition): frames[0].offset})
-        await telemetry.take([replace(fetched(frames[:1], 1), behind=1)])
+        await take(telemetry, [replace(fetched(frames[:1], 1), behind=1)])
         assert REGISTRY.get_sample_value("logistics_telemetry_lag_records", of) == 1
-        await telemetry.take([fetched(frames[1:], 1)])
+        await take(telemetry, [fetched(frames[1:], 1)])
         assert REGISTRY.get_sample_value("logistics_telemetry_lag_records", of) == 0
 
 
@@ -284,11 +288,11 @@ async def test_what_was_told_is_known_until_all_its_frames_are_folded_though_one
     async with by_hand(settings, pool) as telemetry:
         await telemetry.places({(FIXES.name, frames[0].partition): frames[0].offset})
         with pytest.raises(OSError, match="the database went away"):
-            await telemetry.take([fetched(frames, 1)])
+            await take(telemetry, [fetched(frames, 1)])
     async with by_hand(settings, pool) as telemetry:
-        await telemetry.take([fetched(frames[:2], 1)])
+        await take(telemetry, [fetched(frames[:2], 1)])
     async with by_hand(settings, pool) as telemetry:
-        await telemetry.take([fetched(frames[2:], 1)])
+        await take(telemetry, [fetched(frames[2:], 1)])
     assert crashes == ["crashed"]
     told = [type(event).__name__ for event in await ride.crossings()]
     assert told == ["GeofenceEntered", "GeofenceExited", "GeofenceEntered"]
@@ -306,11 +310,11 @@ async def test_whoever_begins_anew_begins_where_somebody_is_not_kept_yet_and_now
     ]
     async with by_hand(settings, pool) as telemetry:
         await telemetry.places({(FIXES.name, frames[0].partition): frames[0].offset})
-        await telemetry.take([fetched(frames[:2], 1)])
+        await take(telemetry, [fetched(frames[:2], 1)])
     async with by_hand(settings, pool) as telemetry:
         with pytest.raises(PlaceMoved):
-            await telemetry.take([fetched(frames[2:], 1)])
-        await telemetry.take([fetched(frames, 2)])
+            await take(telemetry, [fetched(frames[2:], 1)])
+        await take(telemetry, [fetched(frames, 2)])
     assert [type(event).__name__ for event in await ride.crossings()] == ["GeofenceEntered"]
 
 
