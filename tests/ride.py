@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from fresh import fresh_name
+from logged import headers_of, value_of
 from psycopg_pool import AsyncConnectionPool
 from world import HOME, PARTITIONS, World, now, records
 
@@ -15,13 +16,13 @@ from commands.owners import Shards
 from infra.check.reading import ends_of
 from infra.role_streams import Streams
 from infra.settings import Settings
-from schemas import catalog, ids
+from schemas import ids
 from schemas.directory import Circle, CreateGeofence
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
 from schemas.message import DeviceId, GeofenceId, StopId, TaskId
 from schemas.partition import partition_of
-from schemas.record import Stored, derived_headers, event_of
+from schemas.record import Stored, event_of
 from schemas.rider import (
     ActivateReservation,
     ApproveRider,
@@ -97,20 +98,9 @@ class Ride:
         producer = AIOKafkaProducer(bootstrap_servers=self.world.kafka)
         await producer.start()
         for frame in frames_of(list(fixes), received_at or now()):
-            headers = derived_headers(
-                event_id=fresh_name("frame"),
-                type_name="logistics.fixes.FixFrame",
-                source="/logistics/test/gateway",
-                event_time=frame.base_time,
-                recorded_at=frame.received_at,
-                subject=self.world.tenant,
-                tenant=self.world.tenant,
-                actor="phone",
-                epoch=0,
-            )
-            value = catalog.write(frame, lambda *_: b"")
+            headers = list(headers_of(frame, self.world.tenant, event_id=fresh_name("frame")))
             partition = partition_of(self.rider, PARTITIONS)
-            await producer.send_and_wait(FIXES.name, value, partition=partition, headers=list(headers))
+            await producer.send_and_wait(FIXES.name, value_of(frame), partition=partition, headers=headers)
         await producer.stop()
 
     async def signals(self) -> list[Stored]:

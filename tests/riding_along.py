@@ -5,17 +5,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from logged import logged
 from story import NOON
 
-from schemas import catalog
 from schemas.anomaly_rules import AnomalyRules
-from schemas.catalog import nothing_personal
 from schemas.fix_rules import FixRules
 from schemas.fixes import FixFrame, HeldFix, NewFix, fixes_of, frames_of
 from schemas.geo import Location, Window
 from schemas.load import Capacity, Load
 from schemas.message import Event, Personal, Source, StopId, SubjectId, TaskId, TenantSlug, VehicleId
-from schemas.record import Stored, derived_headers
+from schemas.record import Stored
 from schemas.rider import (
     BreakStarted,
     ItineraryStopsInserted,
@@ -23,7 +22,6 @@ from schemas.rider import (
     PlannedStop,
     VehicleFitnessChanged,
 )
-from schemas.topics import FIXES
 from schemas.vehicle_fitness import VehicleFitness
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import Way
@@ -86,20 +84,8 @@ class RidingAlong:
         return [draft.event for draft in self.told[before:]]
 
     def _logged(self, frame: FixFrame) -> Stored:
-        headers = derived_headers(
-            event_id=f"frame-{self._offset}",
-            type_name=catalog.BY_CLASS[FixFrame].name,
-            source=self._source,
-            event_time=frame.base_time,
-            recorded_at=frame.received_at,
-            subject="acme",
-            tenant="acme",
-            actor="phone",
-            epoch=0,
-        )
-        return Stored(
-            FIXES.name, self.partition.partition, self._offset, None, catalog.write(frame, nothing_personal), headers
-        )
+        event_id = f"frame-{self._offset}"
+        return logged(frame, self._offset, self.partition.partition, source=self._source, event_id=event_id)
 
     def has_ahead(self, *stops: PlannedStop, at_s: float = 0) -> None:
         event = ItineraryStopsInserted(itinerary_version=1, stops=list(stops))

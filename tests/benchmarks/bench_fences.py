@@ -8,15 +8,14 @@ from time import process_time
 
 import pytest
 from benchmarks.running import table
+from logged import logged
 from story import NOON
 
-from schemas import catalog
 from schemas.directory import Circle, Polygon, Shape
 from schemas.fix_rules import FixRules
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
-from schemas.record import Stored, derived_headers
-from schemas.topics import FIXES
+from schemas.record import Stored
 from streams.telemetry.fence_index import FenceIndex, version_of
 from streams.telemetry.partition import Partition
 
@@ -26,17 +25,6 @@ FRAMES = 80
 TOGETHER = 40
 REACH = 0.0042
 """Degrees to the north, 460 m: half as much to half as much again."""
-HEADERS = derived_headers(
-    event_id="frame",
-    type_name="logistics.fixes.FixFrame",
-    source="/logistics/bench/gateway",
-    event_time=NOON,
-    recorded_at=NOON,
-    subject="acme",
-    tenant="acme",
-    actor="phone",
-    epoch=0,
-)
 
 
 @pytest.mark.parametrize("fences", [0, 1_000, 10_000, 100_000])
@@ -96,5 +84,5 @@ def frames(draw: Random, side: float) -> Sequence[Stored]:
                     )
                 )
         [made] = frames_of(held, NOON + timedelta(hours=1))
-        found.append(Stored(FIXES.name, 0, frame, None, catalog.write(made, lambda *_: b""), HEADERS))
+        found.append(logged(made, frame))
     return found

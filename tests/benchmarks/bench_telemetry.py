@@ -21,13 +21,12 @@ import psycopg
 from aiokafka import AIOKafkaProducer
 from benchmarks.bench_fences import some_shape
 from benchmarks.running import TENANT, System, busy, posted, started, table
+from logged import headers_of, value_of
 
 from infra.role_process import RoleProcess
-from schemas import catalog
 from schemas.directory import Circle
 from schemas.fixes import FixFrame
 from schemas.partition import partition_of
-from schemas.record import derived_headers
 from schemas.topics import FIXES
 
 VEHICLES = int(os.environ.get("BENCH_VEHICLES", "20000"))
@@ -146,19 +145,8 @@ async def log(kafka: str) -> AsyncIterator:
     async def write(frames: Sequence[tuple[int, FixFrame]]) -> None:
         sent = []
         for partition, frame in frames:
-            headers = derived_headers(
-                event_id="frame",
-                type_name=catalog.BY_CLASS[FixFrame].name,
-                source="/logistics/bench/gateway",
-                event_time=frame.base_time,
-                recorded_at=frame.received_at,
-                subject=TENANT,
-                tenant=TENANT,
-                actor="phone",
-                epoch=0,
-            )
-            value = catalog.write(frame, lambda *_: b"")
-            sent.append(await producer.send(FIXES.name, value, partition=partition, headers=list(headers)))
+            headers = list(headers_of(frame, TENANT))
+            sent.append(await producer.send(FIXES.name, value_of(frame), partition=partition, headers=headers))
         await asyncio.gather(*sent)
 
     try:

@@ -168,7 +168,7 @@ async def stood(world: World, settings: Settings, fences: Sequence[Stood]) -> se
     aside = set(await rows(settings, 'SELECT "partition", "offset", place FROM quarantine'))
     seen = []
     for stored in await records(world.kafka, FIXES.name, world.partitions):
-        _, fixes = opened(stored)
+        fixes = opened(stored).fixes
         frame = fixes.frame
         for place in range(frame.count):
             if (stored.partition, stored.offset, place) not in aside:

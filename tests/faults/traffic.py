@@ -15,10 +15,11 @@ from time import monotonic
 import msgspec
 from aiokafka import AIOKafkaProducer
 from fence_truth import Stood
+from logged import headers_of, value_of
 from world import World, now
 
 from commands.owners import Shards
-from schemas import catalog, ids
+from schemas import ids
 from schemas.anomaly_rules import AnomalyRules
 from schemas.directory import (
     ChangeGeofence,
@@ -37,7 +38,6 @@ from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location, ObservedFix, Window
 from schemas.message import Command, RiderId, Role, StopId, TaskId
 from schemas.partition import partition_of
-from schemas.record import derived_headers
 from schemas.rider import (
     ActivateReservation,
     ApproveRider,
@@ -175,20 +175,9 @@ class Traffic:
     async def _frames(self, producer: AIOKafkaProducer, partition: int, held: list[HeldFix], at: datetime) -> None:
         for frame in frames_of(held, at):
             self.frames, self.fixes = self.frames + 1, self.fixes + frame.count
-            headers = derived_headers(
-                event_id=f"frame-{self.frames}",
-                type_name="logistics.fixes.FixFrame",
-                source=f"/logistics/{self.world.cluster}/gateway",
-                event_time=frame.base_time,
-                recorded_at=frame.received_at,
-                subject=self.world.tenant,
-                tenant=self.world.tenant,
-                actor="phones",
-                epoch=0,
-            )
-            await producer.send(
-                FIXES.name, catalog.write(frame, lambda *_: b""), partition=partition, headers=list(headers)
-            )
+            tenant, source = self.world.tenant, f"/logistics/{self.world.cluster}/gateway"
+            headers = headers_of(frame, tenant, source, event_id=f"frame-{self.frames}", actor="phones")
+            await producer.send(FIXES.name, value_of(frame), partition=partition, headers=list(headers))
 
     # What others send meanwhile
 

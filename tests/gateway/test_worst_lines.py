@@ -10,16 +10,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from logged import logged
 from reception import House, Json, MemoryFrames, key
 from story import NOON
 
 from gateway.door import Limits
 from infra.role_gateway import bind
-from schemas import catalog
 from schemas.fix_rules import FixRules
 from schemas.fixes import fixes_of
-from schemas.record import Stored, derived_headers
-from schemas.topics import FIXES, FLEET
+from schemas.topics import FLEET
 from streams.telemetry.fence_index import FenceIndex
 from streams.telemetry.partition import Partition
 
@@ -43,21 +42,7 @@ class Door:
     def aside(self) -> list[str]:
         """Why the stream puts aside what has come in so far; the honest phone's never."""
         partition = Partition(0, lambda tenant: FenceIndex([]), lambda *_: FixRules())
-        headers = derived_headers(
-            event_id="frame",
-            type_name="logistics.fixes.FixFrame",
-            source="/logistics/test/gateway",
-            event_time=NOON,
-            recorded_at=NOON,
-            subject="acme",
-            tenant="acme",
-            actor="phone",
-            epoch=0,
-        )
-        records = [
-            Stored(FIXES.name, 0, offset, None, catalog.write(frame, lambda *_: b""), headers)
-            for offset, (_, frame) in enumerate(self.frames.frames)
-        ]
+        records = [logged(frame, offset) for offset, (_, frame) in enumerate(self.frames.frames)]
         found = partition.fold(records)
         assert found.unread == []
         assert "phone" not in [row.device_id for row in found.aside]

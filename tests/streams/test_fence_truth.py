@@ -12,16 +12,16 @@ from random import Random
 
 import pytest
 from fence_truth import Happened, Seen, Stood, truth
+from logged import logged
 from story import NOON
 
-from schemas import catalog
 from schemas.calendar import WEEKDAYS, Calendar, ExceptionalDay, Hours, WeeklyHours
 from schemas.directory import Circle, Corridor, MultiPolygon, Polygon, Shape
 from schemas.fix_rules import FixRules
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
 from schemas.message import GeofenceId
-from schemas.record import Stored, derived_headers
+from schemas.record import Stored
 from schemas.signals import (
     TRANSITIONS,
     GeofenceCrossed,
@@ -30,7 +30,6 @@ from schemas.signals import (
     GeofenceExited,
     GeofenceTransitionCorrected,
 )
-from schemas.topics import FIXES
 from streams.telemetry.fence_index import FenceIndex, version_of
 from streams.telemetry.found import Draft
 from streams.telemetry.moments import moment, unix_ms
@@ -108,27 +107,11 @@ def partition_with(fences: Sequence[Stood]) -> Partition:
 def frames(coming: Sequence[Arrival], offset: int) -> list[Stored]:
     held = [HeldFix(fix.device, fix.rider, new_fix(fix)) for _, fix in coming]
     received_at = moment(max(at_ms for at_ms, _ in coming)) + timedelta(seconds=1)
-    return [
-        Stored(FIXES.name, 0, offset + number, None, catalog.write(frame, lambda *_: b""), HEADERS)
-        for number, frame in enumerate(frames_of(held, received_at))
-    ]
+    return [logged(frame, offset + number) for number, frame in enumerate(frames_of(held, received_at))]
 
 
 def new_fix(fix: Seen) -> NewFix:
     return NewFix(observed_at=moment(fix.at_ms), lat=fix.lat / 1e6, lon=fix.lon / 1e6)
-
-
-HEADERS = derived_headers(
-    event_id="frame",
-    type_name="logistics.fixes.FixFrame",
-    source="/logistics/test/gateway",
-    event_time=NOON,
-    recorded_at=NOON,
-    subject="acme",
-    tenant="acme",
-    actor="phone",
-    epoch=0,
-)
 
 
 def say(standing: dict[str, Happened], draft: Draft) -> None:

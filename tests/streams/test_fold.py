@@ -5,15 +5,14 @@ from datetime import timedelta
 from random import Random
 
 import pytest
+from logged import logged
 from story import NOON
 
-from schemas import catalog
 from schemas.directory import Circle
 from schemas.fix_rules import FixRules
 from schemas.fixes import HeldFix, NewFix, frames_of
 from schemas.geo import Location
-from schemas.record import Stored, derived_headers
-from schemas.topics import FIXES
+from schemas.record import Stored
 from streams.telemetry.fence_index import FenceIndex, version_of
 from streams.telemetry.found import Draft, Found
 from streams.telemetry.partition import Partition
@@ -99,18 +98,9 @@ def records(draw: Random) -> list[Stored]:
         count = draw.randint(1, 12)
         together, arrivals = arrivals[:count], arrivals[count:]
         for frame in frames_of([each for _, each in together], together[-1][0] + timedelta(seconds=1)):
-            headers = derived_headers(
-                event_id="frame",
-                type_name="logistics.fixes.FixFrame",
-                source=f"/logistics/test/{'gateway' if draw.random() < 0.9 else 'processes'}",
-                event_time=frame.base_time,
-                recorded_at=frame.received_at,
-                subject="acme",
-                tenant=draw.choice(("acme", "acme", "bolt")),
-                actor="phone",
-                epoch=0,
-            )
-            made.append(Stored(FIXES.name, 0, len(made), None, catalog.write(frame, lambda *_: b""), headers))
+            source = f"/logistics/test/{'gateway' if draw.random() < 0.9 else 'processes'}"
+            tenant = draw.choice(("acme", "acme", "bolt"))
+            made.append(logged(frame, len(made), tenant=tenant, source=source))
     return made
 
 
@@ -170,22 +160,9 @@ def test_a_device_that_goes_on_is_followed_without_asking_its_track(monkeypatch:
             for n in range(100)
         ]
         [frame] = frames_of(held, NOON + timedelta(seconds=5))
-        stored = Stored(FIXES.name, 0, second, None, catalog.write(frame, lambda *_: b""), HEADERS)
+        stored = logged(frame, second)
         if second == 1:
             monkeypatch.setattr(Partition, "track", lambda *given: asked.append(given))
         partition.fold([stored])
     assert asked == []
     assert all(len(rider.tracks[f"d{key[1][1:]}"].times) == 4 for key, rider in partition.riders.items())
-
-
-HEADERS = derived_headers(
-    event_id="frame",
-    type_name="logistics.fixes.FixFrame",
-    source="/logistics/test/gateway",
-    event_time=NOON,
-    recorded_at=NOON,
-    subject="acme",
-    tenant="acme",
-    actor="phone",
-    epoch=0,
-)

@@ -7,13 +7,14 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from logged import headers_of
 from msgspec.structs import replace
 from story import NOON
 
 from schemas import catalog
 from schemas.control import Heartbeat
 from schemas.fixes import FixFrame, HeldFix, NewFix, frames_of
-from schemas.record import Stored, derived_headers
+from schemas.record import Stored
 from schemas.topics import FIXES
 from streams.telemetry.fence_index import FenceIndex
 from streams.telemetry.found import Found
@@ -34,17 +35,7 @@ def frame(number: int = 0) -> FixFrame:
 
 
 def stored(value: bytes | None, offset: int = 0, tenant: str | None = "acme", **more: bytes) -> Stored:
-    headers = derived_headers(
-        event_id="frame",
-        type_name="logistics.fixes.FixFrame",
-        source="/logistics/test/gateway",
-        event_time=NOON,
-        recorded_at=NOON,
-        subject="acme",
-        tenant=tenant or "",
-        actor="phone",
-        epoch=0,
-    )
+    headers = headers_of(frame(), tenant or "")
     named = dict(headers) | more
     if tenant is None:
         del named["tenant"]
