@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from commands.order import Unavailable
 from gateway.fixes import places_after
-from infra.recompute.reading import offset_from, reading, stretch
+from infra.log_reading import offset_from, reading, stretch
 from schemas import catalog
 from schemas.catalog import nothing_personal
 from schemas.fixes import FixFrame

@@ -1,6 +1,5 @@
 """`logistics trips export`: the trips of a time as files, each asked of the gateway, whose rules hold for who asks."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -16,6 +15,7 @@ from gateway.trip_files import FORMATS, Exported, Format
 from infra.importing import FAILED, LATER, TOLD_AT_MOST, TRIES, door_of
 from infra.recompute.asked import time_of
 from infra.settings import WrongSetting
+from infra.whole_file import whole_file
 
 ANSWERS_WITHIN_S = 60.0
 MOST_ROWS = 1_000_000
@@ -188,15 +188,9 @@ def bounded(trips: Iterable[Exported]) -> Iterator[Exported]:
 
 
 def kept(file: Path, made: Format, trips: Iterable[Exported]) -> None:
-    """All of it or nothing."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as opened:
-            for piece in made.write(trips):
-                opened.write(piece)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(file) as part, part.open("wb") as opened:
+        for piece in made.write(trips):
+            opened.write(piece)
 
 
 def tell(report: Report, as_json: bool) -> None:

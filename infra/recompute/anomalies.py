@@ -12,36 +12,25 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from rich.console import Console
 
-from infra.eta_score import must_answer
-from infra.kafka import client_args
+from infra.log_reading import stretch
 from infra.recompute.asked import CLOCKS_DIFFER, Asked, begun
 from infra.recompute.directory import Directory, learnt
 from infra.recompute.facts import Outcome
 from infra.recompute.oddities import COLUMNS, KINDS, WORDS, Oddities, held, row_of
-from infra.recompute.reading import (
-    Span,
-    folded_up_to,
-    gone_through,
-    reading,
-    signals_since,
-    spans_of,
-    stretch,
-)
+from infra.recompute.reading import Span, signals_since, spans_of
 from infra.recompute.result import counted, in_full, left_out, side_by_side
 from infra.recompute.rules_file import AS_THEY_WERE, OtherRules, rules_in
 from infra.recompute.table import Write, written
-from infra.recompute.world import Known, keys_of, planned
-from infra.secrets import secret
+from infra.recompute.world import Session, known_in, session
 from infra.settings import Settings, with_secrets
 from schemas import catalog
 from schemas.record import Stored, Unreadable, envelope_of, stored_of
 from schemas.signals import AnomalyCleared, AnomalyDetected, TripEnded
-from schemas.topics import FIXES, FLEET
+from schemas.topics import FIXES
 from streams.eta.model import Model
-from streams.routing.osrm import OsrmRouter
 from streams.telemetry import trips
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.arrivals import Arrivals
@@ -100,41 +89,21 @@ def recompute_anomalies(
 
 async def reconsidered(settings: Settings, asked: Asked, rules: OtherRules) -> Reconsidered:
     """Raises WrongSetting, NotRunning."""
-    if settings.osrm:
-        await must_answer(settings.osrm)
-    router = OsrmRouter(settings.osrm)
-    args = client_args(settings)
-    try:
-        with gone_through(settings.kafka):
-            folded = await folded_up_to(settings.postgres.get_secret_value())
-            async with reading(args) as consumer, reading(args) as beside:
-                return await Reconsidering(settings, asked, rules, consumer, beside, router).run(folded)
-    finally:
-        await router.close()
+    async with session(settings) as using:
+        return await Reconsidering(settings, asked, rules, using).run()
 
 
 class Reconsidering:
-    """`beside` reads itineraries while the other reads frames."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        asked: Asked,
-        rules: OtherRules,
-        consumer: AIOKafkaConsumer,
-        beside: AIOKafkaConsumer,
-        router: OsrmRouter,
-    ) -> None:
-        self._settings, self._asked, self._rules = settings, asked, rules
-        self._consumer, self._beside, self._router = consumer, beside, router
+    def __init__(self, settings: Settings, asked: Asked, rules: OtherRules, using: Session) -> None:
+        self._settings, self._asked, self._rules, self._using = settings, asked, rules, using
         self._directory = Directory(asked.tenant)
         self._fixes = self._unreadable = 0
         self._counts: dict[tuple[str, str], Counter[Outcome]] = {}
 
-    async def run(self, folded: Mapping[int, int]) -> Reconsidered:
-        asked, consumer, partitions = self._asked, self._consumer, self._settings.partitions
+    async def run(self) -> Reconsidered:
+        asked, consumer, partitions = self._asked, self._using.consumer, self._settings.partitions
         await learnt(consumer, partitions, self._directory)
-        spans = await spans_of(consumer, partitions, asked, folded)
+        spans = await spans_of(consumer, partitions, asked, self._using.folded)
         with written(asked.out, COLUMNS) as write:
             for partition, span in spans.items():
                 self._count(await self._recorded(partition, span), await self._recomputed(partition, span), write)
@@ -162,21 +131,18 @@ class Reconsidering:
     async def _recorded(self, partition: int, span: Span) -> Oddities:
         side = Oddities(span.first, span.end)
         since = self._asked.since - CLOCKS_DIFFER
-        async for draft in signals_since(self._consumer, partition, since, self._asked.tenant, OF_ODDITIES):
+        async for draft in signals_since(self._using.consumer, partition, since, self._asked.tenant, OF_ODDITIES):
             side.take(draft)
         return side
 
     async def _recomputed(self, partition: int, span: Span) -> Oddities:
-        keyring = await keys_of(self._consumer, partition, secret(self._settings, "key_encryption_key"))
-        fleet = TopicPartition(FLEET.name, partition)
-        end = (await self._beside.end_offsets([fleet]))[fleet]
-        known = Known(self._asked.tenant, keyring, planned(self._beside, partition, end), [])
-        ways = Etas(known.itineraries, self._router, no_model, Arrivals())
+        known = await known_in(self._using, self._settings, self._asked.tenant, partition, [])
+        ways = Etas(known.itineraries, self._using.router, no_model, Arrivals())
         quality = self._directory.quality
         folding = Partition(partition, Fences().index, self._rules.of_fixes(quality))
         anomalies = Anomalies(self._rules.of_anomalies(quality), known.itineraries, ways.first_way)
         side = Oddities(span.first, span.end)
-        async for records in stretch(self._consumer, TopicPartition(FIXES.name, partition), span.lead, span.end):
+        async for records in stretch(self._using.consumer, TopicPartition(FIXES.name, partition), span.lead, span.end):
             for r in records:
                 stored = stored_of(r)
                 if stored.is_control:

@@ -2,7 +2,8 @@
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from infra.recompute.reading import of_tenant, stretch
+from infra.log_reading import stretch
+from infra.recompute.reading import of_tenant
 from infra.settings import WrongSetting
 from schemas.directory import GeofenceCreated, TenantCreated
 from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of

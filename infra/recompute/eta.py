@@ -6,39 +6,27 @@ from when it was written. Nothing is changed.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from infra.eta_score import must_answer
-from infra.kafka import client_args
+from infra.log_reading import stretch
 from infra.recompute.asked import LEAD, Asked, begun
 from infra.recompute.directory import Directory, learnt
 from infra.recompute.facts import Compared, Outcome, compared
 from infra.recompute.forecasts import Errors, Forecasts, Stood, stood
-from infra.recompute.reading import (
-    Span,
-    folded_up_to,
-    gone_through,
-    of_tenant,
-    reading,
-    signals_since,
-    spans_of,
-    stretch,
-)
+from infra.recompute.reading import Span, of_tenant, signals_since, spans_of
 from infra.recompute.result import counted, in_full, left_out
 from infra.recompute.table import Row, Write, iso, written
-from infra.recompute.world import Known, arrived, keys_of, learn_arrival, models, planned
-from infra.secrets import secret
+from infra.recompute.world import Session, arrived, known_in, learn_arrival, models, session
 from infra.settings import Settings, with_secrets
 from schemas.message import TenantSlug
 from schemas.record import stored_of
-from schemas.topics import FIXES, FLEET
+from schemas.topics import FIXES
 from streams.eta.model import Model
-from streams.routing.osrm import OsrmRouter
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
 from streams.telemetry.fences import Fences
@@ -83,40 +71,20 @@ def recompute_eta(
 
 async def reckoned(settings: Settings, asked: Asked) -> Reckoned:
     """Raises WrongSetting, NotRunning."""
-    if settings.osrm:
-        await must_answer(settings.osrm)
-    router = OsrmRouter(settings.osrm)
-    args = client_args(settings)
-    try:
-        with gone_through(settings.kafka):
-            folded = await folded_up_to(settings.postgres.get_secret_value())
-            async with reading(args) as consumer, reading(args) as beside:
-                return await Reckoning(settings, asked, folded, consumer, beside, router).run()
-    finally:
-        await router.close()
+    async with session(settings) as using:
+        return await Reckoning(settings, asked, using).run()
 
 
 class Reckoning:
-    """`beside` reads itineraries while the other reads frames."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        asked: Asked,
-        folded: Mapping[int, int],
-        consumer: AIOKafkaConsumer,
-        beside: AIOKafkaConsumer,
-        router: OsrmRouter,
-    ) -> None:
-        self._settings, self._asked, self._folded = settings, asked, folded
-        self._consumer, self._beside, self._router = consumer, beside, router
+    def __init__(self, settings: Settings, asked: Asked, using: Session) -> None:
+        self._settings, self._asked, self._using = settings, asked, using
         self._directory = Directory(asked.tenant)
         self._fixes = 0
         self._forecasts, self._thresholds = Counter[Outcome](), Counter[Outcome]()
         self._errors = Errors()
 
     async def run(self) -> Reckoned:
-        asked, consumer, partitions = self._asked, self._consumer, self._settings.partitions
+        asked, consumer, partitions = self._asked, self._using.consumer, self._settings.partitions
         await learnt(consumer, partitions, self._directory)
         model = (await models(consumer, self._directory.worlds)).of(asked.tenant)
         came = await arrived(consumer, partitions, asked)
@@ -124,7 +92,7 @@ class Reckoning:
         for r in came:
             learn_arrival(arrivals, stored_of(r))
         longer = msgspec.structs.replace(asked, until=asked.until + COMES_WITHIN)
-        spans = await spans_of(consumer, partitions, longer, self._folded)
+        spans = await spans_of(consumer, partitions, longer, self._using.folded)
         with written(asked.out, COLUMNS) as write:
             for partition, span in spans.items():
                 recorded = await self._recorded(partition)
@@ -152,20 +120,16 @@ class Reckoning:
     async def _recorded(self, partition: int) -> Forecasts:
         side = self._side()
         since = self._asked.since - LEAD
-        async for draft in signals_since(self._consumer, partition, since, self._asked.tenant, OF_ETAS):
+        async for draft in signals_since(self._using.consumer, partition, since, self._asked.tenant, OF_ETAS):
             side.take(draft)
         return side
 
     async def _recomputed(self, partition: int, span: Span, model: Model, came: list[object]) -> Forecasts:
-        key = secret(self._settings, "key_encryption_key")
-        keyring = await keys_of(self._consumer, partition, key)
-        fleet = TopicPartition(FLEET.name, partition)
-        end = (await self._beside.end_offsets([fleet]))[fleet]
-        known = Known(self._asked.tenant, keyring, planned(self._beside, partition, end), came)
-        etas = Etas(known.itineraries, self._router, lambda _: model, known.arrivals)
+        known = await known_in(self._using, self._settings, self._asked.tenant, partition, came)
+        etas = Etas(known.itineraries, self._using.router, lambda _: model, known.arrivals)
         folding = Partition(partition, Fences().index, self._directory.quality.rules)
         side = self._side()
-        async for records in stretch(self._consumer, TopicPartition(FIXES.name, partition), span.lead, span.end):
+        async for records in stretch(self._using.consumer, TopicPartition(FIXES.name, partition), span.lead, span.end):
             for r in records:
                 if not (ours := of_tenant([r], self._asked.tenant)):
                     continue

@@ -14,20 +14,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 
 from infra.kafka import client_args
+from infra.log_reading import reading, stretch
 from infra.recompute.asked import CLOCKS_DIFFER, Asked, begun
 from infra.recompute.directory import Directory, learnt
 from infra.recompute.facts import Compared, Outcome, Told, compared
 from infra.recompute.fence_file import ALWAYS, DrawnFence, drawn_in
-from infra.recompute.reading import (
-    Span,
-    folded_up_to,
-    gone_through,
-    of_tenant,
-    reading,
-    signals_since,
-    spans_of,
-    stretch,
-)
+from infra.recompute.reading import Span, folded_up_to, gone_through, of_tenant, signals_since, spans_of
 from infra.recompute.result import OfFence, Recomputed, in_full, most_different, shown
 from infra.recompute.table import Row, Write, iso, written
 from infra.settings import Settings

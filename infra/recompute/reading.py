@@ -1,9 +1,8 @@
-"""The log as it stands, read beside whoever works on it: no group, no place, nothing written."""
+"""What is gone through: of each partition which frames, and the signals that stand."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
-from time import monotonic
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -14,16 +13,12 @@ from psycopg import AsyncConnection
 
 from infra.clock import real_time
 from infra.endpoints import NotRunning
+from infra.log_reading import offset_from, stretch, time_from
 from infra.recompute.asked import HELD_FOR, LEAD, Asked, refused_as_gone
 from schemas.record import Stored, Unreadable, envelope_of, event_of, stored_of
 from schemas.topics import FIXES, SIGNALS
 from streams.telemetry.found import Draft, drafted
 
-STALLED_AFTER_S = 30.0
-"""Without a record for so long a partition cannot be read to its end."""
-FETCH_RECORDS = 2_000
-FETCH_WAIT_MS = 5
-"""What is asked for is there already."""
 FOLDED = 'SELECT "partition", next_offset FROM stream_places WHERE topic = %s'
 
 
@@ -47,23 +42,6 @@ def gone_through(kafka: str) -> Iterator[None]:
         raise NotRunning(f"it could not be gone through (Kafka at {kafka}): {lost}") from lost
 
 
-@asynccontextmanager
-async def reading(client_args: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
-    """What retention takes meanwhile is not passed over in silence."""
-    consumer = AIOKafkaConsumer(
-        **client_args,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-        max_poll_records=FETCH_RECORDS,
-    )
-    try:
-        await consumer.start()
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
 async def spans_of(
     consumer: AIOKafkaConsumer, partitions: int, asked: Asked, folded: Mapping[int, int]
 ) -> dict[int, Span]:
@@ -84,37 +62,6 @@ async def span_of(consumer: AIOKafkaConsumer, partition: int, asked: Asked, fold
     told = max(first, min(end, folded))
     whole = held == 0 or lead > held or asked.since - LEAD >= now - HELD_FOR
     return Span(lead, first, told, lead_is_whole=whole, not_told=end - told)
-
-
-async def time_from(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int) -> datetime | None:
-    """When the first record from then on was written."""
-    found = (await consumer.offsets_for_times({place: since_ms}))[place]
-    return None if found is None else datetime.fromtimestamp(found.timestamp / 1_000, UTC)
-
-
-async def offset_from(consumer: AIOKafkaConsumer, place: TopicPartition, since: datetime) -> int:
-    """Of the first record that was written then or later; the end where there is none."""
-    found = (await consumer.offsets_for_times({place: max(0, round(since.timestamp() * 1_000))}))[place]
-    if found is not None:
-        return int(found.offset)
-    return int((await consumer.end_offsets([place]))[place])
-
-
-async def stretch(consumer: AIOKafkaConsumer, place: TopicPartition, first: int, end: int) -> AsyncIterator[list[Any]]:
-    """The consumer's records from `first` up to `end`, as they are fetched. Raises KafkaError where the partition gives
-    none."""
-    if first >= end:
-        return
-    consumer.assign([place])
-    consumer.seek(place, first)
-    came_s = monotonic()
-    while (at := await consumer.position(place)) < end:
-        records = (await consumer.getmany(place, timeout_ms=200)).get(place, [])
-        if records:
-            yield [r for r in records if r.offset < end]
-            came_s = monotonic()
-        elif monotonic() - came_s > STALLED_AFTER_S:
-            raise KafkaError(f"{place.topic}/{place.partition} gave nothing from {at} on, and ends at {end}")
 
 
 def of_tenant(records: Iterable[Any], tenant: str) -> list[Stored]:

@@ -1,7 +1,6 @@
 """The comparison as a file, a line a fact: CSV or JSON lines. All of it or nothing."""
 
 import csv
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from infra.whole_file import whole_file
 from streams.telemetry.moments import moment
 
 type Row = dict[str, Any]
@@ -22,18 +22,13 @@ def written(out: Path | None, columns: tuple[str, ...]) -> Iterator[Write]:
     if out is None:
         yield lambda _: None
         return
-    part = out.with_name(f"{out.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", newline="") as opened:
-            if out.suffix == ".csv":
-                rows = csv.DictWriter(opened, columns)
-                rows.writeheader()
-                yield lambda row: rows.writerow(row)
-            else:
-                yield lambda row: print(msgspec.json.encode(row).decode(), file=opened)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(out) as part, part.open("w", newline="") as opened:
+        if out.suffix == ".csv":
+            rows = csv.DictWriter(opened, columns)
+            rows.writeheader()
+            yield lambda row: rows.writerow(row)
+        else:
+            yield lambda row: print(msgspec.json.encode(row).decode(), file=opened)
 
 
 def iso(at_ms: int | None) -> str | None:

@@ -1,16 +1,22 @@
 """What the stream knew when it foretold, as time goes on: itineraries and arrivals, in the order of their writing."""
 
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from commands.learning import key_in
+from infra.eta_score import must_answer
+from infra.kafka import client_args
+from infra.log_reading import offset_from, reading, stretch
 from infra.recompute.asked import LEAD, Asked
-from infra.recompute.reading import of_tenant, offset_from, stretch
+from infra.recompute.reading import folded_up_to, gone_through, of_tenant
+from infra.secrets import secret
+from infra.settings import Settings
 from schemas import catalog
 from schemas.keyring import Keyring
 from schemas.record import Stored, Unreadable, envelope_of, event_of, source_of, stored_of
@@ -18,12 +24,45 @@ from schemas.stop_events import DeliveryAttemptFailed, ReattemptPlanned, StopArr
 from schemas.topics import ETA_MODELS, FLEET, KEYS, TASK
 from streams.eta.models import Models
 from streams.eta.worlds import Worlds
+from streams.routing.osrm import OsrmRouter
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.itineraries import Itineraries
 
 ARRIVED = {catalog.BY_CLASS[cls].name for cls in (StopArrived, DeliveryAttemptFailed, ReattemptPlanned)}
 ARRIVES_WITHIN = timedelta(days=1)
 """After the time that is asked for: what comes later scores nothing."""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Who is asked: `beside` reads itineraries while `consumer` reads frames. `folded` is how far the stream is."""
+
+    folded: Mapping[int, int]
+    consumer: AIOKafkaConsumer
+    beside: AIOKafkaConsumer
+    router: OsrmRouter
+
+
+@asynccontextmanager
+async def session(settings: Settings) -> AsyncIterator[Session]:
+    """Raises WrongSetting where no router answers that is named, NotRunning."""
+    if settings.osrm:
+        await must_answer(settings.osrm)
+    router, args = OsrmRouter(settings.osrm), client_args(settings)
+    try:
+        with gone_through(settings.kafka):
+            folded = await folded_up_to(settings.postgres.get_secret_value())
+            async with reading(args) as consumer, reading(args) as beside:
+                yield Session(folded, consumer, beside, router)
+    finally:
+        await router.close()
+
+
+async def known_in(using: Session, settings: Settings, tenant: str, partition: int, came: list[Any]) -> "Known":
+    """What the stream knew in a partition, from its beginning on."""
+    keyring = await keys_of(using.consumer, partition, secret(settings, "key_encryption_key"))
+    fleet = TopicPartition(FLEET.name, partition)
+    end = (await using.beside.end_offsets([fleet]))[fleet]
+    return Known(tenant, keyring, planned(using.beside, partition, end), came)
 
 
 class Coming:
