@@ -69,6 +69,7 @@ from commands.rider_silence import back_in_touch, record_heard, record_silence
 from commands.rider_state import RegisteredRider, Rider, Silence, Unregistered, registered
 from commands.rider_vehicles import record_vehicle_fitness, with_vehicle
 from schemas.ids import rider_subject
+from schemas.itinerary import StopRef
 from schemas.message import DeviceId, GeofenceId, NotInThisState, Personal, RiderId
 from schemas.rider import (
     MAX_DEVICES,
@@ -125,6 +126,7 @@ from schemas.rider import (
     RiderEvent,
     RiderFellSilent,
     RiderHeardAgain,
+    RiderRated,
     RiderRegistered,
     RiderReinstated,
     RiderRejected,
@@ -134,6 +136,7 @@ from schemas.rider import (
     RiderSuspended,
     RiderTakenOffDispatch,
     RiderZonesSet,
+    SetRiderRating,
     SetRiderSkills,
     SetRiderZones,
     ShiftEnded,
@@ -142,7 +145,6 @@ from schemas.rider import (
     ShiftStarted,
     StartBreak,
     StartShift,
-    StopRef,
     SubmitDocument,
     SuspendRider,
     TaskHandOverClosed,
@@ -163,6 +165,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return register_rider(rider, command, context)
         case SetRiderSkills():
             return set_skills(registered(rider), command)
+        case SetRiderRating():
+            return set_rating(registered(rider), command)
         case SetRiderZones():
             return set_zones(registered(rider), command, context)
         case RegisterSimulatedRider():
@@ -268,6 +272,10 @@ def register_rider(rider: Rider, command: RegisterRider, context: Context) -> li
 def set_skills(rider: RegisteredRider, command: SetRiderSkills) -> list[RiderEvent]:
     skills = tuple(dict.fromkeys(command.skills))
     return [] if skills == rider.skills else [RiderSkillsSet(skills=[*skills])]
+
+
+def set_rating(rider: RegisteredRider, command: SetRiderRating) -> list[RiderEvent]:
+    return [] if command.rating == rider.rating else [RiderRated(rating=command.rating)]
 
 
 def set_zones(rider: RegisteredRider, command: SetRiderZones, context: Context) -> list[RiderEvent]:
@@ -384,6 +392,8 @@ def evolve(rider: Rider, event: RiderEvent) -> Rider:
             return replace(rider, skills=tuple(event.skills))
         case RiderZonesSet():
             return replace(rider, zones=tuple(event.zones))
+        case RiderRated():
+            return replace(rider, rating=event.rating)
         case RiderApproved():
             return replace(rider, status="approved")
         case RiderReinstated():

@@ -3,13 +3,15 @@
 from msgspec.structs import replace
 
 from commands.context import Context
+from commands.placing import out_of_order, pickups_first
 from commands.rider_refusals import ItineraryChanged, NextStopIsLocked, NotThatItinerary, OutOfOrder, TooHeavyThatWay
 from commands.rider_reservations import planned_stops, released, with_reservation
 from commands.rider_shift import shift_end_after
 from commands.rider_state import RegisteredRider
 from commands.rider_vehicles import vehicles_of
+from schemas.itinerary import StopRef
 from schemas.load import peak_load
-from schemas.message import NotInThisState, StopId, TaskId
+from schemas.message import NotInThisState
 from schemas.rider import (
     ChangePlannedWindow,
     InsertStops,
@@ -24,7 +26,6 @@ from schemas.rider import (
     RemoveStops,
     ResequenceItinerary,
     RiderEvent,
-    StopRef,
     UnlockNextStop,
 )
 from schemas.vehicle_fitness import overloads
@@ -136,25 +137,8 @@ def unlock_next_stop(rider: RegisteredRider, command: UnlockNextStop) -> list[Ri
 
 
 def must_keep_order(stops: list[PlannedStop]) -> None:
-    """What comes after a stop that is ahead comes after it here too."""
-    ahead = {(stop.task_id, stop.stop_id) for stop in stops}
-    for stop in stops:
-        ahead.discard((stop.task_id, stop.stop_id))
-        for earlier in stop.after:
-            if (stop.task_id, earlier) in ahead:
-                raise OutOfOrder(stop.task_id, stop.stop_id, earlier)
-
-
-def pickups_first(stops: list[PlannedStop]) -> bool:
-    """A task's, but for one that itself comes after what is dropped before it."""
-    dropped: dict[TaskId, set[StopId]] = {}
-    for stop in stops:
-        before = dropped.setdefault(stop.task_id, set())
-        if stop.kind != "pickup":
-            before.add(stop.stop_id)
-        elif not before <= set(stop.after):
-            return False
-    return True
+    for stop, earlier in out_of_order(stops):
+        raise OutOfOrder(stop.task_id, stop.stop_id, earlier)
 
 
 def with_stops(rider: RegisteredRider, event: ItineraryStopsInserted) -> RegisteredRider:

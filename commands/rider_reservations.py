@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
 from commands.context import Context
 from commands.hours import exhausted
+from commands.placing import keeps_order, placed_among
 from commands.rider_refusals import CannotReserve, NotReserved
 from commands.rider_state import (
     PastTask,
@@ -18,11 +20,13 @@ from commands.rider_state import (
 )
 from commands.rider_vehicles import vehicles_of
 from schemas.directory import TenantRules
+from schemas.itinerary import Placed, StopRef
 from schemas.load import Overload, peak_load
 from schemas.message import Personal, SubjectId, TaskId
 from schemas.rider import (
     ActivateReservation,
     ExpireReservation,
+    ItineraryResequenced,
     ItineraryStopsInserted,
     NewPlannedStop,
     PlannedStop,
@@ -40,6 +44,16 @@ from schemas.vehicle_fitness import VehicleFitness, fit_for, overloads
 
 PAST_TASKS_KEPT = 200
 """Of these it is known later when the rider had them."""
+AS_DISPATCHED = "as_dispatched"
+"""Why an itinerary is in another order."""
+
+
+class Way(msgspec.Struct, frozen=True):
+    """Of a task that is to be reserved: its stops, where they go, and when all would be through."""
+
+    stops: list[PlannedStop]
+    placed: Sequence[Placed] = ()
+    ends_at: datetime | None = None
 
 
 def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Context) -> list[RiderEvent]:
@@ -51,7 +65,8 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
     stops = planned_stops(command.task_id, command.stops)
     heard = rider.silence is not None and command.offer_id is not None  # whoever claims an offer is heard by that
     judged = replace(rider, silence=None) if heard else rider
-    why_not = None if command.has_goods else cannot_reserve(judged, stops, command.required_skills, context)
+    way = Way(stops, command.placed, command.ends_at)
+    why_not = None if command.has_goods else cannot_reserve(judged, way, command.required_skills, context)
     if why_not is not None:
         raise CannotReserve(why_not)
     again: list[RiderEvent] = [RiderHeardAgain(heard_at=context.now)] if heard else []
@@ -65,6 +80,7 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
             handed_over=command.handed_over,
             hold_until=command.hold_until,
             stops=stops,
+            placed=command.placed,
         ),
     ]
 
@@ -75,11 +91,11 @@ def is_let_lapse(known: Reservation, command: ReserveRider, context: Context) ->
 
 
 def cannot_reserve(
-    rider: RegisteredRider, stops: list[PlannedStop], skills: Iterable[str], context: Context
+    rider: RegisteredRider, way: Way, skills: Iterable[str], context: Context
 ) -> Exclusion | Overload | None:
     if rider.simulated:
         return None
-    rules, now = context.policy.rules, context.now
+    stops, rules, now = way.stops, context.policy.rules, context.now
     why_not = not_compliant(rider, context.policy.required_of_riders, now, now)
     if why_not is not None:
         return why_not
@@ -91,7 +107,7 @@ def cannot_reserve(
         return "silent"
     if rider.off_dispatch_for:
         return "incident_open"
-    soonest = soonest_end(stops, now)
+    soonest = max(soonest_end(stops, now), way.ends_at or now)
     if rider.shift.ends_at <= now or rider.shift.ends_at < soonest:
         return "shift_ends_too_soon"
     until = planned_until(stops, rider.shift, now)
@@ -108,7 +124,7 @@ def cannot_reserve(
         return "skill_missing"
     if is_outside(rider, stops, context):
         return "outside_zones"
-    return without_room(rider, stops, fit, rules, now)
+    return without_room(rider, way, fit, rules, now)
 
 
 def is_outside(rider: RegisteredRider, stops: list[PlannedStop], context: Context) -> bool:
@@ -126,14 +142,19 @@ def planned_until(stops: list[PlannedStop], shift: Shift, now: datetime) -> date
 
 
 def without_room(
-    rider: RegisteredRider, stops: list[PlannedStop], fit: Sequence[VehicleFitness], rules: TenantRules, now: datetime
+    rider: RegisteredRider, way: Way, fit: Sequence[VehicleFitness], rules: TenantRules, now: datetime
 ) -> Exclusion | Overload | None:
+    """Where it is too much as it is placed, but not at the end, it will go there."""
     still_held = held(rider, now)
     if len(still_held) >= rules.max_active_tasks:
         return "too_many_tasks"
     promised = [stop for r in still_held.values() if not r.active for stop in r.stops]
-    peak = peak_load(stop.load for stop in (*rider.itinerary, *promised, *stops))
-    return next(iter(overloads(peak, rider.capacity_g, fit)), None)
+    peak = peak_load(stop.load for stop in (*rider.itinerary, *promised, *way.stops))
+    too_much = next(iter(overloads(peak, rider.capacity_g, fit)), None)
+    if too_much is None or not way.placed:
+        return too_much
+    placed = placed_among([*rider.itinerary, *promised], way.stops, way.placed, rider.locked)
+    return next(iter(overloads(peak_load(stop.load for stop in placed), rider.capacity_g, fit)), None)
 
 
 def planned_stops(task_id: TaskId, stops: list[NewPlannedStop]) -> list[PlannedStop]:
@@ -160,10 +181,28 @@ def activate_reservation(rider: RegisteredRider, command: ActivateReservation, c
         return []
     if reservation.hold_until <= context.now:
         raise NotReserved(command.task_id)
-    return [
+    version = rider.itinerary_version + 1
+    events: list[RiderEvent] = [
         ReservationActivated(task_id=command.task_id, round=command.round, activated_at=context.now),
-        ItineraryStopsInserted(itinerary_version=rider.itinerary_version + 1, stops=list(reservation.stops)),
+        ItineraryStopsInserted(itinerary_version=version, stops=list(reservation.stops)),
     ]
+    at_the_end = [*rider.itinerary, *reservation.stops]
+    order = order_of(rider, reservation)
+    if order != at_the_end:
+        refs = [StopRef(task_id=stop.task_id, stop_id=stop.stop_id) for stop in order]
+        events.append(ItineraryResequenced(itinerary_version=version + 1, order=refs, reason_code=AS_DISPATCHED))
+    return events
+
+
+def order_of(rider: RegisteredRider, reservation: Reservation) -> list[PlannedStop]:
+    """As dispatch placed them; at the end, where meanwhile that would be too much or in a wrong order."""
+    at_the_end = [*rider.itinerary, *reservation.stops]
+    if not reservation.placed:
+        return at_the_end
+    placed = placed_among(rider.itinerary, reservation.stops, reservation.placed, rider.locked)
+    vehicles = vehicles_of(rider)
+    fits = not overloads(peak_load(stop.load for stop in placed), rider.capacity_g, vehicles)
+    return placed if fits and keeps_order(placed) else at_the_end
 
 
 def release_reservation(rider: RegisteredRider, command: ReleaseReservation, context: Context) -> list[RiderEvent]:
@@ -200,6 +239,7 @@ def with_reserved(rider: RegisteredRider, event: RiderReserved) -> RegisteredRid
         offer_id=event.offer_id,
         hold_until=event.hold_until,
         stops=tuple(event.stops),
+        placed=tuple(event.placed),
     )
     return with_reservation(rider, event.task_id, reservation)
 

@@ -10,6 +10,7 @@ from commands.documents import Documents, spans_of
 from commands.hours import Duties
 from schemas.geo import Location
 from schemas.hours import HoursLimit
+from schemas.itinerary import Placed, StopRef
 from schemas.message import (
     DeviceId,
     DocumentId,
@@ -23,7 +24,8 @@ from schemas.message import (
     TenderId,
     VehicleId,
 )
-from schemas.rider import Employment, PlannedStop, StopRef, VehicleKind
+from schemas.rider import Employment, PlannedStop
+from schemas.rider_vehicle import VehicleKind
 from schemas.tender import Exclusion
 from schemas.validity import shortfall
 from schemas.vehicle_fitness import VehicleFitness
@@ -66,6 +68,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     stops: tuple[PlannedStop, ...]
     activated_at: datetime | None = None
     removed: tuple[StopId, ...] = ()
+    placed: tuple[Placed, ...] = ()
+    """Where its stops go once it is active."""
 
     @property
     def active(self) -> bool:
@@ -105,6 +109,7 @@ class RegisteredRider(msgspec.Struct, frozen=True, kw_only=True, tag=True, array
     skills: tuple[str, ...] = ()
     zones: tuple[GeofenceId, ...] = ()
     """None: anywhere."""
+    rating: float | None = None
     status: RiderStatus = "invited"
     documents: Documents = {}
     shift: Shift | None = None

@@ -9,12 +9,16 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.life import NEW, Life, to, when, within
+from schemas.itinerary import Placed
 from schemas.load import Overload
 from schemas.message import NotInThisState, OfferId, Refused, RiderId, TaskId
+from schemas.money import Money
 from schemas.tender import (
     AwardTender,
+    BiddingClosed,
     ClaimOffer,
     ClaimRejected,
+    CloseBidding,
     ConfirmTenderOpened,
     DeclineOffer,
     DispatchDecisionRecorded,
@@ -29,6 +33,8 @@ from schemas.tender import (
     OfferViewed,
     OfferWithdrawn,
     OpenTender,
+    PlannedOffer,
+    Queue,
     RejectClaim,
     ReservationRequested,
     TenderAwarded,
@@ -38,6 +44,7 @@ from schemas.tender import (
     TenderOpened,
     TenderWithdrawn,
     ViewOffer,
+    WaitingOffer,
     WithdrawTender,
 )
 
@@ -47,6 +54,9 @@ class Offer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_at: datetime
     viewed: bool = False
     claimed: bool = False
+    placed: tuple[Placed, ...] = ()
+    ends_at: datetime | None = None
+    bid: Money | None = None
 
 
 class Unopened(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -61,6 +71,12 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True,
     pending: Mapping[OfferId, Offer] = {}
     reserving: OfferId | None = None
     hold_until: datetime | None = None
+    queue: Queue | None = None
+    """Those who have not been asked yet."""
+    bids_until: datetime | None = None
+    """In a tender in which riders bid, while they may."""
+    bidding: bool = False
+    """It is, or was, one of those."""
 
 
 class Over(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -93,6 +109,7 @@ LIFE = Life(
         OfferSent: within("open"),
         OfferViewed: within("open"),
         OfferClaimed: within("open"),
+        BiddingClosed: within("open"),
         ReservationRequested: within("open"),
         ClaimRejected: within("open"),
         OfferDeclined: within("open"),
@@ -119,6 +136,33 @@ class OfferNotPending(Refused):
     def __init__(self, offer_id: OfferId) -> None:
         super().__init__(f"offer {offer_id} is not pending")
         self.offer_id = offer_id
+
+
+class BidNeeded(Refused):
+    rule = "bid-needed"
+    is_about = ("bid",)
+
+    def __init__(self) -> None:
+        super().__init__("in this tender riders say for how much: the claim has no bid")
+
+
+class NoBids(Refused):
+    rule = "no-bids"
+    is_about = ("bid",)
+
+    def __init__(self, bid: Money) -> None:
+        super().__init__("in this tender nobody bids")
+        self.bid = bid
+
+
+class BidInAnotherCurrency(Refused):
+    rule = "bid-in-another-currency"
+    is_about = ("bid",)
+
+    def __init__(self, currency: str, agreed: str) -> None:
+        super().__init__(f"bids are in {agreed}, not in {currency}")
+        self.currency = currency
+        self.agreed = agreed
 
 
 class NotYourOffer(Refused):
@@ -157,7 +201,9 @@ def decide(tender: Tender, command: TenderCommand, context: Context) -> list[Ten
         case ExpireClaim():
             return expire_claim(tender, command, context)
         case ExpireOffer():
-            return expire_offer(tender, command, context.now)
+            return expire_offer(tender, command, context)
+        case CloseBidding():
+            return close_bidding(tender, context)
         case WithdrawTender():
             return withdraw_tender(tender, command)
         case ConfirmTenderOpened():
@@ -175,22 +221,33 @@ def open_tender(tender: Tender, command: OpenTender) -> list[TenderEvent]:
         round=command.round,
         mode=command.mode,
         candidates=command.candidates,
+        others=command.others,
         excluded=command.excluded,
         policy_version=command.policy_version,
+        weights=command.weights,
         input_hash=command.input_hash,
         solver=command.solver,
     )
     if not command.offers:
         return [decision, TenderExhausted(task_id=command.task_id, round=command.round)]
-    sent = (
-        OfferSent(offer_id=offer.offer_id, rider_id=offer.rider_id, expires_at=offer.expires_at)
-        for offer in command.offers
+    opened = TenderOpened(
+        task_id=command.task_id,
+        round=command.round,
+        mode=command.mode,
+        queue=command.queue,
+        bids_until=command.bids_until,
     )
-    return [
-        decision,
-        TenderOpened(task_id=command.task_id, round=command.round, mode=command.mode),
-        *sent,
-    ]
+    return [decision, opened, *(sent(offer, offer.expires_at) for offer in command.offers)]
+
+
+def sent(offer: PlannedOffer | WaitingOffer, expires_at: datetime) -> OfferSent:
+    return OfferSent(
+        offer_id=offer.offer_id,
+        rider_id=offer.rider_id,
+        expires_at=expires_at,
+        placed=offer.placed,
+        ends_at=offer.ends_at,
+    )
 
 
 def view_offer(tender: Tender, command: ViewOffer, context: Context) -> list[TenderEvent]:
@@ -199,18 +256,51 @@ def view_offer(tender: Tender, command: ViewOffer, context: Context) -> list[Ten
 
 
 def claim_offer(tender: Tender, command: ClaimOffer, context: Context) -> list[TenderEvent]:
-    """A claim is recorded at once; claims are tried one at a time, in the order they came."""
+    """A claim is recorded at once; claims are tried one at a time, in the order they came, or by what they bid."""
     if isinstance(tender, Over) and tender.winner == command.offer_id:
         return []
     still, offer = own_offer(tender, command.offer_id, context)
+    must_bid_where_asked(still, command.bid, context)
     if offer.claimed:
         return []
     if context.now >= offer.expires_at:
         raise OfferHasExpired(command.offer_id, offer.expires_at)
-    claimed = OfferClaimed(offer_id=command.offer_id, rider_id=offer.rider_id)
+    claimed = OfferClaimed(offer_id=command.offer_id, rider_id=offer.rider_id, bid=command.bid)
     if still.reserving is not None:
         return [claimed]
-    return [claimed, request_reservation(still, command.offer_id, offer, context)]
+    if still.bids_until is None:
+        return [claimed, request_reservation(still, command.offer_id, offer, context)]
+    if all(other.claimed for each, other in still.pending.items() if each != command.offer_id):
+        return [claimed, *bidding_closed(claims_last(still, command.offer_id, command.bid), context)]
+    return [claimed]
+
+
+def must_bid_where_asked(tender: Open, bid: Money | None, context: Context) -> None:
+    agreed = context.policy.rules.dispatch.currency
+    if bid is None:
+        if tender.bidding:
+            raise BidNeeded
+    elif not tender.bidding:
+        raise NoBids(bid)
+    elif bid.currency != agreed:
+        raise BidInAnotherCurrency(bid.currency, agreed)
+
+
+def close_bidding(tender: Tender, context: Context) -> list[TenderEvent]:
+    match tender:
+        case Open(bids_until=datetime() as due) if context.now >= due:
+            return bidding_closed(tender, context)
+        case _:
+            return []
+
+
+def bidding_closed(tender: Open, context: Context) -> list[TenderEvent]:
+    """Who has not bid by then is not asked any more."""
+    silent = {offer_id: offer for offer_id, offer in tender.pending.items() if not offer.claimed}
+    expired = [OfferExpired(offer_id=offer_id, rider_id=offer.rider_id) for offer_id, offer in silent.items()]
+    closed = BiddingClosed(task_id=tender.task_id, round=tender.round)
+    claims = replace(tender, pending={o: offer for o, offer in tender.pending.items() if o not in silent})
+    return [*expired, closed, *(next_claim(claims, context) or [exhausted(tender)])]
 
 
 def decline_offer(tender: Tender, command: DeclineOffer, context: Context) -> list[TenderEvent]:
@@ -219,7 +309,7 @@ def decline_offer(tender: Tender, command: DeclineOffer, context: Context) -> li
     if offer.claimed:
         raise NotInThisState(needed="not yet claimed", actual="claimed")
     declined = OfferDeclined(offer_id=command.offer_id, rider_id=offer.rider_id, reason_code=command.reason_code)
-    return [declined, *exhausted_without(still, command.offer_id)]
+    return [declined, *after(without_offer(still, command.offer_id), context)]
 
 
 def award_tender(tender: Tender, command: AwardTender) -> list[TenderEvent]:
@@ -266,15 +356,16 @@ def claim_rejected(
 ) -> list[TenderEvent]:
     rider_id = tender.pending[offer_id].rider_id
     rejected = ClaimRejected(offer_id=offer_id, rider_id=rider_id, reason_code=reason_code, overload=overload)
-    return [rejected, *next_claim(tender, offer_id, context), *exhausted_without(tender, offer_id)]
+    rest = replace(without_offer(tender, offer_id), reserving=None, hold_until=None)
+    return [rejected, *(next_claim(rest, context) or after(rest, context))]
 
 
-def expire_offer(tender: Tender, command: ExpireOffer, now: datetime) -> list[TenderEvent]:
+def expire_offer(tender: Tender, command: ExpireOffer, context: Context) -> list[TenderEvent]:
     """A claimed offer does not expire: its reservation decides."""
     match tender:
-        case Open(pending={command.offer_id: Offer(claimed=False) as offer}) if now >= offer.expires_at:
+        case Open(pending={command.offer_id: Offer(claimed=False) as offer}) if context.now >= offer.expires_at:
             expired = OfferExpired(offer_id=command.offer_id, rider_id=offer.rider_id)
-            return [expired, *exhausted_without(tender, command.offer_id)]
+            return [expired, *after(without_offer(tender, command.offer_id), context)]
         case _:
             return []
 
@@ -293,15 +384,28 @@ def withdraw_tender(tender: Tender, command: WithdrawTender) -> list[TenderEvent
             return []
 
 
-def exhausted_without(tender: Open, offer_id: OfferId) -> list[TenderExhausted]:
-    if any(other != offer_id for other in tender.pending):
+def after(rest: Open, context: Context) -> list[TenderEvent]:
+    """An offer has come to nothing, and these are left: where nobody is, those who are next are asked."""
+    if rest.bids_until is not None and rest.pending and all(offer.claimed for offer in rest.pending.values()):
+        return bidding_closed(rest, context)
+    if rest.pending:
         return []
-    return [TenderExhausted(task_id=tender.task_id, round=tender.round)]
+    if rest.queue is None or not rest.queue.waiting:
+        return [exhausted(rest)]
+    expires_at = context.now + timedelta(seconds=rest.queue.seconds)
+    return [sent(offer, expires_at) for offer in rest.queue.waiting[: rest.queue.at_once]]
 
 
-def next_claim(tender: Open, after: OfferId, context: Context) -> list[ReservationRequested]:
-    waiting = (item for item in tender.pending.items() if item[1].claimed and item[0] != after)
-    return [request_reservation(tender, offer_id, offer, context) for offer_id, offer in waiting][:1]
+def exhausted(tender: Open) -> TenderExhausted:
+    return TenderExhausted(task_id=tender.task_id, round=tender.round)
+
+
+def next_claim(tender: Open, context: Context) -> list[TenderEvent]:
+    """In the order of the claims; where riders bid the smallest bid first, of equal ones the earlier."""
+    claims = [(offer_id, offer) for offer_id, offer in tender.pending.items() if offer.claimed]
+    if tender.bidding:
+        claims.sort(key=lambda claim: 0 if claim[1].bid is None else claim[1].bid.amount_minor)
+    return [request_reservation(tender, offer_id, offer, context) for offer_id, offer in claims[:1]]
 
 
 def request_reservation(tender: Open, offer_id: OfferId, offer: Offer, context: Context) -> ReservationRequested:
@@ -310,6 +414,8 @@ def request_reservation(tender: Open, offer_id: OfferId, offer: Offer, context: 
         rider_id=offer.rider_id,
         task_id=tender.task_id,
         hold_until=context.now + timedelta(seconds=context.policy.rules.hold_seconds),
+        placed=[*offer.placed],
+        ends_at=offer.ends_at,
     )
 
 
@@ -327,14 +433,18 @@ def evolve(tender: Tender, event: TenderEvent) -> Tender:
         case DispatchDecisionRecorded():
             return Open(task_id=event.task_id, round=event.round)
         case TenderOpened():
-            return tender
+            bids_until = event.bids_until
+            return replace(still_open(tender), queue=event.queue, bids_until=bids_until, bidding=bids_until is not None)
         case OfferSent():
-            return with_offer(still_open(tender), event.offer_id, Offer(event.rider_id, event.expires_at))
+            offer = Offer(event.rider_id, event.expires_at, placed=tuple(event.placed), ends_at=event.ends_at)
+            return with_offer(asked(still_open(tender), event.offer_id), event.offer_id, offer)
         case OfferViewed():
             viewed = replace(still_open(tender).pending[event.offer_id], viewed=True)
             return with_offer(still_open(tender), event.offer_id, viewed)
         case OfferClaimed():
-            return claims_last(still_open(tender), event.offer_id)
+            return claims_last(still_open(tender), event.offer_id, event.bid)
+        case BiddingClosed():
+            return replace(still_open(tender), bids_until=None)
         case ReservationRequested():
             return replace(still_open(tender), reserving=event.offer_id, hold_until=event.hold_until)
         case ClaimRejected():
@@ -354,8 +464,16 @@ def evolve(tender: Tender, event: TenderEvent) -> Tender:
             assert_never(event)
 
 
-def claims_last(tender: Open, offer_id: OfferId) -> Open:
-    claimed = replace(tender.pending[offer_id], claimed=True)
+def asked(tender: Open, offer_id: OfferId) -> Open:
+    """They wait no longer."""
+    if tender.queue is None or all(offer.offer_id != offer_id for offer in tender.queue.waiting):
+        return tender
+    waiting = [offer for offer in tender.queue.waiting if offer.offer_id != offer_id]
+    return replace(tender, queue=replace(tender.queue, waiting=waiting))
+
+
+def claims_last(tender: Open, offer_id: OfferId, bid: Money | None) -> Open:
+    claimed = replace(tender.pending[offer_id], claimed=True, bid=bid)
     return with_offer(without_offer(tender, offer_id), offer_id, claimed)
 
 

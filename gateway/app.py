@@ -41,6 +41,7 @@ from gateway.tracking_links import WORD
 from gateway.tracking_page import TrackingPage
 from gateway.trip_export import Trips
 from gateway.uplinks import Uplinks
+from gateway.why.read import WhyRead
 
 BATCH = "/v1/{tenant}/commands:batch"
 ARTEFACT = "/v1/{tenant}/artefacts/{id}"
@@ -82,6 +83,7 @@ def app(door: Door) -> Starlette:
         feed_paths(Feed(door, entry, reading, positions)),
         timeline_paths(timelines),
         trip_paths(Trips(door, entry, reading)),
+        {"/v1/{tenant}/tasks/{id}/why": get(WhyRead(entry, reading).of_task)},
         {"/v1/{tenant}/mileage": get(Mileage(door, entry, reading).page)},
         {SECRETS: get(SecretsRead(door, entry, reading).of_task)},
         {BATCH: {"POST": batch.post}},

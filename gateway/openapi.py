@@ -52,6 +52,7 @@ from gateway.task_secrets import SECRETS
 from gateway.timelines import PARAMETERS as TIMELINE_PARAMETERS
 from gateway.tracking import CODE_PARAMETERS
 from gateway.trip_files import FORMATS
+from gateway.why import read as why_read
 from schemas.fixes import FixBatch
 
 type Json = dict[str, Any]
@@ -152,6 +153,18 @@ def other_paths() -> Json:
                 json_content({"$ref": REF.format(name="MileagePage")}),
                 mileage.PARAMETERS,
                 ("Link", "Consistency"),
+            )
+        },
+        "/v1/{tenant}/tasks/{id}/why": {
+            "get": read(
+                "readWhy",
+                why_read.ABOUT,
+                "why",
+                json_content({"$ref": REF.format(name="Why")}),
+                {},
+                ("Consistency",),
+                path=("id",),
+                more=(404,),
             )
         },
         "/v1/{tenant}/events": {

@@ -252,6 +252,19 @@ def components() -> Json:
             "required": ["items"],
             "properties": {"items": {"type": "array", "items": COUNTED_FORECASTS}},
         },
+        "Why": {
+            "type": "object",
+            "required": ["tenant", "task_id", "state", "told", "decisions", "tenders"],
+            "properties": {
+                "tenant": {"type": "string"},
+                "task_id": {"type": "string"},
+                "state": {"type": "string"},
+                "rider_id": {"type": ["string", "null"]},
+                "told": {"type": "array", "items": {"type": "string"}},
+                "decisions": {"type": "array", "items": {"type": "object"}},
+                "tenders": {"type": "array", "items": {"type": "object"}},
+            },
+        },
         "MileagePage": {
             "type": "object",
             "required": ["items"],

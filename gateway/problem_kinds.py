@@ -132,6 +132,9 @@ KINDS: dict[str, Kind] = {
     "claim-value-missing": Kind(409, "Nothing is claimed yet", "State the claim value: that takes the action."),
     "timeline-missing": Kind(409, "It is sealed with its timeline", "Seal it through the API, which fills that in."),
     "offer-not-pending": Kind(409, "The offer is over", "It was answered, lost, withdrawn or has expired."),
+    "bid-needed": Kind(422, "The claim has no bid", "Say in `bid` for how much you would do it."),
+    "no-bids": Kind(422, "Nobody bids in this tender", "Leave `bid` out."),
+    "bid-in-another-currency": Kind(422, "The bid is in another currency", "Bid in `values.agreed`."),
     "offer-has-expired": Kind(409, "The offer has expired", "Wait for the next one."),
     "pin-attempts-exhausted": Kind(409, "The PIN was wrong too often", "Give another proof, or ask an operator."),
     "idempotency-key-reused": Kind(

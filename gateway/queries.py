@@ -726,7 +726,7 @@ def with_own_offer(tender: Row, caller: Caller) -> Row:
     """A rider learns nothing of the others who were asked."""
     own = {key: offer for key, offer in tender["offers"].items() if offer["rider_id"] == caller.subject}
     won = tender["winner"] if tender["winner"] == caller.subject else None
-    return tender | {"offers": own, "winner": won}
+    return tender | {"offers": own, "waiting": [], "winner": won}
 
 
 def with_progress(visible: Row, row: Row) -> Row:

@@ -15,7 +15,7 @@ from rich.table import Table
 from commands.follow import Follower
 from commands.learning import Learning
 from commands.policy import Policy
-from infra.artefacts import ObjectArtefacts, StoredObject, artefacts_of
+from infra.artefacts import DECISIONS, KEPT, SENT, ObjectArtefacts, StoredObject, artefacts_of
 from infra.endpoints import reached
 from infra.kafka import client_args
 from infra.secrets import secret
@@ -26,6 +26,9 @@ from schemas.topics import DIRECTORY
 AT_ONCE = 1_000
 """Objects in one request: as many as S3 deletes at once."""
 LOST = 1
+
+DECISION_DAYS = 30
+"""As long as fixes are kept."""
 
 type KeptDays = Callable[[str], int | None]
 """How long a tenant keeps artefacts; None of a tenant that the directory does not have."""
@@ -39,6 +42,8 @@ class Swept(msgspec.Struct):
     artefacts: int = 0
     expired: int = 0
     expired_bytes: int = 0
+    decisions: int = 0
+    expired_decisions: int = 0
 
 
 def sweep_artefacts(data: Path | None, delete: bool, as_json: bool) -> int:
@@ -90,10 +95,7 @@ async def swept(store: ObjectArtefacts, kept_days: KeptDays, now: datetime, *, d
     async for found in store.objects():
         told = tenants.setdefault(found.tenant, Swept(found.tenant, kept_days(found.tenant)))
         expired = is_expired(found, told.days, now)
-        if not found.is_index:
-            told.artefacts += 1
-            told.expired += expired
-            told.expired_bytes += found.size_bytes if expired else 0
+        count(told, found, expired)
         if expired and delete:
             old.append(found.path)
         if len(old) == AT_ONCE:
@@ -104,16 +106,31 @@ async def swept(store: ObjectArtefacts, kept_days: KeptDays, now: datetime, *, d
     return [tenants[name] for name in sorted(tenants)]
 
 
+def count(told: Swept, found: StoredObject, expired: bool) -> None:
+    if found.kind == DECISIONS:
+        told.decisions += 1
+        told.expired_decisions += expired
+    elif found.kind == KEPT:
+        told.artefacts += 1
+        told.expired += expired
+    if found.kind != SENT:
+        told.expired_bytes += found.size_bytes if expired else 0
+
+
 def is_expired(found: StoredObject, days: int | None, now: datetime) -> bool:
+    """What decisions rested on goes with the fixes that they saw, or sooner."""
+    if days is not None and found.kind == DECISIONS:
+        days = min(days, DECISION_DAYS)
     return days is not None and now - found.last_modified > timedelta(days=days)
 
 
 def shown(done: list[Swept], delete: bool, console: Console) -> None:
     gone = "deleted" if delete else "would be deleted"
-    table = Table("tenant", "kept for days", "artefacts", gone, "bytes", box=None, pad_edge=False)
+    table = Table("tenant", "kept for days", "artefacts", gone, "decisions", gone, "bytes", box=None, pad_edge=False)
     for each in done:
         days = "unknown tenant" if each.days is None else str(each.days)
-        table.add_row(each.tenant, days, f"{each.artefacts:,}", f"{each.expired:,}", f"{each.expired_bytes:,}")
+        counts = each.artefacts, each.expired, each.decisions, each.expired_decisions, each.expired_bytes
+        table.add_row(each.tenant, days, *(f"{number:,}" for number in counts))
     console.print(table)
-    if not delete and any(each.expired for each in done):
+    if not delete and any(each.expired or each.expired_decisions for each in done):
         console.print("Nothing was deleted: add --delete for that.")

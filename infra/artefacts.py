@@ -2,13 +2,16 @@
 
 kept/{tenant}/{ab}/{hash of what is kept}     the bytes
 sent/{tenant}/{ab}/{hash of what was sent}    the hash of what is kept of it
+decisions/{tenant}/{ab}/{hash of the record}  what a decision of dispatch rested on, as zlib has it
 """
 
 import asyncio
 import os
+import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -22,10 +25,13 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 from gateway.problems import Problem
 from infra.settings import Settings
 
-KEPT, SENT = "kept", "sent"
+KEPT, SENT, DECISIONS = "kept", "sent", "decisions"
 PATIENCE: "ClientConfig" = {"connect_timeout": timedelta(seconds=3), "timeout": timedelta(seconds=10)}
 RETRIES: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 """A rider's phone asks again by itself; by default the store would be asked for three minutes."""
+QUICK = 1
+MOST_DECISION_BYTES = 256 << 20
+"""Of one record, unpacked."""
 FRESH_FOR = timedelta(days=1)
 """What is put again later counts as new from then on, so that a sweep leaves it to whoever names it now."""
 
@@ -38,7 +44,7 @@ logger = structlog.get_logger()
 class StoredObject(msgspec.Struct, frozen=True):
     path: str
     tenant: str
-    is_index: bool
+    kind: str
     last_modified: datetime
     size_bytes: int
 
@@ -66,6 +72,20 @@ class ObjectArtefacts:
         kept = await self.kept(tenant, digest)
         return None if kept is None else await self._read(path(KEPT, tenant, kept))
 
+    async def keep_decision(self, tenant: str, digest: str, record: bytes) -> None:
+        await self._write(path(DECISIONS, tenant, digest), await asyncio.to_thread(zlib.compress, record, QUICK))
+
+    async def decision(self, tenant: str, digest: str) -> bytes | None:
+        """None of one that is not kept, or no longer. Raises ValueError where it is not what the hash is of."""
+        found = await self._read(path(DECISIONS, tenant, digest))
+        if found is None:
+            return None
+        unpacked = zlib.decompressobj()
+        record = unpacked.decompress(found, MOST_DECISION_BYTES)
+        if sha256(record).hexdigest() != digest:
+            raise ValueError(f"what is kept under {digest} is something else")
+        return record
+
     async def is_fresh(self, tenant: str, digest: str) -> bool:
         """Whether it was put so lately that it need not be put again."""
         put = await self._modified(path(KEPT, tenant, digest)) or await self._modified(path(SENT, tenant, digest))
@@ -75,7 +95,7 @@ class ObjectArtefacts:
         async for page in obstore.list(self._store):
             for meta in page:
                 kind, tenant, *_ = meta["path"].split("/")
-                yield StoredObject(meta["path"], tenant, kind == SENT, meta["last_modified"], meta["size"])
+                yield StoredObject(meta["path"], tenant, kind, meta["last_modified"], meta["size"])
 
     async def delete(self, paths: list[str]) -> None:
         await obstore.delete_async(self._store, paths)

@@ -256,13 +256,16 @@ def dead_letters(
 def why(
     task: Annotated[str, typer.Argument(help="Its id, external reference or tracking code")],
     tenant: Annotated[str | None, typer.Option(help="Whose task; without it every tenant's are looked through")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make each decision again from its record, and tell whether it is the same")
+    ] = False,
     data: Data = None,
     json: Json = False,
 ) -> None:
     """Tell why this rider has the task, and why not the others."""
     from infra.why import why
 
-    raise typer.Exit(why(task, tenant, data, json))
+    raise typer.Exit(why(task, tenant, again, data, json))
 
 
 eta_app = typer.Typer(no_args_is_help=True, help="Forecasts of arrivals.")

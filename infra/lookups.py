@@ -1,16 +1,16 @@
 """What processes look up, out of the read models: each answer as new as the fact that asks."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from commands.policy import Policy
+from infra.known_riders import KnownRiders
 from projections.sealed import Sealed, opened
 from projections.task_detail import one as task_detail
 from schemas.directory import TenantRules
@@ -21,8 +21,7 @@ from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug
 from schemas.partition import partition_of
 from schemas.position import Vector, merged, reached
 from schemas.rider import NewPlannedStop
-from schemas.vehicle_fitness import VehicleFitness
-from streams.dispatch.candidates import Document, KnownRider
+from streams.dispatch.known import Seen
 from streams.dispatch.tendering import KnownTask
 from streams.process import NotNow
 
@@ -36,18 +35,6 @@ FROM projection_positions
 JOIN read_models USING (model, version)
 WHERE model = ANY(%s)
 GROUP BY topic, partition
-"""
-RIDERS = """
-SELECT roster.*, map.lat, map.lon, map.observed_at AS seen_at, coalesce(asked.offers, 0) AS offers
-FROM rider_roster AS roster
-LEFT JOIN live_map AS map USING (tenant, rider_id)
-LEFT JOIN (
-    SELECT offer.value ->> 'rider_id' AS rider_id, count(*) AS offers
-    FROM tender_board, jsonb_each(offers) AS offer
-    WHERE tenant = %(tenant)s AND state = 'open' AND offer.value ->> 'state' IN ('sent', 'viewed', 'claimed')
-    GROUP BY 1
-) AS asked USING (rider_id)
-WHERE roster.tenant = %(tenant)s AND NOT roster.simulated
 """
 DECLINED = """
 SELECT DISTINCT offer.value ->> 'rider_id'
@@ -69,6 +56,7 @@ class Lookups:
         self._keyring = keyring
         self._partitions = partitions
         self._clock = clock
+        self._riders = KnownRiders(keyring, partitions)
         self._seen: Vector = {}
 
     def now(self, tenant: TenantSlug) -> datetime:
@@ -151,56 +139,18 @@ class Lookups:
         known = self._policy.tenant(tenant)
         return 0 if known is None else known.version
 
-    async def riders(self, tenant: TenantSlug) -> Sequence[KnownRider]:
+    async def riders(self, tenant: TenantSlug, rules: TenantRules) -> Sequence[Seen]:
+        filters = rules.dispatch.filters
+        within = None if filters.max_declines is None else timedelta(minutes=filters.decline_minutes)
         async with self._pool.connection() as connection:
             await self._caught_up(connection, "rider_roster", "tender_board")
-            async with connection.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(RIDERS, {"tenant": tenant})
-                return [self._rider(row, tenant) for row in await cursor.fetchall()]
+            return await self._riders.seen(connection, tenant, self.now(tenant), within)
 
-    def _rider(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownRider:
-        shift, now = row["shift"], self.now(tenant)
-        holds = [
-            reservation
-            for reservation in row["reservations"].values()
-            if reservation["active"] or datetime.fromisoformat(reservation["hold_until"]) > now
-        ]
-        place, seen_at = self._place(row, tenant)
-        return KnownRider(
-            rider_id=RiderId(row["rider_id"]),
-            status=row["status"],
-            documents=[document(known) for known in row["documents"].values()],
-            shift_ends_at=datetime.fromisoformat(shift["ends_at"]) if row["on_shift"] else None,
-            on_break=row["on_break"],
-            silent=row["silent_since"] is not None,
-            incident_open=bool(row["off_dispatch_for"]),
-            hours_end_at=hours_end_at(shift),
-            capacity_g=row["capacity_g"],
-            skills=frozenset(row["skills"]),
-            zones=frozenset(row["zones"]),
-            vehicles=msgspec.convert([*row["vehicles"].values()], list[VehicleFitness]),
-            tasks=len(holds),
-            offers=row["offers"],
-            place=place,
-            seen_at=seen_at,
-        )
-
-    def _place(self, row: Mapping[str, Any], tenant: str) -> tuple[Location | None, datetime | None]:
-        """The latest fix of this shift; before the first, where the shift began."""
-        shift, seen_at = row["shift"], row["seen_at"]
-        if seen_at is not None and shift and seen_at >= datetime.fromisoformat(shift["started_at"]):
-            return Location(lat=row["lat"], lon=row["lon"]), seen_at
-        if not shift or not shift["location"]:
-            return None, None
-        partition = partition_of(row["rider_id"], self._partitions)
-        unseal = self._keyring.unsealer(partition, tenant, row["rider_id"])
-        return opened(msgspec.convert(shift["location"], Sealed), unseal, Location), None
-
-    async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[str]:
+    async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[RiderId]:
         async with self._pool.connection() as connection:
             await self._caught_up(connection, "tender_board")
             cursor = await connection.execute(DECLINED, (tenant, task_id))
-            return frozenset(rider for (rider,) in await cursor.fetchall())
+            return frozenset(RiderId(rider) for (rider,) in await cursor.fetchall())
 
     async def _caught_up(self, connection: AsyncConnection[Any], *models: str) -> None:
         """Raises NotNow until the read models have folded everything that was sent before."""
@@ -239,21 +189,3 @@ def loaded(parcels: Iterable[tuple[Mapping[str, int], int]]) -> Load:
         volume_cm3 += sign * parcel["volume_cm3"]
         count += sign
     return Load(weight_g=weight_g, volume_cm3=volume_cm3, parcels=count)
-
-
-def hours_end_at(shift: Mapping[str, Any] | None) -> datetime | None:
-    limit = shift and shift["hours_limit"]
-    return datetime.fromisoformat(limit["reached_at"]) if limit else None
-
-
-def document(row: Mapping[str, Any]) -> Document:
-    return Document(
-        kind=row["kind"],
-        verified=row["status"] == "verified",
-        valid_from=moment(row["valid_from"]),
-        expires_at=moment(row["expires_at"]),
-    )
-
-
-def moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

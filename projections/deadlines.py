@@ -70,6 +70,7 @@ from schemas.task import (
     TaskUnassigned,
 )
 from schemas.tender import (
+    BiddingClosed,
     ClaimRejected,
     OfferAccepted,
     OfferClaimed,
@@ -79,6 +80,9 @@ from schemas.tender import (
     OfferSent,
     OfferWithdrawn,
     ReservationRequested,
+    TenderExhausted,
+    TenderOpened,
+    TenderWithdrawn,
 )
 from schemas.vehicle import (
     VehicleDocumentExpiryWarned,
@@ -138,6 +142,7 @@ OFFER_OVER = (
     OfferLost,
     OfferWithdrawn,
 )
+BIDDING = (TenderOpened, BiddingClosed, TenderExhausted, TenderWithdrawn)
 CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
 DUTY = (ShiftStarted, BreakEnded)
@@ -191,6 +196,8 @@ def keys(fact: Fact) -> Sequence[Key]:
             for promise in promises_of(event)
             for kind in kinds_of(event)
         ]
+    if isinstance(event, BIDDING):
+        return ((source.tenant, "close_bidding", source.aggregate_id, source.aggregate_id),)
     offer = getattr(event, "offer_id", None)
     of_offer = (source.tenant, "expire_offer", source.aggregate_id, offer)
     of_claim = (source.tenant, "expire_claim", source.aggregate_id, offer)
@@ -255,6 +262,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round, target_at = at, target.level, target.target_at
         case SlaBreached(next_at=datetime() as due_at) if kind == "sla_breach":
             task_round, target_at = event.level + 1, event.target_at
+        case TenderOpened(bids_until=datetime() as due_at):
+            task_round = None
         case OfferSent():
             due_at, task_round = event.expires_at, None
         case ReservationRequested():
@@ -313,12 +322,13 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=8,
+    version=9,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
     events=frozenset(
         {
+            *BIDDING,
             OfferSent,
             ReservationRequested,
             RiderReserved,

@@ -6,7 +6,8 @@ import msgspec
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
-from schemas.tender import Candidate, DispatchDecisionRecorded, Excluded
+from schemas.dispatch_rules import ScoreWeights
+from schemas.tender import Candidate, DispatchDecisionRecorded, Excluded, Others
 
 TABLE = """
 CREATE TABLE {table} (
@@ -16,8 +17,10 @@ CREATE TABLE {table} (
     round          bigint      NOT NULL,
     mode           text        NOT NULL,
     candidates     jsonb       NOT NULL,
+    others         jsonb       NOT NULL,
     excluded       jsonb       NOT NULL,
     policy_version bigint      NOT NULL,
+    weights        jsonb,
     input_hash     text        NOT NULL,
     solver         text        NOT NULL,
     decided_at     timestamptz NOT NULL,
@@ -35,8 +38,10 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     mode: str
     candidates: list[Candidate]
+    others: Others
     excluded: list[Excluded]
     policy_version: int
+    weights: ScoreWeights | None
     input_hash: str
     solver: str
     decided_at: datetime
@@ -52,8 +57,10 @@ def apply(row: DecisionRow | None, fact: Fact, key: Key) -> DecisionRow:
         round=event.round,
         mode=event.mode,
         candidates=event.candidates,
+        others=event.others,
         excluded=event.excluded,
         policy_version=event.policy_version,
+        weights=event.weights,
         input_hash=event.input_hash,
         solver=event.solver,
         decided_at=source.recorded_at,
@@ -62,7 +69,7 @@ def apply(row: DecisionRow | None, fact: Fact, key: Key) -> DecisionRow:
 
 DISPATCH_DECISIONS = ReadModel(
     name="dispatch_decisions",
-    version=2,
+    version=3,
     table=TABLE,
     row=DecisionRow,
     key=("tenant", "tender_id"),

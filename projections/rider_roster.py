@@ -14,6 +14,7 @@ from projections.page import Page
 from projections.sealed import Sealed, sealed, told
 from schemas.catalog import members_of
 from schemas.hours import HoursLimit
+from schemas.itinerary import StopRef
 from schemas.load import Load
 from schemas.rider import (
     MAX_PLANNED_SHIFTS,
@@ -38,6 +39,7 @@ from schemas.rider import (
     RiderEvent,
     RiderFellSilent,
     RiderHeardAgain,
+    RiderRated,
     RiderRegistered,
     RiderReinstated,
     RiderRejected,
@@ -51,7 +53,6 @@ from schemas.rider import (
     ShiftEnding,
     ShiftPlanned,
     ShiftStarted,
-    StopRef,
     TaskHandOverClosed,
     TaskHandOverRequested,
     VehicleFitnessChanged,
@@ -73,6 +74,7 @@ CREATE TABLE {table} (
     capacity_g         bigint      NOT NULL,
     skills             jsonb       NOT NULL,
     zones              jsonb       NOT NULL,
+    rating             double precision,
     documents          jsonb       NOT NULL,
     devices            jsonb       NOT NULL,
     shift              jsonb,
@@ -159,6 +161,7 @@ class RiderRow(msgspec.Struct, frozen=True, kw_only=True):
     capacity_g: int
     skills: list[str]
     zones: list[str]
+    rating: float | None = None
     documents: Mapping[str, DocumentRow] = {}
     devices: Mapping[str, datetime] = {}
     shift: ShiftRow | None = None
@@ -236,6 +239,8 @@ def changed(row: RiderRow, fact: Fact) -> RiderRow:
             return replace(row, skills=event.skills)
         case RiderZonesSet() as event:
             return replace(row, zones=[*event.zones])
+        case RiderRated() as event:
+            return replace(row, rating=event.rating)
         case RiderApproved():
             return replace(row, status="approved")
         case RiderReinstated():
@@ -422,7 +427,7 @@ def with_shift(row: RiderRow, **changes: object) -> RiderRow:
 
 RIDER_ROSTER = ReadModel(
     name="rider_roster",
-    version=7,
+    version=8,
     table=TABLE,
     row=RiderRow,
     key=("tenant", "rider_id"),

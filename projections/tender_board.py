@@ -12,7 +12,9 @@ from projections.page import Page
 from schemas.catalog import members_of
 from schemas.load import Overload
 from schemas.message import Event
+from schemas.money import Money
 from schemas.tender import (
+    BiddingClosed,
     ClaimRejected,
     DispatchDecisionRecorded,
     OfferAccepted,
@@ -26,6 +28,7 @@ from schemas.tender import (
     TenderAwarded,
     TenderEvent,
     TenderExhausted,
+    TenderOpened,
     TenderWithdrawn,
 )
 
@@ -38,6 +41,8 @@ CREATE TABLE {table} (
     mode       text        NOT NULL,
     state      text        NOT NULL,
     offers     jsonb       NOT NULL,
+    waiting    jsonb       NOT NULL,
+    bids_until timestamptz,
     winner     text,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
@@ -45,7 +50,9 @@ CREATE TABLE {table} (
     PRIMARY KEY (tenant, tender_id)
 );
 CREATE INDEX ON {table} (tenant, created_at, tender_id);
-CREATE INDEX ON {table} (tenant, task_id)
+CREATE INDEX ON {table} (tenant, task_id);
+CREATE INDEX ON {table} (tenant) WHERE state = 'open';
+CREATE INDEX ON {table} (tenant, updated_at)
 """
 
 OFFER_STATES: dict[type[Event], str] = {
@@ -64,8 +71,16 @@ class OfferRow(msgspec.Struct, frozen=True, kw_only=True):
     rider_id: str
     expires_at: datetime
     state: str = "sent"
+    bid: Money | None = None
     reason_code: str | None = None
     overload: Overload | None = None
+
+
+class WaitingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Of somebody who is asked where those before do not take it."""
+
+    offer_id: str
+    rider_id: str
 
 
 class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +91,8 @@ class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     state: str = "open"
     offers: Mapping[str, OfferRow] = {}
+    waiting: list[WaitingRow] = []
+    bids_until: datetime | None = None
     winner: str | None = None
     created_at: datetime
     updated_at: datetime
@@ -101,9 +118,14 @@ def apply(row: TenderRow | None, fact: Fact, key: Key) -> TenderRow:
 
 def changed(row: TenderRow, fact: Fact) -> TenderRow:
     match fact.event:
+        case TenderOpened() as event:
+            return replace(row, waiting=waiting(event), bids_until=event.bids_until)
         case OfferSent() as event:
             offer = OfferRow(rider_id=event.rider_id, expires_at=event.expires_at)
-            return replace(row, offers={**row.offers, event.offer_id: offer})
+            rest = [each for each in row.waiting if each.offer_id != event.offer_id]
+            return replace(row, offers={**row.offers, event.offer_id: offer}, waiting=rest)
+        case BiddingClosed():
+            return replace(row, bids_until=None)
         case TenderAwarded() as event:
             return replace(row, state="awarded", winner=event.rider_id)
         case TenderExhausted():
@@ -116,10 +138,17 @@ def changed(row: TenderRow, fact: Fact) -> TenderRow:
             return row
 
 
+def waiting(event: TenderOpened) -> list[WaitingRow]:
+    queued = [] if event.queue is None else event.queue.waiting
+    return [WaitingRow(offer_id=each.offer_id, rider_id=each.rider_id) for each in queued]
+
+
 def with_offer(row: TenderRow, event: Any) -> TenderRow:
+    before = row.offers[event.offer_id]
     offer = replace(
-        row.offers[event.offer_id],
+        before,
         state=OFFER_STATES[type(event)],
+        bid=event.bid if isinstance(event, OfferClaimed) else before.bid,
         reason_code=getattr(event, "reason_code", None),
         overload=getattr(event, "overload", None),
     )
@@ -128,7 +157,7 @@ def with_offer(row: TenderRow, event: Any) -> TenderRow:
 
 TENDER_BOARD = ReadModel(
     name="tender_board",
-    version=2,
+    version=3,
     table=TABLE,
     row=TenderRow,
     key=("tenant", "tender_id"),

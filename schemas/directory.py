@@ -8,6 +8,7 @@ import msgspec
 from schemas.anomaly_rules import AnomalyRules
 from schemas.calendar import Calendar
 from schemas.carrier import CarrierEvent
+from schemas.dispatch_rules import DispatchRules, TenderMode
 from schemas.fix_rules import FixRules
 from schemas.geo import Lat, Location, Lon, Zone
 from schemas.hours import HoursLimits, HoursRules
@@ -44,7 +45,6 @@ MAX_CLOCK_STEP_S = 30 * 86_400
 MAX_CLOCK_AHEAD_S = 3_650 * 86_400
 
 TenantMode = Literal["live", "test"]
-TenderMode = Literal["direct", "broadcast"]
 FenceKind = Literal["outlet", "hub", "stop", "zone", "exclusion", "custom"]
 
 
@@ -82,6 +82,7 @@ class TenantRules(Input, frozen=True, kw_only=True):
     """A recipient sees where the rider is while their stop is among so many that come next; 0: never."""
     tracking_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 7
     """So long after a task's end its tracking links end."""
+    dispatch: DispatchRules = DispatchRules()
     fixes: FixRules = FixRules()
     anomalies: AnomalyRules = AnomalyRules()
 

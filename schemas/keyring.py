@@ -42,6 +42,8 @@ class Keyring:
         """Not acknowledged yet."""
         self._ready: OrderedDict[tuple[int, SubjectId], DataKey] = OrderedDict()
         self._next: dict[int, int] = {}
+        self.forgotten = 0
+        """Counts keys that were thrown away: who keeps what was opened throws it away, too."""
 
     def take(self, partition: int, offset: int, subject: SubjectId, wrapped: bytes | None) -> None:
         """One record of `logistics.keys`; what comes again is passed over, lest a forgotten key come back."""
@@ -54,6 +56,7 @@ class Keyring:
         if self._drafted.pop((partition, subject), None) != wrapped or wrapped is None:
             self._ready.pop((partition, subject), None)
         if wrapped is None:
+            self.forgotten += 1
             self._wrapped.get(partition, {}).pop(subject, None)
         else:
             self._wrapped.setdefault(partition, {})[subject] = wrapped

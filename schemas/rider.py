@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.dispatch_rules import Rating
 from schemas.geo import Location, Window
 from schemas.hours import HoursLimit, HoursRule
+from schemas.itinerary import Placed, StopRef
 from schemas.load import NOTHING, Load
 from schemas.message import (
     Code,
@@ -34,6 +36,7 @@ from schemas.message import (
     Text,
     VehicleId,
 )
+from schemas.rider_vehicle import VehicleKind
 from schemas.vehicle_fitness import VehicleFitness
 
 MAX_DOCUMENTS = 50
@@ -48,7 +51,6 @@ HAND_OVER_ANSWERED = "hand-over-answered"
 Employment = Literal["staff", "freelance"]
 RiderZones = Annotated[list[Id], msgspec.Meta(max_length=MAX_RIDER_ZONES)]
 """Ids of geofences of kind `zone`. Without any, a rider may be sent anywhere."""
-VehicleKind = Literal["foot", "bicycle", "scooter", "car", "van"]
 StopKind = Literal["pickup", "dropoff", "hold", "return"]
 HandOverReason = Literal["rider_suspended", "rider_silent", "incident"]
 
@@ -79,6 +81,12 @@ class SetRiderZones(Command, frozen=True, kw_only=True):
     """All of them anew: the rider is asked for and given nothing that has a stop outside. What is under way goes on."""
 
     zones: RiderZones
+
+
+class SetRiderRating(Command, frozen=True, kw_only=True):
+    """What is thought of the rider, by who gathers that; dispatch can go by it. None takes it back."""
+
+    rating: Rating | None
 
 
 class RegisterSimulatedRider(Command, frozen=True, kw_only=True):
@@ -283,6 +291,10 @@ class ReserveRider(Command, frozen=True, kw_only=True):
     hold_until: Moment
     required_skills: Skills = []
     stops: Annotated[list[NewPlannedStop], msgspec.Meta(min_length=1, max_length=50)]
+    placed: Annotated[list[Placed], msgspec.Meta(max_length=50)] = []
+    """Where they are to go on the itinerary; those of which it is not said go to its end."""
+    ends_at: Moment | None = None
+    """When all that is on the itinerary then would be through, as far as whoever sends it can tell."""
 
 
 class ActivateReservation(Command, frozen=True, kw_only=True):
@@ -331,13 +343,6 @@ class ChangePlannedWindow(Command, frozen=True, kw_only=True):
     window: Window
 
 
-class StopRef(Input, frozen=True, kw_only=True):
-    """Stop ids are unique within their task only."""
-
-    task_id: TaskId
-    stop_id: StopId
-
-
 class ResequenceItinerary(Command, frozen=True, kw_only=True):
     """The same stops in another order."""
 
@@ -361,6 +366,7 @@ type RiderCommand = (
     RegisterRider
     | SetRiderSkills
     | SetRiderZones
+    | SetRiderRating
     | RegisterSimulatedRider
     | ApproveRider
     | RejectRider
@@ -436,6 +442,10 @@ class RiderSkillsSet(Event, frozen=True, kw_only=True):
 
 class RiderZonesSet(Event, frozen=True, kw_only=True):
     zones: list[GeofenceId]
+
+
+class RiderRated(Event, frozen=True, kw_only=True):
+    rating: float | None
 
 
 class RiderApproved(Event, frozen=True, kw_only=True):
@@ -619,6 +629,7 @@ class RiderReserved(Event, frozen=True, kw_only=True):
     handed_over: bool
     hold_until: datetime
     stops: list[PlannedStop]
+    placed: list[Placed] = []
 
 
 class ReservationActivated(Event, frozen=True, kw_only=True):
@@ -677,6 +688,7 @@ type RiderEvent = (
     RiderRegistered
     | RiderSkillsSet
     | RiderZonesSet
+    | RiderRated
     | RiderApproved
     | RiderRejected
     | RiderSuspended

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.directory import TenderMode
+from schemas.dispatch_rules import ScoreWeights, TenderMode
+from schemas.itinerary import Placed
 from schemas.load import Overload
 from schemas.message import Code, Command, Event, Input, Moment, OfferId, RiderId, TaskId
+from schemas.money import Money
 
 MAX_CANDIDATES = 50
 
@@ -38,17 +40,53 @@ Exclusion = Literal[
     "stale_fix",
     "declined_before",
     "unreachable",
+    "vehicle_kind",
+    "declines_too_often",
+    "rated_too_low",
+    "too_far",
+    "travel_too_long",
+    "detour_too_long",
+    "would_be_late",
+    "ride_too_long",
 ]
 
 
+class ScoreParts(Input, frozen=True, kw_only=True):
+    """What a score is made of, before weights (`ScoreWeights`): `detour_s` and `lateness_s` are what this task adds."""
+
+    travel_s: float
+    detour_s: float
+    lateness_s: float
+    tasks: int
+    cost: float
+    rating_below_5: float
+
+
 class Candidate(Input, frozen=True, kw_only=True):
-    """A rider who could do it. `travel_s` to the first stop decides; less is better."""
+    """A rider who could do it. The smallest `score` is the best."""
 
     rider_id: RiderId
     rank: int
     travel_s: float
+    """Until they are at the task's first stop, by way of what they do before."""
     distance_m: float
+    """From where they are to the first stop, as the crow flies."""
     source: str
+    """Which router told the times."""
+    score: float = 0.0
+    parts: ScoreParts | None = None
+    placed: list[Placed] = []
+    """Where its stops would go on their itinerary."""
+    ends_at: Moment | None = None
+    """When they would be through with all of it."""
+
+
+class Others(Input, frozen=True, kw_only=True):
+    """Riders who could do it too, by columns, the best first: as the crow flies their scores are worse than those that
+    were looked at closely."""
+
+    rider_ids: list[RiderId] = []
+    scores: list[float] = []
 
 
 class Excluded(Input, frozen=True, kw_only=True):
@@ -63,18 +101,43 @@ class PlannedOffer(Input, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
     expires_at: Moment
+    placed: list[Placed] = []
+    ends_at: Moment | None = None
+
+
+class WaitingOffer(Input, frozen=True, kw_only=True):
+    """Of somebody who is asked once those before have not taken it."""
+
+    offer_id: OfferId
+    rider_id: RiderId
+    placed: list[Placed] = []
+    ends_at: Moment | None = None
+
+
+class Queue(Input, frozen=True, kw_only=True):
+    """Who is asked next, by so many at once, each for so long."""
+
+    waiting: Annotated[list[WaitingOffer], msgspec.Meta(max_length=MAX_CANDIDATES)]
+    at_once: int
+    seconds: int
 
 
 class OpenTender(Command, frozen=True, kw_only=True):
-    """Who was looked at, who is asked. Without an offer it ends at once, exhausted."""
+    """Who was looked at, who is asked. Without an offer it ends at once, exhausted. `input_hash` is of what the
+    decision knew, which is kept as an artefact under it for a while: from that it can be made again."""
 
     task_id: TaskId
     round: int
     mode: TenderMode
     candidates: Annotated[list[Candidate], msgspec.Meta(max_length=MAX_CANDIDATES)]
+    others: Others = Others()
     excluded: list[Excluded]
     offers: list[PlannedOffer]
+    queue: Queue | None = None
+    bids_until: Moment | None = None
+    """In mode `bid`: who wants it says for how much until then."""
     policy_version: int
+    weights: ScoreWeights | None = None
     input_hash: str
     solver: str
 
@@ -84,9 +147,11 @@ class ViewOffer(Command, frozen=True, kw_only=True):
 
 
 class ClaimOffer(Command, frozen=True, kw_only=True):
-    """A rider wants it. Nobody has won until the rider's reservation holds."""
+    """A rider wants it. Nobody has won until the rider's reservation holds. In a tender of mode `bid` the claim says
+    for how much, and the smallest is tried first once the bidding is over; elsewhere `bid` is refused."""
 
     offer_id: OfferId
+    bid: Money | None = None
 
 
 class DeclineOffer(Command, frozen=True, kw_only=True):
@@ -120,6 +185,10 @@ class ExpireOffer(Command, frozen=True, kw_only=True):
     offer_id: OfferId
 
 
+class CloseBidding(Command, frozen=True, kw_only=True):
+    """Sent when the deadline is due; firing late or twice changes nothing."""
+
+
 class WithdrawTender(Command, frozen=True, kw_only=True):
     """The task is gone or was assigned otherwise."""
 
@@ -139,6 +208,7 @@ type TenderCommand = (
     | RejectClaim
     | ExpireClaim
     | ExpireOffer
+    | CloseBidding
     | WithdrawTender
     | ConfirmTenderOpened
 )
@@ -149,22 +219,31 @@ class DispatchDecisionRecorded(Event, frozen=True, kw_only=True):
     round: int
     mode: TenderMode
     candidates: list[Candidate]
+    others: Others = Others()
     excluded: list[Excluded]
     policy_version: int
+    weights: ScoreWeights | None = None
+    """By which the parts of scores are summed."""
     input_hash: str
     solver: str
 
 
 class TenderOpened(Event, frozen=True, kw_only=True):
+    """`queue` are those who are asked once the first have not taken it."""
+
     task_id: TaskId
     round: int
     mode: TenderMode
+    queue: Queue | None = None
+    bids_until: datetime | None = None
 
 
 class OfferSent(Event, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
     expires_at: datetime
+    placed: list[Placed] = []
+    ends_at: datetime | None = None
 
 
 class OfferViewed(Event, frozen=True, kw_only=True):
@@ -175,6 +254,14 @@ class OfferViewed(Event, frozen=True, kw_only=True):
 class OfferClaimed(Event, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
+    bid: Money | None = None
+
+
+class BiddingClosed(Event, frozen=True, kw_only=True):
+    """What was bid is tried from now on, the smallest first."""
+
+    task_id: TaskId
+    round: int
 
 
 class ReservationRequested(Event, frozen=True, kw_only=True):
@@ -184,6 +271,8 @@ class ReservationRequested(Event, frozen=True, kw_only=True):
     rider_id: RiderId
     task_id: TaskId
     hold_until: datetime
+    placed: list[Placed] = []
+    ends_at: datetime | None = None
 
 
 class ClaimRejected(Event, frozen=True, kw_only=True):
@@ -247,6 +336,7 @@ type TenderEvent = (
     | OfferSent
     | OfferViewed
     | OfferClaimed
+    | BiddingClosed
     | ReservationRequested
     | ClaimRejected
     | OfferDeclined

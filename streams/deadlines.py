@@ -16,7 +16,7 @@ from schemas.recurrence import CreateOccurrence
 from schemas.rider import ExpireReservation, RecordRiderHeard, RecordRiderSilence, WarnDocumentExpiry, WarnHoursLimit
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.task import RetryDispatch, SimulateStep, StartDispatch
-from schemas.tender import ExpireClaim, ExpireOffer
+from schemas.tender import CloseBidding, ExpireClaim, ExpireOffer
 from schemas.vehicle import RecordVehicleMaintenanceDue, WarnVehicleDocumentExpiry
 from schemas.waiting import AskForDependency
 from streams.process import Step
@@ -24,6 +24,7 @@ from streams.process import Step
 KINDS = (
     "expire_offer",
     "expire_claim",
+    "close_bidding",
     "expire_reservation",
     "retry_dispatch",
     "start_dispatch",
@@ -55,6 +56,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             aggregate, command = "tender", ExpireOffer(offer_id=OfferId(deadline["subject"]))
         case "expire_claim":
             aggregate, command = "tender", ExpireClaim(offer_id=OfferId(deadline["subject"]))
+        case "close_bidding":
+            aggregate, command = "tender", CloseBidding()
         case "expire_reservation":
             aggregate = "rider"
             command = ExpireReservation(task_id=TaskId(deadline["subject"]), round=deadline["round"])

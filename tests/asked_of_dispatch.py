@@ -8,10 +8,12 @@ from drawn import TASKS, Draws, Repertoire, always, some
 
 from schemas import pick_wave as j
 from schemas import tender as o
+from schemas.dispatch_rules import TenderMode
 from schemas.message import (
     OfferId,
     RiderId,
 )
+from schemas.money import Money
 
 PICK_WAVE: Repertoire = [
     (
@@ -33,17 +35,21 @@ OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
 
 
 def opening(draw: Random, now: Any) -> o.OpenTender:
-    offers = [
-        o.PlannedOffer(offer_id=offer, rider_id=RiderId(rider), expires_at=now + timedelta(minutes=10))
-        for offer, rider in zip(OFFERS, ("ann", "bob"), strict=True)
-    ]
+    until = now + timedelta(minutes=10)
+    riders = list(zip(OFFERS, ("ann", "bob"), strict=True))
+    offers = some(draw, [o.PlannedOffer(offer_id=each, rider_id=RiderId(r), expires_at=until) for each, r in riders])
+    asked = {offer.offer_id for offer in offers}
+    waiting = [o.WaitingOffer(offer_id=each, rider_id=RiderId(r)) for each, r in riders if each not in asked]
+    mode: TenderMode = draw.choice(("broadcast", "ranked", "bid"))
     return o.OpenTender(
         task_id=TASKS[0],
         round=1,
-        mode="broadcast",
+        mode=mode,
         candidates=[],
         excluded=[],
-        offers=some(draw, offers),
+        offers=offers,
+        queue=o.Queue(waiting=waiting, at_once=1, seconds=60) if mode == "ranked" and offers else None,
+        bids_until=until if mode == "bid" and offers else None,
         policy_version=1,
         input_hash="x",
         solver="x",
@@ -58,10 +64,12 @@ TENDER: Repertoire = [
     (opening, "dispatch", "system"),
     *((of_offer(o.ViewOffer), who, "rider") for who in ("ann", "bob")),
     *((of_offer(o.ClaimOffer), who, "rider") for who in ("ann", "bob")),
+    *((of_offer(o.ClaimOffer, bid=Money(amount_minor=900, currency="EUR")), who, "rider") for who in ("ann", "bob")),
     *((of_offer(o.DeclineOffer, reason_code="far"), who, "rider") for who in ("ann", "bob")),
     (of_offer(o.AwardTender), "dispatch", "system"),
     (of_offer(o.RejectClaim, reason_code="busy"), "dispatch", "system"),
     (of_offer(o.ExpireClaim), "deadlines", "system"),
     (of_offer(o.ExpireOffer), "deadlines", "system"),
+    (always(o.CloseBidding()), "deadlines", "system"),
     (always(o.WithdrawTender(reason_code="cancelled")), "dispatch", "system"),
 ]

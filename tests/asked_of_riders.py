@@ -123,6 +123,7 @@ RIDER: Repertoire = [
         "shop",
         "integrator",
     ),
+    (lambda draw, now: r.SetRiderRating(rating=draw.choice((None, 3.5, 4.9))), "shop", "integrator"),
     (lambda draw, now: r.SetRiderZones(zones=draw.choice(([], [CENTRE], [NORTH, CENTRE]))), "shop", "integrator"),
     (
         lambda draw, now: r.ChangePlannedWindow(

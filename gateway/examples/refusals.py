@@ -76,7 +76,7 @@ from commands.task_creation import HubClosedNow, ParcelMismatch, StopsMismatch
 from commands.task_state import GoodsInCustody, NotForThisKind, NotTheAssignee, StopNotKnown
 from commands.task_timing import NotAPlaceOfGoods
 from commands.tenant import ClockTooFarAhead, ForgettingAnswered, OnePersonToForget, UnknownPerson
-from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
+from commands.tender import BidInAnotherCurrency, BidNeeded, NoBids, NotYourOffer, OfferHasExpired, OfferNotPending
 from commands.vehicle import VehicleTaken, VehicleUnfit
 from commands.vehicle_fitness import FitnessStatedAnew
 from commands.vehicle_upkeep import DueMissing, NotYourVehicle, OdometerWentBack, UnknownMaintenance
@@ -111,6 +111,7 @@ from schemas.directory import MAX_CLOCK_AHEAD_S
 from schemas.incident import HIGHEST_LEVEL, MAX_LINKS
 from schemas.load import Overload
 from schemas.message import NotInThisState, Refused, TaskId, UnknownAggregate
+from schemas.money import Money
 from schemas.proof import MAX_PROOFS_OF_STOP
 from schemas.registries import DOCUMENT_KINDS, FAILURE_REASONS, INCIDENT_KINDS
 from schemas.rider import MAX_PLANNED_SHIFTS
@@ -221,6 +222,9 @@ OF_RIDERS: tuple[Refused, ...] = (
     OfferNotPending(OFFER_ID),
     NotYourOffer(OFFER_ID, OTHER_RIDER_ID),
     OfferHasExpired(OFFER_ID, at(9, 31)),
+    BidNeeded(),
+    NoBids(Money(amount_minor=950, currency="EUR")),
+    BidInAnotherCurrency("SEK", "EUR"),
 )
 
 OF_VEHICLES: tuple[Refused, ...] = (

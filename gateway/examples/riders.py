@@ -1,7 +1,9 @@
 """Riders, and what they are offered."""
 
 from gateway.examples.lumi import ANOMALY_ID, AT_KAMPPI, FROM_SHOP, OFFER_ID, PHONE, TASK_ID, TO_DOOR, ZONE_ID, at
+from schemas.itinerary import StopRef
 from schemas.message import Command, DocumentId, TaskId
+from schemas.money import Money
 from schemas.rider import (
     ApproveRider,
     BindDevice,
@@ -16,11 +18,11 @@ from schemas.rider import (
     RejectRider,
     ReportComplianceBreach,
     ResequenceItinerary,
+    SetRiderRating,
     SetRiderSkills,
     SetRiderZones,
     StartBreak,
     StartShift,
-    StopRef,
     SubmitDocument,
     SuspendRider,
     UnbindDevice,
@@ -44,6 +46,7 @@ RIDERS: dict[str, Command] = {
     ),
     "A course on handing out alcohol": SetRiderSkills(skills=["chilled", "alcohol"]),
     "Where the courier rides from now on": SetRiderZones(zones=[ZONE_ID]),
+    "What a month of customers thought of them": SetRiderRating(rating=4.7),
     "The papers are in order": ApproveRider(),
     "Too young to drive": RejectRider(reason_code="under_age"),
     "Kept from work until an accident is cleared up": SuspendRider(reason_code="accident", note="See case-19."),
@@ -81,6 +84,7 @@ AT_WORK: dict[str, Command] = {
 OFFERED: dict[str, Command] = {
     "The rider has seen the offer": ViewOffer(offer_id=OFFER_ID),
     "The rider wants it": ClaimOffer(offer_id=OFFER_ID),
+    "The rider would do it for so much": ClaimOffer(offer_id=OFFER_ID, bid=Money(amount_minor=950, currency="EUR")),
     "It is too far for the rider": DeclineOffer(offer_id=OFFER_ID, reason_code="too_far"),
 }
 

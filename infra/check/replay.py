@@ -27,7 +27,8 @@ from schemas.message import SubjectId
 from schemas.partition import partition_of
 from schemas.record import Stored
 from schemas.topics import OWNED
-from streams.dispatch.decision import Decision, Router
+from streams.dispatch.decision import Decision
+from streams.dispatch.ways import Router
 from streams.processes import every_process
 from streams.runner import Runner
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
+from gateway.why.asked import asked
 from infra.demo.api import Api, Json
 from infra.demo.figures import Figures
 from infra.demo.hour import Played
-from infra.why import asked
 
 SHOWN_EVENTS = 60
 LINE = 140

@@ -1,34 +1,28 @@
-"""Whom to ask for a task: the nearest compliant riders on shift by travel time, and a record of why."""
+"""Whom to ask for a task: what is known is gathered and recorded, and the choice is made from that record alone."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from hashlib import sha256
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Protocol
-
-import msgspec
 
 from schemas.directory import TenantRules
 from schemas.geo import Location
-from schemas.ids import offer_id, tender_id
-from schemas.load import peak_load
 from schemas.message import RiderId, Source, TenantSlug
-from schemas.rider import NewPlannedStop
-from schemas.soonest import soonest_end
-from schemas.tender import Candidate, OpenTender, PlannedOffer
-from streams.dispatch.candidates import KnownRider, Travel, Work, eligible, nearest, ranked
+from schemas.tender import OpenTender
+from streams.dispatch.choice import choose
+from streams.dispatch.known import Ahead, Seen
+from streams.dispatch.question import Question, Record, recorded
+from streams.dispatch.shortlist import shortlist
+from streams.dispatch.straight import straight_ways
 from streams.dispatch.tendering import KnownTask, Lookup
-
-SOLVER = "nearest-1"
-ASKED_FOR_TRAVEL = 25
-"""Of the able riders, so many are asked of the router: the nearest as the crow flies."""
+from streams.dispatch.ways import AskedWays, Router
 
 
 class Fleet(Protocol):
-    async def riders(self, tenant: TenantSlug) -> Sequence[KnownRider]:
-        """All riders of the tenant, as of everything that was decided before."""
+    async def riders(self, tenant: TenantSlug, rules: TenantRules) -> Sequence[Seen]:
+        """All riders of the tenant in order of id, as of everything that was decided before."""
         ...
 
-    async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[str]:
+    async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[RiderId]:
         """Those who have declined, let expire or lost their claim to this task."""
         ...
 
@@ -43,88 +37,64 @@ class Fleet(Protocol):
     async def policy_version(self, tenant: TenantSlug) -> int: ...
 
 
-class Router(Protocol):
-    async def travel(self, riders: Sequence[KnownRider], goal: Location) -> dict[RiderId, Travel]:
-        """Seconds to the goal; who cannot get there is missing."""
-        ...
-
-
 type Clock = Callable[[TenantSlug], datetime]
 """A tenant's."""
+type Keep = Callable[[TenantSlug, str, bytes], Awaitable[None]]
+"""Keeps what a decision rested on, under its hash. Raises NotNow."""
+
+
+async def nowhere(tenant: TenantSlug, digest: str, content: bytes) -> None:
+    """For a decision that is not to be made again."""
 
 
 class Decision:
-    """Decides for one task. It is not pure: what it knew is hashed into the record.
+    """Decides for one task. It is not earlier than the fact that asks: a tenant's clock that was advanced may be known
+    here a little later."""
 
-    It is not earlier than the fact that asks: a tenant's clock that was advanced may be known here a little later.
-    """
-
-    def __init__(self, lookup: Lookup, fleet: Fleet, router: Router, clock: Clock) -> None:
+    def __init__(self, lookup: Lookup, fleet: Fleet, router: Router, clock: Clock, keep: Keep = nowhere) -> None:
         self._lookup = lookup
         self._fleet = fleet
-        self._router = router
+        self._ways = AskedWays(router)
         self._clock = clock
+        self._keep = keep
 
     async def __call__(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
         if task.round != task_round or not task.ahead:
             return None
         tenant, now = source.tenant, max(self._clock(source.tenant), source.recorded_at)
         rules = await self._lookup.rules(tenant)
-        riders = await self._fleet.riders(tenant)
-        declined = await self._fleet.declined(tenant, task.task_id)
-        of_vehicles = await self._fleet.documents_of_vehicles(tenant)
-        zones = await self._fleet.zones(tenant, [stop.location for stop in task.ahead], now)
-        able, excluded = eligible(riders, rules, work_of(task, zones, now), declined, now, of_vehicles)
-        goal = task.ahead[0].location
-        travel = await self._router.travel(nearest(able, goal, ASKED_FOR_TRAVEL), goal)
-        candidates = ranked(able, travel, goal)
-        return OpenTender(
+        riders = await self._fleet.riders(tenant, rules)
+        places = [stop.location for stop in task.ahead]
+        question = Question(
             task_id=task.task_id,
             round=task_round,
-            mode=rules.tender_mode,
-            candidates=candidates,
-            excluded=excluded,
-            offers=offers(task, task_round, candidates, rules, now),
+            decided_at=now,
+            stops=ahead_of(task),
+            zones=[sorted(holding) for holding in await self._fleet.zones(tenant, places, now)],
+            required_skills=sorted(task.required_skills),
+            rules=rules,
             policy_version=await self._fleet.policy_version(tenant),
-            input_hash=input_hash(task.ahead, riders, travel, rules, declined, of_vehicles, zones),
-            solver=SOLVER,
+            of_vehicles=list(await self._fleet.documents_of_vehicles(tenant)),
+            declined=sorted(await self._fleet.declined(tenant, task.task_id)),
+            riders=[seen.rider for seen in riders],
+            straight=straight_ways([[each.here, *each.ahead] for each in riders if each.here is not None], places),
         )
+        closely = {rider.rider_id for rider in shortlist(question).closely}
+        ways = await self._ways.between(tenant, [seen for seen in riders if seen.rider.rider_id in closely], places)
+        digest, content = recorded(Record(question=question, ways=ways))
+        await self._keep(tenant, digest, content)
+        return choose(question, ways, digest)
 
 
-def work_of(task: KnownTask, zones: Sequence[frozenset[str]], now: datetime) -> Work:
-    load = peak_load(stop.load for stop in task.ahead)
-    closes_at = max((stop.window.end for stop in task.ahead if stop.window), default=None)
-    return Work(load, closes_at, soonest_end(task.ahead, now), frozenset(task.required_skills), zones)
-
-
-def offers(
-    task: KnownTask, task_round: int, candidates: Sequence[Candidate], rules: TenantRules, now: datetime
-) -> list[PlannedOffer]:
-    """Direct asks the best; broadcast the best few at once."""
-    asked = candidates[: 1 if rules.tender_mode == "direct" else rules.broadcast_size]
-    tender = tender_id(task.task_id, task_round)
-    expires_at = now + timedelta(seconds=rules.offer_seconds)
+def ahead_of(task: KnownTask) -> list[Ahead]:
     return [
-        PlannedOffer(offer_id=offer_id(tender, c.rider_id), rider_id=c.rider_id, expires_at=expires_at) for c in asked
+        Ahead(
+            task_id=task.task_id,
+            stop_id=stop.stop_id,
+            kind=stop.kind,
+            window=stop.window,
+            service_seconds=stop.service_seconds,
+            load=stop.load,
+        )
+        for stop in task.ahead
     ]
-
-
-def input_hash(
-    stops: Sequence[NewPlannedStop],
-    riders: Sequence[KnownRider],
-    travel: dict[RiderId, Travel],
-    rules: TenantRules,
-    declined: frozenset[str],
-    of_vehicles: Sequence[str],
-    zones: Sequence[frozenset[str]],
-) -> str:
-    known = [
-        list(stops),
-        sorted(riders, key=lambda rider: rider.rider_id),
-        sorted(travel.items()),
-        rules,
-        sorted(declined),
-        list(of_vehicles),
-        [sorted(holding) for holding in zones],
-    ]
-    return sha256(msgspec.json.encode(known)).hexdigest()

@@ -25,6 +25,7 @@ import msgspec
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.ids import tender_id
+from schemas.itinerary import Placed
 from schemas.load import NOTHING, Load
 from schemas.message import OfferId, RiderId, Source, TaskId, TenantSlug, TenderId
 from schemas.rider import ActivateReservation, NewPlannedStop, ReleaseReservation, ReserveRider, RiderReserved
@@ -103,7 +104,8 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         if not await lookup.claimed(tender, event.offer_id, source):
             return []
         task = await lookup.task(source.tenant, event.task_id, source)
-        return [reserve(event.rider_id, task, event.hold_until, tender, event.offer_id)]
+        placed = event.placed, event.ends_at
+        return [reserve(event.rider_id, task, event.hold_until, tender, event.offer_id, *placed)]
 
     async def reserve_ordered(event: TaskAssigned, source: Source) -> Sequence[Step]:
         if event.handed_over:
@@ -140,6 +142,8 @@ def reserve(
     hold_until: datetime,
     tender: TenderId | None,
     offer: OfferId | None,
+    placed: Sequence[Placed] = (),
+    ends_at: datetime | None = None,
 ) -> Step:
     command = ReserveRider(
         task_id=task.task_id,
@@ -149,6 +153,8 @@ def reserve(
         hold_until=hold_until,
         required_skills=task.required_skills,
         stops=task.ahead,
+        placed=[*placed],
+        ends_at=ends_at,
     )
     return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="reserve")
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.geo import EARTH_RADIUS_M
-from schemas.rider import VehicleKind
+from schemas.rider_vehicle import VehicleKind
 
 type Floats = npt.NDArray[np.float64]
 type Places = npt.NDArray[np.intp]

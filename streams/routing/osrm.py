@@ -6,25 +6,20 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import structlog
 
 from schemas.geo import Location, distance_m
-from schemas.message import RiderId
-from streams.dispatch.candidates import KnownRider, Travel
+from schemas.message import TenantSlug
+from streams.dispatch.straight import DETOUR, SPEED_MPS, Grid, radians
+from streams.dispatch.straight import metres as metres_between
+from streams.dispatch.ways import Matrix
 from streams.routing.routers import TIMEOUT_S, RouterFailed, Routers
 from streams.telemetry.eta import Way
 
-DETOUR = 1.4
-"""Road metres for one of the great circle, in a city (Boscoe et al. 2012 found 1.42 in the United States)."""
-SPEED_MPS = 6.0
-"""Of a car in a city, stops at lights included."""
 FARTHEST_M = 2_000.0
 """From a street; what is farther is outside the router's map."""
 TURNS_BY_DEG = 60
 """A street in a direction that differs by more is not the one that is driven on."""
-
-type Grid = npt.NDArray[np.float64]
 
 type Heading = tuple[Location, float | None]
 """A place, and whither one heads there: degrees clockwise from north, None where that is not known."""
@@ -34,11 +29,12 @@ logger = structlog.get_logger()
 
 class Table(msgspec.Struct, frozen=True):
     """Of each origin (rows) to each goal (columns) seconds and metres of driving, not a number where there is no way.
-    Besides, how far each origin lies from a street."""
+    Besides, how far each origin and each goal lies from a street."""
 
     seconds: Grid
     metres: Grid
     off_street_m: Grid
+    goal_off_street_m: Grid
 
 
 class OsrmRouter:
@@ -50,20 +46,19 @@ class OsrmRouter:
     async def close(self) -> None:
         await self._routers.aclose()
 
-    async def travel(self, riders: Sequence[KnownRider], goal: Location) -> dict[RiderId, Travel]:
-        placed = [rider for rider in riders if rider.place is not None]
-        if not placed:
-            return {}
+    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Matrix:
+        """Does not fail: the great circle stands in, and says so; for one place that is far from any street, too."""
         try:
-            seconds = await self._seconds([rider.place for rider in placed if rider.place], goal)
+            table = await self.table([(place, None) for place in origins], goals)
         except RouterFailed as failed:
             logger.warning("router failed, the great circle stands in", error=failed)
-            return {rider.rider_id: as_the_crow_flies(rider, goal) for rider in placed}
-        return {
-            rider.rider_id: Travel(duration, "osrm")
-            for rider, duration in zip(placed, seconds, strict=True)
-            if duration is not None
-        }
+            return straight_matrix(origins, goals)
+        far = np.logical_or.outer(table.off_street_m > FARTHEST_M, table.goal_off_street_m > FARTHEST_M)
+        if not far.any():
+            return Matrix(no_way(table.seconds), no_way(table.metres), "osrm")
+        straight = straight_matrix(origins, goals)
+        seconds, metres = (np.where(far, s, no_way(t)) for s, t in pairs(straight, table))
+        return Matrix(seconds, metres, "great_circle" if far.all() else "osrm")
 
     async def way(self, places: Sequence[Location]) -> Way:
         """The route through all places. Does not fail: the great circle stands in, and says so."""
@@ -88,18 +83,6 @@ class OsrmRouter:
         more = {"annotations": "duration,distance", "bearings": bearings}
         return await self._table([place for place, _ in origins], goals, more, table_of)
 
-    async def _seconds(self, places: Sequence[Location], goal: Location) -> list[float | None]:
-        """Raises RouterFailed."""
-
-        def read(told: Any) -> tuple[float, list[float | None]]:
-            near = [source["distance"] <= FARTHEST_M for source in told["sources"]]
-            rows = [row[0] if close else None for row, close in zip(told["durations"], near, strict=True)]
-            return farthest_m(told["destinations"]), rows
-
-        far_m, seconds = await self._table(places, [goal], {}, read)
-        near_enough(far_m)
-        return seconds
-
     async def _table[T](
         self,
         origins: Sequence[Location],
@@ -122,6 +105,7 @@ def table_of(told: Any) -> Table:
         grid(told["durations"]),
         grid(told["distances"]),
         np.array([source["distance"] for source in told["sources"]], float),
+        np.array([goal["distance"] for goal in told["destinations"]], float),
     )
 
 
@@ -139,9 +123,17 @@ def near_enough(far_m: float) -> None:
         raise RouterFailed(f"a place is {far_m:.0f} m from the nearest street")
 
 
-def as_the_crow_flies(rider: KnownRider, goal: Location) -> Travel:
-    assert rider.place is not None, "only who has a place is asked for"
-    return Travel(distance_m(rider.place, goal) * DETOUR / SPEED_MPS, "great_circle")
+def straight_matrix(origins: Sequence[Location], goals: Sequence[Location]) -> Matrix:
+    metres = DETOUR * metres_between(radians(origins)[:, None, :], radians(goals)[None, :, :])
+    return Matrix(metres / SPEED_MPS, metres, "great_circle")
+
+
+def no_way(grid: Grid) -> Grid:
+    return np.where(np.isnan(grid), np.inf, grid)
+
+
+def pairs(matrix: Matrix, table: Table) -> list[tuple[Grid, Grid]]:
+    return [(matrix.seconds, table.seconds), (matrix.metres, table.metres)]
 
 
 def way_of(route: Any) -> Way:

@@ -19,7 +19,7 @@ from schemas import ids
 from schemas.geo import EARTH_RADIUS_M, Location
 from schemas.ids import rider_subject
 from schemas.message import Event, Personal, RiderId, StopId, TaskId
-from schemas.rider import VehicleKind
+from schemas.rider_vehicle import VehicleKind
 from schemas.signals import EtaForecast, EtaScored, EtaThresholdReached, ForecastMade, RoutingSource
 from streams.eta import journey
 from streams.eta.approach import Approach

@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from schemas.geo import Location, Window
+from schemas.itinerary import StopRef
 from schemas.message import Event, Source, StopId, TaskId
 from schemas.rider import (
     BreakEnded,
@@ -18,10 +19,9 @@ from schemas.rider import (
     RiderRegistered,
     ShiftEnded,
     StopKind,
-    StopRef,
     VehicleFitnessChanged,
-    VehicleKind,
 )
+from schemas.rider_vehicle import VehicleKind
 from streams.telemetry.moments import unix_ms
 
 type Reread = Callable[[], Event]

@@ -1,12 +1,22 @@
+from msgspec.structs import replace
 from story import NOON, Story, minutes, nothing_yet
 
-from commands.tender import NotYourOffer, OfferHasExpired, OfferNotPending
+from commands.tender import (
+    BidInAnotherCurrency,
+    BidNeeded,
+    NoBids,
+    NotYourOffer,
+    OfferHasExpired,
+    OfferNotPending,
+)
 from schemas.load import Overload
 from schemas.message import NotInThisState, OfferId, RiderId, TaskId
+from schemas.money import Money
 from schemas.tender import (
     AwardTender,
     Candidate,
     ClaimOffer,
+    CloseBidding,
     DeclineOffer,
     Excluded,
     ExpireClaim,
@@ -15,9 +25,11 @@ from schemas.tender import (
     OfferLost,
     OpenTender,
     PlannedOffer,
+    Queue,
     RejectClaim,
     TenderAwarded,
     ViewOffer,
+    WaitingOffer,
     WithdrawTender,
 )
 
@@ -148,6 +160,109 @@ def test_only_the_claim_whose_rider_is_being_reserved_wins():
     both_claim = bob_first().by(ANN).when(ClaimOffer(offer_id=TO_ANN)).happened()
     both_claim.when(AwardTender(offer_id=TO_ANN)).refuses(OfferNotPending)
     both_asked().when(AwardTender(offer_id=TO_ANN)).refuses(OfferNotPending)
+
+
+# Asked one after the other
+
+
+def one_after_the_other(*riders: RiderId, at_once: int = 1) -> Story:
+    """The first of them are asked, the others wait."""
+    offer = OfferId
+    asked = [PlannedOffer(offer_id=offer(f"to-{r}"), rider_id=r, expires_at=minutes(1)) for r in riders[:at_once]]
+    waiting = [WaitingOffer(offer_id=offer(f"to-{r}"), rider_id=r) for r in riders[at_once:]]
+    ranked = replace(opening(*asked), mode="ranked", queue=Queue(waiting=waiting, at_once=at_once, seconds=60))
+    return nothing_yet("tender").when(ranked).happened()
+
+
+def test_who_declines_makes_way_for_the_next_who_has_as_much_time():
+    story = one_after_the_other(ANN, BOB).at(minutes(0.5)).by(ANN)
+    story = story.when(DeclineOffer(offer_id=TO_ANN, reason_code="far"))
+    [_, sent] = story.decided()
+    assert (sent.rider_id, sent.expires_at) == (BOB, minutes(1.5))
+    story.happened().by(BOB).when(DeclineOffer(offer_id=TO_BOB, reason_code="far")).tells(
+        "OfferDeclined", "TenderExhausted"
+    )
+
+
+def test_so_does_who_lets_it_pass_and_whose_claim_is_rejected():
+    late = one_after_the_other(ANN, BOB).at(minutes(1))
+    late.when(ExpireOffer(offer_id=TO_ANN)).tells("OfferExpired", "OfferSent")
+    claimed = one_after_the_other(ANN, BOB).by(ANN).when(ClaimOffer(offer_id=TO_ANN)).happened()
+    claimed.when(RejectClaim(offer_id=TO_ANN, reason_code="off_shift")).tells("ClaimRejected", "OfferSent")
+
+
+def test_of_a_batch_all_have_answered_before_the_next_is_asked():
+    cyd, dan = RiderId("cyd"), RiderId("dan")
+    story = one_after_the_other(ANN, BOB, cyd, dan, at_once=2)
+    story = story.by(ANN).when(DeclineOffer(offer_id=TO_ANN, reason_code="far")).tells("OfferDeclined").happened()
+    story.by(BOB).when(DeclineOffer(offer_id=TO_BOB, reason_code="far")).tells(
+        "OfferDeclined", "OfferSent", "OfferSent"
+    )
+
+
+def test_who_waits_has_no_offer_yet_and_gets_none_once_it_is_won():
+    story = one_after_the_other(ANN, BOB)
+    story.by(BOB).when(ClaimOffer(offer_id=TO_BOB)).refuses(OfferNotPending)
+    claimed = story.by(ANN).when(ClaimOffer(offer_id=TO_ANN)).happened()
+    claimed.when(AwardTender(offer_id=TO_ANN)).tells("OfferAccepted", "TenderAwarded")
+
+
+# What they want for it
+
+
+def euros(amount: float, currency: str = "EUR") -> Money:
+    return Money(amount_minor=round(amount * 100), currency=currency)
+
+
+def bidding() -> Story:
+    """Both may say within a minute for how much they would do it."""
+    offers = [
+        PlannedOffer(offer_id=offer, rider_id=rider, expires_at=minutes(1))
+        for offer, rider in ((TO_ANN, ANN), (TO_BOB, BOB))
+    ]
+    return nothing_yet("tender").when(replace(opening(*offers), mode="bid", bids_until=minutes(1))).happened()
+
+
+def both_bid(of_ann: float, of_bob: float) -> Story:
+    story = bidding().by(ANN).when(ClaimOffer(offer_id=TO_ANN, bid=euros(of_ann))).tells("OfferClaimed").happened()
+    return story.by(BOB).when(ClaimOffer(offer_id=TO_BOB, bid=euros(of_bob)))
+
+
+def test_the_smallest_bid_is_tried_first_though_it_came_last():
+    [_, _, tried] = both_bid(9, 8).tells("OfferClaimed", "BiddingClosed", "ReservationRequested").decided()
+    assert tried.offer_id == TO_BOB
+
+
+def test_of_equal_bids_the_earlier_is_tried_first_and_then_the_other():
+    story = both_bid(9, 9)
+    [_, _, tried] = story.decided()
+    assert tried.offer_id == TO_ANN
+    [_, tried] = story.happened().when(RejectClaim(offer_id=TO_ANN, reason_code="off_shift")).decided()
+    assert tried.offer_id == TO_BOB
+
+
+def test_when_the_time_is_up_who_has_not_bid_is_asked_no_more():
+    story = bidding().by(ANN).when(ClaimOffer(offer_id=TO_ANN, bid=euros(9))).happened()
+    story.at(minutes(0.9)).when(CloseBidding()).then()
+    closed = story.at(minutes(1)).when(CloseBidding())
+    closed.tells("OfferExpired", "BiddingClosed", "ReservationRequested")
+    closed.happened().when(CloseBidding()).then()
+    bidding().at(minutes(1)).when(CloseBidding()).tells(
+        "OfferExpired", "OfferExpired", "BiddingClosed", "TenderExhausted"
+    )
+
+
+def test_who_declines_last_closes_the_bidding():
+    story = bidding().by(ANN).when(ClaimOffer(offer_id=TO_ANN, bid=euros(9))).happened()
+    story.by(BOB).when(DeclineOffer(offer_id=TO_BOB, reason_code="cheap")).tells(
+        "OfferDeclined", "BiddingClosed", "ReservationRequested"
+    )
+
+
+def test_a_bid_is_made_where_bids_are_asked_for_and_in_the_agreed_currency():
+    bidding().by(ANN).when(ClaimOffer(offer_id=TO_ANN)).refuses(BidNeeded)
+    bidding().by(ANN).when(ClaimOffer(offer_id=TO_ANN, bid=euros(9, "SEK"))).refuses(BidInAnotherCurrency)
+    both_asked().by(ANN).when(ClaimOffer(offer_id=TO_ANN, bid=euros(9))).refuses(NoBids)
 
 
 def test_claims_are_tried_in_the_order_in_which_they_came():

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -228,7 +229,25 @@ async def test_a_sweep_goes_by_the_rules_that_stand_on_the_log(system: Played):
     (counted,) = await artefact_sweep.run(system.settings, delete=False)
     assert (counted.tenant, counted.days, counted.artefacts, counted.expired) == (tenant, 365, 1, 1)
     await artefact_sweep.run(system.settings, delete=True)
-    assert await artefact_sweep.run(system.settings, delete=True) == []
+    (left,) = await artefact_sweep.run(system.settings, delete=True)
+    assert left.artefacts == 0
+    assert left.decisions > 0
+
+
+async def test_what_decisions_rested_on_is_kept_for_a_month_and_no_longer_than_artefacts(tmp_path: Path):
+    shelves, record = artefacts_of(Settings(data=tmp_path)), b"what was known of the riders"
+    digest = sha256(record).hexdigest()
+    await shelves.keep_decision("acme", digest, record)
+    assert await shelves.decision("acme", digest) == record
+    assert await shelves.decision("other", digest) is None
+    (file,) = (tmp_path / "artefacts" / "decisions").rglob(digest)
+    for days, kept, expired in ((29, 365, 0), (31, 365, 1), (8, 7, 1)):
+        now = datetime.now(UTC) + timedelta(days=days)
+        (told,) = await swept(shelves, {"acme": kept}.get, now, delete=False)
+        assert (told.decisions, told.expired_decisions, told.artefacts) == (1, expired, 0)
+    file.write_bytes(zlib.compress(b"something else"))
+    with pytest.raises(ValueError, match="something else"):
+        await shelves.decision("acme", digest)
 
 
 # By itself

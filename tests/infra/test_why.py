@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from played import Played, command, execute
 
+from gateway.why.asked import ROUNDS_READ, NoSuchTask, asked
+from gateway.why.candidates import EXCLUSIONS
+from gateway.why.told import OFFER_ENDS, Left, Turns, told, turns_of
+from infra.artefacts import artefacts_of
 from infra.settings import Settings
-from infra.why import EXCLUSIONS, OFFER_ENDS, ROUNDS_READ, Left, NoSuchTask, Turns, asked, told, turns_of
+from infra.why import made_again
 from projections.tender_board import OFFER_STATES
 from schemas.tender import Exclusion
 
@@ -193,6 +198,37 @@ def test_an_ended_task_is_told_in_the_past_with_its_reason():
     assert told(ended, [], [])[0] == "Task t-1 is cancelled, because of changed mind; rider ann had it."
 
 
+def scored(rider: str, rank: int, score: float, **parts: float) -> Row:
+    known = {"travel_s": 60, "detour_s": 0, "lateness_s": 0, "tasks": 0, "cost": 0, "rating_below_5": 0} | parts
+    return candidate(rider, rank, known["travel_s"]) | {"score": score, "parts": known}
+
+
+WEIGHTS = {"travel": 1, "detour": 1, "lateness": 2, "balance": 0, "cost": 0, "rating": 0}
+
+
+def test_the_best_are_told_with_what_their_scores_are_made_of_and_what_tips_it():
+    two = [scored("ann", 1, 150, detour_s=90), scored("bob", 2, 240, travel_s=30, detour_s=150, lateness_s=30)]
+    sentences = told(task(), [decision(*two) | {"weights": WEIGHTS}], [])
+    assert sentences[1:] == [
+        "Round 1, 12:00:00 UTC: 2 of 2 riders could take it. The best: rider ann, 60 s away (600 m), 90 s of detour: "
+        "score 150; rider bob, 30 s away (300 m), 150 s of detour, 30 s late: score 240.",
+        "Rider ann comes before rider bob by 90: 60 for less detour, 60 for less lateness, though 30 for more travel "
+        "against it.",
+    ]
+
+
+def test_where_scores_are_the_same_the_id_decides():
+    two = [scored("ann", 1, 60), scored("bob", 2, 60)]
+    sentences = told(task(), [decision(*two) | {"weights": WEIGHTS}], [])
+    assert sentences[2] == "Rider ann comes before rider bob by their id alone: their scores are the same."
+
+
+def test_those_who_were_not_looked_at_closely_are_counted_among_those_who_could():
+    some = decision(scored("ann", 1, 60), excluded=(("z", "off_shift"),)) | {"others": {"rider_ids": ["x", "y"]}}
+    assert "3 of 4 riders could take it." in told(task(), [some], [])[1]
+    assert "; and 2 more." in told(task(), [some], [])[1]
+
+
 def test_riders_are_called_by_a_name_where_one_is_given():
     sentences = told(
         task(), [decision(candidate("r-1", 1, 60), candidate("r-2", 2, 90))], [], {"r-1": "ann", "r-2": None}
@@ -235,7 +271,8 @@ async def test_a_dispatchers_order_is_told_from_the_read_models(system: Played):
 async def test_of_very_many_rounds_the_first_are_told_and_that_there_are_more(copy: Settings, system: Played):
     more = """
     INSERT INTO dispatch_decisions
-    SELECT tenant, 'tender-' || n, task_id, n, mode, candidates, excluded, policy_version, input_hash, solver, decided_at
+    SELECT tenant, 'tender-' || n, task_id, n, mode, candidates, others, excluded, policy_version, weights, input_hash,
+           solver, decided_at
     FROM dispatch_decisions, generate_series(2, %s) AS n WHERE task_id = %s
     """
     dsn = copy.postgres.get_secret_value()
@@ -248,6 +285,32 @@ async def test_of_very_many_rounds_the_first_are_told_and_that_there_are_more(co
 async def test_a_foreign_tenants_task_is_not_there(system: Played):
     with pytest.raises(NoSuchTask, match="not in tenant other"):
         await asked(system.settings.postgres.get_secret_value(), system.tasks["won"], "other")
+
+
+async def test_each_decision_made_again_from_its_record_is_the_same(system: Played):
+    ended = await asyncio.to_thread(command, system.settings, "why", system.tasks["won"], "--again")
+    assert ended.returncode == 0
+    assert "Round 1, decided again, is the same" in ended.stdout
+    told = await asyncio.to_thread(command, system.settings, "why", system.tasks["won"], "--again", "--json")
+    assert [each["same"] for each in json.loads(told.stdout)["again"]] == [True]
+
+
+async def test_a_decision_that_says_something_else_than_its_record_is_found(copy: Settings, system: Played):
+    other = "UPDATE dispatch_decisions SET candidates = jsonb_set(candidates, '{0,score}', '1') WHERE task_id = %s"
+    await execute(copy.postgres.get_secret_value(), other, system.tasks["won"])
+    found = await asked(copy.postgres.get_secret_value(), system.tasks["won"], None)
+    [again] = await made_again(artefacts_of(system.settings), found)
+    assert again.same is False
+    assert "is different: candidates" in again.told
+
+
+async def test_a_decision_whose_record_is_gone_or_broken_says_so(copy: Settings, system: Played, tmp_path: Path):
+    found = await asked(system.settings.postgres.get_secret_value(), system.tasks["won"], None)
+    [gone] = await made_again(artefacts_of(Settings(data=tmp_path)), found)
+    assert (gone.same, gone.told) == (None, "Round 1 cannot be decided again: its record is gone.")
+    found.decisions[0]["solver"] = "nearest-1"
+    [old] = await made_again(artefacts_of(system.settings), found)
+    assert old.told == "Round 1 cannot be decided again: it was made by nearest-1, and this is insertion-1."
 
 
 async def test_from_the_command_line(system: Played):

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from story import KAMPPI, NOON, minutes
+from story import NOON, minutes
 
 from schemas.directory import TenantRules
-from schemas.geo import Location
+from schemas.dispatch_rules import DispatchFilters, DispatchRules
 from schemas.load import NOTHING, Capacity, Load, Overload
 from schemas.message import RiderId
 from schemas.vehicle_fitness import VehicleFitness, VehicleValidity
-from streams.dispatch.candidates import Document, KnownRider, Travel, Work, eligible, exclusion_of, nearest, ranked
+from streams.dispatch.candidates import Work, excluded_for, exclusion_of
+from streams.dispatch.known import Document, KnownRider
 
 RULES = TenantRules(required_documents=["licence"])
 
@@ -38,7 +39,6 @@ ANN = KnownRider(
     capacity_g=5_000,
     tasks=0,
     offers=0,
-    place=KAMPPI,
     seen_at=NOON,
 )
 
@@ -53,7 +53,6 @@ def licensed(*documents: Document) -> KnownRider:
 
 def test_who_is_on_shift_with_a_licence_is_able():
     assert why_not() is None
-    assert eligible([ANN], RULES, ALL_DAY, frozenset(), NOON) == ([ANN], [])
 
 
 def test_whom_an_open_incident_keeps_off_dispatch_is_passed_by():
@@ -101,9 +100,10 @@ def test_the_load_is_judged_after_that():
 
 
 def test_who_is_passed_by_for_the_load_is_recorded_with_what_is_too_much():
-    able, [passed_by] = eligible([ANN], RULES, Work(grams(5_001), None), frozenset(), NOON)
-    assert (able, passed_by.code) == ([], "over_capacity")
-    assert passed_by.overload == Overload(measure="weight_g", load=5_001, limit=5_000)
+    too_much = why_not(ANN, Work(grams(5_001), None))
+    assert isinstance(too_much, Overload)
+    passed_by = excluded_for(ANN.rider_id, too_much)
+    assert (passed_by.code, passed_by.overload) == ("over_capacity", too_much)
 
 
 # Whose vehicle it is not done with
@@ -171,7 +171,7 @@ def test_each_of_weight_volume_and_number_binds(load: Load, measure: Any, limit:
         ({"tasks": 2}, "too_many_tasks"),
         ({"tasks": 1}, None),
         ({"offers": 1}, "reserved_elsewhere"),
-        ({"place": None, "seen_at": None}, "no_fix"),
+        ({"placed": False, "seen_at": None}, "no_fix"),
         ({"seen_at": minutes(-15.1)}, "stale_fix"),
         ({"seen_at": minutes(-15)}, None),
         ({"seen_at": None}, None),
@@ -188,32 +188,33 @@ def test_what_cannot_be_done_before_the_shift_ends_is_not_offered():
 
 
 def test_who_has_declined_this_task_is_not_asked_for_it_again():
-    able, excluded = eligible([ANN, BOB], RULES, ALL_DAY, frozenset({"ann"}), NOON)
-    assert able == [BOB]
-    assert [(each.rider_id, each.code) for each in excluded] == [("ann", "declined_before")]
+    assert exclusion_of(ANN, RULES, ALL_DAY, frozenset({"ann"}), NOON) == "declined_before"
+    assert exclusion_of(ANN, RULES, ALL_DAY, frozenset({"bob"}), NOON) is None
 
 
-# Who comes first
-
-BOB = replace(ANN, rider_id=RiderId("bob"), place=Location(lat=60.17, lon=24.94))
+# What a tenant's own filters shut out
 
 
-def test_the_quickest_by_road_comes_first_though_another_is_nearer():
-    quick, slow = Travel(60.0, "osrm"), Travel(61.0, "osrm")
-    goal = KAMPPI
-    first, second = ranked([ANN, BOB], {ANN.rider_id: slow, BOB.rider_id: quick}, goal)
-    assert [(first.rider_id, first.rank), (second.rider_id, second.rank)] == [("bob", 1), ("ann", 2)]
-    same = ranked([BOB, ANN], {ANN.rider_id: quick, BOB.rider_id: quick}, goal)
-    assert [each.rider_id for each in same] == ["ann", "bob"]
+def filtered(rider: KnownRider, **filters: Any) -> str | Overload | None:
+    rules = replace(RULES, dispatch=DispatchRules(filters=DispatchFilters(**filters)))
+    return exclusion_of(rider, rules, ALL_DAY, frozenset(), NOON)
 
 
-def test_whom_the_router_does_not_reach_is_no_candidate():
-    [only] = ranked([ANN, BOB], {BOB.rider_id: Travel(60.0, "osrm")}, KAMPPI)
-    assert (only.rider_id, only.source) == ("bob", "osrm")
+def test_what_may_only_be_done_by_bicycle_is_not_offered_to_who_drives():
+    assert filtered(ANN, vehicles=["bicycle", "foot"]) == "vehicle_kind"
+    assert filtered(replace(ANN, vehicle="bicycle"), vehicles=["bicycle", "foot"]) is None
 
 
-def test_only_the_nearest_are_asked_of_the_router():
-    assert nearest([BOB, ANN], KAMPPI, 1) == [ANN]
+def test_who_has_declined_more_than_the_rules_have_patience_for_is_passed_by():
+    assert filtered(replace(ANN, declines=3), max_declines=2) == "declines_too_often"
+    assert filtered(replace(ANN, declines=2), max_declines=2) is None
+    assert filtered(replace(ANN, declines=99)) is None
+
+
+def test_who_is_rated_too_low_is_passed_by_but_not_who_has_no_rating():
+    assert filtered(replace(ANN, rating=4.4), min_rating=4.5) == "rated_too_low"
+    assert filtered(replace(ANN, rating=4.5), min_rating=4.5) is None
+    assert filtered(ANN, min_rating=4.5) is None
 
 
 def test_who_lacks_a_skill_is_not_asked():

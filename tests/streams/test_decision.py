@@ -2,19 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 from story import ACME, KAMPPI, NOON, minutes
 
 from schemas.directory import TenantRules
+from schemas.dispatch_rules import DispatchRules, TenderStep
 from schemas.geo import Location
 from schemas.load import Load
 from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug, TenderId
 from schemas.rider import NewPlannedStop
 from schemas.tender import Candidate, OpenTender
-from streams.dispatch.candidates import Document, KnownRider, Travel
-from streams.dispatch.decision import Decision, offers
+from streams.dispatch.choice import step_of, with_offers
+from streams.dispatch.decision import Decision
+from streams.dispatch.known import Document, KnownRider, Seen
 from streams.dispatch.tendering import KnownTask
+from streams.dispatch.ways import Matrix
 
 PICKUP = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI)
 TASK = KnownTask(task_id=TaskId("task-1"), round=1, stops=[PICKUP], ahead=[PICKUP])
@@ -33,7 +38,7 @@ class Known:
     async def claimed(self, tender: TenderId, offer: OfferId, source: Source) -> bool:
         return False
 
-    async def riders(self, tenant: TenantSlug) -> Sequence[KnownRider]:
+    async def riders(self, tenant: TenantSlug, rules: TenantRules) -> Sequence[Seen]:
         ann = KnownRider(
             rider_id=RiderId("ann"),
             status="approved",
@@ -45,12 +50,11 @@ class Known:
             capacity_g=5_000,
             tasks=0,
             offers=0,
-            place=KAMPPI,
             seen_at=None,
         )
-        return [ann]
+        return [Seen(rider=ann, here=KAMPPI)]
 
-    async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[str]:
+    async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[RiderId]:
         return frozenset()
 
     async def documents_of_vehicles(self, tenant: TenantSlug) -> Sequence[str]:
@@ -62,8 +66,9 @@ class Known:
     async def policy_version(self, tenant: TenantSlug) -> int:
         return 1
 
-    async def travel(self, riders: Sequence[KnownRider], goal: Location) -> dict[RiderId, Travel]:
-        return {rider.rider_id: Travel(60.0, "osrm") for rider in riders}
+    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Matrix:
+        minute = np.full((len(origins), len(goals)), 60.0)
+        return Matrix(minute, minute * 8, "osrm")
 
 
 def dispatchable(at: datetime) -> Source:
@@ -103,14 +108,66 @@ async def test_it_is_not_made_before_the_fact_that_asks_where_the_clock_was_adva
     assert offer.expires_at == minutes(11)
 
 
+ABLE = [
+    Candidate(rider_id=RiderId(name), rank=rank, travel_s=60, distance_m=1, source="osrm")
+    for rank, name in enumerate(("ann", "bob", "cyd", "dan"), start=1)
+]
+
+
+def asked(**step: Any) -> OpenTender:
+    opening = OpenTender(
+        task_id=TASK.task_id,
+        round=1,
+        mode=step["mode"],
+        candidates=ABLE,
+        excluded=[],
+        offers=[],
+        policy_version=1,
+        input_hash="h",
+        solver="s",
+    )
+    return with_offers(opening, TenderStep(**step), NOON)
+
+
+def at_once(opening: OpenTender) -> list[str]:
+    return [offer.rider_id for offer in opening.offers]
+
+
+def next_ones(opening: OpenTender) -> list[str]:
+    return [] if opening.queue is None else [offer.rider_id for offer in opening.queue.waiting]
+
+
 def test_a_direct_tender_asks_the_best_and_a_broadcast_so_many_at_once():
-    candidates = [
-        Candidate(rider_id=RiderId(name), rank=rank, travel_s=60, distance_m=1, source="osrm")
-        for rank, name in enumerate(("ann", "bob", "cyd"), start=1)
-    ]
-    direct, both = TenantRules(), TenantRules(tender_mode="broadcast", broadcast_size=2)
-    assert [offer.rider_id for offer in offers(TASK, 1, candidates, direct, NOON)] == ["ann"]
-    assert [offer.rider_id for offer in offers(TASK, 1, candidates, both, NOON)] == ["ann", "bob"]
+    direct, both = asked(mode="direct"), asked(mode="broadcast", size=2)
+    assert (at_once(direct), next_ones(direct)) == (["ann"], [])
+    assert (at_once(both), next_ones(both)) == (["ann", "bob"], [])
+
+
+def test_a_waterfall_asks_one_after_the_other_and_a_ranked_tender_batch_after_batch():
+    waterfall, ranked = asked(mode="waterfall", seconds=30), asked(mode="ranked", size=2)
+    assert (at_once(waterfall), next_ones(waterfall)) == (["ann"], ["bob", "cyd", "dan"])
+    assert waterfall.queue is not None
+    assert (waterfall.queue.at_once, waterfall.queue.seconds) == (1, 30)
+    assert (at_once(ranked), next_ones(ranked)) == (["ann", "bob"], ["cyd", "dan"])
+
+
+def test_who_may_claim_it_themselves_are_all():
+    assert at_once(asked(mode="self_claim")) == ["ann", "bob", "cyd", "dan"]
+
+
+def test_bids_are_taken_as_long_as_the_offers_stand():
+    opening = asked(mode="bid", size=3, seconds=90)
+    assert at_once(opening) == ["ann", "bob", "cyd"]
+    assert opening.bids_until == minutes(1.5)
+    assert {offer.expires_at for offer in opening.offers} == {minutes(1.5)}
+
+
+def test_each_round_asks_as_its_step_says_and_the_last_step_holds_for_all_that_follow():
+    steps = [TenderStep(mode="direct"), TenderStep(mode="broadcast", size=9)]
+    rules = TenantRules(tender_mode="bid", dispatch=DispatchRules(steps=steps))
+    assert [step_of(rules, task_round).mode for task_round in (1, 2, 3)] == ["direct", "broadcast", "broadcast"]
+    plain = TenantRules(tender_mode="broadcast", broadcast_size=5, offer_seconds=45)
+    assert step_of(plain, 7) == TenderStep(mode="broadcast", size=5, seconds=45)
 
 
 async def test_of_a_round_that_is_past_or_a_task_with_nothing_ahead_nobody_is_asked():
@@ -122,7 +179,8 @@ async def test_of_a_round_that_is_past_or_a_task_with_nothing_ahead_nobody_is_as
 
 async def test_the_same_is_decided_by_the_same_hash_and_another_input_has_another():
     first, again = await decided(NOON, NOON), await decided(minutes(1), NOON)
-    assert first.input_hash == again.input_hash
+    assert first.input_hash != again.input_hash, "a minute has passed"
+    assert first.input_hash == (await decided(NOON, NOON)).input_hash
     known = Known()
     decision = Decision(known, known, known, lambda tenant: NOON)
     other = await decision(replace(TASK, ahead=[replace(PICKUP, load=Load(weight_g=1))]), 1, dispatchable(NOON))

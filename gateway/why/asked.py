@@ -1,0 +1,93 @@
+"""Why has this rider got the task, why not the others, why nobody?"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from gateway.why.named import Row
+from gateway.why.told import Turns, told, turns_of
+
+ROUNDS_READ = 200
+"""The first ones of one task. A tenant's rules allow 50, and a dispatcher may begin anew."""
+TASKS = """
+SELECT * FROM task_detail
+WHERE %(task)s IN (task_id, external_reference, tracking_code) AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)
+ORDER BY created_at DESC LIMIT 1
+"""
+DECISIONS = "SELECT * FROM dispatch_decisions WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
+TENDERS = "SELECT * FROM tender_board WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
+TURNS = """
+SELECT type, body FROM history
+WHERE tenant = %s AND aggregate_id = %s AND type IN ('TaskAssigned', 'TaskUnassigned')
+ORDER BY version
+"""
+CARRIERS = "SELECT name FROM carriers WHERE tenant = %s AND carrier_id = %s"
+RIDERS = "SELECT rider_id, external_reference FROM rider_roster WHERE tenant = %s AND rider_id = ANY(%s)"
+
+
+class NoSuchTask(LookupError):
+    """Names the task, and the tenant where one was meant."""
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    tenant: str
+    task_id: str
+    state: str
+    rider_id: str | None
+    told: list[str]
+    decisions: list[dict[str, Any]]
+    tenders: list[dict[str, Any]]
+
+
+async def asked(dsn: str, task: str, tenant: str | None) -> Why:
+    """Raises NoSuchTask."""
+    async with await AsyncConnection.connect(dsn) as connection:
+        return await asked_on(connection, task, tenant)
+
+
+async def asked_on(connection: AsyncConnection[Any], task: str, tenant: str | None) -> Why:
+    """Raises NoSuchTask."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(TASKS, {"task": task, "tenant": tenant})
+        row = await cursor.fetchone()
+        if row is None:
+            where = "in no tenant" if tenant is None else f"not in tenant {tenant}"
+            raise NoSuchTask(
+                f"task {task} is {where}; it is called by its id, its external reference or its tracking code"
+            )
+        task = row["task_id"]
+        place = (row["tenant"], task, ROUNDS_READ)
+        await cursor.execute(DECISIONS, place)
+        decisions = await cursor.fetchall()
+        await cursor.execute(TENDERS, place)
+        tenders = await cursor.fetchall()
+        await cursor.execute(TURNS, place[:2])
+        turns = turns_of(await cursor.fetchall())
+        await cursor.execute(RIDERS, (row["tenant"], riders_in(row, decisions, tenders, turns)))
+        names = {each["rider_id"]: each["external_reference"] for each in await cursor.fetchall()}
+        if carrier := row["progress"]["carrier"]:
+            await cursor.execute(CARRIERS, (row["tenant"], carrier["carrier_id"]))
+            names |= dict.fromkeys([carrier["carrier_id"]], (await cursor.fetchone() or {}).get("name"))
+    sentences = told(row, decisions, tenders, names, turns)
+    if len(decisions) == ROUNDS_READ:
+        sentences.append(f"No more than {ROUNDS_READ} rounds are told.")
+    return Why(
+        tenant=row["tenant"],
+        task_id=task,
+        state=row["state"],
+        rider_id=row["progress"]["rider_id"],
+        told=sentences,
+        decisions=decisions,
+        tenders=tenders,
+    )
+
+
+def riders_in(task_row: Row, decisions: Iterable[Row], tenders: Iterable[Row], turns: Turns) -> list[str]:
+    """All who are named."""
+    known = {task_row["progress"]["rider_id"], turns.taken_over_from, *(left.rider_id for left in turns.left.values())}
+    known |= {each["rider_id"] for row in decisions for each in (*row["candidates"], *row["excluded"])}
+    known |= {offer["rider_id"] for row in tenders for offer in row["offers"].values()}
+    return sorted(known - {None})

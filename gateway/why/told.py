@@ -1,0 +1,173 @@
+"""A task's dispatch in words, round by round, from rows of the read models."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from commands.hand_over import HANDED_OVER
+from gateway.why.candidates import candidates_told, excluded_told
+from gateway.why.named import Row, capital, carrier_name, clock, moment, name, words
+
+OFFER_ENDS = {
+    "sent": "has not answered yet",
+    "viewed": "has looked at it",
+    "claimed": "wants it, and is being reserved",
+    "rejected": "wanted it, and could not be reserved",
+    "declined": "declined",
+    "expired": "let it expire",
+    "accepted": "got it",
+    "lost": "was too late",
+    "withdrawn": "had it withdrawn",
+}
+
+
+class Left(msgspec.Struct, frozen=True):
+    """Why a round's rider lost the task again; `waits` where its goods then wait for another attempt."""
+
+    reason_code: str
+    waits: bool = False
+    rider_id: str | None = None
+
+
+class Turns(msgspec.Struct, frozen=True):
+    """What came between: who left the task, by round, and from whom its rider took it over, if so."""
+
+    left: Mapping[int, Left] = {}
+    taken_over_from: str | None = None
+
+
+NO_TURNS = Turns()
+
+
+def turns_of(events: Iterable[Row]) -> Turns:
+    left: dict[int, Left] = {}
+    rider: str | None = None
+    before: str | None = None
+    for each in events:
+        body = each["body"]
+        if each["type"] == "TaskAssigned":
+            before = rider if body.get("handed_over") else None
+            rider = body["rider_id"]
+        elif body["reason_code"] != HANDED_OVER:  # then it goes straight to who took it over
+            left[body["round"]] = Left(body["reason_code"], body.get("waits", False), body["rider_id"])
+            rider = before = None
+    return Turns(left, before)
+
+
+def told(
+    task_row: Row,
+    decisions: Sequence[Row],
+    tenders: Sequence[Row],
+    names: Mapping[str, str | None] | None = None,
+    turns: Turns = NO_TURNS,
+) -> list[str]:
+    """Sentences, from rows of task_detail, dispatch_decisions and tender_board.
+
+    `names` calls riders and carriers by theirs.
+    """
+    called = {rider: name for rider, name in (names or {}).items() if name}
+    by_round = {row["round"]: row for row in tenders}
+    sentences = [now_told(task_row, called), *kept_back(task_row["progress"])]
+    for decision in sorted(decisions, key=lambda row: row["round"]):
+        number = decision["round"]
+        sentences += round_told(decision, by_round.get(number), called)
+        left = turns.left.get(number)
+        if left is not None and left.waits:
+            sentences.append(f"Its rider left it, and its goods waited for another attempt: {words(left.reason_code)}.")
+        elif task_row["progress"]["round"] > number and (left is not None or won(by_round.get(number))):
+            sentences.append(came_back(left, called))
+    if not decisions:
+        sentences.append("Dispatch has not decided about it.")
+    return [*sentences, *otherwise_told(task_row, by_round, called, turns.taken_over_from)]
+
+
+def came_back(left: Left | None, called: Mapping[str, str]) -> str:
+    if left is None:
+        return "The task came back to dispatch."
+    whose = "" if left.rider_id is None else f" from {name(left.rider_id, called)}"
+    return f"The task came back to dispatch{whose}, because of {words(left.reason_code)}."
+
+
+def won(tender: Row | None) -> bool:
+    return tender is not None and tender["state"] == "awarded"
+
+
+def kept_back(progress: Row) -> list[str]:
+    """What keeps it from dispatch now."""
+    if progress["ended"] is not None:
+        return []
+    told = [f"It is held, because of {words(progress['held'])}."] if progress.get("held") else []
+    for on, each in (progress.get("dependencies") or {}).items():
+        if each["status"] == "open":
+            told.append(f"It waits for {words(each['kind'])} {on}.")
+        elif each["status"] == "failed":
+            told.append(f"It waits for {words(each['kind'])} {on} in vain: {words(each['reason_code'])}.")
+    if progress.get("dispatch_at"):
+        told.append(f"It comes to dispatch at {clock(progress['dispatch_at'])}.")
+    return told
+
+
+def otherwise_told(
+    task_row: Row, by_round: Mapping[int, Row], called: Mapping[str, str], taken_over_from: str | None
+) -> list[str]:
+    """Who has a task that they did not win has it from another rider or from a dispatcher."""
+    rider = task_row["progress"]["rider_id"]
+    tender = by_round.get(task_row["progress"]["round"])
+    has = "has" if task_row["progress"]["ended"] is None else "had"
+    if carrier := task_row["progress"].get("carrier"):
+        return [f"{capital(carrier_name(carrier, called))} {has} it by booking {carrier['booking_id']}."]
+    if rider is not None and taken_over_from is not None:
+        return [f"{capital(name(rider, called))} took it over from {name(taken_over_from, called)}."]
+    if rider is None or (tender is not None and tender["winner"] == rider):
+        return []
+    how = "as a simulated courier" if task_row.get("simulation") else "by a dispatcher's order"
+    return [f"{capital(name(rider, called))} {has} it {how}."]
+
+
+def now_told(task_row: Row, called: Mapping[str, str]) -> str:
+    reference = f" ({task_row['external_reference']})" if task_row["external_reference"] else ""
+    progress = task_row["progress"]
+    rider, ended = progress["rider_id"], progress["ended"] is not None
+    carrier = progress.get("carrier")
+    who = "nobody" if rider is None else name(rider, called)
+    if carrier is not None:
+        who = carrier_name(carrier, called)
+    because = f", because of {words(progress['reason_code'])}" if progress["reason_code"] else ""
+    state = words(task_row["state"])
+    return f"Task {task_row['task_id']}{reference} is {state}{because}; {who} {'had' if ended else 'has'} it."
+
+
+def round_told(decision: Row, tender: Row | None, called: Mapping[str, str]) -> list[str]:
+    first, *more = candidates_told(decision, called)
+    return [
+        f"Round {decision['round']}, {clock(decision['decided_at'])}: {first}",
+        *more,
+        *excluded_told(decision),
+        *(offer_told(offer, called) for offer in ([] if tender is None else in_order(tender))),
+        *([] if tender is None else [outcome_told(tender, called)]),
+    ]
+
+
+def in_order(tender: Row) -> list[Row]:
+    return sorted(tender["offers"].values(), key=lambda offer: (moment(offer["expires_at"]), offer["rider_id"]))
+
+
+def offer_told(offer: Row, called: Mapping[str, str]) -> str:
+    end = OFFER_ENDS.get(offer["state"], words(offer["state"]))
+    because = f" ({words(offer['reason_code'])})" if offer["reason_code"] else ""
+    asked_until = f"was asked until {clock(offer['expires_at'])}"
+    return f"{capital(name(offer['rider_id'], called))} {asked_until} and {end}{because}."
+
+
+def outcome_told(tender: Row, called: Mapping[str, str]) -> str:
+    match tender["state"]:
+        case "awarded":
+            return f"{capital(name(tender['winner'], called))} won."
+        case "exhausted" if not tender["offers"]:
+            return "Nobody was asked, so nobody won."
+        case "exhausted":
+            return "Nobody won: nobody who was asked took it."
+        case "withdrawn":
+            return "Nobody won: the tender was withdrawn, the task was settled otherwise."
+        case _:
+            return "Nobody has won yet."

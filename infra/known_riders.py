@@ -1,0 +1,196 @@
+"""What dispatch knows of a tenant's riders, out of the read models: who has not changed is not read again."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from projections.sealed import Sealed, opened
+from schemas.geo import Location, Window
+from schemas.keyring import Keyring
+from schemas.load import Load
+from schemas.message import RiderId, StopId, TaskId
+from schemas.partition import partition_of
+from schemas.vehicle_fitness import VehicleFitness
+from streams.dispatch.known import Ahead, Document, KnownRider, Seen
+
+MOST_TENANTS = 1_000
+"""Whose riders are kept ready; those of any other are read anew."""
+
+NOW = """
+SELECT roster.rider_id, roster.version, map.lat, map.lon, map.observed_at AS seen_at,
+       coalesce(asked.offers, 0) AS offers, coalesce(asked.declines, 0) AS declines
+FROM rider_roster AS roster
+LEFT JOIN live_map AS map USING (tenant, rider_id)
+LEFT JOIN (
+    SELECT offer.value ->> 'rider_id' AS rider_id,
+           count(*) FILTER (WHERE state = 'open'
+                            AND offer.value ->> 'state' IN ('sent', 'viewed', 'claimed')) AS offers,
+           count(*) FILTER (WHERE offer.value ->> 'state' IN ('declined', 'expired')
+                            AND (offer.value ->> 'expires_at')::timestamptz > %(since)s) AS declines
+    FROM tender_board, jsonb_each(offers) AS offer
+    WHERE tenant = %(tenant)s AND (state = 'open' OR updated_at > %(since)s)
+    GROUP BY 1
+) AS asked USING (rider_id)
+WHERE roster.tenant = %(tenant)s AND NOT roster.simulated
+ORDER BY roster.rider_id COLLATE "C"
+"""
+CHANGED = "SELECT * FROM rider_roster WHERE tenant = %(tenant)s AND rider_id = ANY(%(riders)s)"
+
+type Row = Mapping[str, Any]
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A rider as of a version; what hangs on the time is told apart."""
+
+    version: int
+    rider: KnownRider
+    active: int
+    """Tasks that they have."""
+    held_until: Sequence[datetime]
+    """Of those for which they are only held."""
+    shift_started_at: datetime | None
+    shift_began: Location | None
+    ahead: Sequence[Location]
+
+
+class KnownRiders:
+    """`keyring` opens what is personal. Once a key is thrown away nothing that was opened before is kept."""
+
+    def __init__(self, keyring: Keyring, partitions: int) -> None:
+        self._keyring = keyring
+        self._partitions = partitions
+        self._kept: dict[str, dict[str, Kept]] = {}
+        self._forgotten = keyring.forgotten
+
+    async def seen(
+        self, connection: AsyncConnection[Any], tenant: str, now: datetime, declines_within: timedelta | None
+    ) -> list[Seen]:
+        """In order of id. Without `declines_within` nobody has declined anything."""
+        since = now if declines_within is None else now - declines_within
+        kept = self._of(tenant)
+        async with connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(NOW, {"tenant": tenant, "since": since})
+            rows = await cursor.fetchall()
+            changed = [row["rider_id"] for row in rows if not is_known(kept, row)]
+            if changed:
+                await cursor.execute(CHANGED, {"tenant": tenant, "riders": changed})
+                kept |= {row["rider_id"]: self._read(row, tenant) for row in await cursor.fetchall()}
+        return [seen_of(kept[row["rider_id"]], row, now) for row in rows]
+
+    def _of(self, tenant: str) -> dict[str, Kept]:
+        if self._keyring.forgotten != self._forgotten:
+            self._kept.clear()
+            self._forgotten = self._keyring.forgotten
+        if tenant not in self._kept and len(self._kept) >= MOST_TENANTS:
+            del self._kept[next(iter(self._kept))]
+        return self._kept.setdefault(tenant, {})
+
+    def _read(self, row: Row, tenant: str) -> Kept:
+        shift = row["shift"]
+        unseal = self._keyring.unsealer(partition_of(row["rider_id"], self._partitions), tenant, row["rider_id"])
+
+        def place(sealed: Any) -> Location | None:
+            return opened(msgspec.convert(sealed, Sealed), unseal, Location) if sealed else None
+
+        placed = [(stop, place(stop["location"])) for stop in row["itinerary"]]
+        ahead = [(stop, at) for stop, at in placed if at is not None]
+        return Kept(
+            version=row["version"],
+            rider=known_rider(row, [ahead_of(stop) for stop, _ in ahead]),
+            active=sum(bool(each["active"]) for each in row["reservations"].values()),
+            held_until=[
+                datetime.fromisoformat(each["hold_until"])
+                for each in row["reservations"].values()
+                if not each["active"]
+            ],
+            shift_started_at=datetime.fromisoformat(shift["started_at"]) if shift else None,
+            shift_began=place(shift["location"]) if shift else None,
+            ahead=[at for _, at in ahead],
+        )
+
+
+def is_known(kept: Mapping[str, Kept], row: Row) -> bool:
+    """As of that version or a later one: what was read last may be newer than what is read now."""
+    known = kept.get(row["rider_id"])
+    return known is not None and known.version >= row["version"]
+
+
+def seen_of(kept: Kept, row: Row, now: datetime) -> Seen:
+    here, seen_at = where(kept, row)
+    rider = replace(
+        kept.rider,
+        tasks=kept.active + sum(until > now for until in kept.held_until),
+        offers=row["offers"],
+        declines=row["declines"],
+        placed=here is not None,
+        seen_at=seen_at,
+    )
+    return Seen(rider=rider, here=here, ahead=kept.ahead)
+
+
+def where(kept: Kept, row: Row) -> tuple[Location | None, datetime | None]:
+    """The latest fix of this shift; before the first, where the shift began."""
+    seen_at, started_at = row["seen_at"], kept.shift_started_at
+    if seen_at is not None and started_at is not None and seen_at >= started_at:
+        return Location(lat=row["lat"], lon=row["lon"]), seen_at
+    return kept.shift_began, None
+
+
+def known_rider(row: Row, itinerary: Sequence[Ahead]) -> KnownRider:
+    shift, locked = row["shift"], row["locked_stop"]
+    first = itinerary[0].ref if itinerary else None
+    return KnownRider(
+        rider_id=RiderId(row["rider_id"]),
+        status=row["status"],
+        documents=[document(known) for known in row["documents"].values()],
+        shift_ends_at=datetime.fromisoformat(shift["ends_at"]) if row["on_shift"] else None,
+        on_break=row["on_break"],
+        silent=row["silent_since"] is not None,
+        incident_open=bool(row["off_dispatch_for"]),
+        hours_end_at=hours_end_at(shift),
+        vehicle=row["vehicle"],
+        capacity_g=row["capacity_g"],
+        skills=frozenset(row["skills"]),
+        zones=frozenset(row["zones"]),
+        vehicles=msgspec.convert([*row["vehicles"].values()], list[VehicleFitness]),
+        rating=row["rating"],
+        tasks=0,
+        offers=0,
+        seen_at=None,
+        itinerary=itinerary,
+        locked=first is not None and locked == {"task_id": first.task_id, "stop_id": first.stop_id},
+    )
+
+
+def ahead_of(stop: Row) -> Ahead:
+    return Ahead(
+        task_id=TaskId(stop["task_id"]),
+        stop_id=StopId(stop["stop_id"]),
+        kind=stop["kind"],
+        window=msgspec.convert(stop["window"], Window) if stop["window"] else None,
+        service_seconds=stop["service_seconds"],
+        load=msgspec.convert(stop["load"], Load),
+    )
+
+
+def hours_end_at(shift: Mapping[str, Any] | None) -> datetime | None:
+    limit = shift and shift["hours_limit"]
+    return datetime.fromisoformat(limit["reached_at"]) if limit else None
+
+
+def document(row: Row) -> Document:
+    return Document(
+        kind=row["kind"],
+        verified=row["status"] == "verified",
+        valid_from=moment(row["valid_from"]),
+        expires_at=moment(row["expires_at"]),
+    )
+
+
+def moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

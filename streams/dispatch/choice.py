@@ -1,0 +1,134 @@
+"""From what is known to who is asked: a pure choice, which can be made again from its record."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from schemas.directory import TenantRules
+from schemas.dispatch_rules import TenderStep
+from schemas.ids import offer_id, tender_id
+from schemas.message import RiderId
+from schemas.tender import MAX_CANDIDATES, Candidate, Excluded, OpenTender, PlannedOffer, Queue, WaitingOffer
+from schemas.vehicle_fitness import VehicleFitness, fit_for
+from streams.dispatch.candidates import excluded_for, planned_until
+from streams.dispatch.insertion import Insertion, insertion
+from streams.dispatch.known import KnownRider
+from streams.dispatch.question import Question, Ways
+from streams.dispatch.shortlist import Shortlist, shortlist, work_of
+
+SOLVER = "insertion-1"
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """What became of those who were looked at closely."""
+
+    candidates: Sequence[Candidate]
+    excluded: Sequence[Excluded]
+
+
+def choose(question: Question, ways: Mapping[RiderId, Ways], input_hash: str) -> OpenTender:
+    short = shortlist(question)
+    looked = looked_at(question, short, ways)
+    step = step_of(question.rules, question.round)
+    opening = OpenTender(
+        task_id=question.task_id,
+        round=question.round,
+        mode=step.mode,
+        candidates=[*looked.candidates],
+        others=short.others,
+        excluded=sorted([*short.excluded, *looked.excluded], key=lambda each: each.rider_id),
+        offers=[],
+        policy_version=question.policy_version,
+        weights=question.rules.dispatch.weights,
+        input_hash=input_hash,
+        solver=SOLVER,
+    )
+    return with_offers(opening, step, question.decided_at)
+
+
+def looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, Ways]) -> Looked:
+    found: list[tuple[KnownRider, Insertion]] = []
+    excluded: list[Excluded] = []
+    for rider in short.closely:
+        best = (
+            insertion(
+                rider,
+                fit_to_drive(rider, question),
+                question.stops,
+                ways[rider.rider_id],
+                question.rules.dispatch,
+                rider.rider_id in short.at_first_stop,
+                question.decided_at,
+            )
+            if rider.rider_id in ways
+            else "unreachable"
+        )
+        if isinstance(best, Insertion):
+            found.append((rider, best))
+        else:
+            excluded.append(excluded_for(rider.rider_id, best))
+    found.sort(key=lambda pair: (pair[1].score, pair[0].rider_id))
+    candidates = [
+        Candidate(
+            rider_id=rider.rider_id,
+            rank=rank,
+            travel_s=best.parts.travel_s,
+            distance_m=short.distance_m[rider.rider_id],
+            source=ways[rider.rider_id].source,
+            score=best.score,
+            parts=best.parts,
+            placed=best.placed,
+            ends_at=best.ends_at,
+        )
+        for rank, (rider, best) in enumerate(found[:MAX_CANDIDATES], start=1)
+    ]
+    return Looked(candidates, excluded)
+
+
+def fit_to_drive(rider: KnownRider, question: Question) -> Sequence[VehicleFitness]:
+    assert rider.shift_ends_at is not None, "who is looked at is at work"
+    until = planned_until(rider.shift_ends_at, work_of(question), question.decided_at)
+    return fit_for(rider.vehicles, question.of_vehicles, question.decided_at, until)[0]
+
+
+def step_of(rules: TenantRules, task_round: int) -> TenderStep:
+    """How a round asks."""
+    steps = rules.dispatch.steps
+    if steps:
+        return steps[min(task_round, len(steps)) - 1]
+    return TenderStep(mode=rules.tender_mode, size=rules.broadcast_size, seconds=rules.offer_seconds)
+
+
+def with_offers(opening: OpenTender, step: TenderStep, now: datetime) -> OpenTender:
+    """Who is asked at once, and who waits."""
+    tender = tender_id(opening.task_id, opening.round)
+    expires_at = now + timedelta(seconds=step.seconds)
+    offers = [
+        PlannedOffer(
+            offer_id=offer_id(tender, each.rider_id),
+            rider_id=each.rider_id,
+            expires_at=expires_at,
+            placed=each.placed,
+            ends_at=each.ends_at,
+        )
+        for each in opening.candidates
+    ]
+    at_once, all_of_them = asked_at_once(step), step.mode in ("waterfall", "ranked")
+    waiting = [
+        WaitingOffer(offer_id=offer.offer_id, rider_id=offer.rider_id, placed=offer.placed, ends_at=offer.ends_at)
+        for offer in offers[at_once:]
+    ]
+    queued = Queue(waiting=waiting, at_once=at_once, seconds=step.seconds) if waiting and all_of_them else None
+    bids_until = expires_at if step.mode == "bid" and offers else None
+    return msgspec.structs.replace(opening, offers=offers[:at_once], queue=queued, bids_until=bids_until)
+
+
+def asked_at_once(step: TenderStep) -> int:
+    match step.mode:
+        case "direct" | "waterfall":
+            return 1
+        case "self_claim":
+            return MAX_CANDIDATES
+        case "broadcast" | "ranked" | "bid":
+            return step.size

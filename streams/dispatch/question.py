@@ -1,0 +1,87 @@
+"""All that a decision on whom to ask for a task rests on, as it is recorded: from it the decision can be made again.
+
+No place stands in it, only distances and times.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+
+import msgspec
+import numpy as np
+
+from schemas.directory import TenantRules
+from schemas.message import RiderId, TaskId
+from streams.dispatch.known import Ahead, KnownRider
+from streams.dispatch.straight import Grid, StraightWays
+
+FLOAT64 = np.dtype("<f8")
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    task_id: TaskId
+    round: int
+    decided_at: datetime
+    stops: Sequence[Ahead]
+    """Of the task, those that are not over."""
+    zones: Sequence[Sequence[str]]
+    """Of each stop, those that hold it."""
+    required_skills: Sequence[str]
+    rules: TenantRules
+    policy_version: int
+    of_vehicles: Sequence[str]
+    """Documents that vehicles need."""
+    declined: Sequence[RiderId]
+    """Who has declined, let expire or lost their claim to this task."""
+    riders: Sequence[KnownRider]
+    straight: StraightWays
+    """Of those whose place is known, in their order."""
+
+
+class Ways(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one rider: from where they are, then each stop of their itinerary, then each of the task (rows) to each of
+    these (columns), as little-endian doubles. Not a number: it was not asked, or there is no way."""
+
+    seconds: bytes
+    metres: bytes
+    source: str
+    """Which router told."""
+
+    @classmethod
+    def of(cls, seconds: Grid, metres: Grid, source: str) -> "Ways":
+        return cls(seconds=doubles(seconds), metres=doubles(metres), source=source)
+
+    def grids(self) -> tuple[Grid, Grid]:
+        return square(self.seconds), square(self.metres)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A question, and the ways of those riders who were looked at closely."""
+
+    question: Question
+    ways: Mapping[RiderId, Ways]
+
+
+ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+DECODER = msgspec.msgpack.Decoder(Record)
+
+
+def recorded(record: Record) -> tuple[str, bytes]:
+    """Its SHA-256 in hexadecimal, and the bytes that this is of."""
+    encoded = ENCODER.encode(record)
+    return sha256(encoded).hexdigest(), encoded
+
+
+def record_of(encoded: bytes) -> Record:
+    """Raises msgspec.ValidationError, msgspec.DecodeError."""
+    return DECODER.decode(encoded)
+
+
+def doubles(grid: Grid) -> bytes:
+    return grid.astype(FLOAT64).tobytes()
+
+
+def square(told: bytes) -> Grid:
+    flat = np.frombuffer(told, FLOAT64)
+    size = round(len(flat) ** 0.5)
+    return flat.reshape(size, size)

@@ -1,0 +1,143 @@
+"""Who is looked at closely: of those whom no rule shuts out, the ones who score best as the crow flies."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from schemas.dispatch_rules import MAX_RATING, DispatchRules
+from schemas.load import peak_load
+from schemas.message import RiderId
+from schemas.soonest import soonest_end
+from schemas.tender import Excluded, Others
+from streams.dispatch.candidates import Work, excluded_for, exclusion_of
+from streams.dispatch.known import KnownRider
+from streams.dispatch.question import Question
+from streams.dispatch.straight import DETOUR, SPEED_MPS, Grid, read
+
+LOOKED_AT_CLOSELY = 25
+"""For each of them a router is asked for the ways between all of their stops and the task's."""
+
+NOWHERE = 1e12
+"""Metres to a stop that there is not."""
+
+
+class Shortlist(msgspec.Struct, frozen=True, kw_only=True):
+    """`closely`: the best first."""
+
+    closely: Sequence[KnownRider]
+    at_first_stop: frozenset[RiderId]
+    """Of those, who is where the first stop of their itinerary is."""
+    distance_m: dict[RiderId, float]
+    """Of those, to the task's first stop."""
+    others: Others
+    excluded: Sequence[Excluded]
+
+
+def shortlist(question: Question) -> Shortlist:
+    rules, work, declined = question.rules, work_of(question), frozenset(question.declined)
+    to_task = read(question.straight.to_task, len(question.stops))
+    onward = read(question.straight.onward)
+    able: list[tuple[KnownRider, int]] = []
+    excluded: list[Excluded] = []
+    row = 0
+    for rider in question.riders:
+        why = exclusion_of(rider, rules, work, declined, question.decided_at, question.of_vehicles)
+        too_far = rules.dispatch.filters.max_distance_m
+        if why is None and too_far is not None and to_task[row, 0] > too_far:
+            why = "too_far"
+        if why is None:
+            able.append((rider, row))
+        else:
+            excluded.append(excluded_for(rider.rider_id, why))
+        row += rider.placed * (1 + len(rider.itinerary))
+    scores = estimates(able, question, to_task.astype(float), onward.astype(float))
+    order = np.argsort(scores, kind="stable").tolist()
+    closely, others = order[:LOOKED_AT_CLOSELY], order[LOOKED_AT_CLOSELY:]
+    picked = [able[index] for index in closely]
+    return Shortlist(
+        closely=[rider for rider, _ in picked],
+        at_first_stop=frozenset(
+            rider.rider_id for rider, at in picked if rider.itinerary and onward[at] <= rules.arrival_radius_m
+        ),
+        distance_m={rider.rider_id: float(to_task[at, 0]) for rider, at in picked},
+        others=Others(
+            rider_ids=[able[index][0].rider_id for index in others],
+            scores=[round(float(scores[index]), 1) for index in others],
+        ),
+        excluded=excluded,
+    )
+
+
+def work_of(question: Question) -> Work:
+    stops, now = question.stops, question.decided_at
+    return Work(
+        load=peak_load(stop.load for stop in stops),
+        closes_at=max((stop.window.end for stop in stops if stop.window), default=None),
+        soonest=soonest_end(stops, now),
+        skills=frozenset(question.required_skills),
+        zones=[frozenset(holding) for holding in question.zones],
+    )
+
+
+def estimates(able: Sequence[tuple[KnownRider, int]], question: Question, to_task: Grid, onward: Grid) -> Grid:
+    """Scores by straight ways and a mean speed, without windows: a task's last stop goes behind any of the rider's,
+    what comes before it together behind that or an earlier one."""
+    if not able:
+        return np.zeros(0)
+    most = max(len(rider.itinerary) for rider, _ in able)
+    gaps = np.arange(most + 1)
+    lengths = np.array([len(rider.itinerary) for rider, _ in able])
+    there = gaps[None, :] <= lengths[:, None]
+    rows = np.minimum(np.array([at for _, at in able])[:, None] + gaps[None, :], len(onward) - 1)
+    metres = np.where(there[..., None], to_task[rows], NOWHERE)
+    leg_m = np.where(gaps[None, :] < lengths[:, None], onward[rows], 0.0)
+    weights, per_s = question.rules.dispatch.weights, per_detour_second(able, question.rules.dispatch)
+    between = read(question.straight.between, len(question.stops)).astype(float)
+    inner_m = float(np.diagonal(between, 1).sum())
+    head_m = float(np.diagonal(between, 1)[:-1].sum())
+    back = np.concatenate([metres[:, 1:], np.full((len(able), 1, metres.shape[2]), NOWHERE)], axis=1)
+    ends = gaps[None, :] == lengths[:, None]
+    back = np.where(ends[..., None], 0.0, back)
+    reached = arrivals(able, leg_m, most)
+    travel = weights.travel * (reached + seconds(metres[..., 0]))
+    together = travel + per_s[:, None] * seconds(metres[..., 0] + inner_m + back[..., -1] - leg_m)
+    best = np.min(np.where(there, together, NOWHERE), axis=1)
+    if metres.shape[2] > 1 and most:
+        early = travel + per_s[:, None] * seconds(metres[..., 0] + head_m + back[..., -2] - leg_m)
+        late = per_s[:, None] * seconds(metres[..., -1] + back[..., -1] - leg_m)
+        apart = np.minimum.accumulate(np.where(there, early, NOWHERE), axis=1)[:, :-1] + late[:, 1:]
+        best = np.minimum(best, np.min(np.where(there[:, 1:], apart, NOWHERE), axis=1))
+    found: Grid = best + fixed(able, question.rules.dispatch)
+    return found
+
+
+def arrivals(able: Sequence[tuple[KnownRider, int]], leg_m: Grid, most: int) -> Grid:
+    """Seconds until each rider leaves each point."""
+    service = np.zeros((len(able), most + 1))
+    for row, (rider, _) in enumerate(able):
+        service[row, 1 : 1 + len(rider.itinerary)] = [stop.service_seconds for stop in rider.itinerary]
+    driven = np.concatenate([np.zeros((len(able), 1)), np.cumsum(seconds(leg_m), axis=1)[:, :-1]], axis=1)
+    found: Grid = driven + np.cumsum(service, axis=1)
+    return found
+
+
+def per_detour_second(able: Sequence[tuple[KnownRider, int]], rules: DispatchRules) -> Grid:
+    """What a second of detour counts, with what it costs."""
+    costs = {each.vehicle: each.per_hour / 3_600 + each.per_km * SPEED_MPS / 1_000 for each in rules.costs}
+    per_cost = rules.weights.cost
+    return np.array([rules.weights.detour + per_cost * costs.get(rider.vehicle, 0.0) for rider, _ in able])
+
+
+def fixed(able: Sequence[tuple[KnownRider, int]], rules: DispatchRules) -> Grid:
+    """What does not hang on the way."""
+    weights = rules.weights
+    below_5 = [MAX_RATING - (rules.unrated if rider.rating is None else rider.rating) for rider, _ in able]
+    tasks = [rider.tasks for rider, _ in able]
+    found: Grid = weights.balance * np.array(tasks, float) + weights.rating * np.array(below_5)
+    return found
+
+
+def seconds(metres: Grid) -> Grid:
+    found: Grid = metres * (DETOUR / SPEED_MPS)
+    return found

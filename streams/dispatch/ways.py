@@ -1,0 +1,143 @@
+"""The ways between riders, their stops and a task's, as a router tells them."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import batched, pairwise
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from schemas.geo import Location
+from schemas.message import RiderId, TenantSlug
+from streams.dispatch.known import Seen
+from streams.dispatch.question import Ways
+from streams.dispatch.straight import Grid
+
+MOST_LEGS_KEPT = 100_000
+LEGS_AT_ONCE = 30
+"""Of legs that nobody has asked for before: a table is asked for, of which only the diagonal is wanted."""
+
+type Leg = tuple[Location, Location]
+
+
+class Matrix(msgspec.Struct, frozen=True):
+    """Seconds and metres from each origin (rows) to each goal (columns), infinite where there is no way; who told."""
+
+    seconds: Grid
+    metres: Grid
+    source: str
+
+
+class Router(Protocol):
+    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Matrix:
+        """Does not fail: the great circle stands in, and that is said."""
+        ...
+
+
+class KnownLegs:
+    """Between stops, which stay where they are: of the latest ones that were asked for it is known how long they take.
+    What the great circle told is not kept."""
+
+    def __init__(self, most: int = MOST_LEGS_KEPT) -> None:
+        self._kept: OrderedDict[Leg, tuple[float, float]] = OrderedDict()
+        self._most = most
+
+    def get(self, leg: Leg) -> tuple[float, float] | None:
+        found = self._kept.get(leg)
+        if found is not None:
+            self._kept.move_to_end(leg)
+        return found
+
+    def keep(self, origins: Sequence[Location], goals: Sequence[Location], matrix: Matrix) -> None:
+        if matrix.source == "great_circle":
+            return
+        for row, origin in enumerate(origins):
+            for column, goal in enumerate(goals):
+                self._kept[origin, goal] = (float(matrix.seconds[row, column]), float(matrix.metres[row, column]))
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+
+class AskedWays:
+    """Of a tenant's riders, those that a decision asks for."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._legs = KnownLegs()
+
+    async def between(
+        self, tenant: TenantSlug, riders: Sequence[Seen], stops: Sequence[Location]
+    ) -> dict[RiderId, Ways]:
+        """Of those who are somewhere."""
+        placed = [(rider, rider.here) for rider in riders if rider.here is not None]
+        heres = [here for _, here in placed]
+        ahead = list(dict.fromkeys(place for rider, _ in placed for place in rider.ahead))
+        firsts = list(dict.fromkeys(rider.ahead[0] for rider, _ in placed if rider.ahead))
+        to_task, to_ahead, to_first = await asyncio.gather(
+            self._matrix(tenant, [*heres, *ahead, *stops], stops),
+            self._matrix(tenant, stops, ahead),
+            self._matrix(tenant, heres, firsts),
+        )
+        self._legs.keep(ahead, stops, rows_of(to_task, len(heres), len(heres) + len(ahead)))
+        self._legs.keep(stops, ahead, to_ahead)
+        onward = await self._onward(tenant, [rider for rider, _ in placed])
+        numbers = {place: number for number, place in enumerate(ahead)}
+        first = {place: number for number, place in enumerate(firsts)}
+        found: dict[RiderId, Ways] = {}
+        for row, (rider, _) in enumerate(placed):
+            columns = [numbers[place] for place in rider.ahead]
+            task_rows = range(len(heres) + len(ahead), len(heres) + len(ahead) + len(stops))
+            rows = [row, *(len(heres) + column for column in columns), *task_rows]
+            legs = [onward[leg] for leg in pairwise(rider.ahead)]
+            if rider.ahead:
+                at = row, first[rider.ahead[0]]
+                legs.insert(0, (float(to_first.seconds[at]), float(to_first.metres[at])))
+            seconds, metres = (
+                joined(task[rows], back[:, columns], [leg[number] for leg in legs])
+                for number, (task, back) in enumerate(
+                    ((to_task.seconds, to_ahead.seconds), (to_task.metres, to_ahead.metres))
+                )
+            )
+            found[rider.rider.rider_id] = Ways.of(seconds, metres, source_of(to_task, to_ahead, to_first))
+        return found
+
+    async def _matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Matrix:
+        if not origins or not goals:
+            nothing = np.zeros((len(origins), len(goals)))
+            return Matrix(nothing, nothing, "")
+        return await self._router.matrix(tenant, origins, goals)
+
+    async def _onward(self, tenant: TenantSlug, riders: Sequence[Seen]) -> dict[Leg, tuple[float, float]]:
+        """From stop to stop along their itineraries. Most were asked for when the one was put behind the other."""
+        wanted = list(dict.fromkeys(leg for rider in riders for leg in pairwise(rider.ahead)))
+        found = {leg: known for leg in wanted if (known := self._legs.get(leg)) is not None}
+        for legs in batched([leg for leg in wanted if leg not in found], LEGS_AT_ONCE, strict=False):
+            origins, goals = [origin for origin, _ in legs], [goal for _, goal in legs]
+            matrix = await self._router.matrix(tenant, origins, goals)
+            self._legs.keep(origins, goals, matrix)
+            found |= {leg: (float(matrix.seconds[at, at]), float(matrix.metres[at, at])) for at, leg in enumerate(legs)}
+        return found
+
+
+def rows_of(matrix: Matrix, start: int, end: int) -> Matrix:
+    return Matrix(matrix.seconds[start:end], matrix.metres[start:end], matrix.source)
+
+
+def joined(to_task: Grid, from_task: Grid, legs: Sequence[float]) -> Grid:
+    """The square of one rider: all to the task's stops, from these to those ahead, and from each to its next."""
+    size, stops = to_task.shape
+    known = size - stops
+    grid = np.full((size, size), np.nan)
+    grid[:, known:] = to_task
+    grid[known:, 1:known] = from_task
+    for number, leg in enumerate(legs):
+        grid[number, number + 1] = leg
+    return grid
+
+
+def source_of(*matrices: Matrix) -> str:
+    """Of several what is less sure."""
+    told = {matrix.source for matrix in matrices if matrix.source}
+    return "great_circle" if "great_circle" in told else "+".join(sorted(told))
