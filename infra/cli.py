@@ -382,6 +382,22 @@ recompute_app = typer.Typer(no_args_is_help=True, help="What would have been tol
 app.add_typer(recompute_app, name="recompute")
 
 
+@recompute_app.command("dispatch")
+def recompute_dispatch(
+    tenant: Annotated[str, typer.Option(help="Whose decisions")],
+    rules: Annotated[Path, typer.Option(help="JSON, as in `dispatch` of a tenant's rules (docs/dispatch.md)")],
+    since: Annotated[str, typer.Option("--from", help="Decisions of then and later: 2026-03-01T12:00:00Z")],
+    until: Annotated[str, typer.Option("--to", help="And before")],
+    out: Annotated[Path | None, typer.Option(help="Where to put each decision: NAME.csv or NAME.jsonl")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Whom dispatch would have asked by other rules, beside whom it asked."""
+    from infra.recompute.dispatch import recompute_dispatch
+
+    recompute_dispatch(tenant, since, until, rules, out, data, json)
+
+
 @recompute_app.command("fences")
 def recompute_fences(
     tenant: Annotated[str, typer.Option(help="Whose fixes")],

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from random import Random
 from typing import Any
 
 import msgspec
@@ -137,3 +138,16 @@ def delivery(
         (stop(TASK, "pickup", load=load, service_s=service_s), at),
         (stop(TASK, "dropoff", closes=closes, load=unloaded, service_s=service_s), to),
     ]
+
+
+def crowd(count: int, seed: int) -> list[Seen]:
+    draw = Random(seed)
+
+    def place() -> Location:
+        return km(draw.uniform(-8, 8), draw.uniform(-8, 8))
+
+    riders = []
+    for number in range(count):
+        ahead = [(stop(f"of-{number}-{i}", "dropoff", service_s=60), place()) for i in range(draw.randint(0, 4))]
+        riders.append(rider(f"r{number:04}", place(), *ahead))
+    return riders

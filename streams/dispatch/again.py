@@ -1,14 +1,19 @@
-"""A recorded decision, made again: from the same record the same must come."""
+"""A recorded decision, made again: from the same record the same must come; and what by other rules?"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
+from msgspec.structs import replace
 
-from schemas.dispatch_rules import ScoreWeights
-from schemas.tender import Candidate, Excluded, Others
+from schemas.dispatch_rules import DispatchRules, ScoreWeights
+from schemas.message import RiderId
+from schemas.tender import Candidate, Excluded, OpenTender, Others
 from streams.dispatch.choice import SOLVER, choose
-from streams.dispatch.question import record_of
+from streams.dispatch.question import Question, Record, Ways, record_of
+from streams.dispatch.shortlist import shortlist
+from streams.dispatch.straight import DETOUR, SPEED_MPS, read
 
 
 class CannotBeMadeAgain(ValueError):
@@ -37,3 +42,37 @@ def as_recorded(decision: Mapping[str, Any]) -> dict[str, Any]:
     }
     plain = {name: decision[name] for name in ("task_id", "round", "mode", "policy_version")}
     return plain | {name: msgspec.convert(decision[name], tp) for name, tp in types.items()}
+
+
+def by_other_rules(record: Record, rules: DispatchRules) -> OpenTender:
+    """What would have been decided by these. Of riders whose ways nobody asked for then they are told as the crow
+    flies."""
+    question = replace(record.question, rules=replace(record.question.rules, dispatch=rules))
+    starts = rows_of(question)
+    closely = [rider.rider_id for rider in shortlist(question).closely]
+    guessed = {rider: guess(question, starts[rider]) for rider in closely if rider not in record.ways}
+    return choose(question, {**record.ways, **guessed}, "")
+
+
+def rows_of(question: Question) -> dict[RiderId, tuple[int, int]]:
+    """Of each rider whose place is known the first of their points, and how many they have."""
+    rows: dict[RiderId, tuple[int, int]] = {}
+    row = 0
+    for rider in question.riders:
+        if rider.placed:
+            rows[rider.rider_id] = row, 1 + len(rider.itinerary)
+            row += 1 + len(rider.itinerary)
+    return rows
+
+
+def guess(question: Question, points: tuple[int, int]) -> Ways:
+    first, count = points
+    stops = len(question.stops)
+    to_task = read(question.straight.to_task, stops)[first : first + count]
+    metres = np.full((count + stops, count + stops), np.nan)
+    metres[:count, count:] = to_task
+    metres[count:, :count] = to_task.T
+    metres[count:, count:] = read(question.straight.between, stops)
+    for point, leg in enumerate(read(question.straight.onward)[first : first + count - 1]):
+        metres[point, point + 1] = leg
+    return Ways.of(metres * DETOUR / SPEED_MPS, metres * DETOUR, "great_circle")

@@ -80,10 +80,13 @@ class Decision:
             straight=straight_ways([[each.here, *each.ahead] for each in riders if each.here is not None], places),
         )
         closely = {rider.rider_id for rider in shortlist(question).closely}
-        ways = await self._ways.between(tenant, [seen for seen in riders if seen.rider.rider_id in closely], places)
+        looked_at = [seen for seen in riders if seen.rider.rider_id in closely]
+        ways = await self._ways.between(tenant, looked_at, places)
         digest, content = recorded(Record(question=question, ways=ways))
         await self._keep(tenant, digest, content)
-        return choose(question, ways, digest)
+        opening = choose(question, ways, digest)
+        self._ways.remember(looked_at, list(zip(question.stops, places, strict=True)), opening.candidates, ways)
+        return opening
 
 
 def ahead_of(task: KnownTask) -> list[Ahead]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import batched, pairwise
 from typing import Protocol
 
@@ -10,8 +10,10 @@ import msgspec
 import numpy as np
 
 from schemas.geo import Location
+from schemas.itinerary import Placed
 from schemas.message import RiderId, TenantSlug
-from streams.dispatch.known import Seen
+from schemas.tender import Candidate
+from streams.dispatch.known import Ahead, Seen
 from streams.dispatch.question import Ways
 from streams.dispatch.straight import Grid
 
@@ -20,6 +22,7 @@ LEGS_AT_ONCE = 30
 """Of legs that nobody has asked for before: a table is asked for, of which only the diagonal is wanted."""
 
 type Leg = tuple[Location, Location]
+type Stop = tuple[Ahead, Location]
 
 
 class Matrix(msgspec.Struct, frozen=True):
@@ -50,13 +53,9 @@ class KnownLegs:
             self._kept.move_to_end(leg)
         return found
 
-    def keep(self, origins: Sequence[Location], goals: Sequence[Location], matrix: Matrix) -> None:
-        if matrix.source == "great_circle":
-            return
-        for row, origin in enumerate(origins):
-            for column, goal in enumerate(goals):
-                self._kept[origin, goal] = (float(matrix.seconds[row, column]), float(matrix.metres[row, column]))
-        while len(self._kept) > self._most:
+    def keep(self, leg: Leg, seconds: float, metres: float) -> None:
+        self._kept[leg] = (seconds, metres)
+        if len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
 
@@ -80,8 +79,6 @@ class AskedWays:
             self._matrix(tenant, stops, ahead),
             self._matrix(tenant, heres, firsts),
         )
-        self._legs.keep(ahead, stops, rows_of(to_task, len(heres), len(heres) + len(ahead)))
-        self._legs.keep(stops, ahead, to_ahead)
         onward = await self._onward(tenant, [rider for rider, _ in placed])
         numbers = {place: number for number, place in enumerate(ahead)}
         first = {place: number for number, place in enumerate(firsts)}
@@ -116,13 +113,32 @@ class AskedWays:
         for legs in batched([leg for leg in wanted if leg not in found], LEGS_AT_ONCE, strict=False):
             origins, goals = [origin for origin, _ in legs], [goal for _, goal in legs]
             matrix = await self._router.matrix(tenant, origins, goals)
-            self._legs.keep(origins, goals, matrix)
-            found |= {leg: (float(matrix.seconds[at, at]), float(matrix.metres[at, at])) for at, leg in enumerate(legs)}
+            for at, leg in enumerate(legs):
+                found[leg] = (float(matrix.seconds[at, at]), float(matrix.metres[at, at]))
+                if matrix.source != "great_circle":
+                    self._legs.keep(leg, *found[leg])
         return found
 
-
-def rows_of(matrix: Matrix, start: int, end: int) -> Matrix:
-    return Matrix(matrix.seconds[start:end], matrix.metres[start:end], matrix.source)
+    def remember(
+        self,
+        riders: Sequence[Seen],
+        stops: Sequence[Stop],
+        candidates: Sequence[Candidate],
+        ways: Mapping[RiderId, Ways],
+    ) -> None:
+        """The legs on which each candidate's stops would be reached: some are driven soon, and asked for again."""
+        seen = {rider.rider.rider_id: rider for rider in riders}
+        for candidate in candidates:
+            way = ways[candidate.rider_id]
+            if way.source == "great_circle":
+                continue
+            rider = seen[candidate.rider_id]
+            order = order_of(rider, stops, candidate.placed)
+            places = [*rider.ahead, *(place for _, place in stops)]
+            seconds, metres = way.grids()
+            for one, other in pairwise(order):
+                leg = places[one - 1], places[other - 1]
+                self._legs.keep(leg, float(seconds[one, other]), float(metres[one, other]))
 
 
 def joined(to_task: Grid, from_task: Grid, legs: Sequence[float]) -> Grid:
@@ -135,6 +151,23 @@ def joined(to_task: Grid, from_task: Grid, legs: Sequence[float]) -> Grid:
     for number, leg in enumerate(legs):
         grid[number, number + 1] = leg
     return grid
+
+
+def order_of(rider: Seen, stops: Sequence[Stop], placed: Sequence[Placed]) -> list[int]:
+    """Numbers of stops as they would be driven: those of the itinerary from 1 on, then the task's."""
+    known = len(rider.ahead)
+    order = [*range(1, known + 1)]
+    numbers = {
+        stop.ref: number for number, stop in enumerate([*rider.rider.itinerary, *(stop for stop, _ in stops)], 1)
+    }
+    of_stop = {each.stop_id: each.behind for each in placed}
+    for stop, _ in stops:
+        if stop.stop_id in of_stop:
+            behind = of_stop[stop.stop_id]
+            order.insert(0 if behind is None else order.index(numbers[behind]) + 1, numbers[stop.ref])
+        else:
+            order.append(numbers[stop.ref])
+    return order
 
 
 def source_of(*matrices: Matrix) -> str:

@@ -7,9 +7,9 @@ from struct import pack
 from typing import Any
 
 import pytest
-from choosing import KM_S, asked, best, chosen, delivery, km, rider, rules, stop, why_not
+from choosing import KM_S, Straight, asked, best, chosen, crowd, delivery, km, rider, rules, stop, why_not
 from msgspec.structs import replace
-from story import NOON, minutes
+from story import ACME, NOON, minutes
 
 from schemas.dispatch_rules import VehicleCost
 from schemas.geo import Location
@@ -22,7 +22,7 @@ from streams.dispatch.insertion import MOST_ORDERS, Insertion, insertion, orders
 from streams.dispatch.known import Seen
 from streams.dispatch.question import record_of, recorded
 from streams.dispatch.shortlist import LOOKED_AT_CLOSELY
-from streams.dispatch.ways import Matrix
+from streams.dispatch.ways import AskedWays, KnownLegs, Matrix, order_of
 from streams.routing.osrm import straight_matrix
 
 NEAR, FAR = rider("near", km(1)), rider("zfar", km(2))
@@ -283,19 +283,6 @@ def by_hand(seen: Seen, task: list[Any]) -> float:
 # Who is looked at closely, and what is recorded
 
 
-def crowd(count: int, seed: int) -> list[Seen]:
-    draw = Random(seed)
-
-    def place() -> Location:
-        return km(draw.uniform(-8, 8), draw.uniform(-8, 8))
-
-    riders = []
-    for number in range(count):
-        ahead = [(stop(f"of-{number}-{i}", "dropoff", service_s=60), place()) for i in range(draw.randint(0, 4))]
-        riders.append(rider(f"r{number:04}", place(), *ahead))
-    return riders
-
-
 async def test_of_many_the_rest_stand_by_columns_in_the_order_of_their_estimates():
     opening = await chosen(crowd(200, 1), HERE)
     assert len(opening.candidates) == LOOKED_AT_CLOSELY <= MAX_CANDIDATES
@@ -345,3 +332,53 @@ async def test_who_is_shut_out_by_a_rule_and_who_by_the_way_stand_in_one_list_by
 async def test_without_anybody_nobody_is_asked():
     opening = await chosen([], HERE)
     assert (opening.candidates, opening.offers, opening.others.rider_ids) == ([], [], [])
+
+
+# Which ways a router is asked for
+
+
+class Counting:
+    """Counts the pairs that it is asked for."""
+
+    def __init__(self) -> None:
+        self.pairs = 0
+
+    async def matrix(self, tenant: Any, origins: list[Location], goals: list[Location]) -> Matrix:
+        self.pairs += len(origins) * len(goals)
+        told = straight_matrix(origins, goals)
+        return Matrix(told.seconds, told.metres, "osrm")
+
+
+async def test_the_ways_between_stops_that_dispatch_itself_has_put_together_are_not_asked_for_again():
+    router = Counting()
+    asking = AskedWays(router)
+    seen, stops = ON_THE_WAY, HERE
+    places = [place for _, place in stops]
+    first = await asking.between(ACME, [seen], places)
+    opening = await chosen([seen], stops)
+    asking.remember([seen], stops, opening.candidates, first)
+    assert order_of(seen, stops, opening.candidates[0].placed) == [2, 3, 1]
+    after = rider("on-the-way", km(2.5), *stops, (seen.rider.itinerary[0], seen.ahead[0]))
+    before, router.pairs = router.pairs, 0
+    again = await asking.between(ACME, [after], [km(5), km(6)])
+    assert router.pairs == before + 2 * 2 + 2 * 2, "to and from the two more stops, and nothing along them"
+    seconds, _ = again[after.rider.rider_id].grids()
+    told = straight_matrix(after.ahead, after.ahead).seconds
+    assert [seconds[1, 2], seconds[2, 3]] == [told[0, 1], told[1, 2]]
+
+
+async def test_ways_that_the_great_circle_told_are_asked_for_again():
+    guess = AskedWays(Straight())
+    [first] = (await guess.between(ACME, [ON_THE_WAY], [km(0)])).values()
+    assert first.source == "great_circle"
+    assert KnownLegs().get((km(0), km(1))) is None
+
+
+def test_only_so_many_legs_are_kept_those_that_were_asked_for_last():
+    legs = KnownLegs(most=2)
+    for number in range(3):
+        legs.keep((km(number), km(9)), number, number)
+        legs.get((km(0), km(9)))
+    assert legs.get((km(0), km(9))) == (0, 0)
+    assert legs.get((km(1), km(9))) is None
+    assert legs.get((km(2), km(9))) == (2, 2)
