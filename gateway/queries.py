@@ -396,6 +396,8 @@ LISTINGS = (
             "rider_id": text("Who it was."),
             "geofence_id": text("The fence."),
             "transition": choice(get_args(Transition), "What happened."),
+            "since": moment("Of what happened then or later, as it stands now."),
+            "until": moment("Of what happened before."),
         },
         order=("recorded_at", "signal_id"),
         about="Who entered and left which fence, stayed in it or crossed it, when, and was it corrected since? A rider "
@@ -435,6 +437,8 @@ LISTINGS = (
             "rider_id": text("Of whom it is told."),
             "kind": choice(ANOMALIES, "What is odd."),
             "state": choice(anomalies.STATES, "Whether it is over."),
+            "since": moment("Of what was so then or later: what is not over is so still."),
+            "until": moment("Of what began before."),
         },
         order=("recorded_at", "anomaly_id"),
         about="What was odd about riders' ways, which fixes show it, and is it over? A rider sees their own.",
