@@ -30,11 +30,13 @@ decoder = msgspec.json.Decoder(FixBatch)
 
 
 class FixesAnswer(msgspec.Struct, kw_only=True):
-    """`off_duty` were dropped; `unbound` are on the log without a rider, for the quarantine."""
+    """`off_duty` were dropped; `unbound` are on the log without a rider, for the quarantine: nobody held their device
+    then, or, of so many as `anothers` says, another rider than who sent them."""
 
     accepted: int
     off_duty: int
     unbound: int
+    anothers: int
     consistency: str
 
 
@@ -90,7 +92,7 @@ class FixIngest:
         return await self._written(taken, tenant, caller)
 
     async def _written(self, told: Sequence[Told], tenant: str, caller: Caller) -> FixesAnswer:
-        held, off_duty = self._held(told, tenant, caller)
+        held, off_duty, anothers = self._held(told, tenant, caller)
         at: Mapping[tuple[str, int], int] = {}
         if held:
             try:
@@ -100,21 +102,29 @@ class FixIngest:
         unbound = sum(not each.rider_id for each in held)
         ACCEPTED.inc(len(held))
         OFF_DUTY.inc(off_duty)
-        return FixesAnswer(accepted=len(held) - unbound, off_duty=off_duty, unbound=unbound, consistency=token(at))
+        return FixesAnswer(
+            accepted=len(held) - unbound,
+            off_duty=off_duty,
+            unbound=unbound,
+            anothers=anothers,
+            consistency=token(at),
+        )
 
-    def _held(self, told: Sequence[Told], tenant: str, caller: Caller) -> tuple[list[HeldFix], int]:
+    def _held(self, told: Sequence[Told], tenant: str, caller: Caller) -> tuple[list[HeldFix], int, int]:
+        """What goes to the log, and of the rest how many: of who was off duty; and in it, of another rider's device."""
         bindings = self._door.bindings
         held = []
-        off_duty = 0
+        off_duty = anothers = 0
         for device_id, fix in told:
             rider = bindings.holder(tenant, device_id, fix.observed_at)
             if rider is not None and caller.role == "rider" and rider != caller.subject:
                 rider = None
+                anothers += 1
             if rider is not None and not bindings.on_duty(tenant, rider, fix.observed_at):
                 off_duty += 1
                 continue
             held.append(HeldFix(device_id, rider or "", fix))
-        return held, off_duty
+        return held, off_duty, anothers
 
     def _frames(self, tenant: str, held: Sequence[HeldFix]) -> list[tuple[int, FixFrame]]:
         """By rider; what nobody held by its device."""

@@ -35,7 +35,7 @@ class Report(msgspec.Struct, kw_only=True):
     off_duty: int = 0
     """Dropped: the rider was off duty then."""
     unbound: int = 0
-    """On the log, and put aside: nobody held the device then."""
+    """On the log, and put aside: nobody held the device then, or another rider than whose token it is."""
     refused: int = 0
     why: str | None = None
     wrong: list[WrongLine] = []
