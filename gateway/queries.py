@@ -384,9 +384,11 @@ LISTINGS = (
         filters={
             "bbox": box("west,south,east,north in degrees; it may cross the antimeridian."),
             "rider_id": text("One rider."),
+            "on_duty": flag("Without it, true; false: those off duty, where they were last."),
         },
         order=("observed_at", "rider_id"),
-        about="Where is each rider now? A rider sees themself.",
+        also=(rider_roster.RIDER_ROSTER,),
+        about="Where is each rider who is on duty now? A rider sees themself.",
     ),
     Listing(
         word="fence-alerts",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 from read_models import ReadModels
-from reception import House
+from reception import House, key
 
 from gateway.queries import LISTINGS
 from schemas.position import token, vector
@@ -114,6 +114,30 @@ async def test_a_rider_who_names_somebody_else_is_told_so_and_answered_with_noth
     assert (refused.status_code, refused.json()["code"]) == (403, "another-rider")
     assert refused.json()["values"] == {"rider_id": "bob", "allowed": "ann"}
     assert (await house.caller("dispatcher", "dora").get("/v1/acme/live-map?rider_id=bob")).status_code == 200
+
+
+async def test_who_is_off_duty_is_not_on_the_map_unless_asked_for(library):
+    house, models = library
+    shop, now = house.caller("dispatcher", "dora"), house.now
+    riders = {}
+    for name in ("eve", "finn", "gus"):
+        made = await house.caller().post("/v1/acme/riders", json={"name": name, "external_reference": f"map-{name}"})
+        riders[name] = made.json()["id"]
+        await shop.post(f"/v1/acme/riders/{riders[name]}/approve-rider", json={}, headers=key("approve"))
+    for name in ("eve", "finn"):
+        body = {"ends_at": (now + timedelta(hours=8)).isoformat()}
+        path = f"/v1/acme/riders/{riders[name]}"
+        assert (await shop.post(f"{path}/start-shift", json=body, headers=key("start"))).status_code == 200
+    assert (await shop.post(f"{path}/end-shift", json={}, headers=key("end"))).status_code == 200
+    await models.fold()
+    await write(house, ON_MAP, *[("acme", rider, 60.1, 24.9, now, now) for rider in riders.values()])
+
+    async def found(asked: str = "") -> dict[str, bool]:
+        return {row["rider_id"]: row["on_duty"] for row in await items(house, f"live-map{asked}")}
+
+    assert await found() == await found("?on_duty=true") == {riders["eve"]: True}
+    assert await found("?on_duty=false") == {riders["finn"]: False, riders["gus"]: False}
+    assert await items(house, "live-map", "rider", riders["finn"]) == []
 
 
 async def test_the_map_waits_for_the_fixes_that_a_caller_has_sent(house):
