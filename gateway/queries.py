@@ -20,6 +20,7 @@ from gateway.call import Call
 from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
+from gateway.fence_now import as_it_holds
 from gateway.in_force import in_force
 from gateway.parameters import (
     CURSOR,
@@ -363,7 +364,7 @@ LISTINGS = (
         page=geofences.page,
         filters=OF_WHAT_IS_CREATED,
         order=("created_at", "geofence_id"),
-        about="Which fences stand, in what shape, from when until when?",
+        about="Which fences stand, in what shape now, in which one later, from when until when?",
     ),
     Listing(
         word="geofence-versions",
@@ -553,6 +554,8 @@ class Queries:
         if listing.word in PLACES:
             page = await self._readable(listing.word, page, caller)
         body: dict[str, Any] = {"items": self._items(call, listing, page, caller)}
+        if listing.word == "geofences":
+            body["items"] = await self._fences_now(call, body["items"])
         if parked:
             body["parked"] = sorted(parked)
         if len(rows) > limit:
@@ -578,6 +581,8 @@ class Queries:
             body |= await self._flagged(call, aggregate_id)
         if single.plural == "sla-policies":
             body["in_force"] = in_force(row, self._door.policy.tenant(tenant_of(call)))
+        if single.plural == "geofences":
+            [body] = await self._fences_now(call, [body])
         if single.plural == "recurrences":
             body = with_upcoming(body, row)
         if caller.role == "rider" and single.plural == "tenders":
@@ -595,6 +600,16 @@ class Queries:
             lambda connection: task_incidents.incident_open(connection, tenant, task_id),
         )
         return {"incident_open": is_open}
+
+    async def _fences_now(self, call: Call, items: list[Row]) -> list[Row]:
+        tenant, fences = tenant_of(call), [item["geofence_id"] for item in items]
+        now = self._door.now(tenant)
+        versions, _ = await self._reading.fresh(
+            call,
+            geofence_versions.GEOFENCE_VERSIONS,
+            lambda connection: geofence_versions.now_and_later(connection, tenant, fences, now),
+        )
+        return [as_it_holds(item, versions.get(item["geofence_id"], []), now) for item in items]
 
     async def counts(self, call: Call) -> Reply:
         """How many tasks there are, by state, outcome and whether they came late."""
