@@ -25,7 +25,7 @@ from streams.telemetry.fence_index import FenceIndex, Inside, Step, Ways, ways_o
 from streams.telemetry.fleet import Fleet, Going
 from streams.telemetry.found import Draft, Found, Frame, Taken, aside_row, cause_of, place_of
 from streams.telemetry.moments import unix_ms, unix_us
-from streams.telemetry.quality import Place, judged, places_of, rows_of
+from streams.telemetry.quality import Place, is_amid, judged, places_of, rows_of
 from streams.telemetry.rider import Rider, RiderKey
 from streams.telemetry.tracks import OLDEST_MS, Change, Told, Track
 
@@ -274,7 +274,7 @@ class Folding:
         rider_id, device_id = self._holder(row)
         track = self._partition.track(self._tenant, rider_id, device_id, place[0])
         reason: Reason | None = track.refuses(place[0])
-        if reason is None and track.reach.refuses(place, self._rules[number]):
+        if reason is None and jumps(track, place, self._rules[number]):
             reason = "gps_jump"
             self._found.touched.add((self._tenant, rider_id))  # for what is remembered of a stray
             self._partition.fleet.see(track)
@@ -374,6 +374,13 @@ class Folding:
     def _place_of(self, row: int) -> Place:
         at_ms, lat, lon, accuracy = self._places[row].tolist()
         return at_ms, lat, lon, accuracy
+
+
+def jumps(track: Track, place: Place, rules: FixRules) -> bool:
+    """A late fix is held against its neighbours, and neither confirms strays nor ends them."""
+    if place[0] < track.newest_ms:
+        return not is_amid(place, track.neighbours(place[0]), rules)
+    return track.reach.refuses(place, rules)
 
 
 def by_tenant(tenants: Sequence[str]) -> dict[str, list[int]]:
