@@ -21,7 +21,6 @@ from gateway.validation import decoded
 from schemas.fixes import FixBatch, FixFrame, HeldFix, frames_of
 from schemas.partition import partition_of
 from schemas.position import Vector, token
-from schemas.topics import FIXES
 
 ACCEPTED = Counter("logistics_fixes_accepted", "Fixes on the log.")
 OFF_DUTY = Counter("logistics_fixes_off_duty", "Fixes dropped before the log, since their rider was off duty.")
@@ -146,11 +145,3 @@ def lagging(missing: int) -> Problem:
         f"who holds which device is {missing} records behind what the fixes must be judged by",
         values={"model": "bindings", "lag_records": missing},
     )
-
-
-def places_after(topic_partitions: Sequence[tuple[int, int]]) -> Vector:
-    """Of (partition, offset) of what was written: the place after all of it."""
-    after: Vector = {}
-    for partition, offset in topic_partitions:
-        after[FIXES.name, partition] = max(offset + 1, after.get((FIXES.name, partition), 0))
-    return after
