@@ -96,6 +96,7 @@ def app(door: Door) -> Starlette:
         tracking_paths(door, PublicTracking(door, entry, reading, positions)),
         {callbacks.ROUTE: {"POST": callbacks.Callbacks(door).auth}},
     )
+    served = {f"{method} {path}" for path, endpoints in paths.items() for method in endpoints}
     starlette = Starlette(
         routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes, uplinks)), *routes_of(paths, door)],
         middleware=[Middleware(Edge)],
@@ -103,6 +104,7 @@ def app(door: Door) -> Starlette:
         lifespan=listening(positions, uplinks),
     )
     starlette.router.redirect_slashes = False
+    starlette.state.served = served | {f"WebSocket {fixes_socket.ROUTE}"}
     batch.app = starlette
     return starlette
 

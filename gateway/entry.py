@@ -1,10 +1,12 @@
 """Who comes in: a valid token, not too often, into their own tenant."""
 
 from time import monotonic, time
+from urllib.parse import parse_qsl
 
 from gateway.allowed import Roles
 from gateway.call import Call
 from gateway.door import Door
+from gateway.parameters import MAX_PARAMETERS
 from gateway.problems import Problem, TenantNotKnown, not_found
 from gateway.rates import Rates
 from gateway.tokens import BadToken, Caller
@@ -54,6 +56,8 @@ class Entry:
             raise TenantNotKnown(tenant)
         call.tenant, call.live = tenant, self._door.live(tenant)
         permit(caller, roles, what)
+        if caller.role == "rider":
+            for_oneself(call, caller)
         return caller
 
     def _verified(self, call: Call) -> Caller:
@@ -76,3 +80,21 @@ def permit(caller: Caller, roles: Roles, what: str) -> None:
             f"a token of role {caller.role} may not {what}",
             values={"role": caller.role, "allowed": sorted(roles)},
         )
+
+
+def for_oneself(call: Call, rider: Caller) -> None:
+    """A rider asks and tells of themself: who names somebody else is not answered as if they had not. Raises Problem:
+    403."""
+    if "rider_id" not in call.query:
+        return
+    try:
+        given = parse_qsl(call.query, max_num_fields=MAX_PARAMETERS)
+    except ValueError:  # too many, which is told where they are read
+        return
+    for name, value in given:
+        if name == "rider_id" and value != rider.subject:
+            raise Problem(
+                "another-rider",
+                f"rider_id={value[:80]} is not yours: you are {rider.subject}",
+                values={"rider_id": value[:80], "allowed": rider.subject},
+            )

@@ -21,7 +21,6 @@ from gateway.validation import decoded
 from schemas.fixes import FixBatch, FixFrame, HeldFix, frames_of
 from schemas.partition import partition_of
 from schemas.position import Vector, token
-from schemas.topics import FIXES
 
 ACCEPTED = Counter("logistics_fixes_accepted", "Fixes on the log.")
 OFF_DUTY = Counter("logistics_fixes_off_duty", "Fixes dropped before the log, since their rider was off duty.")
@@ -30,11 +29,13 @@ decoder = msgspec.json.Decoder(FixBatch)
 
 
 class FixesAnswer(msgspec.Struct, kw_only=True):
-    """`off_duty` were dropped; `unbound` are on the log without a rider, for the quarantine."""
+    """`off_duty` were dropped; `unbound` are on the log without a rider, for the quarantine: nobody held their device
+    then, or, of so many as `anothers` says, another rider than who sent them."""
 
     accepted: int
     off_duty: int
     unbound: int
+    anothers: int
     consistency: str
 
 
@@ -90,7 +91,7 @@ class FixIngest:
         return await self._written(taken, tenant, caller)
 
     async def _written(self, told: Sequence[Told], tenant: str, caller: Caller) -> FixesAnswer:
-        held, off_duty = self._held(told, tenant, caller)
+        held, off_duty, anothers = self._held(told, tenant, caller)
         at: Mapping[tuple[str, int], int] = {}
         if held:
             try:
@@ -100,21 +101,29 @@ class FixIngest:
         unbound = sum(not each.rider_id for each in held)
         ACCEPTED.inc(len(held))
         OFF_DUTY.inc(off_duty)
-        return FixesAnswer(accepted=len(held) - unbound, off_duty=off_duty, unbound=unbound, consistency=token(at))
+        return FixesAnswer(
+            accepted=len(held) - unbound,
+            off_duty=off_duty,
+            unbound=unbound,
+            anothers=anothers,
+            consistency=token(at),
+        )
 
-    def _held(self, told: Sequence[Told], tenant: str, caller: Caller) -> tuple[list[HeldFix], int]:
+    def _held(self, told: Sequence[Told], tenant: str, caller: Caller) -> tuple[list[HeldFix], int, int]:
+        """What goes to the log, and of the rest how many: of who was off duty; and in it, of another rider's device."""
         bindings = self._door.bindings
         held = []
-        off_duty = 0
+        off_duty = anothers = 0
         for device_id, fix in told:
             rider = bindings.holder(tenant, device_id, fix.observed_at)
             if rider is not None and caller.role == "rider" and rider != caller.subject:
                 rider = None
+                anothers += 1
             if rider is not None and not bindings.on_duty(tenant, rider, fix.observed_at):
                 off_duty += 1
                 continue
             held.append(HeldFix(device_id, rider or "", fix))
-        return held, off_duty
+        return held, off_duty, anothers
 
     def _frames(self, tenant: str, held: Sequence[HeldFix]) -> list[tuple[int, FixFrame]]:
         """By rider; what nobody held by its device."""
@@ -136,11 +145,3 @@ def lagging(missing: int) -> Problem:
         f"who holds which device is {missing} records behind what the fixes must be judged by",
         values={"model": "bindings", "lag_records": missing},
     )
-
-
-def places_after(topic_partitions: Sequence[tuple[int, int]]) -> Vector:
-    """Of (partition, offset) of what was written: the place after all of it."""
-    after: Vector = {}
-    for partition, offset in topic_partitions:
-        after[FIXES.name, partition] = max(offset + 1, after.get((FIXES.name, partition), 0))
-    return after

@@ -158,13 +158,7 @@ class FixSocket:
         taken = await self._ingest.taken(batch, tenant_of(call), caller)
         if batch.device_id in sessions:
             self._uplinks.acknowledged(sessions[batch.device_id], batch.seq)
-        return NumberedAnswer(
-            seq=batch.seq,
-            accepted=taken.accepted,
-            off_duty=taken.off_duty,
-            unbound=taken.unbound,
-            consistency=taken.consistency,
-        )
+        return NumberedAnswer(seq=batch.seq, **msgspec.structs.asdict(taken))
 
     async def _resumed(self, asked: Resume, tenant: str, caller: Caller, sessions: Sessions) -> Resumed:
         """Raises Problem where there are too many."""

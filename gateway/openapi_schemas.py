@@ -13,6 +13,7 @@ from gateway.batch import BatchAnswer, CommandBatch
 from gateway.callbacks import CallbackAnswer
 from gateway.commands import OPEN, CommandAnswer, TaskAnswer
 from gateway.device_links import DeviceLinkAsked
+from gateway.fence_now import FENCE_NOW
 from gateway.fixes import FixesAnswer, FrameAnswer
 from gateway.in_force import IN_FORCE
 from gateway.new_frame import NewFrame
@@ -196,6 +197,7 @@ def components() -> Json:
     }
     schemas["RecurrenceRow"]["properties"] |= UPCOMING
     schemas["GeofenceVersionRow"]["properties"] |= HELD_UNTIL
+    schemas["GeofenceRow"]["properties"] |= FENCE_NOW
     schemas["SlaPolicyRow"]["properties"] |= IN_FORCE
     for name in ("TaskRow", "TaskDetailRow"):
         schemas[name]["properties"] |= INCIDENT_OPEN

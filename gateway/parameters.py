@@ -157,9 +157,19 @@ def parameters_of(call: Call, known: Mapping[str, Parameter]) -> dict[str, Any]:
             values[name] = checked(name, value, known, values)
         except ValueError as wrong:
             errors.append(FieldError(name[:100], str(wrong)))
+    errors += wrong_way_round(values)
     if errors:
         raise Problem("invalid-parameter", "the parameters are not valid", errors=errors)
     return values
+
+
+def wrong_way_round(values: Mapping[str, Any]) -> list[FieldError]:
+    """A time that ends before it begins has nothing in it, whatever there is."""
+    since, until = values.get("since"), values.get("until")
+    if since is None or until is None or since < until:
+        return []
+    told = since.isoformat().replace("+00:00", "Z")
+    return [FieldError("until", f"must be later than since, which is {told}")]
 
 
 def checked(name: str, value: str, known: Mapping[str, Parameter], before: Mapping[str, Any]) -> Any:

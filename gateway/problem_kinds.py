@@ -36,6 +36,7 @@ KINDS: dict[str, Kind] = {
     "not-the-assignee": Kind(403, "Another rider has this task", "Only the rider who has the task may do this."),
     "not-your-offer": Kind(403, "The offer was made to another rider", "Only the rider who was asked may answer."),
     "not-involved": Kind(403, "The incident is not yours", "A rider speaks of what they reported, or is about them."),
+    "another-rider": Kind(403, "That is another rider", "Leave `rider_id` out: a rider asks and tells of themself."),
     "not-your-vehicle": Kind(
         403,
         "The vehicle is not assigned to you",

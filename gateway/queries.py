@@ -20,6 +20,7 @@ from gateway.call import Call
 from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
+from gateway.fence_now import as_it_holds
 from gateway.in_force import in_force
 from gateway.parameters import (
     CURSOR,
@@ -363,7 +364,7 @@ LISTINGS = (
         page=geofences.page,
         filters=OF_WHAT_IS_CREATED,
         order=("created_at", "geofence_id"),
-        about="Which fences stand, in what shape, from when until when?",
+        about="Which fences stand, in what shape now, in which one later, from when until when?",
     ),
     Listing(
         word="geofence-versions",
@@ -384,9 +385,11 @@ LISTINGS = (
         filters={
             "bbox": box("west,south,east,north in degrees; it may cross the antimeridian."),
             "rider_id": text("One rider."),
+            "on_duty": flag("Without it, true; false: those off duty, where they were last."),
         },
         order=("observed_at", "rider_id"),
-        about="Where is each rider now? A rider sees themself.",
+        also=(rider_roster.RIDER_ROSTER,),
+        about="Where is each rider who is on duty now? A rider sees themself.",
     ),
     Listing(
         word="fence-alerts",
@@ -396,6 +399,8 @@ LISTINGS = (
             "rider_id": text("Who it was."),
             "geofence_id": text("The fence."),
             "transition": choice(get_args(Transition), "What happened."),
+            "since": moment("Of what happened then or later, as it stands now."),
+            "until": moment("Of what happened before."),
         },
         order=("recorded_at", "signal_id"),
         about="Who entered and left which fence, stayed in it or crossed it, when, and was it corrected since? A rider "
@@ -435,6 +440,8 @@ LISTINGS = (
             "rider_id": text("Of whom it is told."),
             "kind": choice(ANOMALIES, "What is odd."),
             "state": choice(anomalies.STATES, "Whether it is over."),
+            "since": moment("Of what was so then or later: what is not over is so still."),
+            "until": moment("Of what began before."),
         },
         order=("recorded_at", "anomaly_id"),
         about="What was odd about riders' ways, which fixes show it, and is it over? A rider sees their own.",
@@ -547,6 +554,8 @@ class Queries:
         if listing.word in PLACES:
             page = await self._readable(listing.word, page, caller)
         body: dict[str, Any] = {"items": self._items(call, listing, page, caller)}
+        if listing.word == "geofences":
+            body["items"] = await self._fences_now(call, body["items"])
         if parked:
             body["parked"] = sorted(parked)
         if len(rows) > limit:
@@ -572,6 +581,8 @@ class Queries:
             body |= await self._flagged(call, aggregate_id)
         if single.plural == "sla-policies":
             body["in_force"] = in_force(row, self._door.policy.tenant(tenant_of(call)))
+        if single.plural == "geofences":
+            [body] = await self._fences_now(call, [body])
         if single.plural == "recurrences":
             body = with_upcoming(body, row)
         if caller.role == "rider" and single.plural == "tenders":
@@ -589,6 +600,16 @@ class Queries:
             lambda connection: task_incidents.incident_open(connection, tenant, task_id),
         )
         return {"incident_open": is_open}
+
+    async def _fences_now(self, call: Call, items: list[Row]) -> list[Row]:
+        tenant, fences = tenant_of(call), [item["geofence_id"] for item in items]
+        now = self._door.now(tenant)
+        versions, _ = await self._reading.fresh(
+            call,
+            geofence_versions.GEOFENCE_VERSIONS,
+            lambda connection: geofence_versions.now_and_later(connection, tenant, fences, now),
+        )
+        return [as_it_holds(item, versions.get(item["geofence_id"], []), now) for item in items]
 
     async def counts(self, call: Call) -> Reply:
         """How many tasks there are, by state, outcome and whether they came late."""

@@ -15,9 +15,9 @@ from infra.check.reading import ends_of, whole_log
 from infra.endpoints import NotRunning, reached
 from infra.kafka import client_args
 from infra.observability import quiet
-from infra.settings import load_settings
+from infra.settings import WrongSetting, load_settings
 from schemas.record import Stored
-from schemas.topics import DEAD
+from schemas.topics import DEAD, TOPICS
 
 logger = structlog.get_logger()
 
@@ -66,14 +66,23 @@ async def letters(args: Mapping[str, Any], partitions: int) -> list[DeadLetter]:
 def show(topic: str | None, data: Path | None, as_json: bool) -> None:
     """Raises WrongSetting, NotRunning."""
     quiet()
+    wanted = None if topic is None else named(topic)
     settings = reached(load_settings(data=data))
     try:
         all_of_them = asyncio.run(letters(client_args(settings), settings.partitions))
     except (KafkaError, OSError) as failed:
         raise NotRunning(f"Kafka at {settings.kafka} does not answer: {failed}") from failed
     for letter in all_of_them:
-        if topic in (None, letter.topic, letter.topic.removeprefix("logistics.")):
+        if wanted in (None, letter.topic):
             print(msgspec.json.encode(letter).decode() if as_json else text_of(letter))
+
+
+def named(word: str) -> str:
+    """The topic, with or without what all their names begin with. Raises WrongSetting."""
+    known = {topic.name.removeprefix("logistics."): topic.name for topic in TOPICS}
+    if word not in known and word not in known.values():
+        raise WrongSetting(f"--topic {word}: there is no such topic; one of {', '.join(known)}")
+    return known.get(word, word)
 
 
 def text_of(letter: DeadLetter) -> str:

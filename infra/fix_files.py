@@ -27,6 +27,9 @@ MAX_LINE = 1 << 20
 """Bytes of a line, or of one thing in XML. A packed file may grow without end: it is read as a stream."""
 CHUNK = 1 << 16
 FORMATS = (".gpx", ".csv")
+ON_STREETS = "matched"
+"""What an export of trips calls the line that a router found beside the fixes: its points have no
+time, and are none."""
 
 type Columns = Mapping[str, str]
 """Our column → what the file calls it."""
@@ -42,10 +45,11 @@ class FixLine(msgspec.Struct, frozen=True):
 
 
 class FixFile(msgspec.Struct, frozen=True):
-    """`unread` are columns that nobody asked for."""
+    """`unread` are columns that nobody asked for; `passed_over` are points of lines on streets."""
 
     lines: list[FixLine]
     unread: Sequence[str] = ()
+    passed_over: int = 0
 
 
 class Wrong(ValueError):
@@ -66,7 +70,8 @@ def fixes_in(path: Path, device: str | None, columns: Columns) -> FixFile:
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
             if kind == ".gpx":
-                return FixFile(Track(device).points(file))
+                track = Track(device)
+                return FixFile(track.points(file), passed_over=track.passed_over)
             return in_csv(file, device, columns)
     except csv.Error as wrong:
         raise NotThatFile(f"it is no CSV: {wrong}") from wrong
@@ -93,8 +98,13 @@ def in_csv(file: IO[bytes] | gzip.GzipFile, device: str | None, columns: Columns
         raise NotThatFile("no column says whose device it is: name one by --column device_id=…, or give --device")
     if device is not None and "device_id" in columns:
         raise WrongSetting("--device and --column device_id=… say the same thing: give one of the two")
-    told = [line_of(rows.line_num, row, named, device) for row in bounded(rows)]
-    return FixFile(told, [each for each in found if each not in named.values()])
+    told = [(row, line_of(rows.line_num, row, named, device)) for row in bounded(rows)]
+    lines = [line for row, line in told if not is_on_streets(row, named["observed_at"])]
+    return FixFile(lines, [each for each in found if each not in named.values()], len(told) - len(lines))
+
+
+def is_on_streets(row: Mapping[str | None, Any], time: str) -> bool:
+    return row.get("line") == ON_STREETS and not row.get(time)
 
 
 def text_of(file: IO[bytes] | gzip.GzipFile) -> Iterator[str]:
@@ -137,6 +147,8 @@ class Track:
         if device is None:
             raise WrongSetting("GPX does not say whose device it is: give --device")
         self._device = device
+        self.passed_over = 0
+        self._kind = ""
         self._lines: list[FixLine] = []
         self._open: list[str] = []
         self._point: dict[str, str] | None = None
@@ -175,11 +187,15 @@ class Track:
         if not self._open and word != "gpx":
             raise NotThatFile(f"it is no GPX, but {word[:100]}")
         self._open.append(word)
+        if word == "trk":
+            self._kind = ""
         if word == "trkpt" and self._point is None:
             self._point = {name: attributes.get(name, "") for name in ("lat", "lon")}
             self._depth, self._number = len(self._open), self._parser.CurrentLineNumber
 
     def _text(self, text: str) -> None:
+        if self._open[-2:] == ["trk", "type"]:
+            self._kind = (self._kind + text)[:MAX_CELL]
         if self._point is None:
             return
         word = self._open[-1]
@@ -194,9 +210,12 @@ class Track:
     def _end(self, _: str) -> None:
         self._open.pop()
         if self._point is not None and len(self._open) < self._depth:
-            if len(self._lines) == MAX_FIXES:
+            if len(self._lines) + self.passed_over == MAX_FIXES:
                 raise NotThatFile(f"it has more than {MAX_FIXES:,} points: split it")
-            self._lines.append(self._line({name: said.strip() for name, said in self._point.items()}))
+            if self._kind.strip() == ON_STREETS and "time" not in self._point:
+                self.passed_over += 1
+            else:
+                self._lines.append(self._line({name: said.strip() for name, said in self._point.items()}))
             self._point = None
 
     def _line(self, point: Mapping[str, str]) -> FixLine:

@@ -11,12 +11,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from commands.order import Unavailable
-from gateway.fixes import places_after
 from infra.log_reading import offset_from, reading, stretch
 from schemas import catalog
 from schemas.catalog import nothing_personal
 from schemas.fixes import FixFrame
-from schemas.position import Vector
+from schemas.position import Vector, places_after
 from schemas.record import Stored, derived_headers, stored_of
 from schemas.topics import FIXES
 
@@ -49,7 +48,7 @@ class KafkaFrameLog:
                 told = await asyncio.gather(*sent)
         except (KafkaError, TimeoutError, OSError) as failed:
             raise Unavailable("log-unavailable", f"the log did not take the fixes: {failed!r}") from failed
-        return places_after([(each.partition, each.offset) for each in told])
+        return places_after(FIXES.name, [(each.partition, each.offset) for each in told])
 
     async def first_since(self, partition: int, since: datetime) -> int:
         """Raises Unavailable."""

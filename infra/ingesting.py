@@ -35,11 +35,13 @@ class Report(msgspec.Struct, kw_only=True):
     off_duty: int = 0
     """Dropped: the rider was off duty then."""
     unbound: int = 0
-    """On the log, and put aside: nobody held the device then."""
+    """On the log, and put aside: nobody held the device then, or another rider than whose token it is."""
     refused: int = 0
     why: str | None = None
     wrong: list[WrongLine] = []
     unread: Sequence[str] = ()
+    passed_over: int = 0
+    """Points of a line on streets, beside the fixes of an exported trip."""
 
 
 def ingest(
@@ -89,7 +91,7 @@ def read_file(path: Path, device: str | None, columns: Columns) -> tuple[Report,
     except NotThatFile as wrong:
         report.why = str(wrong)
         return report, []
-    report.fixes, report.unread = len(found.lines), found.unread
+    report.fixes, report.unread, report.passed_over = len(found.lines), found.unread, found.passed_over
     report.wrong = [WrongLine(line.number, line.wrong) for line in found.lines if line.wrong is not None]
     report.refused = len(report.wrong)
     if not found.lines:
@@ -167,4 +169,6 @@ def counted(report: Report, sent: bool) -> str:
     else:
         said += f": {report.sent:,} sent, {report.off_duty:,} off duty, {report.unbound:,} unbound"
         said += f", {report.refused:,} refused"
+    if report.passed_over:
+        said += f" ({report.passed_over:,} points of lines on streets passed over)"
     return said + (f" (columns passed over: {', '.join(report.unread)})" if report.unread else "")

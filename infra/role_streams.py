@@ -38,7 +38,7 @@ from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
 from streams.telemetry.fences import Fences
-from streams.telemetry.gone import Forgotten, let_go_of_forgotten, let_go_of_long_gone
+from streams.telemetry.gone import MARGIN, Forgotten, let_go_of_forgotten, let_go_of_long_gone, let_go_of_marks
 from streams.telemetry.itineraries import Itineraries
 from streams.telemetry.moments import unix_ms
 from streams.telemetry.quality import Quality
@@ -195,10 +195,11 @@ class Streams:
         now = self._clock()
         self._forgotten = {key: each for key, each in self._forgotten.items() if each.at > now - FIXES_KEPT}
         forgotten = list(self._forgotten.values())
-        self._telemetry.let_go({each.key: unix_ms(each.at) for each in forgotten})
+        held_since, before = now - FIXES_KEPT, now - timedelta(days=self._settings.rider_places_days)
+        gone = self._telemetry.gone({each.key: unix_ms(each.at) for each in forgotten}, unix_ms(before))
         async with self._pool.connection() as connection:
-            await quarantine.forget(connection, now - FIXES_KEPT)
-            before = now - timedelta(days=self._settings.rider_places_days)
-            gone = await let_go_of_long_gone(connection, self._telemetry.partitions, before)
+            await quarantine.forget(connection, held_since)
+            await let_go_of_long_gone(connection, gone, before)
             await let_go_of_forgotten(connection, forgotten)
-        self._telemetry.let_go(gone)
+            await let_go_of_marks(connection, held_since)
+        self._telemetry.let_go(gone, unix_ms(held_since - MARGIN))

@@ -13,7 +13,7 @@ import msgspec
 from gateway.parameters import MAX_LIMIT
 from gateway.trip_files import FORMATS, Exported, Format
 from infra.importing import FAILED, LATER, TOLD_AT_MOST, TRIES, door_of
-from infra.recompute.asked import time_of
+from infra.recompute.asked import times_of
 from infra.settings import WrongSetting
 from infra.whole_file import whole_file
 
@@ -72,10 +72,11 @@ def export_trips(
     as_json: bool,
 ) -> int:
     """The exit code: whether every trip was exported. Raises WrongSetting, NotRunning."""
+    begins, ends = times_of(since, until)
     asked = Asked(
         tenant=tenant,
-        since=time_of("--from", since),
-        until=time_of("--to", until),
+        since=begins,
+        until=ends,
         rider_id=rider,
         vehicle_id=vehicle,
         matched=matched,

@@ -132,6 +132,8 @@ WHERE tenant = %(tenant)s
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(since)s::timestamptz IS NULL OR over_at IS NULL OR over_at >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR since < %(until)s)
   AND (%(at)s::timestamptz IS NULL OR (recorded_at, anomaly_id) > (%(at)s, %(id)s))
 ORDER BY recorded_at, anomaly_id
 LIMIT %(limit)s

@@ -107,10 +107,13 @@ WHERE tenant = %(tenant)s
   AND (%(rider_id)s::text IS NULL OR rider_id = %(rider_id)s)
   AND (%(geofence_id)s::text IS NULL OR geofence_id = %(geofence_id)s)
   AND (%(transition)s::text IS NULL OR transition = %(transition)s)
+  AND (%(since)s::timestamptz IS NULL OR (at >= %(since)s AND recorded_at >= %(since)s - interval '1 day'))
+  AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
   AND (%(at)s::timestamptz IS NULL OR (recorded_at, signal_id) > (%(at)s, %(id)s))
 ORDER BY recorded_at, signal_id
 LIMIT %(limit)s
 """
+"""Nothing is told a day before it happens, which spares looking through all that was told before."""
 
 
 page = Page(PAGE)

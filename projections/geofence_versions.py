@@ -6,9 +6,12 @@ later than that never did, and is not shown.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
 from projections.model import Fact, Key, ReadModel
 from projections.page import Page
@@ -99,3 +102,33 @@ LIMIT %(limit)s
 
 page = Page(PAGE)
 """What has held, holds and will hold, in order of when that begins."""
+
+NOW_AND_LATER = """
+WITH told AS (
+    SELECT *, min(valid_from) OVER (PARTITION BY geofence_id ORDER BY version
+                                    ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS valid_until
+    FROM geofence_versions
+    WHERE tenant = %(tenant)s AND geofence_id = ANY(%(fences)s)
+), numbered AS (
+    SELECT *, count(*) FILTER (WHERE valid_from > %(now)s) OVER (PARTITION BY geofence_id ORDER BY valid_from) AS number
+    FROM told
+    WHERE shape IS NOT NULL AND (valid_until IS NULL OR valid_until > greatest(valid_from, %(now)s))
+)
+SELECT geofence_id, shape, dwell_s, calendar, valid_from, valid_until
+FROM numbered WHERE number <= %(most)s ORDER BY geofence_id, valid_from
+"""
+MOST_UPCOMING = 10
+"""Of a fence."""
+
+
+async def now_and_later(
+    connection: AsyncConnection[Any], tenant: str, fences: Sequence[str], now: datetime
+) -> dict[str, list[dict[str, Any]]]:
+    """Of each fence the version that holds then, and those that will, in order."""
+    asked = {"tenant": tenant, "fences": list(fences), "now": now, "most": MOST_UPCOMING}
+    found: dict[str, list[dict[str, Any]]] = {}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(NOW_AND_LATER, asked)
+        for row in await cursor.fetchall():
+            found.setdefault(row["geofence_id"], []).append(row)
+    return found

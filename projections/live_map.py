@@ -1,6 +1,7 @@
 """Where is each rider now? Written by the telemetry stream with its own place, from the latest fix of each rider.
 
-Fixes are kept for a while only, so beyond their retention this table does not come back from the log.
+Fixes are kept for a while only, so beyond their retention this table does not come back from the log. What a rider does
+off duty is nobody's to see: where they were last stays for a while, for who asks for it.
 """
 
 from datetime import datetime
@@ -47,13 +48,20 @@ class LiveMapRow(msgspec.Struct, frozen=True, kw_only=True):
     bearing_deg: float | None
     observed_at: datetime
     received_at: datetime
+    on_duty: bool
+    """As the roster knows it: whether they are on a shift, be it ending."""
 
 
 LIVE_MAP = StreamTable(name="live_map", row=LiveMapRow, key=("tenant", "rider_id"), topics=frozenset({FIXES.name}))
 
 PAGE = """
-SELECT * FROM live_map
-WHERE tenant = %(tenant)s
+WITH told AS (
+    SELECT map.*, roster.rider_id IS NULL OR roster.shift ->> 'shift_id' IS NOT NULL AS on_duty
+    FROM live_map AS map LEFT JOIN rider_roster AS roster USING (tenant, rider_id)
+    WHERE tenant = %(tenant)s
+)
+SELECT * FROM told
+WHERE on_duty = coalesce(%(on_duty)s, true)
   AND (%(west)s::float8 IS NULL OR lat BETWEEN %(south)s AND %(north)s AND
        CASE WHEN %(west)s <= %(east)s THEN lon BETWEEN %(west)s AND %(east)s
             ELSE lon >= %(west)s OR lon <= %(east)s END)
@@ -62,7 +70,8 @@ WHERE tenant = %(tenant)s
 ORDER BY observed_at, rider_id
 LIMIT %(limit)s
 """
-"""A box from west to east may cross the antimeridian."""
+"""A box from west to east may cross the antimeridian. Whom the roster does not know yet has come on duty just now: a
+fix off duty is not taken."""
 
 
 page = Page(PAGE)

@@ -44,7 +44,8 @@ type Column = npt.NDArray[np.int64]
 
 
 class NewFix(Input, frozen=True, kw_only=True):
-    """What is out of range is taken and put aside with its reason: a batch is never lost for one of its fixes."""
+    """A place or a time that is out of range is taken and put aside with its reason. A number that no fix has, such as
+    a speed of -1, refuses the batch, with a pointer to each of them: what is not known is left out."""
 
     observed_at: Moment
     lat: float

@@ -57,3 +57,11 @@ def merged(vectors: Iterable[Mapping[tuple[str, int], int]]) -> Vector:
 def reached(vector: Mapping[tuple[str, int], int], at: Mapping[tuple[str, int], int]) -> bool:
     """Whether a reader `at` its vector has seen everything before `vector`."""
     return all(at.get(place, 0) >= offset for place, offset in vector.items())
+
+
+def places_after(topic: str, written: Iterable[tuple[int, int]]) -> Vector:
+    """Of (partition, offset) of what was written: the place after all of it."""
+    after: Vector = {}
+    for partition, offset in written:
+        after[topic, partition] = max(offset + 1, after.get((topic, partition), 0))
+    return after

@@ -17,7 +17,6 @@ from commands.policy import Policy
 from gateway.app import app
 from gateway.bindings import Bindings
 from gateway.door import Door, FrameLog, Limits
-from gateway.fixes import places_after
 from gateway.tokens import Tokens
 from infra.artefacts import in_memory
 from infra.role_gateway import bind
@@ -25,11 +24,11 @@ from schemas import ids
 from schemas.fixes import FixFrame
 from schemas.keyring import Keyring
 from schemas.message import Command, Role, TenantSlug
-from schemas.position import Vector
+from schemas.position import Vector, places_after
 from schemas.record import Stored
 from schemas.rider import RegisterRider
 from schemas.task import CreateTask
-from schemas.topics import FLEET
+from schemas.topics import FIXES, FLEET
 from streams.routing.matching import Matcher
 
 TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
@@ -50,7 +49,7 @@ class MemoryFrames:
 
     async def write(self, tenant: str, actor: str, frames: Sequence[tuple[int, FixFrame]]) -> Vector:
         self.frames += frames
-        return places_after([(partition, len(self.frames)) for partition, _ in frames])
+        return places_after(FIXES.name, [(partition, len(self.frames)) for partition, _ in frames])
 
     async def first_since(self, partition: int, since: datetime) -> int:
         return 0

@@ -205,39 +205,48 @@ func scaled(value *float64, factor float64, most, notKnown int64) int64 {
 func main() {
 	lines := bufio.NewReader(os.Stdin)
 	out := json.NewEncoder(os.Stdout)
-	for {
+	code := 0
+	for number := 1; ; number++ {
 		line, ended := lines.ReadBytes('\n')
-		if len(line) > 1 {
-			_ = out.Encode(answer(line))
+		if len(line) > 0 {
+			told, bad := answer(line)
+			if bad != nil {
+				told, code = map[string]any{"error": fmt.Sprintf("line %d: %s", number, bad)}, 1
+			}
+			_ = out.Encode(told)
 		}
 		if ended != nil {
-			return
+			os.Exit(code)
 		}
 	}
 }
 
-func answer(line []byte) map[string]any {
+// The error is of a line that asks for nothing.
+func answer(line []byte) (map[string]any, error) {
 	var asked struct {
 		Decode *string `json:"decode"`
 		Encode []Fix   `json:"encode"`
 	}
 	if wrong := json.Unmarshal(line, &asked); wrong != nil {
-		return map[string]any{"error": wrong.Error()}
+		return nil, wrong
+	}
+	if asked.Decode == nil && asked.Encode == nil {
+		return nil, errors.New(`{"decode": "…"} or {"encode": […]} is needed`)
 	}
 	if asked.Decode == nil {
 		frame, wrong := EncodeFrame(asked.Encode)
 		if wrong != nil {
-			return map[string]any{"error": wrong.Error()}
+			return map[string]any{"error": wrong.Error()}, nil
 		}
-		return map[string]any{"frame": frame}
+		return map[string]any{"frame": frame}, nil
 	}
 	value, wrong := base64.StdEncoding.DecodeString(*asked.Decode)
 	if wrong != nil {
-		return map[string]any{"error": wrong.Error()}
+		return map[string]any{"error": wrong.Error()}, nil
 	}
 	fixes, wrong := DecodeFrame(value)
 	if wrong != nil {
-		return map[string]any{"error": wrong.Error()}
+		return map[string]any{"error": wrong.Error()}, nil
 	}
-	return map[string]any{"fixes": fixes}
+	return map[string]any{"fixes": fixes}, nil
 }

@@ -139,6 +139,22 @@ function answer(asked) {
   }
 }
 
+// A line that asks for nothing is named in the error, and ends nothing; the exit code is 1 then.
+function answerLine(number, line) {
+  try {
+    const asked = JSON.parse(line);
+    if (typeof asked.decode !== "string" && !Array.isArray(asked.encode)) {
+      throw new TypeError('{"decode": "…"} or {"encode": […]} is needed');
+    }
+    if (asked.encode?.some((fix) => typeof fix?.device_id !== "string")) throw new TypeError("a fix has a device_id");
+    return answer(asked);
+  } catch (wrong) {
+    process.exitCode = 1;
+    return { error: `line ${number}: ${wrong.message}` };
+  }
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(answer(JSON.parse(line))));
+  let number = 0;
+  for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(answerLine(++number, line)));
 }

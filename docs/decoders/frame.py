@@ -152,6 +152,26 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
         return {"error": str(wrong)}
 
 
+def answer_line(number: int, line: str) -> tuple[dict[str, Any], bool]:
+    """And whether the line asks for something: else the error names it."""
+    try:
+        asked = json.loads(line)
+        if not isinstance(asked, dict) or not asked.keys() & {"decode", "encode"}:
+            raise ValueError('{"decode": "…"} or {"encode": […]} is needed')
+        return answer(asked), True
+    except (ValueError, TypeError, KeyError, AttributeError) as wrong:
+        return {"error": f"line {number}: {wrong}"}, False
+
+
+def main() -> int:
+    """The exit code: whether all lines asked for something. A bad one ends nothing."""
+    code = 0
+    for number, line in enumerate(sys.stdin, start=1):
+        told, asks = answer_line(number, line)
+        print(json.dumps(told))
+        code = code if asks else 1
+    return code
+
+
 if __name__ == "__main__":
-    for asked_line in sys.stdin:
-        print(json.dumps(answer(json.loads(asked_line))))
+    sys.exit(main())

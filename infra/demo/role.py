@@ -88,7 +88,11 @@ class Town:
         people = personas(SEED, await self._streets.places(f"{SEED}|starts", RIDERS), DAY_S)
         people = [replace(person, papers_end_s=None) for person in people]
         known = await self._roster()
-        seen = {row["rider_id"]: row for row in await self._api.items("/live-map")}
+        seen = {
+            row["rider_id"]: row
+            for on_duty in ("true", "false")
+            for row in await self._api.items(f"/live-map?on_duty={on_duty}")
+        }
         for person in people:
             row = known.get(person.reference)
             rider_id = row["rider_id"] if row and row["status"] != "invited" else await self._hired(person, now)

@@ -43,15 +43,8 @@ def begun(
 
 def asked_of(tenant: str, since: str, until: str, partition: int | None, out: Path | None, partitions: int) -> Asked:
     """Raises WrongSetting."""
-    asked = Asked(
-        tenant=tenant,
-        since=time_of("--from", since),
-        until=time_of("--to", until),
-        partition=partition,
-        out=out,
-    )
-    if asked.since >= asked.until:
-        raise WrongSetting(f"--from {since} must be before --to {until}")
+    begins, ends = times_of(since, until)
+    asked = Asked(tenant=tenant, since=begins, until=ends, partition=partition, out=out)
     if partition is not None and not 0 <= partition < partitions:
         raise WrongSetting(f"--partition {partition}: there are {partitions}, from 0 to {partitions - 1}")
     if out is not None and out.suffix not in FORMATS:
@@ -59,6 +52,14 @@ def asked_of(tenant: str, since: str, until: str, partition: int | None, out: Pa
     if out is not None and not out.absolute().parent.is_dir():
         raise WrongSetting(f"--out {out}: there is no folder {out.absolute().parent}")
     return asked
+
+
+def times_of(since: str, until: str) -> tuple[datetime, datetime]:
+    """Of `--from` and `--to`. Raises WrongSetting."""
+    begins, ends = time_of("--from", since), time_of("--to", until)
+    if begins >= ends:
+        raise WrongSetting(f"--from {since} must be before --to {until}")
+    return begins, ends
 
 
 def time_of(option: str, value: str) -> datetime:

@@ -30,7 +30,7 @@ from streams.eta.model import Model
 from streams.telemetry.arrivals import Arrivals
 from streams.telemetry.eta import Etas
 from streams.telemetry.fences import Fences
-from streams.telemetry.moments import unix_ms
+from streams.telemetry.moments import moment, unix_ms
 from streams.telemetry.partition import Partition
 
 OF_ETAS = "logistics.signals.Eta"
@@ -51,7 +51,11 @@ class Reckoned(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     by_router: bool
     fixes: int
+    first_came_in_at: datetime | None
+    """The first of them, where there is one: what came in before was not, or is not kept any more."""
     frames_not_told: int
+    lead_is_whole: bool
+    """Whether the log holds the day before: else it is not known where devices were."""
     forecasts: dict[Outcome, int]
     thresholds: dict[Outcome, int]
     moments_with_arrival: int
@@ -80,6 +84,7 @@ class Reckoning:
         self._settings, self._asked, self._using = settings, asked, using
         self._directory = Directory(asked.tenant)
         self._fixes = 0
+        self._first_ms: int | None = None
         self._forecasts, self._thresholds = Counter[Outcome](), Counter[Outcome]()
         self._errors = Errors()
 
@@ -92,11 +97,12 @@ class Reckoning:
         for r in came:
             learn_arrival(arrivals, stored_of(r))
         longer = msgspec.structs.replace(asked, until=asked.until + COMES_WITHIN)
-        spans = await spans_of(consumer, partitions, longer, self._using.folded)
+        spans = await spans_of(consumer, partitions, asked, self._using.folded)
+        ends = await spans_of(consumer, partitions, longer, self._using.folded)
         with written(asked.out, COLUMNS) as write:
             for partition, span in spans.items():
                 recorded = await self._recorded(partition)
-                recomputed = await self._recomputed(partition, span, model, came)
+                recomputed = await self._recomputed(partition, span, ends[partition].end, model, came)
                 self._count(recorded, recomputed, arrivals, write)
         return Reckoned(
             tenant=asked.tenant,
@@ -105,7 +111,9 @@ class Reckoning:
             model=model.version,
             by_router=bool(self._settings.osrm),
             fixes=self._fixes,
+            first_came_in_at=None if self._first_ms is None else moment(self._first_ms),
             frames_not_told=sum(span.not_told for span in spans.values()),
+            lead_is_whole=all(span.lead_is_whole for span in spans.values()),
             forecasts=in_full(self._forecasts),
             thresholds=in_full(self._thresholds),
             moments_with_arrival=self._errors.moments,
@@ -124,21 +132,27 @@ class Reckoning:
             side.take(draft)
         return side
 
-    async def _recomputed(self, partition: int, span: Span, model: Model, came: list[object]) -> Forecasts:
+    async def _recomputed(self, partition: int, span: Span, end: int, model: Model, came: list[object]) -> Forecasts:
+        """Up to `end`, where what comes later than the fixes that are asked for may still lead to signals of then."""
         known = await known_in(self._using, self._settings, self._asked.tenant, partition, came)
         etas = Etas(known.itineraries, self._using.router, lambda _: model, known.arrivals)
         folding = Partition(partition, Fences().index, self._directory.quality.rules)
         side = self._side()
-        async for records in stretch(self._using.consumer, TopicPartition(FIXES.name, partition), span.lead, span.end):
+        async for records in stretch(self._using.consumer, TopicPartition(FIXES.name, partition), span.lead, end):
             for r in records:
                 if not (ours := of_tenant([r], self._asked.tenant)):
                     continue
                 await known.up_to(r.timestamp)
                 found = folding.fold(ours)
-                self._fixes += found.fixes if r.offset >= span.first else 0
+                if span.first <= r.offset < span.end:
+                    self._counted(found.fixes, r.timestamp)
                 for draft in await etas.of(folding, found):
                     side.take(draft)
         return side
+
+    def _counted(self, fixes: int, came_in_ms: int) -> None:
+        self._fixes += fixes
+        self._first_ms = came_in_ms if self._first_ms is None else min(self._first_ms, came_in_ms)
 
     def _count(self, recorded: Forecasts, recomputed: Forecasts, arrivals: Arrivals, write: Write) -> None:
         for each in stood(TenantSlug(self._asked.tenant), recorded, recomputed, arrivals):
@@ -189,6 +203,11 @@ def row_of_threshold(each: Compared) -> Row:
 def in_words(told: Reckoned) -> Sequence[str]:
     said = [
         f"{told.fixes:,} fixes of {told.tenant} with model {told.model}",
+        *(
+            []
+            if told.first_came_in_at is None
+            else [f"the first of them came in at {told.first_came_in_at.isoformat()}"]
+        ),
         f"forecasts at {sum(told.forecasts.values()):,} moments: {counted(told.forecasts)}",
         f"thresholds: {counted(told.thresholds)}",
     ]
@@ -198,6 +217,8 @@ def in_words(told: Reckoned) -> Sequence[str]:
             f"{told.recorded_error_s:,.1f} s as recorded, {told.recomputed_error_s:,.1f} s as recomputed"
         )
     said += left_out(told.frames_not_told)
+    if not told.lead_is_whole:
+        said.append("of the day before not all is held any more: the first forecasts know nothing of the way till then")
     if not told.by_router:
         said.append("no router is known (LOGISTICS_OSRM): all ways are those of the great circle")
     if told.out is not None:

@@ -251,13 +251,13 @@ class Anomalies:
                     watch.stood_ms = at_ms
                 else:
                     away(sight_of, number, watch, Spot(at_ms, lat, lon))
-            trip = watch.trip
-            if trip is not None:
-                north, east = lat - trip.lat, (lon - trip.lon) * narrow
+            way = watch.trip or watch.leaving
+            if way is not None:
+                north, east = lat - way.lat, (lon - way.lon) * narrow
                 step = north * north + east * east
                 if step >= STEP:
-                    trip.metres += METRES * sqrt(step) if step < FAR else trips.stepped_m(trip, lat, lon, gap_ms)
-                    trip.lat, trip.lon = lat, lon
+                    way.metres += METRES * sqrt(step) if step < FAR else trips.stepped_m(way, lat, lon, gap_ms)
+                    way.lat, way.lon = lat, lon
             if speed != NOT_KNOWN_U16:
                 mps = told = speed / 100
                 if watch.mps >= 0 and gap_ms <= CHANGE_MS:

@@ -7,7 +7,7 @@ Most fixes go on from where their device was: they are judged all at once, in co
 too far, or the first, each fix is held against its track, one after the other; both ways lead to the same.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -25,7 +25,7 @@ from streams.telemetry.fence_index import FenceIndex, Inside, Step, Ways, ways_o
 from streams.telemetry.fleet import Fleet, Going
 from streams.telemetry.found import Draft, Found, Frame, Taken, aside_row, cause_of, place_of
 from streams.telemetry.moments import unix_ms, unix_us
-from streams.telemetry.quality import Place, judged, places_of, rows_of
+from streams.telemetry.quality import Place, is_amid, judged, places_of, rows_of
 from streams.telemetry.rider import Rider, RiderKey
 from streams.telemetry.tracks import OLDEST_MS, Change, Told, Track
 
@@ -64,6 +64,9 @@ class Partition:
         self.riders: dict[RiderKey, Rider] = {}
         self.as_of: dict[RiderKey, int] = {}
         """Of riders the frame up to which all is in what is remembered of them, where that is not the place."""
+        self.gone: dict[RiderKey, int] = {}
+        """Riders who are let go: what came in of them before then, Unix milliseconds, leads to nothing any more."""
+        self._gone_until_ms = 0
         self.swept_ms = 0
         """When those were looked for of whom nothing comes in: it goes with the memory."""
         self.fleet = Fleet()
@@ -118,16 +121,25 @@ class Partition:
         rules = self._rules(frame.tenant, received_ms)
         return rules if frame.from_outside else msgspec.structs.replace(rules, max_speed_mps=ANY_SPEED)
 
-    def knows(self, told_before: Draft) -> bool:
-        """Whether what led to it is in what is remembered of the rider."""
-        return place_of(told_before.cause) < self.as_of.get((told_before.tenant, told_before.rider_id), 0)
+    def let_go(self, gone: Mapping[RiderKey, int]) -> None:
+        self.gone |= gone
+        self._gone_until_ms = max(self.gone.values(), default=0)
 
-    def known(self, frame: Frame) -> Truths | None:
-        """Of each fix whether it is in what is remembered of its rider; None: none is."""
-        if not self.as_of:
+    def let_go_of_marks(self, before_ms: int) -> None:
+        self.gone = {key: until_ms for key, until_ms in self.gone.items() if until_ms >= before_ms}
+
+    def knows(self, told_before: Draft) -> bool:
+        """Whether what led to it is in what is remembered of the rider, or was."""
+        key = told_before.tenant, told_before.rider_id
+        return key in self.gone or place_of(told_before.cause) < self.as_of.get(key, 0)
+
+    def known(self, frame: Frame, received_ms: int) -> Truths | None:
+        """Of each fix whether it is in what is remembered of its rider, or was; None: none is."""
+        gone = self.gone if received_ms < self._gone_until_ms else {}
+        if not (self.as_of or gone):
             return None
-        told_of, tenant = frame.fixes.frame, frame.tenant
-        known = [self.as_of.get((tenant, rider), 0) > frame.stored.offset for rider in told_of.riders]
+        keys, offset = [(frame.tenant, rider) for rider in frame.fixes.frame.riders], frame.stored.offset
+        known = [self.as_of.get(key, 0) > offset or gone.get(key, 0) > received_ms for key in keys]
         return np.array(known, bool)[frame.fixes.device] if any(known) else None
 
     def rider(self, key: RiderKey) -> Rider:
@@ -155,7 +167,7 @@ class Folding:
         self._frames = frames
         self._index = index
         self._found = found
-        received_ms = [unix_ms(frame.fixes.frame.received_at) for frame in frames]
+        received_ms = self._received_ms = [unix_ms(frame.fixes.frame.received_at) for frame in frames]
         self._rules = [partition.rules(frame, at_ms) for frame, at_ms in zip(frames, received_ms, strict=True)]
         fixes = [frame.fixes for frame in frames]
         self._rows = rows_of(list(zip(fixes, self._rules, received_ms, strict=True)))
@@ -198,7 +210,7 @@ class Folding:
         """What is not in what is remembered already."""
         fresh = np.ones(len(self._number), bool)
         for number, frame in enumerate(self._frames):
-            known = self._partition.known(frame)
+            known = self._partition.known(frame, self._received_ms[number])
             if known is not None:
                 fresh[self._start[number] : self._start[number + 1]] = ~known
         return fresh
@@ -262,7 +274,7 @@ class Folding:
         rider_id, device_id = self._holder(row)
         track = self._partition.track(self._tenant, rider_id, device_id, place[0])
         reason: Reason | None = track.refuses(place[0])
-        if reason is None and track.reach.refuses(place, self._rules[number]):
+        if reason is None and jumps(track, place, self._rules[number]):
             reason = "gps_jump"
             self._found.touched.add((self._tenant, rider_id))  # for what is remembered of a stray
             self._partition.fleet.see(track)
@@ -362,6 +374,13 @@ class Folding:
     def _place_of(self, row: int) -> Place:
         at_ms, lat, lon, accuracy = self._places[row].tolist()
         return at_ms, lat, lon, accuracy
+
+
+def jumps(track: Track, place: Place, rules: FixRules) -> bool:
+    """A late fix is held against its neighbours, and neither confirms strays nor ends them."""
+    if place[0] < track.newest_ms:
+        return not is_amid(place, track.neighbours(place[0]), rules)
+    return track.reach.refuses(place, rules)
 
 
 def by_tenant(tenants: Sequence[str]) -> dict[str, list[int]]:

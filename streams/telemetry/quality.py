@@ -143,6 +143,12 @@ def within_reach(a: Place, b: Place, rules: FixRules) -> bool:
     return metres <= SLACK_M + a[3] + b[3] + rules.max_speed_mps * abs(b[0] - a[0]) / 1000
 
 
+def is_amid(place: Place, neighbours: Sequence[tuple[int, int, int]], rules: FixRules) -> bool:
+    """Whether a late fix can be between those before and after it in time: Unix milliseconds and microdegrees. How sure
+    they were of their place is not remembered, so that the most is allowed that is believed."""
+    return all(within_reach((*each, rules.max_accuracy_m), place, rules) for each in neighbours)
+
+
 class Reach:
     """Where a device was last, and whether it can have come from there. `strays` are those in a row that agree with one
     another, and `stray` the last of them."""
@@ -170,7 +176,7 @@ class Reach:
         return False
 
     def believe(self, place: Place) -> None:
-        """A late one moves nothing: from the newest on the next is judged."""
+        """From the newest on the next is judged."""
         if self.strays:
             self.stray, self.strays = None, 0
         if self.last is None or place[0] > self.last[0]:

@@ -36,7 +36,8 @@ DO $$ BEGIN
 END $$
 """
 """What the stream alone reads; its place and what others read are made with the read models. `seen_ms` is when the
-rider was seen last. The second statement is for an older table."""
+rider was seen last; where the state is empty they are let go, see `streams.telemetry.gone`, of whatever came in before
+then. The second statement is for an older table."""
 TABLES_LOCK = 4_103_010
 
 BEGIN = """
@@ -51,7 +52,7 @@ OPEN = """
 UPDATE stream_places SET tenure = tenure + 1 WHERE topic = %s AND "partition" = %s
 RETURNING tenure, next_offset, coalesce(folded_from, next_offset), next_signal
 """
-RIDERS = 'SELECT tenant, rider_id, state, as_of FROM stream_riders WHERE "partition" = %s'
+RIDERS = 'SELECT tenant, rider_id, state, as_of, seen_ms FROM stream_riders WHERE "partition" = %s'
 KEEP = """
 WITH wanted AS (
     SELECT * FROM unnest(%(topics)b, %(partitions)b, %(since)b, %(tenures)b, %(places)b, %(folded_from)b, %(signals)b)
@@ -74,6 +75,7 @@ WITH wanted AS (
     WHERE ours.all_of_it
     ON CONFLICT ("partition", tenant, rider_id) DO UPDATE SET
         state = excluded.state, as_of = excluded.as_of, seen_ms = excluded.seen_ms
+    WHERE stream_riders.state <> '' OR excluded.seen_ms >= stream_riders.seen_ms
 ), shown AS (
     INSERT INTO live_map (tenant, rider_id, device_id, lat, lon, accuracy_m, speed_mps, bearing_deg, observed_at,
                           received_at)
@@ -115,7 +117,8 @@ class Kept(msgspec.Struct, frozen=True):
 
 class Standing(msgspec.Struct, frozen=True):
     """A partition as it stands in Postgres, from now on ours: riders, each as of a frame, and the place; and where the
-    signals of what comes after `folded_from` stand."""
+    signals of what comes after `folded_from` stand. `gone` are riders who are let go, of whatever came in before that
+    time, Unix milliseconds."""
 
     tenure: int
     place: int
@@ -123,6 +126,7 @@ class Standing(msgspec.Struct, frozen=True):
     next_signal: int
     riders: dict[RiderKey, Rider]
     as_of: dict[RiderKey, int]
+    gone: dict[RiderKey, int]
 
     def begins(self, first_held: int) -> int:
         return begins(self.place, self.folded_from, first_held)
@@ -188,12 +192,15 @@ class Store:
             cursor = await connection.execute(RIDERS, (partition,), binary=True)
             rows = await cursor.fetchall()
         tenure, place, folded_from, next_signal = row
-        riders, as_of = {}, {}
-        for tenant, rider, state, known_to in rows:
+        riders, as_of, gone = {}, {}, {}
+        for tenant, rider, state, known_to, seen_ms in rows:
+            if not state:
+                gone[tenant, rider] = seen_ms
+                continue
             known = read(state)
             riders[tenant, rider] = known or Rider()
             as_of[tenant, rider] = place if known is None else known_to
-        return Standing(tenure, place, folded_from, next_signal, riders, as_of)
+        return Standing(tenure, place, folded_from, next_signal, riders, as_of, gone)
 
     @asynccontextmanager
     async def _at_once(self) -> AsyncIterator[AsyncConnection[Any]]:

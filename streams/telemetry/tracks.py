@@ -107,6 +107,14 @@ class Track:
         place = bisect_left(times, at_ms)
         return "duplicate" if times[place] == at_ms else None
 
+    def neighbours(self, at_ms: int) -> list[tuple[int, int, int]]:
+        """Of a late fix the points before and after it, as far as they are known: time, latitude and longitude."""
+        place = bisect_left(self.times, at_ms)
+        after = (self.times[place], *self._spot(place))
+        if place:
+            return [(self.times[place - 1], *self._spot(place - 1)), after]
+        return [after] if self.before_ms == NEVER_MS else [(self.before_ms, *self.before_spot), after]
+
     def take(self, at_ms: int, inside: Inside, spot: Spot = (0, 0), dwell: Dwell | None = None) -> list[Change]:
         """A fix that is not refused; what follows from it."""
         if not self.times or at_ms > self.times[-1]:

@@ -37,10 +37,9 @@ def moved(watch: Watch, here: Spot) -> None:
             trip.idle_ms += stood_ms
             if len(trip.stood) < MOST_STOPS:
                 trip.stood.append((left.at_ms, watch.stood_ms, left.lat, left.lon))
-        trip.metres += stepped_m(trip, here.lat, here.lon, here.at_ms - watch.at_ms)
-        trip.lat, trip.lon, trip.there_m = here.lat, here.lon, trip.metres
+        _step(trip, here, here.at_ms - watch.at_ms)
     else:
-        _leave(watch, Spot(watch.stood_ms, left.lat, left.lon), here)
+        _leave(watch, left, here)
     watch.stands, watch.stood_ms = here, here.at_ms
 
 
@@ -50,14 +49,25 @@ def stepped_m(trip: Way, lat: int, lon: int, gap_ms: int) -> float:
     return metres if metres < NEAR_BY_M or metres * 1000 <= LEAP_MPS * gap_ms else 0.0
 
 
+def _step(way: Way, here: Spot, gap_ms: int) -> None:
+    way.metres += stepped_m(way, here.lat, here.lon, gap_ms)
+    way.lat, way.lon, way.there_m = here.lat, here.lon, way.metres
+
+
 def _leave(watch: Watch, left: Spot, here: Spot) -> None:
-    origin = watch.origin or left
+    """The way begins with the last fix where they stood, the trip's first one."""
+    origin, way = watch.origin or left, watch.leaving
+    if watch.origin is None or way is None:
+        way = Way(Spot(watch.at_ms, watch.lat, watch.lon), watch.lat, watch.lon, 0.0)
+    _step(way, here, here.at_ms - watch.at_ms)
     away_m = apart_m(origin.lat, origin.lon, here.lat, here.lon)
     if away_m > BEGINS_M:
-        watch.trip, watch.origin = Way(origin, here.lat, here.lon, away_m, there_m=away_m), None
-        watch.over = {began_ms: ended_ms for began_ms, ended_ms in watch.over.items() if began_ms >= origin.at_ms}
+        watch.trip, watch.origin, watch.leaving = way, None, None
+        watch.over = {began_ms: ended_ms for began_ms, ended_ms in watch.over.items() if began_ms >= way.start.at_ms}
+    elif away_m > STANDS_WITHIN_M:
+        watch.origin, watch.leaving = origin, way
     else:
-        watch.origin = origin if away_m > STANDS_WITHIN_M else None
+        watch.origin = watch.leaving = None
 
 
 def stands(watch: Watch, at_ms: int) -> Trip | None:
@@ -65,14 +75,15 @@ def stands(watch: Watch, at_ms: int) -> Trip | None:
     here = watch.stands
     if here is None or at_ms - here.at_ms < ENDS_MS:
         return None
-    trip, watch.trip, watch.origin = watch.trip, None, None
+    trip = watch.trip
+    watch.trip = watch.leaving = watch.origin = None
     return None if trip is None else Trip(trip, here, trip.there_m)
 
 
 def gone(watch: Watch) -> Trip | None:
     """The trip as far as it is known, if there is one: nothing was heard for long. Where they stand is open again."""
     trip = as_far_as_known(watch)
-    watch.trip = watch.origin = watch.stands = None
+    watch.trip = watch.leaving = watch.origin = watch.stands = None
     return trip
 
 

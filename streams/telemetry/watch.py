@@ -63,7 +63,8 @@ class Way(msgspec.Struct, array_like=True):
 
 class Watch(msgspec.Struct, array_like=True):
     """`at` is the fix that was looked at last, `stands` where and since when the rider stands, `stood_ms` when they
-    were seen there last, and `origin` where they had stood before they began to move about."""
+    were seen there last, and `origin` where they had stood before they began to move about: `leaving` is their way from
+    their last fix there on, which becomes the trip."""
 
     device: str = ""
     at_ms: int = 0
@@ -92,6 +93,7 @@ class Watch(msgspec.Struct, array_like=True):
     over: dict[int, int] = {}
     """Trips that the log says are over, since nothing was heard: when they began and ended. It was told before a crash,
     and what led to it then may not come again."""
+    leaving: Way | None = None
 
 
 def apart_m(lat_a: int, lon_a: int, lat_b: int, lon_b: int) -> float:

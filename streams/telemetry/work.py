@@ -31,6 +31,7 @@ from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.eta import name_of_threshold
 from streams.telemetry.fences import Fences
 from streams.telemetry.found import Draft, Found, place_of
+from streams.telemetry.gone import Gone
 from streams.telemetry.moments import unix_ms
 from streams.telemetry.partition import Partition
 from streams.telemetry.quality import Quality
@@ -119,6 +120,7 @@ class Opened:
         self._unsaved: dict[RiderKey, Unsaved] = {}
         """In the order in which they were touched."""
         partition.riders, partition.as_of = standing.riders, standing.as_of
+        partition.let_go(standing.gone)
         crossings, others = signals.standing()
         self._crossings = [told for told in crossings if not partition.knows(told)]
         for draft in others:
@@ -127,9 +129,16 @@ class Opened:
                 first = Unsaved(standing.folded_from, standing.next_signal, monotonic())
                 self._unsaved.setdefault((draft.tenant, draft.rider_id), first)
 
+    def gone(self, forgotten: Mapping[RiderKey, int], before_ms: int) -> list[Gone]:
+        """Who was seen last before then, or before they were forgotten: Unix milliseconds."""
+        until = ((key, rider, max(before_ms, forgotten.get(key, 0))) for key, rider in self.partition.riders.items())
+        return [
+            Gone(self.partition.partition, key, until_ms) for key, rider, until_ms in until if rider.seen_ms < until_ms
+        ]
+
     def let_go(self, gone: Mapping[RiderKey, int]) -> None:
-        """Between two batches: who was seen last before that time, Unix milliseconds."""
-        self._gone |= {key: before_ms for key, before_ms in gone.items() if key in self.partition.riders}
+        """With the next batch: who was seen last before that time, Unix milliseconds."""
+        self._gone |= gone
 
     def forget_gone(self) -> None:
         for key, before_ms in self._gone.items():
@@ -137,6 +146,7 @@ class Opened:
             if known is not None and known.seen_ms < before_ms:
                 del self.partition.riders[key]
                 self._unsaved.pop(key, None)
+        self.partition.let_go(self._gone)
         self._gone.clear()
 
     def withdrawn(self, batch: Batch, drafts: Sequence[Draft]) -> list[Draft]:
@@ -264,15 +274,16 @@ class Telemetry:
                 if self._opened.get(partition) is opened:
                     await self._forget(partition)
 
-    @property
-    def partitions(self) -> Sequence[int]:
-        """Those that are open here."""
-        return list(self._opened)
+    def gone(self, forgotten: Mapping[RiderKey, int], before_ms: int) -> list[Gone]:
+        """Whom the partitions that are open here remember, and who was seen last before then, or before they were
+        forgotten: Unix milliseconds."""
+        return [each for opened in self._opened.values() for each in opened.gone(forgotten, before_ms)]
 
-    def let_go(self, gone: Mapping[RiderKey, int]) -> None:
-        """Riders of whom nothing is kept: who was seen last before that time, Unix milliseconds."""
-        for opened in self._opened.values():
-            opened.let_go(gone)
+    def let_go(self, gone: Sequence[Gone], held_since_ms: int) -> None:
+        """Riders of whom nothing is kept any more but a mark, of whom some frame may be on the log."""
+        for partition, opened in self._opened.items():
+            opened.let_go({each.key: each.before_ms for each in gone if each.partition == partition})
+            opened.partition.let_go_of_marks(held_since_ms)
 
     async def close(self) -> None:
         for partition in list(self._opened):

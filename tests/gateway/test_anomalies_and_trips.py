@@ -114,6 +114,12 @@ async def test_anomalies_are_found_by_rider_kind_and_state(house):
     assert await found(f"rider_id={ANN}") == ["s-1"]
     assert await found("state=open") == ["s-2"]
     assert await found("kind=idling") == []
+    moments = [(house.now + timedelta(seconds=s)).isoformat().replace("+", "%2B") for s in (-1, 0, 30, 61)]
+    before, began, meanwhile, after = moments
+    assert await found(f"until={began}") == []
+    assert await found(f"since={before}&until={meanwhile}") == ["s-1", "s-2"]
+    assert await found(f"since={meanwhile}") == ["s-1", "s-2"]
+    assert await found(f"since={after}") == ["s-2"], "which is not over"
     refused = await house.caller("dispatcher", "dora").get("/v1/acme/anomalies?kind=odd")
     assert refused.status_code == 400
     assert "late_departure" in refused.text

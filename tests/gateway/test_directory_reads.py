@@ -1,5 +1,7 @@
 """Hubs and SLA policies as they are read."""
 
+from datetime import UTC, datetime
+
 import pytest
 from read_models import ReadModels
 from reception import KAMPPI, House, Json, key
@@ -167,3 +169,50 @@ async def test_a_fence_shows_which_shape_it_had_when_and_until_when(house, model
     assert [await held(at) for at in moments] == [[], [1], [3], []]
     page = await house.caller().get(f"{asked}&limit=1")
     assert [row["version"] for row in (await read(house, page.links["next"]["url"]))["items"]] == [3]
+
+
+async def test_a_fence_shows_the_shape_in_force_and_apart_from_it_what_comes(house, models):
+    fence = {"name": "Pier", "shape": circle(100), "valid_from": "2026-02-01T00:00:00Z", "external_reference": "pier"}
+    url = await made(house, "geofences", fence)
+    for number, at in enumerate(("2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z"), 2):
+        body = {"shape": circle(number * 100), "valid_from": at, "dwell_s": 60}
+        answer = await house.caller().post(f"{url}/change-geofence", json=body, headers=key(f"change-{at}"))
+        assert answer.status_code == 200, answer.text
+    ahead = {"name": "Quay", "shape": circle(50), "valid_from": "2026-06-01T00:00:00Z", "external_reference": "quay"}
+    not_yet = await made(house, "geofences", ahead)
+    await models.fold()
+
+    async def shown(url: str) -> Json:
+        one = await read(house, url)
+        listed = await read(house, f"/v1/acme/geofences?external_reference={one['external_reference']}")
+        [in_list] = listed["items"]
+        same = ("shape", "dwell_s", "valid_from", "valid_until", "in_force", "upcoming")
+        assert {name: in_list[name] for name in same} == {name: one[name] for name in same}
+        return one
+
+    now = await shown(url)
+    assert (now["shape"]["radius_m"], now["dwell_s"], now["valid_from"]) == (100, None, "2026-02-01T00:00:00Z")
+    assert (now["in_force"], now["valid_until"], now["version"]) == (True, None, 3)
+    assert [(each["shape"]["radius_m"], each["valid_from"], each["valid_until"]) for each in now["upcoming"]] == [
+        (200, "2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z"),
+        (300, "2026-05-01T00:00:00Z", None),
+    ]
+    later = await shown(not_yet)
+    assert (later["in_force"], later["shape"]["radius_m"], len(later["upcoming"])) == (False, 50, 1)
+    house.now = datetime(2026, 4, 15, tzinfo=UTC)
+    now = await shown(url)
+    assert (now["shape"]["radius_m"], now["dwell_s"], len(now["upcoming"])) == (200, 60, 1)
+    await told(house, f"{url}/remove-geofence", {"valid_until": "2026-04-10T00:00:00Z"})
+    await models.fold()
+    over = await shown(url)
+    assert (over["in_force"], over["valid_until"], over["upcoming"]) == (False, "2026-04-10T00:00:00Z", [])
+
+
+async def test_of_a_fence_so_many_shapes_that_come_are_shown(house, models, monkeypatch):
+    monkeypatch.setattr("projections.geofence_versions.MOST_UPCOMING", 1)
+    url = await made(house, "geofences", {"name": "Mole", "shape": circle(100), "external_reference": "mole"})
+    for month in (4, 5):
+        body = {"shape": circle(month * 100), "valid_from": f"2027-0{month}-01T00:00:00Z"}
+        await house.caller().post(f"{url}/change-geofence", json=body, headers=key(f"change-{month}"))
+    await models.fold()
+    assert [each["shape"]["radius_m"] for each in (await read(house, url))["upcoming"]] == [400]

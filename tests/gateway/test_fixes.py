@@ -26,6 +26,7 @@ from gateway.bindings import KEPT_FOR, MOST_KEPT, Bindings
 from gateway.door import Limits
 from gateway.new_frame import NewFrame, fixes_in
 from gateway.problems import Problem
+from gateway.validation import EXPLAINED_BYTES, MAX_ERRORS
 from infra.frame_log import KafkaFrameLog
 from schemas.fixes import MAX_BATCH, FixFrame, HeldFix, NewFix, fixes_of, frames_of, packed
 from schemas.message import DeviceId, Source, TenantSlug
@@ -112,7 +113,10 @@ async def test_nobody_speaks_for_another_riders_device(house, frames):
     await a_rider(house)
     bob = await a_rider(house, "bobs", "bob")
     answer = await house.caller("rider", bob).post("/v1/acme/fixes", json=body(1))
-    assert (answer.json()["accepted"], answer.json()["unbound"]) == (0, 1)
+    told = answer.json()
+    assert (told["accepted"], told["unbound"], told["anothers"]) == (0, 1, 1)
+    stray = (await house.caller("rider", bob).post("/v1/acme/fixes", json=body(1, device="stray"))).json()
+    assert (stray["unbound"], stray["anothers"]) == (1, 0), "which nobody holds"
 
 
 async def test_coordinates_that_no_place_has_are_taken(house, frames):
@@ -136,6 +140,29 @@ async def test_what_is_no_batch_is_told_with_its_place(house, wrong, pointer):
     answer = await house.caller().post("/v1/acme/fixes", json=wrong)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-body")
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+
+
+async def test_each_wrong_fix_of_a_full_batch_is_named_and_none_of_it_is_taken(house, frames):
+    await a_rider(house)
+    full = body(*range(MAX_BATCH), accuracy_m=12.5, speed_mps=8.25, bearing_deg=180.0, battery_pct=77.0)
+    assert len(msgspec.json.encode(full)) > EXPLAINED_BYTES
+    full["fixes"][7]["speed_mps"] = -1
+    full["fixes"][7]["accuracy_m"] = -1
+    full["fixes"][499]["bearing_deg"] = 361
+    answer = await house.caller().post("/v1/acme/fixes", json=full)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-body")
+    assert {(error["pointer"], error["detail"]) for error in answer.json()["errors"]} == {
+        ("/fixes/7/speed_mps", "must be at least 0"),
+        ("/fixes/7/accuracy_m", "must be at least 0"),
+        ("/fixes/499/bearing_deg", "must be at most 360"),
+    }
+    assert not frames.frames
+
+
+async def test_wrong_fixes_are_named_up_to_a_bound(house):
+    wrong = body(*range(MAX_BATCH), accuracy_m=12.5, bearing_deg=180.0, battery_pct=77.0, speed_mps=-1)
+    errors = (await house.caller().post("/v1/acme/fixes", json=wrong)).json()["errors"]
+    assert [error["pointer"] for error in errors] == [f"/fixes/{number}/speed_mps" for number in range(MAX_ERRORS)]
 
 
 async def test_a_body_beyond_the_bound_is_refused():

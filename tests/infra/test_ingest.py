@@ -58,6 +58,16 @@ def point(inside: str, place: str = 'lat="60.17" lon="24.94"') -> str:
 # What a file says
 
 
+def test_a_line_on_streets_is_passed_over_only_where_it_has_no_times(tmp_path: Path):
+    """As `logistics trips export --matched` writes it; what others call a matched track may be fixes."""
+    bare = '<trkpt lat="60.17" lon="24.94">{}</trkpt>'
+    timed = bare.format(f"<time>{at(0)}</time>")
+    matched = f"<trk><type>matched</type><trkseg>{timed}{bare}</trkseg></trk>"
+    track = f"{matched}<trk><trkseg>{bare}</trkseg></trk>"
+    read = fixes_in(file_of(tmp_path, f"<gpx>{track}</gpx>", "a.gpx"), "phone", {})
+    assert ([line.wrong for line in read.lines], read.passed_over) == ([None, "the point has no time"], 1)
+
+
 def test_a_csv_has_our_columns_or_says_what_it_calls_them(tmp_path: Path):
     ours = "device_id,observed_at,lat,lon,accuracy_m,speed_mps,bearing_deg,battery_pct\n"
     told = lines(file_of(tmp_path, f"{ours}van-7,2026-03-01T12:00:00Z,60.17,24.94,8,5.5,90,80\n"), None)
@@ -337,6 +347,7 @@ async def test_of_a_file_with_a_wrong_line_nothing_is_sent_and_of_a_dry_run_neit
         "why": None,
         "wrong": [],
         "unread": [],
+        "passed_over": 0,
     }, "what did not happen is told, too"
 
 

@@ -10,22 +10,27 @@ from urllib.request import urlopen
 import pytest
 
 from infra.embedded.ports import free_port
+from infra.roles import ROLES
 from infra.serve import tell_metrics
 from infra.settings import Settings, WrongSetting
 from infra.up import metrics_ports
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+MODULES = {role: f"infra.role_{role}" for role in ROLES} | {"demo": "infra.demo.role"}
 COUNTED = """
-import infra.role_gateway, infra.role_projector, infra.role_processes, infra.role_streams, infra.role_trainer
+import importlib, sys
+importlib.import_module(sys.argv[1])
 from prometheus_client import REGISTRY
 print(*sorted(f"{m.name}_total" if m.type == "counter" else m.name for m in REGISTRY.collect() if m.name.startswith("logistics")))
 """
 
 
-def test_the_page_names_every_metric():
-    told = re.findall(r"\| `(logistics_\w+)` \|", PAGE.read_text())
-    counted = subprocess.run([sys.executable, "-c", COUNTED], capture_output=True, text=True, check=True).stdout.split()
-    assert sorted(told) == counted
+@pytest.mark.parametrize("role", ROLES)
+def test_the_page_names_every_metric_of_each_role(role: str):
+    rows = re.findall(r"^\| ([\w, ]+) \| `(logistics_\w+)` \|", PAGE.read_text(), re.MULTILINE)
+    told = sorted(name for roles, name in rows if role in roles.split(", "))
+    asked = [sys.executable, "-c", COUNTED, MODULES[role]]
+    assert told == subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_a_role_tells_its_metrics_where_it_is_set():

@@ -18,7 +18,7 @@ from world import HOME, KEK, PARTITIONS, World, now
 
 from infra import cli
 from infra.check.reading import ends_of
-from infra.recompute import facts
+from infra.recompute import facts, fence_file
 from infra.recompute.anomalies import reconsidered
 from infra.recompute.asked import HELD_FOR, Asked, asked_of, refused_as_gone
 from infra.recompute.facts import Fact, Told, compared, paired
@@ -143,26 +143,49 @@ def test_a_fence_is_meant_by_its_id_or_by_its_name_or_is_new(tmp_path: Path):
         ([feature(polygon(SQUARE), id="a"), feature(polygon(SQUARE), id="a")], "feature 1: a is drawn before"),
         ([feature(polygon(SQUARE), name="Twice")], "2 fences are called Twice"),
         ([feature(polygon(SQUARE[:-1]), id="a")], "feature 0: the shape is not valid: the ring is not closed"),
-        ([feature(polygon([[0, 99], *SQUARE[1:]]), id="a")], "feature 0: /shape/rings/0/0/1 must be at most 90"),
+        ([feature(polygon(SQUARE[:-1]), id="a")], r"\(invalid-shape, at /geometry/coordinates/0/3\)"),
+        (
+            [feature(polygon([[0, 99], *SQUARE[1:]]), id="a")],
+            "feature 0: /geometry/coordinates/0/0/1 must be at most 90",
+        ),
+        ([feature(polygon(SQUARE), id="a"), feature(polygon(SQUARE), name=5)], "feature 1: /properties/name must be"),
+        ([feature(polygon(SQUARE), id="a", name=5)], "feature 0: /properties/name must be of type string"),
+        ([feature(polygon(SQUARE), id=["a"])], "feature 0: /properties/id must be string or integer"),
+        ([feature(point(HOME), id="a", radius_m="50")], "feature 0: /properties/radius_m must be of type number"),
+        ([feature(point(Location(lat=-91, lon=0)), id="a", radius_m=5)], "feature 0: /geometry/coordinates/1 must be"),
+        ([feature(polygon(SQUARE, [[1]]), id="a")], "its coordinates are not .*: /geometry/coordinates/1/0$"),
         (
             [feature({"type": "Polygon", "coordinates": 7}, id="a")],
             "feature 0: its coordinates are not rings of positions",
         ),
         ([feature(point(HOME), id="a")], "a point needs the property radius_m"),
         ([feature({"type": "LineString", "coordinates": SQUARE}, id="a")], "a line needs the property width_m"),
-        ([feature(polygon(SQUARE), id="a", dwell_s="long")], "feature 0: /dwell_s must be integer or null"),
+        ([feature(polygon(SQUARE), id="a", dwell_s="long")], "feature 0: /properties/dwell_s must be integer or null"),
         ([feature({"type": "MultiPoint", "coordinates": []}, id="a")], "MultiPoint is no shape of a fence"),
         (
             [feature(polygon(SQUARE), id="a", calendar={"zone": "UTC"})],
             "feature 0: the calendar is not valid: it is never",
         ),
         ([feature(polygon(SQUARE), id="a", calendar={"zone": "Mars"})], "feature 0: Mars is not an IANA time zone"),
-        ([{"type": "Feature", "geometry": None}], r"FeatureCollection: features\[0\].geometry is not as it must be"),
+        (
+            [feature(polygon(SQUARE), id="a", calendar={"zone": "Mars"})],
+            r"\(unknown-zone, at /properties/calendar/zone\)",
+        ),
+        ([{"type": "Feature", "geometry": None}], "FeatureCollection: /features/0/geometry must be of type object"),
     ],
 )
 def test_what_is_no_fence_is_told_with_its_place(tmp_path: Path, features: list[Any], said: str):
     with pytest.raises(WrongSetting, match=said):
         drawn_in(collection(tmp_path, *features), {"f-1": "Twice", "f-2": "Twice"})
+
+
+def test_what_is_wrong_is_told_of_all_features_at_once_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fence_file, "MOST_TOLD", 2)
+    features = [feature(polygon(SQUARE[:-1]), id=f"f-{number}") for number in range(4)]
+    with pytest.raises(WrongSetting) as told:
+        drawn_in(collection(tmp_path, feature(polygon(SQUARE), id="a"), *features), {})
+    first, second, more = str(told.value).splitlines()
+    assert ("feature 1:" in first, "feature 2:" in second, more) == (True, True, "and 2 features more")
 
 
 def test_what_is_no_geojson_is_told(tmp_path: Path):
@@ -171,8 +194,8 @@ def test_what_is_no_geojson_is_told(tmp_path: Path):
         drawn_in(file, {})
     for content, said in (
         (b"no json", ", but no JSON at all"),
-        (b'{"type": "Feature"}', ": type is not"),
-        (b"[]", ": the whole"),
+        (b'{"type": "Feature"}', ": /type must be FeatureCollection"),
+        (b"[]", ": the whole must be of type object"),
         (b"\xff\xfe", ", but no"),
     ):
         file.write_bytes(content)

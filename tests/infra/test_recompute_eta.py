@@ -228,3 +228,30 @@ async def test_with_the_same_model_it_is_foretold_as_it_was_and_by_other_ways_ot
     stricter = await reconsidered(settings, whole, OtherRules({"late_departure_minutes": 1}, {}))
     [late_departure] = [each for each in stricter.by_kind if each.kind == "late_departure" and each.told == "detected"]
     assert late_departure.outcomes["only_recomputed"] == 1, "the stop was ahead of the rider then"
+
+
+async def test_only_fixes_of_the_time_that_is_asked_for_are_counted_and_when_the_first_came_in_is_told(
+    world, settings, pool
+):
+    ride = Ride(world, await world.owner())
+    await ride.begin()
+    await ride.give_a_stop()
+    parted = []
+    async with streaming(settings, pool) as streams:
+        for minute in (30.05, 31.1, 32.2):
+            parted.append(now())
+            await ride.tell(ride.fix(minute, HOME), received_at=ride.at(minute))
+            await folded(streams, ride)
+    hour = timedelta(hours=1)
+    for since, until, fixes in (
+        (parted[0] - hour, parted[1], 1),
+        (parted[1], parted[2], 1),
+        (parted[1], parted[2] + hour, 2),
+        (parted[0] - hour, parted[0], 0),
+    ):
+        told = await reckoned(settings, Asked(tenant=world.tenant, since=since, until=until))
+        assert told.fixes == fixes
+        assert (told.first_came_in_at is None) == (fixes == 0)
+        if told.first_came_in_at is not None:
+            assert since <= told.first_came_in_at < until
+            assert f"the first of them came in at {told.first_came_in_at.isoformat()}" in in_words(told)

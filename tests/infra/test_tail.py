@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from played import Played, command
 from story import NOON
 from world import World
 
+from infra import cli
 from infra.dead_letters import DeadLetter
 from infra.endpoints import NotRunning
 from infra.kafka import client_args
@@ -190,3 +192,10 @@ async def test_what_was_given_up_is_shown_by_a_command_of_its_own(system: Played
     assert len([line for line in shown_lines if "projector: nobody knows it" in line]) == 1
     [told_line] = command(system.settings, "dead-letters", "--topic", "fixes", "--json").stdout.splitlines()
     assert msgspec.json.decode(told_line, type=DeadLetter) == other
+
+
+def test_dead_letters_of_a_topic_that_there_is_not_are_refused_with_those_that_there_are(tmp_path: Path):
+    with pytest.raises(WrongSetting) as told:
+        cli.app(["dead-letters", "--topic", "nosuch", "--data", str(tmp_path)], standalone_mode=False)
+    assert str(told.value).startswith("--topic nosuch: there is no such topic; one of task, fleet,")
+    assert " fixes, " in str(told.value)

@@ -1,6 +1,7 @@
 """What docs/decoders shows to those who read and send frames is run: Python, Node and Go, each once for all frames."""
 
 import json
+import subprocess
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -134,3 +135,20 @@ def test_what_is_no_frame_is_refused_by_who_makes_it(programs: Mapping[str, list
     asked = [{"encode": as_sent(some)} for some in ([], [first, late], [first] * (MAX_FRAME + 1))]
     for language in LANGUAGES:
         assert all("error" in each for each in answers(programs[language], asked)), language
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_line_that_asks_for_nothing_is_named_and_the_next_ones_are_answered(
+    programs: Mapping[str, list[str]], language: str
+):
+    good = json.dumps({"encode": [{"device_id": "d1", "at_ms": 0, "lat": 60.17, "lon": 24.94}]})
+    bad = ["{not json", "7", "{}", '{"decode": 5}', '{"encode": [7]}']
+    lines = "\n".join([good, *bad, good]) + "\n"
+    told = subprocess.run(programs[language], input=lines, capture_output=True, text=True, check=False)
+    first, *wrong, last = [json.loads(line) for line in told.stdout.splitlines()]
+    assert first == last
+    assert first["frame"]["count"] == 1
+    assert [each["error"].partition(":")[0] for each in wrong] == [f"line {number}" for number in range(2, 7)]
+    assert told.returncode == 1
+    fine = subprocess.run(programs[language], input=good + "\n", capture_output=True, text=True, check=False)
+    assert fine.returncode == 0

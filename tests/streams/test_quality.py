@@ -205,6 +205,34 @@ def test_a_late_fix_is_judged_like_any_and_moves_nothing():
     assert told(at(60, 0), at(0, 4_000), at(30, 9_000), at(61, 50)) == "..x."
 
 
+def come_apart(*fixes: Place) -> list[int]:
+    """When those were that were put aside as jumps, of fixes that come one by one: milliseconds after noon."""
+    aside = put_aside([(at_ms - NOON_MS, *place) for at_ms, *place in fixes], at_once=1)
+    assert {reason for reason, _ in aside} <= {"gps_jump"}
+    return [at_ms for _, at_ms in aside]
+
+
+def test_a_late_fix_is_held_against_those_before_and_after_it():
+    there, back = at(29, 0), at(60, 0)
+    near, far = at(30, 60), at(30, 2_000)
+    assert within_reach(back, far, RULES), "from where the device was last it could be"
+    assert come_apart(there, back, far) == [30_000]
+    assert come_apart(there, back, near) == []
+    assert come_apart(at(0, 0), at(58, 3_900), at(60, 3_900), at(57, 0)) == [57_000]
+    assert come_apart(at(10, 0), at(20, 0), at(9, 5_000)) == [9_000], "which has none before it"
+
+
+def test_a_late_fix_confirms_no_stray_and_ends_no_row_of_them():
+    strays = [at(60 + second, 50_000 + second) for second in range(1, CONFIRMED_BY + 1)]
+    told_of = come_apart(at(0, 0), at(60, 0), *strays[:-1], at(30, 5), strays[-1])
+    assert told_of == [at_ms - NOON_MS for at_ms, *_ in strays[:-1]], "the last one confirms them"
+
+
+def test_where_strays_were_confirmed_what_comes_late_of_before_is_held_against_its_own_neighbours():
+    strays = [at(60 + second, 50_000 + second) for second in range(1, CONFIRMED_BY + 1)]
+    assert 30_000 not in come_apart(at(0, 0), at(60, 0), *strays, at(30, 5))
+
+
 def test_across_the_antimeridian_and_over_the_pole_it_is_not_far():
     assert within_reach((0, 0, 179_999_900, 0), (0, 0, -179_999_900, 0), RULES)
     assert within_reach((0, 90_000_000, 0, 0), (0, 90_000_000, 170_000_000, 0), RULES)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from riding_along import NOON, RidingAlong, Row, drive, fix, of_kind, stand
+from riding_along import METRE, NOON, RidingAlong, Row, drive, fix, of_kind, stand
 
 from schemas.fixes import HeldFix
 from schemas.signals import TripEnded
@@ -47,6 +47,35 @@ def test_a_trips_points_are_its_fixes_from_the_first_to_the_last():
     assert len(found.points) > 25
     assert (found.points[3].speed_mps, found.points[3].accuracy_m) == (10.0, None)
     assert (found.points[3].lat - 60.17) * 111_195 == pytest.approx(10 * seconds(found.points)[3] - 640, abs=1)
+
+
+def by_steps_m(points: list[Point], least_m: float = 20.0) -> float:
+    """As the documentation says that metres are counted."""
+    metres, since = 0.0, points[0]
+    for point in points[1:]:
+        step_m = abs(point.lat - since.lat) / METRE  # all of them are on one meridian
+        if step_m >= least_m or point is points[-1]:
+            metres, since = metres + step_m, point
+    return metres
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (*stand(0, 60), (70, 45), *drive(75, 200, 10, from_m=100), *stand(210, 600, 1_400)),
+        ((0, 0), (10, 40), (20, 100), (30, 60), (40, 140), (50, 90), *drive(60, 100, 10, 200), *stand(110, 600, 700)),
+    ],
+    ids=["off from where they stood last", "about before they leave"],
+)
+def test_a_trips_metres_and_places_are_those_of_its_points(rows: tuple[Row, ...]):
+    ann = RidingAlong()
+    ann.tells(*rows)
+    trip = only_trip(ann)
+    points = recorded(ann, trip).points
+    assert trip.metres == pytest.approx(by_steps_m(points), abs=1)
+    assert trip.places is not None
+    places = trip.places.value
+    assert (places.start.lat, places.end.lat) == (points[0].lat, points[-1].lat)
 
 
 def test_what_was_put_aside_and_what_another_device_told_is_none_of_it():

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -493,7 +494,7 @@ async def test_a_partition_that_went_to_another_worker_does_not_keep_the_others_
     telemetry = Telemetry(None, None, None, None, None, None, None)  # type: ignore[arg-type]  # it only beats
     for partition, log in ((0, lost), (1, ours)):
         folding = Partition(partition, lambda _: None, Quality().rules)  # type: ignore[arg-type, return-value]
-        telemetry._opened[partition] = Opened(1, folding, log, Standing(1, 0, 0, 0, {}, {}))
+        telemetry._opened[partition] = Opened(1, folding, log, Standing(1, 0, 0, 0, {}, {}, {}))
         log._written_s -= IDLE_HEARTBEAT_S + 1
     before = ours.next_offset
     await telemetry.beat()
@@ -595,9 +596,9 @@ async def test_how_a_rider_comes_to_a_stop_is_known_to_the_worker_that_takes_ove
 
 
 async def places_of(pool: AsyncConnectionPool[Any], ride: Ride) -> list[int]:
-    tables = ("stream_riders", "live_map", "quarantine")
-    asked = "SELECT count(*) FROM {table} WHERE rider_id = %s"
-    return [(await rows(pool, asked.format(table=table), ride.rider))[0][0] for table in tables]
+    tables = {"stream_riders": "state <> ''", "live_map": "true", "quarantine": "true"}
+    asked = "SELECT count(*) FROM {} WHERE rider_id = %s AND {}"
+    return [(await rows(pool, asked.format(*table), ride.rider))[0][0] for table in tables.items()]
 
 
 async def test_of_a_rider_who_is_forgotten_no_place_is_kept(ride, settings, pool):
@@ -617,6 +618,38 @@ async def test_of_a_rider_who_is_forgotten_no_place_is_kept(ride, settings, pool
     assert await places_of(pool, ride) == [1, 1, 0], "who comes back is somebody else"
     entered, again = await ride.crossings()
     assert (type(entered), type(again)) == (GeofenceEntered, GeofenceEntered), "of whom nothing is remembered"
+
+
+def bobs(ride: Ride, minute: float) -> HeldFix:
+    return replace(ride.fix(minute, AWAY), rider_id="bob", device_id="bobs")
+
+
+@pytest.mark.parametrize("then", [HOME, AWAY], ids=["an entry is not told anew", "a leaving is not taken back"])
+async def test_who_takes_over_folds_nothing_again_of_a_rider_who_is_forgotten(ride, settings, pool, monkeypatch, then):
+    """Others of the partition are not kept yet: the frames since then are folded once more."""
+    bob = partial(bobs, ride)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(ride.fix(0, AWAY), ride.fix(1, HOME))
+        await folded(streams, ride)
+        monkeypatch.setattr("streams.telemetry.work.FEW", 0)
+        await ride.tell(bob(0), ride.fix(2, then))
+        await folded(streams, ride)
+        before = [stored.header("ce_id") for stored in await ride.signals()]
+        forget = ForgetPerson(subject=ride.rider, reason_code="person_asked")
+        await ride.send("tenant", ids.tenant_id(ride.world.tenant), forget, "forget")
+
+        async def gone() -> bool:
+            return await places_of(pool, ride) == [0, 0, 0]
+
+        await until(gone)
+    async with streaming(settings, pool) as streams:
+        await ride.tell(bob(3))
+        await folded(streams, ride)
+        assert [stored.header("ce_id") for stored in await ride.signals()] == before
+        await ride.tell(ride.fix(31, HOME))
+        await folded(streams, ride)
+    [again] = [event for event in (await ride.crossings())[len(before) :] if isinstance(event, GeofenceEntered)]
+    assert again.at == ride.at(31), "who comes back is somebody else"
 
 
 async def test_of_a_rider_of_whom_nothing_has_come_for_long_no_place_is_kept(ride, settings, pool):
