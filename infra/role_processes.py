@@ -22,6 +22,8 @@ from infra.dead_letters import DeadLetters
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.lookups import Lookups
+from infra.provider_secrets import ProviderSecrets
+from infra.routing_budgets import CountedInPostgres
 from infra.secrets import internal_key, secret, server_secrets
 from infra.sending import Sending
 from infra.settings import Settings
@@ -32,14 +34,17 @@ from projections.models import MODELS
 from projections.sla_board import predicted
 from projections.tables import MIGRATION_LOCK, migrate
 from schemas.keyring import Keyring
-from schemas.message import SubjectId
+from schemas.message import Source, SubjectId
 from schemas.record import Stored, stored_of
+from schemas.tender import OpenTender
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
+from streams.dispatch.tendering import KnownTask
 from streams.process import CannotBeJudged, NotNow
 from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
+from streams.routing.tenants import TenantRouting
 from streams.runner import Runner
 
 FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
@@ -115,6 +120,9 @@ class Processes:
         self._policy, self._keyring = policy, keyring
         self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
         self._router = OsrmRouter(settings.osrm)
+        self._budgets = CountedInPostgres(pool)
+        secrets = ProviderSecrets(settings.provider_secrets)
+        self._routing = TenantRouting(settings.osrm, self._router, policy.routing, secrets, self._budgets)
         self._desk = desk
         self._send = Sending(desk, "dispatch", self._lookups.saw)
         self._fire = Sending(desk, "deadlines", self._lookups.saw)
@@ -138,6 +146,7 @@ class Processes:
     async def start(self) -> None:
         await self._producer.start()
         await self._consumer.start()
+        await self._budgets.make()
         await self._seek()
         self._tasks = [asyncio.create_task(self._facts())]
         if self._fires:
@@ -155,6 +164,7 @@ class Processes:
         await self._producer.stop()
         if self._fires:
             await self._frames.stop()
+        await self._routing.close()
         await self._router.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
@@ -178,9 +188,8 @@ class Processes:
             self._consumer.seek(place, self._done[place])
 
     async def _facts(self) -> None:
-        decide = Decision(self._lookups, self._lookups, self._router, self._lookups.now)
         runner = Runner(
-            every_process(self._lookups, decide, self._send, self._forget),
+            every_process(self._lookups, self._decide, self._send, self._forget),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )
@@ -188,6 +197,11 @@ class Processes:
             fetched = await self._consumer.getmany(timeout_ms=200)
             if fetched:
                 await self._through(runner, fetched)
+
+    async def _decide(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
+        """Travel times are told by whom the tenant asks."""
+        router = self._routing.of(source.tenant)
+        return await Decision(self._lookups, self._lookups, router, self._lookups.now)(task, task_round, source)
 
     async def _forget(self, subject: SubjectId) -> None:
         try:

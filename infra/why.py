@@ -298,7 +298,7 @@ def candidates_told(decision: Row, called: Mapping[str, str]) -> str:
 
 
 def travel(candidate: Row) -> str:
-    guess = "" if candidate["source"] == "osrm" else ", as the crow flies"
+    guess = ", as the crow flies" if candidate["source"] == "great_circle" else ""
     return f"{round(candidate['travel_s'])} s away ({round(candidate['distance_m'])} m{guess})"
 
 

@@ -8,7 +8,8 @@ import structlog
 
 from schemas.geo import Location
 from streams.eta.journey import Floats, Left, Places, Track, headings, metres_between
-from streams.routing.osrm import DETOUR, SPEED_MPS, Heading, Table
+from streams.routing.great_circle import DETOUR, SPEED_MPS
+from streams.routing.osrm import Heading, Table
 from streams.routing.routers import RouterFailed
 
 OFF_MAP_M = 150.0

@@ -1,30 +1,26 @@
 """Travel times from OSRM servers; where all are silent, from the great circle, and that is said."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import structlog
 
 from schemas.geo import Location, distance_m
 from schemas.message import RiderId
+from schemas.signals import RoutingSource
 from streams.dispatch.candidates import KnownRider, Travel
-from streams.routing.routers import TIMEOUT_S, RouterFailed, Routers
+from streams.routing.great_circle import DETOUR, SPEED_MPS, straight, straight_matrix
+from streams.routing.measured import Grid, Measured
+from streams.routing.routers import TIMEOUT_S, RouterFailed, Routers, RouterSaysNo
+from streams.routing.tiling import Grids, TableSize, tiled
 from streams.telemetry.eta import Way
 
-DETOUR = 1.4
-"""Road metres for one of the great circle, in a city (Boscoe et al. 2012 found 1.42 in the United States)."""
-SPEED_MPS = 6.0
-"""Of a car in a city, stops at lights included."""
 FARTHEST_M = 2_000.0
 """From a street; what is farther is outside the router's map."""
 TURNS_BY_DEG = 60
 """A street in a direction that differs by more is not the one that is driven on."""
-
-type Grid = npt.NDArray[np.float64]
 
 type Heading = tuple[Location, float | None]
 """A place, and whither one heads there: degrees clockwise from north, None where that is not known."""
@@ -46,6 +42,7 @@ class OsrmRouter:
 
     def __init__(self, urls: str, timeout_s: float = TIMEOUT_S) -> None:
         self._routers = Routers(urls, timeout_s)
+        self._table_size = TableSize()
 
     async def close(self) -> None:
         await self._routers.aclose()
@@ -64,6 +61,16 @@ class OsrmRouter:
             for rider, duration in zip(placed, seconds, strict=True)
             if duration is not None
         }
+
+    async def matrix(self, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
+        """Does not fail: the great circle stands in, and says so."""
+        if not origins or not goals:
+            return straight_matrix(origins, goals)
+        try:
+            return Measured(*await self._tiled(origins, goals), "osrm")
+        except RouterFailed as failed:
+            logger.warning("router failed, the great circle stands in", error=failed)
+            return straight_matrix(origins, goals)
 
     async def way(self, places: Sequence[Location]) -> Way:
         """The route through all places. Does not fail: the great circle stands in, and says so."""
@@ -100,6 +107,16 @@ class OsrmRouter:
         near_enough(far_m)
         return seconds
 
+    async def _tiled(self, origins: Sequence[Location], goals: Sequence[Location]) -> Grids:
+        """Raises RouterFailed."""
+        more = {"annotations": "duration,distance"}
+
+        async def tile(rows: Sequence[Location], columns: Sequence[Location]) -> Grids:
+            return await self._table(rows, columns, more, lambda told: grids_of(told, len(rows), len(columns)))
+
+        size = self._table_size
+        return await size.fitted(lambda: tiled(origins, goals, size.limits, tile))
+
     async def _table[T](
         self,
         origins: Sequence[Location],
@@ -125,6 +142,31 @@ def table_of(told: Any) -> Table:
     )
 
 
+def grids_of(told: Any, rows: int, columns: int) -> Grids:
+    """Who is too far from a street has no way. Raises RouterSaysNo where that are all there are on one side, ValueError
+    or the like where it is no table of that size."""
+    far = np.array([source["distance"] > FARTHEST_M for source in told["sources"]], bool)
+    far_goals = np.array([goal["distance"] > FARTHEST_M for goal in told["destinations"]], bool)
+    if (len(far), len(far_goals)) != (rows, columns):
+        raise ValueError(f"{len(far)} by {len(far_goals)} places of {rows} by {columns}")
+    if far.all() or far_goals.all():
+        raise RouterSaysNo("OffTheMap")
+    seconds, metres = (sized(told[word], rows, columns) for word in ("durations", "distances"))
+    for each in (seconds, metres):
+        each[far, :] = each[:, far_goals] = np.nan
+    return seconds, metres
+
+
+def sized(told: Sequence[Sequence[float | None]], rows: int, columns: int) -> Grid:
+    """Raises ValueError or the like where it has another shape, or what is no length or time."""
+    found = grid(told)
+    if found.shape != (rows, columns):
+        raise ValueError(f"a table of {found.shape} for {rows} by {columns}")
+    if np.isinf(found).any() or (found < 0).any():
+        raise ValueError("a table with numbers that are none")
+    return found
+
+
 def grid(told: Sequence[Sequence[float | None]]) -> Grid:
     return np.array([[np.nan if each is None else each for each in row] for row in told], float)
 
@@ -144,7 +186,7 @@ def as_the_crow_flies(rider: KnownRider, goal: Location) -> Travel:
     return Travel(distance_m(rider.place, goal) * DETOUR / SPEED_MPS, "great_circle")
 
 
-def way_of(route: Any) -> Way:
+def way_of(route: Any, source: RoutingSource = "osrm") -> Way:
     """Raises ValueError where geometry and annotations do not fit each other."""
     legs = route["legs"]
     lon, lat = np.array(route["geometry"]["coordinates"], float).T
@@ -159,7 +201,7 @@ def way_of(route: Any) -> Way:
         seconds=np.concatenate([[0.0], np.cumsum(np.array(durations) * scale)]),
         metres=np.concatenate([[0.0], np.cumsum(distances)]),
         stops=np.cumsum([len(segments(leg)) for leg in legs]).tolist(),
-        source="osrm",
+        source=source,
     )
 
 
@@ -167,16 +209,3 @@ def segments(leg: Any) -> list[float]:
     """Turns cost time that no segment has: the leg's own duration is shared out over them."""
     found: list[float] = leg["annotation"]["duration"]
     return found
-
-
-def straight(places: Sequence[Location]) -> Way:
-    metres = [distance_m(a, b) * DETOUR for a, b in pairwise(places)]
-    driven = np.concatenate([[0.0], np.cumsum(metres)])
-    return Way(
-        lat=np.array([place.lat for place in places]),
-        lon=np.array([place.lon for place in places]),
-        seconds=driven / SPEED_MPS,
-        metres=driven,
-        stops=list(range(1, len(places))),
-        source="great_circle",
-    )

@@ -6,7 +6,8 @@ import pytest
 from schemas.geo import Location
 from streams.eta.journey import COLUMNS, Left, Track, headings, rows
 from streams.eta.left import left_of
-from streams.routing.osrm import DETOUR, SPEED_MPS, Heading, Table
+from streams.routing.great_circle import DETOUR, SPEED_MPS
+from streams.routing.osrm import Heading, Table
 from streams.routing.routers import RouterFailed
 
 STEP = 0.001
