@@ -44,7 +44,7 @@ from streams.dispatch.tendering import KnownTask
 from streams.process import CannotBeJudged, NotNow
 from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
-from streams.routing.tenants import TenantRouting
+from streams.routing.tenants import Chains, TenantRouting
 from streams.runner import Runner
 
 FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
@@ -122,7 +122,8 @@ class Processes:
         self._router = OsrmRouter(settings.osrm)
         self._budgets = CountedInPostgres(pool)
         secrets = ProviderSecrets(settings.provider_secrets)
-        self._routing = TenantRouting(settings.osrm, self._router, policy.routing, secrets, self._budgets)
+        self._chains = Chains(settings.osrm, policy.routing, secrets, self._budgets)
+        self._routing = TenantRouting(self._chains, self._router)
         self._desk = desk
         self._send = Sending(desk, "dispatch", self._lookups.saw)
         self._fire = Sending(desk, "deadlines", self._lookups.saw)
@@ -164,7 +165,7 @@ class Processes:
         await self._producer.stop()
         if self._fires:
             await self._frames.stop()
-        await self._routing.close()
+        await self._chains.close()
         await self._router.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:

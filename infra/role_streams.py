@@ -35,7 +35,7 @@ from schemas.topics import DIRECTORY, ETA_MODELS, FIXES, FLEET, KEYS, TASK
 from streams.eta.models import Models
 from streams.eta.worlds import Worlds
 from streams.routing.osrm import OsrmRouter
-from streams.routing.tenants import Configs, TenantRouting
+from streams.routing.tenants import Chains, Configs, TenantRouting
 from streams.source import Source
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.arrivals import Arrivals
@@ -100,8 +100,8 @@ class Streams:
         self._router = OsrmRouter(settings.osrm)
         self._budgets, self._configs = CountedInPostgres(pool), Configs()
         secrets = ProviderSecrets(settings.provider_secrets)
-        self._routing = TenantRouting(settings.osrm, self._router, self._configs.of, secrets, self._budgets)
-        etas = Etas(self._itineraries, self._routing.of, self._models.of, self._arrivals)
+        self._chains = Chains(settings.osrm, self._configs.of, secrets, self._budgets)
+        etas = Etas(self._itineraries, TenantRouting(self._chains, self._router).of, self._models.of, self._arrivals)
         self._telemetry = Telemetry(
             Store(pool),
             self._fences,
@@ -143,7 +143,7 @@ class Streams:
         for followed in (self._learned, self._arrived, self._facts, self._keys):
             await followed.stop()
         await self._producer.stop()
-        await self._routing.close()
+        await self._chains.close()
         await self._router.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:

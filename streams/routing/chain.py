@@ -116,6 +116,9 @@ class Chain:
             self._stands_in("route", nobody)
             return straight(places)
 
+    def can(self, capability: Capability) -> bool:
+        return any(capability in entry.can for entry in self._entries)
+
     async def match(self, trace: Sequence[Point]) -> matching.Answer:
         """Raises NobodyKnows."""
         return (await self._first("match", lambda entry: Asks(ONE, lambda: entry.provider.match(trace)))).told

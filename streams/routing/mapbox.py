@@ -8,10 +8,10 @@ from schemas.geo import Location
 from schemas.provider_config import Profile
 from streams.routing import matching
 from streams.routing.osrm import sized, way_of
-from streams.routing.osrm_shaped import WAY, asked_of_trace, in_path, ok, who_is_what
+from streams.routing.osrm_shaped import WAY, asked_of_trace, in_path, matched, ok, who_is_what
 from streams.routing.provider import Candidate, Provider
 from streams.routing.tiling import Grids, Limits
-from streams.routing.wire import Credentials, Wire, WrongAnswer
+from streams.routing.wire import Answer, Credentials, Wire, WrongAnswer
 from streams.telemetry.eta import Way
 from streams.telemetry.recorded import Point
 
@@ -56,7 +56,7 @@ class Mapbox(Provider):
 
     async def match(self, trace: Sequence[Point]) -> matching.Answer:
         places = [Location(lat=point.lat, lon=point.lon) for point in trace]
-        return matching.answer_of(await self._told("matching/v5", places, asked_of_trace(trace)), trace)
+        return matched(await self._asked("matching/v5", places, asked_of_trace(trace)), trace)
 
     async def geocode(self, text: str) -> list[Candidate]:
         wanted = {
@@ -72,8 +72,11 @@ class Mapbox(Provider):
         return sorted(found, key=lambda each: -each.confidence)
 
     async def _told(self, service: str, places: Sequence[Location], wanted: dict[str, str]) -> Any:
+        return ok(await self._asked(service, places, wanted))
+
+    async def _asked(self, service: str, places: Sequence[Location], wanted: dict[str, str]) -> Answer:
         url = f"{self._url}/{service}/{self._profile}/{in_path(places)}"
-        return ok(await self.wire.get(url, wanted, self.credentials))
+        return await self.wire.get(url, wanted, self.credentials)
 
 
 def candidate_of(feature: Any) -> Candidate:

@@ -53,6 +53,16 @@ def asked_of_trace(trace: Sequence[Point]) -> dict[str, str]:
     }
 
 
+def matched(answer: Answer, trace: Sequence[Point]) -> matching.Answer:
+    """Fixes that are on no street are an answer."""
+    try:
+        return matching.answer_of(ok(answer), trace)
+    except RouterSaysNo as no:
+        if no.code not in matching.NOT_THERE:
+            raise
+        return matching.Answer([], no.code)
+
+
 WAY = {"overview": "full", "geometries": "geojson", "annotations": "duration,distance", "steps": "false"}
 
 
@@ -89,5 +99,5 @@ class Osrm(Provider):
 
     async def match(self, trace: Sequence[Point]) -> matching.Answer:
         places = in_path([Location(lat=point.lat, lon=point.lon) for point in trace])
-        told = ok(await self.wire.get(f"{self._url}/match/v1/{self._profile}/{places}", asked_of_trace(trace)))
-        return matching.answer_of(told, trace)
+        answer = await self.wire.get(f"{self._url}/match/v1/{self._profile}/{places}", asked_of_trace(trace))
+        return matched(answer, trace)

@@ -16,6 +16,7 @@ from streams.routing.circuit import Circuit
 from streams.routing.google import Google
 from streams.routing.kept import Kept
 from streams.routing.mapbox import Mapbox
+from streams.routing.matching import Matched, Matcher, matched
 from streams.routing.measured import Measured
 from streams.routing.osrm import OsrmRouter
 from streams.routing.osrm_shaped import Osrm
@@ -23,6 +24,7 @@ from streams.routing.provider import Provider
 from streams.routing.valhalla import Valhalla
 from streams.routing.wire import SecretOf, Wire
 from streams.telemetry.eta import Way
+from streams.telemetry.recorded import Point
 
 MOST_TENANTS = 1_000
 """Whose circuits are remembered; the others begin anew."""
@@ -31,38 +33,20 @@ type Configured = Callable[[str], Routing | None]
 """What a tenant has set."""
 
 
-class TenantRouting:
-    """`default` is asked for whoever has set nothing, and stays its giver's to close."""
+class Chains:
+    """Of the tenants that have set some, each with its circuits. `urls` are those of the settings."""
 
-    def __init__(
-        self, urls: str, default: OsrmRouter, configured: Configured, secret_of: SecretOf, budgets: Budgets
-    ) -> None:
+    def __init__(self, urls: str, configured: Configured, secret_of: SecretOf, budgets: Budgets) -> None:
         self._urls = [url.strip() for url in urls.split(",") if url.strip()]
-        self._default, self._configured, self._budgets = default, configured, budgets
+        self._configured, self._budgets = configured, budgets
         self._wire, self._kept = Wire(secret_of), Kept()
         self._chains: OrderedDict[str, tuple[Routing, Chain]] = OrderedDict()
 
     async def close(self) -> None:
         await self._wire.aclose()
 
-    def of(self, tenant: str) -> "OneTenant":
-        return OneTenant(self._default, self._chain(tenant))
-
-    async def matrix(
-        self,
-        tenant: str,
-        origins: Sequence[Location],
-        goals: Sequence[Location],
-        departing: datetime | None = None,
-    ) -> Measured:
-        """Does not fail: the great circle stands in, and says so."""
-        return await self.of(tenant).matrix(origins, goals, departing)
-
-    async def travel(self, riders: Sequence[KnownRider], goal: Location) -> dict[RiderId, Travel]:
-        """Of nobody's in particular."""
-        return await self._default.travel(riders, goal)
-
-    def _chain(self, tenant: str) -> Chain | None:
+    def of(self, tenant: str) -> Chain | None:
+        """None where it has set nothing."""
         routing = self._configured(tenant)
         if routing is None:
             self._chains.pop(tenant, None)
@@ -113,6 +97,44 @@ class TenantRouting:
             case "google":
                 assert each.credentials is not None, "it was set with some"
                 return [Google(self._wire, each.credentials, each.provider + suffix, each.profile)]
+
+
+class TenantRouting:
+    """`default` is asked for whoever has set nothing."""
+
+    def __init__(self, chains: Chains, default: OsrmRouter) -> None:
+        self._chains, self._default = chains, default
+
+    def of(self, tenant: str) -> "OneTenant":
+        return OneTenant(self._default, self._chains.of(tenant))
+
+    async def matrix(
+        self,
+        tenant: str,
+        origins: Sequence[Location],
+        goals: Sequence[Location],
+        departing: datetime | None = None,
+    ) -> Measured:
+        """Does not fail: the great circle stands in, and says so."""
+        return await self.of(tenant).matrix(origins, goals, departing)
+
+    async def travel(self, riders: Sequence[KnownRider], goal: Location) -> dict[RiderId, Travel]:
+        """Of nobody's in particular."""
+        return await self._default.travel(riders, goal)
+
+
+class TenantMatching:
+    """On which streets a trip was. `default` is asked, too, where nobody that a tenant asks can tell that."""
+
+    def __init__(self, chains: Chains, default: Matcher) -> None:
+        self._chains, self._default = chains, default
+
+    async def matched(self, tenant: str, points: Sequence[Point]) -> Matched:
+        """Does not fail: what nobody tells is not matched, and that is said."""
+        chain = self._chains.of(tenant)
+        if chain is None or not chain.can("match"):
+            return await self._default.matched(points)
+        return await matched(points, chain.match)
 
 
 class OneTenant:

@@ -130,6 +130,14 @@ async def test_a_trace_on_no_street_is_told_to_be_off_them(server, wire, name):
     assert (answer.parts, answer.code) == ([], "NoSegment")
 
 
+@pytest.mark.parametrize("name", ["osrm", "mapbox"])
+@pytest.mark.parametrize("code", ["NoMatch", "NoSegment"])
+async def test_that_a_trace_is_on_no_street_is_an_answer(server, wire, name, code):
+    server.answers = lambda request: (400 if name == "osrm" else 200, {"code": code, "message": ""})
+    answer = await made(name, wire, server.url).match(TRACE)
+    assert (answer.parts, answer.code) == ([], code)
+
+
 @paid
 async def test_an_address_has_candidates_the_likeliest_first(server, wire, name):
     found = await made(name, wire, server.url).geocode("Satamakatu 2; Helsinki")

@@ -1,11 +1,12 @@
 """Whom each tenant asks: those it has set; else the servers of the settings, as ever."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import msgspec
 import pytest
 from provider_server import ProviderServer, Request, Said
-from provider_shapes import HARBOUR, ISLAND, MARKET, STATION, osrm, valhalla
+from provider_shapes import HARBOUR, ISLAND, LINE, MARKET, STATION, osrm, valhalla
 from story import ACME, NOON
 
 from schemas import ids
@@ -15,11 +16,17 @@ from schemas.provider_config import ProvidersCleared, ProvidersSet, Routing, Rou
 from streams.dispatch.candidates import KnownRider
 from streams.routing import tenants
 from streams.routing.budgets import CountedHere
+from streams.routing.matching import Matcher
 from streams.routing.measured import Passed
 from streams.routing.osrm import OsrmRouter
-from streams.routing.tenants import Configs, TenantRouting
+from streams.routing.tenants import Chains, Configs, TenantMatching, TenantRouting
 from streams.routing.wire import SecretMissing
+from streams.telemetry.recorded import Point
 
+TRACE = [
+    Point(observed_at=NOON + timedelta(seconds=30 * n), lat=lat, lon=lon, accuracy_m=10.0)
+    for n, (lat, lon) in enumerate(LINE)
+]
 NOBODY_URL = "http://127.0.0.1:1"
 PATIENT_MS = 20_000
 
@@ -34,7 +41,8 @@ class Town:
     def __init__(self, ours: str) -> None:
         self.set: dict[str, Routing] = {}
         self.default = OsrmRouter(ours)
-        self.routing = TenantRouting(ours, self.default, self.set.get, no_secret, CountedHere())
+        self.chains = Chains(ours, self.set.get, no_secret, CountedHere())
+        self.routing = TenantRouting(self.chains, self.default)
 
     def asks(self, *providers: RoutingProvider, **more: int) -> "Town":
         self.set[ACME] = Routing(providers=list(providers), answers_within_ms=PATIENT_MS, **more)
@@ -63,7 +71,7 @@ async def theirs() -> AsyncIterator[ProviderServer]:
 async def town(ours: ProviderServer) -> AsyncIterator[Town]:
     made = Town(ours.url)
     yield made
-    await made.routing.close()
+    await made.chains.close()
     await made.default.close()
 
 
@@ -151,7 +159,7 @@ async def test_with_no_server_in_the_settings_osrm_is_nobody():
     town = Town("").asks(RoutingProvider(provider="osrm"))
     told = await town.routing.matrix(ACME, [STATION], [HARBOUR])
     assert (told.source, told.passed) == ("great_circle", ())
-    await town.routing.close()
+    await town.chains.close()
     await town.default.close()
 
 
@@ -159,7 +167,7 @@ async def test_each_server_of_the_settings_has_a_circuit_of_its_own(ours):
     town = Town(f"{NOBODY_URL},{ours.url}").asks(RoutingProvider(provider="osrm"))
     told = await town.routing.matrix(ACME, [STATION], [HARBOUR])
     assert (told.source, told.passed) == ("osrm", (Passed("127.0.0.1:1", "gone"),))
-    await town.routing.close()
+    await town.chains.close()
     await town.default.close()
 
 
@@ -178,6 +186,20 @@ async def test_an_address_is_asked_of_those_who_know_any(town):
     assert (await town.routing.of(ACME).geocode("Satamakatu 2")).passed == (Passed("google", "no_credentials"),)
 
 
+async def test_a_trip_is_matched_by_who_can_of_the_tenants_own_else_by_the_settings(town, ours, theirs):
+    matcher = Matcher(ours.url)
+    matching = TenantMatching(town.chains, matcher)
+    town.asks(RoutingProvider(provider="google", credentials="env:TOKEN"))
+    assert (await matching.matched(ACME, TRACE)).parts[0].confidence == 0.94
+    town.asks(RoutingProvider(provider="valhalla", url=theirs.url))
+    found = await matching.matched(ACME, TRACE)
+    assert (found.status, found.parts[0].confidence) == ("matched", 0.667)
+    town.asks(RoutingProvider(provider="valhalla", url=NOBODY_URL))
+    assert (await matching.matched(ACME, TRACE)).why == "router_silent"
+    assert (len(ours.asked), len(theirs.asked)) == (1, 1)
+    await matcher.close()
+
+
 async def test_a_server_is_named_without_what_may_be_a_secret_in_its_address(town):
     assert tenants.host_of("https://osrm.example/secret-path/") == "osrm.example"
 
@@ -194,7 +216,7 @@ async def test_two_ways_of_moving_are_kept_and_counted_apart(ours):
         town.asks(RoutingProvider(provider="osrm", profile=profile))
         await town.routing.matrix(ACME, [STATION], [HARBOUR])
         assert len(ours.asked) == asked
-    await town.routing.close()
+    await town.chains.close()
     await town.default.close()
 
 
