@@ -138,7 +138,7 @@ class Policy:
             case ProvidersSet():
                 self._routing[source.tenant] = event.routing
             case ProvidersCleared():
-                del self._routing[source.tenant]
+                self._routing.pop(source.tenant, None)
             case _:
                 pass
 

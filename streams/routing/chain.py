@@ -7,6 +7,7 @@ circuit is open. What was not asked, or did not answer, is told with the answer,
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from time import monotonic
 
 import httpx
@@ -25,13 +26,16 @@ from streams.routing.kept import Kept, Whose
 from streams.routing.measured import Measured, Passed, Why
 from streams.routing.provider import ONE, Candidate, Cost, Provider
 from streams.routing.routers import ANSWERS, WRONG, RouterFailed, RouterSaysNo, outcome_of
-from streams.routing.tiling import Grids
+from streams.routing.tiling import MOST_TILES, Grids
 from streams.routing.wire import NotAdmitted, QuotaUsedUp, SecretMissing, WrongAnswer
 from streams.telemetry.eta import Way
 from streams.telemetry.recorded import Point
 
 PASSED = Counter("logistics_router_passed_over_total", "Routers that were not asked, by why", ["router", "why"])
 STOOD_IN = Counter("logistics_routing_stood_in_total", "Questions that no router answered", ["capability"])
+
+MOST_AT_ONCE = 100
+"""Questions under way to one provider of a tenant's: whoever comes then asks the next, and does not wait."""
 
 logger = structlog.get_logger()
 
@@ -68,6 +72,7 @@ class Entry(msgspec.Struct, frozen=True):
     timeout_s: float | None = None
     whose: Whose = ()
     """Whose its kept answers are."""
+    turns: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE))
 
 
 class Told[T](msgspec.Struct, frozen=True):
@@ -93,7 +98,7 @@ class Chain:
         self._tenant, self._entries = tenant, entries
         self._within_s, self._keeps_s = within_s, keeps_s
         self._budgets, self._kept, self._day = budgets, kept, day
-        self._told_used_up = dict[str, date]()
+        self._said = dict[str, tuple[str, date]]()
 
     async def matrix(
         self, origins: Sequence[Location], goals: Sequence[Location], departing: datetime | None = None
@@ -132,12 +137,7 @@ class Chain:
         return Placed(found.told, found.source, found.passed)
 
     def _way(self, entry: Entry, places: Sequence[Location]) -> "Asks[Way]":
-        async def ask() -> Way:
-            if len(places) > entry.provider.most_places:
-                raise RouterSaysNo("TooManyPlaces")
-            return await entry.provider.route(places)
-
-        return Asks(ONE, ask)
+        return Asks(ONE, lambda: entry.provider.route(places), fits=len(places) <= entry.provider.most_places)
 
     def _placed(self, entry: Entry, text: str) -> "Asks[list[Candidate]]":
         async def ask() -> list[Candidate]:
@@ -157,6 +157,9 @@ class Chain:
             asks = wanted(entry)
             if asks.known is not None:
                 return Told(asks.known, entry.provider.name, tuple(passed))
+            if not asks.fits:
+                passed.append(Passed(entry.provider.at, not_asked(entry.provider.at, "too_large").why))
+                continue
             left = sum(not other.circuit.is_open for other in able[number:]) or 1
             share_s = max(0.0, until_s - monotonic()) / left
             try:
@@ -170,16 +173,18 @@ class Chain:
     async def _asked[T](self, entry: Entry, asks: "Asks[T]", within_s: float) -> T:
         """Raises PassedOver."""
         circuit, at = entry.circuit, entry.provider.at
+        if entry.turns.locked():
+            raise not_asked(at, "busy")
         if not circuit.lets_through():
             raise not_asked(at, "circuit_open")
         try:
             entry.provider.ready()
             await self._within_budget(entry, asks.cost)
-            async with asyncio.timeout(within_s):
+            async with entry.turns, asyncio.timeout(within_s):
                 told = await asks.ask()
         except SecretMissing as missing:
             circuit.released()
-            logger.warning("a routing provider's secret is missing", router=at, error=str(missing))
+            self._once_a_day(at, f"its secret is missing: {missing}")
             raise not_asked(at, "no_credentials") from None
         except RouterSaysNo as no:
             circuit.answered()
@@ -205,15 +210,18 @@ class Chain:
         """Raises PassedOver."""
         if not entry.budget.is_bound:
             return
-        at, day = entry.provider.at, self._day()
-        taken = await self._budgets.take(self._tenant, at, day, cost, entry.budget)
+        at = entry.provider.at
+        taken = await self._budgets.take(self._tenant, at, self._day(), cost, entry.budget)
         if taken == "unknown":
             raise not_asked(at, "budget_unknown")
         if taken == "used_up":
-            if self._told_used_up.get(at) != day:
-                self._told_used_up[at] = day
-                logger.warning("a routing provider's budget is used up", tenant=self._tenant, router=at, day=str(day))
+            self._once_a_day(at, "its budget is used up")
             raise not_asked(at, "budget_used_up")
+
+    def _once_a_day(self, at: str, why: str) -> None:
+        if self._said.get(at) != (why, self._day()):
+            self._said[at] = why, self._day()
+            logger.warning("a routing provider is passed over", tenant=self._tenant, router=at, why=why)
 
     def _stands_in(self, capability: Capability, nobody: NobodyKnows) -> None:
         STOOD_IN.labels(capability).inc()
@@ -233,6 +241,8 @@ class Asks[T](msgspec.Struct, frozen=True):
     cost: Cost
     ask: Callable[[], Awaitable[T]]
     known: T | None = None
+    fits: bool = True
+    """Whether the provider takes as much in one question."""
 
 
 class Matrix:
@@ -254,7 +264,8 @@ class Matrix:
         provider, keeps_s = self._entry.provider, self._chain.kept_for(self._entry)
         if not keeps_s:
             cost = provider.cost(len(self._origins), len(self._goals))
-            return Asks(cost, lambda: provider.matrix(self._origins, self._goals, self._departing))
+            ask_all = partial(provider.matrix, self._origins, self._goals, self._departing)
+            return Asks(cost, ask_all, fits=cost.requests <= MOST_TILES)
         grids, known = self._chain.kept.found(self._entry.whose, self._departing, self._origins, self._goals)
         rows, columns = (np.flatnonzero(~known.all(axis=axis)).tolist() for axis in (1, 0))
 
@@ -266,7 +277,8 @@ class Matrix:
                 grid[np.ix_(rows, columns)] = new
             return grids
 
-        return Asks(provider.cost(len(rows), len(columns)), ask, None if len(rows) else grids)
+        cost = provider.cost(len(rows), len(columns))
+        return Asks(cost, ask, None if rows else grids, fits=cost.requests <= MOST_TILES)
 
 
 def not_asked(at: str, why: Why) -> PassedOver:

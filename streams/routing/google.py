@@ -150,7 +150,7 @@ def grids_of(told: Sequence[Any], rows: int, columns: int) -> Grids:
 
 
 def has_way(element: Any) -> bool:
-    code = element.get("status", {}).get("code", 0)
+    code = int(element.get("status", {}).get("code", 0))
     if code not in (0, NOT_FOUND):
         raise WrongAnswer(f"an element with status {code}")
     return bool(code == 0 and element["condition"] == "ROUTE_EXISTS")

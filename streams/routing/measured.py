@@ -15,6 +15,8 @@ type Why = Literal[
     "budget_used_up",
     "budget_unknown",
     "no_credentials",
+    "too_large",
+    "busy",
     "no_way",
     "quota",
     "refused",

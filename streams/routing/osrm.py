@@ -19,6 +19,9 @@ from streams.telemetry.eta import Way
 
 FARTHEST_M = 2_000.0
 """From a street; what is farther is outside the router's map."""
+BESIDE = 10.0
+"""Metres or seconds less than none that are taken for none: of places on one stretch of street OSRM (osrm-bindings 26.10) told -0.6 m once
+in 50,000 pairs of central Helsinki."""
 TURNS_BY_DEG = 60
 """A street in a direction that differs by more is not the one that is driven on."""
 
@@ -162,9 +165,9 @@ def sized(told: Sequence[Sequence[float | None]], rows: int, columns: int) -> Gr
     found = grid(told)
     if found.shape != (rows, columns):
         raise ValueError(f"a table of {found.shape} for {rows} by {columns}")
-    if np.isinf(found).any() or (found < 0).any():
+    if np.isinf(found).any() or (found < -BESIDE).any():
         raise ValueError("a table with numbers that are none")
-    return found
+    return np.maximum(found, 0.0)
 
 
 def grid(told: Sequence[Sequence[float | None]]) -> Grid:

@@ -1,4 +1,5 @@
-"""HTTP to providers. A secret is put in where the request leaves: no log, no error and nothing else has it."""
+"""HTTP to providers. A secret, and all that is asked behind a `?`, is put in where the request leaves: httpx logs the
+address of each, and what is asked may be where somebody lives."""
 
 import json
 import time
@@ -73,7 +74,7 @@ class Wire:
     def __init__(self, secret_of: SecretOf) -> None:
         self._secret_of = secret_of
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS)
-        transport = PutsSecretIn(httpx.AsyncHTTPTransport(limits=limits, trust_env=False), secret_of)
+        transport = Completes(httpx.AsyncHTTPTransport(limits=limits, trust_env=False), secret_of)
         self._client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)
 
     async def aclose(self) -> None:
@@ -85,19 +86,19 @@ class Wire:
             self._secret_of(credentials.reference)
 
     async def get(self, url: str, params: Mapping[str, str], credentials: Credentials | None = None) -> Answer:
-        return await self._told(self._client.build_request("GET", url, params=params), credentials)
+        return await self._told(self._client.build_request("GET", url), Unlogged(params, credentials))
 
     async def post(
         self, url: str, body: object, credentials: Credentials | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         content = msgspec.json.encode(body)
         sent = {"content-type": "application/json", **(headers or {})}
-        return await self._told(self._client.build_request("POST", url, content=content, headers=sent), credentials)
+        request = self._client.build_request("POST", url, content=content, headers=sent)
+        return await self._told(request, Unlogged({}, credentials))
 
-    async def _told(self, request: httpx.Request, credentials: Credentials | None) -> Answer:
+    async def _told(self, request: httpx.Request, more: "Unlogged") -> Answer:
         """However long it takes: who asks has a bound. Raises httpx.HTTPError, SecretMissing, WrongAnswer."""
-        if credentials is not None:
-            request.extensions[PutsSecretIn.KEY] = credentials
+        request.extensions[Completes.KEY] = more
         for _ in range(AGAIN):
             try:
                 return await self._once(request)
@@ -118,31 +119,36 @@ class Wire:
         return Answer(answer.status_code, answer.headers, bytes(content))
 
 
-class PutsSecretIn(httpx.AsyncBaseTransport):
-    """httpx logs the address of each request, and its errors carry the request: neither sees what is added here."""
+class Unlogged(msgspec.Struct, frozen=True):
+    """What is put into a request behind httpx' back."""
 
-    KEY = "logistics.secret"
+    params: Mapping[str, str]
+    credentials: Credentials | None
+
+
+class Completes(httpx.AsyncBaseTransport):
+    """Errors carry the request as it was before."""
+
+    KEY = "logistics.unlogged"
 
     def __init__(self, inner: httpx.AsyncBaseTransport, secret_of: SecretOf) -> None:
         self._inner, self._secret_of = inner, secret_of
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        credentials: Credentials | None = request.extensions.get(self.KEY)
-        if credentials is not None:
-            request = with_secret(request, credentials, self._secret_of(credentials.reference))
-        return await self._inner.handle_async_request(request)
+        return await self._inner.handle_async_request(completed(request, self._secret_of))
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-def with_secret(request: httpx.Request, credentials: Credentials, secret: str) -> httpx.Request:
-    headers, url = httpx.Headers(request.headers), request.url
-    if credentials.place == "query":
-        url = url.copy_merge_params({credentials.name: secret})
-    else:
-        headers[credentials.name] = secret
-    extensions = {name: value for name, value in request.extensions.items() if name != PutsSecretIn.KEY}
+def completed(request: httpx.Request, secret_of: SecretOf) -> httpx.Request:
+    more: Unlogged = request.extensions[Completes.KEY]
+    headers, params = httpx.Headers(request.headers), dict(more.params)
+    if more.credentials is not None:
+        holder = params if more.credentials.place == "query" else headers
+        holder[more.credentials.name] = secret_of(more.credentials.reference)
+    url = request.url.copy_merge_params(params) if params else request.url
+    extensions = {name: value for name, value in request.extensions.items() if name != Completes.KEY}
     return httpx.Request(request.method, url, headers=headers, stream=request.stream, extensions=extensions)
 
 

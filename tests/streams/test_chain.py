@@ -13,6 +13,7 @@ from story import ACME, NOON
 from schemas.geo import Location, distance_m
 from schemas.provider_config import Capability, ProviderName
 from streams.routing import budgets as budgeting
+from streams.routing import chain as chaining
 from streams.routing import kept as keeping
 from streams.routing.budgets import Budget, Budgets, CountedHere, Taken
 from streams.routing.chain import Chain, Entry, NobodyKnows
@@ -52,13 +53,20 @@ class Scripted(Provider):
         self.says: Exception | None = None
         self.hangs = False
         self.missing = False
+        self.one = Limits()
+        self.begun = asyncio.Event()
         self.asked: list[tuple[int, int]] = []
+
+    @property
+    def limits(self) -> Limits:
+        return self.one
 
     def ready(self) -> None:
         if self.missing:
             raise SecretMissing("env:TOKEN", "is not set")
 
     async def said(self) -> None:
+        self.begun.set()
         if self.hangs:
             await asyncio.Event().wait()
         if self.says is not None:
@@ -167,8 +175,32 @@ async def test_a_way_falls_back_to_the_great_circle_too():
 async def test_a_way_through_more_places_than_one_takes_is_asked_of_the_next():
     first, second = Scripted("valhalla"), Scripted("google")
     first.most_places = 2
-    assert (await Asked(first, second).chain.way([HERE, THERE, HERE])).source == "google"
+    first.says = ValueError()
+    asked = Asked(first, second)
+    asked.opens_after, asked.bounds = 1, [Budget(requests=1), Budget()]
+    for _ in range(2):
+        assert (await asked.chain.way([HERE, THERE, HERE])).source == "google"
     assert first.asked == []
+    assert (await asked.pair())[1] == [("valhalla", "wrong")], "nothing was taken of its budget"
+
+
+async def test_a_matrix_of_more_requests_than_anybody_waits_for_is_asked_of_the_next():
+    first, second = Scripted("mapbox"), Scripted("osrm")
+    first.one = Limits(pairs=1)
+    told = await Asked(first, second).chain.matrix([HERE] * (MOST_TILES + 1), [THERE])
+    assert (told.source, told.passed, first.asked) == ("osrm", (Passed("mapbox", "too_large"),), [])
+
+
+async def test_who_is_asked_too_much_at_once_is_passed_over_without_waiting(monkeypatch):
+    monkeypatch.setattr(chaining, "MOST_AT_ONCE", 1)
+    first, second = Scripted("osrm"), Scripted("mapbox")
+    first.hangs = True
+    asked = Asked(first, second)
+    waiting = asyncio.create_task(asked.pair())
+    await first.begun.wait()
+    assert await asked.pair() == ("mapbox", [("osrm", "busy")])
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
 
 
 async def test_who_cannot_do_it_or_is_not_set_for_it_is_not_asked():

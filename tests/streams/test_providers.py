@@ -210,7 +210,7 @@ MALFORMED: list[Any] = [
     {"code": "Ok", "durations": [[1], [2]], "distances": [[1], [2]]},
     {
         "code": "Ok",
-        "durations": [[-1.0]],
+        "durations": [[-60.0]],
         "distances": [[1.0]],
         "sources": [{"distance": 1}],
         "destinations": [{"distance": 1}],
@@ -300,6 +300,35 @@ async def test_a_server_that_takes_small_tables_is_asked_for_small_ones_from_the
         assert (seconds[-1, 0], len(server.asked)) == (120, asked)
 
 
+@pytest.mark.parametrize("name", ["osrm"])
+async def test_who_is_off_the_map_has_no_way_and_where_all_are_it_is_said(server, wire, name):
+    def off_the_map(request: Request) -> Said:
+        status, told = osrm(request)[:2]
+        for each in told["sources"][:1] + told["destinations"][: "11.0" in request.path]:
+            each["distance"] = 20_000.0
+        return status, told
+
+    server.answers = off_the_map
+    provider = made(name, wire, server.url)
+    seconds, metres = await provider.matrix([STATION, MARKET], [HARBOUR])
+    np.testing.assert_allclose(seconds[:, 0], [np.nan, 95.5])
+    np.testing.assert_allclose(metres[:, 0], [np.nan, 512])
+    for pair in ([STATION], [HARBOUR]), ([MARKET, STATION], [Location(lat=60, lon=11)]):
+        with pytest.raises(RouterSaysNo, match="OffTheMap"):
+            await provider.matrix(*pair)
+
+
+@pytest.mark.parametrize("name", ["osrm"])
+async def test_of_places_beside_each_other_a_little_less_than_no_way_is_none(server, wire, name):
+    def beside(request: Request) -> Said:
+        status, told = osrm(request)[:2]
+        return status, told | {"distances": [[-0.6]], "durations": [[0.4]]}
+
+    server.answers = beside
+    seconds, metres = await made(name, wire, server.url).matrix([STATION], [HARBOUR])
+    assert (seconds[0, 0], metres[0, 0]) == (0.4, 0)
+
+
 @paid
 async def test_the_secret_is_in_no_log_and_in_no_error(server, wire, name, caplog):
     caplog.set_level("DEBUG")
@@ -310,6 +339,7 @@ async def test_the_secret_is_in_no_log_and_in_no_error(server, wire, name, caplo
         await made(name, wire, "http://127.0.0.1:1").geocode("Satamakatu 2")
     assert "HTTP Request" in caplog.text, "httpx tells of each"
     assert SECRET not in caplog.text
+    assert "Satamakatu" not in caplog.text
     assert (
         SECRET
         not in f"{failed.value!r} {failed.value.request.url} {failed.value.request.headers.raw!r} {vars(failed.value)}"
