@@ -20,8 +20,8 @@ from streams.telemetry.eta import Way
 FARTHEST_M = 2_000.0
 """From a street; what is farther is outside the router's map."""
 BESIDE = 10.0
-"""Metres or seconds less than none that are taken for none: of places on one stretch of street OSRM (osrm-bindings 26.10) told -0.6 m once
-in 50,000 pairs of central Helsinki."""
+"""Metres or seconds less than none that are taken for none: of places on one stretch of street OSRM (osrm-bindings
+26.10) told -0.6 m once in 50,000 pairs of central Helsinki."""
 TURNS_BY_DEG = 60
 """A street in a direction that differs by more is not the one that is driven on."""
 
