@@ -21,7 +21,7 @@ DECIMALS = 4
 BUCKET_S = 900
 """Departures within a quarter of an hour of each other are one."""
 MOST_PAIRS = 100_000
-"""Some 30 MB."""
+"""Some 45 MB."""
 
 type Place = tuple[int, int]
 type Whose = tuple[str, ...]

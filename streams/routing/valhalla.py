@@ -96,9 +96,7 @@ class Valhalla(Provider):
 
 
 def ok(answer: Answer) -> Any:
-    """Raises RouterSaysNo, WrongAnswer and what `json` does. Some releases answer 500 where the trouble is a path."""
-    if answer.status >= 500 and b"error_code" in answer.content:
-        answer = Answer(400, answer.headers, answer.content)
+    """Raises RouterSaysNo, WrongAnswer and what `json` does."""
     told = answer.json()
     if answer.status == 200:
         return told
