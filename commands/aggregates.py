@@ -16,6 +16,7 @@ from commands import (
     incident_state,
     outlet,
     pick_wave,
+    provider_config,
     recurrence,
     recurrence_state,
     rider,
@@ -54,6 +55,7 @@ from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
 from schemas.pick_wave import CreatePickWave, PickWaveCommand, PickWaveEvent
+from schemas.provider_config import CreateProviderConfig, ProviderConfigCommand, ProviderConfigEvent
 from schemas.recurrence import CreateRecurrence, RecurrenceCommand, RecurrenceEvent
 from schemas.rider import RegisterRider, RegisterSimulatedRider, RiderCommand, RiderEvent
 from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
@@ -267,6 +269,16 @@ AGGREGATES: dict[str, Aggregate] = {
             never,
             (sla_policy.decide, sla_policy.evolve),
             sla_policy.LIFE,
+        ),
+        aggregate(
+            "provider_config",
+            DIRECTORY.name,
+            CreateProviderConfig,
+            (ProviderConfigCommand, ProviderConfigEvent),
+            (provider_config.ProviderConfig, NotThere()),
+            never,
+            (provider_config.decide, provider_config.evolve),
+            provider_config.LIFE,
         ),
         aggregate(
             "carrier",

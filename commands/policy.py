@@ -37,6 +37,7 @@ from schemas.hub import HubClosed, HubCreated, HubMoved, HubReopened
 from schemas.ids import hub_id, outlet_id
 from schemas.message import CarrierId, Event, GeofenceId, HubSlug, OutletSlug, SlaPolicyId, Source, TenantSlug
 from schemas.position import Vector, token
+from schemas.provider_config import ProvidersCleared, ProvidersSet, Routing
 from schemas.registries import DocumentKindsSet, FailureReasonsSet, IncidentKindsSet
 from schemas.sla_policy import SlaPolicyChanged, SlaPolicyCreated, SlaPolicyEvent, SlaPolicyRemoved
 from schemas.topics import DIRECTORY
@@ -59,6 +60,7 @@ class Policy:
         self._sla_policies: defaultdict[TenantSlug, dict[SlaPolicyId, SlaPolicyView]] = defaultdict(dict)
         self._carriers: defaultdict[TenantSlug, dict[CarrierId, CarrierView]] = defaultdict(dict)
         self._zones: defaultdict[TenantSlug, dict[GeofenceId, ServiceZone]] = defaultdict(dict)
+        self._routing: dict[TenantSlug, Routing] = {}
         self._outlet_slugs: dict[str, OutletSlug] = {}
         self._hub_slugs: dict[str, HubSlug] = {}
         self._next: Vector = {}
@@ -80,6 +82,10 @@ class Policy:
         """Seconds, of the tenants whose rule is not the default."""
         after = {slug: known.rules.silent_after_seconds for slug, known in self._tenants.items()}
         return {slug: seconds for slug, seconds in after.items() if seconds != SILENT_AFTER_SECONDS}
+
+    def routing(self, tenant: str) -> Routing | None:
+        """Whom the tenant asks for ways; None where it has set nothing. No decision hangs on it."""
+        return self._routing.get(TenantSlug(tenant))
 
     @property
     def position(self) -> str:
@@ -129,6 +135,10 @@ class Policy:
                 self._carrier(event, source)
             case GeofenceCreated() | GeofenceChanged() | GeofenceRemoved():
                 self._zone(event, source)
+            case ProvidersSet():
+                self._routing[source.tenant] = event.routing
+            case ProvidersCleared():
+                self._routing.pop(source.tenant, None)
             case _:
                 pass
 

@@ -77,6 +77,7 @@ from schemas.message import Command, Input, Role
 from schemas.person import ForgetPerson
 from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
 from schemas.proof import PhotoEntry, SignatureEntry
+from schemas.provider_config import ClearProviders, CreateProviderConfig, SetProviders
 from schemas.recurrence import (
     ChangeRecurrence,
     CreateRecurrence,
@@ -300,6 +301,9 @@ SENDERS: Mapping[type[Command], Roles] = {
     CreateSlaPolicy: OPERATOR,
     ChangeSlaPolicy: OPERATOR,
     RemoveSlaPolicy: OPERATOR,
+    CreateProviderConfig: OPERATOR,
+    SetProviders: OPERATOR,
+    ClearProviders: OPERATOR,
     RegisterCarrier: SETUP,
     ChangeCarrierDetails: SETUP,
     ChangeCarrierTerms: SETUP,
@@ -363,6 +367,7 @@ READERS: Mapping[str, Roles] = {
     "outlets": EVERYONE,
     "hubs": EVERYONE,
     "sla-policies": STAFF,
+    "provider-configs": OPERATOR,
     "carriers": STAFF,
     "geofences": EVERYONE,
     "geofence-versions": EVERYONE,

@@ -29,12 +29,22 @@ from gateway.tracking_links import named, stop_links
 from gateway.validation import decoded, invalid
 from schemas.directory import CreateOutlet, CreateTenant
 from schemas.hub import CreateHub
-from schemas.ids import aggregate_id, cloned_task_id, command_id, contact_subject, hub_id, outlet_id, tenant_id
+from schemas.ids import (
+    aggregate_id,
+    cloned_task_id,
+    command_id,
+    contact_subject,
+    hub_id,
+    outlet_id,
+    provider_config_id,
+    tenant_id,
+)
 from schemas.incident import SealIncident
 from schemas.message import Command, Refused, StopId, TenantSlug
 from schemas.person import ForgetPerson
 from schemas.position import token
 from schemas.proof import PinEntry
+from schemas.provider_config import CreateProviderConfig
 from schemas.task import CreateTask
 from schemas.template import CloneTask
 
@@ -272,8 +282,8 @@ def kebab(name: str) -> str:
 
 
 OPEN = tuple(command for aggregate in AGGREGATES.values() for command in open_commands(aggregate))
-BY_SLUG = frozenset({CreateTenant, CreateOutlet, CreateHub})
-"""What they create has its id from the slug that the caller gives it."""
+BY_SLUG = frozenset({CreateTenant, CreateOutlet, CreateHub, CreateProviderConfig})
+"""What they create has its id from the slug that the caller gives it, or is the tenant's only one."""
 
 TENANT = next(command for command in OPEN if command.cls is CreateTenant)
 
@@ -330,6 +340,8 @@ def target_of(kind: str, wanted: Command, tenant: str, caller: Caller, key: str 
             return Target(outlet_id(tenant, wanted.outlet), key or f"create:{wanted.outlet}", natural=True)
         case CreateHub():
             return Target(hub_id(tenant, wanted.hub), key or f"create:{wanted.hub}", natural=True)
+        case CreateProviderConfig():
+            return Target(provider_config_id(tenant), key or "create:provider-config", natural=True)
     reference: str | None = getattr(wanted, "external_reference", None)
     if reference is not None:
         source: str = getattr(wanted, "source", None) or caller.subject

@@ -50,7 +50,7 @@ class FrameLog(Protocol):
 
 
 class Matching(Protocol):
-    async def matched(self, points: Sequence[Point]) -> Matched:
+    async def matched(self, tenant: str, points: Sequence[Point]) -> Matched:
         """A trip's line on streets, as far as the router is sure. Does not fail."""
         ...
 

@@ -157,6 +157,8 @@ def status_in(kind: str, row: Row) -> str:
             return "created"
         case "hub":
             return "closed" if row["closed"] else "open"
+        case "provider_config":
+            return "cleared" if row["cleared"] else "in_force"
         case "sla_policy":
             return "removed" if row["removed"] else "in_force"
         case "geofence":

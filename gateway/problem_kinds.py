@@ -197,6 +197,12 @@ KINDS: dict[str, Kind] = {
     "sla-scope-taken": Kind(
         409, "Another policy applies to the same tasks", "Change or remove the one that `values.policy_id` names."
     ),
+    "provider-misconfigured": Kind(
+        422,
+        "A routing provider cannot be asked like that",
+        "Correct the one that `values.number` counts, by `values.fault`: see docs/routing.md.",
+    ),
+    "provider-named-twice": Kind(422, "A routing provider stands there twice", "Leave out one of them."),
     "levels-not-ascending": Kind(422, "The breach levels do not ascend", "Give each level once, the earliest first."),
     "unknown-document": Kind(422, "There is no such document", "Submit the document first."),
     "unknown-maintenance": Kind(422, "No such maintenance is planned", "Read the vehicle for what is planned."),

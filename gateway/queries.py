@@ -66,6 +66,7 @@ from projections import (
     live_map,
     outlets,
     pick_waves,
+    provider_configs,
     quarantine,
     recurrences,
     rider_roster,
@@ -348,6 +349,14 @@ LISTINGS = (
         about="What is promised for which tasks? Removed policies too.",
     ),
     Listing(
+        word="provider-configs",
+        model=provider_configs.PROVIDER_CONFIGS,
+        page=provider_configs.page,
+        filters={},
+        order=("created_at", "provider_config_id"),
+        about="Whom does the tenant ask for ways, and in which order? Nobody's where it has set nothing.",
+    ),
+    Listing(
         word="carriers",
         model=carriers.CARRIERS,
         page=carriers.page,
@@ -521,6 +530,12 @@ SINGLES = (
     Single(plural="outlets", readers="outlets", model=outlets.OUTLETS, about="One outlet."),
     Single(plural="hubs", readers="hubs", model=hubs.HUBS, about="One hub."),
     Single(plural="sla-policies", readers="sla-policies", model=sla_policies.SLA_POLICIES, about="One SLA policy."),
+    Single(
+        plural="provider-configs",
+        readers="provider-configs",
+        model=provider_configs.PROVIDER_CONFIGS,
+        about="Whom the tenant asks for ways, within which bounds.",
+    ),
     Single(plural="carriers", readers="carriers", model=carriers.CARRIERS, about="One carrier and its terms."),
     Single(plural="geofences", readers="geofences", model=geofences.GEOFENCES, about="One geofence."),
 )

@@ -78,7 +78,7 @@ class Trips:
         if not self._door.keyring.knows(partition, rider_subject(RiderId(row["rider_id"]))):
             raise gone("the rider is forgotten", row)
         points = await self._bounded(row, partition)
-        matched = await self._matched(points) if asked["matched"] else None
+        matched = await self._matched(tenant_of(call), points) if asked["matched"] else None
         log.personal_read(call, row["rider_id"], [rider_subject(RiderId(row["rider_id"]))])
         made = FORMATS[asked["format"]]
         places = shown(row["places"], opener(self._door.keyring, self._door.partitions, row["tenant"], row["rider_id"]))
@@ -137,8 +137,8 @@ class Trips:
                 return recorded.points
         raise gone(f"fixes are kept for {KEPT_DAYS} days, and not all of this trip's are there any more", row)
 
-    async def _matched(self, points: Sequence[Point]) -> Matched:
-        return await self._door.matching.matched(points)
+    async def _matched(self, tenant: str, points: Sequence[Point]) -> Matched:
+        return await self._door.matching.matched(tenant, points)
 
 
 async def put_aside(

@@ -10,6 +10,7 @@ from psycopg import AsyncConnection, OperationalError
 from infra.artefact_retention import TABLE as RETENTION
 from infra.endpoints import NotRunning, reached
 from infra.role_processes import PLACES
+from infra.routing_budgets import TABLE as BUDGETS
 from infra.settings import Settings, load_settings
 from projections import tables
 from projections.models import MODELS
@@ -21,7 +22,7 @@ FROM pg_class
 WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v')
 ORDER BY relkind, relname
 """
-ROLES_OWN = (PLACES, RETENTION, STREAM_TABLES)
+ROLES_OWN = (PLACES, RETENTION, STREAM_TABLES, BUDGETS)
 """What a role keeps for itself."""
 
 

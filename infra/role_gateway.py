@@ -29,6 +29,8 @@ from infra.kafka import client_args
 from infra.log_setup import set_up_log
 from infra.look_ups import PlatformLookUps
 from infra.owning import Owning
+from infra.provider_secrets import ProviderSecrets
+from infra.routing_budgets import CountedInPostgres
 from infra.secrets import internal_key, secret, server_secrets
 from infra.serving import server
 from infra.settings import Settings, WrongSetting
@@ -37,6 +39,7 @@ from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
 from schemas.topics import FLEET, SCHEMAS
 from streams.routing.matching import Matcher
+from streams.routing.tenants import Chains, TenantMatching
 from streams.routing.tiles import OsrmTiles
 
 POOL = 16
@@ -97,6 +100,9 @@ class Gateway:
         self._schemas = Follower(args, [SCHEMAS.name], lambda stored: learn_schema(registry, stored))
         self._frames = KafkaFrameLog(args, settings.cluster, clock)
         self._streets, self._matcher = OsrmTiles(settings.osrm), Matcher(settings.osrm)
+        self._budgets = CountedInPostgres(self._pool)
+        secrets_of_providers = ProviderSecrets(settings.provider_secrets)
+        self._chains = Chains(settings.osrm, policy.routing, secrets_of_providers, self._budgets)
         self._look_ups = look_ups_of(settings)
         self.door = Door(
             desk=self.desk,
@@ -106,7 +112,7 @@ class Gateway:
             tokens=Tokens(secret(settings, "token_key")),
             bindings=bindings,
             frames=self._frames,
-            matching=self._matcher,
+            matching=TenantMatching(self._chains, self._matcher),
             artefacts=artefacts_of(settings),
             policy=policy,
             clock=clock,
@@ -129,6 +135,7 @@ class Gateway:
     async def start(self) -> None:
         """Raises what keeps the shards from opening."""
         await self._pool.open()
+        await self._budgets.make()
         if self.owning is None:
             await self._following.start()
         elif self._alone:
@@ -162,6 +169,7 @@ class Gateway:
         await self._pool.close()
         await self._streets.close()
         await self._matcher.close()
+        await self._chains.close()
         await self.door.hydration.stop()
         if self._look_ups is not None:
             await self._look_ups.stop()

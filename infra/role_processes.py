@@ -24,6 +24,8 @@ from infra.dead_letters import DeadLetters
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.lookups import Lookups
+from infra.provider_secrets import ProviderSecrets
+from infra.routing_budgets import CountedInPostgres
 from infra.secrets import internal_key, secret, server_secrets
 from infra.sending import Sending
 from infra.settings import Settings
@@ -42,6 +44,7 @@ from streams.dispatch.decision import Decision
 from streams.process import CannotBeJudged, NotNow
 from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
+from streams.routing.tenants import Chains, TenantRouting
 from streams.runner import Runner
 
 FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
@@ -118,6 +121,10 @@ class Processes:
         self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
         self._router = OsrmRouter(settings.osrm)
         self._artefacts = artefacts_of(settings)
+        self._budgets = CountedInPostgres(pool)
+        secrets = ProviderSecrets(settings.provider_secrets)
+        self._chains = Chains(settings.osrm, policy.routing, secrets, self._budgets)
+        self._routing = TenantRouting(self._chains, self._router)
         self._desk = desk
         self._send = Sending(desk, "dispatch", self._lookups.saw)
         self._fire = Sending(desk, "deadlines", self._lookups.saw)
@@ -141,6 +148,7 @@ class Processes:
     async def start(self) -> None:
         await self._producer.start()
         await self._consumer.start()
+        await self._budgets.make()
         await self._seek()
         self._tasks = [asyncio.create_task(self._facts())]
         if self._fires:
@@ -158,6 +166,7 @@ class Processes:
         await self._producer.stop()
         if self._fires:
             await self._frames.stop()
+        await self._chains.close()
         await self._router.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
@@ -181,7 +190,7 @@ class Processes:
             self._consumer.seek(place, self._done[place])
 
     async def _facts(self) -> None:
-        decide = Decision(self._lookups, self._lookups, self._router, self._lookups.now, self._keep_decision)
+        decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._keep_decision)
         runner = Runner(
             every_process(self._lookups, decide, self._send, self._forget),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),

@@ -18,6 +18,8 @@ from commands.learning import key_in
 from infra.clock import real_time
 from infra.dead_letters import DeadLetters
 from infra.kafka import client_args
+from infra.provider_secrets import ProviderSecrets
+from infra.routing_budgets import CountedInPostgres
 from infra.secrets import secret
 from infra.settings import Settings
 from infra.signal_log import SignalLog
@@ -33,6 +35,7 @@ from schemas.topics import DIRECTORY, ETA_MODELS, FIXES, FLEET, KEYS, TASK
 from streams.eta.models import Models
 from streams.eta.worlds import Worlds
 from streams.routing.osrm import OsrmRouter
+from streams.routing.tenants import Chains, Configs, TenantRouting
 from streams.source import Source
 from streams.telemetry.anomalies import Anomalies
 from streams.telemetry.arrivals import Arrivals
@@ -95,7 +98,10 @@ class Streams:
         self._learned = Follower(args, [ETA_MODELS.name], lambda stored: self._models.take(event_of(stored, None)))
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
         self._router = OsrmRouter(settings.osrm)
-        etas = Etas(self._itineraries, self._router, self._models.of, self._arrivals)
+        self._budgets, self._configs = CountedInPostgres(pool), Configs()
+        secrets = ProviderSecrets(settings.provider_secrets)
+        self._chains = Chains(settings.osrm, self._configs.of, secrets, self._budgets)
+        etas = Etas(self._itineraries, TenantRouting(self._chains, self._router).of, self._models.of, self._arrivals)
         self._telemetry = Telemetry(
             Store(pool),
             self._fences,
@@ -114,6 +120,7 @@ class Streams:
 
     async def start(self) -> None:
         await Store(self._pool).make()
+        await self._budgets.make()
         await self._producer.start()
         await self._keys.start()
         await self._facts.start()
@@ -136,6 +143,7 @@ class Streams:
         for followed in (self._learned, self._arrived, self._facts, self._keys):
             await followed.stop()
         await self._producer.stop()
+        await self._chains.close()
         await self._router.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
@@ -165,6 +173,7 @@ class Streams:
             self._fences.take(event, source)
             self._quality.take(event, source)
             self._worlds.take(event)
+            self._configs.take(event, source)
             if isinstance(event, PersonForgotten) and source.recorded_at > self._clock() - FIXES_KEPT:
                 gone = Forgotten(source.tenant, event.subject, source.recorded_at)
                 self._forgotten[gone.key] = gone

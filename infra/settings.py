@@ -76,6 +76,14 @@ def router_urls(value: str) -> str:
     return ",".join(urls)
 
 
+def secret_references(value: str) -> str:
+    named = [each.strip() for each in value.split(",") if each.strip()]
+    for each in named:
+        if not re.fullmatch(r"env:[A-Z][A-Z0-9_]*|file:/[^,]+", each):
+            raise ValueError(f"{each!r} is no reference such as env:MAPBOX_TOKEN or file:/run/secrets/")
+    return ",".join(named)
+
+
 def is_base_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -175,6 +183,12 @@ class Settings(BaseSettings):
         "",
         description="The base URL of an OSRM server, or of several with commas: where the first does not answer the "
         "next is asked",
+    )
+
+    provider_secrets: Annotated[str, AfterValidator(secret_references)] = Field(
+        "",
+        description="Which secrets a tenant's routing providers may name, with commas: `env:MAPBOX_TOKEN`, "
+        "`file:/run/secrets/google` or all in a folder, `file:/run/secrets/`; none without it",
     )
 
     key_encryption_key: HexSecret = Field(SecretStr(""), description="Wraps the data keys; 64 hexadecimal digits")

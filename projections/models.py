@@ -18,6 +18,7 @@ from projections.incident_register import INCIDENT_REGISTER
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.pick_waves import PICK_WAVES
+from projections.provider_configs import PROVIDER_CONFIGS
 from projections.public_tracking import PUBLIC_TRACKING
 from projections.recurrences import RECURRENCES
 from projections.rider_roster import RIDER_ROSTER
@@ -51,6 +52,7 @@ MODELS: dict[str, ReadModel] = {
         OUTLETS,
         HUBS,
         SLA_POLICIES,
+        PROVIDER_CONFIGS,
         CARRIERS,
         GEOFENCES,
         GEOFENCE_VERSIONS,

@@ -104,6 +104,11 @@ def hub_id(tenant: str, hub: str) -> str:
     return derived("hub", tenant, "", hub)
 
 
+def provider_config_id(tenant: str) -> str:
+    """A tenant has one."""
+    return derived("provider_config", tenant, "", tenant)
+
+
 def cloned_task_id(tenant: str, source: str, reference: str | None, command: str) -> TaskId:
     """By the caller's reference, as of any created task; without one by the command that asked for the clone."""
     return TaskId(derived("clone", command) if reference is None else aggregate_id("task", tenant, source, reference))

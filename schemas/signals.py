@@ -7,7 +7,8 @@ from schemas.geo import ObservedFix
 from schemas.message import Event, GeofenceId, Personal, Record, StopId, TaskId
 
 Transition = Literal["entered", "exited", "dwelled", "crossed"]
-RoutingSource = Literal["osrm", "great_circle"]
+RoutingSource = Literal["osrm", "great_circle", "valhalla", "mapbox", "google"]
+"""Who told a way: a router, or nobody, and it is the great circle with the detours of a city."""
 EtaThreshold = Literal["imminent", "late"]
 AnomalyKind = Literal[
     "speeding",

@@ -8,6 +8,7 @@ from story import KAMPPI
 from schemas import directory as d
 from schemas import hub as h
 from schemas import person as n
+from schemas import provider_config as r
 from schemas import registries as g
 from schemas import sla_policy as p
 from schemas.place_contact import NewPlaceContact
@@ -64,4 +65,15 @@ SLA_POLICY: Repertoire = [
     (lambda draw, now: p.CreateSlaPolicy(name="Quick", applies_to=DELIVERIES, terms=terms(draw)), "root", "operator"),
     (lambda draw, now: p.ChangeSlaPolicy(name="Quick", applies_to=DELIVERIES, terms=terms(draw)), "root", "operator"),
     (always(p.RemoveSlaPolicy()), "root", "operator"),
+]
+
+
+def routing(draw: Random) -> r.Routing:
+    return r.Routing(providers=[r.RoutingProvider(provider="osrm")], rests_s=draw.randint(1, 3_600))
+
+
+PROVIDER_CONFIG: Repertoire = [
+    (lambda draw, now: r.CreateProviderConfig(routing=routing(draw)), "root", "operator"),
+    (lambda draw, now: r.SetProviders(routing=routing(draw)), "root", "operator"),
+    (always(r.ClearProviders()), "root", "operator"),
 ]

@@ -20,8 +20,9 @@ from streams.dispatch.known import Ahead, KnownRider, Seen
 from streams.dispatch.question import Question, Record, recorded
 from streams.dispatch.shortlist import shortlist
 from streams.dispatch.straight import straight_ways
-from streams.dispatch.ways import AskedWays, Matrix
-from streams.routing.osrm import straight_matrix
+from streams.dispatch.ways import AskedWays
+from streams.routing.great_circle import straight_matrix
+from streams.routing.measured import Measured
 
 TASK = TaskId("task-1")
 KM_S = 1_000 * 1.4 / 6.0
@@ -74,7 +75,7 @@ def rider(name: str, here: Location, *ahead: tuple[Ahead, Location], **changes: 
 class Straight:
     """Everybody drives as the crow flies."""
 
-    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Matrix:
+    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
         return straight_matrix(origins, goals)
 
 

@@ -11,7 +11,7 @@ from asked_of_incidents import INCIDENT
 from asked_of_recurrences import RECURRENCE
 from asked_of_riders import BESIDE_RIDERS, RIDER
 from asked_of_tasks import BESIDE_TASKS, TASK
-from asked_of_the_directory import GEOFENCE, HUB, OUTLET, SLA_POLICY, TENANT
+from asked_of_the_directory import GEOFENCE, HUB, OUTLET, PROVIDER_CONFIG, SLA_POLICY, TENANT
 from asked_of_vehicles import BESIDE_VEHICLES, FLEET, VEHICLE
 from drawn import AWAITED, HOME, Repertoire
 from story import NOON, context, policy_of
@@ -210,6 +210,7 @@ REPERTOIRES: dict[str, Repertoire] = {
     "outlet": OUTLET,
     "hub": HUB,
     "sla_policy": SLA_POLICY,
+    "provider_config": PROVIDER_CONFIG,
     "carrier": CARRIER,
     "geofence": GEOFENCE,
 }

@@ -29,7 +29,10 @@ from schemas.record import Stored
 from schemas.rider import RegisterRider
 from schemas.task import CreateTask
 from schemas.topics import FIXES, FLEET
+from streams.routing.budgets import CountedHere
 from streams.routing.matching import Matcher
+from streams.routing.tenants import Chains, TenantMatching
+from streams.routing.wire import SecretMissing
 
 TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
 KEK = bytes(range(32))
@@ -37,6 +40,10 @@ KAMPPI = {"lat": 60.1688, "lon": 24.9316}
 HOME = {"lat": 60.161, "lon": 24.942}
 
 type Json = dict[str, Any]
+
+
+def no_secret(reference: str) -> str:
+    raise SecretMissing(reference, "is not set")
 
 
 class MemoryFrames:
@@ -83,7 +90,7 @@ class House:
             tokens=TOKENS,
             bindings=self.bindings,
             frames=self.frames,
-            matching=Matcher(""),
+            matching=TenantMatching(Chains("", self.policy.routing, no_secret, CountedHere()), Matcher("")),
             artefacts=in_memory(),
             policy=self.policy,
             clock=lambda: self.now,

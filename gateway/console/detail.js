@@ -163,7 +163,7 @@ export class Detail {
     const best = [...latest.candidates].sort((a, b) => a.rank - b.rank);
     const parts = [h("h3", {}, "Why"), h("p", { class: "aside" }, `Round ${latest.round} · ${plain(latest.solver)} · rules v${latest.policy_version} · ${exact(latest.decided_at)}`)];
     if (best.length) parts.push(h("ol", { class: "candidates" }, best.slice(0, BEST).map((one) =>
-      h("li", { "data-rider-id": one.rider_id }, h("span", {}, this.state.nameOf(one.rider_id)), h("span", { class: "figure" }, lasting(one.travel_s)), h("span", { class: "aside" }, `${far(one.distance_m)} · ${one.source === "osrm" ? "by road" : "as the crow flies"}`)))));
+      h("li", { "data-rider-id": one.rider_id }, h("span", {}, this.state.nameOf(one.rider_id)), h("span", { class: "figure" }, lasting(one.travel_s)), h("span", { class: "aside" }, `${far(one.distance_m)} · ${one.source === "great_circle" ? "as the crow flies" : "by road"}`)))));
     else parts.push(h("p", { class: "note" }, "Nobody could take it."));
     if (best.length > BEST) parts.push(h("p", { class: "aside" }, `and ${best.length - BEST} further off`));
     if (latest.excluded.length) parts.push(h("h4", {}, `Not asked: ${latest.excluded.length}`), h("ul", { class: "excluded" }, [...Map.groupBy(latest.excluded, (one) => one.code)].map(([code, riders]) =>

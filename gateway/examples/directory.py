@@ -25,6 +25,7 @@ from schemas.hub import CloseHub, CreateHub, MoveHub, ReopenHub, SetHubContacts
 from schemas.message import Command
 from schemas.person import ForgetPerson
 from schemas.place_contact import NewPlaceContact
+from schemas.provider_config import ClearProviders, CreateProviderConfig, Routing, RoutingProvider, SetProviders
 from schemas.registries import (
     DocumentKind,
     FailureReason,
@@ -192,4 +193,33 @@ PROMISES: dict[str, Command] = {
     "It is promised no more": RemoveSlaPolicy(),
 }
 
-EXAMPLES = (TENANTS, PLACES, PROMISES)
+PROVIDERS: dict[str, Command] = {
+    "Our own server first, and one that costs money behind it": CreateProviderConfig(
+        routing=Routing(
+            providers=[
+                RoutingProvider(provider="osrm"),
+                RoutingProvider(
+                    provider="mapbox", credentials="env:MAPBOX_TOKEN", timeout_ms=800, elements_per_day=100_000
+                ),
+            ],
+        ),
+    ),
+    "Another for addresses alone": SetProviders(
+        routing=Routing(
+            providers=[
+                RoutingProvider(provider="valhalla", url="http://valhalla.internal:8002"),
+                RoutingProvider(
+                    provider="google",
+                    credentials="file:/run/secrets/google-maps",
+                    only_for=["geocode"],
+                    requests_per_day=2_000,
+                ),
+            ],
+            answers_within_ms=1_500,
+            rests_s=60,
+        ),
+    ),
+    "The one of the settings is asked again": ClearProviders(),
+}
+
+EXAMPLES = (TENANTS, PLACES, PROMISES, PROVIDERS)

@@ -36,6 +36,7 @@ from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused,
 from commands.pick_wave import PickWaveOfAnotherOutlet
 from commands.place_contacts import NotAName
 from commands.proof import ParcelNotHere, PinAttemptsExhausted, ProofNotKnown, TooManyProofs
+from commands.provider_config import ProviderMisconfigured, ProviderNamedTwice
 from commands.recurrence import NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
 from commands.recurrence_rule import InvalidRule
 from commands.refusals import (
@@ -161,6 +162,8 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     LevelsNotAscending([30, 15, 60]),
     TooManyPolicies(MAX_POLICIES),
     SlaScopeTaken(SLA_POLICY_ID),
+    ProviderMisconfigured(0, "valhalla", "url_missing"),
+    ProviderNamedTwice(1, "osrm"),
 )
 
 OF_TASKS: tuple[Refused, ...] = (

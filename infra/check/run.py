@@ -29,6 +29,7 @@ from projections.tables import positions
 from schemas.keyring import Keyring
 from schemas.topics import HISTORY, KEYS, SIGNALS
 from streams.routing.osrm import OsrmRouter
+from streams.routing.tenants import OneForAll
 
 MOST_TOLD = 20
 """Findings of one invariant that are printed."""
@@ -142,7 +143,7 @@ async def replayed(
     secrets = Secrets(secret(settings, "server_secret"))
     try:
         async with rehearsing(folded, secrets, settings.cluster, clock) as rehearsal:
-            return await check_replay(rehearsal, folded, places, pool, router, args, clock)
+            return await check_replay(rehearsal, folded, places, pool, OneForAll(router), args, clock)
     finally:
         await router.close()
 

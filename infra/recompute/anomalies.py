@@ -137,7 +137,7 @@ class Reconsidering:
 
     async def _recomputed(self, partition: int, span: Span) -> Oddities:
         known = await known_in(self._using, self._settings, self._asked.tenant, partition, [])
-        ways = Etas(known.itineraries, self._using.router, no_model, Arrivals())
+        ways = Etas(known.itineraries, self._using.router_of, no_model, Arrivals())
         quality = self._directory.quality
         folding = Partition(partition, Fences().index, self._rules.of_fixes(quality))
         anomalies = Anomalies(self._rules.of_anomalies(quality), known.itineraries, ways.first_way)

@@ -135,7 +135,7 @@ class Reckoning:
     async def _recomputed(self, partition: int, span: Span, end: int, model: Model, came: list[object]) -> Forecasts:
         """Up to `end`, where what comes later than the fixes that are asked for may still lead to signals of then."""
         known = await known_in(self._using, self._settings, self._asked.tenant, partition, came)
-        etas = Etas(known.itineraries, self._using.router, lambda _: model, known.arrivals)
+        etas = Etas(known.itineraries, self._using.router_of, lambda _: model, known.arrivals)
         folding = Partition(partition, Fences().index, self._directory.quality.rules)
         side = self._side()
         async for records in stretch(self._using.consumer, TopicPartition(FIXES.name, partition), span.lead, end):

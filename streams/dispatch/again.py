@@ -13,7 +13,8 @@ from schemas.tender import Candidate, Excluded, OpenTender, Others
 from streams.dispatch.choice import SOLVER, choose
 from streams.dispatch.question import Question, Record, Ways, record_of
 from streams.dispatch.shortlist import shortlist
-from streams.dispatch.straight import DETOUR, SPEED_MPS, read
+from streams.dispatch.straight import read
+from streams.routing.great_circle import DETOUR, SPEED_MPS
 
 
 class CannotBeMadeAgain(ValueError):

@@ -85,7 +85,8 @@ class Decision:
         digest, content = recorded(Record(question=question, ways=ways))
         await self._keep(tenant, digest, content)
         opening = choose(question, ways, digest)
-        self._ways.remember(looked_at, list(zip(question.stops, places, strict=True)), opening.candidates, ways)
+        stops = list(zip(question.stops, places, strict=True))
+        self._ways.remember(tenant, looked_at, stops, opening.candidates, ways)
         return opening
 
 

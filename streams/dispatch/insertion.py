@@ -20,7 +20,7 @@ from schemas.tender import Exclusion, ScoreParts
 from schemas.vehicle_fitness import VehicleFitness, overloads
 from streams.dispatch.known import Ahead, KnownRider
 from streams.dispatch.question import Ways
-from streams.dispatch.straight import Grid
+from streams.routing.measured import Grid
 
 MOST_ORDERS = 2_000
 KEPT_SHAPES = 512

@@ -13,7 +13,8 @@ import numpy as np
 from schemas.directory import TenantRules
 from schemas.message import RiderId, TaskId
 from streams.dispatch.known import Ahead, KnownRider
-from streams.dispatch.straight import Grid, StraightWays
+from streams.dispatch.straight import StraightWays
+from streams.routing.measured import Grid
 
 FLOAT64 = np.dtype("<f8")
 

@@ -13,7 +13,9 @@ from schemas.tender import Excluded, Others
 from streams.dispatch.candidates import Work, excluded_for, exclusion_of
 from streams.dispatch.known import KnownRider
 from streams.dispatch.question import Question
-from streams.dispatch.straight import DETOUR, SPEED_MPS, Grid, read
+from streams.dispatch.straight import read
+from streams.routing.great_circle import DETOUR, SPEED_MPS
+from streams.routing.measured import Grid
 
 LOOKED_AT_CLOSELY = 25
 """For each of them a router is asked for the ways between all of their stops and the task's."""

@@ -7,13 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.geo import EARTH_RADIUS_M, Location
+from streams.routing.measured import Grid
 
-DETOUR = 1.4
-"""Road metres for one of the great circle, in a city (Boscoe et al. 2012 found 1.42 in the United States)."""
-SPEED_MPS = 6.0
-"""Of a car in a city, stops at lights included."""
-
-type Grid = npt.NDArray[np.float64]
 type Metres = npt.NDArray[np.int32]
 
 INT32 = np.dtype("<i4")

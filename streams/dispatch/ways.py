@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import batched, pairwise
+from time import monotonic
 from typing import Protocol
 
 import msgspec
@@ -15,48 +16,59 @@ from schemas.message import RiderId, TenantSlug
 from schemas.tender import Candidate
 from streams.dispatch.known import Ahead, Seen
 from streams.dispatch.question import Ways
-from streams.dispatch.straight import Grid
+from streams.routing.measured import Grid, Measured
 
 MOST_LEGS_KEPT = 100_000
 LEGS_AT_ONCE = 30
 """Of legs that nobody has asked for before: a table is asked for, of which only the diagonal is wanted."""
 
+KEPT_FOR_S = 3_600.0
+"""What a router tells does not hold for ever: streets are closed, and some know of traffic."""
+MAY_BE_KEPT = frozenset({"osrm", "valhalla", "mapbox"})
+"""A guess is not kept, and others' terms do not allow it (`Provider.keeps`)."""
+
 type Leg = tuple[Location, Location]
 type Stop = tuple[Ahead, Location]
 
 
-class Matrix(msgspec.Struct, frozen=True):
-    """Seconds and metres from each origin (rows) to each goal (columns), infinite where there is no way; who told."""
-
-    seconds: Grid
-    metres: Grid
-    source: str
-
-
 class Router(Protocol):
-    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Matrix:
+    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
         """Does not fail: the great circle stands in, and that is said."""
         ...
 
 
+class Way(msgspec.Struct, frozen=True):
+    """Of one leg."""
+
+    seconds: float
+    metres: float
+    source: str
+
+
 class KnownLegs:
-    """Between stops, which stay where they are: of the latest ones that were asked for it is known how long they take.
-    What the great circle told is not kept."""
+    """Between stops, which stay where they are: of the latest ones that a tenant asked for it is known how long they
+    take."""
 
-    def __init__(self, most: int = MOST_LEGS_KEPT) -> None:
-        self._kept: OrderedDict[Leg, tuple[float, float]] = OrderedDict()
-        self._most = most
+    def __init__(self, most: int = MOST_LEGS_KEPT, clock: Callable[[], float] = monotonic) -> None:
+        self._kept: OrderedDict[tuple[TenantSlug, Leg], tuple[float, Way]] = OrderedDict()
+        self._most, self._clock = most, clock
 
-    def get(self, leg: Leg) -> tuple[float, float] | None:
-        found = self._kept.get(leg)
-        if found is not None:
-            self._kept.move_to_end(leg)
-        return found
+    def get(self, tenant: TenantSlug, leg: Leg) -> Way | None:
+        until_s, way = self._kept.get((tenant, leg), NOT_KEPT)
+        if way is None or until_s < self._clock():
+            return None
+        self._kept.move_to_end((tenant, leg))
+        return way
 
-    def keep(self, leg: Leg, seconds: float, metres: float) -> None:
-        self._kept[leg] = (seconds, metres)
+    def keep(self, tenant: TenantSlug, leg: Leg, way: Way) -> None:
+        if way.source not in MAY_BE_KEPT:
+            return
+        self._kept[tenant, leg] = self._clock() + KEPT_FOR_S, way
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)
+
+
+NOT_KEPT: tuple[float, Way | None] = 0.0, None
 
 
 class AskedWays:
@@ -80,47 +92,43 @@ class AskedWays:
             self._matrix(tenant, heres, firsts),
         )
         onward = await self._onward(tenant, [rider for rider, _ in placed])
-        numbers = {place: number for number, place in enumerate(ahead)}
-        first = {place: number for number, place in enumerate(firsts)}
+        number = {place: at for at, place in enumerate(ahead)}
+        first = {place: at for at, place in enumerate(firsts)}
+        of_task = range(len(heres) + len(ahead), len(heres) + len(ahead) + len(stops))
         found: dict[RiderId, Ways] = {}
         for row, (rider, _) in enumerate(placed):
-            columns = [numbers[place] for place in rider.ahead]
-            task_rows = range(len(heres) + len(ahead), len(heres) + len(ahead) + len(stops))
-            rows = [row, *(len(heres) + column for column in columns), *task_rows]
+            columns = [number[place] for place in rider.ahead]
+            rows = [row, *(len(heres) + column for column in columns), *of_task]
             legs = [onward[leg] for leg in pairwise(rider.ahead)]
             if rider.ahead:
-                at = row, first[rider.ahead[0]]
-                legs.insert(0, (float(to_first.seconds[at]), float(to_first.metres[at])))
-            seconds, metres = (
-                joined(task[rows], back[:, columns], [leg[number] for leg in legs])
-                for number, (task, back) in enumerate(
-                    ((to_task.seconds, to_ahead.seconds), (to_task.metres, to_ahead.metres))
-                )
+                legs.insert(0, cell(to_first, row, first[rider.ahead[0]]))
+            found[rider.rider.rider_id] = Ways.of(
+                joined(to_task.seconds[rows], to_ahead.seconds[:, columns], [leg.seconds for leg in legs]),
+                joined(to_task.metres[rows], to_ahead.metres[:, columns], [leg.metres for leg in legs]),
+                told_by([to_task.source, *([to_ahead.source] if columns else []), *(leg.source for leg in legs)]),
             )
-            found[rider.rider.rider_id] = Ways.of(seconds, metres, source_of(to_task, to_ahead, to_first))
         return found
 
-    async def _matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Matrix:
+    async def _matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
         if not origins or not goals:
             nothing = np.zeros((len(origins), len(goals)))
-            return Matrix(nothing, nothing, "")
+            return Measured(nothing, nothing, "great_circle")
         return await self._router.matrix(tenant, origins, goals)
 
-    async def _onward(self, tenant: TenantSlug, riders: Sequence[Seen]) -> dict[Leg, tuple[float, float]]:
+    async def _onward(self, tenant: TenantSlug, riders: Sequence[Seen]) -> dict[Leg, Way]:
         """From stop to stop along their itineraries. Most were asked for when the one was put behind the other."""
         wanted = list(dict.fromkeys(leg for rider in riders for leg in pairwise(rider.ahead)))
-        found = {leg: known for leg in wanted if (known := self._legs.get(leg)) is not None}
+        found = {leg: known for leg in wanted if (known := self._legs.get(tenant, leg)) is not None}
         for legs in batched([leg for leg in wanted if leg not in found], LEGS_AT_ONCE, strict=False):
-            origins, goals = [origin for origin, _ in legs], [goal for _, goal in legs]
-            matrix = await self._router.matrix(tenant, origins, goals)
+            matrix = await self._router.matrix(tenant, [origin for origin, _ in legs], [goal for _, goal in legs])
             for at, leg in enumerate(legs):
-                found[leg] = (float(matrix.seconds[at, at]), float(matrix.metres[at, at]))
-                if matrix.source != "great_circle":
-                    self._legs.keep(leg, *found[leg])
+                found[leg] = cell(matrix, at, at)
+                self._legs.keep(tenant, leg, found[leg])
         return found
 
     def remember(
         self,
+        tenant: TenantSlug,
         riders: Sequence[Seen],
         stops: Sequence[Stop],
         candidates: Sequence[Candidate],
@@ -129,16 +137,16 @@ class AskedWays:
         """The legs on which each candidate's stops would be reached: some are driven soon, and asked for again."""
         seen = {rider.rider.rider_id: rider for rider in riders}
         for candidate in candidates:
-            way = ways[candidate.rider_id]
-            if way.source == "great_circle":
-                continue
-            rider = seen[candidate.rider_id]
-            order = order_of(rider, stops, candidate.placed)
+            way, rider = ways[candidate.rider_id], seen[candidate.rider_id]
             places = [*rider.ahead, *(place for _, place in stops)]
             seconds, metres = way.grids()
-            for one, other in pairwise(order):
-                leg = places[one - 1], places[other - 1]
-                self._legs.keep(leg, float(seconds[one, other]), float(metres[one, other]))
+            for one, other in pairwise(order_of(rider, stops, candidate.placed)):
+                told = Way(float(seconds[one, other]), float(metres[one, other]), way.source)
+                self._legs.keep(tenant, (places[one - 1], places[other - 1]), told)
+
+
+def cell(matrix: Measured, row: int, column: int) -> Way:
+    return Way(float(matrix.seconds[row, column]), float(matrix.metres[row, column]), matrix.source)
 
 
 def joined(to_task: Grid, from_task: Grid, legs: Sequence[float]) -> Grid:
@@ -170,7 +178,7 @@ def order_of(rider: Seen, stops: Sequence[Stop], placed: Sequence[Placed]) -> li
     return order
 
 
-def source_of(*matrices: Matrix) -> str:
+def told_by(sources: Iterable[str]) -> str:
     """Of several what is less sure."""
-    told = {matrix.source for matrix in matrices if matrix.source}
+    told = set(sources)
     return "great_circle" if "great_circle" in told else "+".join(sorted(told))

@@ -7,8 +7,8 @@ import numpy as np
 import structlog
 
 from schemas.geo import Location
-from streams.dispatch.straight import DETOUR, SPEED_MPS
 from streams.eta.journey import Floats, Left, Places, Track, headings, metres_between
+from streams.routing.great_circle import DETOUR, SPEED_MPS
 from streams.routing.osrm import Heading, Table
 from streams.routing.routers import RouterFailed
 

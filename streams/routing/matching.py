@@ -6,7 +6,7 @@ with 10 m by 0.96, 0.91 and 0.93. So places are asked for at four times what the
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
@@ -72,6 +72,10 @@ class Answer(msgspec.Struct, frozen=True):
     code: str = "Ok"
 
 
+type AsksStretch = Callable[[Sequence[Point]], Awaitable[Answer]]
+"""Raises RouterFailed."""
+
+
 class Matcher:
     """Of its own, beside whoever asks the router for ways: neither rests for the other."""
 
@@ -83,20 +87,7 @@ class Matcher:
 
     async def matched(self, points: Sequence[Point]) -> Matched:
         """Does not fail: what the router does not tell is not matched, and that is said."""
-        places = spaced(points)
-        asked = stretches(places[:MOST])
-        whys: set[Why] = {"too_many_fixes"} if len(places) > MOST else set()
-        parts: list[Part] = []
-        try:
-            async with asyncio.timeout(self._within_s):
-                for stretch in asked:
-                    answer = await self._asked(stretch)
-                    parts += [part for part in answer.parts if part.confidence >= SURE]
-                    whys |= why_not(answer)
-        except (RouterFailed, TimeoutError) as failed:
-            logger.warning("router failed, the fixes' own line stands in", error=repr(failed))
-            whys.add("router_silent")
-        return summed(places, parts, whys)
+        return await matched(points, self._asked, self._within_s)
 
     async def _asked(self, stretch: Sequence[Point]) -> Answer:
         """Raises RouterFailed."""
@@ -115,6 +106,24 @@ class Matcher:
             if no.code not in NOT_THERE:
                 raise
             return Answer([], no.code)
+
+
+async def matched(points: Sequence[Point], ask: AsksStretch, within_s: float = WITHIN_S) -> Matched:
+    """Does not fail: what nobody tells is not matched, and that is said."""
+    places = spaced(points)
+    asked = stretches(places[:MOST])
+    whys: set[Why] = {"too_many_fixes"} if len(places) > MOST else set()
+    parts: list[Part] = []
+    try:
+        async with asyncio.timeout(within_s):
+            for stretch in asked:
+                answer = await ask(stretch)
+                parts += [part for part in answer.parts if part.confidence >= SURE]
+                whys |= why_not(answer)
+    except (RouterFailed, TimeoutError) as failed:
+        logger.warning("router failed, the fixes' own line stands in", error=repr(failed))
+        whys.add("router_silent")
+    return summed(places, parts, whys)
 
 
 def spaced(points: Sequence[Point]) -> list[Point]:

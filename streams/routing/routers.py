@@ -22,7 +22,8 @@ RESTS_S = 5.0
 AT_ONCE = 100
 KEPT_CONNECTIONS = 8
 
-type Outcome = Literal["answered", "no_way", "silent", "gone", "wrong"]
+type Fault = Literal["silent", "gone", "wrong"]
+type Outcome = Literal["answered", "no_way"] | Fault
 
 WRONG = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """How what is no answer of OSRM's shows."""
@@ -135,7 +136,7 @@ def ok(answer: httpx.Response) -> Any:
     return told
 
 
-def outcome_of(failed: Exception) -> Outcome:
+def outcome_of(failed: Exception) -> Fault:
     if isinstance(failed, (TimeoutError, httpx.TimeoutException)):
         return "silent"
     return "gone" if isinstance(failed, httpx.TransportError) else "wrong"

@@ -51,6 +51,8 @@ AT_ONCE = 8
 """Routes asked for side by side."""
 MOST_ROUTES = 20_000
 """Routes in memory; the oldest goes first and is asked for again."""
+NOBODY: RoutingSource = "great_circle"
+"""Told no way: it is guessed."""
 ROWS_IN_THE_LOOP = 200
 DIGITS = 8
 """Of what was seen: a place within a decimetre."""
@@ -136,10 +138,14 @@ class Looked(msgspec.Struct, frozen=True):
 
 
 class Etas:
-    """`model` gives the one that stands now for a tenant."""
+    """`router` and `model` give those that stand now for a tenant."""
 
     def __init__(
-        self, itineraries: Itineraries, router: Router, model: Callable[[str], Model], arrivals: Arrivals
+        self,
+        itineraries: Itineraries,
+        router: Callable[[str], Router],
+        model: Callable[[str], Model],
+        arrivals: Arrivals,
     ) -> None:
         self._itineraries = itineraries
         self._router = router
@@ -198,10 +204,10 @@ class Etas:
             done = place_on(followed.way, live, followed.segment)
         if done is None or followed is None:
             here = Location(lat=live.lat, lon=live.lon)
-            way = await self._router.way([here, *(stop.place for stop in stops if stop.place)])
+            way = await self._router(key[0]).way([here, *(stop.place for stop in stops if stop.place)])
             looked_ms = followed.looked_ms if followed is not None and followed.stops == stops else 0
             first = msgspec.structs.replace(way, asked_ms=at_ms)
-            if followed is not None and same(followed.stops[0], stops[0]) and followed.first.source == "osrm":
+            if followed is not None and same(followed.stops[0], stops[0]) and followed.first.source != NOBODY:
                 first = followed.first
             followed = Followed(itinerary.version, stops, way, first, at_ms, looked_ms=looked_ms)
             done = 0, 0.0, 0.0, 0.0
@@ -314,7 +320,7 @@ def drives(followed: Followed, track: Track, left: Sequence[Left], vehicle: int)
     """A row for the way to the next stop, and for each from stop to stop: shape (stops, columns)."""
     seconds, metres = np.array([each.seconds for each in left]), np.array([each.metres for each in left])
     lat, lon = places_of(left)
-    routed = np.array([float(each.source == "osrm") for each in left])
+    routed = np.array([float(each.source != NOBODY) for each in left])
     s, m, off_m = seconds[:1, None], metres[:1, None], np.array([followed.off_m])
     next_one = journey.Left(s, m, s, m, off_m, routed[:1, None] > 0, answered=True)
     here = np.zeros(1, np.intp)

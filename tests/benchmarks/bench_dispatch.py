@@ -42,6 +42,7 @@ from schemas.rider import (
 from streams.dispatch.decision import Decision
 from streams.dispatch.tendering import KnownTask
 from streams.routing.osrm import OsrmRouter
+from streams.routing.tenants import OneForAll
 
 RIDERS = 1_000
 TASKS_EACH = 5
@@ -147,7 +148,7 @@ async def test_an_instant_decision(provider: str, osrm: str, postgres_server: An
         city = City(pool)
         await city.populate()
         lookups = Lookups(pool, city.policy, city.keyring, 8, lambda: datetime.now(UTC))
-        decide = Decision(lookups, lookups, router, lookups.now, store.keep_decision)
+        decide = Decision(lookups, lookups, OneForAll(router), lookups.now, store.keep_decision)
         took, peer, sources = [], [], set()
         for number in range(DECISIONS + 5):
             await city.move(city.draw.sample(city.riders, MOVED))

@@ -23,7 +23,7 @@ from schemas.partition import partition_of
 from schemas.position import Vector
 from schemas.topics import TASK
 from streams.deadlines import source_of, step_of
-from streams.routing.osrm import straight
+from streams.routing.great_circle import straight
 from streams.simulation import SIMULATION
 from streams.telemetry.eta import Way
 

@@ -10,7 +10,7 @@ from gateway.commands import OPEN
 from schemas.task import CreateTask
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [(DOCS / name).read_text() for name in ("tasks.md", "personal-data.md", "dispatch.md")]
+PAGES = [(DOCS / name).read_text() for name in ("tasks.md", "personal-data.md", "dispatch.md", "routing.md")]
 SHOWN = [found for page in PAGES for found in re.findall(r"```json (\w+)\n(.*?)```", page, re.DOTALL)]
 COMMANDS = {known.cls.__name__: known for known in OPEN}
 

@@ -13,7 +13,14 @@ from projections.models import MODELS
 async def test_everything_is_made_once_and_told(postgres: str):
     settings = Settings(postgres=SecretStr(postgres))
     first = await migrated(settings)
-    assert {"projection_positions", "live_map", "process_positions", "stream_riders", *MODELS} <= set(first.made)
+    assert {
+        "projection_positions",
+        "live_map",
+        "process_positions",
+        "stream_riders",
+        "routing_budgets",
+        *MODELS,
+    } <= set(first.made)
     assert (await migrated(settings)).made == []
 
 

@@ -15,6 +15,7 @@ from schemas.dispatch_rules import VehicleCost
 from schemas.geo import Location
 from schemas.itinerary import Placed
 from schemas.load import Capacity, Load
+from schemas.message import TenantSlug
 from schemas.tender import MAX_CANDIDATES
 from schemas.vehicle_fitness import VehicleFitness
 from streams.dispatch.choice import choose
@@ -22,8 +23,9 @@ from streams.dispatch.insertion import MOST_ORDERS, Insertion, insertion, orders
 from streams.dispatch.known import Seen
 from streams.dispatch.question import record_of, recorded
 from streams.dispatch.shortlist import LOOKED_AT_CLOSELY
-from streams.dispatch.ways import AskedWays, KnownLegs, Matrix, order_of
-from streams.routing.osrm import straight_matrix
+from streams.dispatch.ways import KEPT_FOR_S, AskedWays, KnownLegs, Way, order_of
+from streams.routing.great_circle import straight_matrix
+from streams.routing.measured import Measured
 
 NEAR, FAR = rider("near", km(1)), rider("zfar", km(2))
 HERE = delivery(km(0), km(-1))
@@ -145,7 +147,7 @@ async def test_whose_shift_or_hours_end_on_the_way_is_shut_out():
 
 async def test_whom_no_way_leads_to_the_task_is_unreachable():
     class Ferry:
-        async def matrix(self, tenant: Any, origins: list[Location], goals: list[Location]) -> Matrix:
+        async def matrix(self, tenant: Any, origins: list[Location], goals: list[Location]) -> Measured:
             told = straight_matrix(origins, goals)
             told.seconds[[place == NEAR.here for place in origins]] = float("inf")
             return told
@@ -343,10 +345,10 @@ class Counting:
     def __init__(self) -> None:
         self.pairs = 0
 
-    async def matrix(self, tenant: Any, origins: list[Location], goals: list[Location]) -> Matrix:
+    async def matrix(self, tenant: Any, origins: list[Location], goals: list[Location]) -> Measured:
         self.pairs += len(origins) * len(goals)
         told = straight_matrix(origins, goals)
-        return Matrix(told.seconds, told.metres, "osrm")
+        return Measured(told.seconds, told.metres, "osrm")
 
 
 async def test_the_ways_between_stops_that_dispatch_itself_has_put_together_are_not_asked_for_again():
@@ -356,7 +358,7 @@ async def test_the_ways_between_stops_that_dispatch_itself_has_put_together_are_
     places = [place for _, place in stops]
     first = await asking.between(ACME, [seen], places)
     opening = await chosen([seen], stops)
-    asking.remember([seen], stops, opening.candidates, first)
+    asking.remember(ACME, [seen], stops, opening.candidates, first)
     assert order_of(seen, stops, opening.candidates[0].placed) == [2, 3, 1]
     after = rider("on-the-way", km(2.5), *stops, (seen.rider.itinerary[0], seen.ahead[0]))
     before, router.pairs = router.pairs, 0
@@ -371,14 +373,26 @@ async def test_ways_that_the_great_circle_told_are_asked_for_again():
     guess = AskedWays(Straight())
     [first] = (await guess.between(ACME, [ON_THE_WAY], [km(0)])).values()
     assert first.source == "great_circle"
-    assert KnownLegs().get((km(0), km(1))) is None
+    legs, leg = KnownLegs(), (km(0), km(1))
+    for source in ("great_circle", "google", "osrm+great_circle"):
+        legs.keep(ACME, leg, Way(1, 2, source))
+        assert legs.get(ACME, leg) is None
+
+
+def test_legs_are_a_tenants_own_and_kept_for_an_hour():
+    now, leg = 0.0, (km(0), km(1))
+    legs = KnownLegs(clock=lambda: now)
+    legs.keep(ACME, leg, Way(1, 2, "osrm"))
+    assert legs.get(TenantSlug("lumi"), leg) is None
+    now = KEPT_FOR_S
+    assert legs.get(ACME, leg) == Way(1, 2, "osrm")
+    now = KEPT_FOR_S + 1
+    assert legs.get(ACME, leg) is None
 
 
 def test_only_so_many_legs_are_kept_those_that_were_asked_for_last():
     legs = KnownLegs(most=2)
     for number in range(3):
-        legs.keep((km(number), km(9)), number, number)
-        legs.get((km(0), km(9)))
-    assert legs.get((km(0), km(9))) == (0, 0)
-    assert legs.get((km(1), km(9))) is None
-    assert legs.get((km(2), km(9))) == (2, 2)
+        legs.keep(ACME, (km(number), km(9)), Way(number, number, "osrm"))
+        legs.get(ACME, (km(0), km(9)))
+    assert [legs.get(ACME, (km(number), km(9))) is not None for number in range(3)] == [True, False, True]

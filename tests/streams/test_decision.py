@@ -19,7 +19,7 @@ from streams.dispatch.choice import step_of, with_offers
 from streams.dispatch.decision import Decision
 from streams.dispatch.known import Document, KnownRider, Seen
 from streams.dispatch.tendering import KnownTask
-from streams.dispatch.ways import Matrix
+from streams.routing.measured import Measured
 
 PICKUP = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI)
 TASK = KnownTask(task_id=TaskId("task-1"), round=1, stops=[PICKUP], ahead=[PICKUP])
@@ -66,9 +66,9 @@ class Known:
     async def policy_version(self, tenant: TenantSlug) -> int:
         return 1
 
-    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Matrix:
+    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
         minute = np.full((len(origins), len(goals)), 60.0)
-        return Matrix(minute, minute * 8, "osrm")
+        return Measured(minute, minute * 8, "osrm")
 
 
 def dispatchable(at: datetime) -> Source:

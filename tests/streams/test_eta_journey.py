@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from schemas.geo import Location
-from streams.dispatch.straight import DETOUR, SPEED_MPS
 from streams.eta.journey import COLUMNS, Left, Track, headings, rows
 from streams.eta.left import left_of
+from streams.routing.great_circle import DETOUR, SPEED_MPS
 from streams.routing.osrm import Heading, Table
 from streams.routing.routers import RouterFailed
 
@@ -86,7 +86,7 @@ class Streets:
         if self.silent:
             raise RouterFailed("nobody answers")
         ten = np.array([[10.0 if heading is None else 20.0] * len(goals) for _, heading in origins])
-        return Table(ten, ten * 8, np.full(len(origins), self.off_street_m), np.zeros(len(goals)))
+        return Table(ten, ten * 8, np.full(len(origins), self.off_street_m))
 
 
 GOAL = Location(lat=60.02, lon=24.9)

@@ -71,7 +71,7 @@ class Trip:
     def __init__(self, model: Model | None = None) -> None:
         self.itineraries, self.arrivals = Itineraries(), Arrivals()
         self.model = model or Model(BY_FACTORS)
-        self.etas = Etas(self.itineraries, Straight(), lambda _: self.model, self.arrivals)
+        self.etas = Etas(self.itineraries, lambda _: Straight(), lambda _: self.model, self.arrivals)
         self.partition = Partition(0, lambda _: None, Quality().rules)  # type: ignore[arg-type, return-value]
         self.partition.riders["acme", ANN] = Rider()
         self.version = 0
@@ -111,7 +111,7 @@ class Trip:
     def is_taken_over(self) -> None:
         """By a worker who knows what was kept."""
         self.partition.riders["acme", ANN] = restored(kept(self.rider))
-        self.etas = Etas(self.itineraries, Straight(), lambda _: self.model, self.arrivals)
+        self.etas = Etas(self.itineraries, lambda _: Straight(), lambda _: self.model, self.arrivals)
 
     async def fix(self, at: float, north_m: float) -> list[Draft]:
         return await self.etas.of(self.partition, Found(live={("acme", ANN): row_of(ANN, at, north_m)}))

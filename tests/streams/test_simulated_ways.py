@@ -5,7 +5,7 @@ from datetime import timedelta
 from story import KAMPPI, NOON, UP_NORTH, minutes
 
 from schemas.geo import Location, distance_m
-from streams.routing.osrm import straight
+from streams.routing.great_circle import straight
 from streams.simulated_ways import FARTHEST_M, FIX_EVERY_S, MOST_FIXES, Arrival, Leg, Seen, fixes, legs
 
 HOME = Location(lat=60.1610, lon=24.9420)
