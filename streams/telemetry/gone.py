@@ -60,7 +60,8 @@ class Forgotten(msgspec.Struct, frozen=True):
 
 
 class Gone(msgspec.Struct, frozen=True):
-    """A rider whom a partition remembers, and of whom nothing came in since `before_ms`, Unix milliseconds."""
+    """A rider whom a partition remembers, with the time of their mark, Unix milliseconds: nothing of them that is
+    folded came in since."""
 
     partition: int
     key: RiderKey

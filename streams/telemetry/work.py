@@ -5,7 +5,7 @@ next start they are read back, and what follows from the same fix again is not t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice, takewhile
 from time import monotonic
@@ -129,12 +129,15 @@ class Opened:
                 first = Unsaved(standing.folded_from, standing.next_signal, monotonic())
                 self._unsaved.setdefault((draft.tenant, draft.rider_id), first)
 
-    def gone(self, forgotten: Mapping[RiderKey, int], before_ms: int) -> list[Gone]:
+    def gone(self, forgotten: Mapping[RiderKey, int], before_ms: int) -> Iterator[Gone]:
         """Who was seen last before then, or before they were forgotten: Unix milliseconds."""
-        until = ((key, rider, max(before_ms, forgotten.get(key, 0))) for key, rider in self.partition.riders.items())
-        return [
-            Gone(self.partition.partition, key, until_ms) for key, rider, until_ms in until if rider.seen_ms < until_ms
-        ]
+        partition = self.partition.partition
+        for key, rider in self.partition.riders.items():
+            seen_ms = rider.seen_ms
+            if seen_ms < forgotten.get(key, 0):
+                yield Gone(partition, key, forgotten[key])
+            elif seen_ms < before_ms:  # what came in since, and waits to be folded, counts
+                yield Gone(partition, key, seen_ms + 1)
 
     def let_go(self, gone: Mapping[RiderKey, int]) -> None:
         """With the next batch: who was seen last before that time, Unix milliseconds."""

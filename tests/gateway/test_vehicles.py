@@ -199,7 +199,7 @@ async def test_a_rider_reads_the_vehicle_that_they_have_and_no_other(garage, mod
     ann = garage.caller("rider", "ann")
     assert (await ann.get(f"/v1/acme/vehicles/{own}")).json()["plate"] == "ABC-123"
     assert (await ann.get(f"/v1/acme/vehicles/{other}")).status_code == 404
-    [row] = await listed(garage, "rider_id=bob", "rider", "ann")
+    [row] = await listed(garage, "rider_id=ann", "rider", "ann")
     assert (row["vehicle_id"], row["plate"]) == (own, "ABC-123")
     await asked(garage, own, "release-vehicle", reason_code="shift_over")
     await models.fold()

@@ -660,6 +660,9 @@ async def test_of_a_rider_of_whom_nothing_has_come_for_long_no_place_is_kept(rid
         assert await places_of(pool, ride) == [1, 1, 0]
         await streams.let_go()
         assert await places_of(pool, ride) == [0, 0, 0]
+        await ride.tell(ride.fix(1 - 2 * 24 * 60, HOME), received_at=ride.at(1 - 2 * 24 * 60))
+        await folded(streams, ride)
+        assert await places_of(pool, ride) == [1, 1, 0], "what has waited as long is folded all the same"
 
 
 async def test_a_rider_with_a_stop_ahead_gets_a_forecast_by_road(ride, settings, pool):
