@@ -28,12 +28,15 @@ from schemas import ids
 from schemas import rider as r
 from schemas import tender as o
 from schemas import vehicle as v
+from schemas.dispatch_rules import TenderStep
+from schemas.itinerary import Placed, StopRef
 from schemas.keyring import Keyring
 from schemas.load import Capacity
 from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, SubjectId, TaskId, TenderId
 from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
 from streams.deadlines import source_of as source_of_deadline
 from streams.deadlines import step_of
+from streams.dispatch.choice import with_offers
 from streams.dispatch.tendering import KnownTask
 from streams.process import Done, NotAllowed, Step
 from streams.processes import every_process
@@ -88,6 +91,8 @@ class Town:
         """Of each rider who has sent a fix, when the latest was."""
         self.whom = self._anybody
         """Who is asked for a task."""
+        self.steps: Sequence[TenderStep] = [TenderStep(mode="broadcast", size=50, seconds=600)]
+        """How tenders ask: by any of these."""
         self._asked = 0
         self._read: defaultdict[str, int] = defaultdict(int)
         processes = every_process(self, self._decide, self._send, self._forget)
@@ -307,23 +312,32 @@ class Town:
         """Asks anybody: whatever it knows of the riders may have changed before they answer."""
         if task.round != task_round or not task.ahead:
             return None
-        tender, now = ids.tender_id(task.task_id, task_round), self._now()
-        return o.OpenTender(
+        opening = o.OpenTender(
             task_id=task.task_id,
             round=task_round,
             mode="broadcast",
-            candidates=[],
-            excluded=[],
-            offers=[
-                o.PlannedOffer(
-                    offer_id=ids.offer_id(tender, rider), rider_id=rider, expires_at=now + timedelta(minutes=10)
+            candidates=[
+                o.Candidate(
+                    rider_id=rider, rank=rank, travel_s=1, distance_m=1, source="anybody", placed=self._somewhere(task)
                 )
-                for rider in self.whom()
+                for rank, rider in enumerate(self.whom(), start=1)
             ],
+            excluded=[],
+            offers=[],
             policy_version=1,
             input_hash="x",
             solver="anybody",
         )
+        step = self.chance.choice(self.steps)
+        return with_offers(msgspec.structs.replace(opening, mode=step.mode), step, self._now())
+
+    def _somewhere(self, task: KnownTask) -> list[Placed]:
+        """Behind any stop that anybody has ahead, or first; or at the end."""
+        known = [stop for _, rider in self.of_kind("rider") for stop in getattr(rider, "itinerary", ())]
+        refs = [None, *(StopRef(task_id=stop.task_id, stop_id=stop.stop_id) for stop in known)]
+        if not known or self.chance.random() < 0.5:
+            return []
+        return [Placed(stop_id=stop.stop_id, behind=self.chance.choice(refs)) for stop in task.ahead]
 
     # What stands on the log
 

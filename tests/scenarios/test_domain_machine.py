@@ -4,7 +4,7 @@ and once the processes are quiet. That it can fail is shown by breaking one rule
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -26,6 +26,7 @@ from commands.waiting_state import open_wait
 from infra.check.custody import Custody
 from infra.check.finding import Judgement
 from projections import deadlines
+from schemas.dispatch_rules import TenderMode, TenderStep
 from schemas.load import NOTHING, Capacity, Load, peak_load
 from schemas.proof import ProofKind
 from schemas.rider import (
@@ -69,6 +70,7 @@ class DomainMachine(RuleBasedStateMachine):
     @initialize()
     def a_town(self) -> None:
         self.town = Town()
+        self.town.steps = [TenderStep(mode=mode, size=2, seconds=600) for mode in get_args(TenderMode)]
         self.people = People(self.town)
         self.sound = True
         self.judgement = Judgement("I7")
