@@ -89,6 +89,10 @@ def best_spot(state: State, entry: Entry, lifted: Collection[Rule] = ()) -> Spot
     return min((each for each in spots if each is not None), key=lambda each: each.added, default=None)
 
 
+def has_spot(state: State, entry: Entry, lifted: Collection[Rule] = ()) -> bool:
+    return any(spot_on(state, entry, vehicle, lifted) is not None for vehicle in open_to(state, entry))
+
+
 def open_to(state: State, entry: Entry, closed: int | None = None) -> Iterator[int]:
     """Of unused vehicles that are alike one is as good as another."""
     seen: set[int] = set()
@@ -105,6 +109,8 @@ def open_to(state: State, entry: Entry, closed: int | None = None) -> Iterator[i
 def spot_on(state: State, entry: Entry, vehicle: int, lifted: Collection[Rule] = ()) -> Spot | None:
     """The cheapest by what it adds to the legs, of those that fit."""
     model, route = state.model, state.routes[vehicle]
+    if "capacity" not in lifted and too_full(model, vehicle, route, entry):
+        return None
     for added, first, second in sorted(places(model, entry, vehicle, route, lifted)):
         longer = [*route[:first], entry.nodes[0], *route[first:]]
         if len(entry.nodes) == 2:
@@ -115,6 +121,18 @@ def spot_on(state: State, entry: Entry, vehicle: int, lifted: Collection[Rule] =
                 return Spot(added, vehicle, longer, state.amounts[vehicle] + added)
             return Spot(amount - state.amounts[vehicle], vehicle, longer, amount)
     return None
+
+
+def too_full(model: Model, vehicle: int, route: Sequence[int], entry: Entry) -> bool:
+    """Whether what comes from the depot leaves no room at departure: the same wherever it goes."""
+    node = entry.nodes[0]
+    if not model.from_depot[node]:
+        return False
+    aboard = [model.adds[each] for each in (*route, node) if model.from_depot[each]]
+    return any(
+        -sum(column) > limit
+        for column, limit in zip(zip(*aboard, strict=True), model.vehicles[vehicle].capacity, strict=True)
+    )
 
 
 def places(

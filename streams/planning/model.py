@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     penalty: int | None
 
 
-class Fleet(NamedTuple):
+class Driver(NamedTuple):
     """A vehicle. `like`: those without a prefix that differ in nothing but their id have the same number."""
 
     id: str
@@ -75,7 +75,7 @@ class Model:
         for job in problem.jobs:
             self.add(job)
         self.node_of = {visit: node for node, visit in enumerate(self.visits)}
-        self.vehicles = list(self.fleet())
+        self.vehicles = list(self.drivers())
         self.cut()
         self.entry_of = {node: each for each in self.entries for node in each.nodes}
 
@@ -112,7 +112,7 @@ class Model:
         self.adds.append(tuple(sign * getattr(load, measure) for measure in self.measures))
         return len(self.visits) - 1
 
-    def fleet(self) -> Iterator[Fleet]:
+    def drivers(self) -> Iterator[Driver]:
         kinds: dict[object, int] = {}
         for at, vehicle in enumerate(self.problem.vehicles):
             capacity = tuple(getattr(vehicle.capacity, measure) for measure in self.measures)
@@ -121,7 +121,7 @@ class Model:
             same = (vehicle.start, vehicle.end, capacity, vehicle.shift, vehicle.skills, vehicle.pause)
             like = kinds.setdefault((same, at if prefix or own else None), len(kinds))
             shift = vehicle.shift
-            yield Fleet(
+            yield Driver(
                 vehicle.id,
                 vehicle.start,
                 vehicle.end,

@@ -89,8 +89,11 @@ def kept(asked: Asked, answers: Iterable[Answer], real: Real | None = None) -> P
     if best is None:
         raise NothingFits(attempts)
     answer, solution, verdict = best
-    if verdict.left_out:
-        solution, verdict = filled(asked, solution, verdict, real)
+    model = Model(asked.problem)
+    reasons = tuple(left_out(model, solution))
+    if any(each.reason == "not_found" for each in reasons):
+        solution, verdict = filled(model, asked, solution, verdict, real)
+        reasons = tuple(left_out(model, solution))
     return Planned(
         input_hash=input_hash(asked.problem),
         solver=answer.solver,
@@ -99,7 +102,7 @@ def kept(asked: Asked, answers: Iterable[Answer], real: Real | None = None) -> P
         solution=solution,
         cost=verdict.cost,
         routes=verdict.routes,
-        left_out=tuple(left_out(Model(asked.problem), solution)),
+        left_out=reasons,
         attempts=tuple(attempts),
     )
 
@@ -131,8 +134,10 @@ def passing(problem: Problem, solution: Solution, real: Real | None) -> Verdict:
     return verdict if real is None or not verdict.passed else check(problem, solution, real)
 
 
-def filled(asked: Asked, solution: Solution, verdict: Verdict, real: Real | None) -> tuple[Solution, Verdict]:
+def filled(
+    model: Model, asked: Asked, solution: Solution, verdict: Verdict, real: Real | None
+) -> tuple[Solution, Verdict]:
     """With what still fits, if it is better so."""
-    fuller = repaired(Model(asked.problem), solution, Random(asked.seed)).solution
+    fuller = repaired(model, solution, Random(asked.seed)).solution
     judged = passing(asked.problem, fuller, real)
     return (fuller, judged) if judged.passed and judged.cost < verdict.cost else (solution, verdict)

@@ -1,10 +1,10 @@
 """Why a job is on no route: rule by rule is lifted until it would fit, first alone, then beside the others."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Literal
 
-from streams.planning.insertion import State, begun, best_spot, open_to, spot_on
+from streams.planning.insertion import State, begun, best_spot, has_spot
 from streams.planning.model import Entry, Model, Rule, may
 from streams.planning.problem import Part, Solution
 
@@ -64,7 +64,7 @@ def why(state: State, entry: Entry) -> LeftOut:
     if not entry.allowed:
         return LeftOut(job=entry.job, reason="skill_missing", alone=True, told=skills_told(model, entry))
     nothing_else = begun(model)
-    if not fits(nothing_else, entry):
+    if not has_spot(nothing_else, entry):
         reason, told = lifted(nothing_else, entry)
         return LeftOut(job=entry.job, reason=reason, alone=True, told=f"no vehicle could do it alone: {told}")
     spot = best_spot(state, entry)
@@ -78,18 +78,14 @@ def why(state: State, entry: Entry) -> LeftOut:
     return LeftOut(job=entry.job, reason="not_worth_it", alone=False, told=told)
 
 
-def fits(state: State, entry: Entry, without: Collection[Rule] = ()) -> bool:
-    return any(spot_on(state, entry, vehicle, without) is not None for vehicle in open_to(state, entry))
-
-
 def lifted(state: State, entry: Entry) -> tuple[Reason, str]:
     """The one rule without which it fits, or as few of them as need be."""
     for rule in RULES:
-        if fits(state, entry, (rule,)):
+        if has_spot(state, entry, (rule,)):
             return CODES[rule], f"it would but for {WORDS[rule]}"
     for size in range(2, len(RULES)):
         for rules in combinations(RULES, size):
-            if fits(state, entry, rules):
+            if has_spot(state, entry, rules):
                 return "several_rules", f"it would but for {' and '.join(WORDS[rule] for rule in rules)}"
     return "several_rules", "every rule forbids it"
 

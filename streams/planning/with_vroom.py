@@ -26,6 +26,8 @@ EXPLORATIONS = ((150, 5), (300, 3), (600, 1), (10_000, 0))
 MUST, MAY = 100, 0
 """Priorities."""
 UINT32_MAX = 2**32 - 1
+COST_WAYS = 4
+"""To a stop and from it, and as much again for what vehicles cost by themselves."""
 
 
 class WithVroom:
@@ -52,13 +54,13 @@ def vroomed(model: Model, seconds: float | None, exploration: int | None = None)
     """Its plan, of which the checker knows whether it can be driven. Without seconds it repeats exactly."""
     asked = vroom.Input()
     asked.set_durations_matrix("car", np.array(model.seconds, dtype=np.uint32))
-    if model.problem.objective != "duration":
-        asked.set_costs_matrix("car", np.array(model.metres, dtype=np.uint32))
+    shrunk = shrunk_by(model)
+    asked.set_costs_matrix("car", np.array(model.leg, dtype=np.uint32) // shrunk)
     skills = {allowed: at for at, allowed in enumerate(dict.fromkeys(entry.allowed for entry in model.entries))}
     for entry in model.entries:
         asked.add_job(job(model, entry, {skills[entry.allowed]}))
     for vehicle in range(len(model.vehicles)):
-        asked.add_vehicle(driver(model, vehicle, {at for allowed, at in skills.items() if vehicle in allowed}))
+        asked.add_vehicle(driver(model, vehicle, shrunk, {at for allowed, at in skills.items() if vehicle in allowed}))
     if not model.entries:
         return model.solution([vehicle.prefix for vehicle in model.vehicles])
     with warnings.catch_warnings():
@@ -70,6 +72,13 @@ def vroomed(model: Model, seconds: float | None, exploration: int | None = None)
             timeout=None if seconds is None else timedelta(seconds=seconds),
         )
         return model.solution(routes_of(model, answer.routes.to_dict("list")))
+
+
+def shrunk_by(model: Model) -> int:
+    """VROOM refuses costs of which the dearest of each stop and vehicle add up to 2^32."""
+    dearest_legs = [max(row, default=0) for row in model.leg]
+    most = sum(dearest_legs[place] for place in model.place) + len(model.vehicles) * max(dearest_legs, default=0)
+    return 1 + COST_WAYS * most // UINT32_MAX
 
 
 def job(model: Model, entry: Entry, skills: set[int]) -> vroom.Job | vroom.Shipment:
@@ -95,7 +104,7 @@ def job(model: Model, entry: Entry, skills: set[int]) -> vroom.Job | vroom.Shipm
     )
 
 
-def driver(model: Model, vehicle: int, skills: set[int]) -> vroom.Vehicle:
+def driver(model: Model, vehicle: int, shrunk: int, skills: set[int]) -> vroom.Vehicle:
     who, ready = model.vehicles[vehicle], model.underway(vehicle)
     pause = ready.pause
     first = model.problem.objective == "vehicles" and not who.prefix
@@ -106,7 +115,9 @@ def driver(model: Model, vehicle: int, skills: set[int]) -> vroom.Vehicle:
         capacity=list(who.capacity),
         skills=skills,
         time_window=vroom.TimeWindow(ready.from_s, max(ready.from_s, who.until_s)),
-        costs=vroom.VehicleCosts(fixed=min(dearest(model), UINT32_MAX) if first else 0),
+        costs=vroom.VehicleCosts(
+            fixed=min(dearest(model) // shrunk, UINT32_MAX // (COST_WAYS * len(model.vehicles))) if first else 0
+        ),
         breaks=[]
         if pause is None
         else [
