@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no
 
 HALF := tests/commands tests/projections tests/scenarios tests/schemas tests/streams
 
-.PHONY: run demo test test-half test-other-half test-faults check bench bench-commands eta-report faults setup lock clean
+.PHONY: run demo test test-half test-other-half test-faults check bench bench-commands bench-plans eta-report faults setup lock clean
 .DEFAULT_GOAL := run
 
 run: setup        ## everything embedded, with deliveries played in the demo city, until Ctrl-C
@@ -37,6 +37,9 @@ check: .venv/.tests   ## lint, format, types, import directions
 
 bench-commands: .venv/.tests   ## commands acknowledged, by hand: the bare log, a shard, through HTTP, beside a peer
 	@$(BIN)/python -m pytest tests/benchmarks/bench_commands.py tests/benchmarks/bench_takeover.py -s -o python_files="bench_*.py" -o timeout=1800
+
+bench-plans: .venv/.tests   ## plans beside the best known, by hand: 30 minutes, needs LOGISTICS_SAMPLE_DATA
+	@$(BIN)/python -m pytest tests/benchmarks/bench_plans.py -s -o python_files="bench_*.py" -o timeout=1800
 
 bench: .venv/.tests   ## figures, by hand
 	@$(BIN)/python -m pytest tests/benchmarks -s -o python_files="bench_*.py" -o timeout=1800

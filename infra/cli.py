@@ -6,7 +6,7 @@ Exit codes: 0 all is well, 1 something failed or a check did not hold, 2 wrong u
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -266,6 +266,31 @@ def why(
     from infra.why import why
 
     raise typer.Exit(why(task, tenant, again, data, json))
+
+
+@app.command()
+def plan(
+    file: Annotated[Path, typer.Argument(help="Solomon, Gehring & Homberger or Li & Lim (docs/planning.md)")],
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long the solvers look")] = 10,
+    minimise: Annotated[Literal["distance", "vehicles"], typer.Option(help="vehicles: first them, then distance")] = (
+        "distance"
+    ),
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, max=10_000_000, help="Instead of seconds: the same seed then plans the same")
+    ] = None,
+    best_known: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Best known solutions (JSON), to tell the gap")
+    ] = None,
+    solution: Annotated[Path | None, typer.Option(help="Where to put the routes")] = None,
+    json: Json = False,
+) -> None:
+    """Plan the routes of an instance, check them, and tell how good they are."""
+    from infra.planning.command import plan
+    from streams.planning.effort import Effort
+
+    effort = Effort(seconds=seconds) if iterations is None else Effort(iterations=iterations)
+    raise typer.Exit(plan(file, minimise, effort, seed, best_known, solution, json))
 
 
 eta_app = typer.Typer(no_args_is_help=True, help="Forecasts of arrivals.")

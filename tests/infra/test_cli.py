@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = (
     *("up", "serve", "migrate", "demo", "check", "rebuild", "topics"),
-    *("status", "token", "tail", "why", "config"),
+    *("status", "token", "tail", "why", "plan", "config"),
 )
 
 

@@ -1,0 +1,1 @@
+"""Planning on this machine: solvers in processes of their own, and files of the literature."""

@@ -1,0 +1,1 @@
+"""Planned waves: routes for many tasks and riders at once, by solvers whose answers one checker judges."""
