@@ -17,6 +17,8 @@ from schemas.message import RiderId, StopId, TaskId
 from schemas.partition import partition_of
 from schemas.vehicle_fitness import VehicleFitness
 from streams.dispatch.known import Ahead, Document, KnownRider, Seen
+from streams.dispatch.straight import radians
+from streams.routing.measured import Grid
 
 MOST_TENANTS = 1_000
 """Whose riders are kept ready; those of any other are read anew."""
@@ -56,6 +58,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     shift_started_at: datetime | None
     shift_began: Location | None
     ahead: Sequence[Location]
+    ahead_radians: Grid
 
 
 class KnownRiders:
@@ -111,6 +114,7 @@ class KnownRiders:
             shift_started_at=datetime.fromisoformat(shift["started_at"]) if shift else None,
             shift_began=place(shift["location"]) if shift else None,
             ahead=[at for _, at in ahead],
+            ahead_radians=radians([at for _, at in ahead]),
         )
 
 
@@ -130,7 +134,7 @@ def seen_of(kept: Kept, row: Row, now: datetime) -> Seen:
         placed=here is not None,
         seen_at=seen_at,
     )
-    return Seen(rider=rider, here=here, ahead=kept.ahead)
+    return Seen(rider=rider, here=here, ahead=kept.ahead, ahead_radians=kept.ahead_radians)
 
 
 def where(kept: Kept, row: Row) -> tuple[Location | None, datetime | None]:

@@ -109,7 +109,7 @@ async def asked(
         of_vehicles=[],
         declined=[],
         riders=[seen.rider for seen in ordered],
-        straight=straight_ways([[seen.here, *seen.ahead] for seen in ordered if seen.here], places),
+        straight=straight_ways(ordered, places),
     )
     question = msgspec.structs.replace(question, **more)
     closely = {each.rider_id for each in shortlist(question).closely}

@@ -27,8 +27,11 @@ class Looked(msgspec.Struct, frozen=True):
     excluded: Sequence[Excluded]
 
 
-def choose(question: Question, ways: Mapping[RiderId, Ways], input_hash: str) -> OpenTender:
-    short = shortlist(question)
+def choose(
+    question: Question, ways: Mapping[RiderId, Ways], input_hash: str, short: Shortlist | None = None
+) -> OpenTender:
+    """`short` is the question's shortlist, where that is known already."""
+    short = shortlist(question) if short is None else short
     looked = looked_at(question, short, ways)
     step = step_of(question.rules, question.round)
     opening = OpenTender(

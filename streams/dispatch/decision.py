@@ -77,14 +77,15 @@ class Decision:
             of_vehicles=list(await self._fleet.documents_of_vehicles(tenant)),
             declined=sorted(await self._fleet.declined(tenant, task.task_id)),
             riders=[seen.rider for seen in riders],
-            straight=straight_ways([[each.here, *each.ahead] for each in riders if each.here is not None], places),
+            straight=straight_ways(riders, places),
         )
-        closely = {rider.rider_id for rider in shortlist(question).closely}
+        short = shortlist(question)
+        closely = {rider.rider_id for rider in short.closely}
         looked_at = [seen for seen in riders if seen.rider.rider_id in closely]
         ways = await self._ways.between(tenant, looked_at, places)
         digest, content = recorded(Record(question=question, ways=ways))
         await self._keep(tenant, digest, content)
-        opening = choose(question, ways, digest)
+        opening = choose(question, ways, digest, short)
         stops = list(zip(question.stops, places, strict=True))
         self._ways.remember(tenant, looked_at, stops, opening.candidates, ways)
         return opening

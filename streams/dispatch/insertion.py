@@ -77,7 +77,7 @@ def insertion(
     orders = orders_of(known, new, first)
     walked = walk(orders, ahead, seconds, metres, now)
     before = walk(orders_of(known, 0, 0), list(rider.itinerary), seconds, metres, now)
-    if not np.isfinite(walked.driven_s).any():
+    if not (np.isfinite(before.driven_s[0]) and np.isfinite(walked.driven_s).any()):
         return "unreachable"
     detour_s = walked.driven_s - before.driven_s[0]
     parts = {

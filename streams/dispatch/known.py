@@ -12,16 +12,17 @@ from schemas.message import RiderId, StopId, TaskId
 from schemas.rider import StopKind
 from schemas.rider_vehicle import VehicleKind
 from schemas.vehicle_fitness import VehicleFitness
+from streams.routing.measured import Grid
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
+class Document(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     kind: str
     verified: bool
     valid_from: datetime | None
     expires_at: datetime | None
 
 
-class Ahead(msgspec.Struct, frozen=True, kw_only=True):
+class Ahead(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A stop that is still to be made."""
 
     task_id: TaskId
@@ -36,7 +37,7 @@ class Ahead(msgspec.Struct, frozen=True, kw_only=True):
         return StopRef(task_id=self.task_id, stop_id=self.stop_id)
 
 
-class KnownRider(msgspec.Struct, frozen=True, kw_only=True):
+class KnownRider(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A rider as dispatch sees them. `seen_at` is the time of the fix, None for where a shift began."""
 
     rider_id: RiderId
@@ -78,3 +79,5 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     rider: KnownRider
     here: Location | None
     ahead: Sequence[Location] = ()
+    ahead_radians: Grid | None = None
+    """Latitude and longitude of these, one a row, where somebody has them at hand."""

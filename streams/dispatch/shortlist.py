@@ -17,7 +17,7 @@ from streams.dispatch.straight import read
 from streams.routing.great_circle import DETOUR, SPEED_MPS
 from streams.routing.measured import Grid
 
-LOOKED_AT_CLOSELY = 25
+LOOKED_AT_CLOSELY = 15
 """For each of them a router is asked for the ways between all of their stops and the task's."""
 
 NOWHERE = 1e12
@@ -117,8 +117,10 @@ def estimates(able: Sequence[tuple[KnownRider, int]], question: Question, to_tas
 def arrivals(able: Sequence[tuple[KnownRider, int]], leg_m: Grid, most: int) -> Grid:
     """Seconds until each rider leaves each point."""
     service = np.zeros((len(able), most + 1))
-    for row, (rider, _) in enumerate(able):
-        service[row, 1 : 1 + len(rider.itinerary)] = [stop.service_seconds for stop in rider.itinerary]
+    lengths = [len(rider.itinerary) for rider, _ in able]
+    rows = np.repeat(np.arange(len(able)), lengths)
+    columns = np.arange(len(rows)) - np.repeat(np.cumsum([0, *lengths[:-1]]), lengths) + 1
+    service[rows, columns] = [stop.service_seconds for rider, _ in able for stop in rider.itinerary]
     driven = np.concatenate([np.zeros((len(able), 1)), np.cumsum(seconds(leg_m), axis=1)[:, :-1]], axis=1)
     found: Grid = driven + np.cumsum(service, axis=1)
     return found

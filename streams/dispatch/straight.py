@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.geo import EARTH_RADIUS_M, Location
+from streams.dispatch.known import Seen
 from streams.routing.measured import Grid
 
 type Metres = npt.NDArray[np.int32]
@@ -26,20 +27,30 @@ class StraightWays(msgspec.Struct, frozen=True, kw_only=True):
     """From each stop of the task to each."""
 
 
-def straight_ways(points: Sequence[Sequence[Location]], stops: Sequence[Location]) -> StraightWays:
-    """`points` are each rider's."""
-    flat = [place for places in points for place in places]
-    here, there = radians(flat), radians(stops)
-    onward = np.zeros(len(flat))
-    if len(flat) > 1:
+def straight_ways(riders: Sequence[Seen], stops: Sequence[Location]) -> StraightWays:
+    placed = [(rider, rider.here) for rider in riders if rider.here is not None]
+    here, there = points_of([rider for rider, _ in placed], [place for _, place in placed]), radians(stops)
+    onward = np.zeros(len(here))
+    if len(here) > 1:
         onward[:-1] = metres(here[:-1], here[1:])
-    ends = np.cumsum([len(places) for places in points], dtype=np.int64) - 1
+    ends = np.cumsum([1 + len(rider.ahead) for rider, _ in placed], dtype=np.int64) - 1
     onward[ends] = 0.0
     return StraightWays(
         to_task=whole(metres(here[:, None, :], there[None, :, :])),
         onward=whole(onward),
         between=whole(metres(there[:, None, :], there[None, :, :])),
     )
+
+
+def points_of(riders: Sequence[Seen], heres: Sequence[Location]) -> Grid:
+    """Of each rider where they are, then what lies ahead."""
+    at = radians(heres)
+    parts: list[Grid] = []
+    for row, rider in enumerate(riders):
+        parts.append(at[row : row + 1])
+        if rider.ahead:
+            parts.append(radians(rider.ahead) if rider.ahead_radians is None else rider.ahead_radians)
+    return np.concatenate(parts) if parts else at
 
 
 def radians(places: Sequence[Location]) -> Grid:
