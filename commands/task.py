@@ -363,6 +363,7 @@ def assign_task(task: CreatedTask, command: AssignTask, context: Context) -> lis
         tender_id=command.tender_id,
         offer_id=command.offer_id,
         assigned_at=context.now,
+        reason_code=command.reason_code,
     )
     if command.tender_id is None:
         return [assigned]

@@ -187,11 +187,13 @@ class RetryDispatch(Command, frozen=True, kw_only=True):
 
 
 class AssignTask(Command, frozen=True, kw_only=True):
-    """With a tender it is a won claim; without one a dispatcher's order, which waits for the rider's yes."""
+    """With a tender it is a won claim; without one a dispatcher's order, which waits for the rider's yes. It overrides
+    what dispatch would have chosen; `reason_code` says why, and `logistics why` tells it."""
 
     rider_id: RiderId
     tender_id: TenderId | None = None
     offer_id: OfferId | None = None
+    reason_code: Code | None = None
 
 
 class AssignSimulatedCourier(Command, frozen=True, kw_only=True):
@@ -396,6 +398,8 @@ class TaskAssigned(Event, frozen=True, kw_only=True):
     assigned_at: datetime | None = None
     handed_over: bool = False
     """By another rider, who had the goods."""
+    reason_code: str | None = None
+    """Of a dispatcher's order."""
 
 
 class AssignmentAccepted(Event, frozen=True, kw_only=True):

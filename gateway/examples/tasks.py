@@ -189,7 +189,7 @@ CHANGED: dict[str, Command] = {
 }
 
 GIVEN: dict[str, Command] = {
-    "A dispatcher asks this rider": AssignTask(rider_id=RIDER_ID),
+    "A dispatcher asks this rider": AssignTask(rider_id=RIDER_ID, reason_code="regular_customer"),
     "The rider takes it": AcceptAssignment(),
     "The rider has a flat tyre": DeclineAssignment(reason_code="flat_tyre"),
     "It goes to somebody nearer": UnassignTask(reason_code="too_far"),

@@ -34,6 +34,8 @@ class Turns(msgspec.Struct, frozen=True):
 
     left: Mapping[int, Left] = {}
     taken_over_from: str | None = None
+    ordered_for: str | None = None
+    """Why a dispatcher gave it to whoever has it."""
 
 
 NO_TURNS = Turns()
@@ -41,17 +43,16 @@ NO_TURNS = Turns()
 
 def turns_of(events: Iterable[Row]) -> Turns:
     left: dict[int, Left] = {}
-    rider: str | None = None
-    before: str | None = None
+    rider = before = ordered_for = None
     for each in events:
         body = each["body"]
         if each["type"] == "TaskAssigned":
             before = rider if body.get("handed_over") else None
-            rider = body["rider_id"]
+            rider, ordered_for = body["rider_id"], body.get("reason_code")
         elif body["reason_code"] != HANDED_OVER:  # then it goes straight to who took it over
             left[body["round"]] = Left(body["reason_code"], body.get("waits", False), body["rider_id"])
-            rider = before = None
-    return Turns(left, before)
+            rider = before = ordered_for = None
+    return Turns(left, before, ordered_for)
 
 
 def told(
@@ -78,7 +79,7 @@ def told(
             sentences.append(came_back(left, called))
     if not decisions:
         sentences.append("Dispatch has not decided about it.")
-    return [*sentences, *otherwise_told(task_row, by_round, called, turns.taken_over_from)]
+    return [*sentences, *otherwise_told(task_row, by_round, called, turns)]
 
 
 def came_back(left: Left | None, called: Mapping[str, str]) -> str:
@@ -107,21 +108,20 @@ def kept_back(progress: Row) -> list[str]:
     return told
 
 
-def otherwise_told(
-    task_row: Row, by_round: Mapping[int, Row], called: Mapping[str, str], taken_over_from: str | None
-) -> list[str]:
+def otherwise_told(task_row: Row, by_round: Mapping[int, Row], called: Mapping[str, str], turns: Turns) -> list[str]:
     """Who has a task that they did not win has it from another rider or from a dispatcher."""
     rider = task_row["progress"]["rider_id"]
     tender = by_round.get(task_row["progress"]["round"])
     has = "has" if task_row["progress"]["ended"] is None else "had"
     if carrier := task_row["progress"].get("carrier"):
         return [f"{capital(carrier_name(carrier, called))} {has} it by booking {carrier['booking_id']}."]
-    if rider is not None and taken_over_from is not None:
-        return [f"{capital(name(rider, called))} took it over from {name(taken_over_from, called)}."]
+    if rider is not None and turns.taken_over_from is not None:
+        return [f"{capital(name(rider, called))} took it over from {name(turns.taken_over_from, called)}."]
     if rider is None or (tender is not None and tender["winner"] == rider):
         return []
     how = "as a simulated courier" if task_row.get("simulation") else "by a dispatcher's order"
-    return [f"{capital(name(rider, called))} {has} it {how}."]
+    because = f", because of {words(turns.ordered_for)}" if turns.ordered_for else ""
+    return [f"{capital(name(rider, called))} {has} it {how}{because}."]
 
 
 def now_told(task_row: Row, called: Mapping[str, str]) -> str:

@@ -139,6 +139,15 @@ def test_who_has_it_without_having_won_has_it_from_a_dispatcher():
     assert told(task(rider_id="bob"), [], [])[-1] == "Rider bob has it by a dispatcher's order."
 
 
+def test_why_a_dispatcher_has_passed_over_dispatch_is_told():
+    ordered = {"type": "TaskAssigned", "body": {"rider_id": "bob", "reason_code": "regular_customer"}}
+    turns = turns_of([ordered])
+    said = told(task(rider_id="bob"), [decision(candidate("ann", 1, 9))], [], {}, turns)
+    assert said[-1] == "Rider bob has it by a dispatcher's order, because of regular customer."
+    won = {"type": "TaskAssigned", "body": {"rider_id": "ann", "reason_code": None}}
+    assert turns_of([ordered, won]).ordered_for is None
+
+
 def test_who_took_it_over_from_another_rider_has_it_from_them():
     assigned = {"type": "TaskAssigned", "body": {"rider_id": "ann", "handed_over": False}}
     met = {"type": "TaskAssigned", "body": {"rider_id": "bob", "handed_over": True}}
