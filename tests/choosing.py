@@ -18,7 +18,7 @@ from schemas.tender import OpenTender
 from streams.dispatch.choice import choose
 from streams.dispatch.known import Ahead, KnownRider, Seen
 from streams.dispatch.question import Question, Record, recorded
-from streams.dispatch.shortlist import shortlist
+from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, shortlist
 from streams.dispatch.straight import straight_ways
 from streams.dispatch.ways import AskedWays
 from streams.routing.great_circle import straight_matrix
@@ -112,7 +112,7 @@ async def asked(
         straight=straight_ways(ordered, places),
     )
     question = msgspec.structs.replace(question, **more)
-    closely = {each.rider_id for each in shortlist(question).closely}
+    closely = {each.rider_id for each in shortlist(question).riders[:LOOKED_AT_CLOSELY]}
     near = [seen for seen in ordered if seen.rider.rider_id in closely]
     return Record(question=question, ways=await AskedWays(router or Straight()).between(ACME, near, places))
 

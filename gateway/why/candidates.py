@@ -64,14 +64,15 @@ def candidates_told(decision: Row, called: Mapping[str, str]) -> list[str]:
     """Who could do it, the best first, and what decides between the first two."""
     candidates = sorted(decision["candidates"], key=lambda each: each["rank"])
     others = (decision.get("others") or {}).get("rider_ids", [])
-    able = len(candidates) + len(others)
-    looked_at = able + len(decision["excluded"])
+    able = len(candidates)
+    known = able + len(others) + len(decision["excluded"])
+    rest = f" {len(others)} more seem farther off, and were not looked at closely." if others else ""
     if not candidates:
-        return [f"none of the {looked_at} riders could take it." if looked_at else "there was no rider to ask."]
+        return [f"none of the {known} riders could take it.{rest}" if known else "there was no rider to ask."]
     best = [candidate_told(each, called) for each in candidates[:CANDIDATES_TOLD]]
     more = f"; and {able - len(best)} more" if able > len(best) else ""
     word = "nearest" if candidates[0].get("parts") is None else "best"
-    told = [f"{able} of {looked_at} riders could take it. The {word}: {'; '.join(best)}{more}."]
+    told = [f"{able} of {known} riders could take it. The {word}: {'; '.join(best)}{more}.{rest}"]
     return [*told, *first_of_two(candidates[:2], decision.get("weights"), called)]
 
 

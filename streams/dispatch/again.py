@@ -12,7 +12,7 @@ from schemas.message import RiderId
 from schemas.tender import Candidate, Excluded, OpenTender, Others
 from streams.dispatch.choice import SOLVER, choose
 from streams.dispatch.question import Question, Record, Ways, record_of
-from streams.dispatch.shortlist import shortlist
+from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, shortlist
 from streams.dispatch.straight import read
 from streams.routing.great_circle import DETOUR, SPEED_MPS
 
@@ -50,7 +50,7 @@ def by_other_rules(record: Record, rules: DispatchRules) -> OpenTender:
     flies."""
     question = replace(record.question, rules=replace(record.question.rules, dispatch=rules))
     starts = rows_of(question)
-    closely = [rider.rider_id for rider in shortlist(question).closely]
+    closely = [rider.rider_id for rider in shortlist(question).riders[:LOOKED_AT_CLOSELY]]
     guessed = {rider: guess(question, starts[rider]) for rider in closely if rider not in record.ways}
     return choose(question, {**record.ways, **guessed}, "")
 

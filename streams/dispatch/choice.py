@@ -15,7 +15,7 @@ from streams.dispatch.candidates import excluded_for, planned_until
 from streams.dispatch.insertion import Insertion, insertion
 from streams.dispatch.known import KnownRider
 from streams.dispatch.question import Question, Ways
-from streams.dispatch.shortlist import Shortlist, shortlist, work_of
+from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, Shortlist, shortlist, work_of
 
 SOLVER = "insertion-1"
 
@@ -30,7 +30,7 @@ class Looked(msgspec.Struct, frozen=True):
 def choose(
     question: Question, ways: Mapping[RiderId, Ways], input_hash: str, short: Shortlist | None = None
 ) -> OpenTender:
-    """`short` is the question's shortlist, where that is known already."""
+    """Among those whose ways are known. `short` is the question's shortlist, where that is at hand."""
     short = shortlist(question) if short is None else short
     looked = looked_at(question, short, ways)
     step = step_of(question.rules, question.round)
@@ -39,7 +39,7 @@ def choose(
         round=question.round,
         mode=step.mode,
         candidates=[*looked.candidates],
-        others=short.others,
+        others=short.others(ways),
         excluded=sorted([*short.excluded, *looked.excluded], key=lambda each: each.rider_id),
         offers=[],
         policy_version=question.policy_version,
@@ -53,19 +53,17 @@ def choose(
 def looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, Ways]) -> Looked:
     found: list[tuple[KnownRider, Insertion]] = []
     excluded: list[Excluded] = []
-    for rider in short.closely:
-        best = (
-            insertion(
-                rider,
-                fit_to_drive(rider, question),
-                question.stops,
-                ways[rider.rider_id],
-                question.rules.dispatch,
-                rider.rider_id in short.at_first_stop,
-                question.decided_at,
-            )
-            if rider.rider_id in ways
-            else "unreachable"
+    for rider in short.riders:
+        if rider.rider_id not in ways:
+            continue
+        best = insertion(
+            rider,
+            fit_to_drive(rider, question),
+            question.stops,
+            ways[rider.rider_id],
+            question.rules.dispatch,
+            rider.rider_id in short.at_first_stop,
+            question.decided_at,
         )
         if isinstance(best, Insertion):
             found.append((rider, best))
@@ -125,6 +123,11 @@ def with_offers(opening: OpenTender, step: TenderStep, now: datetime) -> OpenTen
     queued = Queue(waiting=waiting, at_once=at_once, seconds=step.seconds) if waiting and all_of_them else None
     bids_until = expires_at if step.mode == "bid" and offers else None
     return msgspec.structs.replace(opening, offers=offers[:at_once], queue=queued, bids_until=bids_until)
+
+
+def enough(step: TenderStep) -> int:
+    """So many candidates a round has use for."""
+    return LOOKED_AT_CLOSELY if step.mode in ("waterfall", "ranked", "self_claim") else asked_at_once(step)
 
 
 def asked_at_once(step: TenderStep) -> int:

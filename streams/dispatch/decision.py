@@ -1,6 +1,6 @@
 """Whom to ask for a task: what is known is gathered and recorded, and the choice is made from that record alone."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -8,10 +8,10 @@ from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.message import RiderId, Source, TenantSlug
 from schemas.tender import OpenTender
-from streams.dispatch.choice import choose
-from streams.dispatch.known import Ahead, Seen
-from streams.dispatch.question import Question, Record, recorded
-from streams.dispatch.shortlist import shortlist
+from streams.dispatch.choice import choose, enough, looked_at, step_of
+from streams.dispatch.known import Ahead, KnownRider, Seen
+from streams.dispatch.question import Question, Record, Ways, recorded
+from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, MOST_LOOKED_AT, Shortlist, shortlist
 from streams.dispatch.straight import straight_ways
 from streams.dispatch.tendering import KnownTask, Lookup
 from streams.dispatch.ways import AskedWays, Router
@@ -79,16 +79,28 @@ class Decision:
             riders=[seen.rider for seen in riders],
             straight=straight_ways(riders, places),
         )
-        short = shortlist(question)
-        closely = {rider.rider_id for rider in short.closely}
-        looked_at = [seen for seen in riders if seen.rider.rider_id in closely]
-        ways = await self._ways.between(tenant, looked_at, places)
+        short, seen = shortlist(question), {each.rider.rider_id: each for each in riders}
+        ways: dict[RiderId, Ways] = {}
+        while (more := next_looked_at(question, short, ways)) is not None:
+            ways |= await self._ways.between(tenant, [seen[rider.rider_id] for rider in more], places)
         digest, content = recorded(Record(question=question, ways=ways))
         await self._keep(tenant, digest, content)
         opening = choose(question, ways, digest, short)
         stops = list(zip(question.stops, places, strict=True))
-        self._ways.remember(tenant, looked_at, stops, opening.candidates, ways)
+        self._ways.remember(tenant, [seen[rider] for rider in ways], stops, opening.candidates, ways)
         return opening
+
+
+def next_looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, Ways]) -> Sequence[KnownRider] | None:
+    """The best of those whose ways were not asked for, unless enough of the others could do it."""
+    rest = [rider for rider in short.riders if rider.rider_id not in ways]
+    if not rest or len(ways) >= MOST_LOOKED_AT:
+        return None
+    if ways:
+        could = looked_at(question, short, ways).candidates
+        if len(could) >= enough(step_of(question.rules, question.round)):
+            return None
+    return rest[:LOOKED_AT_CLOSELY]
 
 
 def ahead_of(task: KnownTask) -> list[Ahead]:

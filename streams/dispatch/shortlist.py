@@ -1,6 +1,6 @@
 """Who is looked at closely: of those whom no rule shuts out, the ones who score best as the crow flies."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 import numpy as np
@@ -18,22 +18,29 @@ from streams.routing.great_circle import DETOUR, SPEED_MPS
 from streams.routing.measured import Grid
 
 LOOKED_AT_CLOSELY = 15
-"""For each of them a router is asked for the ways between all of their stops and the task's."""
+"""At a time: for each of them a router is asked for the ways between all of their stops and the task's."""
+MOST_LOOKED_AT = 60
+"""Where the first ones turn out to be of no use."""
 
 NOWHERE = 1e12
 """Metres to a stop that there is not."""
 
 
 class Shortlist(msgspec.Struct, frozen=True, kw_only=True):
-    """`closely`: the best first."""
+    """Whom no rule shuts out, the best first as the crow flies."""
 
-    closely: Sequence[KnownRider]
+    riders: Sequence[KnownRider]
+    scores: Sequence[float]
     at_first_stop: frozenset[RiderId]
-    """Of those, who is where the first stop of their itinerary is."""
+    """Who is where the first stop of their itinerary is."""
     distance_m: dict[RiderId, float]
-    """Of those, to the task's first stop."""
-    others: Others
+    """To the task's first stop."""
     excluded: Sequence[Excluded]
+
+    def others(self, looked_at: Container[RiderId]) -> Others:
+        rest = [(each.rider_id, score) for each, score in zip(self.riders, self.scores, strict=True)]
+        rest = [pair for pair in rest if pair[0] not in looked_at]
+        return Others(rider_ids=[rider for rider, _ in rest], scores=[score for _, score in rest])
 
 
 def shortlist(question: Question) -> Shortlist:
@@ -55,18 +62,14 @@ def shortlist(question: Question) -> Shortlist:
         row += rider.placed * (1 + len(rider.itinerary))
     scores = estimates(able, question, to_task.astype(float), onward.astype(float))
     order = np.argsort(scores, kind="stable").tolist()
-    closely, others = order[:LOOKED_AT_CLOSELY], order[LOOKED_AT_CLOSELY:]
-    picked = [able[index] for index in closely]
+    ranked = [able[index] for index in order]
     return Shortlist(
-        closely=[rider for rider, _ in picked],
+        riders=[rider for rider, _ in ranked],
+        scores=[round(float(scores[index]), 1) for index in order],
         at_first_stop=frozenset(
-            rider.rider_id for rider, at in picked if rider.itinerary and onward[at] <= rules.arrival_radius_m
+            rider.rider_id for rider, at in ranked if rider.itinerary and onward[at] <= rules.arrival_radius_m
         ),
-        distance_m={rider.rider_id: float(to_task[at, 0]) for rider, at in picked},
-        others=Others(
-            rider_ids=[able[index][0].rider_id for index in others],
-            scores=[round(float(scores[index]), 1) for index in others],
-        ),
+        distance_m={rider.rider_id: float(to_task[at, 0]) for rider, at in ranked},
         excluded=excluded,
     )
 

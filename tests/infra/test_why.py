@@ -232,10 +232,11 @@ def test_where_scores_are_the_same_the_id_decides():
     assert sentences[2] == "Rider ann comes before rider bob by their id alone: their scores are the same."
 
 
-def test_those_who_were_not_looked_at_closely_are_counted_among_those_who_could():
+def test_those_who_were_not_looked_at_closely_are_counted_apart():
     some = decision(scored("ann", 1, 60), excluded=(("z", "off_shift"),)) | {"others": {"rider_ids": ["x", "y"]}}
-    assert "3 of 4 riders could take it." in told(task(), [some], [])[1]
-    assert "; and 2 more." in told(task(), [some], [])[1]
+    said = told(task(), [some], [])[1]
+    assert "1 of 4 riders could take it." in said
+    assert said.endswith("score 60. 2 more seem farther off, and were not looked at closely.")
 
 
 def test_riders_are_called_by_a_name_where_one_is_given():

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from choosing import km, rider, rules
 from msgspec.structs import replace
 from story import ACME, KAMPPI, NOON, minutes
 
@@ -168,6 +169,53 @@ def test_each_round_asks_as_its_step_says_and_the_last_step_holds_for_all_that_f
     assert [step_of(rules, task_round).mode for task_round in (1, 2, 3)] == ["direct", "broadcast", "broadcast"]
     plain = TenantRules(tender_mode="broadcast", broadcast_size=5, offer_seconds=45)
     assert step_of(plain, 7) == TenderStep(mode="broadcast", size=5, seconds=45)
+
+
+class Crowd(Known):
+    """Forty riders, of whom the nearest cannot be there in time."""
+
+    def __init__(self, able_from: int) -> None:
+        self.able_from, self.asked = able_from, 0
+        self.places = [km(0.01 * number) for number in range(40)]
+
+    async def rules(self, tenant: TenantSlug) -> TenantRules:
+        return rules(filters={"max_travel_seconds": 60})
+
+    async def riders(self, tenant: TenantSlug, rules: TenantRules) -> Sequence[Seen]:
+        return [rider(f"r-{number:02}", place) for number, place in enumerate(self.places)]
+
+    async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
+        self.asked += 1
+        slow = [61.0 if place in self.places[: self.able_from] else 59.0 for place in origins]
+        seconds = np.repeat(np.array(slow)[:, None], len(goals), axis=1)
+        return Measured(seconds, seconds, "osrm")
+
+
+async def opened(crowd: Crowd) -> OpenTender:
+    opening = await Decision(crowd, crowd, crowd, lambda tenant: NOON)(at(km(0)), 1, dispatchable(NOON))
+    assert opening is not None
+    return opening
+
+
+def at(place: Location) -> KnownTask:
+    stop = replace(PICKUP, location=place)
+    return replace(TASK, stops=[stop], ahead=[stop])
+
+
+async def test_where_the_first_who_are_looked_at_are_of_no_use_the_next_are():
+    near, middling = Crowd(able_from=0), Crowd(able_from=20)
+    opening = await opened(near)
+    assert (near.asked, len(opening.candidates), len(opening.others.rider_ids)) == (1, 15, 25)
+    opening = await opened(middling)
+    assert (middling.asked, opening.candidates[0].rider_id) == (2, "r-20")
+    assert (len(opening.candidates), len(opening.excluded), len(opening.others.rider_ids)) == (10, 20, 10)
+
+
+async def test_where_nobody_is_of_use_all_are_looked_at_and_then_it_ends():
+    nobody = Crowd(able_from=40)
+    opening = await opened(nobody)
+    assert nobody.asked == 3
+    assert (opening.offers, len(opening.excluded), opening.others.rider_ids) == ([], 40, [])
 
 
 async def test_of_a_round_that_is_past_or_a_task_with_nothing_ahead_nobody_is_asked():
