@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from prometheus_client import Counter, Histogram
+
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.message import RiderId, Source, TenantSlug
@@ -15,6 +17,17 @@ from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, MOST_LOOKED_AT, Shortl
 from streams.dispatch.straight import straight_ways
 from streams.dispatch.tendering import KnownTask, Lookup
 from streams.dispatch.ways import AskedWays, Router
+
+DECISIONS = Counter(
+    "logistics_dispatch_decisions_total",
+    "Decisions on whom to ask, and whether there was somebody",
+    ["mode", "outcome"],
+)
+DECISION_SECONDS = Histogram(
+    "logistics_dispatch_decision_seconds",
+    "From asking what is known to whom to ask",
+    buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
+)
 
 
 class Fleet(Protocol):
@@ -61,6 +74,12 @@ class Decision:
     async def __call__(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
         if task.round != task_round or not task.ahead:
             return None
+        with DECISION_SECONDS.time():
+            opening = await self._decided(task, task_round, source)
+        DECISIONS.labels(opening.mode, "asked" if opening.offers else "nobody").inc()
+        return opening
+
+    async def _decided(self, task: KnownTask, task_round: int, source: Source) -> OpenTender:
         tenant, now = source.tenant, max(self._clock(source.tenant), source.recorded_at)
         rules = await self._lookup.rules(tenant)
         riders = await self._fleet.riders(tenant, rules)
