@@ -16,11 +16,11 @@ from commands.order import Keepers, Unavailable
 from commands.owners import Following
 from commands.policy import Policy
 from commands.router import Router
-from gateway.problems import Problem
 from infra.artefact_retention import retain
 from infra.artefacts import artefacts_of
 from infra.clock import real_time
 from infra.dead_letters import DeadLetters
+from infra.decision_records import DecisionRecords
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.lookups import Lookups
@@ -36,7 +36,7 @@ from projections.models import MODELS
 from projections.sla_board import predicted
 from projections.tables import MIGRATION_LOCK, migrate
 from schemas.keyring import Keyring
-from schemas.message import SubjectId, TenantSlug
+from schemas.message import SubjectId
 from schemas.record import Stored, stored_of
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 from streams.deadlines import source_of, step_of
@@ -120,7 +120,7 @@ class Processes:
         self._policy, self._keyring = policy, keyring
         self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
         self._router = OsrmRouter(settings.osrm)
-        self._artefacts = artefacts_of(settings)
+        self._records = DecisionRecords(artefacts_of(settings))
         self._budgets = CountedInPostgres(pool)
         secrets = ProviderSecrets(settings.provider_secrets)
         self._chains = Chains(settings.osrm, policy.routing, secrets, self._budgets)
@@ -190,7 +190,7 @@ class Processes:
             self._consumer.seek(place, self._done[place])
 
     async def _facts(self) -> None:
-        decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._keep_decision)
+        decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
         runner = Runner(
             every_process(self._lookups, decide, self._send, self._forget),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
@@ -200,13 +200,6 @@ class Processes:
             fetched = await self._consumer.getmany(timeout_ms=200)
             if fetched:
                 await self._through(runner, fetched)
-
-    async def _keep_decision(self, tenant: TenantSlug, digest: str, record: bytes) -> None:
-        """Before anybody hears of the decision. Raises NotNow."""
-        try:
-            await self._artefacts.keep_decision(tenant, digest, record)
-        except Problem as failed:
-            raise NotNow(str(failed)) from failed
 
     async def _forget(self, subject: SubjectId) -> None:
         try:

@@ -53,7 +53,7 @@ class Fleet(Protocol):
 type Clock = Callable[[TenantSlug], datetime]
 """A tenant's."""
 type Keep = Callable[[TenantSlug, str, bytes], Awaitable[None]]
-"""Keeps what a decision rested on, under its hash. Raises NotNow."""
+"""Keeps what a decision rested on, under its hash."""
 
 
 async def nowhere(tenant: TenantSlug, digest: str, content: bytes) -> None:
