@@ -187,21 +187,22 @@ def activate_reservation(rider: RegisteredRider, command: ActivateReservation, c
         ItineraryStopsInserted(itinerary_version=version, stops=list(reservation.stops)),
     ]
     at_the_end = [*rider.itinerary, *reservation.stops]
-    order = order_of(rider, reservation)
+    order = order_of(rider, reservation, context)
     if order != at_the_end:
         refs = [StopRef(task_id=stop.task_id, stop_id=stop.stop_id) for stop in order]
         events.append(ItineraryResequenced(itinerary_version=version + 1, order=refs, reason_code=AS_DISPATCHED))
     return events
 
 
-def order_of(rider: RegisteredRider, reservation: Reservation) -> list[PlannedStop]:
+def order_of(rider: RegisteredRider, reservation: Reservation, context: Context) -> list[PlannedStop]:
     """As dispatch placed them; at the end, where meanwhile that would be too much or in a wrong order."""
     at_the_end = [*rider.itinerary, *reservation.stops]
     if not reservation.placed:
         return at_the_end
     placed = placed_among(rider.itinerary, reservation.stops, reservation.placed, rider.locked)
-    vehicles = vehicles_of(rider)
-    fits = not overloads(peak_load(stop.load for stop in placed), rider.capacity_g, vehicles)
+    required, now = context.policy.required_documents_of("vehicle"), context.now
+    fit, _ = fit_for(vehicles_of(rider), required, now, now)
+    fits = not overloads(peak_load(stop.load for stop in placed), rider.capacity_g, fit or vehicles_of(rider))
     return placed if fits and keeps_order(placed) else at_the_end
 
 

@@ -77,6 +77,7 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True,
     """In a tender in which riders bid, while they may."""
     bidding: bool = False
     """It is, or was, one of those."""
+    bids_in: str | None = None
 
 
 class Over(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -236,6 +237,7 @@ def open_tender(tender: Tender, command: OpenTender) -> list[TenderEvent]:
         mode=command.mode,
         queue=command.queue,
         bids_until=command.bids_until,
+        bids_in=command.bids_in,
     )
     return [decision, opened, *(sent(offer, offer.expires_at) for offer in command.offers)]
 
@@ -260,7 +262,7 @@ def claim_offer(tender: Tender, command: ClaimOffer, context: Context) -> list[T
     if isinstance(tender, Over) and tender.winner == command.offer_id:
         return []
     still, offer = own_offer(tender, command.offer_id, context)
-    must_bid_where_asked(still, command.bid, context)
+    must_bid_where_asked(still, command.bid)
     if offer.claimed:
         return []
     if context.now >= offer.expires_at:
@@ -275,15 +277,14 @@ def claim_offer(tender: Tender, command: ClaimOffer, context: Context) -> list[T
     return [claimed]
 
 
-def must_bid_where_asked(tender: Open, bid: Money | None, context: Context) -> None:
-    agreed = context.policy.rules.dispatch.currency
+def must_bid_where_asked(tender: Open, bid: Money | None) -> None:
     if bid is None:
         if tender.bidding:
             raise BidNeeded
     elif not tender.bidding:
         raise NoBids(bid)
-    elif bid.currency != agreed:
-        raise BidInAnotherCurrency(bid.currency, agreed)
+    elif tender.bids_in is not None and bid.currency != tender.bids_in:
+        raise BidInAnotherCurrency(bid.currency, tender.bids_in)
 
 
 def close_bidding(tender: Tender, context: Context) -> list[TenderEvent]:
@@ -434,7 +435,9 @@ def evolve(tender: Tender, event: TenderEvent) -> Tender:
             return Open(task_id=event.task_id, round=event.round)
         case TenderOpened():
             bids_until = event.bids_until
-            return replace(still_open(tender), queue=event.queue, bids_until=bids_until, bidding=bids_until is not None)
+            bidding = bids_until is not None
+            opened = replace(still_open(tender), queue=event.queue, bids_until=bids_until, bids_in=event.bids_in)
+            return replace(opened, bidding=bidding)
         case OfferSent():
             offer = Offer(event.rider_id, event.expires_at, placed=tuple(event.placed), ends_at=event.ends_at)
             return with_offer(asked(still_open(tender), event.offer_id), event.offer_id, offer)

@@ -81,7 +81,10 @@ class ObjectArtefacts:
         if found is None:
             return None
         unpacked = zlib.decompressobj()
-        record = unpacked.decompress(found, MOST_DECISION_BYTES)
+        try:
+            record = unpacked.decompress(found, MOST_DECISION_BYTES)
+        except zlib.error as broken:
+            raise ValueError(f"what is kept under {digest} cannot be unpacked: {broken}") from broken
         if sha256(record).hexdigest() != digest:
             raise ValueError(f"what is kept under {digest} is something else")
         return record

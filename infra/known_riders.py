@@ -82,7 +82,10 @@ class KnownRiders:
             changed = [row["rider_id"] for row in rows if not is_known(kept, row)]
             if changed:
                 await cursor.execute(CHANGED, {"tenant": tenant, "riders": changed})
-                kept |= {row["rider_id"]: self._read(row, tenant) for row in await cursor.fetchall()}
+                for row in await cursor.fetchall():
+                    known = kept.get(row["rider_id"])
+                    if known is None or known.version <= row["version"]:  # who read meanwhile may know more
+                        kept[row["rider_id"]] = self._read(row, tenant)
         return [seen_of(kept[row["rider_id"]], row, now) for row in rows]
 
     def _of(self, tenant: str) -> dict[str, Kept]:

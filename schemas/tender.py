@@ -9,7 +9,7 @@ from schemas.dispatch_rules import ScoreWeights, TenderMode
 from schemas.itinerary import Placed
 from schemas.load import Overload
 from schemas.message import Code, Command, Event, Input, Moment, OfferId, RiderId, TaskId
-from schemas.money import Money
+from schemas.money import Currency, Money
 
 MAX_CANDIDATES = 50
 
@@ -136,6 +136,7 @@ class OpenTender(Command, frozen=True, kw_only=True):
     queue: Queue | None = None
     bids_until: Moment | None = None
     """In mode `bid`: who wants it says for how much until then."""
+    bids_in: Currency | None = None
     policy_version: int
     weights: ScoreWeights | None = None
     input_hash: str
@@ -236,6 +237,7 @@ class TenderOpened(Event, frozen=True, kw_only=True):
     mode: TenderMode
     queue: Queue | None = None
     bids_until: datetime | None = None
+    bids_in: str | None = None
 
 
 class OfferSent(Event, frozen=True, kw_only=True):

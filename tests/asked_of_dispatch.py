@@ -50,6 +50,7 @@ def opening(draw: Random, now: Any) -> o.OpenTender:
         offers=offers,
         queue=o.Queue(waiting=waiting, at_once=1, seconds=60) if mode == "ranked" and offers else None,
         bids_until=until if mode == "bid" and offers else None,
+        bids_in="EUR" if mode == "bid" and offers else None,
         policy_version=1,
         input_hash="x",
         solver="x",

@@ -9,7 +9,7 @@ from schemas.directory import TenantRules
 from schemas.dispatch_rules import TenderStep
 from schemas.ids import offer_id, tender_id
 from schemas.message import RiderId
-from schemas.tender import MAX_CANDIDATES, Candidate, Excluded, OpenTender, PlannedOffer, Queue, WaitingOffer
+from schemas.tender import MAX_CANDIDATES, Candidate, Excluded, OpenTender, Others, PlannedOffer, Queue, WaitingOffer
 from schemas.vehicle_fitness import VehicleFitness, fit_for
 from streams.dispatch.candidates import excluded_for, planned_until
 from streams.dispatch.insertion import Insertion, insertion
@@ -24,6 +24,8 @@ class Looked(msgspec.Struct, frozen=True):
     """What became of those who were looked at closely."""
 
     candidates: Sequence[Candidate]
+    more: Others
+    """Those who come after them."""
     excluded: Sequence[Excluded]
 
 
@@ -39,9 +41,10 @@ def choose(
         round=question.round,
         mode=step.mode,
         candidates=[*looked.candidates],
-        others=short.others(ways),
+        others=joined(looked.more, short.others(ways)),
         excluded=sorted([*short.excluded, *looked.excluded], key=lambda each: each.rider_id),
         offers=[],
+        bids_in=question.rules.dispatch.currency if step.mode == "bid" else None,
         policy_version=question.policy_version,
         weights=question.rules.dispatch.weights,
         input_hash=input_hash,
@@ -84,7 +87,13 @@ def looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, Ways]
         )
         for rank, (rider, best) in enumerate(found[:MAX_CANDIDATES], start=1)
     ]
-    return Looked(candidates, excluded)
+    rest = found[MAX_CANDIDATES:]
+    more = Others(rider_ids=[rider.rider_id for rider, _ in rest], scores=[best.score for _, best in rest])
+    return Looked(candidates, more, excluded)
+
+
+def joined(first: Others, then: Others) -> Others:
+    return Others(rider_ids=[*first.rider_ids, *then.rider_ids], scores=[*first.scores, *then.scores])
 
 
 def fit_to_drive(rider: KnownRider, question: Question) -> Sequence[VehicleFitness]:
@@ -126,8 +135,10 @@ def with_offers(opening: OpenTender, step: TenderStep, now: datetime) -> OpenTen
 
 
 def enough(step: TenderStep) -> int:
-    """So many candidates a round has use for."""
-    return LOOKED_AT_CLOSELY if step.mode in ("waterfall", "ranked", "self_claim") else asked_at_once(step)
+    """So many candidates a round has use for; where they are asked one batch after the other, two batches at least."""
+    if step.mode in ("waterfall", "ranked"):
+        return min(MAX_CANDIDATES, max(LOOKED_AT_CLOSELY, 2 * asked_at_once(step)))
+    return asked_at_once(step)
 
 
 def asked_at_once(step: TenderStep) -> int:

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from msgspec.structs import replace
 from prometheus_client import Counter, Histogram
 
 from schemas.directory import TenantRules
 from schemas.geo import Location
-from schemas.message import RiderId, Source, TenantSlug
+from schemas.message import RiderId, Source, TaskId, TenantSlug
 from schemas.tender import OpenTender
 from streams.dispatch.choice import choose, enough, looked_at, step_of
 from streams.dispatch.known import Ahead, KnownRider, Seen
@@ -82,18 +83,21 @@ class Decision:
     async def _decided(self, task: KnownTask, task_round: int, source: Source) -> OpenTender:
         tenant, now = source.tenant, max(self._clock(source.tenant), source.recorded_at)
         rules = await self._lookup.rules(tenant)
-        riders = await self._fleet.riders(tenant, rules)
+        policy_version = await self._fleet.policy_version(tenant)
+        of_vehicles = list(await self._fleet.documents_of_vehicles(tenant))
         places = [stop.location for stop in task.ahead]
+        zones = [sorted(holding) for holding in await self._fleet.zones(tenant, places, now)]
+        riders = [without(each, task.task_id) for each in await self._fleet.riders(tenant, rules)]
         question = Question(
             task_id=task.task_id,
             round=task_round,
             decided_at=now,
             stops=ahead_of(task),
-            zones=[sorted(holding) for holding in await self._fleet.zones(tenant, places, now)],
+            zones=zones,
             required_skills=sorted(task.required_skills),
             rules=rules,
-            policy_version=await self._fleet.policy_version(tenant),
-            of_vehicles=list(await self._fleet.documents_of_vehicles(tenant)),
+            policy_version=policy_version,
+            of_vehicles=of_vehicles,
             declined=sorted(await self._fleet.declined(tenant, task.task_id)),
             riders=[seen.rider for seen in riders],
             straight=straight_ways(riders, places),
@@ -120,6 +124,15 @@ def next_looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, 
         if len(could) >= enough(step_of(question.rules, question.round)):
             return None
     return rest[:LOOKED_AT_CLOSELY]
+
+
+def without(seen: Seen, task_id: TaskId) -> Seen:
+    """What lies ahead of a rider from whom this task was taken a moment ago may still show it."""
+    if all(stop.task_id != task_id for stop in seen.rider.itinerary):
+        return seen
+    rest = [pair for pair in zip(seen.rider.itinerary, seen.ahead, strict=True) if pair[0].task_id != task_id]
+    rider = replace(seen.rider, itinerary=[stop for stop, _ in rest])
+    return Seen(rider=rider, here=seen.here, ahead=[place for _, place in rest])
 
 
 def ahead_of(task: KnownTask) -> list[Ahead]:

@@ -7,7 +7,8 @@ of two stops; of tasks with so many that it would be too much all but the last s
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, islice
+from math import comb
 
 import msgspec
 import numpy as np
@@ -117,9 +118,11 @@ def orders_of(known: int, new: int, first: int) -> Orders:
     """All ways to put `new` stops among `known` ones, none of them before `first` of those; the later, the earlier in
     the list, so that of equal ones what disturbs the least comes first."""
     gaps = range(known, first - 1, -1)
-    places = [tuple(reversed(each)) for each in combinations_with_replacement(gaps, new)]
-    if len(places) > MOST_ORDERS:
-        places = [(early,) * (new - 1) + (late,) for late in gaps for early in range(late, first - 1, -1)][:MOST_ORDERS]
+    if comb(len(gaps) + new - 1, new) <= MOST_ORDERS:
+        places = [tuple(reversed(each)) for each in combinations_with_replacement(gaps, new)]
+    else:
+        two = ((early,) * (new - 1) + (late,) for late in gaps for early in range(late, first - 1, -1))
+        places = list(islice(two, MOST_ORDERS))
     return np.array([merged(known, place) for place in places], np.int64).reshape(-1, 1 + known + new)
 
 

@@ -5,19 +5,21 @@ from story import KAMPPI, Story, minutes, nothing_yet
 from commands.placing import placed_among
 from commands.rider_refusals import CannotReserve
 from schemas.itinerary import Placed, StopRef
-from schemas.load import Load
-from schemas.message import Personal, StopId, SubjectId, TaskId
+from schemas.load import Capacity, Load
+from schemas.message import Personal, StopId, SubjectId, TaskId, VehicleId
 from schemas.rider import (
     ActivateReservation,
     ApproveRider,
     LockNextStop,
     NewPlannedStop,
     PlannedStop,
+    RecordVehicleFitness,
     RegisterRider,
     RemoveStops,
     ReserveRider,
     StartShift,
 )
+from schemas.vehicle_fitness import VehicleFitness
 
 ONE, TWO = TaskId("one"), TaskId("two")
 PICKUP, DROPOFF = StopId("pickup"), StopId("dropoff")
@@ -137,6 +139,23 @@ def test_before_what_was_locked_meanwhile_nothing_goes():
 
 def test_what_would_be_too_much_in_between_goes_to_the_end():
     story = with_one_ahead(grams=600).when(reserving(TWO, *BETWEEN, grams=600)).happened()
+    assert order_of(activated(story)) == [(ONE, PICKUP), (ONE, DROPOFF), (TWO, PICKUP), (TWO, DROPOFF)]
+
+
+def test_what_is_too_much_for_the_vehicle_that_may_drive_goes_to_the_end_though_a_grounded_one_would_hold_it():
+    story = with_one_ahead(grams=600, capacity_g=9_000)
+    for number, (vehicle, limit, grounded) in enumerate((("bike", 1_000, False), ("van", 5_000, True)), start=1):
+        fitness = VehicleFitness(
+            grounded=grounded,
+            inspection_failed=False,
+            maintenance_due=False,
+            maintenance_due_at=None,
+            capacity=Capacity(weight_g=limit, volume_cm3=9**9, parcels=99),
+            documents=[],
+        )
+        told = RecordVehicleFitness(vehicle_id=VehicleId(vehicle), number=number, fitness=fitness)
+        story = story.by("vehicle-fitness", "system").when(told).happened()
+    story = story.when(reserving(TWO, *BETWEEN, grams=600)).happened()
     assert order_of(activated(story)) == [(ONE, PICKUP), (ONE, DROPOFF), (TWO, PICKUP), (TWO, DROPOFF)]
 
 

@@ -9,6 +9,7 @@ from commands.tender import (
     OfferHasExpired,
     OfferNotPending,
 )
+from schemas.dispatch_rules import DispatchRules
 from schemas.load import Overload
 from schemas.message import NotInThisState, OfferId, RiderId, TaskId
 from schemas.money import Money
@@ -220,7 +221,11 @@ def bidding() -> Story:
         PlannedOffer(offer_id=offer, rider_id=rider, expires_at=minutes(1))
         for offer, rider in ((TO_ANN, ANN), (TO_BOB, BOB))
     ]
-    return nothing_yet("tender").when(replace(opening(*offers), mode="bid", bids_until=minutes(1))).happened()
+    return (
+        nothing_yet("tender")
+        .when(replace(opening(*offers), mode="bid", bids_until=minutes(1), bids_in="EUR"))
+        .happened()
+    )
 
 
 def both_bid(of_ann: float, of_bob: float) -> Story:
@@ -257,6 +262,12 @@ def test_who_declines_last_closes_the_bidding():
     story.by(BOB).when(DeclineOffer(offer_id=TO_BOB, reason_code="cheap")).tells(
         "OfferDeclined", "BiddingClosed", "ReservationRequested"
     )
+
+
+def test_bids_are_in_the_currency_that_was_agreed_when_they_were_asked_for():
+    story = bidding().where(dispatch=DispatchRules(currency="JPY"))
+    story.by(ANN).when(ClaimOffer(offer_id=TO_ANN, bid=euros(9))).tells("OfferClaimed")
+    story.by(ANN).when(ClaimOffer(offer_id=TO_ANN, bid=euros(9, "JPY"))).refuses(BidInAnotherCurrency)
 
 
 def test_a_bid_is_made_where_bids_are_asked_for_and_in_the_agreed_currency():

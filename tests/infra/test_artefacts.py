@@ -245,6 +245,9 @@ async def test_what_decisions_rested_on_is_kept_for_a_month_and_no_longer_than_a
         now = datetime.now(UTC) + timedelta(days=days)
         (told,) = await swept(shelves, {"acme": kept}.get, now, delete=False)
         assert (told.decisions, told.expired_decisions, told.artefacts) == (1, expired, 0)
+    file.write_bytes(b"no longer what it was")
+    with pytest.raises(ValueError, match="cannot be unpacked"):
+        await shelves.decision("acme", digest)
     file.write_bytes(zlib.compress(b"something else"))
     with pytest.raises(ValueError, match="something else"):
         await shelves.decision("acme", digest)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from riding_along import HOME, METRE, NOON, RidingAlong, drive, fix, of_kind, stand, stop, straight
 
@@ -289,6 +289,7 @@ rows = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(rows, st.integers(1, 20))
 def test_however_the_fixes_fall_into_fetches_the_same_is_told(given: list[Any], at_once: int):
     together, apart = RidingAlong(), RidingAlong()

@@ -223,7 +223,8 @@ def test_all_places_are_tried_where_they_are_not_too_many_and_each_once():
             rest = [number for number in order if number]
             assert [n for n in rest if n <= known] == list(range(1, known + 1))
             assert [n for n in rest if n > known] == list(range(known + 1, known + new + 1))
-    assert len(orders_of(20, 6, 0)) <= MOST_ORDERS
+    for known, new in [(20, 6), (6, 50), (50, 50), (200, 3)]:
+        assert 0 < len(orders_of(known, new, 0)) <= MOST_ORDERS
 
 
 def test_the_best_place_is_that_of_trying_each_by_hand():
@@ -303,6 +304,17 @@ async def test_whoever_is_the_best_of_all_is_among_those_who_are_looked_at_close
         estimated = dict(zip(opening.others.rider_ids, opening.others.scores, strict=True))
         exact = {each.rider_id: each.score for each in alone}
         assert all(exact[name] == pytest.approx(score, abs=2.0) for name, score in estimated.items())
+
+
+async def test_who_comes_after_the_first_fifty_is_among_the_others():
+    riders = crowd(60, 4)
+    record = await asked(riders, HERE)
+    ways = dict(record.ways)
+    ways |= await AskedWays(Straight()).between(ACME, riders, [place for _, place in HERE])
+    opening = choose(record.question, ways, "")
+    assert len(opening.candidates) == MAX_CANDIDATES
+    told = {each.rider_id for each in opening.candidates} | set(opening.others.rider_ids)
+    assert told == {each.rider.rider_id for each in riders}
 
 
 async def test_from_its_record_the_same_is_decided_to_the_last_bit():

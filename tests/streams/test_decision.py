@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from choosing import km, rider, rules
+from choosing import km, rider, rules, stop
 from msgspec.structs import replace
 from story import ACME, KAMPPI, NOON, minutes
 
@@ -209,6 +209,27 @@ async def test_where_the_first_who_are_looked_at_are_of_no_use_the_next_are():
     opening = await opened(middling)
     assert (middling.asked, opening.candidates[0].rider_id) == (2, "r-20")
     assert (len(opening.candidates), len(opening.excluded), len(opening.others.rider_ids)) == (10, 20, 10)
+
+
+async def test_who_may_claim_it_themselves_are_looked_for_until_there_are_fifty_or_nobody_is_left():
+    class Open(Crowd):
+        async def rules(self, tenant: TenantSlug) -> TenantRules:
+            return rules(steps=[TenderStep(mode="self_claim")])
+
+    assert len((await opened(Open(able_from=0))).offers) == 40
+
+
+async def test_a_rider_from_whom_the_task_was_taken_a_moment_ago_is_asked_as_if_it_were_not_there_any_more():
+    class Late(Crowd):
+        async def riders(self, tenant: TenantSlug, rules: TenantRules) -> Sequence[Seen]:
+            still_there = stop("task-1", "pickup", name=PICKUP.stop_id)
+            return [rider("ann", km(1), (still_there, km(0)), (stop("other", "dropoff"), km(2)))]
+
+        async def matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
+            return Measured(*(np.ones((len(origins), len(goals))) for _ in range(2)), "osrm")
+
+    opening = await opened(Late(able_from=0))
+    assert [each.rider_id for each in opening.candidates] == ["ann"]
 
 
 async def test_where_nobody_is_of_use_all_are_looked_at_and_then_it_ends():

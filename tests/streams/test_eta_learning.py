@@ -39,7 +39,7 @@ class Plain:
     async def table(self, origins: list[Heading], goals: list[Location]) -> Table:
         metres = np.array([[distance_m(place, goal) for goal in goals] for place, _ in origins])
         off = np.array([5_000.0 if place.lat > self.off_map else 4.0 for place, _ in origins])
-        return Table(metres / ROUTER_MPS, metres, off, np.zeros(len(goals)))
+        return Table(metres / ROUTER_MPS, metres, off)
 
 
 def journey(number: int, began_s: float, mps: float, draw: Generator | None = None, lat: float = SOUTH) -> Journey:
