@@ -46,6 +46,7 @@ READ: Mapping[str, Roles] = {
     },
     "GET /v1/{tenant}/events/stream": READERS["events"],
     "GET /v1/{tenant}/tasks/{id}/secrets": READERS["task-secrets"],
+    "GET /v1/{tenant}/tasks/{id}/why": READERS["why"],
     "GET /v1/{tenant}/incidents/{id}/timeline": READERS["incident-timeline"],
     "GET /v1/{tenant}/incidents/{id}/seal": READERS["incident-timeline"],
     "GET /v1/{tenant}/trips/{id}": READERS["trips"],
