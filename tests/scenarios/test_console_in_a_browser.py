@@ -15,7 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from browsing import chromium
 from fresh import fresh_name
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 from whole_system import WholeSystem
 
 from gateway.tokens import Tokens
@@ -170,12 +170,17 @@ async def test_a_dispatcher_creates_a_delivery_on_the_map_and_sees_who_gets_it_a
     task = str(await detail.get_attribute("data-task-id"))
     offers = detail.locator("[data-section=offers] [data-offer-id]")
     await expect(offers).to_have_count(2)
-    best = detail.locator(".candidates li")
+    best = detail.locator(".candidates tbody tr")
     await expect(best).to_have_count(3)
     for place in range(3):
-        await expect(best.nth(place).locator(".figure")).to_have_text(re.compile(r"^[\d.]+ (s|min)$"))
+        await expect(best.nth(place).locator(".figure")).to_have_text(re.compile(r"^\d+\.\d$"))
+    await expect(detail.locator(".told")).to_contain_text("3 of 4 riders could take it")
+    await expect(detail.locator(".told")).to_contain_text(
+        re.compile("(Aino|Eero|Helmi) comes before (Aino|Eero|Helmi)")
+    )
+    await the_score_is_the_sum_of_its_parts(best.first)
     excluded = detail.locator(".excluded li")
-    await expect(excluded).to_have_text([re.compile("Onni.*not on shift")])
+    await expect(excluded).to_have_text([re.compile("Onni.*not on shift · 1")])
     await expect(page.locator(f".stop[data-task-id='{task}'][data-risk]").first).to_be_attached()
 
     winner = await claimed(city, task)
@@ -198,6 +203,12 @@ async def test_a_dispatcher_creates_a_delivery_on_the_map_and_sees_who_gets_it_a
     unforeseen = [error for error in desk.errors if "422" not in error]
     assert not unforeseen
     assert desk.hosts == {httpx.URL(city.url).host}
+
+
+async def the_score_is_the_sum_of_its_parts(row: Locator) -> None:
+    parts = [float(text.split()[0]) for text in await row.locator("[data-part]").all_inner_texts()]
+    assert len(parts) == 6
+    assert float(await row.locator(".figure").inner_text()) == pytest.approx(sum(parts), abs=0.5)
 
 
 async def riders_move(page: Page, city: City) -> None:
