@@ -3,7 +3,7 @@
 import { h, say } from "./dom.js";
 import { markSvg } from "./marks.js";
 import { told } from "./trouble.js";
-import { whyOf } from "./why.js";
+import { latestOf, whyOf } from "./why.js";
 import { ENDED, RISKS, away, clock, exact, far, isAhead, partyOf, personal, plain, spaced, stopOf } from "./words.js";
 
 const GATHER_MS = 250;
@@ -38,7 +38,7 @@ export class Detail {
   open(id, consistency = true) {
     this.seen = consistency;
     if (this.id !== id) {
-      Object.assign(this, { id, task: null, tenders: [], events: new Map() });
+      Object.assign(this, { id, task: null, tenders: [], reasons: null, events: new Map() });
       this.title.textContent = "…";
       for (const part of [this.chips, this.stops, this.parcels, this.offers, this.why, this.timeline, this.trouble]) part.replaceChildren();
     }
@@ -50,6 +50,12 @@ export class Detail {
     this.id = null;
     clearTimeout(this.timer);
     this.timer = undefined;
+  }
+
+  /** Of the round that was decided last, the places of those who could take it, by rider; nobody's where no task is open. */
+  get ranks() {
+    if (this.id === null || !this.reasons) return new Map();
+    return new Map(latestOf(this.reasons.decisions)?.candidates.map((one) => [one.rider_id, one.rank]));
   }
 
   /** What changes with the clock and the forecasts. */

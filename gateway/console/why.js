@@ -15,8 +15,9 @@ const MOST_OTHERS = 10;
 const RIDER = /\brider ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/gi;
 
 export function whyOf({ task_id: task, told, decisions }, nameOf) {
-  if (!decisions.length) return [];
-  const [latest, ...before] = [...decisions].sort((a, b) => b.round - a.round);
+  const latest = latestOf(decisions);
+  if (!latest) return [];
+  const before = decisions.filter((one) => one !== latest).sort((a, b) => b.round - a.round);
   return [
     h("h3", {}, "Why"),
     h("ul", { class: "told" }, told.map((sentence) => h("li", {}, sentence.replaceAll(`Task ${task}`, "This task").replaceAll(RIDER, (_, rider) => nameOf(rider))))),
@@ -24,6 +25,8 @@ export function whyOf({ task_id: task, told, decisions }, nameOf) {
     ...before.map((one) => h("details", { "data-round": one.round }, h("summary", {}, `Round ${one.round}`), ...roundOf(one, nameOf))),
   ];
 }
+
+export const latestOf = (decisions) => decisions.reduce((latest, one) => (latest && latest.round > one.round ? latest : one), undefined);
 
 function roundOf(decision, nameOf) {
   const { candidates, others, excluded: out, weights } = decision;

@@ -179,6 +179,9 @@ async def test_a_dispatcher_creates_a_delivery_on_the_map_and_sees_who_gets_it_a
         re.compile("(Aino|Eero|Helmi) comes before (Aino|Eero|Helmi)")
     )
     await the_score_is_the_sum_of_its_parts(best.first)
+    await expect(page.locator(".rider .rank")).to_have_count(3)
+    first = str(await best.first.get_attribute("data-rider-id"))
+    await expect(page.locator(f".rider[data-rider-id='{first}'] .rank")).to_have_text("1")
     excluded = detail.locator(".excluded li")
     await expect(excluded).to_have_text([re.compile("Onni.*not on shift · 1")])
     await expect(page.locator(f".stop[data-task-id='{task}'][data-risk]").first).to_be_attached()
@@ -196,6 +199,7 @@ async def test_a_dispatcher_creates_a_delivery_on_the_map_and_sees_who_gets_it_a
     await the_record_is_the_one_on_kafka(page, city, task)
 
     await detail.get_by_role("button", name="All tasks").click()
+    await expect(page.locator(".rider .rank")).to_have_count(0)
     await expect(page.locator(f".task[data-task-id='{task}']")).to_contain_text(winner)
     await page.locator(f".task[data-task-id='{task}']").click()
     await expect(detail.locator("[data-winner]")).to_be_visible()
