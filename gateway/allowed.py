@@ -355,6 +355,7 @@ READERS: Mapping[str, Roles] = {
     "vehicles": EVERYONE,
     "fleets": STAFF,
     "tender-board": EVERYONE,
+    "offers": DISPATCH | RIDER,
     "dispatch-decisions": STAFF,
     "why": STAFF,
     "pick-waves": STAFF,

@@ -28,6 +28,10 @@ from gateway.feed import WITH_HISTORY, Feed
 from gateway.fixes import FixIngest
 from gateway.fixes_socket import FixSocket
 from gateway.mileage import Mileage
+from gateway.offers import socket as offers_socket
+from gateway.offers.following import Following
+from gateway.offers.socket import OfferSocket
+from gateway.offers.telling import Telling
 from gateway.positions import Positions
 from gateway.queries import LISTINGS, SINGLES, Queries
 from gateway.reading import Reading
@@ -76,6 +80,8 @@ def app(door: Door) -> Starlette:
     positions = Positions(door.pool, door.limits)
     reading = Reading(door, positions)
     fixes, artefacts, uplinks = FixIngest(door, entry), Artefacts(door, entry), Uplinks(door.pool)
+    following = Following(reading, positions, door.partitions)
+    offers = OfferSocket(door, entry, following, Telling(door, reading, positions, following))
     timelines, batch = Timelines(door, entry, reading), Batch(door, entry)
     paths = merged(
         command_paths(Commands(door, entry, timelines)),
@@ -98,21 +104,27 @@ def app(door: Door) -> Starlette:
     )
     served = {f"{method} {path}" for path, endpoints in paths.items() for method in endpoints}
     starlette = Starlette(
-        routes=[WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes, uplinks)), *routes_of(paths, door)],
+        routes=[
+            WebSocketRoute(fixes_socket.ROUTE, FixSocket(door, entry, fixes, uplinks)),
+            WebSocketRoute(offers_socket.ROUTE, offers),
+            *routes_of(paths, door),
+        ],
         middleware=[Middleware(Edge)],
         exception_handlers={HTTPException: as_problem},
-        lifespan=listening(positions, uplinks),
+        lifespan=listening(positions, uplinks, following),
     )
     starlette.router.redirect_slashes = False
-    starlette.state.served = served | {f"WebSocket {fixes_socket.ROUTE}"}
+    starlette.state.served = served | {f"WebSocket {each.ROUTE}" for each in (fixes_socket, offers_socket)}
     batch.app = starlette
     return starlette
 
 
-def listening(positions: Positions, uplinks: Uplinks) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def listening(
+    positions: Positions, uplinks: Uplinks, following: Following
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        running = [asyncio.create_task(work) for work in (positions.run(), uplinks.run())]
+        running = [asyncio.create_task(work) for work in (positions.run(), uplinks.run(), following.run())]
         yield
         for task in running:
             task.cancel()

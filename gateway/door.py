@@ -107,6 +107,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     streams: int = 500
     sockets: int = 2_000
     """Connections for fixes."""
+    offer_sockets: int = 2_000
+    """Connections on which riders are told their offers."""
     heartbeat_s: float = 15
     ticket_s: int = 60
     tracking_rate_per_s: float = 5

@@ -15,9 +15,7 @@ sender has forgotten its numbers, as after it was installed anew. It is remember
 """
 
 import asyncio
-import json
-from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from prometheus_client import Gauge
@@ -32,7 +30,8 @@ from gateway.entry import Entry
 from gateway.feed import TICKET
 from gateway.fixes import FixesAnswer, FixIngest
 from gateway.parameters import Parameter, parameters_of
-from gateway.problems import Problem, answered
+from gateway.problems import Problem
+from gateway.sockets import FAILED, GOING_AWAY, POLICY, fields_of, refuse, refused, seq_of
 from gateway.tickets import caller_of
 from gateway.tokens import Caller
 from gateway.uplinks import Uplinks
@@ -51,7 +50,6 @@ MOST_SESSIONS = 1_000
 type Sessions = dict[str, Key]
 """By device."""
 
-GOING_AWAY, POLICY, FAILED = 1001, 1008, 1011
 PARAMETERS: dict[str, Parameter] = {
     "ticket": msgspec.structs.replace(TICKET, check=str, schema={"type": "string", "maxLength": 2_000})
 }
@@ -167,36 +165,3 @@ class FixSocket:
         key = tenant, caller.subject, asked.device_id, asked.resume
         sessions[asked.device_id] = key
         return Resumed(resume=asked.resume, device_id=asked.device_id, seq=await self._uplinks.last(key))
-
-
-def refused(problem: Problem, call: Call, seq: int | None) -> bytes:
-    """With the seconds after which to send again, for which HTTP has a header."""
-    body = json.loads(answered(problem, call.request_id).body)
-    if body["retryable"]:
-        body["retry_after_s"] = problem.retry_after_s or 1
-    return msgspec.json.encode({"seq": seq, "problem": body})
-
-
-def seq_of(body: bytes) -> int | None:
-    """Whatever else is wrong with it."""
-    found = fields_of(body).get("seq")
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
-
-
-def fields_of(body: bytes) -> dict[str, Any]:
-    """Empty where it is no object."""
-    with suppress(ValueError, RecursionError):
-        parsed = msgspec.json.decode(body)
-        return parsed if isinstance(parsed, dict) else {}
-    return {}
-
-
-async def refuse(problem: Problem, call: Call, scope: Scope, send: Send) -> None:
-    """The handshake is answered with the problem, where the server can (ASGI's denial response)."""
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": POLICY})
-        return
-    reply = answered(problem, call.request_id)
-    headers = [*reply.headers, (b"x-request-id", call.request_id.encode())]
-    await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": reply.body})

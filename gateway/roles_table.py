@@ -9,6 +9,7 @@ from gateway.app import BATCH
 from gateway.batch import ANYBODY
 from gateway.commands import OPEN
 from gateway.feed import WITH_HISTORY
+from gateway.offers import socket as offers_socket
 from gateway.queries import LISTINGS, SINGLES
 from schemas.message import Role
 
@@ -45,7 +46,9 @@ READ: Mapping[str, Roles] = {
         for word in ("task-counts", "sla-statistics", "eta-statistics", "mileage", "tracking", "tenant", "events")
     },
     "GET /v1/{tenant}/events/stream": READERS["events"],
+    f"WebSocket {offers_socket.ROUTE}": READERS["offers"],
     "GET /v1/{tenant}/tasks/{id}/secrets": READERS["task-secrets"],
+    "GET /v1/{tenant}/tasks/{id}/why": READERS["why"],
     "GET /v1/{tenant}/incidents/{id}/timeline": READERS["incident-timeline"],
     "GET /v1/{tenant}/incidents/{id}/seal": READERS["incident-timeline"],
     "GET /v1/{tenant}/trips/{id}": READERS["trips"],

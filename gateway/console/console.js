@@ -73,6 +73,7 @@ class Console {
   riders() {
     const now = Date.now();
     const busy = this.state.tasks.get(this.chosen)?.rider_id;
+    const { ranks } = this.detail;
     const riders = [...this.state.places.values()].map((place) => ({
       id: place.rider_id,
       lat: place.lat,
@@ -80,6 +81,7 @@ class Console {
       bearing: place.bearing_deg,
       stale: now - Date.parse(place.observed_at) > STALE_MS,
       chosen: place.rider_id === busy,
+      rank: ranks.get(place.rider_id),
       title: `${this.state.nameOf(place.rider_id)}, seen ${away(place.observed_at, now)}`,
     }));
     this.map.showRiders(riders);

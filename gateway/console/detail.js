@@ -3,11 +3,11 @@
 import { h, say } from "./dom.js";
 import { markSvg } from "./marks.js";
 import { told } from "./trouble.js";
-import { ENDED, RISKS, away, clock, exact, excluded, far, isAhead, lasting, partyOf, personal, plain, spaced, stopOf } from "./words.js";
+import { latestOf, whyOf } from "./why.js";
+import { ENDED, RISKS, away, clock, exact, far, isAhead, partyOf, personal, plain, spaced, stopOf } from "./words.js";
 
 const GATHER_MS = 250;
 const AGAIN_MS = 1500;
-const BEST = 3;
 const MOST_EVENTS = 500;
 const HEADERS_LAST = new Set(["data"]);
 
@@ -38,7 +38,7 @@ export class Detail {
   open(id, consistency = true) {
     this.seen = consistency;
     if (this.id !== id) {
-      Object.assign(this, { id, task: null, tenders: [], decisions: [], events: new Map() });
+      Object.assign(this, { id, task: null, tenders: [], reasons: null, events: new Map() });
       this.title.textContent = "…";
       for (const part of [this.chips, this.stops, this.parcels, this.offers, this.why, this.timeline, this.trouble]) part.replaceChildren();
     }
@@ -50,6 +50,12 @@ export class Detail {
     this.id = null;
     clearTimeout(this.timer);
     this.timer = undefined;
+  }
+
+  /** Of the round that was decided last, the places of those who could take it, by rider; nobody's where no task is open. */
+  get ranks() {
+    if (this.id === null || !this.reasons) return new Map();
+    return new Map(latestOf(this.reasons.decisions)?.candidates.map((one) => [one.rider_id, one.rank]));
   }
 
   /** What changes with the clock and the forecasts. */
@@ -72,15 +78,15 @@ export class Detail {
     const { id, state: { api } } = this;
     const seen = { seen: this.seen };
     try {
-      const [task, tenders, decisions] = await Promise.all([
+      const [task, tenders, reasons] = await Promise.all([
         this.state.task(id, this.seen),
         api.get("tender-board", { task_id: id }, seen),
-        api.get("dispatch-decisions", { task_id: id }, seen),
+        api.get(`tasks/${encodeURIComponent(id)}/why`, {}, seen),
       ]);
       const histories = await Promise.all([`tasks/${id}`, ...tenders.items.map((tender) => `tenders/${tender.tender_id}`)]
         .map((of) => api.get(`${of}/history`, { limit: MOST_EVENTS }, seen)));
       if (this.id !== id) return;
-      Object.assign(this, { task, tenders: tenders.items, decisions: decisions.items, seen: true });
+      Object.assign(this, { task, tenders: tenders.items, reasons, seen: true });
       this.trouble.replaceChildren();
       this.#show(histories.flatMap((history) => history.items));
     } catch (failed) {
@@ -152,23 +158,15 @@ export class Detail {
     const offers = Object.entries(tender.offers).map(([id, offer]) =>
       h("li", { "data-offer-id": id, "data-state": offer.state },
         h("span", {}, this.state.nameOf(offer.rider_id)),
-        h("span", { class: "aside" }, offer.reason_code ? plain(offer.reason_code) : offer.state === "sent" || offer.state === "viewed" ? `until ${exact(offer.expires_at)}` : ""),
+        h("span", { class: "aside" }, offer.reason_code ? plain(offer.reason_code) : offer.bid ? `bids ${(offer.bid.amount_minor / 100).toFixed(2)} ${offer.bid.currency}` : offer.state === "sent" || offer.state === "viewed" ? `until ${exact(offer.expires_at)}` : ""),
         h("span", { class: "chip", "data-state": offer.state }, plain(offer.state))));
-    return h("div", { class: "tender", "data-state": tender.state }, h("p", { class: "aside" }, `Round ${tender.round}, ${tender.mode}: ${tender.state}`), winner, offers.length ? h("ul", {}, offers) : h("p", { class: "note" }, "No rider could be asked."));
+    return h("div", { class: "tender", "data-state": tender.state }, h("p", { class: "aside" }, `Round ${tender.round}, ${tender.mode}: ${tender.state}`), winner, offers.length ? h("ul", {}, offers) : h("p", { class: "note" }, "No rider could be asked."),
+      tender.bids_until && tender.state === "open" ? h("p", { class: "aside" }, `Bids until ${exact(tender.bids_until)}`) : null,
+      tender.waiting.length ? h("p", { class: "aside", "data-waiting": tender.waiting.length }, `Asked next: ${tender.waiting.map((one) => this.state.nameOf(one.rider_id)).join(", ")}`) : null);
   }
 
   #showWhy() {
-    const [latest] = [...this.decisions].sort((a, b) => b.round - a.round);
-    if (!latest) return this.why.replaceChildren();
-    const best = [...latest.candidates].sort((a, b) => a.rank - b.rank);
-    const parts = [h("h3", {}, "Why"), h("p", { class: "aside" }, `Round ${latest.round} · ${plain(latest.solver)} · rules v${latest.policy_version} · ${exact(latest.decided_at)}`)];
-    if (best.length) parts.push(h("ol", { class: "candidates" }, best.slice(0, BEST).map((one) =>
-      h("li", { "data-rider-id": one.rider_id }, h("span", {}, this.state.nameOf(one.rider_id)), h("span", { class: "figure" }, lasting(one.travel_s)), h("span", { class: "aside" }, `${far(one.distance_m)} · ${one.source === "great_circle" ? "as the crow flies" : "by road"}`)))));
-    else parts.push(h("p", { class: "note" }, "Nobody could take it."));
-    if (best.length > BEST) parts.push(h("p", { class: "aside" }, `and ${best.length - BEST} further off`));
-    if (latest.excluded.length) parts.push(h("h4", {}, `Not asked: ${latest.excluded.length}`), h("ul", { class: "excluded" }, [...Map.groupBy(latest.excluded, (one) => one.code)].map(([code, riders]) =>
-      h("li", { "data-code": code }, h("span", {}, riders.map((one) => this.state.nameOf(one.rider_id)).join(", ")), h("span", { class: "aside" }, excluded(code))))));
-    this.why.replaceChildren(...parts);
+    this.why.replaceChildren(...whyOf(this.reasons, (rider) => this.state.nameOf(rider)));
   }
 
   /** Facts never change: what stands there already stays, opened or not. */

@@ -69,7 +69,7 @@ export class CityMap {
     });
   }
 
-  /** `riders`: [{ id, lat, lon, bearing, title, stale, chosen }]; they glide from where they were. */
+  /** `riders`: [{ id, lat, lon, bearing, title, stale, chosen, rank }], with a rank where they could take the open task; they glide from where they were. */
   showRiders(riders) {
     const now = performance.now();
     this.#marked("riders", riders, (rider) => svg("g", { class: "rider", "data-rider-id": rider.id }, svg("title"), markOf("rider")), (mark, rider) => {
@@ -78,6 +78,7 @@ export class CityMap {
       mark.classList.toggle("stale", rider.stale);
       mark.classList.toggle("chosen", rider.chosen);
       titled(mark, rider.title);
+      ranked(mark, rider.rank);
       this.#headed(mark, rider.bearing);
       this.#glides(rider, now);
     });
@@ -499,4 +500,11 @@ function ringOf({ center, radius_m: radius }) {
     const turn = (side / CIRCLE_SIDES) * 2 * Math.PI;
     return [x + reach * Math.sin(turn), y + reach * Math.cos(turn)];
   });
+}
+
+function ranked(mark, rank) {
+  const known = mark.querySelector(".rank");
+  if (rank === undefined) return known?.remove();
+  if (known) known.textContent = rank;
+  else mark.append(svg("text", { class: "rank", x: 9, y: -6 }, String(rank)));
 }

@@ -32,6 +32,16 @@ const EXCLUSIONS = {
   stale_fix: "position is too old",
   declined_before: "declined this task",
   unreachable: "no way from there",
+  skill_missing: "lacks a skill",
+  outside_zones: "works in other zones",
+  vehicle_kind: "goes by another kind of vehicle",
+  declines_too_often: "declined too often lately",
+  rated_too_low: "rated too low",
+  too_far: "too far away",
+  travel_too_long: "would take too long to get there",
+  detour_too_long: "too long a detour",
+  would_be_late: "would be late",
+  ride_too_long: "goods would ride for too long",
 };
 
 /** What needs a person: what it is called, what it is about, and whether somebody may come to harm or a promise is broken. */

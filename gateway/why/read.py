@@ -6,11 +6,13 @@ from gateway.commands import tenant_of
 from gateway.entry import Entry
 from gateway.parameters import id_of, parameters_of
 from gateway.problems import not_found
-from gateway.queries import vector_header
+from gateway.queries import nothing, vector_header
 from gateway.reading import Connection, Reading
 from gateway.reply import Reply, json_reply
 from gateway.why.asked import NoSuchTask, Why, asked_on
 from projections.dispatch_decisions import DISPATCH_DECISIONS
+from projections.task_detail import TASK_DETAIL
+from projections.tender_board import TENDER_BOARD
 
 ABOUT = (
     "Why has this rider got the task, why not the others, why nobody? In words, with the decisions and tenders of all "
@@ -30,6 +32,8 @@ class WhyRead:
         async def query(connection: Connection) -> Why:
             return await asked_on(connection, task, tenant_of(call))
 
+        for other in (TASK_DETAIL, TENDER_BOARD):
+            await self._reading.fresh(call, other, nothing)
         try:
             found, at = await self._reading.fresh(call, DISPATCH_DECISIONS, query)
         except NoSuchTask as unknown:

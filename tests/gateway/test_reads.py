@@ -102,6 +102,16 @@ async def test_the_board_shows_what_was_created(house, models):
     assert vector(read.headers["logistics-consistency"])
 
 
+async def test_why_waits_for_the_task_that_the_caller_has_seen(house, models):
+    task = await a_task(house)
+    await models.fold(["dispatch_decisions", "tender_board"])
+    headers = {"logistics-consistency": task["consistency"], "prefer": "wait=0"}
+    path, dora = f"/v1/acme/tasks/{task['id']}/why", house.caller("dispatcher", "dora")
+    assert (await dora.get(path, headers=headers)).json()["code"] == "projection-lagging"
+    await models.fold()
+    assert (await dora.get(path, headers=headers)).json()["task_id"] == task["id"]
+
+
 async def test_the_board_filters_by_what_is_asked(house, models):
     first, _ = await a_task(house, "1"), await a_task(house, "2")
     await house.caller().post(

@@ -15,7 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from browsing import chromium
 from fresh import fresh_name
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 from whole_system import WholeSystem
 
 from gateway.tokens import Tokens
@@ -170,12 +170,20 @@ async def test_a_dispatcher_creates_a_delivery_on_the_map_and_sees_who_gets_it_a
     task = str(await detail.get_attribute("data-task-id"))
     offers = detail.locator("[data-section=offers] [data-offer-id]")
     await expect(offers).to_have_count(2)
-    best = detail.locator(".candidates li")
+    best = detail.locator(".candidates tbody tr")
     await expect(best).to_have_count(3)
     for place in range(3):
-        await expect(best.nth(place).locator(".figure")).to_have_text(re.compile(r"^[\d.]+ (s|min)$"))
+        await expect(best.nth(place).locator(".figure")).to_have_text(re.compile(r"^\d+\.\d$"))
+    await expect(detail.locator(".told")).to_contain_text("3 of 4 riders could take it")
+    await expect(detail.locator(".told")).to_contain_text(
+        re.compile("(Aino|Eero|Helmi) comes before (Aino|Eero|Helmi)")
+    )
+    await the_score_is_the_sum_of_its_parts(best.first)
+    await expect(page.locator(".rider .rank")).to_have_count(3)
+    first = str(await best.first.get_attribute("data-rider-id"))
+    await expect(page.locator(f".rider[data-rider-id='{first}'] .rank")).to_have_text("1")
     excluded = detail.locator(".excluded li")
-    await expect(excluded).to_have_text([re.compile("Onni.*not on shift")])
+    await expect(excluded).to_have_text([re.compile("Onni.*not on shift · 1")])
     await expect(page.locator(f".stop[data-task-id='{task}'][data-risk]").first).to_be_attached()
 
     winner = await claimed(city, task)
@@ -191,6 +199,7 @@ async def test_a_dispatcher_creates_a_delivery_on_the_map_and_sees_who_gets_it_a
     await the_record_is_the_one_on_kafka(page, city, task)
 
     await detail.get_by_role("button", name="All tasks").click()
+    await expect(page.locator(".rider .rank")).to_have_count(0)
     await expect(page.locator(f".task[data-task-id='{task}']")).to_contain_text(winner)
     await page.locator(f".task[data-task-id='{task}']").click()
     await expect(detail.locator("[data-winner]")).to_be_visible()
@@ -198,6 +207,12 @@ async def test_a_dispatcher_creates_a_delivery_on_the_map_and_sees_who_gets_it_a
     unforeseen = [error for error in desk.errors if "422" not in error]
     assert not unforeseen
     assert desk.hosts == {httpx.URL(city.url).host}
+
+
+async def the_score_is_the_sum_of_its_parts(row: Locator) -> None:
+    parts = [float(text.split()[0]) for text in await row.locator("[data-part]").all_inner_texts()]
+    assert len(parts) == 6
+    assert float(await row.locator(".figure").inner_text()) == pytest.approx(sum(parts), abs=0.5)
 
 
 async def riders_move(page: Page, city: City) -> None:
