@@ -1,0 +1,103 @@
+"""The ways between all that a batch window knows, of which most are known from the window before."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from schemas.geo import Location
+from schemas.message import TenantSlug
+from streams.dispatch.known import Seen
+from streams.dispatch.question import Ways
+from streams.dispatch.straight import Grid, metres, radians, whole
+from streams.dispatch.ways import Router
+
+MOST_PLACES = 6_000
+"""Of one window: its ways are 576 MB."""
+
+
+class TooManyPlaces(ValueError):
+    def __init__(self, places: int) -> None:
+        super().__init__(f"a batch window of {places:,} places: {MOST_PLACES:,} are the most")
+
+
+class KnownGrid(msgspec.Struct, frozen=True):
+    """Between stops, which stay where they are."""
+
+    places: dict[Location, int]
+    seconds: Grid
+    metres: Grid
+    source: str
+
+
+class BatchedWays:
+    """Keeps what it was told between stops from one window to the next; not what the great circle told."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._known = KnownGrid({}, np.zeros((0, 0)), np.zeros((0, 0)), "")
+
+    async def between(self, tenant: TenantSlug, riders: Sequence[Seen], stops: Sequence[Sequence[Location]]) -> Ways:
+        """Of riders who are somewhere; `stops` are each task's. Raises TooManyPlaces."""
+        placed = [(rider, rider.here) for rider in riders if rider.here is not None]
+        heres = [here for _, here in placed]
+        points = [
+            *(place for rider, _ in placed for place in rider.ahead),
+            *(place for task in stops for place in task),
+        ]
+        known = await self._between_stops(tenant, points)
+        goals = list(known.places)
+        to_stops = await self._asked(tenant, heres, goals)
+        at = np.array([known.places[place] for place in points], np.int64)
+        size = len(heres) + len(points)
+        seconds, metres_ = np.full((size, size), np.nan), np.full((size, size), np.nan)
+        for grid, told, between in (
+            (seconds, to_stops.seconds, known.seconds),
+            (metres_, to_stops.metres, known.metres),
+        ):
+            grid[: len(heres), len(heres) :] = told[:, at]
+            grid[len(heres) :, len(heres) :] = between[np.ix_(at, at)]
+        return Ways.of(seconds, metres_, joined(known.source, to_stops.source))
+
+    async def _between_stops(self, tenant: TenantSlug, points: Sequence[Location]) -> KnownGrid:
+        places = list(dict.fromkeys(points))
+        if len(places) > MOST_PLACES:
+            raise TooManyPlaces(len(places))
+        old = [place for place in places if place in self._known.places]
+        new = [place for place in places if place not in self._known.places]
+        ordered = [*old, *new]
+        kept = np.array([self._known.places[place] for place in old], np.int64)
+        from_new = await self._asked(tenant, new, ordered)
+        to_new = await self._asked(tenant, old, new)
+        grids = []
+        for name in ("seconds", "metres"):
+            grid = np.empty((len(ordered), len(ordered)))
+            grid[: len(old), : len(old)] = getattr(self._known, name)[np.ix_(kept, kept)]
+            grid[len(old) :] = getattr(from_new, name)
+            grid[: len(old), len(old) :] = getattr(to_new, name)
+            grids.append(grid)
+        source = joined(self._known.source if old else "", from_new.source, to_new.source)
+        known = KnownGrid({place: number for number, place in enumerate(ordered)}, grids[0], grids[1], source)
+        if source != "great_circle":
+            self._known = known
+        return known
+
+    async def _asked(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> KnownGrid:
+        if not origins or not goals:
+            nothing = np.zeros((len(origins), len(goals)))
+            return KnownGrid({}, nothing, nothing, "")
+        told = await self._router.matrix(tenant, origins, goals)
+        return KnownGrid({}, told.seconds, told.metres, told.source)
+
+
+def joined(*sources: str) -> str:
+    told = {source for source in sources if source}
+    return "great_circle" if "great_circle" in told else "+".join(sorted(told))
+
+
+def straight_of(riders: Sequence[Seen], firsts: Sequence[Location]) -> tuple[bytes, bytes]:
+    """`to_first` and `to_ahead` of a question: `firsts` are each task's first stop."""
+    placed = [(rider, rider.here) for rider in riders if rider.here is not None]
+    here, there = radians([here for _, here in placed]), radians(firsts)
+    ahead = radians([rider.ahead[0] if rider.ahead else here for rider, here in placed])
+    return whole(metres(here[:, None, :], there[None, :, :])), whole(metres(here, ahead))
