@@ -196,12 +196,14 @@ def judgements(
         ("shift_ends_too_soon", walked.ends <= board.ends_by[pairs.riders, None]),
         ("hours_exhausted", walked.ends <= board.hours_by[pairs.riders, None]),
     ]
-    most: list[tuple[Exclusion, str, int | None]] = [
+    most: tuple[tuple[Exclusion, str, int | None], ...] = (
         ("travel_too_long", "travel", filters.max_travel_seconds),
         ("detour_too_long", "detour", filters.max_detour_seconds),
         ("would_be_late", "lateness", filters.max_lateness_seconds),
-    ]
-    found += [(code, parts[name] <= limit) for code, name, limit in most if limit is not None]
+    )
+    for code, name, limit in most:
+        if limit is not None:
+            found.append((code, parts[name] <= limit))
     if filters.max_ride_seconds is not None:
         found.append(("ride_too_long", rides_within(walked.rides, before.rides, filters.max_ride_seconds)))
     return found
