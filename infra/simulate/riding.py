@@ -44,6 +44,10 @@ class Roads:
         self.router = router
         self._legs: dict[tuple[Location, Location], Leg] = {}
 
+    @property
+    def kept(self) -> int:
+        return len(self._legs)
+
     async def leg(self, origin: Location, goal: Location) -> Leg:
         """Where a router knows no way, the great circle's: who drives gets there."""
         known = self._legs.get((origin, goal))

@@ -38,7 +38,7 @@ from streams.dispatch.straight import Grid
 from streams.dispatch.table import Route, Slot, Table
 
 SOLVER = "batch-1"
-LOOKED_AT_FIRST = 64
+LOOKED_AT_FIRST = 128
 """Riders, the nearest to a task's first stop on any part of their way; all, where none of those takes it."""
 LOOKED_AT_FOR_BUNDLES = 32
 """Riders who are tried for a bundle: those to whom its tasks one by one come cheapest."""
@@ -90,15 +90,12 @@ type Division = Callable[[Table, Grid], Taken]
 
 def divisions(question: BatchQuestion, board: Board) -> list[tuple[str, Division]]:
     most_g = max((rider.capacity_g for rider in board.riders), default=0)
-
-    def bundled(table: Table, counts: Grid) -> Taken:
-        first = bundles_of(board, question.batch, [*range(len(counts))], most_g)
-        return in_rounds(table, counts, first, question.rules.max_active_tasks)
-
+    bundles = bundles_of(board, question.batch, range(len(question.tasks)), most_g)
+    most = question.rules.max_active_tasks
     found: list[tuple[str, Division]] = [("one by one", in_single_rounds)]
-    if question.batch.max_bundle > 1:
-        found.append(("bundles", bundled))
-    if len(question.tasks) * len(board.riders) <= TRIED_ONE_BY_ONE:
+    if len(bundles) < len(question.tasks):
+        found.append(("bundles", lambda table, counts: in_rounds(table, counts, bundles, most)))
+    if len(question.tasks) > 1 and len(question.tasks) * len(board.riders) <= TRIED_ONE_BY_ONE:
         order = sorted(range(len(question.tasks)), key=lambda task: (question.tasks[task].since, task))
         found.append(("in order of waiting", lambda table, counts: greedily(table, counts, order)))
     return found

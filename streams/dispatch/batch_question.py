@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Literal
 
 import msgspec
@@ -13,7 +14,7 @@ from schemas.message import RiderId, TaskId
 from schemas.tender import Exclusion, ScoreParts
 from streams.dispatch.candidates import Work
 from streams.dispatch.known import Ahead, KnownRider
-from streams.dispatch.question import Question
+from streams.dispatch.question import ENCODER, Question, Ways
 from streams.dispatch.shortlist import work_of
 from streams.dispatch.straight import StraightWays
 
@@ -50,6 +51,28 @@ class BatchQuestion(msgspec.Struct, frozen=True, kw_only=True):
     each task's first stop (columns)."""
     to_ahead: bytes
     """From each of those riders to the first stop of their itinerary; without one nothing."""
+
+
+class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer rests on. `ways` are between where each placed rider is, each stop ahead of them, rider by rider,
+    and each task's."""
+
+    question: BatchQuestion
+    ways: Ways
+
+
+DECODER = msgspec.msgpack.Decoder(BatchRecord)
+
+
+def recorded(record: BatchRecord) -> tuple[str, bytes]:
+    """Its SHA-256 in hexadecimal, and the bytes that this is of."""
+    encoded = ENCODER.encode(record)
+    return sha256(encoded).hexdigest(), encoded
+
+
+def record_of(encoded: bytes) -> BatchRecord:
+    """Raises msgspec.ValidationError, msgspec.DecodeError."""
+    return DECODER.decode(encoded)
 
 
 class GivenTask(msgspec.Struct, frozen=True, kw_only=True):

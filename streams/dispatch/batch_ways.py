@@ -1,5 +1,6 @@
 """The ways between all that a batch window knows, of which most are known from the window before."""
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -45,42 +46,44 @@ class BatchedWays:
             *(place for rider, _ in placed for place in rider.ahead),
             *(place for task in stops for place in task),
         ]
-        known = await self._between_stops(tenant, points)
-        goals = list(known.places)
-        to_stops = await self._asked(tenant, heres, goals)
-        at = np.array([known.places[place] for place in points], np.int64)
-        size = len(heres) + len(points)
-        seconds, metres_ = np.full((size, size), np.nan), np.full((size, size), np.nan)
-        for grid, told, between in (
-            (seconds, to_stops.seconds, known.seconds),
-            (metres_, to_stops.metres, known.metres),
-        ):
-            grid[: len(heres), len(heres) :] = told[:, at]
-            grid[len(heres) :, len(heres) :] = between[np.ix_(at, at)]
-        return Ways.of(seconds, metres_, joined(known.source, to_stops.source))
-
-    async def _between_stops(self, tenant: TenantSlug, points: Sequence[Location]) -> KnownGrid:
         places = list(dict.fromkeys(points))
         if len(places) > MOST_PLACES:
             raise TooManyPlaces(len(places))
         old = [place for place in places if place in self._known.places]
         new = [place for place in places if place not in self._known.places]
-        ordered = [*old, *new]
+        goals = [*old, *new]
+        from_here, from_new, to_new = await asyncio.gather(
+            self._asked(tenant, heres, goals), self._asked(tenant, new, goals), self._asked(tenant, old, new)
+        )
+        known = self._with(old, new, from_new, to_new)
+        if known.source != "great_circle":
+            self._known = known
+        at = np.array([known.places[place] for place in points], np.int64)
+        size = len(heres) + len(points)
+        seconds, metres_ = np.full((size, size), np.nan), np.full((size, size), np.nan)
+        for grid, told, between in (
+            (seconds, from_here.seconds, known.seconds),
+            (metres_, from_here.metres, known.metres),
+        ):
+            grid[: len(heres), len(heres) :] = told[:, at]
+            grid[len(heres) :, len(heres) :] = between[np.ix_(at, at)]
+        return Ways.of(seconds, metres_, joined(known.source, from_here.source))
+
+    def _with(
+        self, old: Sequence[Location], new: Sequence[Location], from_new: KnownGrid, to_new: KnownGrid
+    ) -> KnownGrid:
+        """What is known of the old ones, and what was told of the new."""
         kept = np.array([self._known.places[place] for place in old], np.int64)
-        from_new = await self._asked(tenant, new, ordered)
-        to_new = await self._asked(tenant, old, new)
+        size = len(old) + len(new)
         grids = []
         for name in ("seconds", "metres"):
-            grid = np.empty((len(ordered), len(ordered)))
+            grid = np.empty((size, size))
             grid[: len(old), : len(old)] = getattr(self._known, name)[np.ix_(kept, kept)]
             grid[len(old) :] = getattr(from_new, name)
             grid[: len(old), len(old) :] = getattr(to_new, name)
             grids.append(grid)
         source = joined(self._known.source if old else "", from_new.source, to_new.source)
-        known = KnownGrid({place: number for number, place in enumerate(ordered)}, grids[0], grids[1], source)
-        if source != "great_circle":
-            self._known = known
-        return known
+        return KnownGrid({place: number for number, place in enumerate([*old, *new])}, grids[0], grids[1], source)
 
     async def _asked(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> KnownGrid:
         if not origins or not goals:

@@ -12,6 +12,11 @@ from choosing import Straight, km
 
 from infra import cli
 from infra.settings import WrongSetting, load_settings
+from infra.simulate import bound as bounds
+from infra.simulate import day as days
+from infra.simulate import files, windows
+from infra.simulate import policy as policies
+from infra.simulate import riding as ridings
 from infra.simulate.bound import Need, most_deliverable, solved
 from infra.simulate.day import Lived
 from infra.simulate.figures import figures_of
@@ -145,7 +150,7 @@ async def test_what_nobody_takes_is_told(engine: str):
 
 
 async def test_the_same_seed_plays_the_same_and_another_another():
-    day, by = made_day(3, 4), msgspec.structs.replace(BATCH, accepts=0.7, ignores=0.3)
+    day, by = made_day(3, 2), msgspec.structs.replace(BATCH, window_seconds=120, accepts=0.7, ignores=0.3)
     once, again, other = [
         [(fate.rider_id, fate.delivered_s) for fate in (await played(day, by, Straight(), seed)).fates]
         for seed in (1, 1, 2)
@@ -180,7 +185,7 @@ def test_the_bound_is_what_the_time_of_riders_allows():
 
 
 async def test_nobody_delivers_more_than_the_bound():
-    for seed in range(4):
+    for seed in range(2):
         day = made_day(seed, 4)
         hurried = Day(
             name="hurried",
@@ -345,7 +350,58 @@ def test_a_morning_in_porto_is_replayed(capsys: pytest.CaptureFixture[str]):
     if data is None:
         pytest.skip("LOGISTICS_SAMPLE_DATA names no folder with the taxi trips")
     trips = data / "traces" / "porto_taxi_trips.csv.gz"
-    simulated("--orders", f"porto:{trips}", "--riders", "made:60", "--policy", DOCS / "batch.json", "--json")
+    simulated("--orders", f"porto:{trips}", "--riders", "made:80", "--policy", DOCS / "nearest-first.json", "--json")
     [told] = json.loads(capsys.readouterr().out)
     assert told["orders"] == 609
     assert told["delivered"] > 500
+
+
+# What may grow, and how far
+
+
+def test_files_have_a_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(files, "MOST_ORDERS", 1)
+    monkeypatch.setattr(files, "MOST_RIDERS", 1)
+    with pytest.raises(WrongSetting, match="1 lines are the most"):
+        orders_in(written(tmp_path, "orders.csv", ORDER, ORDER | {"id": "b"}))
+    with pytest.raises(WrongSetting, match="1 lines are the most"):
+        riders_in(written(tmp_path, "riders.csv", RIDER, RIDER | {"id": "bob"}))
+    monkeypatch.setattr(policies, "MOST_BYTES", 10)
+    with pytest.raises(WrongSetting, match="more than 10 bytes"):
+        policy_in(DOCS / "batch.json")
+
+
+async def test_of_more_orders_than_a_window_takes_the_others_wait_for_the_next(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(windows, "MOST_TASKS", 1)
+    orders = [order(name, km(0), km(1)) for name in "ab"]
+    by = policy("batch", window_seconds=30)
+    day = await lived(orders, [rider("ann", km(0)), rider("bob", km(0))], by)
+    first, second = [fate.assigned_s for fate in day.fates]
+    assert first is not None
+    assert second == first + 30
+
+
+async def test_a_day_ends_after_a_week_and_the_bound_is_for_so_many_orders(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(days, "LONGEST_S", 100)
+    [fate] = (await lived([order("a", km(1), km(3))], [rider("ann", km(0))], policy())).fates
+    assert fate.assigned_s == TEN
+    assert fate.delivered_s is None
+    monkeypatch.setattr(bounds, "MOST_ORDERS", 1)
+    assert await most_deliverable(made_day(0, 1), Straight(), 0.0) is None
+
+
+async def test_legs_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ridings, "MOST_LEGS", 2)
+    roads = ridings.Roads(Straight())
+    for east in range(5):
+        assert (await roads.leg(km(0), km(east))).seconds == pytest.approx(east * KM_S, rel=0.01)
+        assert roads.kept <= 2
+
+
+def test_what_the_docs_show_is_what_is_told(capsys: pytest.CaptureFixture[str]):
+    shown = (DOCS.parent / "simulate.md").read_text().split("```")[1].splitlines()
+    simulated("--orders", "made:1", "--riders", "made:12", "--policy", DOCS / "batch.json")
+    told = {line.split("  ")[0].strip(): line.split()[-1] for line in capsys.readouterr().out.splitlines() if line}
+    in_docs = {line.split("  ")[0].strip(): line.split()[-1] for line in shown if line.startswith(("orders", "most"))}
+    assert in_docs == {label: told[label] for label in in_docs}
+    assert len(in_docs) == 2

@@ -6,6 +6,7 @@ from itertools import accumulate, permutations
 from random import Random
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from batching import job, some_jobs, some_riders, window
@@ -23,9 +24,17 @@ from streams.dispatch import batch as engine
 from streams.dispatch import batch_ways
 from streams.dispatch.admission import admitted
 from streams.dispatch.batch import assign, greedily, left_out, plan
-from streams.dispatch.batch_question import BatchAnswer, BatchQuestion, work_for
+from streams.dispatch.batch_question import (
+    BatchAnswer,
+    BatchQuestion,
+    BatchRecord,
+    record_of,
+    recorded,
+    work_for,
+)
 from streams.dispatch.batch_ways import BatchedWays, TooManyPlaces
 from streams.dispatch.board import board_of
+from streams.dispatch.bundles import bundles_of
 from streams.dispatch.candidates import exclusion_of
 from streams.dispatch.fitting import CODES, FITS
 from streams.dispatch.insertion import Insertion, insertion
@@ -260,9 +269,7 @@ async def test_what_goes_together_goes_together():
     assert [len(each.tasks) for each in apart] == [1, 1]
 
 
-async def test_no_more_than_so_many_are_given_at_once_in_a_bundle(monkeypatch: pytest.MonkeyPatch):
-    from streams.dispatch.bundles import bundles_of
-
+async def test_no_more_than_so_many_are_given_at_once_in_a_bundle():
     jobs = [job(name, km(0), km(3)) for name in "abcdefg"]
     question, ways = await window([rider("ann", km(0))], jobs)
     board = board_of(question, ways)
@@ -276,8 +283,6 @@ async def test_no_more_than_so_many_are_given_at_once_in_a_bundle(monkeypatch: p
 
 
 async def test_what_is_ready_at_other_times_or_lies_elsewhere_is_no_bundle():
-    from streams.dispatch.bundles import bundles_of
-
     jobs = [job("a", km(0), km(3)), job("b", km(0), km(3), ready=16), job("c", km(1.5), km(3))]
     board = board_of(*await window([rider("ann", km(0))], jobs))
     assert bundles_of(board, BatchRules(), range(3), 1_000) == [(0,), (1,), (2,)]
@@ -289,11 +294,16 @@ async def test_what_is_ready_at_other_times_or_lies_elsewhere_is_no_bundle():
 # The same each time
 
 
-async def test_the_same_window_has_the_same_answer():
-    import msgspec
-
+async def test_the_same_window_has_the_same_answer_from_its_record_too():
     for seed in range(10):
-        answers = {msgspec.json.encode(assign(*await of_seed(seed))) for _ in range(2)}
+        question, ways = await of_seed(seed)
+        digest, encoded = recorded(BatchRecord(question=question, ways=ways))
+        again = record_of(encoded)
+        assert recorded(again) == (digest, encoded)
+        answers = {
+            msgspec.json.encode(assign(*each))
+            for each in ((question, ways), await of_seed(seed), (again.question, again.ways))
+        }
         assert len(answers) == 1
 
 
