@@ -318,6 +318,23 @@ def eta_score(
     score(trips, truth, forecasts, streets, osrm, seed, json)
 
 
+@app.command()
+def simulate(
+    orders: Annotated[str, typer.Option(help="CSV (docs/simulate.md), porto:FILE of taxi trips, or made:SEED")],
+    policy: Annotated[Path, typer.Option(help="Rules and engine, JSON (docs/simulate.md)")],
+    riders: Annotated[str | None, typer.Option(help="CSV, or made:COUNT; made orders bring thirty")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Another policy, on the same day")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed plays the same")] = 0,
+    osrm: Annotated[str | None, typer.Option(help="Ways by this OSRM server; else by the great circle")] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for figures and what became of each order")] = None,
+    json: Json = False,
+) -> None:
+    """Replay a day of orders in virtual time against a policy, or two beside each other."""
+    from infra.simulate.command import simulate
+
+    simulate(orders, riders, [policy, *([compare] if compare else [])], seed, osrm, out, json)
+
+
 @app.command("import")
 def import_(
     kind: Annotated[str, typer.Argument(help="riders, vehicles, outlets or tasks")],

@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 
 COMMANDS = (
-    *("up", "serve", "migrate", "demo", "check", "rebuild", "topics"),
+    *("up", "serve", "migrate", "demo", "check", "rebuild", "topics", "simulate"),
     *("status", "token", "tail", "why", "plan", "config"),
 )
 
@@ -29,7 +29,17 @@ def test_every_command_tells_what_it_takes(command: str):
     assert f" {command} " in told.stdout
 
 
-@pytest.mark.parametrize("words", [("fly",), ("up", "--fast"), ("serve",), ("token",), ("why",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fly",),
+        ("up", "--fast"),
+        ("serve",),
+        ("token",),
+        ("why",),
+        ("simulate", "--orders", "made:1", "--policy", "no.json"),
+    ],
+)
 def test_wrong_use_ends_with_2_and_says_what_is_wrong(words: tuple[str, ...]):
     told = logistics(*words)
     assert told.returncode == 2
