@@ -26,6 +26,7 @@ from streams.dispatch.board import board_of
 from streams.dispatch.known import Seen
 from streams.dispatch.table import Table
 from streams.routing.osrm import OsrmRouter
+from streams.routing.tenants import OneForAll
 
 ORDERS, RIDERS, KITCHENS = 300, 200, 25
 ROUNDS = 5
@@ -42,7 +43,7 @@ async def test_a_window_of_300_orders_and_200_riders(osrm: str):
         for round_ in range(ROUNDS):
             riders = some_riders(Random(round_))
             stops = [places for _, places in jobs]
-            ways = BatchedWays(router)
+            ways = BatchedWays(OneForAll(router))
             question = asked(riders, jobs)
             began = perf_counter()
             told = await ways.between(ACME, riders, stops)
