@@ -224,6 +224,7 @@ def open_tender(tender: Tender, command: OpenTender) -> list[TenderEvent]:
         candidates=command.candidates,
         others=command.others,
         excluded=command.excluded,
+        more_excluded=command.more_excluded,
         policy_version=command.policy_version,
         weights=command.weights,
         input_hash=command.input_hash,

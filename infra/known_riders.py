@@ -41,6 +41,7 @@ LEFT JOIN (
 WHERE roster.tenant = %(tenant)s AND NOT roster.simulated
 ORDER BY roster.rider_id COLLATE "C"
 """
+REBUILDS = "SELECT coalesce(sum(rebuilds), 0) FROM projection_rebuilds WHERE model = 'rider_roster'"
 CHANGED = "SELECT * FROM rider_roster WHERE tenant = %(tenant)s AND rider_id = ANY(%(riders)s)"
 
 type Row = Mapping[str, Any]
@@ -62,20 +63,23 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownRiders:
-    """`keyring` opens what is personal. Once a key is thrown away nothing that was opened before is kept."""
+    """`keyring` opens what is personal. Once a key is thrown away nothing that was opened before is kept, nor once the
+    read model was made anew."""
 
     def __init__(self, keyring: Keyring, partitions: int) -> None:
         self._keyring = keyring
         self._partitions = partitions
         self._kept: dict[str, dict[str, Kept]] = {}
         self._forgotten = keyring.forgotten
+        self._rebuilds = 0
 
     async def seen(
         self, connection: AsyncConnection[Any], tenant: str, now: datetime, declines_within: timedelta | None
     ) -> list[Seen]:
         """In order of id. Without `declines_within` nobody has declined anything."""
         since = now if declines_within is None else now - declines_within
-        kept = self._of(tenant)
+        rebuilds = await (await connection.execute(REBUILDS)).fetchone()
+        kept = self._of(tenant, 0 if rebuilds is None else int(rebuilds[0]))
         async with connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(NOW, {"tenant": tenant, "since": since})
             rows = await cursor.fetchall()
@@ -88,10 +92,11 @@ class KnownRiders:
                         kept[row["rider_id"]] = self._read(row, tenant)
         return [seen_of(kept[row["rider_id"]], row, now) for row in rows]
 
-    def _of(self, tenant: str) -> dict[str, Kept]:
-        if self._keyring.forgotten != self._forgotten:
+    def _of(self, tenant: str, rebuilds: int) -> dict[str, Kept]:
+        """Rows of a read model that was made anew have the versions that they had, and may be others."""
+        if (self._keyring.forgotten, rebuilds) != (self._forgotten, self._rebuilds):
             self._kept.clear()
-            self._forgotten = self._keyring.forgotten
+            self._forgotten, self._rebuilds = self._keyring.forgotten, rebuilds
         if tenant not in self._kept and len(self._kept) >= MOST_TENANTS:
             del self._kept[next(iter(self._kept))]
         return self._kept.setdefault(tenant, {})

@@ -19,6 +19,7 @@ CREATE TABLE {table} (
     candidates     jsonb       NOT NULL,
     others         jsonb       NOT NULL,
     excluded       jsonb       NOT NULL,
+    more_excluded  jsonb       NOT NULL,
     policy_version bigint      NOT NULL,
     weights        jsonb,
     input_hash     text        NOT NULL,
@@ -40,6 +41,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     candidates: list[Candidate]
     others: Others
     excluded: list[Excluded]
+    more_excluded: dict[str, int]
     policy_version: int
     weights: ScoreWeights | None
     input_hash: str
@@ -59,6 +61,7 @@ def apply(row: DecisionRow | None, fact: Fact, key: Key) -> DecisionRow:
         candidates=event.candidates,
         others=event.others,
         excluded=event.excluded,
+        more_excluded=event.more_excluded,
         policy_version=event.policy_version,
         weights=event.weights,
         input_hash=event.input_hash,

@@ -12,6 +12,8 @@ from schemas.message import Code, Command, Event, Input, Moment, OfferId, RiderI
 from schemas.money import Currency, Money
 
 MAX_CANDIDATES = 50
+MAX_EXCLUDED = 5_000
+"""Of whom each is named; how many others there are is told by code."""
 
 Exclusion = Literal[
     "not_approved",
@@ -131,7 +133,8 @@ class OpenTender(Command, frozen=True, kw_only=True):
     mode: TenderMode
     candidates: Annotated[list[Candidate], msgspec.Meta(max_length=MAX_CANDIDATES)]
     others: Others = Others()
-    excluded: list[Excluded]
+    excluded: Annotated[list[Excluded], msgspec.Meta(max_length=MAX_EXCLUDED)]
+    more_excluded: dict[str, int] = {}
     offers: list[PlannedOffer]
     queue: Queue | None = None
     bids_until: Moment | None = None
@@ -222,6 +225,8 @@ class DispatchDecisionRecorded(Event, frozen=True, kw_only=True):
     candidates: list[Candidate]
     others: Others = Others()
     excluded: list[Excluded]
+    more_excluded: dict[str, int] = {}
+    """How many besides those, by code."""
     policy_version: int
     weights: ScoreWeights | None = None
     """By which the parts of scores are summed."""

@@ -65,7 +65,7 @@ def candidates_told(decision: Row, called: Mapping[str, str]) -> list[str]:
     candidates = sorted(decision["candidates"], key=lambda each: each["rank"])
     others = (decision.get("others") or {}).get("rider_ids", [])
     able = len(candidates)
-    known = able + len(others) + len(decision["excluded"])
+    known = able + len(others) + len(decision["excluded"]) + sum((decision.get("more_excluded") or {}).values())
     rest = f" {len(others)} more seem farther off, and were not looked at closely." if others else ""
     if not candidates:
         return [f"none of the {known} riders could take it.{rest}" if known else "there was no rider to ask."]
@@ -119,6 +119,8 @@ def after(word: str) -> str:
 def excluded_told(decision: Row) -> list[str]:
     """The rules that shut the others out, with how many each."""
     counts = Counter((each["code"], measure_of(each)) for each in decision["excluded"])
+    for code, more in (decision.get("more_excluded") or {}).items():
+        counts[code, ""] += more
     if not counts:
         return []
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))

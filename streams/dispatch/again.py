@@ -41,7 +41,7 @@ def as_recorded(decision: Mapping[str, Any]) -> dict[str, Any]:
         "excluded": list[Excluded],
         "weights": ScoreWeights | None,
     }
-    plain = {name: decision[name] for name in ("task_id", "round", "mode", "policy_version")}
+    plain = {name: decision[name] for name in ("task_id", "round", "mode", "policy_version", "more_excluded")}
     return plain | {name: msgspec.convert(decision[name], tp) for name, tp in types.items()}
 
 

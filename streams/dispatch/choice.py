@@ -1,5 +1,6 @@
 """From what is known to who is asked: a pure choice, which can be made again from its record."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -9,7 +10,17 @@ from schemas.directory import TenantRules
 from schemas.dispatch_rules import TenderStep
 from schemas.ids import offer_id, tender_id
 from schemas.message import RiderId
-from schemas.tender import MAX_CANDIDATES, Candidate, Excluded, OpenTender, Others, PlannedOffer, Queue, WaitingOffer
+from schemas.tender import (
+    MAX_CANDIDATES,
+    MAX_EXCLUDED,
+    Candidate,
+    Excluded,
+    OpenTender,
+    Others,
+    PlannedOffer,
+    Queue,
+    WaitingOffer,
+)
 from schemas.vehicle_fitness import VehicleFitness, fit_for
 from streams.dispatch.candidates import excluded_for, planned_until
 from streams.dispatch.insertion import Insertion, insertion
@@ -36,13 +47,15 @@ def choose(
     short = shortlist(question) if short is None else short
     looked = looked_at(question, short, ways)
     step = step_of(question.rules, question.round)
+    excluded = sorted([*short.excluded, *looked.excluded], key=lambda each: each.rider_id)
     opening = OpenTender(
         task_id=question.task_id,
         round=question.round,
         mode=step.mode,
         candidates=[*looked.candidates],
         others=joined(looked.more, short.others(ways)),
-        excluded=sorted([*short.excluded, *looked.excluded], key=lambda each: each.rider_id),
+        excluded=excluded[:MAX_EXCLUDED],
+        more_excluded=dict(sorted(Counter(each.code for each in excluded[MAX_EXCLUDED:]).items())),
         offers=[],
         bids_in=question.rules.dispatch.currency if step.mode == "bid" else None,
         policy_version=question.policy_version,

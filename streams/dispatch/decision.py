@@ -1,7 +1,9 @@
 """Whom to ask for a task: what is known is gathered and recorded, and the choice is made from that record alone."""
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from time import monotonic
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -29,6 +31,11 @@ DECISION_SECONDS = Histogram(
     "From asking what is known to whom to ask",
     buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
 )
+
+
+SENT_AGAIN_S = 10.0
+"""So long a decision that could not be sent is sent as it was made; then it is made anew."""
+MOST_MADE = 1_000
 
 
 class Fleet(Protocol):
@@ -71,13 +78,21 @@ class Decision:
         self._ways = AskedWays(router)
         self._clock = clock
         self._keep = keep
+        self._made: OrderedDict[str, tuple[float, OpenTender]] = OrderedDict()
+        """By the fact that asked."""
 
     async def __call__(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
         if task.round != task_round or not task.ahead:
             return None
+        known = self._made.get(source.event_id)
+        if known is not None and monotonic() < known[0] + SENT_AGAIN_S:
+            return known[1]
         with DECISION_SECONDS.time():
             opening = await self._decided(task, task_round, source)
         DECISIONS.labels(opening.mode, "asked" if opening.offers else "nobody").inc()
+        self._made[source.event_id] = monotonic(), opening
+        if len(self._made) > MOST_MADE:
+            self._made.popitem(last=False)
         return opening
 
     async def _decided(self, task: KnownTask, task_round: int, source: Source) -> OpenTender:

@@ -7,6 +7,7 @@ from reception import House
 from story import KAMPPI, minutes
 
 from infra.known_riders import KnownRiders
+from projections.rider_roster import RIDER_ROSTER
 from schemas.geo import Location
 from schemas.load import Load
 from schemas.message import OfferId, RiderId, StopId, SubjectId, TaskId, TenderId
@@ -117,6 +118,17 @@ async def test_a_place_whose_person_is_forgotten_is_not_known_any_more_though_it
     await known.house.desk.forget(SubjectId("contact-one"))
     ann = (await known.seen())[ANN]
     assert (ann.ahead, ann.rider.itinerary) == ([], [])
+
+
+async def test_a_read_model_that_was_made_anew_is_read_again(known):
+    await known.seen()
+    spoilt = "UPDATE rider_roster SET skills = '[\"alcohol\"]' WHERE rider_id = %s"
+    counted = "INSERT INTO projection_rebuilds VALUES ('rider_roster', %s, 1)"
+    async with known.house.door.pool.connection() as connection:
+        await connection.execute(spoilt, (ANN,))
+        assert (await known.seen())[ANN].rider.skills == {"chilled"}, "nobody knows of it"
+        await connection.execute(counted, (RIDER_ROSTER.version,))
+    assert (await known.seen())[ANN].rider.skills == {"alcohol"}
 
 
 async def test_offers_that_wait_and_such_as_came_to_nothing_lately_are_counted(known):

@@ -114,7 +114,7 @@ def test_rules_that_do_not_fit_are_named_with_their_place(content: str, says: st
 
 async def test_the_decisions_of_a_system_by_the_command_line(system: Played, tmp_path: Path):
     file, out = tmp_path / "rules.json", tmp_path / "each.jsonl"
-    file.write_text('{"filters": {"max_travel_seconds": 0}}')
+    file.write_text('{"filters": {"vehicles": ["foot"]}}')
     span = ("--from", "2000-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z")
 
     async def told(*arguments: str) -> Any:

@@ -86,6 +86,13 @@ def test_those_who_were_shut_out_are_counted_by_rule():
     ]
 
 
+def test_of_very_many_who_were_shut_out_the_rest_is_counted():
+    shut_out = decision(excluded=(("a", "off_shift"), ("b", "stale_fix"))) | {"more_excluded": {"off_shift": 7_000}}
+    sentences = told(task(), [shut_out], [tender("exhausted")])
+    assert sentences[1].endswith("none of the 7002 riders could take it.")
+    assert sentences[2].startswith("Not considered: 7001 off_shift (not at work), 1 stale_fix")
+
+
 def test_without_riders_there_was_nobody_to_ask():
     assert told(task(), [decision()], [tender("exhausted")])[1].endswith("there was no rider to ask.")
 
@@ -281,7 +288,7 @@ async def test_a_dispatchers_order_is_told_from_the_read_models(system: Played):
 async def test_of_very_many_rounds_the_first_are_told_and_that_there_are_more(copy: Settings, system: Played):
     more = """
     INSERT INTO dispatch_decisions
-    SELECT tenant, 'tender-' || n, task_id, n, mode, candidates, others, excluded, policy_version, weights, input_hash,
+    SELECT tenant, 'tender-' || n, task_id, n, mode, candidates, others, excluded, more_excluded, policy_version, weights, input_hash,
            solver, decided_at
     FROM dispatch_decisions, generate_series(2, %s) AS n WHERE task_id = %s
     """

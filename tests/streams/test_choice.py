@@ -16,7 +16,7 @@ from schemas.geo import Location
 from schemas.itinerary import Placed
 from schemas.load import Capacity, Load
 from schemas.message import TenantSlug
-from schemas.tender import MAX_CANDIDATES
+from schemas.tender import MAX_CANDIDATES, MAX_EXCLUDED
 from schemas.vehicle_fitness import VehicleFitness
 from streams.dispatch.choice import choose
 from streams.dispatch.insertion import MOST_ORDERS, Insertion, insertion, orders_of
@@ -304,6 +304,13 @@ async def test_whoever_is_the_best_of_all_is_among_those_who_are_looked_at_close
         estimated = dict(zip(opening.others.rider_ids, opening.others.scores, strict=True))
         exact = {each.rider_id: each.score for each in alone}
         assert all(exact[name] == pytest.approx(score, abs=2.0) for name, score in estimated.items())
+
+
+async def test_of_more_than_can_be_named_how_many_is_told_by_rule():
+    resting = [rider(f"r{number:05}", km(1), on_break=True) for number in range(MAX_EXCLUDED + 3)]
+    opening = await chosen([*resting, rider("zoe", km(1), silent=True)], HERE)
+    assert len(opening.excluded) == MAX_EXCLUDED
+    assert opening.more_excluded == {"on_break": 3, "silent": 1}
 
 
 async def test_who_comes_after_the_first_fifty_is_among_the_others():

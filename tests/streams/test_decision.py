@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 from choosing import km, rider, rules, stop
 from msgspec.structs import replace
@@ -237,6 +238,16 @@ async def test_where_nobody_is_of_use_all_are_looked_at_and_then_it_ends():
     opening = await opened(nobody)
     assert nobody.asked == 3
     assert (opening.offers, len(opening.excluded), opening.others.rider_ids) == ([], 40, [])
+
+
+async def test_a_decision_that_is_asked_for_again_by_the_same_fact_is_not_made_again_at_once():
+    crowd = Crowd(able_from=0)
+    decision = Decision(crowd, crowd, crowd, lambda tenant: NOON)
+    first = await decision(at(km(0)), 1, dispatchable(NOON))
+    assert await decision(at(km(0)), 1, dispatchable(NOON)) is first
+    assert crowd.asked == 1
+    other = msgspec.structs.replace(dispatchable(NOON), event_id="e-2")
+    assert await decision(at(km(0)), 1, other) is not first
 
 
 async def test_of_a_round_that_is_past_or_a_task_with_nothing_ahead_nobody_is_asked():
