@@ -49,14 +49,15 @@ class LiveMapRow(msgspec.Struct, frozen=True, kw_only=True):
     observed_at: datetime
     received_at: datetime
     on_duty: bool
-    """As the roster knows it: whether they are on a shift, be it ending."""
+    """As the roster knows it: whether they are on a shift, be it ending. Simulated couriers always are."""
 
 
 LIVE_MAP = StreamTable(name="live_map", row=LiveMapRow, key=("tenant", "rider_id"), topics=frozenset({FIXES.name}))
 
 PAGE = """
 WITH told AS (
-    SELECT map.*, roster.rider_id IS NULL OR roster.shift ->> 'shift_id' IS NOT NULL AS on_duty
+    SELECT map.*,
+           roster.rider_id IS NULL OR roster.simulated OR roster.shift ->> 'shift_id' IS NOT NULL AS on_duty
     FROM live_map AS map LEFT JOIN rider_roster AS roster USING (tenant, rider_id)
     WHERE tenant = %(tenant)s
 )

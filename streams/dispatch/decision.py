@@ -78,19 +78,20 @@ class Decision:
         self._ways = AskedWays(router)
         self._clock = clock
         self._keep = keep
-        self._made: OrderedDict[str, tuple[float, OpenTender]] = OrderedDict()
+        self._made: OrderedDict[tuple[str, int], tuple[float, OpenTender]] = OrderedDict()
         """By the fact that asked."""
 
     async def __call__(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
         if task.round != task_round or not task.ahead:
             return None
-        known = self._made.get(source.event_id)
+        asked_by = source.event_id, task_round
+        known = self._made.get(asked_by)
         if known is not None and monotonic() < known[0] + SENT_AGAIN_S:
             return known[1]
         with DECISION_SECONDS.time():
             opening = await self._decided(task, task_round, source)
         DECISIONS.labels(opening.mode, "asked" if opening.offers else "nobody").inc()
-        self._made[source.event_id] = monotonic(), opening
+        self._made[asked_by] = monotonic(), opening
         if len(self._made) > MOST_MADE:
             self._made.popitem(last=False)
         return opening
