@@ -81,6 +81,10 @@ class Decision:
         self._made: OrderedDict[tuple[str, int], tuple[float, OpenTender]] = OrderedDict()
         """By the fact that asked."""
 
+    async def knows_legs(self, tenant: TenantSlug, riders: Sequence[Seen]) -> None:
+        """Asks for the ways along itineraries ahead of time, for who begins among riders who are under way."""
+        await self._ways.knows_legs(tenant, riders)
+
     async def __call__(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
         if task.round != task_round or not task.ahead:
             return None

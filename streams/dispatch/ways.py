@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import batched, pairwise
 from time import monotonic
 from typing import Protocol
@@ -16,6 +16,7 @@ from schemas.message import RiderId, TenantSlug
 from schemas.tender import Candidate
 from streams.dispatch.known import Ahead, Seen
 from streams.dispatch.question import Ways
+from streams.routing.great_circle import straight_matrix
 from streams.routing.measured import Grid, Measured
 
 MOST_LEGS_KEPT = 100_000
@@ -91,7 +92,10 @@ class AskedWays:
             self._matrix(tenant, stops, ahead),
             self._matrix(tenant, heres, firsts),
         )
-        onward = await self._onward(tenant, [rider for rider, _ in placed])
+        off = off_the_map(to_task, ahead, stops)
+        to_task = guessed(to_task, [*heres, *ahead, *stops], stops, off)
+        to_ahead, to_first = guessed(to_ahead, stops, ahead, off), guessed(to_first, heres, firsts, off)
+        onward = await self._onward(tenant, [rider for rider, _ in placed], off)
         number = {place: at for at, place in enumerate(ahead)}
         first = {place: at for at, place in enumerate(firsts)}
         of_task = range(len(heres) + len(ahead), len(heres) + len(ahead) + len(stops))
@@ -109,18 +113,25 @@ class AskedWays:
             )
         return found
 
+    async def knows_legs(self, tenant: TenantSlug, riders: Sequence[Seen]) -> None:
+        """What lies along their itineraries is asked for ahead of time."""
+        await self._onward(tenant, riders)
+
     async def _matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
         if not origins or not goals:
             nothing = np.zeros((len(origins), len(goals)))
             return Measured(nothing, nothing, "great_circle")
         return await self._router.matrix(tenant, origins, goals)
 
-    async def _onward(self, tenant: TenantSlug, riders: Sequence[Seen]) -> dict[Leg, Way]:
+    async def _onward(
+        self, tenant: TenantSlug, riders: Sequence[Seen], off: Collection[Location] = ()
+    ) -> dict[Leg, Way]:
         """From stop to stop along their itineraries. Most were asked for when the one was put behind the other."""
         wanted = list(dict.fromkeys(leg for rider in riders for leg in pairwise(rider.ahead)))
         found = {leg: known for leg in wanted if (known := self._legs.get(tenant, leg)) is not None}
         for legs in batched([leg for leg in wanted if leg not in found], LEGS_AT_ONCE, strict=False):
-            matrix = await self._router.matrix(tenant, [origin for origin, _ in legs], [goal for _, goal in legs])
+            origins, goals = [origin for origin, _ in legs], [goal for _, goal in legs]
+            matrix = guessed(await self._router.matrix(tenant, origins, goals), origins, goals, off)
             for at, leg in enumerate(legs):
                 found[leg] = cell(matrix, at, at)
                 self._legs.keep(tenant, leg, found[leg])
@@ -147,6 +158,29 @@ class AskedWays:
 
 def cell(matrix: Measured, row: int, column: int) -> Way:
     return Way(float(matrix.seconds[row, column]), float(matrix.metres[row, column]), matrix.source)
+
+
+def off_the_map(to_task: Measured, ahead: Sequence[Location], stops: Sequence[Location]) -> frozenset[Location]:
+    """Stops that the router knows no street near: of the task those that do not even lead to themselves, of the riders
+    those that lead to none of the task's."""
+    first = len(to_task.seconds) - len(stops)
+    known = ~np.isnan(to_task.seconds[first:].diagonal())
+    of_task = {stop for stop, on_it in zip(stops, known, strict=True) if not on_it}
+    lead = ~np.isnan(to_task.seconds[first - len(ahead) : first][:, known])
+    nowhere = {place for place, some in zip(ahead, lead.any(axis=1), strict=True) if known.any() and not some}
+    return frozenset(of_task | nowhere)
+
+
+def guessed(
+    matrix: Measured, origins: Sequence[Location], goals: Sequence[Location], off: Collection[Location]
+) -> Measured:
+    """With the great circle where one end is off the map, which is said."""
+    ends = np.logical_or.outer([place in off for place in origins], [place in off for place in goals])
+    if not ends.any():
+        return matrix
+    straight = straight_matrix(origins, goals)
+    seconds = np.where(ends, straight.seconds, matrix.seconds)
+    return Measured(seconds, np.where(ends, straight.metres, matrix.metres), "great_circle", matrix.passed)
 
 
 def joined(to_task: Grid, from_task: Grid, legs: Sequence[float]) -> Grid:

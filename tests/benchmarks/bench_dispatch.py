@@ -1,7 +1,8 @@
 """An instant decision: riders from Postgres, ways from OSRM, the record on the disk. 1,000 riders with five tasks each.
 
-In every decision a tenth of the riders have moved since the one before, and one has another itinerary. Beside it, as a
-peer in the same run: the nearest rider as the crow flies, which needs the same rows and nothing else.
+Between two decisions a tenth of the riders move, and one is given another task. The legs of their itineraries are known, as
+they are where dispatch itself has made these; all ways to and from the task are asked for. Beside it, as a peer in the same
+run: the nearest rider as the crow flies, which needs the same rows and nothing else.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -149,6 +150,7 @@ async def test_an_instant_decision(provider: str, osrm: str, postgres_server: An
         await city.populate()
         lookups = Lookups(pool, city.policy, city.keyring, 8, lambda: datetime.now(UTC))
         decide = Decision(lookups, lookups, OneForAll(router), lookups.now, store.keep_decision)
+        await decide.knows_legs(ACME, await lookups.riders(ACME, await lookups.rules(ACME)))
         took, peer, sources = [], [], set()
         for number in range(DECISIONS + 5):
             await city.move(city.draw.sample(city.riders, MOVED))

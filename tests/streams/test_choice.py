@@ -415,3 +415,32 @@ def test_only_so_many_legs_are_kept_those_that_were_asked_for_last():
         legs.keep(ACME, (km(number), km(9)), Way(number, number, "osrm"))
         legs.get(ACME, (km(0), km(9)))
     assert [legs.get(ACME, (km(number), km(9))) is not None for number in range(3)] == [True, False, True]
+
+
+class Mapped:
+    """Knows no street near some places."""
+
+    def __init__(self, *unknown: Location) -> None:
+        self.unknown = unknown
+
+    async def matrix(self, tenant: Any, origins: list[Location], goals: list[Location]) -> Measured:
+        told = straight_matrix(origins, goals)
+        for grid in (told.seconds, told.metres):
+            grid[[place in self.unknown for place in origins]] = float("nan")
+            grid[:, [place in self.unknown for place in goals]] = float("nan")
+        return Measured(told.seconds, told.metres, "osrm")
+
+
+@pytest.mark.parametrize("off", [HERE[0][1], HERE[1][1], km(-4)])
+async def test_a_stop_that_no_map_knows_shuts_nobody_out_and_its_ways_are_said_to_be_guessed(off: Location):
+    """The shop, the door, and what the rider has to do besides."""
+    opening = await chosen([ON_THE_WAY], HERE, router=Mapped(off))
+    [only] = opening.candidates
+    assert only.source == "great_circle"
+    by_the_way = (await chosen([ON_THE_WAY], HERE)).candidates[0]
+    assert only.score == by_the_way.score
+
+
+async def test_who_is_where_no_map_knows_a_street_is_unreachable():
+    assert NEAR.here is not None
+    assert await why_not("near", [NEAR, FAR], HERE, router=Mapped(NEAR.here)) == "unreachable"
