@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import batched, pairwise
+from math import isnan
 from time import monotonic
 from typing import Protocol
 
@@ -62,7 +63,7 @@ class KnownLegs:
         return way
 
     def keep(self, tenant: TenantSlug, leg: Leg, way: Way) -> None:
-        if way.source not in MAY_BE_KEPT:
+        if way.source not in MAY_BE_KEPT or isnan(way.seconds):
             return
         self._kept[tenant, leg] = self._clock() + KEPT_FOR_S, way
         if len(self._kept) > self._most:

@@ -396,6 +396,8 @@ async def test_ways_that_the_great_circle_told_are_asked_for_again():
     for source in ("great_circle", "google", "osrm+great_circle"):
         legs.keep(ACME, leg, Way(1, 2, source))
         assert legs.get(ACME, leg) is None
+    legs.keep(ACME, leg, Way(float("nan"), 2, "osrm"))
+    assert legs.get(ACME, leg) is None, "there may be one that is guessed"
 
 
 def test_legs_are_a_tenants_own_and_kept_for_an_hour():
