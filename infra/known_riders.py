@@ -17,7 +17,7 @@ from schemas.message import RiderId, StopId, TaskId
 from schemas.partition import partition_of
 from schemas.vehicle_fitness import VehicleFitness
 from streams.dispatch.known import Ahead, Document, KnownRider, Seen
-from streams.dispatch.straight import radians
+from streams.routing.great_circle import radians
 from streams.routing.measured import Grid
 
 MOST_TENANTS = 1_000

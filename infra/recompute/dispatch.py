@@ -18,14 +18,13 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from gateway.problems import Problem
-from gateway.validation import misfits, place_of
 from infra.artefacts import ObjectArtefacts, artefacts_of
 from infra.endpoints import NotRunning, reached
 from infra.observability import quiet
 from infra.recompute.asked import Asked, asked_of
-from infra.recompute.given import content_of
+from infra.recompute.given import json_of
 from infra.recompute.table import written
-from infra.settings import WrongSetting, load_settings
+from infra.settings import load_settings
 from schemas.dispatch_rules import DispatchRules
 from schemas.tender import Candidate
 from streams.dispatch.again import CannotBeMadeAgain, by_other_rules
@@ -102,18 +101,7 @@ def recompute_dispatch(
 def rules_in(file: Path) -> Row:
     """As in `dispatch` of a tenant's rules; what is left out stays as it was, also within `filters` and `weights`.
     Raises WrongSetting, which names each field that does not fit."""
-    content = content_of("--rules", file, MOST_BYTES)
-    try:
-        given: Row = msgspec.json.decode(content)
-    except (ValueError, RecursionError) as broken:
-        line, column, what = place_of(content, broken)
-        raise WrongSetting(f"--rules {file}: line {line}, column {column}: {what}") from broken
-    try:
-        msgspec.convert(given, DispatchRules)
-    except msgspec.ValidationError as wrong:
-        told = [f"{error.pointer or 'the whole'} {error.detail}" for error in misfits(DispatchRules, given)]
-        raise WrongSetting(f"--rules {file}: {'; '.join(told) or wrong}") from wrong
-    return given
+    return json_of("--rules", file, MOST_BYTES, DispatchRules)[0]
 
 
 def with_given(rules: DispatchRules, given: Row) -> DispatchRules:

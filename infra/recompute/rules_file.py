@@ -10,9 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from gateway.validation import misfits, place_of
-from infra.recompute.given import content_of
-from infra.settings import WrongSetting
+from infra.recompute.given import json_of
 from schemas.anomaly_rules import AnomalyRules
 from schemas.fix_rules import FixRules
 from streams.telemetry.anomalies import RulesOf
@@ -44,16 +42,6 @@ AS_THEY_WERE = OtherRules({}, {})
 
 def rules_in(file: Path) -> OtherRules:
     """Raises WrongSetting, which names each field that does not fit."""
-    content = content_of("--rules", file, MOST_BYTES)
-    try:
-        given = msgspec.json.decode(content)
-    except (ValueError, RecursionError) as broken:
-        line, column, what = place_of(content, broken)
-        raise WrongSetting(f"--rules {file}: line {line}, column {column}: {what}") from broken
-    try:
-        rules = msgspec.convert(given, WrittenRules)
-    except msgspec.ValidationError as wrong:
-        told = [f"{error.pointer or 'the whole'} {error.detail}" for error in misfits(WrittenRules, given)]
-        raise WrongSetting(f"--rules {file}: {'; '.join(told) or wrong}") from wrong
+    given, rules = json_of("--rules", file, MOST_BYTES, WrittenRules)
     anomalies = {name: getattr(rules, name) for name in given if name != "fixes"}
     return OtherRules(anomalies, {name: getattr(rules.fixes, name) for name in given.get("fixes", {})})

@@ -10,8 +10,9 @@ from schemas.geo import Location
 from schemas.message import TenantSlug
 from streams.dispatch.known import Seen
 from streams.dispatch.question import Ways
-from streams.dispatch.straight import metres, radians, whole
-from streams.dispatch.ways import Router
+from streams.dispatch.straight import whole
+from streams.dispatch.ways import Router, told_by
+from streams.routing.great_circle import metres, radians
 from streams.routing.measured import Grid
 
 MOST_PLACES = 6_000
@@ -95,8 +96,7 @@ class BatchedWays:
 
 
 def joined(*sources: str) -> str:
-    told = {source for source in sources if source}
-    return "great_circle" if "great_circle" in told else "+".join(sorted(told))
+    return told_by(source for source in sources if source)
 
 
 def straight_of(riders: Sequence[Seen], firsts: Sequence[Location]) -> tuple[bytes, bytes]:

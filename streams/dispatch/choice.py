@@ -22,7 +22,7 @@ from schemas.tender import (
     WaitingOffer,
 )
 from schemas.vehicle_fitness import VehicleFitness, fit_for
-from streams.dispatch.candidates import excluded_for, planned_until
+from streams.dispatch.candidates import Work, excluded_for, planned_until
 from streams.dispatch.insertion import Insertion, insertion
 from streams.dispatch.known import KnownRider
 from streams.dispatch.question import Question, Ways
@@ -40,12 +40,16 @@ class Looked(msgspec.Struct, frozen=True):
     excluded: Sequence[Excluded]
 
 
-def choose(
-    question: Question, ways: Mapping[RiderId, Ways], input_hash: str, short: Shortlist | None = None
+def choose(question: Question, ways: Mapping[RiderId, Ways], input_hash: str) -> OpenTender:
+    """Among those whose ways are known."""
+    short = shortlist(question)
+    return chosen(question, ways, input_hash, short, looked_at(question, short, ways))
+
+
+def chosen(
+    question: Question, ways: Mapping[RiderId, Ways], input_hash: str, short: Shortlist, looked: Looked
 ) -> OpenTender:
-    """Among those whose ways are known. `short` is the question's shortlist, where that is at hand."""
-    short = shortlist(question) if short is None else short
-    looked = looked_at(question, short, ways)
+    """For who has the shortlist at hand, and what became of those who were looked at."""
     step = step_of(question.rules, question.round)
     excluded = sorted([*short.excluded, *looked.excluded], key=lambda each: each.rider_id)
     opening = OpenTender(
@@ -69,12 +73,13 @@ def choose(
 def looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, Ways]) -> Looked:
     found: list[tuple[KnownRider, Insertion]] = []
     excluded: list[Excluded] = []
+    work = work_of(question)
     for rider in short.riders:
         if rider.rider_id not in ways:
             continue
         best = insertion(
             rider,
-            fit_to_drive(rider, question),
+            fit_to_drive(rider, question, work),
             question.stops,
             ways[rider.rider_id],
             question.rules.dispatch,
@@ -109,9 +114,9 @@ def joined(first: Others, then: Others) -> Others:
     return Others(rider_ids=[*first.rider_ids, *then.rider_ids], scores=[*first.scores, *then.scores])
 
 
-def fit_to_drive(rider: KnownRider, question: Question) -> Sequence[VehicleFitness]:
+def fit_to_drive(rider: KnownRider, question: Question, work: Work) -> Sequence[VehicleFitness]:
     assert rider.shift_ends_at is not None, "who is looked at is at work"
-    until = planned_until(rider.shift_ends_at, work_of(question), question.decided_at)
+    until = planned_until(rider.shift_ends_at, work, question.decided_at)
     return fit_for(rider.vehicles, question.of_vehicles, question.decided_at, until)[0]
 
 

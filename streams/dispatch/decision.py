@@ -13,7 +13,7 @@ from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.message import RiderId, Source, TaskId, TenantSlug
 from schemas.tender import OpenTender
-from streams.dispatch.choice import choose, enough, looked_at, step_of
+from streams.dispatch.choice import Looked, chosen, enough, looked_at, step_of
 from streams.dispatch.known import Ahead, KnownRider, Seen
 from streams.dispatch.question import Question, Record, Ways, recorded
 from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, MOST_LOOKED_AT, Shortlist, shortlist
@@ -81,10 +81,6 @@ class Decision:
         self._made: OrderedDict[tuple[str, int], tuple[float, OpenTender]] = OrderedDict()
         """By the fact that asked."""
 
-    async def knows_legs(self, tenant: TenantSlug, riders: Sequence[Seen]) -> None:
-        """Asks for the ways along itineraries ahead of time, for who begins among riders who are under way."""
-        await self._ways.knows_legs(tenant, riders)
-
     async def __call__(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
         if task.round != task_round or not task.ahead:
             return None
@@ -124,26 +120,25 @@ class Decision:
         )
         short, seen = shortlist(question), {each.rider.rider_id: each for each in riders}
         ways: dict[RiderId, Ways] = {}
-        while (more := next_looked_at(question, short, ways)) is not None:
+        looked = looked_at(question, short, ways)
+        while more := next_looked_at(question, short, ways, looked):
             ways |= await self._ways.between(tenant, [seen[rider.rider_id] for rider in more], places)
+            looked = looked_at(question, short, ways)
         digest, content = recorded(Record(question=question, ways=ways))
         await self._keep(tenant, digest, content)
-        opening = choose(question, ways, digest, short)
+        opening = chosen(question, ways, digest, short, looked)
         stops = list(zip(question.stops, places, strict=True))
         self._ways.remember(tenant, [seen[rider] for rider in ways], stops, opening.candidates, ways)
         return opening
 
 
-def next_looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, Ways]) -> Sequence[KnownRider] | None:
-    """The best of those whose ways were not asked for, unless enough of the others could do it."""
-    rest = [rider for rider in short.riders if rider.rider_id not in ways]
-    if not rest or len(ways) >= MOST_LOOKED_AT:
-        return None
-    if ways:
-        could = looked_at(question, short, ways).candidates
-        if len(could) >= enough(step_of(question.rules, question.round)):
-            return None
-    return rest[:LOOKED_AT_CLOSELY]
+def next_looked_at(
+    question: Question, short: Shortlist, ways: Mapping[RiderId, Ways], looked: Looked
+) -> Sequence[KnownRider]:
+    """The best of those whose ways were not asked for; nobody where enough of the others could do it."""
+    if len(ways) >= MOST_LOOKED_AT or len(looked.candidates) >= enough(step_of(question.rules, question.round)):
+        return []
+    return [rider for rider in short.riders if rider.rider_id not in ways][:LOOKED_AT_CLOSELY]
 
 
 def without(seen: Seen, task_id: TaskId) -> Seen:

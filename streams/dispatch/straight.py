@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas.geo import EARTH_RADIUS_M, Location
+from schemas.geo import Location
 from streams.dispatch.known import Seen
+from streams.routing.great_circle import metres, radians
 from streams.routing.measured import Grid
 
 type Metres = npt.NDArray[np.int32]
@@ -51,18 +52,6 @@ def points_of(riders: Sequence[Seen], heres: Sequence[Location]) -> Grid:
         if rider.ahead:
             parts.append(radians(rider.ahead) if rider.ahead_radians is None else rider.ahead_radians)
     return np.concatenate(parts) if parts else at
-
-
-def radians(places: Sequence[Location]) -> Grid:
-    return np.radians(np.array([(place.lat, place.lon) for place in places], float).reshape(-1, 2))
-
-
-def metres(a: Grid, b: Grid) -> Grid:
-    """Great-circle metres (haversine), of radians."""
-    half = np.sin((b - a) / 2) ** 2
-    chord = half[..., 0] + np.cos(a[..., 0]) * np.cos(b[..., 0]) * half[..., 1]
-    found: Grid = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(1.0, chord)))
-    return found
 
 
 def whole(grid: Grid) -> bytes:

@@ -114,10 +114,6 @@ class AskedWays:
             )
         return found
 
-    async def knows_legs(self, tenant: TenantSlug, riders: Sequence[Seen]) -> None:
-        """What lies along their itineraries is asked for ahead of time."""
-        await self._onward(tenant, riders)
-
     async def _matrix(self, tenant: TenantSlug, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
         if not origins or not goals:
             nothing = np.zeros((len(origins), len(goals)))

@@ -16,8 +16,8 @@ SPEED_MPS = 6.0
 
 
 def straight(places: Sequence[Location]) -> Way:
-    metres = [distance_m(a, b) * DETOUR for a, b in pairwise(places)]
-    driven = np.concatenate([[0.0], np.cumsum(metres)])
+    legs = [distance_m(a, b) * DETOUR for a, b in pairwise(places)]
+    driven = np.concatenate([[0.0], np.cumsum(legs)])
     return Way(
         lat=np.array([place.lat for place in places]),
         lon=np.array([place.lon for place in places]),
@@ -31,15 +31,21 @@ def straight(places: Sequence[Location]) -> Way:
 def straight_matrix(
     origins: Sequence[Location], goals: Sequence[Location], passed: tuple[Passed, ...] = ()
 ) -> Measured:
-    metres = haversine_m(origins, goals) * DETOUR
-    return Measured(metres / SPEED_MPS, metres, "great_circle", passed)
+    driven = haversine_m(origins, goals) * DETOUR
+    return Measured(driven / SPEED_MPS, driven, "great_circle", passed)
 
 
 def haversine_m(origins: Sequence[Location], goals: Sequence[Location]) -> Grid:
-    lat, lon = np.radians([[each.lat, each.lon] for each in origins]).reshape(-1, 2).T
-    to_lat, to_lon = np.radians([[each.lat, each.lon] for each in goals]).reshape(-1, 2).T
-    north = np.sin((to_lat[None, :] - lat[:, None]) / 2) ** 2
-    east = np.sin((to_lon[None, :] - lon[:, None]) / 2) ** 2
-    part = north + np.cos(lat)[:, None] * np.cos(to_lat)[None, :] * east
-    found: Grid = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.clip(part, 0, 1)))
+    return metres(radians(origins)[:, None, :], radians(goals)[None, :, :])
+
+
+def radians(places: Sequence[Location]) -> Grid:
+    return np.radians(np.array([(place.lat, place.lon) for place in places], float).reshape(-1, 2))
+
+
+def metres(a: Grid, b: Grid) -> Grid:
+    """Great-circle metres (haversine), of radians."""
+    half = np.sin((b - a) / 2) ** 2
+    chord = half[..., 0] + np.cos(a[..., 0]) * np.cos(b[..., 0]) * half[..., 1]
+    found: Grid = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(1.0, chord)))
     return found

@@ -150,7 +150,7 @@ async def test_an_instant_decision(provider: str, osrm: str, postgres_server: An
         await city.populate()
         lookups = Lookups(pool, city.policy, city.keyring, 8, lambda: datetime.now(UTC))
         decide = Decision(lookups, lookups, OneForAll(router), lookups.now, store.keep_decision)
-        await decide.knows_legs(ACME, await lookups.riders(ACME, await lookups.rules(ACME)))
+        await decide._ways._onward(ACME, await lookups.riders(ACME, await lookups.rules(ACME)))
         took, peer, sources = [], [], set()
         for number in range(DECISIONS + 5):
             await city.move(city.draw.sample(city.riders, MOVED))
