@@ -187,12 +187,17 @@ def reject_claim(event: ReservationRequested, source: Source, refused: NotAllowe
 
 
 async def award_or_activate(event: RiderReserved, source: Source) -> Sequence[Step]:
-    if event.handed_over:
+    if event.handed_over or is_by_plan(event):
         return []
     if event.tender_id is None or event.offer_id is None:
         return [activate(RiderId(source.aggregate_id), event.task_id, event.round)]
     command = AwardTender(offer_id=event.offer_id)
     return [Step(kind="tender", aggregate_id=event.tender_id, command=command, purpose="award")]
+
+
+def is_by_plan(event: RiderReserved) -> bool:
+    """What follows then is the plan's to say."""
+    return event.plan_id is not None
 
 
 def release_or_unassign(event: RiderReserved, source: Source, refused: NotAllowed) -> Sequence[Step]:
