@@ -20,20 +20,18 @@ def placed_among(
     locked: StopRef | None = None,
     awaited: Links = NO_LINKS,
 ) -> list[PlannedStop]:
-    """All of them in their order. What was to stand behind a stop that is over comes first, and behind a locked one.
+    """All of them in their order: first those that are not placed, to the end, then one after the other as they are.
+    What was to stand behind a stop that is over comes first, and behind a locked one.
 
     `placed` without a task is of the first of `stops`. What was to stand behind one that is `awaited` stands behind the
     one that this is to stand behind.
     """
-    order = list(ahead)
-    of_stop = links_of(placed, stops[0].task_id) if stops else {}
-    first = 1 if locked is not None and order and ref_of(order[0]) == locked else 0
-    for stop in stops:
-        ref = ref_of(stop)
-        if ref in of_stop:
-            order.insert(max(first, behind(order, there(order, of_stop[ref], awaited))), stop)
-        else:
-            order.append(stop)
+    links, by_ref = links_of(placed, stops[0].task_id) if stops else {}, {ref_of(stop): stop for stop in stops}
+    order = [*ahead, *(stop for ref, stop in by_ref.items() if ref not in links)]
+    first = 1 if locked is not None and ahead and ref_of(ahead[0]) == locked else 0
+    for ref, before in links.items():
+        if ref in by_ref:
+            order.insert(max(first, behind(order, there(order, before, awaited))), by_ref[ref])
     return order
 
 
