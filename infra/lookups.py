@@ -40,7 +40,8 @@ DECLINED = """
 SELECT DISTINCT offer.value ->> 'rider_id'
 FROM tender_board, jsonb_each(offers) AS offer
 WHERE tenant = %(tenant)s AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
-  AND (task_id = %(task)s OR bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text)))
+  AND (task_id = %(task)s
+    OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text)))
 """
 
 CLAIM = "SELECT version, offers -> %s ->> 'state' FROM tender_board WHERE tenant = %s AND tender_id = %s"

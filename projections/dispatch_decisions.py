@@ -30,7 +30,7 @@ CREATE TABLE {table} (
     PRIMARY KEY (tenant, tender_id)
 );
 CREATE INDEX ON {table} (tenant, task_id, round);
-CREATE INDEX ON {table} USING gin (bundle jsonb_path_ops);
+CREATE INDEX ON {table} USING gin (bundle jsonb_path_ops) WITH (fastupdate = off) WHERE bundle <> '[]';
 CREATE INDEX ON {table} (tenant, decided_at, tender_id)
 """
 
@@ -90,7 +90,7 @@ PAGE = """
 SELECT * FROM dispatch_decisions
 WHERE tenant = %(tenant)s
   AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s
-    OR bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task_id)s::text)))
+    OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task_id)s::text)))
   AND (%(at)s::timestamptz IS NULL OR (decided_at, tender_id) > (%(at)s, %(id)s))
 ORDER BY decided_at, tender_id
 LIMIT %(limit)s

@@ -53,7 +53,7 @@ CREATE TABLE {table} (
 );
 CREATE INDEX ON {table} (tenant, created_at, tender_id);
 CREATE INDEX ON {table} (tenant, task_id);
-CREATE INDEX ON {table} USING gin (bundle jsonb_path_ops);
+CREATE INDEX ON {table} USING gin (bundle jsonb_path_ops) WITH (fastupdate = off) WHERE bundle <> '[]';
 CREATE INDEX ON {table} (tenant) WHERE state = 'open';
 CREATE INDEX ON {table} (tenant, updated_at)
 """
@@ -177,7 +177,7 @@ SELECT * FROM tender_board
 WHERE tenant = %(tenant)s
   AND (%(state)s::text IS NULL OR state = %(state)s)
   AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s
-    OR bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task_id)s::text)))
+    OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task_id)s::text)))
   AND (%(at)s::timestamptz IS NULL OR (created_at, tender_id) > (%(at)s, %(id)s))
 ORDER BY created_at, tender_id
 LIMIT %(limit)s

@@ -19,7 +19,8 @@ ORDER BY created_at DESC LIMIT 1
 """
 OF_TASK = """
 WHERE tenant = %(tenant)s
-  AND (task_id = %(task)s OR bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text)))
+  AND (task_id = %(task)s
+    OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text)))
 """
 DECISIONS = f"SELECT * FROM dispatch_decisions {OF_TASK} ORDER BY decided_at, tender_id LIMIT %(limit)s"
 TENDERS = f"SELECT * FROM tender_board {OF_TASK} ORDER BY created_at, tender_id LIMIT %(limit)s"
