@@ -40,6 +40,7 @@ WITH_HISTORY = (
     "carriers",
     "tenders",
     "pick-waves",
+    "plans",
     "carrier-bookings",
     "recurrences",
     "incidents",

@@ -75,6 +75,11 @@ class Lookups:
         needed = source.version if source.aggregate_id == task_id else 1
         if row is None or row["version"] < needed:
             raise NotNow(f"task {task_id} is not yet known as of version {needed}")
+        return self.known_task(row, tenant)
+
+    def known_task(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownTask:
+        """Of its row of `task_detail`."""
+        task_id: str = row["task_id"]
         stops = [self._stop(stop, row, tenant, task_id) for stop in row["stops"]]
         located = [stop for stop in stops if stop is not None]
         status = {stop_id: stop["status"] for stop_id, stop in row["progress"]["stops"].items()}

@@ -7,6 +7,7 @@ from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.forgetting import Forget, forgetting
 from streams.incident_response import RESPONSE
+from streams.planning.committing import committing
 from streams.process import Process, Send
 from streams.recurring import RECURRING
 from streams.simulation import SIMULATION
@@ -21,6 +22,7 @@ def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget) ->
         Process("carriers", CARRIERS, send),
         Process("cloning", CLONING, send),
         Process("incident-response", RESPONSE, send),
+        Process("planning", committing(lookup), send),
         Process("recurring", RECURRING, send),
         Process("simulation", SIMULATION, send),
         Process("taken-away", TAKEN_AWAY, send),
