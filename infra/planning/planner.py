@@ -49,7 +49,7 @@ type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 class NoPlan(Exception):
     def __init__(self, code: PlanRefusal, told: str = "") -> None:
         super().__init__(told or code)
-        self.code = code
+        self.code: PlanRefusal = code
         self.told = told
 
 
