@@ -358,6 +358,7 @@ READERS: Mapping[str, Roles] = {
     "offers": DISPATCH | RIDER,
     "dispatch-decisions": STAFF,
     "why": STAFF,
+    "windows": STAFF,
     "pick-waves": STAFF,
     "carrier-bookings": STAFF,
     "recurrences": STAFF,

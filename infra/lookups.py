@@ -13,7 +13,9 @@ from commands.policy import Policy
 from infra.known_riders import KnownRiders
 from projections.sealed import Sealed, opened
 from projections.task_detail import one as task_detail
+from projections.task_detail import some as some_tasks
 from schemas.directory import TenantRules
+from schemas.dispatch_window import WaitingTask
 from schemas.geo import Location, Window
 from schemas.keyring import Keyring
 from schemas.load import Load
@@ -23,6 +25,7 @@ from schemas.position import Vector, merged, reached
 from schemas.rider import NewPlannedStop
 from streams.dispatch.known import Seen
 from streams.dispatch.tendering import KnownTask
+from streams.dispatch.windows import StillWaiting
 from streams.process import NotNow
 
 OVER = frozenset({"completed", "failed", "skipped"})
@@ -40,6 +43,15 @@ DECLINED = """
 SELECT DISTINCT offer.value ->> 'rider_id'
 FROM tender_board, jsonb_each(offers) AS offer
 WHERE tenant = %s AND task_id = %s AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
+"""
+
+ASKED_BEFORE = """
+SELECT task_id, min(created_at),
+       coalesce(array_agg(DISTINCT offer.value ->> 'rider_id')
+                FILTER (WHERE offer.value ->> 'state' IN ('declined', 'expired', 'rejected')), '{}')
+FROM tender_board LEFT JOIN LATERAL jsonb_each(offers) AS offer ON true
+WHERE tenant = %s AND task_id = ANY(%s)
+GROUP BY task_id
 """
 
 CLAIM = "SELECT version, offers -> %s ->> 'state' FROM tender_board WHERE tenant = %s AND tender_id = %s"
@@ -73,6 +85,28 @@ class Lookups:
         needed = source.version if source.aggregate_id == task_id else 1
         if row is None or row["version"] < needed:
             raise NotNow(f"task {task_id} is not yet known as of version {needed}")
+        return self._known(row, tenant)
+
+    async def waiting(self, tenant: TenantSlug, tasks: Sequence[WaitingTask]) -> Sequence[StillWaiting]:
+        ids = [each.task_id for each in tasks]
+        async with self._pool.connection() as connection:
+            await self._caught_up(connection, "task_detail", "tender_board")
+            rows = await some_tasks(connection, tenant, ids)
+            cursor = await connection.execute(ASKED_BEFORE, (tenant, ids))
+            before = {task_id: (since, declined) for task_id, since, declined in await cursor.fetchall()}
+        found = []
+        for each in tasks:
+            row = rows.get(each.task_id)
+            if row is None or row["progress"]["round"] < each.round:
+                raise NotNow(f"task {each.task_id} is not yet known as of round {each.round}")
+            known = self._known(row, tenant)
+            if row["state"] == "dispatchable" and known.round == each.round and known.ahead:
+                since, declined = before.get(each.task_id, (each.since, []))
+                found.append(StillWaiting(task=known, since=min(since, each.since), declined=frozenset(declined)))
+        return found
+
+    def _known(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownTask:
+        task_id = row["task_id"]
         stops = [self._stop(stop, row, tenant, task_id) for stop in row["stops"]]
         located = [stop for stop in stops if stop is not None]
         status = {stop_id: stop["status"] for stop_id, stop in row["progress"]["stops"].items()}

@@ -63,6 +63,8 @@ async def made_again(store: ObjectArtefacts, found: Why) -> list[Again]:
 
 async def round_again(store: ObjectArtefacts, tenant: str, decision: dict[str, Any]) -> Again:
     number, digest = decision["round"], decision["input_hash"]
+    if not digest:
+        return Again(round=number, same=None, told=f"Round {number} cannot be decided again: deciding had failed.")
     try:
         record = await store.decision(tenant, digest)
         if record is None:

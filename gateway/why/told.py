@@ -6,6 +6,7 @@ import msgspec
 
 from commands.hand_over import HANDED_OVER
 from gateway.why.candidates import candidates_told, excluded_told
+from gateway.why.in_window import among_told, window_told
 from gateway.why.named import Row, capital, carrier_name, clock, moment, name, words
 
 OFFER_ENDS = {
@@ -140,8 +141,9 @@ def now_told(task_row: Row, called: Mapping[str, str]) -> str:
 def round_told(decision: Row, tender: Row | None, called: Mapping[str, str]) -> list[str]:
     first, *more = candidates_told(decision, called)
     return [
-        f"Round {decision['round']}, {clock(decision['decided_at'])}: {first}",
+        f"Round {decision['round']}, {clock(decision['decided_at'])}{among_told(decision)}: {first}",
         *more,
+        *window_told(decision, called),
         *excluded_told(decision),
         *(offer_told(offer, called) for offer in ([] if tender is None else in_order(tender))),
         *([] if tender is None else [outcome_told(tender, called)]),

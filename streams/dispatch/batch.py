@@ -7,29 +7,27 @@ tried, in windows that are not too large also each task by itself in the order o
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
 from msgspec.structs import replace
 from scipy.optimize import linear_sum_assignment
 
+from schemas.dispatch_window import Given, GivenTask, Left
 from schemas.itinerary import Placed
 from schemas.load import Overload
-from schemas.tender import ScoreParts
-from streams.dispatch.admission import admitted
+from schemas.tender import LeftBecause, ScoreParts
+from streams.dispatch.admission import Admission, admitted
 from streams.dispatch.batch_question import (
     BatchAnswer,
     BatchQuestion,
-    Given,
-    GivenTask,
-    Left,
-    LeftBecause,
     work_for,
 )
 from streams.dispatch.board import Board, Numbers, board_of
 from streams.dispatch.bundles import Bundle, bundles_of
 from streams.dispatch.candidates import exclusion_of
+from streams.dispatch.choice import step_of
 from streams.dispatch.fitting import CODES, FITS
 from streams.dispatch.insertion import orders_of, placed
 from streams.dispatch.known import KnownRider
@@ -59,7 +57,20 @@ class Plan(msgspec.Struct, frozen=True):
     table: Table
 
 
+class Divided(msgspec.Struct, frozen=True):
+    """The best plan, and what it was chosen from: `first` is the table before anything was given."""
+
+    board: Board
+    admission: Admission
+    first: Table
+    plan: Plan
+
+
 def assign(question: BatchQuestion, ways: Ways) -> BatchAnswer:
+    return answer_of(question, divided(question, ways))
+
+
+def divided(question: BatchQuestion, ways: Ways) -> Divided:
     """`ways` are between where each placed rider is, each stop ahead of them, rider by rider, and each task's."""
     board = board_of(question, ways)
     admission = admitted(question, board)
@@ -69,9 +80,13 @@ def assign(question: BatchQuestion, ways: Ways) -> BatchAnswer:
     table.fit(tasks, range(len(board.riders)))
     counts = left_out(question)
     plans = [plan(by, divide, table.copy(), counts) for by, divide in divisions(question, board)]
-    best = min(plans, key=lambda each: each.total)
+    return Divided(board, admission, table, min(plans, key=lambda each: each.total))
+
+
+def answer_of(question: BatchQuestion, known: Divided) -> BatchAnswer:
+    best = known.plan
     return BatchAnswer(
-        given=[given(board, rider, slots, question) for rider, slots in sorted(best.taken.items())],
+        given=[given(known.board, rider, slots, question) for rider, slots in sorted(best.taken.items())],
         left=whys(question, best),
         total=round(best.total, 3),
         by=best.by,
@@ -239,8 +254,13 @@ def given(board: Board, rider: int, slots: Sequence[Slot], question: BatchQuesti
             )
             for slot in slots
         ],
-        ends_at=board.now + timedelta(seconds=round(slots[-1].ends_s)),
+        ends_at=ends_at(board, slots[-1]),
+        offer_seconds=step_of(question.rules, max(question.tasks[slot.task].round for slot in slots)).seconds,
     )
+
+
+def ends_at(board: Board, slot: Slot) -> datetime:
+    return board.now + timedelta(seconds=round(slot.ends_s))
 
 
 def score_parts(board: Board, rider: int, slot: Slot) -> ScoreParts:
@@ -272,7 +292,12 @@ def whys(question: BatchQuestion, plan: Plan) -> list[Left]:
         for rider, number in zip(question.riders, numbers, strict=True)
     ]
     return [
-        Left(task_id=question.tasks[task].task_id, code=why_left(question, plan.table, task, has)) for task in plan.left
+        Left(
+            task_id=question.tasks[task].task_id,
+            round=question.tasks[task].round,
+            code=why_left(question, plan.table, task, has),
+        )
+        for task in plan.left
     ]
 
 

@@ -15,11 +15,12 @@ from story import ACME
 from town import Told, Town
 from townspeople import People
 
+from commands import dispatch_window as windows
 from commands import field_reports, pick_wave, rider_reservations, rider_silence, task, task_timing, tender
 from commands.aggregates import AGGREGATES
 from commands.carrier_booking_state import UNDER_WAY
 from commands.context import Context
-from commands.task_state import CreatedTask, carried, is_over, open_stops
+from commands.task_state import CreatedTask, carried, is_over, open_stops, state_of
 from commands.tender import Open
 from commands.vehicle_fitness import fitness_of
 from commands.waiting_state import open_wait
@@ -27,6 +28,7 @@ from infra.check.custody import Custody
 from infra.check.finding import Judgement
 from projections import deadlines
 from schemas.dispatch_rules import TenderMode, TenderStep
+from schemas.dispatch_window import DecideWindow, WindowEvent
 from schemas.load import NOTHING, Capacity, Load, peak_load
 from schemas.proof import ProofKind
 from schemas.rider import (
@@ -41,7 +43,7 @@ from schemas.task import AssignTask, TaskAssigned, TaskDispatchable, TaskEvent
 from schemas.tender import AwardTender, OfferAccepted, OfferWithdrawn, TenderEvent
 from schemas.waiting import AwaitedKind, DependencyDeclared, DependencyWaived
 from streams import processes
-from streams.dispatch import itinerary, tendering
+from streams.dispatch import itinerary, tendering, windowing
 
 TOWNS = 24
 STEPS = 500
@@ -55,6 +57,7 @@ HAPPENS = (
     *["processes_go_on"] * 8,
     *["time_passes", "what_is_due_fires", "phones_tell"] * 2,
     "silence_is_looked_for",
+    *["windows_are_decided"] * 2,
     "a_process_starts_again",
     "much_time_passes",
     "comes_to_rest",
@@ -284,6 +287,21 @@ def over_is_over(town: Town) -> None:
                 raise Broken(f"{rider_id} is reserved for {task_id}, which is over")
 
 
+def no_window_is_forgotten(town: Town) -> None:
+    """What is closed is decided on, and who waits for a window is in one that is open."""
+    waiting: set[tuple[str, int]] = set()
+    for window_id, window in town.of_kind("window"):
+        match window:
+            case windows.Open():
+                waiting |= {(task_id, joined.round) for task_id, joined in window.tasks.items()}
+            case windows.Over(how="closed"):
+                raise Broken(f"window {window_id} is closed, and nobody decides on it")
+    for task_id, state in town.of_kind("task"):
+        idle = state_of(state) == "dispatchable" and state.closed_round < state.round
+        if idle and (task_id, state.round) in town.by_windows and (task_id, state.round) not in waiting:
+            raise Broken(f"{task_id} waits for no window that is open")
+
+
 def riders_and_tasks_agree(town: Town) -> None:
     riders = dict(town.of_kind("rider"))
     for task_id, state in town.of_kind("task"):
@@ -403,6 +421,7 @@ ONCE_QUIET = (
     riders_know_their_vehicles,
     nothing_is_due_for_ever,
     over_is_over,
+    no_window_is_forgotten,
     riders_and_tasks_agree,
     the_way_ahead_tells_what_is_aboard,
     tasks_and_bookings_agree,
@@ -533,6 +552,19 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pick_wave, "leave", lambda known, command: [])
 
 
+def too_late_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finds a window closed joins no other."""
+    monkeypatch.setattr(windowing, "join_later", lambda *anything: [])
+
+
+def decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decide(window: windows.Window, command: DecideWindow) -> list[WindowEvent]:
+        return decide_once(replace(window, how="closed"), command) if isinstance(window, windows.Over) else []
+
+    decide_once = windows.decide_once
+    monkeypatch.setattr(windows, "decide_once", decide)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("breaks", "found"),
@@ -553,6 +585,8 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
         (waits_for_nothing, "comes to dispatch before|leads from dispatchable"),
         (nobody_is_told, "waits in vain|wait for it|ask_for_dependency"),
         (leaves_no_wave, "wait for it"),
+        (too_late_is_too_late, "waits for no window"),
+        (decided_again, "WindowDecided of"),
     ],
 )
 def test_with_a_rule_broken_it_is_found(
