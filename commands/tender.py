@@ -1,4 +1,4 @@
-"""Tender: one offering of one task, until somebody wins it."""
+"""Tender: one offering of one task, or of a bundle, until somebody wins it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.life import NEW, Life, to, when, within
-from schemas.itinerary import Placed
+from schemas.itinerary import Bundled, Placed
 from schemas.load import Overload
 from schemas.message import NotInThisState, OfferId, Refused, RiderId, TaskId
 from schemas.money import Money
@@ -78,6 +78,7 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True,
     bidding: bool = False
     """It is, or was, one of those."""
     bids_in: str | None = None
+    bundle: tuple[Bundled, ...] = ()
 
 
 class Over(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -220,6 +221,7 @@ def open_tender(tender: Tender, command: OpenTender) -> list[TenderEvent]:
     decision = DispatchDecisionRecorded(
         task_id=command.task_id,
         round=command.round,
+        bundle=command.bundle,
         mode=command.mode,
         candidates=command.candidates,
         others=command.others,
@@ -232,10 +234,11 @@ def open_tender(tender: Tender, command: OpenTender) -> list[TenderEvent]:
         in_window=command.in_window,
     )
     if not command.offers:
-        return [decision, TenderExhausted(task_id=command.task_id, round=command.round)]
+        return [decision, TenderExhausted(task_id=command.task_id, round=command.round, bundle=command.bundle)]
     opened = TenderOpened(
         task_id=command.task_id,
         round=command.round,
+        bundle=command.bundle,
         mode=command.mode,
         queue=command.queue,
         bids_until=command.bids_until,
@@ -325,7 +328,11 @@ def award_tender(tender: Tender, command: AwardTender) -> list[TenderEvent]:
             return [
                 OfferAccepted(offer_id=command.offer_id, rider_id=won.rider_id),
                 TenderAwarded(
-                    offer_id=command.offer_id, rider_id=won.rider_id, task_id=tender.task_id, round=tender.round
+                    offer_id=command.offer_id,
+                    rider_id=won.rider_id,
+                    task_id=tender.task_id,
+                    round=tender.round,
+                    bundle=[*tender.bundle],
                 ),
                 *(
                     OfferLost(offer_id=offer_id, rider_id=other.rider_id)
@@ -381,7 +388,12 @@ def withdraw_tender(tender: Tender, command: WithdrawTender) -> list[TenderEvent
             )
             return [
                 *withdrawn,
-                TenderWithdrawn(task_id=tender.task_id, round=tender.round, reason_code=command.reason_code),
+                TenderWithdrawn(
+                    task_id=tender.task_id,
+                    round=tender.round,
+                    bundle=[*tender.bundle],
+                    reason_code=command.reason_code,
+                ),
             ]
         case _:
             return []
@@ -400,7 +412,7 @@ def after(rest: Open, context: Context) -> list[TenderEvent]:
 
 
 def exhausted(tender: Open) -> TenderExhausted:
-    return TenderExhausted(task_id=tender.task_id, round=tender.round)
+    return TenderExhausted(task_id=tender.task_id, round=tender.round, bundle=[*tender.bundle])
 
 
 def next_claim(tender: Open, context: Context) -> list[TenderEvent]:
@@ -416,6 +428,7 @@ def request_reservation(tender: Open, offer_id: OfferId, offer: Offer, context: 
         offer_id=offer_id,
         rider_id=offer.rider_id,
         task_id=tender.task_id,
+        bundle=[*tender.bundle],
         hold_until=context.now + timedelta(seconds=context.policy.rules.hold_seconds),
         placed=[*offer.placed],
         ends_at=offer.ends_at,
@@ -434,7 +447,7 @@ def own_offer(tender: Tender, offer_id: OfferId, context: Context) -> tuple[Open
 def evolve(tender: Tender, event: TenderEvent) -> Tender:
     match event:
         case DispatchDecisionRecorded():
-            return Open(task_id=event.task_id, round=event.round)
+            return Open(task_id=event.task_id, round=event.round, bundle=tuple(event.bundle))
         case TenderOpened():
             bids_until = event.bids_until
             bidding = bids_until is not None

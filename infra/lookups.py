@@ -102,7 +102,14 @@ class Lookups:
             known = self._known(row, tenant)
             if row["state"] == "dispatchable" and known.round == each.round and known.ahead:
                 since, declined = before.get(each.task_id, (each.since, []))
-                found.append(StillWaiting(task=known, since=min(since, each.since), declined=frozenset(declined)))
+                found.append(
+                    StillWaiting(
+                        task=known,
+                        since=min(since, each.since),
+                        declined=frozenset(declined),
+                        held=row["held"] is not None,
+                    )
+                )
         return found
 
     def _known(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownTask:

@@ -1,12 +1,13 @@
-"""Tender: one offering of one task; what can be asked of it and what can happen to it."""
+"""Tender: one offering of one task, or of a bundle, all or none; what can be asked of it and what can happen to it."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.batch_rules import MAX_BUNDLE
 from schemas.dispatch_rules import ScoreWeights, TenderMode
-from schemas.itinerary import Placed
+from schemas.itinerary import Bundled, Placed
 from schemas.load import Overload
 from schemas.message import Code, Command, Event, Input, Moment, OfferId, RiderId, TaskId, WindowId
 from schemas.money import Currency, Money
@@ -53,10 +54,13 @@ Exclusion = Literal[
 ]
 
 
-LeftBecause = Literal[Exclusion, "dearer_than_waiting", "no_riders", "window_too_large", "not_decided"]
+LeftBecause = Literal[Exclusion, "dearer_than_waiting", "no_riders", "on_hold", "window_too_large", "not_decided"]
 """Why a window gave a task to nobody: what shuts most riders out, or `dearer_than_waiting`: somebody could take it, but
-for more than it counts to leave it; `window_too_large`: there was no room to look at it; `not_decided`: deciding
-failed."""
+for more than it counts to leave it; `on_hold`: somebody had put it on hold meanwhile; `window_too_large`: there was no
+room to look at it; `not_decided`: deciding failed."""
+
+type Bundle = Annotated[list[Bundled], msgspec.Meta(max_length=MAX_BUNDLE - 1)]
+"""The tasks that are offered together with the one that the tender is named by."""
 
 
 class ScoreParts(Input, frozen=True, kw_only=True):
@@ -120,6 +124,8 @@ class Excluded(Input, frozen=True, kw_only=True):
 
 
 class PlannedOffer(Input, frozen=True, kw_only=True):
+    """`placed` of a bundle names its stops in the order of the way, each behind the one before."""
+
     offer_id: OfferId
     rider_id: RiderId
     expires_at: Moment
@@ -150,6 +156,7 @@ class OpenTender(Command, frozen=True, kw_only=True):
 
     task_id: TaskId
     round: int
+    bundle: Bundle = []
     mode: TenderMode
     candidates: Annotated[list[Candidate], msgspec.Meta(max_length=MAX_CANDIDATES)]
     others: Others = Others()
@@ -215,7 +222,7 @@ class CloseBidding(Command, frozen=True, kw_only=True):
 
 
 class WithdrawTender(Command, frozen=True, kw_only=True):
-    """The task is gone or was assigned otherwise."""
+    """The task, or one of the bundle, is gone or was assigned otherwise."""
 
     reason_code: Code
 
@@ -242,6 +249,7 @@ type TenderCommand = (
 class DispatchDecisionRecorded(Event, frozen=True, kw_only=True):
     task_id: TaskId
     round: int
+    bundle: list[Bundled] = []
     mode: TenderMode
     candidates: list[Candidate]
     others: Others = Others()
@@ -261,6 +269,7 @@ class TenderOpened(Event, frozen=True, kw_only=True):
 
     task_id: TaskId
     round: int
+    bundle: list[Bundled] = []
     mode: TenderMode
     queue: Queue | None = None
     bids_until: datetime | None = None
@@ -299,6 +308,7 @@ class ReservationRequested(Event, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
     task_id: TaskId
+    bundle: list[Bundled] = []
     hold_until: datetime
     placed: list[Placed] = []
     ends_at: datetime | None = None
@@ -344,6 +354,7 @@ class TenderAwarded(Event, frozen=True, kw_only=True):
     rider_id: RiderId
     task_id: TaskId
     round: int
+    bundle: list[Bundled] = []
 
 
 class TenderExhausted(Event, frozen=True, kw_only=True):
@@ -351,11 +362,13 @@ class TenderExhausted(Event, frozen=True, kw_only=True):
 
     task_id: TaskId
     round: int
+    bundle: list[Bundled] = []
 
 
 class TenderWithdrawn(Event, frozen=True, kw_only=True):
     task_id: TaskId
     round: int
+    bundle: list[Bundled] = []
     reason_code: str
 
 

@@ -21,7 +21,9 @@ ASKED_THERE = [NewPlaceContact(duty="desk", name="Dee"), NewPlaceContact(duty="g
 def some_rules(draw: Random) -> d.TenantRules:
     """Tasks are given as they come, or by windows."""
     batch = draw.choice((None, BatchRules(window_seconds=60)))
-    return d.TenantRules(max_attempts=draw.randint(1, 3), dispatch=DispatchRules(batch=batch))
+    return d.TenantRules(
+        max_attempts=draw.randint(1, 3), max_active_tasks=draw.randint(2, 5), dispatch=DispatchRules(batch=batch)
+    )
 
 
 TENANT: Repertoire = [

@@ -3,7 +3,7 @@ order between aggregates, and again."""
 
 import types
 from collections import defaultdict
-from collections.abc import Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
@@ -31,10 +31,11 @@ from schemas import tender as o
 from schemas import vehicle as v
 from schemas.dispatch_rules import TenderStep
 from schemas.dispatch_window import DecideWindow, Given, GivenTask, Left
-from schemas.itinerary import Placed, StopRef
+from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.keyring import Keyring
 from schemas.load import Capacity
 from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, SubjectId, TaskId, TenderId
+from schemas.money import Money
 from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
 from schemas.task import TaskDispatchable
 from streams.deadlines import source_of as source_of_deadline
@@ -97,8 +98,16 @@ class Town:
         """Of each rider who has sent a fix, when the latest was."""
         self.whom = self._anybody
         """Who is asked for a task."""
+        self.where = self._somewhere
+        """Where their stops go."""
         self.steps: Sequence[TenderStep] = [TenderStep(mode="broadcast", size=50, seconds=600)]
         """How tenders ask: by any of these."""
+        self.together: Callable[[], int] = lambda: 0
+        """How many more tasks are offered along with one, as far as others wait."""
+        self.careless = 0.0
+        """How often it is one that is offered otherwise already, or gone by then."""
+        self._openings: dict[tuple[str, int], o.OpenTender] = {}
+        """What was decided in a round of a task: one that was bundled has none of its own."""
         self._asked = 0
         self._read: defaultdict[str, int] = defaultdict(int)
         processes = every_process(
@@ -190,6 +199,20 @@ class Town:
             if self.chance.random() < 0.7:
                 self._look(rider)
 
+    def somebody_claims(self) -> None:
+        """One of those who are asked, by what was last known of the offer."""
+        pending = [
+            (tender, offer_id, offer, state.bidding)
+            for tender, state in self.of_kind("tender")
+            if isinstance(state, Open)
+            for offer_id, offer in state.pending.items()
+            if not offer.claimed
+        ]
+        if pending:
+            tender, offer_id, offer, bidding = self.chance.choice(pending)
+            bid = Money(amount_minor=self.chance.randint(1, 999), currency="EUR") if bidding else None
+            self.ask("tender", tender, o.ClaimOffer(offer_id=offer_id, bid=bid), offer.rider_id, "rider")
+
     # What the processes do
 
     def lanes(self) -> list[Lane]:
@@ -201,6 +224,10 @@ class Town:
         for _ in range(self.chance.choice((1, 1, 2, 4, 8))):
             if lanes := self.lanes():
                 self._go_on(self.chance.choice(lanes))
+
+    def goes_on(self, process: str, aggregate_id: str) -> None:
+        """One, by a step, with what this aggregate has told."""
+        self._go_on((process, aggregate_id))
 
     def _go_on(self, lane: Lane) -> None:
         name, _ = lane
@@ -257,10 +284,13 @@ class Town:
         left: list[Left] = []
         gone: list[TaskId] = []
         for task_id, task_round in self.state(window).rounds.items():
-            task: CreatedTask = self._as_of(task_id, 1)
+            came = next(v for v, state in enumerate(self.lives[task_id]) if getattr(state, "round", 0) >= task_round)
+            task: CreatedTask = self._as_of(task_id, came)
             whom = [*self._anybody(), None]
             if task.round != task_round or state_of(task) != "dispatchable":
                 gone.append(task_id)
+            elif task.held is not None:
+                left.append(Left(task_id=task_id, round=task_round, code="on_hold"))
             elif whom[0] is None:
                 left.append(Left(task_id=task_id, round=task_round, code="no_riders"))
             else:
@@ -301,6 +331,9 @@ class Town:
     def _now(self) -> datetime:
         return self.policy.now(ACME, self.now)
 
+    def decided_for(self, task: TaskId, task_round: int) -> o.OpenTender:
+        return self._openings[task, task_round]
+
     def comes_to_rest(self) -> None:
         """The processes are through with all facts, and with all that is due; and nobody is silent unnoticed."""
         while True:
@@ -336,7 +369,10 @@ class Town:
         return states[self._read[aggregate_id]]
 
     async def task(self, tenant: Any, task_id: str, source: Source) -> KnownTask:
-        task: CreatedTask = self._as_of(task_id, source.version if source.aggregate_id == task_id else 1)
+        return self._known(task_id, source.version if source.aggregate_id == task_id else 1)
+
+    def _known(self, task_id: str, version: int) -> KnownTask:
+        task: CreatedTask = self._as_of(task_id, version)
         stops = [planned for stop_id in task.stops if (planned := planned_stop(task, stop_id)) is not None]
         ahead = [stop for stop in stops if task.stops[stop.stop_id].status not in OVER]
         return KnownTask(
@@ -365,13 +401,23 @@ class Town:
         """Asks anybody: whatever it knows of the riders may have changed before they answer."""
         if task.round != task_round or not task.ahead:
             return None
+        made = self._openings.get((task.task_id, task_round))
+        if made is not None:
+            return made if made.task_id == task.task_id else None
+        others = self._others(task)
         opening = o.OpenTender(
             task_id=task.task_id,
             round=task_round,
+            bundle=[Bundled(task_id=each.task_id, round=each.round) for each in others],
             mode="broadcast",
             candidates=[
                 o.Candidate(
-                    rider_id=rider, rank=rank, travel_s=1, distance_m=1, source="anybody", placed=self._somewhere(task)
+                    rider_id=rider,
+                    rank=rank,
+                    travel_s=1,
+                    distance_m=1,
+                    source="anybody",
+                    placed=self.where([task, *others]),
                 )
                 for rank, rider in enumerate(self.whom(), start=1)
             ],
@@ -382,15 +428,36 @@ class Town:
             solver="anybody",
         )
         step = self.chance.choice(self.steps)
-        return with_offers(msgspec.structs.replace(opening, mode=step.mode), step, self._now())
+        opening = with_offers(msgspec.structs.replace(opening, mode=step.mode), step, self._now())
+        for each in (task, *others):
+            self._openings.setdefault((each.task_id, each.round), opening)
+        return opening
 
-    def _somewhere(self, task: KnownTask) -> list[Placed]:
-        """Behind any stop that anybody has ahead, or first; or at the end."""
+    def _others(self, task: KnownTask) -> list[KnownTask]:
+        """That wait, too, or seem to."""
+        careless = self.chance.random() < self.careless
+        waiting = [
+            known
+            for known, state in self.of_kind("task")
+            if known != task.task_id and state_of(state) in ("dispatchable", "offering") and state.script is None
+            if careless or (known, state.round) not in self._openings
+        ]
+        some = self.chance.sample(waiting, min(self.together(), len(waiting)))
+        known = [self._known(each, 1 if careless else len(self.lives[each]) - 1) for each in some]
+        return [each for each in known if each.round and each.ahead]
+
+    def _somewhere(self, tasks: Sequence[KnownTask]) -> list[Placed]:
+        """Behind any stop that anybody has ahead or that goes with it, or first; or at the end."""
         known = [stop for _, rider in self.of_kind("rider") for stop in getattr(rider, "itinerary", ())]
         refs = [None, *(StopRef(task_id=stop.task_id, stop_id=stop.stop_id) for stop in known)]
-        if not known or self.chance.random() < 0.5:
+        if (not known and len(tasks) == 1) or self.chance.random() < 0.5:
             return []
-        return [Placed(stop_id=stop.stop_id, behind=self.chance.choice(refs)) for stop in task.ahead]
+        placed = []
+        for task in tasks:
+            for stop in task.ahead:
+                placed.append(Placed(task_id=task.task_id, stop_id=stop.stop_id, behind=self.chance.choice(refs)))
+                refs.append(StopRef(task_id=task.task_id, stop_id=stop.stop_id))
+        return placed
 
     # What stands on the log
 

@@ -8,6 +8,7 @@ from gateway.why.named import Row, name
 LEFT_BECAUSE = EXCLUSIONS | {
     "dearer_than_waiting": "somebody could take it, but for more than it counts to let it wait",
     "no_riders": "there is no rider",
+    "on_hold": "it had been put on hold meanwhile",
     "window_too_large": "others had waited longer, and there was no room for more in one window",
     "not_decided": "deciding on the window failed",
 }

@@ -17,6 +17,7 @@ from streams.dispatch.batch_reasons import Reasons
 type Outcome = DecideWindow | WindowDecided
 """They say the same: what is to be written, and what is."""
 
+NOT_LOOKED_AT = frozenset({"on_hold", "window_too_large", "not_decided"})
 UNKNOWN = "unknown"
 """Which router told the ways, where what the decision knew is lost."""
 
@@ -51,7 +52,7 @@ class Tenders:
     ) -> None:
         self._outcome, self._now = outcome, now
         self._reasons, self._weights = reasons, weights
-        looked_at = [left for left in outcome.left if left.code not in ("window_too_large", "not_decided")]
+        looked_at = [left for left in outcome.left if left.code not in NOT_LOOKED_AT]
         tasks = sum(len(each.tasks) for each in outcome.given) + len(looked_at)
         self._in_window = InWindow(window_id=window, tasks=tasks, riders=outcome.riders)
 

@@ -20,7 +20,7 @@ from schemas.dispatch_window import DecideWindow, Left, WaitingTask, WindowDecid
 from schemas.geo import Location
 from schemas.load import NOTHING
 from schemas.message import RiderId, Source, TaskId, TenantSlug, WindowId
-from schemas.tender import OpenTender
+from schemas.tender import LeftBecause, OpenTender
 from streams.dispatch.batch import SOLVER, answer_of, divided
 from streams.dispatch.batch_question import BatchQuestion, BatchRecord, Waiting, record_of, recorded
 from streams.dispatch.batch_reasons import Reasons, reasons
@@ -63,6 +63,8 @@ class StillWaiting(msgspec.Struct, frozen=True, kw_only=True):
     task: KnownTask
     since: datetime
     declined: frozenset[RiderId]
+    held: bool = False
+    """It is on hold: its round ends with the window, and the next comes with its release."""
 
 
 class WaitingTasks(Protocol):
@@ -142,6 +144,8 @@ class WindowDecision:
         seen = [without(each, waiting) for each in await self._fleet.riders(tenant, rules)]
         seen = [somewhere_for_nothing(each, rules, now, of_vehicles) for each in seen]
         riders = nearest(seen, firsts(still))
+        held = [each for each in still if each.held]
+        still = [each for each in still if not each.held]
         looked_at = within(still, MOST_POINTS - sum(points_of(each) for each in riders))
         to_first, to_ahead = straight_of(riders, firsts(looked_at))
         question = BatchQuestion(
@@ -159,7 +163,8 @@ class WindowDecision:
         stops = [[stop.location for stop in each.task.ahead] for each in looked_at]
         ways = await self._ways_of(tenant).between(tenant, riders, stops)
         record = BatchRecord(question=question, ways=ways)
-        outcome, told, encoded = await asyncio.to_thread(decided_from, record, gone, too_many(still[len(looked_at) :]))
+        left = [*left_by("window_too_large", still[len(looked_at) :]), *left_by("on_hold", held)]
+        outcome, told, encoded = await asyncio.to_thread(decided_from, record, gone, left)
         await self._keep(tenant, outcome.input_hash, encoded)
         self._remembered.keep(outcome.input_hash, told)
         return outcome
@@ -230,8 +235,9 @@ def within(still: Sequence[StillWaiting], points: int) -> Sequence[StillWaiting]
     return still
 
 
-def too_many(still: Sequence[StillWaiting]) -> list[Left]:
-    return [Left(task_id=each.task.task_id, round=each.task.round, code="window_too_large") for each in still]
+def left_by(code: LeftBecause, still: Sequence[StillWaiting]) -> list[Left]:
+    """Without being looked at."""
+    return [Left(task_id=each.task.task_id, round=each.task.round, code=code) for each in still]
 
 
 def nearest(riders: Sequence[Seen], places: Sequence[Location]) -> list[Seen]:

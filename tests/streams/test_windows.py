@@ -50,6 +50,7 @@ class Known:
         self.seen, self.tasks = riders, tasks
         self.asked: list[Location] = []
         self.kept: dict[str, bytes] = {}
+        self.held: set[str] = set()
 
     async def rules(self, tenant: TenantSlug) -> Any:
         return replace(rules(), max_active_tasks=1)
@@ -57,7 +58,9 @@ class Known:
     async def waiting(self, tenant: TenantSlug, tasks: Sequence[WaitingTask]) -> Sequence[StillWaiting]:
         joined = {each.task_id for each in tasks}
         return [
-            StillWaiting(task=each, since=NOON, declined=frozenset()) for each in self.tasks if each.task_id in joined
+            StillWaiting(task=each, since=NOON, declined=frozenset(), held=each.task_id in self.held)
+            for each in self.tasks
+            if each.task_id in joined
         ]
 
     async def riders(self, tenant: TenantSlug, rules: Any) -> Sequence[Seen]:
@@ -129,6 +132,14 @@ async def test_it_gives_what_still_waits_and_says_what_is_gone():
     outcome = await decision(known)(closed("a", "b"))
     assert (given(outcome), outcome.left, outcome.gone) == ({"a": "ann"}, [], ["b"])
     assert (outcome.riders, outcome.policy_version, outcome.solver) == (1, 3, "batch-1")
+
+
+async def test_what_was_put_on_hold_meanwhile_is_left_so_that_its_release_begins_another_round():
+    known = Known([rider("ann", km(0))], task("a", km(1), km(2)))
+    known.held = {"a"}
+    outcome = await decision(known)(closed("a"))
+    assert (outcome.given, outcome.gone) == ([], [])
+    assert [(each.task_id, each.code) for each in outcome.left] == [("a", "on_hold")]
 
 
 async def test_a_window_in_which_nothing_waits_any_more_is_decided_on_too():
