@@ -62,7 +62,7 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
     """Raises CannotReserve."""
     if is_reserved(rider, command, context) or command.hold_until <= context.now:
         return []
-    if command.bundle and any(known_round(rider, each) for each in all_of(command)):
+    if command.bundle and any(has_since(rider, each) for each in all_of(command)):
         raise CannotReserve("reserved_elsewhere")
     stops = [stop for each in all_of(command) for stop in planned_stops(each.task_id, each.stops)]
     heard = rider.silence is not None and command.offer_id is not None  # whoever claims an offer is heard by that
@@ -107,6 +107,12 @@ def all_of(command: ReserveRider) -> list[ReserveRider | ReservedToo]:
 def known_round(rider: RegisteredRider, task: ReserveRider | ReservedToo) -> Reservation | None:
     known = rider.reservations.get(task.task_id)
     return known if known is not None and known.round == task.round else None
+
+
+def has_since(rider: RegisteredRider, task: ReserveRider | ReservedToo) -> bool:
+    """In that round or a later one."""
+    known = rider.reservations.get(task.task_id)
+    return known is not None and known.round >= task.round
 
 
 def is_reserved(rider: RegisteredRider, command: ReserveRider, context: Context) -> bool:

@@ -42,16 +42,23 @@ GROUP BY topic, partition
 DECLINED = """
 SELECT DISTINCT offer.value ->> 'rider_id'
 FROM tender_board, jsonb_each(offers) AS offer
-WHERE tenant = %s AND task_id = %s AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
+WHERE tenant = %(tenant)s AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
+  AND (task_id = %(task)s
+    OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text)))
 """
 
 ASKED_BEFORE = """
-SELECT task_id, min(created_at),
+SELECT named.task_id, min(created_at),
        coalesce(array_agg(DISTINCT offer.value ->> 'rider_id')
                 FILTER (WHERE offer.value ->> 'state' IN ('declined', 'expired', 'rejected')), '{}')
-FROM tender_board LEFT JOIN LATERAL jsonb_each(offers) AS offer ON true
-WHERE tenant = %s AND task_id = ANY(%s)
-GROUP BY task_id
+FROM tender_board
+CROSS JOIN LATERAL (
+    SELECT tender_board.task_id UNION SELECT other ->> 'task_id' FROM jsonb_array_elements(bundle) AS other
+) AS named
+LEFT JOIN LATERAL jsonb_each(offers) AS offer ON true
+WHERE tenant = %(tenant)s AND named.task_id = ANY(%(tasks)s)
+  AND (tender_board.task_id = ANY(%(tasks)s) OR bundle <> '[]' AND bundle @> ANY(%(bundled)s::jsonb[]))
+GROUP BY named.task_id
 """
 
 CLAIM = "SELECT version, offers -> %s ->> 'state' FROM tender_board WHERE tenant = %s AND tender_id = %s"
@@ -92,7 +99,8 @@ class Lookups:
         async with self._pool.connection() as connection:
             await self._caught_up(connection, "task_detail", "tender_board")
             rows = await some_tasks(connection, tenant, ids)
-            cursor = await connection.execute(ASKED_BEFORE, (tenant, ids))
+            bundled = [msgspec.json.encode([{"task_id": each}]).decode() for each in ids]
+            cursor = await connection.execute(ASKED_BEFORE, {"tenant": tenant, "tasks": ids, "bundled": bundled})
             before = {task_id: (since, declined) for task_id, since, declined in await cursor.fetchall()}
         found = []
         for each in tasks:
@@ -190,7 +198,7 @@ class Lookups:
     async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[RiderId]:
         async with self._pool.connection() as connection:
             await self._caught_up(connection, "tender_board")
-            cursor = await connection.execute(DECLINED, (tenant, task_id))
+            cursor = await connection.execute(DECLINED, {"tenant": tenant, "task": task_id})
             return frozenset(RiderId(rider) for (rider,) in await cursor.fetchall())
 
     async def _caught_up(self, connection: AsyncConnection[Any], *models: str) -> None:

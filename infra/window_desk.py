@@ -114,4 +114,4 @@ def window_of(row: Mapping[str, Any]) -> ClosedWindow:
 
 def last_of(command: DecideWindow) -> Sequence[GivenTask | Left]:
     """They are opened in this order."""
-    return command.left[-1:] or [task for each in command.given for task in each.tasks][-1:]
+    return command.left[-1:] or [each.tasks[0] for each in command.given[-1:]]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.batch_rules import MAX_BUNDLE
 from schemas.itinerary import Placed
 from schemas.message import Command, Event, Input, Moment, RiderId, TaskId
 from schemas.tender import LeftBecause, ScoreParts
@@ -40,10 +41,12 @@ class GivenTask(Input, frozen=True, kw_only=True):
 
 
 class Given(Input, frozen=True, kw_only=True):
-    """To one rider, all of it or none: the tasks in the order in which they are put on their itinerary."""
+    """To one rider, all of it or none: the tasks in the order in which they are put on their itinerary. Of several,
+    `placed` are the stops of all of them in the order of the way, each behind the one before."""
 
     rider_id: RiderId
-    tasks: list[GivenTask]
+    tasks: Annotated[list[GivenTask], msgspec.Meta(min_length=1, max_length=MAX_BUNDLE)]
+    placed: list[Placed]
     ends_at: Moment
     offer_seconds: int
     """So long the offer stands."""

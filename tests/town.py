@@ -294,7 +294,7 @@ class Town:
             elif whom[0] is None:
                 left.append(Left(task_id=task_id, round=task_round, code="no_riders"))
             else:
-                given.append(self._given(task_id, task_round, whom[0]))
+                given = self._with_given(given, self._given(task_id, task_round, whom[0]))
         command = DecideWindow(
             given=given,
             left=left,
@@ -313,7 +313,16 @@ class Town:
     def _given(self, task_id: TaskId, task_round: int, rider: RiderId) -> Given:
         parts = o.ScoreParts(travel_s=1, detour_s=1, lateness_s=0, tasks=0, cost=0, rating_below_5=0)
         task = GivenTask(task_id=task_id, round=task_round, score=1, parts=parts, placed=[])
-        return Given(rider_id=rider, tasks=[task], ends_at=self._now() + timedelta(hours=1), offer_seconds=600)
+        ends_at = self._now() + timedelta(hours=1)
+        return Given(rider_id=rider, tasks=[task], placed=[], ends_at=ends_at, offer_seconds=600)
+
+    def _with_given(self, given: list[Given], one: Given) -> list[Given]:
+        """Together with what the rider gets already, or apart."""
+        same = [each for each in given if each.rider_id == one.rider_id and len(each.tasks) < 3]
+        if not same or self.chance.random() < 0.3:
+            return [*given, one]
+        more = msgspec.structs.replace(same[0], tasks=[*same[0].tasks, *one.tasks])
+        return [more if each is same[0] else each for each in given]
 
     def silence_is_looked_for(self) -> None:
         """Of anybody, whether or not it is long enough: who looked may know less, or of a while ago."""

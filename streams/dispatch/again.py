@@ -8,6 +8,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from schemas.dispatch_rules import DispatchRules, ScoreWeights
+from schemas.itinerary import Bundled
 from schemas.message import RiderId
 from schemas.tender import Candidate, Excluded, InWindow, OpenTender, Others
 from streams.dispatch import batch, batch_question
@@ -66,6 +67,7 @@ def made_by(decision: Mapping[str, Any], solver: str) -> None:
 
 def as_recorded(decision: Mapping[str, Any]) -> dict[str, Any]:
     types = {
+        "bundle": list[Bundled],
         "candidates": list[Candidate],
         "others": Others,
         "excluded": list[Excluded],

@@ -8,6 +8,7 @@ tried, in windows that are not too large also each task by itself in the order o
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import batched
 
 import msgspec
 import numpy as np
@@ -86,7 +87,9 @@ def divided(question: BatchQuestion, ways: Ways) -> Divided:
 def answer_of(question: BatchQuestion, known: Divided) -> BatchAnswer:
     best = known.plan
     return BatchAnswer(
-        given=[given(known.board, rider, slots, question) for rider, slots in sorted(best.taken.items())],
+        given=[
+            each for rider, slots in sorted(best.taken.items()) for each in given(known.board, rider, slots, question)
+        ],
         left=whys(question, best),
         total=round(best.total, 3),
         by=best.by,
@@ -241,21 +244,27 @@ def greedily(table: Table, counts: Grid, order: Sequence[int]) -> Taken:
     return taken
 
 
-def given(board: Board, rider: int, slots: Sequence[Slot], question: BatchQuestion) -> Given:
-    return Given(
-        rider_id=board.riders[rider].rider_id,
-        tasks=[
-            GivenTask(
-                task_id=question.tasks[slot.task].task_id,
-                round=question.tasks[slot.task].round,
-                score=slot.score,
-                parts=score_parts(board, rider, slot),
-                placed=placed_of(board, rider, slot),
-            )
-            for slot in slots
-        ],
-        ends_at=ends_at(board, slots[-1]),
-        offer_seconds=step_of(question.rules, max(question.tasks[slot.task].round for slot in slots)).seconds,
+def given(board: Board, rider: int, slots: Sequence[Slot], question: BatchQuestion) -> list[Given]:
+    """By so many at once as the rules let go together."""
+    return [
+        Given(
+            rider_id=board.riders[rider].rider_id,
+            tasks=[given_task(board, rider, slot, question) for slot in some],
+            placed=placed_of(board, rider, some[0]) if len(some) == 1 else placed_together(board, rider, some),
+            ends_at=ends_at(board, slots[-1]),
+            offer_seconds=step_of(question.rules, max(question.tasks[slot.task].round for slot in some)).seconds,
+        )
+        for some in batched(slots, question.batch.max_bundle, strict=False)
+    ]
+
+
+def given_task(board: Board, rider: int, slot: Slot, question: BatchQuestion) -> GivenTask:
+    return GivenTask(
+        task_id=question.tasks[slot.task].task_id,
+        round=question.tasks[slot.task].round,
+        score=slot.score,
+        parts=score_parts(board, rider, slot),
+        placed=placed_of(board, rider, slot),
     )
 
 
@@ -280,6 +289,28 @@ def placed_of(board: Board, rider: int, slot: Slot) -> list[Placed]:
     stops = board.of_task[slot.task]
     order = orders_of(len(slot.route), len(stops), int(board.first[rider]))[slot.order]
     return placed(order, [board.stops[number] for number in (*slot.route, *stops)], len(slot.route))
+
+
+def placed_together(board: Board, rider: int, slots: Sequence[Slot]) -> list[Placed]:
+    """On the way as it is once all of them are on it."""
+    own = {stop for slot in slots for stop in board.of_task[slot.task]}
+    way = way_with(board, rider, slots[-1])
+    return [
+        Placed(
+            task_id=board.stops[stop].task_id,
+            stop_id=board.stops[stop].stop_id,
+            behind=None if before is None else board.stops[before].ref,
+        )
+        for before, stop in zip((None, *way), way, strict=False)
+        if stop in own
+    ]
+
+
+def way_with(board: Board, rider: int, slot: Slot) -> list[int]:
+    """The stops ahead, by number, with those of the slot's task."""
+    ahead = (*slot.route, *board.of_task[slot.task])
+    order = orders_of(len(slot.route), len(ahead) - len(slot.route), int(board.first[rider]))[slot.order]
+    return [ahead[number - 1] for number in order.tolist()[1:]]
 
 
 def whys(question: BatchQuestion, plan: Plan) -> list[Left]:

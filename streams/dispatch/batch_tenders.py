@@ -1,4 +1,8 @@
-"""From a window's answer to its tenders: each given task is offered to its rider alone, each that is left to nobody."""
+"""From a window's answer to its tenders: what goes together is offered to its rider, all or none; what is left to
+nobody.
+
+Of several that go together candidates, and who is shut out, are told of the first.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,6 +12,7 @@ from msgspec.structs import replace
 from schemas.dispatch_rules import ScoreWeights
 from schemas.dispatch_window import DecideWindow, Given, GivenTask, Left, WindowDecided
 from schemas.ids import offer_id, tender_id
+from schemas.itinerary import Bundled
 from schemas.message import TaskId, WindowId
 from schemas.tender import Candidate, InWindow, OpenTender, PlannedOffer
 from streams.dispatch.batch import SOLVER
@@ -57,20 +62,22 @@ class Tenders:
         self._in_window = InWindow(window_id=window, tasks=tasks, riders=outcome.riders)
 
     def all(self) -> list[OpenTender]:
-        offered = [self.offered(each, task) for each in self._outcome.given for task in each.tasks]
+        offered = [self.offered(each) for each in self._outcome.given]
         return [*offered, *(self.left(each) for each in self._outcome.left)]
 
-    def offered(self, given: Given, task: GivenTask) -> OpenTender:
+    def offered(self, given: Given) -> OpenTender:
+        task, *others = given.tasks
         offer = PlannedOffer(
             offer_id=offer_id(tender_id(task.task_id, task.round), given.rider_id),
             rider_id=given.rider_id,
             expires_at=self._now + timedelta(seconds=given.offer_seconds),
-            placed=task.placed,
+            placed=given.placed,
             ends_at=given.ends_at,
         )
         why = self._reasons.get(task.task_id) or Reasons(candidates=[unranked(given, task)])
         in_window = replace(self._in_window, given_to=given.rider_id)
-        return self._tender(task.task_id, task.round, why, in_window, [offer])
+        tender = self._tender(task.task_id, task.round, why, in_window, [offer])
+        return replace(tender, bundle=[Bundled(task_id=other.task_id, round=other.round) for other in others])
 
     def left(self, left: Left) -> OpenTender:
         why = self._reasons.get(left.task_id) or Reasons()

@@ -127,9 +127,15 @@ def test_what_is_said_again_is_quiet_also_when_one_of_them_was_released_since():
     roomy().at(minutes(5)).when(command).then()
 
 
-def test_one_that_the_rider_has_otherwise_in_that_round_lets_none_of_them_be_reserved():
-    alone = ReserveRider(task_id=TWO, round=2, hold_until=minutes(5), stops=stops())
+@pytest.mark.parametrize("since", [2, 3])
+def test_one_that_the_rider_has_otherwise_in_that_round_or_since_lets_none_of_them_be_reserved(since: int):
+    alone = ReserveRider(task_id=TWO, round=since, hold_until=minutes(5), stops=stops())
     assert code(roomy().when(alone).and_then(reserving(too(TWO)))) == "reserved_elsewhere"
+
+
+def test_one_that_the_rider_had_in_a_round_before_is_reserved_anew():
+    before = ReserveRider(task_id=TWO, round=1, hold_until=minutes(5), stops=stops())
+    roomy().when(before).and_then(reserving(too(TWO))).tells("RiderReserved", "RiderReserved")
 
 
 def test_there_must_be_room_for_as_many_tasks():

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.timeout(240)
 WINDOW_S = 5
 AT_THE_HUB = {"lat": HUB["lat"] + 0.0005, "lon": HUB["lon"]}
 """Two doors, at either end of the quarter: by itself each goes to whoever is nearer to its pickup."""
+BEHIND_THE_HUB = {"lat": HUB["lat"] + 0.001, "lon": HUB["lon"] + 0.006}
 AWAY = {"lat": 60.1634, "lon": 24.9290}
 
 
@@ -57,6 +58,33 @@ async def test_what_comes_within_a_window_is_given_together_and_each_task_tells_
     [decision] = why["decisions"]
     assert decision["in_window"]["window_id"] == window["window_id"]
     assert decision["input_hash"] == window["input_hash"]
+
+
+async def test_two_orders_of_one_shop_go_together_in_one_offer_and_in_the_order_that_was_planned(quarter: Quarter):
+    await quarter.root.does(f"{quarter.itself}/change-tenant-rules", batch(max_bundle=2))
+    ann = await quarter.at_work("Ann")
+    await a_window_has_begun()
+    near, far = await ordered(quarter, OUTLET, HUB), await ordered(quarter, OUTLET, BEHIND_THE_HUB)
+    window = await decided(quarter, near)
+    [together] = window["given"]
+    assert (together["rider_id"], sorted(together["task_ids"])) == (ann.id, sorted([near, far]))
+
+    async def sent() -> list[Json]:
+        return await quarter.dora.lists("tender-board", task_id=near)
+
+    [tender] = await until(sent, bool)
+    assert {tender["task_id"], *(each["task_id"] for each in tender["bundle"])} == {near, far}
+    [offer] = tender["offers"]
+    await ann.does(f"tenders/{tender['tender_id']}/claim-offer", {"offer_id": offer})
+    for task in (near, far):
+        await quarter.reserved(ann, task)
+    ahead = (await ann.reads(f"riders/{ann.id}"))["itinerary"]
+    assert [stop["kind"] for stop in ahead] == ["pickup", "pickup", "dropoff", "dropoff"]
+    assert [stop["task_id"] for stop in ahead[2:]] == [near, far], "the far one lies behind the near one"
+    for task in (near, far):
+        told = " ".join((await quarter.dora.reads(f"tasks/{task}/why"))["told"])
+        assert "together with task" in told
+        assert "The window gave it to rider" in told
 
 
 async def test_who_is_left_says_why_and_comes_into_a_later_window(quarter: Quarter):

@@ -78,7 +78,7 @@ async def test_each_pair_scores_as_a_task_by_itself_would():
             pairs += 1
             if isinstance(alone, Insertion):
                 slot = table.slot(task, number)
-                [told] = engine.given(board, number, [slot], question).tasks
+                [[told]] = [each.tasks for each in engine.given(board, number, [slot], question)]
                 assert (told.score, told.parts, told.placed) == (alone.score, alone.parts, alone.placed)
                 assert NOON + timedelta(seconds=round(slot.ends_s)) == alone.ends_at
             else:

@@ -72,12 +72,35 @@ async def test_who_gets_it_may_not_be_who_would_be_the_best_for_it_alone():
 async def test_the_winners_score_is_that_of_the_place_where_it_is_put_behind_what_else_they_got():
     jobs = [job("a", km(1), km(2)), job("b", km(1.1), km(2.1))]
     outcome, told, _ = await decided([rider("ann", km(0))], jobs)
-    [given] = outcome.given
-    assert len(given.tasks) == 2
-    for task in given.tasks:
+    assert [(each.rider_id, len(each.tasks)) for each in outcome.given] == [("ann", 1), ("ann", 1)]
+    for given in outcome.given:
+        [task] = given.tasks
         [candidate] = tenders(outcome, told)[task.task_id].candidates
         assert (candidate.score, candidate.parts, candidate.placed) == (task.score, task.parts, task.placed)
         assert candidate.ends_at == given.ends_at
+
+
+async def test_what_goes_together_is_one_offer_whose_stops_stand_in_the_order_of_the_way():
+    ann = rider("ann", km(0), (stop("had", "dropoff"), km(3)))
+    jobs = [job("a", km(1), km(5)), job("b", km(1.1), km(4))]
+    outcome, told, record = await decided([ann], jobs, batch=BatchRules(max_bundle=2))
+    [opening] = tenders(outcome, told).values()
+    assert {opening.task_id, *(each.task_id for each in opening.bundle)} == {"a", "b"}
+    [offer] = opening.offers
+    way = [(each.stop_id, each.behind and each.behind.stop_id) for each in offer.placed]
+    assert way == [
+        ("a-pickup", None),
+        ("b-pickup", "a-pickup"),
+        ("b-dropoff", "had-dropoff"),
+        ("a-dropoff", "b-dropoff"),
+    ]
+    assert differences(as_row(opening), record) == []
+
+
+async def test_no_more_go_together_than_the_rules_say():
+    jobs = [job(name, km(1), km(2)) for name in "abc"]
+    outcome, _, _ = await decided([rider("ann", km(0))], jobs, batch=BatchRules(max_bundle=2))
+    assert [len(each.tasks) for each in outcome.given] == [2, 1]
 
 
 async def test_who_is_shut_out_is_named_with_the_rule():
@@ -154,7 +177,8 @@ async def test_made_again_from_its_record_each_task_of_a_window_is_decided_the_s
     riders, jobs = some_riders(draw, draw.randint(0, 8)), some_jobs(draw, draw.randint(1, 14))
     outcome, told, record = await decided(riders, jobs, rules({"max_ride_seconds": 2_400}), BatchRules())
     opened = tenders(outcome, told)
-    assert opened.keys() == {task.task_id for task, _ in jobs}
+    named = [each.task_id for opening in opened.values() for each in (opening, *opening.bundle)]
+    assert sorted(named) == sorted(task.task_id for task, _ in jobs)
     for opening in opened.values():
         assert differences(as_row(opening), record) == []
         everybody = [*opening.candidates, *opening.excluded]
