@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, get_args
 
+import asked_of_the_directory
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -27,7 +28,9 @@ from commands.waiting_state import open_wait
 from infra.check.custody import Custody
 from infra.check.finding import Judgement
 from projections import deadlines
-from schemas.dispatch_rules import TenderMode, TenderStep
+from schemas.batch_rules import BatchRules
+from schemas.directory import TenantRules
+from schemas.dispatch_rules import DispatchRules, TenderMode, TenderStep
 from schemas.dispatch_window import DecideWindow, WindowEvent
 from schemas.load import NOTHING, Capacity, Load, peak_load
 from schemas.proof import ProofKind
@@ -601,7 +604,9 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def too_late_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who finds a window closed joins no other."""
+    """Who finds a window closed joins no other. Once a tenant sets rules it goes by long ones."""
+    by_windows = TenantRules(dispatch=DispatchRules(batch=BatchRules(window_seconds=600)))
+    monkeypatch.setattr(asked_of_the_directory, "some_rules", lambda draw: by_windows)
     monkeypatch.setattr(windowing, "join_later", lambda *anything: [])
 
 
