@@ -11,10 +11,12 @@ from read_models import ReadModels
 from reception import House
 from story import ACME, KAMPPI, minutes
 
+from gateway.why.asked import asked_on
 from infra.artefacts import in_memory
 from infra.decision_records import DecisionRecords
 from infra.lookups import Lookups
 from infra.sending import Sending
+from infra.why import made_again
 from infra.window_desk import WindowDesk, window_of
 from projections.deadlines import due
 from projections.windows import to_decide
@@ -161,6 +163,21 @@ async def test_two_of_three_are_given_and_the_third_is_left_with_its_code(shop: 
     assert decisions.keys() == {"one", "two", "three"}
     assert len(running.facts(OfferSent)) == 2
     assert len(running.facts(TenderExhausted)) == 1
+
+
+async def test_each_tells_why_from_the_read_models_and_is_divided_again_from_its_record_the_same(
+    shop: tuple[House, ReadModels],
+):
+    running = Running(*shop)
+    await until_decided(running)
+    async with running.house.door.pool.connection() as connection:
+        whys = [await asked_on(connection, name, ACME) for name in ("one", "two", "three")]
+    for why in whys:
+        assert any("in a window of 3 tasks and 2 riders" in said for said in why.told)
+        assert [each.same for each in await made_again(running.store, why)] == [True]
+    said = " ".join(sentence for why in whys for sentence in why.told)
+    assert said.count("The window gave it to rider") == 2
+    assert said.count("The window left it, because of too_many_tasks") == 1
 
 
 async def test_wherever_they_end_and_begin_anew_each_task_is_decided_on_once_and_as_it_was_first(
