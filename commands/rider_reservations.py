@@ -78,6 +78,7 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
 
 def reserved(rider: RegisteredRider, command: ReserveRider, stops: list[PlannedStop]) -> list[RiderReserved]:
     tasks = all_of(command)
+    assert len({each.task_id for each in tasks}) == len(tasks), "each task is named once"
     placed = {command.task_id: command.placed}
     if command.bundle:
         order = placed_among(rider.itinerary, stops, command.placed, rider.locked)

@@ -250,6 +250,20 @@ class Town:
             self._underway.pop(lane).close()
         self._through[lane] = max(0, self._through[lane] - self.chance.randint(0, 3))
 
+    def all_start_again(self) -> None:
+        """Each ends within its step, and comes back to the fact before."""
+        for coroutine in self._underway.values():
+            coroutine.close()
+        self._underway.clear()
+        for lane, through in self._through.items():
+            self._through[lane] = max(0, through - 1)
+
+    def go_on_in_order(self, steps: int) -> None:
+        """By so many steps, each in the first lane in which something waits."""
+        for _ in range(steps):
+            if lanes := self.lanes():
+                self._go_on(lanes[0])
+
     def starts_from_nothing(self) -> None:
         """All processes, long after everything: with no places, and nobody remembers their commands by their ids."""
         self.much_time_passes()

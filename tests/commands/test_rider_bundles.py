@@ -9,7 +9,7 @@ from riding import KAMPPI, on_shift
 from story import CENTRE, UP_NORTH, Story, minutes
 
 from commands.rider_refusals import CannotReserve
-from schemas.itinerary import MAX_ROUTE_TASKS, Bundled, Placed, StopRef
+from schemas.itinerary import MAX_ROUTE_STOPS, MAX_ROUTE_TASKS, Bundled, Placed, StopRef
 from schemas.load import Load
 from schemas.message import OfferId, PlanId, StopId, TaskId, TenderId
 from schemas.rider import (
@@ -226,3 +226,12 @@ def test_a_route_has_a_bound():
     story.when(reserving(*tasks[1:])).tells(*["RiderReserved"] * MAX_ROUTE_TASKS)
     with pytest.raises(ValidationError, match="bundle"):
         convert(to_builtins(reserving(*tasks)), ReserveRider)
+    placed = [goes(ONE, PICKUP, None)] * MAX_ROUTE_STOPS
+    convert(to_builtins(reserving(placed=tuple(placed))), ReserveRider)
+    with pytest.raises(ValidationError, match="placed"):
+        convert(to_builtins(reserving(placed=(*placed, placed[0]))), ReserveRider)
+
+
+def test_who_names_a_task_twice_is_stopped():
+    with pytest.raises(AssertionError, match="named once"):
+        roomy().when(reserving(too(TWO), too(TWO))).decided()

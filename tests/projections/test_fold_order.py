@@ -26,6 +26,7 @@ NEVER_HERE = frozenset({"anomalies", "eta_scores", "fence_alerts", "geofence_ver
 def lived(seed: int) -> Town:
     draw, town = Random(seed), Town()
     people = People(town)
+    town.together = lambda: town.chance.choice((0, 1))
     for _ in range(STEPS):
         town.chance = Random(draw.randrange(2**24))
         what = draw.choice(HAPPENS)

@@ -15,7 +15,7 @@ from schemas import directory as d
 from schemas import ids
 from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.message import OfferId, RiderId, StopId, TaskId
-from schemas.rider import SetRiderSkills
+from schemas.rider import RiderReserved, SetRiderSkills
 from schemas.stop import NewParcel, NewStop
 from schemas.task import AssignTask, CancelTask, CreateTask, TaskAssigned, UnassignTask
 from schemas.tender import ClaimOffer, ClaimRejected, DeclineOffer, TenderAwarded
@@ -121,6 +121,19 @@ def test_who_wins_a_bundle_has_all_of_it_in_the_planned_order_wherever_the_proce
     told = [type(each.event) for each in town.told]
     assert (told.count(TenderAwarded), told.count(TaskAssigned)) == (1, 3)
     nothing_is_added_from_nothing(town)
+
+
+@pytest.mark.parametrize("steps", range(26))
+def test_after_whichever_step_everything_stops_the_bundle_is_won_whole(steps: int):
+    town = opened(town_of())
+    claimed(town)
+    town.go_on_in_order(steps)
+    town.all_start_again()
+    town.comes_to_rest()
+    assert taken_by(town) == [ANN] * 3
+    assert ahead_of(town, ANN) == ALL_PICKUPS_FIRST
+    told = [type(each.event) for each in town.told]
+    assert (told.count(TenderAwarded), told.count(TaskAssigned), told.count(RiderReserved)) == (1, 3, 3)
 
 
 def test_who_may_not_be_given_all_of_it_is_given_none_and_the_next_claim_is_tried():
