@@ -167,10 +167,13 @@ ORDER BY opened_at, window_id
 LIMIT %(limit)s
 """
 CLOSED = """
-SELECT DISTINCT ON (tenant) tenant, window_id, tasks, closed_at, closed_by
-FROM windows
-WHERE status = 'closed' AND tenant <> ALL(%s)
-ORDER BY tenant, closed_at, window_id
+SELECT * FROM (
+    SELECT DISTINCT ON (tenant) tenant, window_id, tasks, closed_at, closed_by
+    FROM windows
+    WHERE status = 'closed' AND tenant <> ALL(%s)
+    ORDER BY tenant, closed_at, window_id
+) AS oldest
+ORDER BY closed_at, window_id
 LIMIT %s
 """
 
@@ -180,7 +183,7 @@ page = Page(PAGE)
 
 
 async def to_decide(connection: AsyncConnection, but_not_of: Sequence[str], limit: int) -> Sequence[Mapping[str, Any]]:
-    """Of each tenant the window that has been closed for longest."""
+    """Of each tenant the window that has been closed for longest; of these the longest closed ones."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(CLOSED, (list(but_not_of), limit))
         return await cursor.fetchall()

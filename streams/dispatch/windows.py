@@ -45,9 +45,9 @@ MOST_POINTS = 4_000
 """Of one window: where riders are, the stops ahead of them, those of its tasks. Its ways are 256 MB."""
 MOST_RIDER_POINTS = MOST_POINTS // 2
 """Riders beyond are not looked at: those farthest from every task."""
-MOST_REMEMBERED = 16
+MOST_REMEMBERED = 4
 """Windows whose tenders need not be told from their records."""
-MOST_TENANTS = 16
+MOST_TENANTS = 8
 """Whose ways are known from the window before."""
 
 
