@@ -9,6 +9,7 @@ from commands import (
     carrier,
     carrier_booking,
     carrier_booking_state,
+    dispatch_window,
     fleet,
     geofence,
     hub,
@@ -51,6 +52,7 @@ from schemas.directory import (
     TenantCommand,
     TenantEvent,
 )
+from schemas.dispatch_window import JoinWindow, WindowCommand, WindowEvent
 from schemas.fleet import CreateFleet, FleetCommand, FleetEvent
 from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
@@ -87,8 +89,14 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
     decide: Callable[..., list[Any]]
     evolve: Callable[..., Any]
     life: Life
+    begun_by_any: bool = False
+    """Many send what it begins with, each in a matter of their own: the first of them begins it, the others go on."""
     evolved: int = 1
     """Grows where the same events lead to another state of the same shape: snapshots are passed over then."""
+
+    def creates(self, command: Command, *, there: bool) -> bool:
+        """`there`: it has begun. Whoever sends such a command again means the one that it began with."""
+        return isinstance(command, self.begins) and not (there and self.begun_by_any)
 
 
 def never(state: object) -> bool:
@@ -111,6 +119,7 @@ def aggregate(
     functions: tuple[Callable[..., list[Any]], Callable[..., Any]],
     life: Life,
     also_by: tuple[type[Command], ...] = (),
+    begun_by_any: bool = False,
     evolved: int = 1,
 ) -> Aggregate:
     """`words` are the unions of its commands and of its events, `states` the union of its states and the first one.
@@ -132,6 +141,7 @@ def aggregate(
         decide=functions[0],
         evolve=functions[1],
         life=life,
+        begun_by_any=begun_by_any,
         evolved=evolved,
     )
 
@@ -191,6 +201,17 @@ AGGREGATES: dict[str, Aggregate] = {
             tender.is_over,
             (tender.decide, tender.evolve),
             tender.LIFE,
+        ),
+        aggregate(
+            "window",
+            DISPATCH.name,
+            JoinWindow,
+            (WindowCommand, WindowEvent),
+            (dispatch_window.Window, dispatch_window.Unopened()),
+            dispatch_window.is_over,
+            (dispatch_window.decide, dispatch_window.evolve),
+            dispatch_window.LIFE,
+            begun_by_any=True,
         ),
         aggregate(
             "pick_wave",

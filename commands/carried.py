@@ -91,7 +91,7 @@ def decide_carried(task: CreatedTask, command: CarriedCommand, context: Context)
         case AssignTaskToCarrier():
             return give(task, command, context)
         case TakeTaskFromCarrier():
-            return take(task, command)
+            return take(task, command, context)
         case RecordCarrierReport():
             return record_report(task, command, context)
         case _:
@@ -117,7 +117,7 @@ def give(task: CreatedTask, command: AssignTaskToCarrier, context: Context) -> l
         given_at=context.now,
         passed_over=task.tender_id,
     )
-    return [next_round(task), given] if early else [given]
+    return [next_round(task, context), given] if early else [given]
 
 
 def must_be_free(task: CreatedTask) -> None:
@@ -131,19 +131,19 @@ def must_be_free(task: CreatedTask) -> None:
         raise TaskOnHold(task.held)
 
 
-def take(task: CreatedTask, command: TakeTaskFromCarrier) -> list[TaskEvent]:
+def take(task: CreatedTask, command: TakeTaskFromCarrier, context: Context) -> list[TaskEvent]:
     if task.ended or not is_with(task, command.booking_id):
         return []
     if carried(task):
         raise GoodsInCustody(len(carried(task)))
-    return back_to_dispatch(task, command.reason_code)
+    return back_to_dispatch(task, command.reason_code, context)
 
 
 def is_with(task: CreatedTask, booking_id: CarrierBookingId) -> bool:
     return task.carrier is not None and task.carrier.booking_id == booking_id
 
 
-def back_to_dispatch(task: CreatedTask, reason_code: str) -> list[TaskEvent]:
+def back_to_dispatch(task: CreatedTask, reason_code: str, context: Context) -> list[TaskEvent]:
     assert task.carrier is not None, "only a carrier's task is taken from one"
     taken = TaskTakenFromCarrier(
         carrier_id=task.carrier.carrier_id,
@@ -151,7 +151,7 @@ def back_to_dispatch(task: CreatedTask, reason_code: str) -> list[TaskEvent]:
         round=task.round,
         reason_code=reason_code,
     )
-    return [taken, next_round(task)]
+    return [taken, next_round(task, context)]
 
 
 def record_report(task: CreatedTask, command: RecordCarrierReport, context: Context) -> list[TaskEvent]:
@@ -216,7 +216,7 @@ def followed(task: CreatedTask, command: RecordCarrierReport, context: Context) 
     code = command.reason_code or UNEXPLAINED
     if carried(task) or any(stop.handed_over for stop in open_stops(task)):
         return [event for stop in undelivered(task) for event in given_up(task, stop, code, context)]
-    return back_to_dispatch(task, code)
+    return back_to_dispatch(task, code, context)
 
 
 def moved(task: CreatedTask, command: RecordCarrierReport, context: Context) -> list[TaskEvent]:

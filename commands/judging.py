@@ -147,7 +147,7 @@ class Judge:
         live = draft.drafted(order.aggregate_id) or self._memory.get(order.aggregate_id)
         if live is not None and (live.tenant != order.tenant or live.kind != order.kind):
             raise UnknownAggregate(order.kind, order.aggregate_id)
-        creating = isinstance(order.command, aggregate.begins)
+        creating = aggregate.creates(order.command, there=live is not None)
         if live is None and not creating:
             raise UnknownAggregate(order.kind, order.aggregate_id)
         if live is not None:

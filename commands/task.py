@@ -342,7 +342,7 @@ def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> l
             outcome=command.outcome,
             retry_at=context.now + timedelta(seconds=rules.retry_seconds) if again else None,
         ),
-        *([next_round(task)] if at_once else []),
+        *([next_round(task, context)] if at_once else []),
     ]
 
 
@@ -351,7 +351,7 @@ def retry_dispatch(task: CreatedTask, command: RetryDispatch, context: Context) 
         return []
     if task.retry_at is None or context.now < task.retry_at:
         return []
-    return [next_round(task)]
+    return [next_round(task, context)]
 
 
 def assign_task(task: CreatedTask, command: AssignTask, context: Context) -> list[TaskEvent]:
@@ -390,7 +390,7 @@ def decline_assignment(task: CreatedTask, command: DeclineAssignment, context: C
         raise GoodsInCustody(len(carried(task)))
     if task.return_reason is not None:
         raise NotInThisState(needed="assigned", actual=state_of(task))
-    return unassigned(task, rider, command.reason_code)
+    return unassigned(task, rider, command.reason_code, context)
 
 
 def unassign_task(task: CreatedTask, command: UnassignTask, context: Context) -> list[TaskEvent]:
@@ -407,13 +407,13 @@ def unassign_task(task: CreatedTask, command: UnassignTask, context: Context) ->
         raise NotInThisState(needed="not returning", actual=state_of(task))
     if any(stop.handed_over for stop in open_stops(task)):  # what has changed hands nobody else can hand over
         raise NotInThisState(needed="nothing that waits for its proof", actual=state_of(task))
-    return unassigned(task, task.rider_id, command.reason_code)
+    return unassigned(task, task.rider_id, command.reason_code, context)
 
 
-def unassigned(task: CreatedTask, rider: RiderId, reason_code: str) -> list[TaskEvent]:
+def unassigned(task: CreatedTask, rider: RiderId, reason_code: str, context: Context) -> list[TaskEvent]:
     return [
         TaskUnassigned(rider_id=rider, round=task.round, reason_code=reason_code),
-        next_round(task),
+        next_round(task, context),
     ]
 
 

@@ -56,12 +56,15 @@ def towards_dispatch(task: Task, context: Context) -> list[TaskEvent]:
         return [TaskScheduled(dispatch_at=None)] if task.dispatch_at else []
     at = due_for_dispatch(task)
     if at is None or at <= context.now:
-        return [next_round(task)]
+        return [next_round(task, context)]
     return [TaskScheduled(dispatch_at=at)] if at != task.dispatch_at else []
 
 
-def next_round(task: CreatedTask) -> TaskDispatchable:
-    return TaskDispatchable(round=task.round + 1, simulated=task.script)
+def next_round(task: CreatedTask, context: Context) -> TaskDispatchable:
+    """What waits for a window does so by the rules of now, whatever they are when somebody follows it."""
+    batch = context.policy.rules.dispatch.batch
+    window_seconds = None if batch is None or task.script is not None else batch.window_seconds
+    return TaskDispatchable(round=task.round + 1, simulated=task.script, window_seconds=window_seconds)
 
 
 def kept_back(task: CreatedTask) -> bool:
@@ -134,7 +137,7 @@ def release_task(task: CreatedTask, command: ReleaseTask, context: Context) -> l
     if not open_stops(task):
         raise NotInThisState(needed="another attempt", actual=state_of(task))
     if not task.waits and task.tender_id is None and task.closed_round == task.round and not is_taken(task):
-        return [released, next_round(task)]
+        return [released, next_round(task, context)]
     return followed(task, released, context)
 
 

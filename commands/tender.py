@@ -231,6 +231,7 @@ def open_tender(tender: Tender, command: OpenTender) -> list[TenderEvent]:
         weights=command.weights,
         input_hash=command.input_hash,
         solver=command.solver,
+        in_window=command.in_window,
     )
     if not command.offers:
         return [decision, TenderExhausted(task_id=command.task_id, round=command.round, bundle=command.bundle)]

@@ -206,7 +206,7 @@ def follow_pick_wave(task: CreatedTask, command: FollowPickWave, context: Contex
     met = [*ready, DependencyMet(kind=awaited.kind, on=command.pick_wave)]
     if kept_back(created(evolved(task, met))):
         return met
-    return [*met, next_round(task)]
+    return [*met, next_round(task, context)]
 
 
 def goods_ready(task: CreatedTask, command: FollowPickWave) -> list[TaskEvent]:

@@ -362,6 +362,7 @@ READERS: Mapping[str, Roles] = {
     "offers": DISPATCH | RIDER,
     "dispatch-decisions": STAFF,
     "why": STAFF,
+    "windows": STAFF,
     "pick-waves": STAFF,
     "plans": STAFF,
     "carrier-bookings": STAFF,

@@ -39,6 +39,7 @@ WITH_HISTORY = (
     "fleets",
     "carriers",
     "tenders",
+    "windows",
     "pick-waves",
     "plans",
     "carrier-bookings",

@@ -80,8 +80,10 @@ from projections import (
     tender_board,
     trips,
     vehicle_roster,
+    windows,
 )
 from projections.model import Readable, ReadModel
+from projections.windows import WINDOW_STATES
 from schemas.fix_rules import REASONS
 from schemas.hub import HubKind
 from schemas.position import Vector, token
@@ -236,6 +238,17 @@ LISTINGS = (
         filters={"task_id": text("The task.")},
         order=("decided_at", "tender_id"),
         about="Why this rider, and why nobody?",
+    ),
+    Listing(
+        word="windows",
+        model=windows.WINDOWS,
+        page=windows.page,
+        filters={
+            "status": choice(WINDOW_STATES, "How far it is."),
+            "task_id": text("A task that is, or was, in it."),
+        },
+        order=("opened_at", "window_id"),
+        about="Which batch windows are there, which tasks wait in them, and who was given what?",
     ),
     Listing(
         word="pick-waves",
@@ -512,6 +525,12 @@ SINGLES = (
         readers="tender-board",
         model=tender_board.TENDER_BOARD,
         about="One tender: who was asked, who won. A rider sees their own offer.",
+    ),
+    Single(
+        plural="windows",
+        readers="windows",
+        model=windows.WINDOWS,
+        about="One batch window: which tasks waited in it, who was given what, and what was left, and why.",
     ),
     Single(
         plural="pick-waves",

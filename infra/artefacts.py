@@ -30,8 +30,8 @@ PATIENCE: "ClientConfig" = {"connect_timeout": timedelta(seconds=3), "timeout": 
 RETRIES: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 """A rider's phone asks again by itself; by default the store would be asked for three minutes."""
 QUICK = 1
-MOST_DECISION_BYTES = 256 << 20
-"""Of one record, unpacked."""
+MOST_DECISION_BYTES = 320 << 20
+"""Of one record, unpacked; the ways of the largest window are 256 MB."""
 FRESH_FOR = timedelta(days=1)
 """What is put again later counts as new from then on, so that a sweep leaves it to whoever names it now."""
 

@@ -13,7 +13,9 @@ from commands.policy import Policy
 from infra.known_riders import KnownRiders
 from projections.sealed import Sealed, opened
 from projections.task_detail import one as task_detail
+from projections.task_detail import some as some_tasks
 from schemas.directory import TenantRules
+from schemas.dispatch_window import WaitingTask
 from schemas.geo import Location, Window
 from schemas.keyring import Keyring
 from schemas.load import Load
@@ -23,6 +25,7 @@ from schemas.position import Vector, merged, reached
 from schemas.rider import NewPlannedStop
 from streams.dispatch.known import Seen
 from streams.dispatch.tendering import KnownTask
+from streams.dispatch.windows import StillWaiting
 from streams.process import NotNow
 
 OVER = frozenset({"completed", "failed", "skipped"})
@@ -42,6 +45,20 @@ FROM tender_board, jsonb_each(offers) AS offer
 WHERE tenant = %(tenant)s AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
   AND (task_id = %(task)s
     OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text)))
+"""
+
+ASKED_BEFORE = """
+SELECT named.task_id, min(created_at),
+       coalesce(array_agg(DISTINCT offer.value ->> 'rider_id')
+                FILTER (WHERE offer.value ->> 'state' IN ('declined', 'expired', 'rejected')), '{}')
+FROM tender_board
+CROSS JOIN LATERAL (
+    SELECT tender_board.task_id UNION SELECT other ->> 'task_id' FROM jsonb_array_elements(bundle) AS other
+) AS named
+LEFT JOIN LATERAL jsonb_each(offers) AS offer ON true
+WHERE tenant = %(tenant)s AND named.task_id = ANY(%(tasks)s)
+  AND (tender_board.task_id = ANY(%(tasks)s) OR bundle <> '[]' AND bundle @> ANY(%(bundled)s::jsonb[]))
+GROUP BY named.task_id
 """
 
 CLAIM = "SELECT version, offers -> %s ->> 'state' FROM tender_board WHERE tenant = %s AND tender_id = %s"
@@ -76,6 +93,32 @@ class Lookups:
         if row is None or row["version"] < needed:
             raise NotNow(f"task {task_id} is not yet known as of version {needed}")
         return self.known_task(row, tenant)
+
+    async def waiting(self, tenant: TenantSlug, tasks: Sequence[WaitingTask]) -> Sequence[StillWaiting]:
+        ids = [each.task_id for each in tasks]
+        async with self._pool.connection() as connection:
+            await self._caught_up(connection, "task_detail", "tender_board")
+            rows = await some_tasks(connection, tenant, ids)
+            bundled = [msgspec.json.encode([{"task_id": each}]).decode() for each in ids]
+            cursor = await connection.execute(ASKED_BEFORE, {"tenant": tenant, "tasks": ids, "bundled": bundled})
+            before = {task_id: (since, declined) for task_id, since, declined in await cursor.fetchall()}
+        found = []
+        for each in tasks:
+            row = rows.get(each.task_id)
+            if row is None or row["progress"]["round"] < each.round:
+                raise NotNow(f"task {each.task_id} is not yet known as of round {each.round}")
+            known = self.known_task(row, tenant)
+            if row["state"] == "dispatchable" and known.round == each.round and known.ahead:
+                since, declined = before.get(each.task_id, (each.since, []))
+                found.append(
+                    StillWaiting(
+                        task=known,
+                        since=min(since, each.since),
+                        declined=frozenset(declined),
+                        held=row["held"] is not None,
+                    )
+                )
+        return found
 
     def known_task(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownTask:
         """Of its row of `task_detail`."""

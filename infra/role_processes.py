@@ -33,6 +33,7 @@ from infra.sending import Sending
 from infra.settings import Settings
 from infra.silence import SilenceWatch
 from infra.simulated_ways import SimulatedWays
+from infra.window_desk import WindowDesk
 from projections.deadlines import due
 from projections.models import MODELS
 from projections.sla_board import predicted
@@ -43,6 +44,7 @@ from schemas.record import Stored, stored_of
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
+from streams.dispatch.windows import Remembered, WindowDecision, WindowTenders
 from streams.process import CannotBeJudged, NotNow
 from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
@@ -55,8 +57,9 @@ DEADLINES_AT_ONCE = 100
 DEADLINES_EVERY_S = 0.5
 WAYS_EVERY_S = 1.0
 PLANS_EVERY_S = 0.5
-PLANS_ROUTER_S = 30.0
-"""So long a router may take for all the ways of a plan."""
+WINDOW_WAYS_WITHIN_S = 30.0
+"""For all ways of a window or a plan: of 300 tasks and 200 riders they are a million."""
+WINDOW_KEPT_WITHIN_S = 10.0
 ASIDE_S = 60.0
 MOST_ASIDE = 1_000
 POSTGRES_AGAIN_S = 0.5
@@ -130,6 +133,22 @@ class Processes:
         secrets = ProviderSecrets(settings.provider_secrets)
         self._chains = Chains(settings.osrm, policy.routing, secrets, self._budgets)
         self._routing = TenantRouting(self._chains, self._router)
+        self._window_router = OsrmRouter(settings.osrm, WINDOW_WAYS_WITHIN_S)
+        self._window_chains = Chains(settings.osrm, policy.routing, secrets, self._budgets, WINDOW_WAYS_WITHIN_S)
+        self._remembered = Remembered()
+        self._windows = WindowDesk(
+            pool,
+            WindowDecision(
+                self._lookups,
+                self._lookups,
+                TenantRouting(self._window_chains, self._window_router),
+                self._lookups.now,
+                DecisionRecords(artefacts_of(settings), WINDOW_KEPT_WITHIN_S).keep,
+                self._remembered,
+            ),
+            Sending(desk, "dispatch", self._lookups.saw),
+            self._lookups.now,
+        )
         self._desk = desk
         self._send = Sending(desk, "dispatch", self._lookups.saw)
         self._fire = Sending(desk, "deadlines", self._lookups.saw)
@@ -141,11 +160,10 @@ class Processes:
             fetch_max_wait_ms=50,
             max_poll_records=FETCH_RECORDS,
         )
-        self._tables = OsrmRouter(settings.osrm, PLANS_ROUTER_S)
         self._planner = Planner(
             pool,
             Gathering(pool, self._lookups),
-            TenantRouting(self._chains, self._tables),
+            TenantRouting(self._window_chains, self._window_router),
             Sending(desk, "planner", self._lookups.saw),
             self._records.keep,
         )
@@ -167,7 +185,10 @@ class Processes:
         if self._fires:
             await self._frames.start()
             self._tasks += [
-                asyncio.create_task(each) for each in (self._deadlines(), self._simulated_ways(), self._plans())
+                asyncio.create_task(self._deadlines()),
+                asyncio.create_task(self._simulated_ways()),
+                asyncio.create_task(self._windows.run()),
+                asyncio.create_task(self._plans()),
             ]
 
     async def run(self) -> None:
@@ -181,10 +202,9 @@ class Processes:
         await self._producer.stop()
         if self._fires:
             await self._frames.stop()
-        await self._chains.close()
-        await self._router.close()
         await self._planner.close()
-        await self._tables.close()
+        for routing in (self._chains, self._window_chains, self._router, self._window_router):
+            await routing.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether every fact before `ends` has been followed. What is due is another matter."""
@@ -208,8 +228,9 @@ class Processes:
 
     async def _facts(self) -> None:
         decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
+        tenders = WindowTenders(self._lookups.now, self._records.record, self._remembered)
         runner = Runner(
-            every_process(self._lookups, decide, self._send, self._forget),
+            every_process(self._lookups, decide, tenders, self._send, self._forget),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )

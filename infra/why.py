@@ -64,6 +64,8 @@ async def made_again(store: ObjectArtefacts, found: Why) -> list[Again]:
 
 async def round_again(store: ObjectArtefacts, found: Why, decision: dict[str, Any]) -> Again:
     number, digest = round_of(decision, found.task_id), decision["input_hash"]
+    if not digest:
+        return Again(round=number, same=None, told=f"Round {number} cannot be decided again: deciding had failed.")
     try:
         record = await store.decision(found.tenant, digest)
         if record is None:

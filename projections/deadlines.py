@@ -24,6 +24,7 @@ from schemas.carrier_booking import (
     CarrierStatusConflicted,
     CarrierStatusRecorded,
 )
+from schemas.dispatch_window import WindowClosed, WindowOpened
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.hours import HoursLimit
 from schemas.incident import (
@@ -169,6 +170,8 @@ PAPERS = (VehicleDocumentVerified, VehicleDocumentExpiryWarned, VehicleDocumentR
 RECURS = (OccurrenceScheduled, OccurrenceCreated, OccurrencesMissed, RecurrencePaused, RecurrenceEnded)
 """Each begins with what comes next, or with nothing."""
 
+WINDOW = (WindowOpened, WindowClosed)
+
 QUOTE = (CarrierBookingQuoted, CarrierBookingExpired)
 BOOKING = (CarrierBooked, CarrierBookingCancelled)
 """The quote is over; of the carrier something was heard, or need not be any more."""
@@ -181,8 +184,8 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
     record_maintenance_due, warn_hours_limit, warn_document_expiry, warn_vehicle_document_expiry, expire_carrier_quote,
-    record_carrier_silence, sla_at_risk, sla_breach, expire_hand_over, ask_for_dependency, simulate_step, close_plan
-    or create_occurrence."""
+    record_carrier_silence, sla_at_risk, sla_breach, expire_hand_over, ask_for_dependency, simulate_step, close_plan,
+    close_window or create_occurrence."""
     aggregate_id: str
     subject: str
     """The offer, the task of the reservation, what a task waits for, the maintenance, the shift, the document, or the
@@ -229,6 +232,8 @@ def keys(fact: Fact) -> Sequence[Key]:
         return ((source.tenant, "expire_hand_over", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, (DependencyNotFound, *ASKED)):
         return ((source.tenant, "ask_for_dependency", source.aggregate_id, event.on),)
+    if isinstance(event, WINDOW):
+        return ((source.tenant, "close_window", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, RECURS):
         return ((source.tenant, "create_occurrence", source.aggregate_id, source.aggregate_id),)
     if isinstance(event, UNATTENDED):
@@ -294,6 +299,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             task_round = None
         case OccurrenceScheduled():
             due_at, task_round, target_at = event.due_at, None, event.occurrence.at
+        case WindowOpened():
+            due_at, task_round = event.closes_at, None
         case HandOverOffered():
             due_at, task_round = event.expires_at, event.round
         case IncidentReported(escalate_at=datetime() as escalate_at):
@@ -336,7 +343,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=10,
+    version=11,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -371,6 +378,7 @@ DEADLINES = ReadModel(
             DependencyNotFound,
             *ASKED,
             *RECURS,
+            *WINDOW,
         }
     ),
     keys=keys,

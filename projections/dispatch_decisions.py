@@ -8,7 +8,7 @@ from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from schemas.dispatch_rules import ScoreWeights
 from schemas.itinerary import Bundled
-from schemas.tender import Candidate, DispatchDecisionRecorded, Excluded, Others
+from schemas.tender import Candidate, DispatchDecisionRecorded, Excluded, InWindow, Others
 
 TABLE = """
 CREATE TABLE {table} (
@@ -26,6 +26,7 @@ CREATE TABLE {table} (
     weights        jsonb,
     input_hash     text        NOT NULL,
     solver         text        NOT NULL,
+    in_window      jsonb,
     decided_at     timestamptz NOT NULL,
     PRIMARY KEY (tenant, tender_id)
 );
@@ -50,6 +51,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     weights: ScoreWeights | None
     input_hash: str
     solver: str
+    in_window: InWindow | None
     decided_at: datetime
 
 
@@ -71,13 +73,14 @@ def apply(row: DecisionRow | None, fact: Fact, key: Key) -> DecisionRow:
         weights=event.weights,
         input_hash=event.input_hash,
         solver=event.solver,
+        in_window=event.in_window,
         decided_at=source.recorded_at,
     )
 
 
 DISPATCH_DECISIONS = ReadModel(
     name="dispatch_decisions",
-    version=4,
+    version=5,
     table=TABLE,
     row=DecisionRow,
     key=("tenant", "tender_id"),

@@ -30,6 +30,7 @@ from projections.task_detail import TASK_DETAIL
 from projections.tender_board import TENDER_BOARD
 from projections.trips import TRIPS
 from projections.vehicle_roster import VEHICLE_ROSTER
+from projections.windows import WINDOWS
 
 MODELS: dict[str, ReadModel] = {
     model.name: model
@@ -43,6 +44,7 @@ MODELS: dict[str, ReadModel] = {
         FLEETS,
         TENDER_BOARD,
         DISPATCH_DECISIONS,
+        WINDOWS,
         PICK_WAVES,
         PLANS,
         CARRIER_BOOKINGS,

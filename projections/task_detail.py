@@ -538,6 +538,7 @@ TASK_DETAIL = ReadModel(
 )
 
 ONE = "SELECT * FROM task_detail WHERE tenant = %s AND task_id = %s"
+SOME = "SELECT * FROM task_detail WHERE tenant = %s AND task_id = ANY(%s)"
 
 
 PAGE = f"""
@@ -588,3 +589,10 @@ async def one(connection: AsyncConnection, tenant: str, task_id: str) -> dict[st
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(ONE, (tenant, task_id))
         return await cursor.fetchone()
+
+
+async def some(connection: AsyncConnection, tenant: str, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Of those that are known."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(SOME, (tenant, list(task_ids)))
+        return {row["task_id"]: row for row in await cursor.fetchall()}

@@ -1,11 +1,12 @@
 """Which tenders are there, who has been asked, and who won?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
+from psycopg import AsyncConnection
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
@@ -172,6 +173,7 @@ TENDER_BOARD = ReadModel(
     apply=apply,
 )
 
+KNOWN = "SELECT count(*) FROM tender_board WHERE tenant = %s AND tender_id = ANY(%s)"
 PAGE = """
 SELECT * FROM tender_board
 WHERE tenant = %(tenant)s
@@ -186,3 +188,10 @@ LIMIT %(limit)s
 
 page = Page(PAGE)
 """Tenders, oldest first."""
+
+
+async def known(connection: AsyncConnection, tenant: str, tender_ids: Sequence[str]) -> int:
+    """How many of these there are."""
+    cursor = await connection.execute(KNOWN, (tenant, list(tender_ids)))
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])

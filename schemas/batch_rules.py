@@ -4,13 +4,15 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.dispatch_rules import Seconds, Weight
 from schemas.message import Input
+from schemas.rule_numbers import Seconds, Weight
 
 MAX_BUNDLE = 5
 
 
 class BatchRules(Input, frozen=True, kw_only=True):
+    window_seconds: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = 30
+    """From one window to the next: so long a task waits at most before it is decided on."""
     max_bundle: Annotated[int, msgspec.Meta(ge=1, le=MAX_BUNDLE)] = 3
     """So many tasks at most are given to one rider at once; 1: no bundles."""
     bundle_pickups_seconds: Seconds = 300

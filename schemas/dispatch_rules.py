@@ -4,23 +4,18 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.batch_rules import BatchRules
 from schemas.message import Input
 from schemas.money import Currency
 from schemas.rider_vehicle import VehicleKind
+from schemas.rule_numbers import Minor, Rating, Seconds, Weight
 
 MAX_STEPS = 10
-MAX_RATING = 5.0
 
 TenderMode = Literal["direct", "waterfall", "broadcast", "ranked", "bid", "self_claim"]
 """`direct` asks the best. `waterfall` asks the best, then the next, until one takes it; `ranked` does so by batches.
 `broadcast` asks several at once, `self_claim` everybody who could, and in both the first to claim is tried first. `bid`
 asks several what they want for it; when the time is up the cheapest is tried first."""
-
-Seconds = Annotated[int, msgspec.Meta(ge=0, le=86_400)]
-Weight = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
-Minor = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
-"""Cents and the like."""
-Rating = Annotated[float, msgspec.Meta(ge=1, le=MAX_RATING)]
 
 
 class DispatchFilters(Input, frozen=True, kw_only=True):
@@ -92,3 +87,6 @@ class DispatchRules(Input, frozen=True, kw_only=True):
     steps: Annotated[list[TenderStep], msgspec.Meta(max_length=MAX_STEPS)] = []
     """How each round asks, the last one also all that come after it. Without any all go by `tender_mode`,
     `broadcast_size` and `offer_seconds`."""
+    batch: BatchRules | None = None
+    """Where it is set, tasks are not given one by one as they come, but all that wait together, by windows. Each is
+    offered `direct`, for the seconds of its round's step."""

@@ -16,6 +16,7 @@ from schemas.message import (
     TaskId,
     TenderId,
     VehicleId,
+    WindowId,
 )
 
 NAMESPACE = UUID("6f1ed002-ab5d-5a0e-9d2c-1f5a3c7b9e42")
@@ -134,6 +135,11 @@ def simulated_courier(tenant: str, number: int) -> RiderId:
 
 def tender_id(task: TaskId, tender_round: int) -> TenderId:
     return TenderId(derived("tender", task, str(tender_round)))
+
+
+def window_id(tenant: str, seconds: int, number: int) -> WindowId:
+    """Of a tenant's windows of one length, by their number (`dispatch_window.number_of`)."""
+    return WindowId(derived("window", tenant, str(seconds), str(number)))
 
 
 def offer_id(tender: TenderId, rider: RiderId) -> OfferId:

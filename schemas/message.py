@@ -27,6 +27,7 @@ SlaPolicyId = NewType("SlaPolicyId", str)
 FleetId = NewType("FleetId", str)
 CarrierId = NewType("CarrierId", str)
 CarrierBookingId = NewType("CarrierBookingId", str)
+WindowId = NewType("WindowId", str)
 RecurrenceId = NewType("RecurrenceId", str)
 SubjectId = NewType("SubjectId", str)
 

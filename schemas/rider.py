@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.dispatch_rules import Rating
 from schemas.geo import Location, Window
 from schemas.hours import HoursLimit, HoursRule
 from schemas.itinerary import MAX_ROUTE_STOPS, MAX_ROUTE_TASKS, Bundled, Placed, StopRef
@@ -38,6 +37,7 @@ from schemas.message import (
     VehicleId,
 )
 from schemas.rider_vehicle import VehicleKind
+from schemas.rule_numbers import Rating
 from schemas.vehicle_fitness import VehicleFitness
 
 MAX_DOCUMENTS = 50

@@ -384,10 +384,12 @@ class TaskScheduled(Event, frozen=True, kw_only=True):
 
 class TaskDispatchable(Event, frozen=True, kw_only=True):
     """`round` counts how often the task has come to dispatch, from 1. `simulated` is what becomes of it where no rider
-    is asked."""
+    is asked. With `window_seconds` it waits for the next window of that length, in which it is decided on together with
+    all others that wait."""
 
     round: int
     simulated: SimulatedOutcome | None = None
+    window_seconds: int | None = None
 
 
 class TaskTendered(Event, frozen=True, kw_only=True):

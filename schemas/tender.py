@@ -9,7 +9,7 @@ from schemas.batch_rules import MAX_BUNDLE
 from schemas.dispatch_rules import ScoreWeights, TenderMode
 from schemas.itinerary import Bundled, Placed
 from schemas.load import Overload
-from schemas.message import Code, Command, Event, Input, Moment, OfferId, RiderId, TaskId
+from schemas.message import Code, Command, Event, Input, Moment, OfferId, RiderId, TaskId, WindowId
 from schemas.money import Currency, Money
 
 MAX_CANDIDATES = 50
@@ -54,6 +54,11 @@ Exclusion = Literal[
 ]
 
 
+LeftBecause = Literal[Exclusion, "dearer_than_waiting", "no_riders", "on_hold", "window_too_large", "not_decided"]
+"""Why a window gave a task to nobody: what shuts most riders out, or `dearer_than_waiting`: somebody could take it, but
+for more than it counts to leave it; `on_hold`: somebody had put it on hold meanwhile; `window_too_large`: there was no
+room to look at it; `not_decided`: deciding failed."""
+
 type Bundle = Annotated[list[Bundled], msgspec.Meta(max_length=MAX_BUNDLE - 1)]
 """The tasks that are offered together with the one that the tender is named by."""
 
@@ -94,6 +99,20 @@ class Others(Input, frozen=True, kw_only=True):
 
     rider_ids: list[RiderId] = []
     scores: list[float] = []
+    more: int = 0
+    """So many besides, who are not named."""
+
+
+class InWindow(Input, frozen=True, kw_only=True):
+    """Of a task that was decided on together with others: `given_to` nobody, by `left_because`. The candidates' scores
+    are those for the task as if nothing else of the window were given, but for whom it is given to; of a task that is
+    left those once all else is."""
+
+    window_id: WindowId
+    tasks: int
+    riders: int
+    given_to: RiderId | None = None
+    left_because: LeftBecause | None = None
 
 
 class Excluded(Input, frozen=True, kw_only=True):
@@ -152,6 +171,7 @@ class OpenTender(Command, frozen=True, kw_only=True):
     weights: ScoreWeights | None = None
     input_hash: str
     solver: str
+    in_window: InWindow | None = None
 
 
 class ViewOffer(Command, frozen=True, kw_only=True):
@@ -241,6 +261,7 @@ class DispatchDecisionRecorded(Event, frozen=True, kw_only=True):
     """By which the parts of scores are summed."""
     input_hash: str
     solver: str
+    in_window: InWindow | None = None
 
 
 class TenderOpened(Event, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas import ids
 from schemas.carrier_booking import ExpireCarrierQuote, RecordCarrierSilence
+from schemas.dispatch_window import CloseWindow
 from schemas.hand_over import ExpireHandOver
 from schemas.incident import EscalateUnattended
 from schemas.message import Command, DocumentId, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
@@ -45,6 +46,7 @@ KINDS = (
     "expire_carrier_quote",
     "record_carrier_silence",
     "create_occurrence",
+    "close_window",
     "simulate_step",
 )
 
@@ -107,6 +109,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             aggregate, command = "carrier_booking", RecordCarrierSilence()
         case "create_occurrence":
             aggregate, command = "recurrence", CreateOccurrence(occurrence_at=deadline["target_at"])
+        case "close_window":
+            aggregate, command = "window", CloseWindow()
         case "simulate_step":
             aggregate, command = "task", SimulateStep(number=deadline["round"], observed_at=deadline["due_at"])
         case _:

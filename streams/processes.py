@@ -5,6 +5,7 @@ from streams.cloning import CLONING
 from streams.dispatch.hand_over import hand_over
 from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import Decide, Lookup, tendering
+from streams.dispatch.windowing import TendersOf, windowing
 from streams.forgetting import Forget, forgetting
 from streams.incident_response import RESPONSE
 from streams.planning.committing import committing
@@ -16,9 +17,10 @@ from streams.vehicle_fitness import VEHICLE_FITNESS
 from streams.waiting import WAITING
 
 
-def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget) -> list[Process]:
+def every_process(lookup: Lookup, decide: Decide, tenders_of: TendersOf, send: Send, forget: Forget) -> list[Process]:
     return [
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
+        Process("windows", windowing(tenders_of), send),
         Process("carriers", CARRIERS, send),
         Process("cloning", CLONING, send),
         Process("incident-response", RESPONSE, send),

@@ -1,4 +1,4 @@
-"""What may be asked of a tender, of a pick wave, and of a plan."""
+"""What may be asked of a tender, of a batch window, of a pick wave, and of a plan."""
 
 from datetime import timedelta
 from random import Random
@@ -6,6 +6,7 @@ from typing import Any
 
 from drawn import TASKS, Draws, Repertoire, always, some
 
+from schemas import dispatch_window as w
 from schemas import pick_wave as j
 from schemas import plan as p
 from schemas import tender as o
@@ -33,6 +34,29 @@ PICK_WAVE: Repertoire = [
     (always(j.CancelPickWave(reason_code="closed")), "shop", "integrator"),
     (lambda draw, now: j.JoinPickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
     (lambda draw, now: j.LeavePickWave(task_id=draw.choice(TASKS)), "dispatch", "system"),
+]
+WINDOW: Repertoire = [
+    (
+        lambda draw, now: w.JoinWindow(
+            task_id=draw.choice(TASKS),
+            round=draw.randint(1, 3),
+            since=now,
+            closes_at=now + timedelta(minutes=draw.randint(-1, 10)),
+            seconds=60,
+        ),
+        "dispatch",
+        "system",
+    ),
+    (always(w.CloseWindow()), "deadlines", "system"),
+    (
+        always(
+            w.DecideWindow(
+                given=[], left=[], riders=0, total=0, by="", policy_version=1, input_hash="x", solver="batch-1"
+            )
+        ),
+        "dispatch",
+        "system",
+    ),
 ]
 OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
 

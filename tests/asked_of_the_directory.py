@@ -11,16 +11,26 @@ from schemas import person as n
 from schemas import provider_config as r
 from schemas import registries as g
 from schemas import sla_policy as p
+from schemas.batch_rules import BatchRules
+from schemas.dispatch_rules import DispatchRules
 from schemas.place_contact import NewPlaceContact
 
 ASKED_THERE = [NewPlaceContact(duty="desk", name="Dee"), NewPlaceContact(duty="gate", name="Gil")]
+
+
+def some_rules(draw: Random) -> d.TenantRules:
+    """Tasks are given as they come, or by windows."""
+    batch = draw.choice((None, BatchRules(window_seconds=60)))
+    return d.TenantRules(
+        max_attempts=draw.randint(1, 3), max_active_tasks=draw.randint(2, 5), dispatch=DispatchRules(batch=batch)
+    )
+
+
 TENANT: Repertoire = [
     (always(d.CreateTenant(tenant="acme", name="Acme", mode="test")), "root", "operator"),
     (lambda draw, now: d.AdvanceTenantClock(seconds=draw.randint(1, 9)), "shop", "integrator"),
     (
-        lambda draw, now: d.ChangeTenantRules(
-            rules=d.TenantRules(max_attempts=draw.randint(1, 3), max_active_tasks=draw.randint(2, 5))
-        ),
+        lambda draw, now: d.ChangeTenantRules(rules=some_rules(draw)),
         "root",
         "operator",
     ),

@@ -79,7 +79,7 @@ class MemoryDesk:
         return kept or Kept(order.kind, order.tenant, aggregate.initial, created_by=order.command_id)
 
     def _repeat(self, order: Order, aggregate: Aggregate, kept: Kept) -> Answer | None:
-        creating = isinstance(order.command, aggregate.begins)
+        creating = aggregate.creates(order.command, there=True)
         known = kept.answers.get(kept.created_by if creating else order.command_id)
         if known is None:
             return None

@@ -13,6 +13,7 @@ from memory_desk import MemoryDesk
 from reception import KEK
 from story import ACME, CENTRE, KAMPPI, NOON, NORTH, SAME_DAY, SECRETS, UP_NORTH
 
+from commands import dispatch_window as w
 from commands.aggregates import BY_EVENT
 from commands.order import Answer, Order
 from commands.plan import Requested
@@ -31,6 +32,7 @@ from schemas import rider as r
 from schemas import tender as o
 from schemas import vehicle as v
 from schemas.dispatch_rules import TenderStep
+from schemas.dispatch_window import DecideWindow, Given, GivenTask, Left
 from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.keyring import Keyring
 from schemas.load import Capacity
@@ -38,10 +40,12 @@ from schemas.message import Command, Event, Refused, RiderId, Role, Source, Stop
 from schemas.money import Money
 from schemas.plan import PlannedRoute, PlannedVisit, Proposal, ProposePlan, RoutedTask
 from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
+from schemas.task import TaskDispatchable
 from streams.deadlines import source_of as source_of_deadline
 from streams.deadlines import step_of
 from streams.dispatch.choice import with_offers
 from streams.dispatch.tendering import KnownTask
+from streams.dispatch.windows import WindowTenders
 from streams.process import Done, NotAllowed, Step
 from streams.processes import every_process
 
@@ -94,6 +98,8 @@ class Town:
         """What came since it was last looked at."""
         self.refused: list[tuple[Step, str]] = []
         """What processes sent, and the rules that said no."""
+        self.by_windows: set[tuple[str, int]] = set()
+        """Tasks that were to wait for one, by round."""
         self.deadlines: dict[Key, DeadlineRow] = {}
         self._were_due: list[DeadlineRow] = []
         self.heard: dict[RiderId, datetime] = {}
@@ -112,7 +118,9 @@ class Town:
         """What was decided in a round of a task: one that was bundled has none of its own."""
         self._asked = 0
         self._read: defaultdict[str, int] = defaultdict(int)
-        processes = every_process(self, self._decide, self._send, self._forget)
+        processes = every_process(
+            self, self._decide, WindowTenders(lambda tenant: self._now()), self._send, self._forget
+        )
         self._processes = {process.name: process for process in processes}
         self._facts: defaultdict[Lane, list[tuple[Event, Source]]] = defaultdict(list)
         self._through: defaultdict[Lane, int] = defaultdict(int)
@@ -335,6 +343,61 @@ class Town:
         source = source_of_deadline(deadline, self._now())
         at_once(self._fired(step_of(deadline), source, ACME))
 
+    def windows_are_decided(self) -> None:
+        """One that is closed; or one that was decided on before: who looked may not know that yet."""
+        windows = [window for window, state in self.of_kind("window") if isinstance(state, w.Over)]
+        if windows:
+            self._decide_window(self.chance.choice([*windows[-2:], *self._closed_windows()]))
+
+    def _closed_windows(self) -> list[str]:
+        return [known for known, state in self.of_kind("window") if w.status_of(state) == "closed"]
+
+    def _decide_window(self, window: str) -> None:
+        """Gives anything to anybody, or leaves it; but not what is known to be settled."""
+        given: list[Given] = []
+        left: list[Left] = []
+        gone: list[TaskId] = []
+        for task_id, task_round in self.state(window).rounds.items():
+            came = next(v for v, state in enumerate(self.lives[task_id]) if getattr(state, "round", 0) >= task_round)
+            task: CreatedTask = self._as_of(task_id, came)
+            whom = [*self._anybody(), None]
+            if task.round != task_round or state_of(task) != "dispatchable":
+                gone.append(task_id)
+            elif task.held is not None:
+                left.append(Left(task_id=task_id, round=task_round, code="on_hold"))
+            elif whom[0] is None:
+                left.append(Left(task_id=task_id, round=task_round, code="no_riders"))
+            else:
+                given = self._with_given(given, self._given(task_id, task_round, whom[0]))
+        command = DecideWindow(
+            given=given,
+            left=left,
+            gone=gone,
+            riders=len(RIDERS),
+            total=0.0,
+            by="anybody",
+            policy_version=1,
+            input_hash="x",
+            solver="anybody",
+        )
+        looked = {"tenant": ACME, "aggregate_id": window, "partition": 0, "kind": "decide_window", "set_by": window}
+        step = Step(kind="window", aggregate_id=window, command=command, purpose="decide-window")
+        at_once(self._sent(step, source_of_deadline(looked, self._now()), ACME))
+
+    def _given(self, task_id: TaskId, task_round: int, rider: RiderId) -> Given:
+        parts = o.ScoreParts(travel_s=1, detour_s=1, lateness_s=0, tasks=0, cost=0, rating_below_5=0)
+        task = GivenTask(task_id=task_id, round=task_round, score=1, parts=parts, placed=[])
+        ends_at = self._now() + timedelta(hours=1)
+        return Given(rider_id=rider, tasks=[task], placed=[], ends_at=ends_at, offer_seconds=600)
+
+    def _with_given(self, given: list[Given], one: Given) -> list[Given]:
+        """Together with what the rider gets already, or apart."""
+        same = [each for each in given if each.rider_id == one.rider_id and len(each.tasks) < 3]
+        if not same or self.chance.random() < 0.3:
+            return [*given, one]
+        more = msgspec.structs.replace(same[0], tasks=[*same[0].tasks, *one.tasks])
+        return [more if each is same[0] else each for each in given]
+
     def silence_is_looked_for(self) -> None:
         """Of anybody, whether or not it is long enough: who looked may know less, or of a while ago."""
         self._look(self.chance.choice(RIDERS))
@@ -364,6 +427,8 @@ class Town:
                 self._fire(row)
             for rider in RIDERS:
                 self._look(rider)
+            for window in self._closed_windows():
+                self._decide_window(window)
             if len(self.desk.log) == before:
                 return
 
@@ -491,6 +556,8 @@ class Town:
         states = self.lives[aggregate_id]
         states.append(aggregate.evolve(states[-1], event))
         self.told.append(Told(aggregate.kind, aggregate_id, event, states[-2], states[-1], envelope, stored))
+        if isinstance(event, TaskDispatchable) and event.window_seconds is not None:
+            self.by_windows.add((aggregate_id, event.round))
         for name, process in self._processes.items():
             if type(event) in process.facts:
                 self._facts[name, aggregate_id].append((event, source))

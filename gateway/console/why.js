@@ -29,12 +29,12 @@ export function whyOf({ task_id: task, told, decisions }, nameOf) {
 export const latestOf = (decisions) => decisions.reduce((latest, one) => (latest && latest.round > one.round ? latest : one), undefined);
 
 function roundOf(decision, nameOf) {
-  const { candidates, others, excluded: out, weights } = decision;
+  const { candidates, others, excluded: out, weights, in_window: window } = decision;
   const best = [...candidates].sort((a, b) => a.rank - b.rank);
   return [
-    h("p", { class: "aside" }, `Round ${decision.round} · ${plain(decision.mode)} · ${plain(decision.solver)} · rules v${decision.policy_version} · ${exact(decision.decided_at)}`),
+    h("p", { class: "aside" }, `Round ${decision.round} · ${plain(decision.mode)} · ${plain(decision.solver)}${window ? ` · with ${window.tasks} tasks in a window` : ""} · rules v${decision.policy_version} · ${exact(decision.decided_at)}`),
     best.length ? tableOf(best, weights, nameOf) : h("p", { class: "note" }, "Nobody could take it."),
-    others?.rider_ids.length ? othersOf(others, nameOf) : null,
+    others?.rider_ids.length ? othersOf(others, window ? "Behind them" : "Further off, as the crow flies", nameOf) : null,
     ...(out.length ? outOf(out, nameOf) : []),
   ].filter(Boolean);
 }
@@ -60,10 +60,10 @@ function partOf(one, part, weight) {
   return h("td", { "data-part": part.name, title: `${part.told(much)} × ${weight}` }, (much * weight).toFixed(1));
 }
 
-function othersOf({ rider_ids: riders, scores }, nameOf) {
+function othersOf({ rider_ids: riders, scores }, which, nameOf) {
   const shown = riders.slice(0, MOST_OTHERS).map((rider, at) => `${nameOf(rider)} ${scores[at].toFixed(0)}`);
   const more = riders.length - shown.length;
-  return h("p", { class: "aside", "data-others": riders.length }, `Further off, as the crow flies: ${shown.join(", ")}${more ? ` and ${more} more` : ""}`);
+  return h("p", { class: "aside", "data-others": riders.length }, `${which}: ${shown.join(", ")}${more ? ` and ${more} more` : ""}`);
 }
 
 function outOf(out, nameOf) {

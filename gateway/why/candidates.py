@@ -63,10 +63,14 @@ PARTS = {
 def candidates_told(decision: Row, called: Mapping[str, str]) -> list[str]:
     """Who could do it, the best first, and what decides between the first two."""
     candidates = sorted(decision["candidates"], key=lambda each: each["rank"])
-    others = (decision.get("others") or {}).get("rider_ids", [])
-    able = len(candidates)
-    known = able + len(others) + len(decision["excluded"]) + sum((decision.get("more_excluded") or {}).values())
-    rest = f" {len(others)} more seem farther off, and were not looked at closely." if others else ""
+    others = decision.get("others") or {}
+    behind, not_looked_at = len(others.get("rider_ids", [])), others.get("more", 0)
+    if decision.get("in_window") is None:  # those behind are estimated
+        behind, not_looked_at = 0, behind + not_looked_at
+    able = len(candidates) + behind
+    shut_out = len(decision["excluded"]) + sum((decision.get("more_excluded") or {}).values())
+    known = able + not_looked_at + shut_out
+    rest = f" {not_looked_at} more seem farther off, and were not looked at closely." if not_looked_at else ""
     if not candidates:
         return [f"none of the {known} riders could take it.{rest}" if known else "there was no rider to ask."]
     best = [candidate_told(each, called) for each in candidates[:CANDIDATES_TOLD]]

@@ -6,6 +6,7 @@ import msgspec
 
 from commands.hand_over import HANDED_OVER
 from gateway.why.candidates import candidates_told, excluded_told
+from gateway.why.in_window import among_told, window_told
 from gateway.why.named import Row, capital, carrier_name, clock, moment, name, words
 
 OFFER_ENDS = {
@@ -156,8 +157,9 @@ def round_told(decision: Row, tender: Row | None, called: Mapping[str, str], tas
     first, *more = candidates_told(decision, called)
     when = f"{clock(decision['decided_at'])}{together_with(decision, task_id)}"
     return [
-        f"Round {round_of(decision, task_id)}, {when}: {first}",
+        f"Round {round_of(decision, task_id)}, {when}{among_told(decision)}: {first}",
         *more,
+        *window_told(decision, called),
         *excluded_told(decision),
         *(offer_told(offer, called) for offer in ([] if tender is None else in_order(tender))),
         *([] if tender is None else [outcome_told(tender, called)]),

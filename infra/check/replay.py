@@ -29,6 +29,7 @@ from schemas.record import Stored
 from schemas.topics import OWNED
 from streams.dispatch.decision import Decision
 from streams.dispatch.ways import Router
+from streams.dispatch.windows import WindowTenders
 from streams.processes import every_process
 from streams.runner import Runner
 
@@ -127,7 +128,7 @@ async def check_replay(
     decide = Decision(lookups, lookups, router, lookups.now)
     keyring = folded.keyring
     runner = Runner(
-        every_process(lookups, decide, send, forgotten_already),
+        every_process(lookups, decide, WindowTenders(lookups.now), send, forgotten_already),
         lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id),
         passed_over,
     )

@@ -1,6 +1,7 @@
 """`logistics recompute dispatch`: whom would dispatch have asked by other rules?
 
-From what each decision knew then, as it was recorded. Nothing is changed.
+From what each decision knew then, as it was recorded; what windows gave is left out: it hangs on all else that they
+gave. Nothing is changed.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ AT_ONCE = 500
 DECISIONS = """
 SELECT tender_id, task_id, round, decided_at, candidates, input_hash
 FROM dispatch_decisions
-WHERE tenant = %(tenant)s AND decided_at >= %(since)s AND decided_at < %(until)s
+WHERE tenant = %(tenant)s AND decided_at >= %(since)s AND decided_at < %(until)s AND in_window IS NULL
   AND (%(at)s::timestamptz IS NULL OR (decided_at, tender_id) > (%(at)s, %(id)s))
 ORDER BY decided_at, tender_id
 LIMIT %(limit)s

@@ -1,7 +1,7 @@
 """A policy: by which rules and which engine a simulated day is dispatched, and how its riders answer."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
@@ -9,8 +9,8 @@ from infra.settings import WrongSetting
 from infra.simulate.world import Probability
 from schemas.batch_rules import BatchRules
 from schemas.directory import TenantRules
-from schemas.dispatch_rules import Seconds
 from schemas.message import Input
+from schemas.rule_numbers import Seconds
 
 MOST_BYTES = 1_000_000
 
@@ -20,8 +20,6 @@ class Policy(Input, frozen=True, kw_only=True):
     rules: TenantRules = TenantRules()
     """As `GET /v1/{tenant}/tenant` shows them."""
     batch: BatchRules = BatchRules()
-    window_seconds: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = 30
-    """From one batch window to the next."""
     accepts: Probability = 1.0
     """Offers that a rider takes, where the rider's own line does not say."""
     ignores: Probability = 0.0

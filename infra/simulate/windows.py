@@ -4,9 +4,10 @@ from infra.simulate.day import WINDOW_OVER, World, stops_of
 from infra.simulate.fate import Fate, answer_of
 from infra.simulate.instant import NOBODY_WANTED_IT
 from infra.simulate.riding import TENANT, ahead_of, moment, place_of
+from schemas.dispatch_window import MOST_WINDOW_TASKS, Given
 from schemas.message import RiderId, TaskId
 from streams.dispatch.batch import assign
-from streams.dispatch.batch_question import MOST_TASKS, BatchQuestion, Given, Waiting
+from streams.dispatch.batch_question import BatchQuestion, Waiting
 from streams.dispatch.batch_ways import BatchedWays, straight_of
 from streams.dispatch.choice import step_of
 
@@ -27,13 +28,13 @@ class Windows:
         """Windows lie at whole multiples of their length."""
         if not self._planned:
             self._planned = True
-            length_s = self._world.policy.window_seconds
+            length_s = self._world.policy.batch.window_seconds
             self._world.clock.at((now_s // length_s + 1) * length_s, self._window)
 
     async def _window(self, now_s: float) -> None:
         self._planned = False
         self._give_up(now_s)
-        tasks = sorted(self._waiting.items(), key=lambda item: (item[1][1], item[0]))[:MOST_TASKS]
+        tasks = sorted(self._waiting.items(), key=lambda item: (item[1][1], item[0]))[:MOST_WINDOW_TASKS]
         if not tasks:
             return
         decline_s = 60.0 * self._world.policy.rules.dispatch.filters.decline_minutes

@@ -8,8 +8,12 @@ import numpy as np
 from msgspec.structs import replace
 
 from schemas.dispatch_rules import DispatchRules, ScoreWeights
+from schemas.itinerary import Bundled
 from schemas.message import RiderId
-from schemas.tender import Candidate, Excluded, OpenTender, Others
+from schemas.tender import Candidate, Excluded, InWindow, OpenTender, Others
+from streams.dispatch import batch, batch_question
+from streams.dispatch.batch_reasons import reasons
+from streams.dispatch.batch_tenders import Tenders, outcome_of
 from streams.dispatch.choice import SOLVER, choose
 from streams.dispatch.question import Question, Record, Ways, record_of
 from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, shortlist
@@ -24,22 +28,51 @@ class CannotBeMadeAgain(ValueError):
 def differences(decision: Mapping[str, Any], record: bytes) -> list[str]:
     """What of a decision, as the read model has it, would be different if it were made now from its record. Raises
     CannotBeMadeAgain."""
-    if decision["solver"] != SOLVER:
-        raise CannotBeMadeAgain(f"it was made by {decision['solver']}, and this is {SOLVER}")
+    again = of_window if decision["in_window"] is not None else of_one
     try:
-        known = record_of(record)
+        opening = again(decision, record)
     except msgspec.DecodeError as broken:
         raise CannotBeMadeAgain(f"its record cannot be read: {broken}") from broken
-    opening = choose(known.question, known.ways, decision["input_hash"])
     return [name for name, recorded in as_recorded(decision).items() if recorded != getattr(opening, name)]
+
+
+def of_one(decision: Mapping[str, Any], record: bytes) -> OpenTender:
+    made_by(decision, SOLVER)
+    known = record_of(record)
+    return choose(known.question, known.ways, decision["input_hash"])
+
+
+def of_window(decision: Mapping[str, Any], record: bytes) -> OpenTender:
+    """The whole window's, and of that this task's."""
+    made_by(decision, batch.SOLVER)
+    known = batch_question.record_of(record)
+    question = known.question
+    found = batch.divided(question, known.ways)
+    answer = batch.answer_of(question, found)
+    outcome = outcome_of(question, answer, decision["input_hash"])
+    told = reasons(question, found, answer, known.ways.source)
+    window = msgspec.convert(decision["in_window"], InWindow).window_id
+    tenders = Tenders(window, outcome, question.decided_at, told, question.rules.dispatch.weights)
+    for opening in tenders.all():
+        if opening.task_id == decision["task_id"]:
+            return opening
+    raise CannotBeMadeAgain(f"there was no room to look at task {decision['task_id']} in window {window}")
+
+
+def made_by(decision: Mapping[str, Any], solver: str) -> None:
+    """Raises CannotBeMadeAgain."""
+    if decision["solver"] != solver:
+        raise CannotBeMadeAgain(f"it was made by {decision['solver']}, and this is {solver}")
 
 
 def as_recorded(decision: Mapping[str, Any]) -> dict[str, Any]:
     types = {
+        "bundle": list[Bundled],
         "candidates": list[Candidate],
         "others": Others,
         "excluded": list[Excluded],
         "weights": ScoreWeights | None,
+        "in_window": InWindow | None,
     }
     plain = {name: decision[name] for name in ("task_id", "round", "mode", "policy_version", "more_excluded")}
     return plain | {name: msgspec.convert(decision[name], tp) for name, tp in types.items()}

@@ -7,29 +7,28 @@ tried, in windows that are not too large also each task by itself in the order o
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import batched
 
 import msgspec
 import numpy as np
 from msgspec.structs import replace
 from scipy.optimize import linear_sum_assignment
 
+from schemas.dispatch_window import Given, GivenTask, Left
 from schemas.itinerary import Placed
 from schemas.load import Overload
-from schemas.tender import ScoreParts
-from streams.dispatch.admission import admitted
+from schemas.tender import LeftBecause, ScoreParts
+from streams.dispatch.admission import Admission, admitted
 from streams.dispatch.batch_question import (
     BatchAnswer,
     BatchQuestion,
-    Given,
-    GivenTask,
-    Left,
-    LeftBecause,
     work_for,
 )
 from streams.dispatch.board import Board, Numbers, board_of
 from streams.dispatch.bundles import Bundle, bundles_of
 from streams.dispatch.candidates import exclusion_of
+from streams.dispatch.choice import step_of
 from streams.dispatch.fitting import CODES, FITS
 from streams.dispatch.insertion import orders_of, placed
 from streams.dispatch.known import KnownRider
@@ -59,7 +58,20 @@ class Plan(msgspec.Struct, frozen=True):
     table: Table
 
 
+class Divided(msgspec.Struct, frozen=True):
+    """The best plan, and what it was chosen from: `first` is the table before anything was given."""
+
+    board: Board
+    admission: Admission
+    first: Table
+    plan: Plan
+
+
 def assign(question: BatchQuestion, ways: Ways) -> BatchAnswer:
+    return answer_of(question, divided(question, ways))
+
+
+def divided(question: BatchQuestion, ways: Ways) -> Divided:
     """`ways` are between where each placed rider is, each stop ahead of them, rider by rider, and each task's."""
     board = board_of(question, ways)
     admission = admitted(question, board)
@@ -69,9 +81,15 @@ def assign(question: BatchQuestion, ways: Ways) -> BatchAnswer:
     table.fit(tasks, range(len(board.riders)))
     counts = left_out(question)
     plans = [plan(by, divide, table.copy(), counts) for by, divide in divisions(question, board)]
-    best = min(plans, key=lambda each: each.total)
+    return Divided(board, admission, table, min(plans, key=lambda each: each.total))
+
+
+def answer_of(question: BatchQuestion, known: Divided) -> BatchAnswer:
+    best = known.plan
     return BatchAnswer(
-        given=[given(board, rider, slots, question) for rider, slots in sorted(best.taken.items())],
+        given=[
+            each for rider, slots in sorted(best.taken.items()) for each in given(known.board, rider, slots, question)
+        ],
         left=whys(question, best),
         total=round(best.total, 3),
         by=best.by,
@@ -226,21 +244,32 @@ def greedily(table: Table, counts: Grid, order: Sequence[int]) -> Taken:
     return taken
 
 
-def given(board: Board, rider: int, slots: Sequence[Slot], question: BatchQuestion) -> Given:
-    return Given(
-        rider_id=board.riders[rider].rider_id,
-        tasks=[
-            GivenTask(
-                task_id=question.tasks[slot.task].task_id,
-                round=question.tasks[slot.task].round,
-                score=slot.score,
-                parts=score_parts(board, rider, slot),
-                placed=placed_of(board, rider, slot),
-            )
-            for slot in slots
-        ],
-        ends_at=board.now + timedelta(seconds=round(slots[-1].ends_s)),
+def given(board: Board, rider: int, slots: Sequence[Slot], question: BatchQuestion) -> list[Given]:
+    """By so many at once as the rules let go together."""
+    return [
+        Given(
+            rider_id=board.riders[rider].rider_id,
+            tasks=[given_task(board, rider, slot, question) for slot in some],
+            placed=placed_of(board, rider, some[0]) if len(some) == 1 else placed_together(board, rider, some),
+            ends_at=ends_at(board, slots[-1]),
+            offer_seconds=step_of(question.rules, max(question.tasks[slot.task].round for slot in some)).seconds,
+        )
+        for some in batched(slots, question.batch.max_bundle, strict=False)
+    ]
+
+
+def given_task(board: Board, rider: int, slot: Slot, question: BatchQuestion) -> GivenTask:
+    return GivenTask(
+        task_id=question.tasks[slot.task].task_id,
+        round=question.tasks[slot.task].round,
+        score=slot.score,
+        parts=score_parts(board, rider, slot),
+        placed=placed_of(board, rider, slot),
     )
+
+
+def ends_at(board: Board, slot: Slot) -> datetime:
+    return board.now + timedelta(seconds=round(slot.ends_s))
 
 
 def score_parts(board: Board, rider: int, slot: Slot) -> ScoreParts:
@@ -262,6 +291,28 @@ def placed_of(board: Board, rider: int, slot: Slot) -> list[Placed]:
     return placed(order, [board.stops[number] for number in (*slot.route, *stops)], len(slot.route))
 
 
+def placed_together(board: Board, rider: int, slots: Sequence[Slot]) -> list[Placed]:
+    """On the way as it is once all of them are on it."""
+    own = {stop for slot in slots for stop in board.of_task[slot.task]}
+    way = way_with(board, rider, slots[-1])
+    return [
+        Placed(
+            task_id=board.stops[stop].task_id,
+            stop_id=board.stops[stop].stop_id,
+            behind=None if before is None else board.stops[before].ref,
+        )
+        for before, stop in zip((None, *way), way, strict=False)
+        if stop in own
+    ]
+
+
+def way_with(board: Board, rider: int, slot: Slot) -> list[int]:
+    """The stops ahead, by number, with those of the slot's task."""
+    ahead = (*slot.route, *board.of_task[slot.task])
+    order = orders_of(len(slot.route), len(ahead) - len(slot.route), int(board.first[rider]))[slot.order]
+    return [ahead[number - 1] for number in order.tolist()[1:]]
+
+
 def whys(question: BatchQuestion, plan: Plan) -> list[Left]:
     """Judged by what riders have by now."""
     numbers: list[int | None] = []
@@ -272,7 +323,12 @@ def whys(question: BatchQuestion, plan: Plan) -> list[Left]:
         for rider, number in zip(question.riders, numbers, strict=True)
     ]
     return [
-        Left(task_id=question.tasks[task].task_id, code=why_left(question, plan.table, task, has)) for task in plan.left
+        Left(
+            task_id=question.tasks[task].task_id,
+            round=question.tasks[task].round,
+            code=why_left(question, plan.table, task, has),
+        )
+        for task in plan.left
     ]
 
 

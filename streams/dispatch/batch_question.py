@@ -3,26 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Literal
 
 import msgspec
 
 from schemas.batch_rules import BatchRules
 from schemas.directory import TenantRules
-from schemas.itinerary import Placed
+from schemas.dispatch_window import Given, Left
 from schemas.message import RiderId, TaskId
-from schemas.tender import Exclusion, ScoreParts
 from streams.dispatch.candidates import Work
 from streams.dispatch.known import Ahead, KnownRider
 from streams.dispatch.question import ENCODER, Question, Ways
 from streams.dispatch.shortlist import work_of
 from streams.dispatch.straight import StraightWays
-
-MOST_TASKS = 2_000
-"""Of one window; those that have waited longest."""
-
-LeftBecause = Exclusion | Literal["dearer_than_waiting", "no_riders"]
-"""`dearer_than_waiting`: somebody could take it, but for more than it counts to leave it out."""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +38,8 @@ class BatchQuestion(msgspec.Struct, frozen=True, kw_only=True):
     policy_version: int
     of_vehicles: Sequence[str] = ()
     """Documents that vehicles need."""
+    passed_over: int = 0
+    """Riders who were not looked at: there are too many of them."""
     to_first: bytes
     """Whole metres as the crow flies, little-endian 32-bit integers: from each rider whose place is known (rows) to
     each task's first stop (columns)."""
@@ -73,28 +67,6 @@ def recorded(record: BatchRecord) -> tuple[str, bytes]:
 def record_of(encoded: bytes) -> BatchRecord:
     """Raises msgspec.ValidationError, msgspec.DecodeError."""
     return DECODER.decode(encoded)
-
-
-class GivenTask(msgspec.Struct, frozen=True, kw_only=True):
-    task_id: TaskId
-    round: int
-    score: float
-    parts: ScoreParts
-    placed: list[Placed]
-    """Behind those of the tasks that are given before it."""
-
-
-class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """To one rider, all of it or none: the tasks in the order in which they are put on their itinerary."""
-
-    rider_id: RiderId
-    tasks: list[GivenTask]
-    ends_at: datetime
-
-
-class Left(msgspec.Struct, frozen=True, kw_only=True):
-    task_id: TaskId
-    code: LeftBecause
 
 
 class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The ways between all that a batch window knows, of which most are known from the window before."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 import numpy as np
@@ -11,9 +11,10 @@ from schemas.message import TenantSlug
 from streams.dispatch.known import Seen
 from streams.dispatch.question import Ways
 from streams.dispatch.straight import whole
-from streams.dispatch.ways import Router, told_by
+from streams.dispatch.ways import MAY_BE_KEPT, Router, told_by
+from streams.dispatch.ways import guessed as by_great_circle
 from streams.routing.great_circle import metres, radians
-from streams.routing.measured import Grid
+from streams.routing.measured import Grid, Measured
 
 MOST_PLACES = 6_000
 """Of one window: its ways are 576 MB."""
@@ -34,7 +35,8 @@ class KnownGrid(msgspec.Struct, frozen=True):
 
 
 class BatchedWays:
-    """Keeps what it was told between stops from one window to the next; not what the great circle told."""
+    """Keeps what it was told between stops from one window to the next; not what the great circle told, nor what its
+    router's terms do not allow to keep."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -58,8 +60,10 @@ class BatchedWays:
             self._asked(tenant, heres, goals), self._asked(tenant, new, goals), self._asked(tenant, old, new)
         )
         known = self._with(old, new, from_new, to_new)
-        if known.source != "great_circle":
+        if MAY_BE_KEPT.issuperset(known.source.split("+")):
             self._known = known
+        off = {place for place in goals if np.isnan(known.seconds[known.places[place], known.places[place]])}
+        from_here, known = guessed(from_here, heres, goals, off), guessed(known, goals, goals, off)
         at = np.array([known.places[place] for place in points], np.int64)
         size = len(heres) + len(points)
         seconds, metres_ = np.full((size, size), np.nan), np.full((size, size), np.nan)
@@ -93,6 +97,16 @@ class BatchedWays:
             return KnownGrid({}, nothing, nothing, "")
         told = await self._router.matrix(tenant, origins, goals)
         return KnownGrid({}, told.seconds, told.metres, told.source)
+
+
+def guessed(
+    grid: KnownGrid, origins: Sequence[Location], goals: Sequence[Location], off: Collection[Location]
+) -> KnownGrid:
+    """With the great circle where one end is a stop that the router knows no street near, which is said."""
+    if not off or not origins:
+        return grid
+    told = by_great_circle(Measured(grid.seconds, grid.metres, "great_circle"), origins, goals, off)
+    return KnownGrid(grid.places, told.seconds, told.metres, told.source)
 
 
 def joined(*sources: str) -> str:

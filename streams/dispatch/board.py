@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas.dispatch_rules import MAX_RATING, DispatchRules
+from schemas.dispatch_rules import DispatchRules
+from schemas.rule_numbers import MAX_RATING
 from schemas.vehicle_fitness import VehicleFitness
 from streams.dispatch.batch_question import BatchQuestion
 from streams.dispatch.insertion import NEVER_S, timings

@@ -14,9 +14,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas.dispatch_rules import MAX_RATING, DispatchRules
+from schemas.dispatch_rules import DispatchRules
 from schemas.itinerary import Placed
 from schemas.load import Load, Overload, peak_load
+from schemas.rule_numbers import MAX_RATING
 from schemas.tender import Exclusion, ScoreParts
 from schemas.vehicle_fitness import VehicleFitness, overloads
 from streams.dispatch.known import Ahead, KnownRider

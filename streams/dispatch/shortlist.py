@@ -5,9 +5,10 @@ from collections.abc import Container, Sequence
 import msgspec
 import numpy as np
 
-from schemas.dispatch_rules import MAX_RATING, DispatchRules
+from schemas.dispatch_rules import DispatchRules
 from schemas.load import peak_load
 from schemas.message import RiderId
+from schemas.rule_numbers import MAX_RATING
 from schemas.soonest import soonest_end
 from schemas.tender import Excluded, Others
 from streams.dispatch.candidates import Work, excluded_for, exclusion_of

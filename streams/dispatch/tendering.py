@@ -3,6 +3,7 @@
 | fact                       | command                         | refused →                 | undone by              |
 |----------------------------|---------------------------------|---------------------------|------------------------|
 | TaskDispatchable           | OpenTender (Tender)             |                           |                        |
+|   with a window            | see windowing                   |                           |                        |
 | TenderOpened               | RecordTender (each Task)        | WithdrawTender            |                        |
 | ReservationRequested       | ReserveRider (Rider)            | RejectClaim (Tender)      | ExpireClaim            |
 | RiderReserved, by tender   | AwardTender (Tender)            | ReleaseReservation        | ExpireReservation      |
@@ -100,8 +101,8 @@ type Decide = Callable[[KnownTask, int, Source], Awaitable[OpenTender | None]]
 
 def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
     async def open_tender(event: TaskDispatchable, source: Source) -> Sequence[Step]:
-        if event.simulated is not None:
-            return []  # see simulation
+        if event.simulated is not None or event.window_seconds is not None:
+            return []  # see simulation and windowing
         task = await lookup.task(source.tenant, source.aggregate_id, source)
         opening = await decide(task, event.round, source)
         if opening is None:

@@ -33,11 +33,14 @@ type Configured = Callable[[str], Routing | None]
 
 
 class Chains:
-    """Of the tenants that have set some, each with its circuits. `urls` are those of the settings."""
+    """Of the tenants that have set some, each with its circuits. `urls` are those of the settings. Whoever asks for
+    more than tenants think of waits `at_least_s`, whatever they have set."""
 
-    def __init__(self, urls: str, configured: Configured, secret_of: SecretOf, budgets: Budgets) -> None:
+    def __init__(
+        self, urls: str, configured: Configured, secret_of: SecretOf, budgets: Budgets, at_least_s: float = 0.0
+    ) -> None:
         self._urls = [url.strip() for url in urls.split(",") if url.strip()]
-        self._configured, self._budgets = configured, budgets
+        self._configured, self._budgets, self._at_least_s = configured, budgets, at_least_s
         self._wire, self._kept = Wire(secret_of), Kept()
         self._chains: OrderedDict[str, tuple[Routing, Chain]] = OrderedDict()
 
@@ -65,7 +68,7 @@ class Chains:
                 circuit=Circuit(routing.opens_after_failures, routing.rests_s),
                 can=frozenset(each.only_for) or CAN[each.provider],
                 budget=Budget(each.requests_per_day, each.elements_per_day),
-                timeout_s=None if each.timeout_ms is None else each.timeout_ms / 1_000,
+                timeout_s=None if each.timeout_ms is None else max(self._at_least_s, each.timeout_ms / 1_000),
                 whose=(tenant, provider.at),
             )
             for each in routing.providers
@@ -74,7 +77,7 @@ class Chains:
         return Chain(
             tenant,
             entries,
-            within_s=routing.answers_within_ms / 1_000,
+            within_s=max(self._at_least_s, routing.answers_within_ms / 1_000),
             keeps_s=routing.keeps_s,
             budgets=self._budgets,
             kept=self._kept,

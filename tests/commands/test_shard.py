@@ -9,6 +9,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from fresh import fresh_name
 from holding import until
 from log_topic import lone_broker
+from story import NOON
 from world import HOME, PARTITIONS, World, delivery, make_topics, records, verify_chain
 
 from commands.context import UnknownTenant
@@ -17,7 +18,8 @@ from commands.order import AlreadyExists, IdempotencyKeyReused, Unavailable, Ver
 from infra.kafka import administering
 from schemas import ids
 from schemas.directory import CreateTenant
-from schemas.message import Command, StopId, TenantSlug, UnknownAggregate
+from schemas.dispatch_window import JoinWindow
+from schemas.message import Command, StopId, TaskId, TenantSlug, UnknownAggregate
 from schemas.partition import partition_of
 from schemas.record import ChainBroken, envelope_of, event_of
 from schemas.sla_policy import CreateSlaPolicy, RemoveSlaPolicy, SlaTerms
@@ -50,6 +52,26 @@ async def test_a_repeated_create_meets_its_own_aggregate(world: World):
     assert again.command_id == first.command_id
     with pytest.raises(AlreadyExists):
         await world.create(shards, "order-1", name="Dora")
+
+
+async def test_what_anybody_may_begin_the_first_begins_and_the_others_go_on_with_each_once(world: World):
+    shards = await world.owner()
+    await world.settle(shards)
+    joins = [
+        world.order(
+            "window",
+            fresh_window,
+            JoinWindow(task_id=TaskId(task), round=1, since=NOON, closes_at=NOON, seconds=60),
+            f"join-{task}",
+            natural=True,
+        )
+        for fresh_window in [fresh_name("window")]
+        for task in ("one", "two")
+    ]
+    first, second = [await shards.submit(join) for join in joins]
+    assert (first.events, second.events) == (("WindowOpened", "TaskJoinedWindow"), ("TaskJoinedWindow",))
+    again = [await shards.submit(join) for join in joins]
+    assert [(each.repeated, each.version) for each in again] == [(True, 2), (True, 3)]
 
 
 async def test_the_same_key_with_another_body_is_refused(world: World):

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -400,7 +400,8 @@ class Town:
         """Tenant, outlets, fences; riders on shift, each with a phone."""
         await settle_tenant(self._api, self._city, self._streets)
         rules = {"rules": RULES | {"dispatch": {"steps": ASKED_BY}}}
-        await self._api.command("operator", "root", f"/tenants/{tenant_id(TOWN)}/change-tenant-rules", rules)
+        path = f"/tenants/{tenant_id(TOWN)}/change-tenant-rules"
+        await self._api.command("operator", "root", path, rules, "asked-by")
         self._doors = await self._streets.places(f"{self._seed}|doors", 40)
         shops = [await self._streets.snapped(shop.lat, shop.lon) for shop in self._city.shops]
         now = real_time()
@@ -420,11 +421,11 @@ class Town:
 
     async def _plan(self) -> None:
         """What is not begun may change hands. Nobody waits for what comes of it."""
-        while True:
+        for number in count(1):
             await asyncio.sleep(PLANNED_EVERY_S)
             wanted = {"seconds": 1, "replan": True, "commit": "at_once"}
             try:
-                await self._api.command("dispatcher", "dora", "/plans", wanted)
+                await self._api.command("dispatcher", "dora", "/plans", wanted, f"plan-{number}")
             except Exception as failed:
                 self._counts.ticks_failed[repr(failed)[:120]] += 1
 

@@ -57,7 +57,7 @@ async def lived(orders: list[Order], riders: list[SimulatedRider], by: Policy, s
 
 @pytest.mark.parametrize("engine", ["instant", "batch"])
 async def test_a_rider_drives_there_and_to_the_door_and_each_stop_takes_its_time(engine: str):
-    day = await lived([order("a", km(1), km(3))], [rider("ann", km(0))], policy(engine, window_seconds=1))
+    day = await lived([order("a", km(1), km(3))], [rider("ann", km(0))], policy(engine, batch={"window_seconds": 1}))
     [fate] = day.fates
     assert fate.rider_id == "ann"
     assert fate.assigned_s == pytest.approx(TEN, abs=1)
@@ -150,7 +150,12 @@ async def test_what_nobody_takes_is_told(engine: str):
 
 
 async def test_the_same_seed_plays_the_same_and_another_another():
-    day, by = made_day(3, 2), msgspec.structs.replace(BATCH, window_seconds=120, accepts=0.7, ignores=0.3)
+    day, by = (
+        made_day(3, 2),
+        msgspec.structs.replace(
+            BATCH, batch=msgspec.structs.replace(BATCH.batch, window_seconds=120), accepts=0.7, ignores=0.3
+        ),
+    )
     once, again, other = [
         [(fate.rider_id, fate.delivered_s) for fate in (await played(day, by, Straight(), seed)).fates]
         for seed in (1, 1, 2)
@@ -283,7 +288,7 @@ def test_a_rider_who_is_none_is_told_by_line_and_column(tmp_path: Path, changed:
     [
         ('{"engine": "fast"}', r"engine"),
         ('{"rules": {"dispatch": {"weights": {"travel": -1}}}}', r"\$\.rules\.dispatch\.weights\.travel"),
-        ('{"window_seconds": 0}', r"\$\.window_seconds"),
+        ('{"batch": {"window_seconds": 0}}', r"\$\.batch\.window_seconds"),
         ('{"windows": 3}', "windows"),
         ("{", "truncated"),
     ],
@@ -372,9 +377,9 @@ def test_files_have_a_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 async def test_of_more_orders_than_a_window_takes_the_others_wait_for_the_next(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(windows, "MOST_TASKS", 1)
+    monkeypatch.setattr(windows, "MOST_WINDOW_TASKS", 1)
     orders = [order(name, km(0), km(1)) for name in "ab"]
-    by = policy("batch", window_seconds=30)
+    by = policy("batch", batch={"window_seconds": 30})
     day = await lived(orders, [rider("ann", km(0)), rider("bob", km(0))], by)
     first, second = [fate.assigned_s for fate in day.fates]
     assert first is not None

@@ -10,12 +10,13 @@ from played import Played, command, execute
 
 from gateway.why.asked import ROUNDS_READ, NoSuchTask, asked
 from gateway.why.candidates import EXCLUSIONS
+from gateway.why.in_window import LEFT_BECAUSE
 from gateway.why.told import OFFER_ENDS, Left, Turns, told, turns_of
 from infra.artefacts import artefacts_of
 from infra.settings import Settings
 from infra.why import made_again
 from projections.tender_board import OFFER_STATES
-from schemas.tender import Exclusion
+from schemas.tender import Exclusion, LeftBecause
 
 type Row = dict[str, Any]
 
@@ -259,6 +260,46 @@ def test_those_who_were_not_looked_at_closely_are_counted_apart():
     assert said.endswith("score 60. 2 more seem farther off, and were not looked at closely.")
 
 
+def in_window(**outcome: object) -> Row:
+    window = {"window_id": "w-1", "tasks": 12, "riders": 5, "given_to": None, "left_because": None}
+    return {"in_window": window | outcome}
+
+
+def test_of_a_window_it_is_told_whom_it_gave_the_task_to_and_that_by_itself_it_would_go_to_another():
+    two = decision(scored("ann", 1, 60), scored("bob", 2, 90))
+    said = told(task(), [two | in_window(given_to="ann")], [])
+    assert "Round 1, 12:00:00 UTC, in a window of 12 tasks and 5 riders: 2 of 2 riders could take it." in said[1]
+    assert "The window gave it to rider ann." in said
+    other = told(task(), [two | in_window(given_to="bob")], [])
+    assert (
+        "The window gave it to rider bob, although by itself it would go to rider ann: so all that it gave adds up to less."
+        in other
+    )
+
+
+def test_of_a_window_the_riders_who_come_behind_could_take_it_too_and_only_the_others_were_not_looked_at():
+    behind = {"others": {"rider_ids": ["x", "y"], "scores": [9, 9], "more": 3}}
+    said = told(task(), [decision(scored("ann", 1, 60)) | behind | in_window(given_to="ann")], [])[1]
+    assert "3 of 6 riders could take it." in said
+    assert said.endswith("and 2 more. 3 more seem farther off, and were not looked at closely.")
+
+
+def test_there_are_words_for_every_reason_for_which_a_window_leaves_a_task():
+    assert LEFT_BECAUSE.keys() == set(get_args(LeftBecause))
+    said = told(task(), [decision(scored("ann", 1, 60)) | in_window(left_because="dearer_than_waiting")], [])
+    assert (
+        "The window left it, because of dearer_than_waiting: somebody could take it, but for more than it counts to let it "
+        "wait." in said
+    )
+
+
+async def test_what_could_not_be_decided_on_cannot_be_decided_again(system: Played):
+    found = await asked(system.settings.postgres.get_secret_value(), system.tasks["won"], None)
+    found.decisions[0]["input_hash"] = ""
+    [never] = await made_again(artefacts_of(system.settings), found)
+    assert (never.same, never.told) == (None, "Round 1 cannot be decided again: deciding had failed.")
+
+
 def test_riders_are_called_by_a_name_where_one_is_given():
     sentences = told(
         task(), [decision(candidate("r-1", 1, 60), candidate("r-2", 2, 90))], [], {"r-1": "ann", "r-2": None}
@@ -302,7 +343,7 @@ async def test_of_very_many_rounds_the_first_are_told_and_that_there_are_more(co
     more = """
     INSERT INTO dispatch_decisions
     SELECT tenant, 'tender-' || n, task_id, n, bundle, mode, candidates, others, excluded, more_excluded, policy_version, weights, input_hash,
-           solver, decided_at
+           solver, in_window, decided_at
     FROM dispatch_decisions, generate_series(2, %s) AS n WHERE task_id = %s
     """
     dsn = copy.postgres.get_secret_value()

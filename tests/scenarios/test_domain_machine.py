@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, get_args
 
+import asked_of_the_directory
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -15,19 +16,23 @@ from story import ACME
 from town import Told, Town
 from townspeople import People
 
+from commands import dispatch_window as windows
 from commands import field_reports, pick_wave, rider_reservations, rider_silence, task, task_timing, tender
 from commands.aggregates import AGGREGATES
 from commands.carrier_booking_state import UNDER_WAY
 from commands.context import Context
 from commands.plan import SETTLES_WITHIN, Committing
-from commands.task_state import CreatedTask, carried, is_over, is_taken, open_stops
+from commands.task_state import CreatedTask, carried, is_over, is_taken, open_stops, state_of
 from commands.tender import Open
 from commands.vehicle_fitness import fitness_of
 from commands.waiting_state import open_wait
 from infra.check.custody import Custody
 from infra.check.finding import Judgement
 from projections import deadlines
-from schemas.dispatch_rules import TenderMode, TenderStep
+from schemas.batch_rules import BatchRules
+from schemas.directory import TenantRules
+from schemas.dispatch_rules import DispatchRules, TenderMode, TenderStep
+from schemas.dispatch_window import DecideWindow, WindowEvent
 from schemas.itinerary import Bundled
 from schemas.load import NOTHING, Capacity, Load, peak_load
 from schemas.proof import ProofKind
@@ -43,7 +48,7 @@ from schemas.task import AssignByPlan, AssignTask, TaskAssigned, TaskDispatchabl
 from schemas.tender import AwardTender, OfferAccepted, OfferLost, OfferWithdrawn, TenderEvent
 from schemas.waiting import AwaitedKind, DependencyDeclared, DependencyWaived
 from streams import processes
-from streams.dispatch import itinerary, tendering
+from streams.dispatch import itinerary, tendering, windowing
 from streams.dispatch.tendering import release
 from streams.planning import committing
 
@@ -61,6 +66,7 @@ HAPPENS = (
     *["time_passes", "what_is_due_fires", "phones_tell"] * 2,
     "a_plan_is_made",
     "silence_is_looked_for",
+    *["windows_are_decided"] * 2,
     "a_process_starts_again",
     "much_time_passes",
     "comes_to_rest",
@@ -309,6 +315,21 @@ def over_is_over(town: Town) -> None:
                 raise Broken(f"{rider_id} is reserved for {task_id}, which is over")
 
 
+def no_window_is_forgotten(town: Town) -> None:
+    """What is closed is decided on, and who waits for a window is in one that is open."""
+    waiting: set[tuple[str, int]] = set()
+    for window_id, window in town.of_kind("window"):
+        match window:
+            case windows.Open():
+                waiting |= {(task_id, joined.round) for task_id, joined in window.tasks.items()}
+            case windows.Over(how="closed"):
+                raise Broken(f"window {window_id} is closed, and nobody decides on it")
+    for task_id, state in town.of_kind("task"):
+        idle = state_of(state) == "dispatchable" and state.closed_round < state.round
+        if idle and (task_id, state.round) in town.by_windows and (task_id, state.round) not in waiting:
+            raise Broken(f"{task_id} waits for no window that is open")
+
+
 def named_by(state: Open) -> list[str]:
     return [state.task_id, *(each.task_id for each in state.bundle)]
 
@@ -449,6 +470,7 @@ ONCE_QUIET = (
     riders_know_their_vehicles,
     nothing_is_due_for_ever,
     over_is_over,
+    no_window_is_forgotten,
     what_is_offered_may_be_won,
     riders_and_tasks_agree,
     the_way_ahead_tells_what_is_aboard,
@@ -627,6 +649,21 @@ def assigned_over(known: CreatedTask, command: AssignByPlan, context: Context) -
     return [TaskAssigned(rider_id=command.rider_id, round=known.round, tender_id=None, offer_id=None)]
 
 
+def too_late_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finds a window closed joins no other. Once a tenant sets rules it goes by long ones."""
+    by_windows = TenantRules(dispatch=DispatchRules(batch=BatchRules(window_seconds=600)))
+    monkeypatch.setattr(asked_of_the_directory, "some_rules", lambda draw: by_windows)
+    monkeypatch.setattr(windowing, "join_later", lambda *anything: [])
+
+
+def decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decide(window: windows.Window, command: DecideWindow) -> list[WindowEvent]:
+        return decide_once(replace(window, how="closed"), command) if isinstance(window, windows.Over) else []
+
+    decide_once = windows.decide_once
+    monkeypatch.setattr(windows, "decide_once", decide)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("breaks", "found"),
@@ -652,6 +689,8 @@ def assigned_over(known: CreatedTask, command: AssignByPlan, context: Context) -
         (leaves_no_wave, "wait for it"),
         (never_settled, "nobody says what came"),
         (planned_and_reserved_for_nobody, "leads from|still has it|says so|from nothing|nobody says what came"),
+        (too_late_is_too_late, "waits for no window"),
+        (decided_again, "WindowDecided of"),
     ],
 )
 def test_with_a_rule_broken_it_is_found(

@@ -78,7 +78,7 @@ async def test_each_pair_scores_as_a_task_by_itself_would():
             pairs += 1
             if isinstance(alone, Insertion):
                 slot = table.slot(task, number)
-                [told] = engine.given(board, number, [slot], question).tasks
+                [[told]] = [each.tasks for each in engine.given(board, number, [slot], question)]
                 assert (told.score, told.parts, told.placed) == (alone.score, alone.parts, alone.placed)
                 assert NOON + timedelta(seconds=round(slot.ends_s)) == alone.ends_at
             else:
@@ -427,6 +427,24 @@ async def test_ways_between_stops_are_asked_for_once_and_are_those_of_the_router
     assert router.asked - asked == len(riders) * len(places), "where riders are, and nothing else"
     whole = await ways.between(ACME, riders, [places for _, places in jobs])
     assert whole == await BatchedWays(Counting()).between(ACME, riders, [places for _, places in jobs])
+
+
+class OffTheMap(Counting):
+    """Knows no street near this place."""
+
+    async def matrix(self, tenant: Any, origins: Any, goals: Any) -> Measured:
+        told = await super().matrix(tenant, origins, goals)
+        off = np.logical_or.outer([each == km(5) for each in origins], [each == km(5) for each in goals])
+        return Measured(np.where(off, np.nan, told.seconds), np.where(off, np.nan, told.metres), "osrm")
+
+
+async def test_a_stop_that_no_map_knows_shuts_nobody_out_its_ways_are_guessed_and_that_is_said():
+    riders, jobs = [rider("ann", km(0))], [job("a", km(1), km(5)), job("b", km(1), km(2))]
+    question, ways = await window(riders, jobs, router=OffTheMap())
+    assert ways.source == "great_circle"
+    assert sorted(task.task_id for each in assign(question, ways).given for task in each.tasks) == ["a", "b"]
+    _, on_the_map = await window(riders, jobs[1:], router=OffTheMap())
+    assert on_the_map.source == "osrm"
 
 
 async def test_a_window_of_too_many_places_is_refused(monkeypatch: pytest.MonkeyPatch):

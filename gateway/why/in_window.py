@@ -1,0 +1,36 @@
+"""What a window made of a task: in words."""
+
+from collections.abc import Mapping
+
+from gateway.why.candidates import EXCLUSIONS
+from gateway.why.named import Row, name
+
+LEFT_BECAUSE = EXCLUSIONS | {
+    "dearer_than_waiting": "somebody could take it, but for more than it counts to let it wait",
+    "no_riders": "there is no rider",
+    "on_hold": "it had been put on hold meanwhile",
+    "window_too_large": "others had waited longer, and there was no room for more in one window",
+    "not_decided": "deciding on the window failed",
+}
+
+
+def among_told(decision: Row) -> str:
+    window = decision.get("in_window")
+    if window is None:
+        return ""
+    tasks, riders = window["tasks"], window["riders"]
+    return f", in a window of {tasks} task{'s' * (tasks != 1)} and {riders} rider{'s' * (riders != 1)}"
+
+
+def window_told(decision: Row, called: Mapping[str, str]) -> list[str]:
+    window = decision.get("in_window")
+    if window is None:
+        return []
+    if (code := window["left_because"]) is not None:
+        return [f"The window left it, because of {code}: {LEFT_BECAUSE[code]}."]
+    ranked = sorted(decision["candidates"], key=lambda each: each["rank"])
+    first, winner = ranked[0]["rider_id"], window["given_to"]
+    if first == winner:
+        return [f"The window gave it to {name(winner, called)}."]
+    by_itself = f"although by itself it would go to {name(first, called)}"
+    return [f"The window gave it to {name(winner, called)}, {by_itself}: so all that it gave adds up to less."]
