@@ -18,6 +18,7 @@ from commands.policy import Policy
 from commands.router import Router
 from infra.artefact_retention import retain
 from infra.artefacts import artefacts_of
+from infra.carrier_outbox import CarrierOutbox
 from infra.clock import real_time
 from infra.dead_letters import DeadLetters
 from infra.decision_records import DecisionRecords
@@ -52,6 +53,7 @@ FETCH_RECORDS = 200
 DEADLINES_AT_ONCE = 100
 DEADLINES_EVERY_S = 0.5
 WAYS_EVERY_S = 1.0
+CARRIERS_EVERY_S = 0.5
 ASIDE_S = 60.0
 MOST_ASIDE = 1_000
 POSTGRES_AGAIN_S = 0.5
@@ -125,6 +127,7 @@ class Processes:
         secrets = ProviderSecrets(settings.provider_secrets)
         self._chains = Chains(settings.osrm, policy.routing, secrets, self._budgets)
         self._routing = TenantRouting(self._chains, self._router)
+        self._outbox = CarrierOutbox(pool, policy, keyring, secrets, settings.partitions, clock)
         self._desk = desk
         self._send = Sending(desk, "dispatch", self._lookups.saw)
         self._fire = Sending(desk, "deadlines", self._lookups.saw)
@@ -149,11 +152,14 @@ class Processes:
         await self._producer.start()
         await self._consumer.start()
         await self._budgets.make()
+        await self._outbox.make()
         await self._seek()
         self._tasks = [asyncio.create_task(self._facts())]
         if self._fires:
             await self._frames.start()
-            self._tasks += [asyncio.create_task(self._deadlines()), asyncio.create_task(self._simulated_ways())]
+            self._tasks += [
+                asyncio.create_task(each) for each in (self._deadlines(), self._simulated_ways(), self._carriers_told())
+            ]
 
     async def run(self) -> None:
         await asyncio.gather(*self._tasks)
@@ -167,6 +173,7 @@ class Processes:
         if self._fires:
             await self._frames.stop()
         await self._chains.close()
+        await self._outbox.close()
         await self._router.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
@@ -192,7 +199,7 @@ class Processes:
     async def _facts(self) -> None:
         decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
         runner = Runner(
-            every_process(self._lookups, decide, self._send, self._forget),
+            every_process(self._lookups, decide, self._send, self._forget, self._outbox.tell),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )
@@ -244,6 +251,16 @@ class Processes:
             except (OperationalError, Unavailable) as lost:
                 logger.warning("simulated couriers wait", error=lost)
             await asyncio.sleep(WAYS_EVERY_S)
+
+    async def _carriers_told(self) -> None:
+        while True:
+            try:
+                sent = await self._outbox.go_on()
+            except OperationalError as lost:
+                logger.warning("carriers wait", error=lost)
+                sent = 0
+            if not sent:
+                await asyncio.sleep(CARRIERS_EVERY_S)
 
     async def fire_due(self, most: int = DEADLINES_AT_ONCE) -> int:
         """Fire what is due, the earliest first; how many. Firing twice changes nothing. A shard that is not open keeps

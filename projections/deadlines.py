@@ -24,6 +24,7 @@ from schemas.carrier_booking import (
     CarrierStatusConflicted,
     CarrierStatusRecorded,
 )
+from schemas.carrier_offer import CarrierBookingRequested, CounterDeclined
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.hours import HoursLimit
 from schemas.incident import (
@@ -141,9 +142,11 @@ OFFER_OVER = (
     OfferAccepted,
     OfferLost,
     OfferWithdrawn,
+    CounterDeclined,
 )
 BIDDING = (TenderOpened, BiddingClosed, TenderExhausted, TenderWithdrawn)
 CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
+CLAIM_TRIED = (ReservationRequested, CarrierBookingRequested)
 UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
 DUTY = (ShiftStarted, BreakEnded)
 DUTY_OVER = (BreakStarted, HoursLimitWarned, ShiftEnded)
@@ -203,7 +206,7 @@ def keys(fact: Fact) -> Sequence[Key]:
     of_claim = (source.tenant, "expire_claim", source.aggregate_id, offer)
     if isinstance(event, CLAIM_OVER):
         return of_offer, of_claim
-    if isinstance(event, ReservationRequested):
+    if isinstance(event, CLAIM_TRIED):
         return (of_claim,)
     if isinstance(event, (OfferSent, *OFFER_OVER)):
         return (of_offer,)
@@ -266,7 +269,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             task_round = None
         case OfferSent():
             due_at, task_round = event.expires_at, None
-        case ReservationRequested():
+        case ReservationRequested() | CarrierBookingRequested():
             due_at, task_round = event.hold_until, None
         case RiderReserved():
             due_at, task_round = event.hold_until, event.round
@@ -322,7 +325,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=9,
+    version=10,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -330,7 +333,7 @@ DEADLINES = ReadModel(
         {
             *BIDDING,
             OfferSent,
-            ReservationRequested,
+            *CLAIM_TRIED,
             RiderReserved,
             TaskTenderClosed,
             TaskScheduled,

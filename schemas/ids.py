@@ -136,5 +136,11 @@ def tender_id(task: TaskId, tender_round: int) -> TenderId:
     return TenderId(derived("tender", task, str(tender_round)))
 
 
-def offer_id(tender: TenderId, rider: RiderId) -> OfferId:
-    return OfferId(derived("offer", tender, rider))
+def offer_id(tender: TenderId, offeree: str) -> OfferId:
+    """`offeree` is the rider or the carrier."""
+    return OfferId(derived("offer", tender, offeree))
+
+
+def tendered_booking_id(offer: OfferId) -> CarrierBookingId:
+    """An offer that a carrier takes is booked once."""
+    return CarrierBookingId(derived("tendered-booking", offer))

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from schemas.carrier_offer import CarrierCandidate, ExcludedCarrier
 from schemas.dispatch_rules import DispatchRules, ScoreWeights
 from schemas.message import RiderId
 from schemas.tender import Candidate, Excluded, OpenTender, Others
@@ -39,6 +40,8 @@ def as_recorded(decision: Mapping[str, Any]) -> dict[str, Any]:
         "candidates": list[Candidate],
         "others": Others,
         "excluded": list[Excluded],
+        "carriers": list[CarrierCandidate],
+        "carriers_excluded": list[ExcludedCarrier],
         "weights": ScoreWeights | None,
     }
     plain = {name: decision[name] for name in ("task_id", "round", "mode", "policy_version", "more_excluded")}

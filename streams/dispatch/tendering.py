@@ -42,6 +42,7 @@ from schemas.task import (
     TaskForceCompleted,
     UnassignTask,
 )
+from schemas.task_kind import TaskKind
 from schemas.tender import (
     AwardTender,
     OpenTender,
@@ -67,6 +68,7 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     required_skills: list[str] = []
     aboard: Load = NOTHING
     """What its rider has of it."""
+    kind: TaskKind = "delivery"
     meeting: Location | None = None
     """Where another rider is to take it over, if that is offered."""
 
@@ -202,6 +204,8 @@ def release_or_unassign(event: RiderReserved, source: Source, refused: NotAllowe
 
 
 async def assign_task(event: TenderAwarded, source: Source) -> Sequence[Step]:
+    if event.carrier_id is not None:
+        return []  # see carrier_tenders
     command = AssignTask(rider_id=event.rider_id, tender_id=TenderId(source.aggregate_id), offer_id=event.offer_id)
     return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="assign")]
 

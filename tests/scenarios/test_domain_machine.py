@@ -53,7 +53,7 @@ STEPS_TAKEN: Counter[str] = Counter()
 HAPPENS = (
     *["somebody_asks"] * 8,
     *["processes_go_on"] * 8,
-    *["time_passes", "what_is_due_fires", "phones_tell"] * 2,
+    *["time_passes", "what_is_due_fires", "phones_tell", "carriers_answer"] * 2,
     "silence_is_looked_for",
     "a_process_starts_again",
     "much_time_passes",
@@ -70,7 +70,11 @@ class DomainMachine(RuleBasedStateMachine):
     @initialize()
     def a_town(self) -> None:
         self.town = Town()
-        self.town.steps = [TenderStep(mode=mode, size=2, seconds=600) for mode in get_args(TenderMode)]
+        self.town.steps = [
+            TenderStep(mode=mode, size=2, seconds=600, to=to)
+            for mode in get_args(TenderMode)
+            for to in ("riders", "riders", "carriers", "both")
+        ]
         self.people = People(self.town)
         self.sound = True
         self.judgement = Judgement("I7")
