@@ -9,7 +9,8 @@ from schemas.load import Overload
 from schemas.message import CarrierId, Code, Command, Event, Input, Moment, OfferId, Reference, TaskId
 from schemas.money import Money
 
-MAX_CARRIER_CANDIDATES = 200
+MAX_CARRIER_CANDIDATES = 250
+"""More than are under contract with a tenant, and so many that are shut out."""
 
 CarrierExclusion = Literal[
     "not_named",

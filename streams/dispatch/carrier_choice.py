@@ -6,7 +6,13 @@ import msgspec
 import numpy as np
 
 from schemas.carrier import CarrierPrice, ServiceLevel
-from schemas.carrier_offer import CarrierCandidate, CarrierExclusion, CarrierOfferTerms, ExcludedCarrier
+from schemas.carrier_offer import (
+    MAX_CARRIER_CANDIDATES,
+    CarrierCandidate,
+    CarrierExclusion,
+    CarrierOfferTerms,
+    ExcludedCarrier,
+)
 from schemas.dispatch_rules import TenderStep
 from schemas.load import Load, Overload, beyond, peak_load
 from schemas.money import Money
@@ -43,8 +49,9 @@ def carriers_for(question: Question, step: TenderStep) -> tuple[list[CarrierCand
             )
             excluded.append(out)
     found.sort(key=lambda pair: (*cheapest(pair[1]), pair[0].carrier_id))
-    candidates = [candidate(carrier, fit, rank, question, step) for rank, (carrier, fit) in enumerate(found, start=1)]
-    return candidates, excluded
+    able = enumerate(found[:MAX_CARRIER_CANDIDATES], start=1)
+    candidates = [candidate(carrier, fit, rank, question, step) for rank, (carrier, fit) in able]
+    return candidates, excluded[:MAX_CARRIER_CANDIDATES]
 
 
 def way_through(question: Question) -> float:

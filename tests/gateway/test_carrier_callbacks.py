@@ -1,10 +1,12 @@
 """What a carrier answers to an offer, signed with the secret of its channel."""
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from msgspec.structs import replace
 from reception import House, delivery, house, key
 
 from gateway.app import app
+from gateway.carrier_callbacks import MESSAGES
 from gateway.webhook_signature import TOLERANCE_S, key_of, signed
 from schemas import ids
 from schemas.carrier_booking import BookCarrier, QuoteCarrierBooking
@@ -22,6 +25,7 @@ from schemas.money import Money
 from schemas.record import event_of
 from schemas.tender import OpenTender, PlannedOffer
 from schemas.topics import DISPATCH
+from streams.carrier_telling import MessageType
 from streams.routing.wire import SecretMissing
 
 WORD = "whsec_" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB"
@@ -187,6 +191,23 @@ async def test_what_does_not_fit_is_told_by_its_places(asked: Asked):
     assert answer.json()["errors"][0]["pointer"] == "/data/pickup_at"
     assert told(await asked.says("carrier.offer.forgotten")) == (422, "invalid-body")
     assert told(await asked.accepts(message="e" * 201)) == (400, "invalid-header")
+
+
+def the_page() -> str:
+    return (Path(__file__).parents[2] / "docs" / "dispatch.md").read_text()
+
+
+async def test_the_answer_that_the_page_shows_is_taken(asked: Asked):
+    [shown] = re.findall(r"```callback\n(.*?)```", the_page(), re.DOTALL)
+    body = json.loads(shown)
+    assert body["type"] == "carrier.offer.accepted"
+    data = {name: value for name, value in body["data"].items() if value != "…"}
+    assert told(await asked.says(body["type"], **data))[0] == 200
+
+
+def test_the_page_names_all_that_is_told_and_all_that_may_be_answered():
+    named = set(re.findall(r"`((?:logistics|carrier)\.[a-z]+\.[a-z]+)`", the_page()))
+    assert named == {*get_args(MessageType), *MESSAGES}
 
 
 async def test_a_carrier_tells_of_its_own_bookings_alone(at: House, asked: Asked):

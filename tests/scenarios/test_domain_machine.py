@@ -543,7 +543,7 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (carries_anything, "is to carry"),
         (only_weight_counts, "is to carry"),
-        (wins_and_goes_on, "is won by offer|which is over|from nothing"),
+        (wins_and_goes_on, "is won by offer|does not have|which is over|from nothing"),
         (assigned_again, "leads from|still has it|which is over|from nothing"),
         (goods_forgotten, "has the task"),
         (completed_without_proof, "is completed without"),

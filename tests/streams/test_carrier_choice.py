@@ -9,7 +9,7 @@ from story import minutes
 
 from gateway.why.carriers import EXCLUSIONS
 from schemas.carrier import CarrierPrice, ServiceLevel
-from schemas.carrier_offer import CarrierExclusion
+from schemas.carrier_offer import MAX_CARRIER_CANDIDATES, CarrierExclusion
 from schemas.dispatch_rules import TenderStep
 from schemas.load import Capacity, Load
 from schemas.message import CarrierId
@@ -163,6 +163,13 @@ async def test_where_no_carrier_can_do_it_nobody_is_asked_and_the_decision_says_
     opening = await opened(carrier(active=False))
     assert (opening.offers, opening.queue) == ([], None)
     assert [each.code for each in opening.carriers_excluded] == ["contract_not_active"]
+
+
+async def test_of_very_many_so_many_are_named():
+    many = [carrier(f"c-{number:03}") for number in range(MAX_CARRIER_CANDIDATES + 1)]
+    assert len((await opened(*many)).carriers) == MAX_CARRIER_CANDIDATES
+    idle = [replace(each, active=False) for each in many]
+    assert len((await opened(*idle)).carriers_excluded) == MAX_CARRIER_CANDIDATES
 
 
 async def test_from_its_record_a_decision_about_carriers_is_made_again_alike():

@@ -209,6 +209,49 @@ def test_when_the_own_riders_have_not_taken_it_the_carriers_are_asked_at_once():
     assert the_task(town).carrier is not None
 
 
+def crashed(town: Town) -> None:
+    """Every process ends within its step, and comes back to the fact before."""
+    for lane in list(town._through):
+        if lane in town._underway:
+            town._underway.pop(lane).close()
+        town._through[lane] = max(0, town._through[lane] - 1)
+
+
+def test_a_crash_after_any_step_leaves_the_carrier_with_the_task():
+    taken = 0
+    while True:
+        town = town_with(TO_CARRIERS)
+        town.comes_to_rest()
+        town.carrier_answers(tender(), POSTI)
+        for _ in range(taken):
+            if lanes := town.lanes():
+                town._go_on(lanes[0])
+        through = not town.lanes()
+        crashed(town)
+        town.comes_to_rest()
+        assert couriers(town) == [POSTI], f"after {taken} steps"
+        if through:
+            break
+        taken += 1
+    assert taken > 10
+
+
+def test_what_a_carrier_is_told_is_told_by_the_same_ids_however_often(town: Town):
+    town.carrier_answers(tender(), POSTI)
+    town.comes_to_rest()
+    first = {(message.type, message.message_id) for message in town.messages}
+    assert {kind for kind, _ in first} == {
+        "logistics.offer.sent",
+        "logistics.offer.lost",
+        "logistics.booking.confirmed",
+    }
+    town.starts_from_nothing()
+    told = [message for message in town.messages if message.type == "logistics.booking.confirmed"]
+    town.comes_to_rest()
+    assert first < {(message.type, message.message_id) for message in town.messages}
+    assert len({message.message_id for message in told}) == 1
+
+
 def raced(town: Town) -> None:
     """Riders and carriers want it, the processes go on and start again, and what is due fires."""
     town.told.clear()
