@@ -115,6 +115,7 @@ def give(task: CreatedTask, command: AssignTaskToCarrier, context: Context) -> l
         booking_id=command.booking_id,
         round=task.round + early,
         given_at=context.now,
+        passed_over=task.tender_id,
     )
     return [next_round(task), given] if early else [given]
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.hours import exhausted
-from commands.placing import keeps_order, placed_among
+from commands.placing import Links, chained, keeps_order, linked_past, links_of, placed_among
 from commands.rider_refusals import CannotReserve, NotReserved
 from commands.rider_state import (
     PastTask,
@@ -20,7 +20,7 @@ from commands.rider_state import (
 )
 from commands.rider_vehicles import vehicles_of
 from schemas.directory import TenantRules
-from schemas.itinerary import Placed, StopRef
+from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.load import Overload, peak_load
 from schemas.message import Personal, SubjectId, TaskId
 from schemas.rider import (
@@ -33,6 +33,7 @@ from schemas.rider import (
     ReleaseReservation,
     ReservationActivated,
     ReservationReleased,
+    ReservedToo,
     ReserveRider,
     RiderEvent,
     RiderHeardAgain,
@@ -49,40 +50,79 @@ AS_DISPATCHED = "as_dispatched"
 
 
 class Way(msgspec.Struct, frozen=True):
-    """Of a task that is to be reserved: its stops, where they go, and when all would be through."""
+    """Of the tasks that are to be reserved: their stops, where they go, and when all would be through."""
 
     stops: list[PlannedStop]
     placed: Sequence[Placed] = ()
     ends_at: datetime | None = None
+    tasks: int = 1
 
 
 def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Context) -> list[RiderEvent]:
-    known = rider.reservations.get(command.task_id)
-    if known is not None and known.round == command.round and not is_let_lapse(known, command, context):
+    """Raises CannotReserve."""
+    if is_reserved(rider, command, context) or command.hold_until <= context.now:
         return []
-    if command.hold_until <= context.now:
-        return []
-    stops = planned_stops(command.task_id, command.stops)
+    if command.bundle and any(has_since(rider, each) for each in all_of(command)):
+        raise CannotReserve("reserved_elsewhere")
+    stops = [stop for each in all_of(command) for stop in planned_stops(each.task_id, each.stops)]
     heard = rider.silence is not None and command.offer_id is not None  # whoever claims an offer is heard by that
     judged = replace(rider, silence=None) if heard else rider
-    way = Way(stops, command.placed, command.ends_at)
-    why_not = None if command.has_goods else cannot_reserve(judged, way, command.required_skills, context)
+    way = Way(stops, command.placed, command.ends_at, len(all_of(command)))
+    skills = [skill for each in all_of(command) for skill in each.required_skills]
+    why_not = None if command.has_goods else cannot_reserve(judged, way, skills, context)
     if why_not is not None:
         raise CannotReserve(why_not)
     again: list[RiderEvent] = [RiderHeardAgain(heard_at=context.now)] if heard else []
+    return [*again, *reserved(rider, command, stops)]
+
+
+def reserved(rider: RegisteredRider, command: ReserveRider, stops: list[PlannedStop]) -> list[RiderReserved]:
+    tasks = all_of(command)
+    placed = {command.task_id: command.placed}
+    if command.bundle:
+        order = placed_among(rider.itinerary, stops, command.placed, rider.locked)
+        placed = chained(order, [each.task_id for each in tasks])
     return [
-        *again,
         RiderReserved(
-            task_id=command.task_id,
-            round=command.round,
+            task_id=each.task_id,
+            round=each.round,
             tender_id=command.tender_id,
             offer_id=command.offer_id,
             handed_over=command.handed_over,
             hold_until=command.hold_until,
-            stops=stops,
-            placed=command.placed,
-        ),
+            stops=[stop for stop in stops if stop.task_id == each.task_id],
+            placed=placed[each.task_id],
+            plan_id=command.plan_id,
+            bundle=[Bundled(task_id=b.task_id, round=b.round) for b in command.bundle] if each is command else [],
+            lead=None if each is command else command.task_id,
+        )
+        for each in tasks
     ]
+
+
+def all_of(command: ReserveRider) -> list[ReserveRider | ReservedToo]:
+    return [command, *command.bundle]
+
+
+def known_round(rider: RegisteredRider, task: ReserveRider | ReservedToo) -> Reservation | None:
+    known = rider.reservations.get(task.task_id)
+    return known if known is not None and known.round == task.round else None
+
+
+def has_since(rider: RegisteredRider, task: ReserveRider | ReservedToo) -> bool:
+    """In that round or a later one."""
+    known = rider.reservations.get(task.task_id)
+    return known is not None and known.round >= task.round
+
+
+def is_reserved(rider: RegisteredRider, command: ReserveRider, context: Context) -> bool:
+    """Of several, as long as one of them is left of the same reservation: the others were released since."""
+    if not command.bundle:
+        known = known_round(rider, command)
+        return known is not None and not is_let_lapse(known, command, context)
+    by = command.tender_id, command.offer_id, command.plan_id
+    found = [known for each in all_of(command) if (known := known_round(rider, each)) is not None]
+    return any((known.tender_id, known.offer_id, known.plan_id) == by for known in found)
 
 
 def is_let_lapse(known: Reservation, command: ReserveRider, context: Context) -> bool:
@@ -146,7 +186,7 @@ def without_room(
 ) -> Exclusion | Overload | None:
     """Where it is too much as it is placed, but not at the end, it will go there."""
     still_held = held(rider, now)
-    if len(still_held) >= rules.max_active_tasks:
+    if len(still_held) + way.tasks > rules.max_active_tasks:
         return "too_many_tasks"
     promised = [stop for r in still_held.values() if not r.active for stop in r.stops]
     peak = peak_load(stop.load for stop in (*rider.itinerary, *promised, *way.stops))
@@ -199,11 +239,21 @@ def order_of(rider: RegisteredRider, reservation: Reservation, context: Context)
     at_the_end = [*rider.itinerary, *reservation.stops]
     if not reservation.placed:
         return at_the_end
-    placed = placed_among(rider.itinerary, reservation.stops, reservation.placed, rider.locked)
+    placed = placed_among(rider.itinerary, reservation.stops, reservation.placed, rider.locked, awaited_by(rider))
     required, now = context.policy.required_documents_of("vehicle"), context.now
     fit, _ = fit_for(vehicles_of(rider), required, now, now)
     fits = not overloads(peak_load(stop.load for stop in placed), rider.capacity_g, fit or vehicles_of(rider))
     return placed if fits and keeps_order(placed) else at_the_end
+
+
+def awaited_by(rider: RegisteredRider) -> Links:
+    """Of the stops that are not on the itinerary yet."""
+    return {
+        ref: behind
+        for task_id, r in rider.reservations.items()
+        if not r.active
+        for ref, behind in links_of(r.placed, task_id).items()
+    }
 
 
 def release_reservation(rider: RegisteredRider, command: ReleaseReservation, context: Context) -> list[RiderEvent]:
@@ -241,6 +291,7 @@ def with_reserved(rider: RegisteredRider, event: RiderReserved) -> RegisteredRid
         hold_until=event.hold_until,
         stops=tuple(event.stops),
         placed=tuple(event.placed),
+        plan_id=event.plan_id,
     )
     return with_reservation(rider, event.task_id, reservation)
 
@@ -252,7 +303,12 @@ def with_activated(rider: RegisteredRider, event: ReservationActivated) -> Regis
 
 def with_released(rider: RegisteredRider, event: ReservationReleased) -> RegisteredRider:
     since = rider.reservations[event.task_id].activated_at
-    kept = {task: r for task, r in rider.reservations.items() if task != event.task_id}
+    gone = links_of(rider.reservations[event.task_id].placed, event.task_id)
+    kept = {
+        task: r if r.active else replace(r, placed=linked_past(r.placed, gone))
+        for task, r in rider.reservations.items()
+        if task != event.task_id
+    }
     if since is None:
         return replace(rider, reservations=kept)
     past = (*rider.past_tasks, PastTask(event.task_id, since, event.released_at))

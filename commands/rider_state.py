@@ -18,6 +18,7 @@ from schemas.message import (
     NotInThisState,
     OfferId,
     Personal,
+    PlanId,
     ShiftId,
     StopId,
     TaskId,
@@ -70,6 +71,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     removed: tuple[StopId, ...] = ()
     placed: tuple[Placed, ...] = ()
     """Where its stops go once it is active."""
+    plan_id: PlanId | None = None
 
     @property
     def active(self) -> bool:

@@ -310,7 +310,7 @@ def locate_stop(task: CreatedTask, command: LocateStop, context: Context) -> lis
 
 def record_tender(task: CreatedTask, command: RecordTender) -> list[TaskEvent]:
     """A tender that the task has outrun has nothing to offer: that it is refused is what withdraws it."""
-    if task.tender_id == command.tender_id or task.closed_round >= command.round:
+    if command.tender_id in (task.tender_id, task.closed_tender):
         return []
     if command.round != task.round or task.tender_id is not None or is_settled(task, command.round):
         raise NotInThisState(needed="dispatchable", actual=state_of(task))
@@ -331,13 +331,15 @@ def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> l
         return []
     rules = context.policy.rules
     again = command.outcome != "withdrawn" and task.round < rules.max_rounds and not task.held
+    at_once = command.outcome == "withdrawn" and command.bundled and not task.held
     return [
         TaskTenderClosed(
             tender_id=command.tender_id,
             round=task.round,
             outcome=command.outcome,
             retry_at=context.now + timedelta(seconds=waits_for(task.round, rules)) if again else None,
-        )
+        ),
+        *([next_round(task)] if at_once else []),
     ]
 
 
@@ -372,6 +374,7 @@ def assign_task(task: CreatedTask, command: AssignTask, context: Context) -> lis
         offer_id=command.offer_id,
         assigned_at=context.now,
         reason_code=command.reason_code,
+        passed_over=None if command.tender_id is not None else task.tender_id,
     )
     if command.tender_id is None:
         return [assigned]

@@ -144,7 +144,8 @@ def evolve(task: Task, event: TaskEvent) -> Task:
         case TaskScheduled():
             return replace(task, dispatch_at=event.dispatch_at)
         case TaskTenderClosed():
-            return replace(task, tender_id=None, closed_round=event.round, retry_at=event.retry_at)
+            closed = replace(task, closed_round=event.round, closed_tender=event.tender_id)
+            return replace(closed, tender_id=None, retry_at=event.retry_at)
         case HandOverOffered():
             return replace(task, hand_over=HandOverState(event.to_rider, event.round, event.expires_at))
         case HandOverClosed():

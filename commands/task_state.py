@@ -167,6 +167,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     tender_id: TenderId | None = None
     closed_round: int = 0
     """The last round whose tender ended without a winner."""
+    closed_tender: TenderId | None = None
+    """That tender."""
     retry_at: datetime | None = None
     rider_id: RiderId | None = None
     accepted: bool = False

@@ -1,4 +1,4 @@
-"""Tender: one offering of one task, until somebody wins it."""
+"""Tender: one offering of one task, or of a bundle, until somebody wins it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from schemas.carrier_offer import (
     OfferCountered,
     RecordCarrierAnswer,
 )
-from schemas.itinerary import Placed
+from schemas.itinerary import Bundled, Placed
 from schemas.load import Overload
 from schemas.message import CarrierId, NotInThisState, OfferId, Refused, RiderId, TaskId, TenderId
 from schemas.money import Money
@@ -113,6 +113,7 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_like=True,
     bidding: bool = False
     """It is, or was, one of those."""
     bids_in: str | None = None
+    bundle: tuple[Bundled, ...] = ()
 
 
 class Over(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -268,6 +269,7 @@ def open_tender(tender: Tender, command: OpenTender) -> list[TenderEvent]:
     decision = DispatchDecisionRecorded(
         task_id=command.task_id,
         round=command.round,
+        bundle=command.bundle,
         mode=command.mode,
         candidates=command.candidates,
         others=command.others,
@@ -281,10 +283,11 @@ def open_tender(tender: Tender, command: OpenTender) -> list[TenderEvent]:
         solver=command.solver,
     )
     if not command.offers:
-        return [decision, TenderExhausted(task_id=command.task_id, round=command.round)]
+        return [decision, TenderExhausted(task_id=command.task_id, round=command.round, bundle=command.bundle)]
     opened = TenderOpened(
         task_id=command.task_id,
         round=command.round,
+        bundle=command.bundle,
         mode=command.mode,
         queue=command.queue,
         bids_until=command.bids_until,
@@ -380,7 +383,13 @@ def award_tender(tender: Tender, command: AwardTender) -> list[TenderEvent]:
             won = tender.pending[command.offer_id]
             return [
                 OfferAccepted(offer_id=command.offer_id, **whose(won)),
-                TenderAwarded(offer_id=command.offer_id, **whose(won), task_id=tender.task_id, round=tender.round),
+                TenderAwarded(
+                    offer_id=command.offer_id,
+                    **whose(won),
+                    task_id=tender.task_id,
+                    round=tender.round,
+                    bundle=[*tender.bundle],
+                ),
                 *(
                     OfferLost(offer_id=offer_id, **whose(other))
                     for offer_id, other in tender.pending.items()
@@ -435,7 +444,12 @@ def withdraw_tender(tender: Tender, command: WithdrawTender) -> list[TenderEvent
             )
             return [
                 *withdrawn,
-                TenderWithdrawn(task_id=tender.task_id, round=tender.round, reason_code=command.reason_code),
+                TenderWithdrawn(
+                    task_id=tender.task_id,
+                    round=tender.round,
+                    bundle=[*tender.bundle],
+                    reason_code=command.reason_code,
+                ),
             ]
         case _:
             return []
@@ -459,7 +473,7 @@ def stands_for(offer: WaitingOffer, queue: Queue) -> timedelta:
 
 
 def exhausted(tender: Open) -> TenderExhausted:
-    return TenderExhausted(task_id=tender.task_id, round=tender.round)
+    return TenderExhausted(task_id=tender.task_id, round=tender.round, bundle=[*tender.bundle])
 
 
 def next_claim(tender: Open, context: Context) -> list[TenderEvent]:
@@ -480,6 +494,7 @@ def request_reservation(
         offer_id=offer_id,
         rider_id=offer.rider_id,
         task_id=tender.task_id,
+        bundle=[*tender.bundle],
         hold_until=hold_until,
         placed=[*offer.placed],
         ends_at=offer.ends_at,
@@ -611,7 +626,7 @@ def own_offer(tender: Tender, offer_id: OfferId, context: Context) -> tuple[Open
 def evolve(tender: Tender, event: TenderEvent) -> Tender:
     match event:
         case DispatchDecisionRecorded():
-            return Open(task_id=event.task_id, round=event.round)
+            return Open(task_id=event.task_id, round=event.round, bundle=tuple(event.bundle))
         case TenderOpened():
             bids_until = event.bids_until
             bidding = bids_until is not None

@@ -40,8 +40,10 @@ GROUP BY topic, partition
 DECLINED = """
 SELECT DISTINCT offer.value ->> 'rider_id'
 FROM tender_board, jsonb_each(offers) AS offer
-WHERE tenant = %s AND task_id = %s AND offer.value ->> 'carrier_id' IS NULL
+WHERE tenant = %(tenant)s AND offer.value ->> 'carrier_id' IS NULL
   AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
+  AND (task_id = %(task)s
+    OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text)))
 """
 
 CLAIM = "SELECT version, offers -> %s ->> 'state' FROM tender_board WHERE tenant = %s AND tender_id = %s"
@@ -152,7 +154,7 @@ class Lookups:
     async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[RiderId]:
         async with self._pool.connection() as connection:
             await self._caught_up(connection, "tender_board")
-            cursor = await connection.execute(DECLINED, (tenant, task_id))
+            cursor = await connection.execute(DECLINED, {"tenant": tenant, "task": task_id})
             return frozenset(RiderId(rider) for (rider,) in await cursor.fetchall())
 
     async def carriers(self, tenant: TenantSlug, task_id: TaskId) -> Sequence[KnownCarrier]:

@@ -10,6 +10,7 @@ import psycopg
 
 from gateway.problems import Problem
 from gateway.why.asked import NoSuchTask, Why, asked
+from gateway.why.told import round_of
 from infra.artefacts import ObjectArtefacts, artefacts_of
 from infra.endpoints import NotRunning, reached
 from infra.observability import quiet
@@ -58,13 +59,13 @@ def why(task: str, tenant: str | None, again: bool, data: Path | None, as_json: 
 
 async def made_again(store: ObjectArtefacts, found: Why) -> list[Again]:
     """Raises Problem where the store does not answer."""
-    return [await round_again(store, found.tenant, decision) for decision in found.decisions]
+    return [await round_again(store, found, decision) for decision in found.decisions]
 
 
-async def round_again(store: ObjectArtefacts, tenant: str, decision: dict[str, Any]) -> Again:
-    number, digest = decision["round"], decision["input_hash"]
+async def round_again(store: ObjectArtefacts, found: Why, decision: dict[str, Any]) -> Again:
+    number, digest = round_of(decision, found.task_id), decision["input_hash"]
     try:
-        record = await store.decision(tenant, digest)
+        record = await store.decision(found.tenant, digest)
         if record is None:
             return Again(round=number, same=None, told=f"Round {number} cannot be decided again: its record is gone.")
         different = differences(decision, record)

@@ -8,6 +8,7 @@ from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from schemas.carrier_offer import CarrierCandidate, ExcludedCarrier
 from schemas.dispatch_rules import ScoreWeights
+from schemas.itinerary import Bundled
 from schemas.tender import Candidate, DispatchDecisionRecorded, Excluded, Others
 
 TABLE = """
@@ -16,6 +17,7 @@ CREATE TABLE {table} (
     tender_id      text        NOT NULL,
     task_id        text        NOT NULL,
     round          bigint      NOT NULL,
+    bundle         jsonb       NOT NULL,
     mode           text        NOT NULL,
     candidates     jsonb       NOT NULL,
     others         jsonb       NOT NULL,
@@ -31,6 +33,7 @@ CREATE TABLE {table} (
     PRIMARY KEY (tenant, tender_id)
 );
 CREATE INDEX ON {table} (tenant, task_id, round);
+CREATE INDEX ON {table} USING gin (bundle jsonb_path_ops) WITH (fastupdate = off) WHERE bundle <> '[]';
 CREATE INDEX ON {table} (tenant, decided_at, tender_id)
 """
 
@@ -40,6 +43,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     tender_id: str
     task_id: str
     round: int
+    bundle: list[Bundled]
     mode: str
     candidates: list[Candidate]
     others: Others
@@ -62,6 +66,7 @@ def apply(row: DecisionRow | None, fact: Fact, key: Key) -> DecisionRow:
         tender_id=source.aggregate_id,
         task_id=event.task_id,
         round=event.round,
+        bundle=event.bundle,
         mode=event.mode,
         candidates=event.candidates,
         others=event.others,
@@ -79,7 +84,7 @@ def apply(row: DecisionRow | None, fact: Fact, key: Key) -> DecisionRow:
 
 DISPATCH_DECISIONS = ReadModel(
     name="dispatch_decisions",
-    version=4,
+    version=5,
     table=TABLE,
     row=DecisionRow,
     key=("tenant", "tender_id"),
@@ -91,7 +96,8 @@ DISPATCH_DECISIONS = ReadModel(
 PAGE = """
 SELECT * FROM dispatch_decisions
 WHERE tenant = %(tenant)s
-  AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s)
+  AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s
+    OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task_id)s::text)))
   AND (%(at)s::timestamptz IS NULL OR (decided_at, tender_id) > (%(at)s, %(id)s))
 ORDER BY decided_at, tender_id
 LIMIT %(limit)s

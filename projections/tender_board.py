@@ -11,6 +11,7 @@ from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from schemas.carrier_offer import CarrierOfferTerms, CounterDeclined, OfferCountered
 from schemas.catalog import members_of
+from schemas.itinerary import Bundled
 from schemas.load import Overload
 from schemas.message import Event
 from schemas.money import Money
@@ -39,6 +40,7 @@ CREATE TABLE {table} (
     tender_id  text        NOT NULL,
     task_id    text        NOT NULL,
     round      bigint      NOT NULL,
+    bundle     jsonb       NOT NULL,
     mode       text        NOT NULL,
     state      text        NOT NULL,
     offers     jsonb       NOT NULL,
@@ -52,6 +54,7 @@ CREATE TABLE {table} (
 );
 CREATE INDEX ON {table} (tenant, created_at, tender_id);
 CREATE INDEX ON {table} (tenant, task_id);
+CREATE INDEX ON {table} USING gin (bundle jsonb_path_ops) WITH (fastupdate = off) WHERE bundle <> '[]';
 CREATE INDEX ON {table} (tenant) WHERE state = 'open';
 CREATE INDEX ON {table} (tenant, updated_at)
 """
@@ -106,6 +109,8 @@ class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
     tender_id: str
     task_id: str
     round: int
+    bundle: list[Bundled] = []
+    """The other tasks that it offers."""
     mode: str
     state: str = "open"
     offers: Mapping[str, OfferRow] = {}
@@ -125,6 +130,7 @@ def apply(row: TenderRow | None, fact: Fact, key: Key) -> TenderRow:
             tender_id=source.aggregate_id,
             task_id=event.task_id,
             round=event.round,
+            bundle=event.bundle,
             mode=event.mode,
             created_at=source.recorded_at,
             updated_at=source.recorded_at,
@@ -193,7 +199,7 @@ def counter(event: OfferCountered) -> CounterRow:
 
 TENDER_BOARD = ReadModel(
     name="tender_board",
-    version=4,
+    version=5,
     table=TABLE,
     row=TenderRow,
     key=("tenant", "tender_id"),
@@ -206,7 +212,8 @@ PAGE = """
 SELECT * FROM tender_board
 WHERE tenant = %(tenant)s
   AND (%(state)s::text IS NULL OR state = %(state)s)
-  AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s)
+  AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s
+    OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task_id)s::text)))
   AND (%(at)s::timestamptz IS NULL OR (created_at, tender_id) > (%(at)s, %(id)s))
 ORDER BY created_at, tender_id
 LIMIT %(limit)s

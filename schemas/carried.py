@@ -5,7 +5,7 @@ from typing import Literal
 
 from schemas.carrier import ServedArea
 from schemas.geo import ObservedFix
-from schemas.message import CarrierBookingId, CarrierId, Code, Command, Event, Moment
+from schemas.message import CarrierBookingId, CarrierId, Code, Command, Event, Moment, TenderId
 
 CarrierSays = Literal[
     "en_route_to_pickup",
@@ -69,6 +69,8 @@ class TaskGivenToCarrier(Event, frozen=True, kw_only=True):
     booking_id: CarrierBookingId
     round: int
     given_at: datetime
+    passed_over: TenderId | None = None
+    """That it was offered by."""
 
 
 class TaskTakenFromCarrier(Event, frozen=True, kw_only=True):

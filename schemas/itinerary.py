@@ -2,6 +2,10 @@
 
 from schemas.message import Input, StopId, TaskId
 
+MAX_ROUTE_TASKS = 50
+"""Of which one rider is given the stops at once."""
+MAX_ROUTE_STOPS = 500
+
 
 class StopRef(Input, frozen=True, kw_only=True):
     """Stop ids are unique within their task only."""
@@ -16,3 +20,12 @@ class Placed(Input, frozen=True, kw_only=True):
 
     stop_id: StopId
     behind: StopRef | None = None
+    task_id: TaskId | None = None
+    """None: of the task that is spoken of, of several the first."""
+
+
+class Bundled(Input, frozen=True, kw_only=True):
+    """A task that goes together with another, all or none, in its round."""
+
+    task_id: TaskId
+    round: int

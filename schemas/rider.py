@@ -8,7 +8,7 @@ import msgspec
 from schemas.dispatch_rules import Rating
 from schemas.geo import Location, Window
 from schemas.hours import HoursLimit, HoursRule
-from schemas.itinerary import Placed, StopRef
+from schemas.itinerary import MAX_ROUTE_STOPS, MAX_ROUTE_TASKS, Bundled, Placed, StopRef
 from schemas.load import NOTHING, Load
 from schemas.message import (
     Code,
@@ -26,6 +26,7 @@ from schemas.message import (
     Name,
     OfferId,
     Personal,
+    PlanId,
     Record,
     ReferenceSource,
     ShiftId,
@@ -274,16 +275,27 @@ class CloseHandOver(Command, frozen=True, kw_only=True):
     rule: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
+class ReservedToo(Input, frozen=True, kw_only=True):
+    """A task for which the rider is reserved together with another, all or none."""
+
+    task_id: TaskId
+    round: Count
+    required_skills: Skills = []
+    stops: Annotated[list[NewPlannedStop], msgspec.Meta(min_length=1, max_length=50)]
+
+
 class ReserveRider(Command, frozen=True, kw_only=True):
     """Once `hold_until` has passed it is a quiet nothing, so a process replayed later adds no fact.
 
-    `round` is the task's: it tells one assignment of a task from the next. A dispatcher's order has no tender.
+    `round` is the task's: it tells one assignment of a task from the next. A dispatcher's order has no tender, and no
+    plan. The tasks of `bundle` are reserved with it, all or none: they are judged together.
     """
 
     task_id: TaskId
     round: Count
     tender_id: TenderId | None = None
     offer_id: OfferId | None = None
+    plan_id: PlanId | None = None
     handed_over: bool = False
     """By another rider: it is active once the goods have changed hands."""
     has_goods: bool = False
@@ -291,8 +303,11 @@ class ReserveRider(Command, frozen=True, kw_only=True):
     hold_until: Moment
     required_skills: Skills = []
     stops: Annotated[list[NewPlannedStop], msgspec.Meta(min_length=1, max_length=50)]
-    placed: Annotated[list[Placed], msgspec.Meta(max_length=50)] = []
-    """Where they are to go on the itinerary; those of which it is not said go to its end."""
+    bundle: Annotated[list[ReservedToo], msgspec.Meta(max_length=MAX_ROUTE_TASKS - 1)] = []
+    """In the order in which their stops are put on the itinerary, after those of `task_id`."""
+    placed: Annotated[list[Placed], msgspec.Meta(max_length=MAX_ROUTE_STOPS)] = []
+    """Where they are to go on the itinerary, each among those that were put there before; those of which it is not said
+    go to its end."""
     ends_at: Moment | None = None
     """When all that is on the itinerary then would be through, as far as whoever sends it can tell."""
 
@@ -622,6 +637,9 @@ class AnomalyDismissed(Event, frozen=True, kw_only=True):
 
 
 class RiderReserved(Event, frozen=True, kw_only=True):
+    """One for each task. The first of several names the others in `bundle`, and they name it as their `lead`; each of
+    their stops is `placed` behind the one that comes before it once all are there."""
+
     task_id: TaskId
     round: int
     tender_id: TenderId | None
@@ -630,6 +648,9 @@ class RiderReserved(Event, frozen=True, kw_only=True):
     hold_until: datetime
     stops: list[PlannedStop]
     placed: list[Placed] = []
+    plan_id: PlanId | None = None
+    bundle: list[Bundled] = []
+    lead: TaskId | None = None
 
 
 class ReservationActivated(Event, frozen=True, kw_only=True):

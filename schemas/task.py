@@ -178,6 +178,8 @@ class CloseTender(Command, frozen=True, kw_only=True):
     tender_id: TenderId
     round: Count
     outcome: TenderOutcome
+    bundled: bool = False
+    """Where it is withdrawn, another task that was offered with this one may be why: then this one goes on at once."""
 
 
 class RetryDispatch(Command, frozen=True, kw_only=True):
@@ -400,6 +402,8 @@ class TaskAssigned(Event, frozen=True, kw_only=True):
     """By another rider, who had the goods."""
     reason_code: str | None = None
     """Of a dispatcher's order."""
+    passed_over: TenderId | None = None
+    """That it was offered by."""
 
 
 class AssignmentAccepted(Event, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Tender: one offering of one task; what can be asked of it and what can happen to it.
+"""Tender: one offering of one task, or of a bundle, all or none; what can be asked of it and what can happen to it.
 
 An offer is a rider's or a carrier's: one that has a `carrier_id` is no rider's, and its `rider_id` is empty.
 """
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.batch_rules import MAX_BUNDLE
 from schemas.carrier_offer import (
     CarrierOfferCommand,
     CarrierOfferEvent,
@@ -16,7 +17,7 @@ from schemas.carrier_offer import (
     ExcludedCarriers,
 )
 from schemas.dispatch_rules import ScoreWeights, TenderMode
-from schemas.itinerary import Placed
+from schemas.itinerary import Bundled, Placed
 from schemas.load import Overload
 from schemas.message import CarrierId, Code, Command, Event, Input, Moment, OfferId, RiderId, TaskId
 from schemas.money import Currency, Money
@@ -62,6 +63,10 @@ Exclusion = Literal[
     "would_be_late",
     "ride_too_long",
 ]
+
+
+type Bundle = Annotated[list[Bundled], msgspec.Meta(max_length=MAX_BUNDLE - 1)]
+"""The tasks that are offered together with the one that the tender is named by."""
 
 
 class ScoreParts(Input, frozen=True, kw_only=True):
@@ -111,6 +116,8 @@ class Excluded(Input, frozen=True, kw_only=True):
 
 
 class PlannedOffer(Input, frozen=True, kw_only=True):
+    """`placed` of a bundle names its stops in the order of the way, each behind the one before."""
+
     offer_id: OfferId
     rider_id: RiderId = NO_RIDER
     expires_at: Moment
@@ -145,6 +152,7 @@ class OpenTender(Command, frozen=True, kw_only=True):
 
     task_id: TaskId
     round: int
+    bundle: Bundle = []
     mode: TenderMode
     candidates: Annotated[list[Candidate], msgspec.Meta(max_length=MAX_CANDIDATES)]
     others: Others = Others()
@@ -211,7 +219,7 @@ class CloseBidding(Command, frozen=True, kw_only=True):
 
 
 class WithdrawTender(Command, frozen=True, kw_only=True):
-    """The task is gone or was assigned otherwise."""
+    """The task, or one of the bundle, is gone or was assigned otherwise."""
 
     reason_code: Code
 
@@ -239,6 +247,7 @@ type TenderCommand = (
 class DispatchDecisionRecorded(Event, frozen=True, kw_only=True):
     task_id: TaskId
     round: int
+    bundle: list[Bundled] = []
     mode: TenderMode
     candidates: list[Candidate]
     others: Others = Others()
@@ -259,6 +268,7 @@ class TenderOpened(Event, frozen=True, kw_only=True):
 
     task_id: TaskId
     round: int
+    bundle: list[Bundled] = []
     mode: TenderMode
     queue: Queue | None = None
     bids_until: datetime | None = None
@@ -300,6 +310,7 @@ class ReservationRequested(Event, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
     task_id: TaskId
+    bundle: list[Bundled] = []
     hold_until: datetime
     placed: list[Placed] = []
     ends_at: datetime | None = None
@@ -352,6 +363,7 @@ class TenderAwarded(Event, frozen=True, kw_only=True):
     task_id: TaskId
     round: int
     carrier_id: CarrierId | None = None
+    bundle: list[Bundled] = []
 
 
 class TenderExhausted(Event, frozen=True, kw_only=True):
@@ -359,11 +371,13 @@ class TenderExhausted(Event, frozen=True, kw_only=True):
 
     task_id: TaskId
     round: int
+    bundle: list[Bundled] = []
 
 
 class TenderWithdrawn(Event, frozen=True, kw_only=True):
     task_id: TaskId
     round: int
+    bundle: list[Bundled] = []
     reason_code: str
 
 

@@ -87,7 +87,7 @@ def refuse_booking(event: CarrierBookingQuoted | CarrierBooked, source: Source, 
 
 async def withdraw_passed_over(event: TaskGivenToCarrier, source: Source) -> Sequence[Step]:
     """As by a dispatcher's order."""
-    tender = tender_id(TaskId(source.aggregate_id), event.round)
+    tender = event.passed_over or tender_id(TaskId(source.aggregate_id), event.round)
     command = WithdrawTender(reason_code="task_gone")
     return [Step(kind="tender", aggregate_id=tender, command=command, purpose="withdraw-tender")]
 

@@ -32,7 +32,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     command: Command
     purpose: str
     otherwise: "Step | None" = None
-    """Sent in its place where a rule refuses it, as far as it answers a refusal itself."""
+    """Sent in its place where a rule refuses it."""
 
     def command_id(self, source: Source) -> str:
         return ids.derived("step", source.event_id, self.purpose)
@@ -137,11 +137,15 @@ class Process:
                     return
 
     async def _answer(self, rule: Rule, event: Event, source: Source, step: Step, refused: NotAllowed) -> None:
+        """By the step's own answer, where it has one."""
         log = logger.bind(process=self.name, fact=type(event).__name__, step=step.purpose, rule=refused.rule)
-        if rule.refused is None:
+        answers = [step.otherwise] if step.otherwise is not None else None
+        if answers is None and rule.refused is not None:
+            answers = [*rule.refused(event, source, refused)]
+        if answers is None:
             log.warning("step refused, and nothing follows from that")
             return
-        for other in rule.refused(event, source, refused):
+        for other in answers:
             meant: Step | None = other
             while meant is not None:
                 outcome = await self._send(meant, source, source.tenant)

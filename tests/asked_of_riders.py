@@ -106,6 +106,17 @@ RIDER: Repertoire = [
         )
         for task in TASKS
     ],
+    (
+        lambda draw, now: r.ReserveRider(
+            task_id=TASKS[0],
+            round=1,
+            hold_until=now + timedelta(hours=2),
+            stops=planned(draw, TASKS[0]),
+            bundle=[r.ReservedToo(task_id=task, round=1, stops=planned(draw, task)) for task in TASKS[1:]],
+        ),
+        "dispatch",
+        "system",
+    ),
     (lambda draw, now: r.ActivateReservation(task_id=draw.choice(TASKS), round=1), "dispatch", "system"),
     (
         lambda draw, now: r.ReleaseReservation(task_id=draw.choice(TASKS), round=1, reason_code="x"),

@@ -18,7 +18,9 @@ TENANT: Repertoire = [
     (always(d.CreateTenant(tenant="acme", name="Acme", mode="test")), "root", "operator"),
     (lambda draw, now: d.AdvanceTenantClock(seconds=draw.randint(1, 9)), "shop", "integrator"),
     (
-        lambda draw, now: d.ChangeTenantRules(rules=d.TenantRules(max_attempts=draw.randint(1, 3))),
+        lambda draw, now: d.ChangeTenantRules(
+            rules=d.TenantRules(max_attempts=draw.randint(1, 3), max_active_tasks=draw.randint(2, 5))
+        ),
         "root",
         "operator",
     ),

@@ -3,7 +3,7 @@ order between aggregates, and again."""
 
 import types
 from collections import defaultdict
-from collections.abc import Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from story import ACME, CENTRE, KAMPPI, NOON, NORTH, SAME_DAY, SECRETS, UP_NORTH
 from commands.aggregates import BY_EVENT
 from commands.order import Answer, Order
 from commands.policy import Policy
-from commands.task_state import OVER, CreatedTask
+from commands.task_state import OVER, CreatedTask, state_of
 from commands.tender import Open
 from infra.lookups import aboard, load_of
 from infra.sending import Sending
@@ -37,7 +37,7 @@ from schemas.carrier_offer import (
     RecordCarrierAnswer,
 )
 from schemas.dispatch_rules import TenderStep
-from schemas.itinerary import Placed, StopRef
+from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.keyring import Keyring
 from schemas.load import Capacity
 from schemas.message import (
@@ -118,8 +118,16 @@ class Town:
         """That carriers are told, and told again where processes start again."""
         self.carriers: Sequence[str] = CARRIERS
         """Those that are asked where a step asks carriers."""
+        self.where = self._somewhere
+        """Where their stops go."""
         self.steps: Sequence[TenderStep] = [TenderStep(mode="broadcast", size=50, seconds=600)]
         """How tenders ask: by any of these."""
+        self.together: Callable[[], int] = lambda: 0
+        """How many more tasks are offered along with one, as far as others wait."""
+        self.careless = 0.0
+        """How often it is one that is offered otherwise already, or gone by then."""
+        self._openings: dict[tuple[str, int], o.OpenTender] = {}
+        """What was decided in a round of a task: one that was bundled has none of its own."""
         self._asked = 0
         self._read: defaultdict[str, int] = defaultdict(int)
         processes = every_process(self, self._decide, self._send, self._forget, self._tell)
@@ -247,6 +255,20 @@ class Town:
         said: dict[str, Any] = {"price": price if bids or answer == "counter" else None}
         self.carrier_answers(tender, offer.carrier_id, answer, **said)
 
+    def somebody_claims(self) -> None:
+        """One of those who are asked, by what was last known of the offer."""
+        pending = [
+            (tender, offer_id, offer, state.bidding)
+            for tender, state in self.of_kind("tender")
+            if isinstance(state, Open)
+            for offer_id, offer in state.pending.items()
+            if not offer.claimed and offer.carrier_id is None
+        ]
+        if pending:
+            tender, offer_id, offer, bidding = self.chance.choice(pending)
+            bid = Money(amount_minor=self.chance.randint(1, 999), currency="EUR") if bidding else None
+            self.ask("tender", tender, o.ClaimOffer(offer_id=offer_id, bid=bid), offer.rider_id, "rider")
+
     # What the processes do
 
     def lanes(self) -> list[Lane]:
@@ -258,6 +280,10 @@ class Town:
         for _ in range(self.chance.choice((1, 1, 2, 4, 8))):
             if lanes := self.lanes():
                 self._go_on(self.chance.choice(lanes))
+
+    def goes_on(self, process: str, aggregate_id: str) -> None:
+        """One, by a step, with what this aggregate has told."""
+        self._go_on((process, aggregate_id))
 
     def _go_on(self, lane: Lane) -> None:
         name, _ = lane
@@ -315,6 +341,9 @@ class Town:
     def _now(self) -> datetime:
         return self.policy.now(ACME, self.now)
 
+    def decided_for(self, task: TaskId, task_round: int) -> o.OpenTender:
+        return self._openings[task, task_round]
+
     def comes_to_rest(self) -> None:
         """The processes are through with all facts, and with all that is due; and nobody is silent unnoticed."""
         while True:
@@ -351,7 +380,10 @@ class Town:
         return states[self._read[aggregate_id]]
 
     async def task(self, tenant: Any, task_id: str, source: Source) -> KnownTask:
-        task: CreatedTask = self._as_of(task_id, source.version if source.aggregate_id == task_id else 1)
+        return self._known(task_id, source.version if source.aggregate_id == task_id else 1)
+
+    def _known(self, task_id: str, version: int) -> KnownTask:
+        task: CreatedTask = self._as_of(task_id, version)
         stops = [planned for stop_id in task.stops if (planned := planned_stop(task, stop_id)) is not None]
         ahead = [stop for stop in stops if task.stops[stop.stop_id].status not in OVER]
         return KnownTask(
@@ -380,13 +412,23 @@ class Town:
         """Asks anybody: whatever it knows of the riders may have changed before they answer."""
         if task.round != task_round or not task.ahead:
             return None
+        made = self._openings.get((task.task_id, task_round))
+        if made is not None:
+            return made if made.task_id == task.task_id else None
+        others = self._others(task)
         opening = o.OpenTender(
             task_id=task.task_id,
             round=task_round,
+            bundle=[Bundled(task_id=each.task_id, round=each.round) for each in others],
             mode="broadcast",
             candidates=[
                 o.Candidate(
-                    rider_id=rider, rank=rank, travel_s=1, distance_m=1, source="anybody", placed=self._somewhere(task)
+                    rider_id=rider,
+                    rank=rank,
+                    travel_s=1,
+                    distance_m=1,
+                    source="anybody",
+                    placed=self.where([task, *others]),
                 )
                 for rank, rider in enumerate(self.whom(), start=1)
             ],
@@ -397,15 +439,19 @@ class Town:
             solver="anybody",
         )
         step = self.chance.choice(self.steps)
-        riders = opening.candidates if step.to != "carriers" else []
-        carriers = self._of_carriers(step) if step.to != "riders" else []
+        riders = opening.candidates if step.to != "carriers" or others else []
+        carriers = self._of_carriers(step) if step.to != "riders" and not others else []
         bids_in = "EUR" if step.mode == "bid" else None
         opening = msgspec.structs.replace(
             opening, mode=step.mode, candidates=riders, carriers=carriers, bids_in=bids_in
         )
-        return with_offers(opening, step, self._now())
+        opening = with_offers(opening, step, self._now())
+        for each in (task, *others):
+            self._openings.setdefault((each.task_id, each.round), opening)
+        return opening
 
     def _of_carriers(self, step: TenderStep) -> list[CarrierCandidate]:
+        """Of a single task."""
         terms = CarrierOfferTerms(
             service_level=SAME_DAY.code, commitment_seconds=SAME_DAY.commitment_seconds, price=OFFERED
         )
@@ -414,13 +460,31 @@ class Town:
             for rank, carrier in enumerate(self.carriers, start=1)
         ]
 
-    def _somewhere(self, task: KnownTask) -> list[Placed]:
-        """Behind any stop that anybody has ahead, or first; or at the end."""
+    def _others(self, task: KnownTask) -> list[KnownTask]:
+        """That wait, too, or seem to."""
+        careless = self.chance.random() < self.careless
+        waiting = [
+            known
+            for known, state in self.of_kind("task")
+            if known != task.task_id and state_of(state) in ("dispatchable", "offering") and state.script is None
+            if careless or (known, state.round) not in self._openings
+        ]
+        some = self.chance.sample(waiting, min(self.together(), len(waiting)))
+        known = [self._known(each, 1 if careless else len(self.lives[each]) - 1) for each in some]
+        return [each for each in known if each.round and each.ahead]
+
+    def _somewhere(self, tasks: Sequence[KnownTask]) -> list[Placed]:
+        """Behind any stop that anybody has ahead or that goes with it, or first; or at the end."""
         known = [stop for _, rider in self.of_kind("rider") for stop in getattr(rider, "itinerary", ())]
         refs = [None, *(StopRef(task_id=stop.task_id, stop_id=stop.stop_id) for stop in known)]
-        if not known or self.chance.random() < 0.5:
+        if (not known and len(tasks) == 1) or self.chance.random() < 0.5:
             return []
-        return [Placed(stop_id=stop.stop_id, behind=self.chance.choice(refs)) for stop in task.ahead]
+        placed = []
+        for task in tasks:
+            for stop in task.ahead:
+                placed.append(Placed(task_id=task.task_id, stop_id=stop.stop_id, behind=self.chance.choice(refs)))
+                refs.append(StopRef(task_id=task.task_id, stop_id=stop.stop_id))
+        return placed
 
     # What stands on the log
 

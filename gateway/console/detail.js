@@ -86,7 +86,8 @@ export class Detail {
       const histories = await Promise.all([`tasks/${id}`, ...tenders.items.map((tender) => `tenders/${tender.tender_id}`)]
         .map((of) => api.get(`${of}/history`, { limit: MOST_EVENTS }, seen)));
       if (this.id !== id) return;
-      Object.assign(this, { task, tenders: tenders.items, reasons, seen: true });
+      const own = seenFrom(id);
+      Object.assign(this, { task, tenders: tenders.items.map(own), reasons: { ...reasons, decisions: reasons.decisions?.map(own) }, seen: true });
       this.trouble.replaceChildren();
       this.#show(histories.flatMap((history) => history.items));
     } catch (failed) {
@@ -160,7 +161,7 @@ export class Detail {
         h("span", {}, this.state.nameOf(offer.rider_id ?? offer.carrier_id)),
         h("span", { class: "aside" }, offer.reason_code ? plain(offer.reason_code) : offer.bid ? `bids ${(offer.bid.amount_minor / 100).toFixed(2)} ${offer.bid.currency}` : offer.state === "sent" || offer.state === "viewed" ? `until ${exact(offer.expires_at)}` : ""),
         h("span", { class: "chip", "data-state": offer.state }, plain(offer.state))));
-    return h("div", { class: "tender", "data-state": tender.state }, h("p", { class: "aside" }, `Round ${tender.round}, ${tender.mode}: ${tender.state}`), winner, offers.length ? h("ul", {}, offers) : h("p", { class: "note" }, "No rider could be asked."),
+    return h("div", { class: "tender", "data-state": tender.state }, h("p", { class: "aside" }, `Round ${tender.round}, ${tender.mode}: ${tender.state}`), together(tender), winner, offers.length ? h("ul", {}, offers) : h("p", { class: "note" }, "No rider could be asked."),
       tender.bids_until && tender.state === "open" ? h("p", { class: "aside" }, `Bids until ${exact(tender.bids_until)}`) : null,
       tender.waiting.length ? h("p", { class: "aside", "data-waiting": tender.waiting.length }, `Asked next: ${tender.waiting.map((one) => this.state.nameOf(one.rider_id)).join(", ")}`) : null);
   }
@@ -206,3 +207,12 @@ function recordOf(event) {
     h("h4", {}, "Body"), h("pre", { tabindex: "0" }, JSON.stringify(event.data, null, 2)),
   ];
 }
+
+/** Decisions and tenders as this task has them: its own round, and the others that it is offered with. */
+const seenFrom = (id) => (row) => {
+  const all = [{ task_id: row.task_id, round: row.round }, ...(row.bundle ?? [])];
+  const own = all.find((one) => one.task_id === id) ?? all[0];
+  return { ...row, round: own.round, others: all.filter((one) => one !== own).map((one) => one.task_id) };
+};
+
+const together = ({ others }) => others.length ? h("p", { class: "aside", "data-together": others.length }, `Together with ${others.join(", ")}`) : null;

@@ -22,6 +22,7 @@ from gateway.offers.told import (
     as_change,
     as_offered,
     as_pending,
+    named_by,
     opened_as,
     pending_rows,
     task_of,
@@ -54,8 +55,8 @@ class Beginning(msgspec.Struct, frozen=True):
 
     changes: list[Row]
     since: Vector
-    pending: list[tuple[Row, Row]]
-    """Offers with their tasks."""
+    pending: list[tuple[Row, list[Row]]]
+    """Offers, each with its tasks."""
     more: bool
     at: Vector
 
@@ -77,12 +78,15 @@ class Telling:
             at = self._following.of_offers(await position_of(connection, TENDER_BOARD))
             seen = await position_of(connection, HISTORY)
             rows = await pending_rows(connection, tenant, rider)
-            told = [(row, await task_of(connection, tenant, row["task_id"])) for row in rows[:MOST_PENDING]]
+            told = [
+                (row, [await task_of(connection, tenant, task_id) for task_id in named_by(row)])
+                for row in rows[:MOST_PENDING]
+            ]
         if not reached(at, seen):
             await self._positions.until(HISTORY, at, self._door.limits.wait_s)
             return await self.beginning(call, after)
-        known = [(row, task) for row, task in told if task is not None]
-        if len(known) < len(told):
+        known = [(row, [task for task in tasks if task is not None]) for row, tasks in told]
+        if any(len(tasks) < len(named_by(row)) for row, tasks in known):
             raise Problem("projection-lagging", f"{TASK_DETAIL.name} has not seen a task that is offered yet")
         since = at if after is None else after
         changes = [] if after is None else await self._since(call, after, at)
@@ -115,7 +119,9 @@ class Telling:
             await say(await self._change(call, row, places))
         places = beginning.at
         currency = self._currency(call)
-        offers = [as_pending(row, self._offered(call, task), currency) for row, task in beginning.pending]
+        offers = [
+            as_pending(row, [self._offered(call, task) for task in tasks], currency) for row, tasks in beginning.pending
+        ]
         await say(Pending(position=token(places), offers=offers, more=beginning.more))
         await self._caught_up(call, places, say)
         await self._live(call, listener, places, say)
@@ -155,8 +161,9 @@ class Telling:
         tenant, sent = tenant_of(call), row["body"]
         async with self._reading.connection() as connection:
             opened = await opened_as(connection, tenant, row["aggregate_id"])
-        task = await self._task(tenant, opened["task_id"])
-        if task is None:
+        tasks = [await self._task(tenant, task_id) for task_id in named_by(opened)]
+        known = [task for task in tasks if task is not None]
+        if len(known) < len(tasks):
             return None
         about = {
             "tender_id": row["aggregate_id"],
@@ -167,7 +174,7 @@ class Telling:
             "sent": sent,
             "sent_at": row["event_time"],
         }
-        return as_pending(about, self._offered(call, task), self._currency(call))
+        return as_pending(about, [self._offered(call, task) for task in known], self._currency(call))
 
     async def _task(self, tenant: str, task_id: str) -> Row | None:
         """Its own read model may be a moment behind: both follow different topics."""

@@ -1,6 +1,6 @@
 """What a rider is told of offers: those that are pending, and what becomes of each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,9 @@ from gateway.personal import Opener, shown
 from gateway.reading import Connection, Row
 from schemas.dispatch_rules import TenderMode
 from schemas.geo import Window
-from schemas.itinerary import Placed
+from schemas.itinerary import Placed, StopRef
 from schemas.load import Load
+from schemas.message import StopId, TaskId
 from schemas.money import Money
 
 MOST_PENDING = 100
@@ -33,8 +34,8 @@ CHANGES = {
 """Events that name the rider who was asked, and what they say of the offer."""
 
 PENDING = """
-SELECT tender.tender_id, tender.task_id, tender.mode, tender.bids_until, asked.offer_id, asked.told AS asked,
-       sent.body AS sent, sent.event_time AS sent_at
+SELECT tender.tender_id, tender.task_id, tender.bundle, tender.mode, tender.bids_until, asked.offer_id,
+       asked.told AS asked, sent.body AS sent, sent.event_time AS sent_at
 FROM tender_board AS tender
 CROSS JOIN LATERAL jsonb_each(tender.offers) AS asked (offer_id, told)
 JOIN history AS sent ON sent.tenant = tender.tenant AND sent.aggregate_id = tender.tender_id
@@ -84,7 +85,9 @@ class Bids(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PendingOffer(msgspec.Struct, frozen=True, kw_only=True):
-    """`placed` is where the stops would go on their itinerary, `ends_at` when they would be through with all of it."""
+    """`placed` is where the stops would go on their itinerary, `ends_at` when they would be through with all of it.
+    With `bundle` it is for all of these tasks or none, and `way` has their stops in the order in which they would come.
+    """
 
     tender_id: str
     offer_id: str
@@ -97,6 +100,8 @@ class PendingOffer(msgspec.Struct, frozen=True, kw_only=True):
     bids: Bids | None
     bid: Money | None
     task: OfferedTask
+    bundle: list[OfferedTask]
+    way: list[StopRef]
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +145,11 @@ async def task_of(connection: Connection, tenant: str, task_id: str) -> Row | No
     return next(iter(await all_of(connection, TASK, (tenant, task_id))), None)
 
 
+def named_by(tender: Row) -> list[str]:
+    """The tasks that it offers, the one that it is named by first."""
+    return [tender["task_id"], *(other["task_id"] for other in tender.get("bundle") or [])]
+
+
 async def opened_as(connection: Connection, tenant: str, tender_id: str) -> Row:
     """The tender as it was opened: its task, its mode, until when bids are asked."""
     [row] = await all_of(connection, OPENED, (tenant, tender_id))
@@ -153,7 +163,8 @@ async def all_of(connection: Connection, query: str, values: Any) -> list[Row]:
         return await cursor.fetchall()
 
 
-def as_pending(row: Row, task: OfferedTask, currency: str) -> PendingOffer:
+def as_pending(row: Row, tasks: Sequence[OfferedTask], currency: str) -> PendingOffer:
+    task, *bundle = tasks
     asked, sent, until = row["asked"], row["sent"], row["bids_until"]
     return msgspec.convert(
         {
@@ -168,9 +179,19 @@ def as_pending(row: Row, task: OfferedTask, currency: str) -> PendingOffer:
             "bids": None if until is None else {"until": until, "currency": currency},
             "bid": asked["bid"],
             "task": task,
+            "bundle": bundle,
+            "way": way_of(tasks, sent["placed"]),
         },
         PendingOffer,
     )
+
+
+def way_of(tasks: Sequence[OfferedTask], placed: Sequence[Row]) -> list[StopRef]:
+    """As they are placed; those that go to the end in the order of their tasks."""
+    stops = [(task.task_id, stop.stop_id) for task in tasks for stop in task.stops]
+    told = [(each.get("task_id") or tasks[0].task_id, each["stop_id"]) for each in placed]
+    order = dict.fromkeys([each for each in told if each in stops] + stops)
+    return [StopRef(task_id=TaskId(task_id), stop_id=StopId(stop_id)) for task_id, stop_id in order]
 
 
 def as_offered(task: Row, by: Opener) -> OfferedTask:

@@ -17,8 +17,13 @@ SELECT * FROM task_detail
 WHERE %(task)s IN (task_id, external_reference, tracking_code) AND (%(tenant)s::text IS NULL OR tenant = %(tenant)s)
 ORDER BY created_at DESC LIMIT 1
 """
-DECISIONS = "SELECT * FROM dispatch_decisions WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
-TENDERS = "SELECT * FROM tender_board WHERE tenant = %s AND task_id = %s ORDER BY round LIMIT %s"
+OF_TASK = """
+WHERE tenant = %(tenant)s
+  AND (task_id = %(task)s
+    OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text)))
+"""
+DECISIONS = f"SELECT * FROM dispatch_decisions {OF_TASK} ORDER BY decided_at, tender_id LIMIT %(limit)s"
+TENDERS = f"SELECT * FROM tender_board {OF_TASK} ORDER BY created_at, tender_id LIMIT %(limit)s"
 TURNS = """
 SELECT type, body FROM history
 WHERE tenant = %s AND aggregate_id = %s AND type IN ('TaskAssigned', 'TaskUnassigned', 'TaskTakenFromCarrier')
@@ -59,12 +64,12 @@ async def asked_on(connection: AsyncConnection[Any], task: str, tenant: str | No
                 f"task {task} is {where}; it is called by its id, its external reference or its tracking code"
             )
         task = row["task_id"]
-        place = (row["tenant"], task, ROUNDS_READ)
+        place = {"tenant": row["tenant"], "task": task, "limit": ROUNDS_READ}
         await cursor.execute(DECISIONS, place)
         decisions = await cursor.fetchall()
         await cursor.execute(TENDERS, place)
         tenders = await cursor.fetchall()
-        await cursor.execute(TURNS, place[:2])
+        await cursor.execute(TURNS, (row["tenant"], task))
         turns = turns_of(await cursor.fetchall())
         await cursor.execute(RIDERS, (row["tenant"], riders_in(row, decisions, tenders, turns)))
         names = {each["rider_id"]: each["external_reference"] for each in await cursor.fetchall()}

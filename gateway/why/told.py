@@ -74,11 +74,12 @@ def told(
     `names` calls riders and carriers by theirs.
     """
     called = {rider: name for rider, name in (names or {}).items() if name}
-    by_round = {row["round"]: row for row in tenders}
+    task_id: str = task_row["task_id"]
+    by_round = {round_of(row, task_id): row for row in tenders}
     sentences = [now_told(task_row, called), *kept_back(task_row["progress"])]
-    for decision in sorted(decisions, key=lambda row: row["round"]):
-        number = decision["round"]
-        sentences += round_told(decision, by_round.get(number), called)
+    for decision in sorted(decisions, key=lambda row: round_of(row, task_id)):
+        number = round_of(decision, task_id)
+        sentences += round_told(decision, by_round.get(number), called, task_id)
         left = turns.left.get(number)
         if left is not None and left.waits:
             sentences.append(f"Its rider left it, and its goods waited for another attempt: {words(left.reason_code)}.")
@@ -146,10 +147,25 @@ def now_told(task_row: Row, called: Mapping[str, str]) -> str:
     return f"Task {task_row['task_id']}{reference} is {state}{because}; {who} {'had' if ended else 'has'} it."
 
 
-def round_told(decision: Row, tender: Row | None, called: Mapping[str, str]) -> list[str]:
+def round_of(row: Row, task_id: str) -> int:
+    """The task's own, of a decision or a tender by which it is offered with others."""
+    own = next((each for each in row.get("bundle") or [] if each["task_id"] == task_id), row)
+    number: int = own["round"]
+    return number
+
+
+def together_with(row: Row, task_id: str) -> str:
+    if not row.get("bundle"):
+        return ""
+    others = [each["task_id"] for each in (row, *row["bundle"]) if each["task_id"] != task_id]
+    return f", together with task{'s' if len(others) > 1 else ''} {', '.join(others)}"
+
+
+def round_told(decision: Row, tender: Row | None, called: Mapping[str, str], task_id: str) -> list[str]:
     first, *more = able_told(decision, called)
+    when = f"{clock(decision['decided_at'])}{together_with(decision, task_id)}"
     return [
-        f"Round {decision['round']}, {clock(decision['decided_at'])}: {first}",
+        f"Round {round_of(decision, task_id)}, {when}: {first}",
         *more,
         *(offer_told(offer, called) for offer in ([] if tender is None else in_order(tender))),
         *([] if tender is None else [outcome_told(tender, called)]),
@@ -200,6 +216,8 @@ def outcome_told(tender: Row, called: Mapping[str, str]) -> str:
             return "Nobody was asked, so nobody won."
         case "exhausted":
             return "Nobody won: nobody who was asked took it."
+        case "withdrawn" if tender.get("bundle"):
+            return "Nobody won: the tender was withdrawn, one of its tasks was settled otherwise."
         case "withdrawn":
             return "Nobody won: the tender was withdrawn, the task was settled otherwise."
         case _:

@@ -3,20 +3,23 @@
 | fact                       | command                         | refused →                 | undone by              |
 |----------------------------|---------------------------------|---------------------------|------------------------|
 | TaskDispatchable           | OpenTender (Tender)             |                           |                        |
-| TenderOpened               | RecordTender (Task)             | WithdrawTender            |                        |
+| TenderOpened               | RecordTender (each Task)        | WithdrawTender            |                        |
 | ReservationRequested       | ReserveRider (Rider)            | RejectClaim (Tender)      | ExpireClaim            |
 | RiderReserved, by tender   | AwardTender (Tender)            | ReleaseReservation        | ExpireReservation      |
 | RiderReserved, by order    | ActivateReservation (Rider)     | UnassignTask              |                        |
-| TenderAwarded              | AssignTask (Task)               | ReleaseReservation        |                        |
+| TenderAwarded              | AssignTask (each Task)          | ReleaseReservation of it  |                        |
 | TaskAssigned, by tender    | ActivateReservation (Rider)     | UnassignTask              |                        |
 | TaskAssigned, by order     | ReserveRider, Activate… (Rider) | UnassignTask              |                        |
 |                            | WithdrawTender (Tender)         |                           |                        |
 | TaskAssigned, handed over  | see hand_over                   |                           |                        |
-| TenderExhausted, Withdrawn | CloseTender (Task)              |                           |                        |
+| TenderExhausted, Withdrawn | CloseTender (each Task)         |                           |                        |
 | TaskCancelled, other ends  | WithdrawTender (Tender)         |                           |                        |
+
+Each task of a bundle goes its own way but for the rider's reservation, which is one for all: the first RiderReserved of
+it awards the tender, or releases all of it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -25,10 +28,17 @@ import msgspec
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.ids import tender_id
-from schemas.itinerary import Placed
+from schemas.itinerary import Bundled, Placed
 from schemas.load import NOTHING, Load
 from schemas.message import OfferId, RiderId, Source, TaskId, TenantSlug, TenderId
-from schemas.rider import ActivateReservation, NewPlannedStop, ReleaseReservation, ReserveRider, RiderReserved
+from schemas.rider import (
+    ActivateReservation,
+    NewPlannedStop,
+    ReleaseReservation,
+    ReservedToo,
+    ReserveRider,
+    RiderReserved,
+)
 from schemas.task import (
     RESERVATION_LOST,
     AssignTask,
@@ -40,6 +50,7 @@ from schemas.task import (
     TaskDispatchable,
     TaskFailed,
     TaskForceCompleted,
+    TenderOutcome,
     UnassignTask,
 )
 from schemas.task_kind import TaskKind
@@ -106,8 +117,9 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         if not await lookup.claimed(tender, event.offer_id, source):
             return []
         task = await lookup.task(source.tenant, event.task_id, source)
+        others = [await lookup.task(source.tenant, each.task_id, source) for each in event.bundle]
         placed = event.placed, event.ends_at
-        return [reserve(event.rider_id, task, event.hold_until, tender, event.offer_id, *placed)]
+        return [reserve(event.rider_id, task, event.hold_until, tender, event.offer_id, *placed, others)]
 
     async def reserve_ordered(event: TaskAssigned, source: Source) -> Sequence[Step]:
         if event.handed_over:
@@ -129,7 +141,7 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         Rule(TenderOpened, record_tender, withdraw_outrun),
         Rule(ReservationRequested, reserve_claimant, reject_claim),
         Rule(RiderReserved, award_or_activate, release_or_unassign),
-        Rule(TenderAwarded, assign_task, release_winner),
+        Rule(TenderAwarded, assign_tasks, apart=True),
         Rule(TaskAssigned, reserve_ordered, unassign),
         Rule(TaskAssigned, withdraw_passed_over),
         Rule(TenderExhausted, close_tender),
@@ -146,6 +158,7 @@ def reserve(
     offer: OfferId | None,
     placed: Sequence[Placed] = (),
     ends_at: datetime | None = None,
+    others: Sequence[KnownTask] = (),
 ) -> Step:
     command = ReserveRider(
         task_id=task.task_id,
@@ -155,6 +168,10 @@ def reserve(
         hold_until=hold_until,
         required_skills=task.required_skills,
         stops=task.ahead,
+        bundle=[
+            ReservedToo(task_id=o.task_id, round=o.round, required_skills=o.required_skills, stops=o.ahead)
+            for o in others
+        ],
         placed=[*placed],
         ends_at=ends_at,
     )
@@ -166,13 +183,28 @@ def activate(rider_id: RiderId, task_id: TaskId, task_round: int) -> Step:
     return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="activate")
 
 
+def each_of(lead: TaskId, lead_round: int, bundle: Sequence[Bundled], purpose: str) -> Iterator[tuple[Bundled, str]]:
+    """The task and those that go together with it, each with what its step is for."""
+    yield Bundled(task_id=lead, round=lead_round), purpose
+    for other in bundle:
+        yield other, f"{purpose}-{other.task_id}"
+
+
 async def record_tender(event: TenderOpened, source: Source) -> Sequence[Step]:
-    command = RecordTender(tender_id=TenderId(source.aggregate_id), round=event.round)
-    return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="record-tender")]
+    tender = TenderId(source.aggregate_id)
+    return [
+        Step(
+            kind="task",
+            aggregate_id=each.task_id,
+            command=RecordTender(tender_id=tender, round=each.round),
+            purpose=purpose,
+        )
+        for each, purpose in each_of(event.task_id, event.round, event.bundle, "record-tender")
+    ]
 
 
 def withdraw_outrun(event: TenderOpened, source: Source, refused: NotAllowed) -> Sequence[Step]:
-    """The task was settled before it knew of this tender: whoever was asked is asked in vain."""
+    """A task was settled before it knew of this tender: whoever was asked is asked in vain."""
     return [withdrawing(TenderId(source.aggregate_id))]
 
 
@@ -180,7 +212,7 @@ async def withdraw_passed_over(event: TaskAssigned, source: Source) -> Sequence[
     """An order settles what was offered; goods that are handed over were not offered any more."""
     if event.tender_id is not None or event.handed_over:
         return []
-    return [withdrawing(tender_id(TaskId(source.aggregate_id), event.round))]
+    return [withdrawing(event.passed_over or tender_id(TaskId(source.aggregate_id), event.round))]
 
 
 def reject_claim(event: ReservationRequested, source: Source, refused: NotAllowed) -> Sequence[Step]:
@@ -189,30 +221,45 @@ def reject_claim(event: ReservationRequested, source: Source, refused: NotAllowe
 
 
 async def award_or_activate(event: RiderReserved, source: Source) -> Sequence[Step]:
-    if event.handed_over:
+    if event.handed_over or is_by_plan(event):
         return []
+    if event.tender_id is not None and event.lead is not None:
+        return []  # the first one speaks for all
     if event.tender_id is None or event.offer_id is None:
         return [activate(RiderId(source.aggregate_id), event.task_id, event.round)]
     command = AwardTender(offer_id=event.offer_id)
     return [Step(kind="tender", aggregate_id=event.tender_id, command=command, purpose="award")]
 
 
+def is_by_plan(event: RiderReserved) -> bool:
+    """What follows then is the plan's to say."""
+    return event.plan_id is not None
+
+
 def release_or_unassign(event: RiderReserved, source: Source, refused: NotAllowed) -> Sequence[Step]:
     if event.tender_id is None:
         return [unassigning(event.task_id, event.round)]
-    return [release(source.aggregate_id, event.task_id, event.round, "not_awarded")]
+    tasks = each_of(event.task_id, event.round, event.bundle, "release")
+    return [release(source.aggregate_id, each, "not_awarded", purpose) for each, purpose in tasks]
 
 
-async def assign_task(event: TenderAwarded, source: Source) -> Sequence[Step]:
+async def assign_tasks(event: TenderAwarded, source: Source) -> Sequence[Step]:
+    """Of a task that was settled otherwise the reservation goes, of whatever round this tender was for; the others of
+    its bundle stand."""
     if event.carrier_id is not None:
         return []  # see carrier_tenders
     command = AssignTask(rider_id=event.rider_id, tender_id=TenderId(source.aggregate_id), offer_id=event.offer_id)
-    return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="assign")]
-
-
-def release_winner(event: TenderAwarded, source: Source, refused: NotAllowed) -> Sequence[Step]:
-    """The task was settled otherwise: the reservation of whatever round this tender was for goes."""
-    return [release(event.rider_id, event.task_id, event.round, "task_gone")]
+    tasks = each_of(event.task_id, event.round, event.bundle, "")
+    return [
+        Step(
+            kind="task",
+            aggregate_id=each.task_id,
+            command=command,
+            purpose=f"assign{which}",
+            otherwise=release(event.rider_id, each, "task_gone", f"release{which}"),
+        )
+        for each, which in tasks
+    ]
 
 
 CANNOT_RESERVE = "cannot-reserve"
@@ -230,18 +277,23 @@ def unassigning(task_id: TaskId, task_round: int, reason_code: str = RESERVATION
     return Step(kind="task", aggregate_id=task_id, command=command, purpose="unassign")
 
 
-def release(rider_id: str, task_id: TaskId, task_round: int, reason_code: str) -> Step:
-    command = ReleaseReservation(task_id=task_id, round=task_round, reason_code=reason_code)
-    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose="release")
+def release(rider_id: str, task: Bundled, reason_code: str, purpose: str) -> Step:
+    command = ReleaseReservation(task_id=task.task_id, round=task.round, reason_code=reason_code)
+    return Step(kind="rider", aggregate_id=rider_id, command=command, purpose=purpose)
 
 
 async def close_tender(event: TenderExhausted | TenderWithdrawn, source: Source) -> Sequence[Step]:
-    command = CloseTender(
-        tender_id=TenderId(source.aggregate_id),
-        round=event.round,
-        outcome="exhausted" if isinstance(event, TenderExhausted) else "withdrawn",
-    )
-    return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="close-tender")]
+    outcome: TenderOutcome = "exhausted" if isinstance(event, TenderExhausted) else "withdrawn"
+    tender, bundled = TenderId(source.aggregate_id), bool(event.bundle)
+    return [
+        Step(
+            kind="task",
+            aggregate_id=each.task_id,
+            command=CloseTender(tender_id=tender, round=each.round, outcome=outcome, bundled=bundled),
+            purpose=purpose,
+        )
+        for each, purpose in each_of(event.task_id, event.round, event.bundle, "close-tender")
+    ]
 
 
 async def withdraw_tender(

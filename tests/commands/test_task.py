@@ -1,3 +1,4 @@
+from msgspec.structs import replace
 from story import NOON, SECRETS, Story, context, minutes, nothing_yet
 
 from commands.context import UnknownOutlet
@@ -29,6 +30,7 @@ from schemas.task import (
     HoldTask,
     LocateStop,
     RecordTender,
+    ReleaseTask,
     RetryDispatch,
     TaskUnassigned,
     UnassignTask,
@@ -416,6 +418,39 @@ def test_what_is_told_of_a_tender_after_its_end_changes_nothing():
     closed = told(story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")))
     closed.when(RecordTender(tender_id=TENDER, round=1)).then()
     closed.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted")).then()
+
+
+def test_what_was_offered_together_with_something_that_is_gone_goes_on_at_once_though_it_was_the_last_round():
+    story = told(created().where(max_rounds=1).when(RecordTender(tender_id=TENDER, round=1)))
+    withdrawn = CloseTender(tender_id=TENDER, round=1, outcome="withdrawn", bundled=True)
+    story.when(replace(withdrawn, bundled=False)).tells("TaskTenderClosed")
+    again = story.when(withdrawn).tells("TaskTenderClosed", "TaskDispatchable").happened()
+    assert (state(again), again.state.round) == ("dispatchable", 2)
+    again.when(withdrawn).then()
+
+
+def test_what_is_gone_itself_or_held_does_not_go_on_though_it_was_offered_together_with_others():
+    story = told(created().when(RecordTender(tender_id=TENDER, round=1)))
+    withdrawn = CloseTender(tender_id=TENDER, round=1, outcome="withdrawn", bundled=True)
+    story.when(CancelTask(reason_code="changed_mind")).and_then(withdrawn).then()
+    held = told(told(created().when(RecordTender(tender_id=TENDER, round=1))).when(HoldTask(reason_code="stock")))
+    held = told(held.when(withdrawn).tells("TaskTenderClosed"))
+    held.when(ReleaseTask(reason_code="there")).tells("TaskReleased", "TaskDispatchable")
+
+
+def test_of_two_tenders_in_a_round_the_other_one_is_refused_also_once_the_first_is_over():
+    story = told(created().when(RecordTender(tender_id=TENDER, round=1)))
+    other = RecordTender(tender_id=TenderId("tender-2"), round=1)
+    story.when(other).refuses(NotInThisState)
+    told(story.when(CloseTender(tender_id=TENDER, round=1, outcome="exhausted"))).when(other).refuses(NotInThisState)
+
+
+def test_an_order_names_the_tender_that_it_passes_over():
+    story = told(created().when(RecordTender(tender_id=TENDER, round=1))).by("dis", "dispatcher")
+    [assigned] = story.when(AssignTask(rider_id=ANN)).decided()
+    assert assigned.passed_over == TENDER
+    [won, _] = story.by("dispatch", "system").when(AssignTask(rider_id=ANN, tender_id=TENDER)).decided()
+    assert won.passed_over is None
 
 
 def test_a_stop_is_located_no_more_once_somebody_has_the_task():

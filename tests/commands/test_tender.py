@@ -1,3 +1,5 @@
+import pytest
+from msgspec import ValidationError, convert, to_builtins
 from msgspec.structs import replace
 from story import NOON, Story, minutes, nothing_yet
 
@@ -9,7 +11,9 @@ from commands.tender import (
     OfferHasExpired,
     OfferNotPending,
 )
+from schemas.batch_rules import MAX_BUNDLE
 from schemas.dispatch_rules import DispatchRules
+from schemas.itinerary import Bundled
 from schemas.load import Overload
 from schemas.message import NotInThisState, OfferId, RiderId, TaskId
 from schemas.money import Money
@@ -206,6 +210,43 @@ def test_who_waits_has_no_offer_yet_and_gets_none_once_it_is_won():
     story.by(BOB).when(ClaimOffer(offer_id=TO_BOB)).refuses(OfferNotPending)
     claimed = story.by(ANN).when(ClaimOffer(offer_id=TO_ANN)).happened()
     claimed.when(AwardTender(offer_id=TO_ANN)).tells("OfferAccepted", "TenderAwarded")
+
+
+# Several tasks at once
+
+
+TOO = [Bundled(task_id=TaskId("task-2"), round=3), Bundled(task_id=TaskId("task-3"), round=1)]
+
+
+def bundle_asked() -> Story:
+    offers = [
+        PlannedOffer(offer_id=offer, rider_id=rider, expires_at=minutes(1))
+        for offer, rider in ((TO_ANN, ANN), (TO_BOB, BOB))
+    ]
+    return nothing_yet("tender").when(replace(opening(*offers), bundle=TOO)).happened()
+
+
+def test_all_that_is_told_of_a_tender_names_the_tasks_of_its_bundle():
+    [decision, opened] = nothing_yet("tender").when(replace(opening(), bundle=TOO)).decided()
+    assert (decision.bundle, opened.bundle) == (TOO, TOO)
+    claimed = bundle_asked().by(BOB).when(ClaimOffer(offer_id=TO_BOB))
+    [_, requested] = claimed.decided()
+    [_, awarded, _] = claimed.happened().when(AwardTender(offer_id=TO_BOB)).decided()
+    [*_, withdrawn] = bundle_asked().when(WithdrawTender(reason_code="task_gone")).decided()
+    assert (requested.bundle, awarded.bundle, withdrawn.bundle) == (TOO, TOO, TOO)
+
+
+def test_a_bundle_that_nobody_took_is_exhausted_with_all_its_tasks():
+    story = bundle_asked().by(ANN).when(DeclineOffer(offer_id=TO_ANN, reason_code="too_far")).happened()
+    [_, exhausted] = story.by(BOB).when(DeclineOffer(offer_id=TO_BOB, reason_code="tired")).decided()
+    assert exhausted.bundle == TOO
+
+
+def test_a_bundle_has_a_bound():
+    tasks = [Bundled(task_id=TaskId(f"task-{number}"), round=1) for number in range(MAX_BUNDLE)]
+    convert(to_builtins(replace(opening(), bundle=tasks[1:])), OpenTender)
+    with pytest.raises(ValidationError, match="bundle"):
+        convert(to_builtins(replace(opening(), bundle=tasks)), OpenTender)
 
 
 # What they want for it

@@ -1,4 +1,5 @@
-"""A hundred riders race for one task, and riders win two at once: one has it in the end, whatever the processes do.
+"""A hundred riders race for one task or a bundle, and riders win two at once: one has it in the end, whatever the
+processes do.
 
 The decisions and the processes are the real ones; their steps come in any order and again, and they end within any of them.
 """
@@ -27,6 +28,7 @@ RACES = 1_000
 IN_ONE_TOWN = 50
 """Then another is made, lest all that was remembered slows down what follows."""
 TWO_AT_ONCE = 100
+BUNDLES = 60
 ALL_AT_ONCE = TenderStep(mode="broadcast", size=100, seconds=600)
 BIDS = TenderStep(mode="bid", size=100, seconds=600)
 
@@ -76,7 +78,8 @@ def winners(town: Town) -> Counter[str]:
     """Of each task how often somebody won it, or was given it."""
     told = [each.event for each in town.told if isinstance(each.event, TenderAwarded)]
     assigned = [each.aggregate_id for each in town.told if isinstance(each.event, TaskAssigned)]
-    assert sorted(event.task_id for event in told) == sorted(assigned)
+    won = [task for event in told for task in (event.task_id, *(other.task_id for other in event.bundle))]
+    assert sorted(won) == sorted(assigned)
     return Counter(assigned)
 
 
@@ -106,6 +109,49 @@ def test_of_a_hundred_who_race_for_a_task_one_has_it_a_thousand_times():
             town.comes_to_rest()
             town.told.clear()
     assert len(won) > 50, "chance decides who is first"
+
+
+@pytest.mark.timeout(300)
+def test_of_a_hundred_who_race_for_a_bundle_one_has_all_of_it():
+    won: Counter[RiderId] = Counter()
+    for number in range(BUNDLES):
+        town = town_of(RACERS, ALL_AT_ONCE, most_tasks=3)
+        town.chance = Random(number)
+        town.together = lambda: 2
+        tasks = [ordered(town, 3 * number + each) for each in range(3)]
+        lead = led(town, tasks)
+        raced(town, [lead], RACERS[:])
+        assert winners(town) == dict.fromkeys(tasks, 1)
+        [rider] = {assigned_to(town, task) for task in tasks}
+        assert [name for name in RACERS if town.state(name).reservations] == [rider]
+        assert set(town.state(rider).reservations) == set(tasks)
+        won[rider] += 1
+    assert len(won) > BUNDLES / 4, "chance decides who is first"
+
+
+@pytest.mark.timeout(300)
+def test_who_wins_two_bundles_at_once_and_may_have_one_has_one_whole_and_the_other_goes_whole_to_somebody_else():
+    riders = RACERS[:3]
+    for number in range(TWO_AT_ONCE):
+        town = town_of(riders, ALL_AT_ONCE, most_tasks=3)
+        town.chance = Random(number)
+        town.together = lambda: 1
+        pairs = []
+        for first in (4 * number, 4 * number + 2):
+            tasks = [ordered(town, first), ordered(town, first + 1)]
+            pairs.append((led(town, tasks), tasks))
+        raced(town, [lead for lead, _ in pairs], riders)
+        assert winners(town) == dict.fromkeys([task for _, tasks in pairs for task in tasks], 1)
+        assert [len({assigned_to(town, task) for task in tasks}) for _, tasks in pairs] == [1, 1]
+        assert len({assigned_to(town, lead) for lead, _ in pairs}) == 2
+
+
+def led(town: Town, tasks: list[TaskId]) -> TaskId:
+    """Those that wait are offered together, by whichever comes first."""
+    lead = town.chance.choice(tasks)
+    while town.state(ids.tender_id(lead, 1)) is None:
+        town.goes_on("dispatch", lead)
+    return lead
 
 
 @pytest.mark.timeout(300)

@@ -33,6 +33,16 @@ DETAIL = f"""async (task) => {{
   const texts = (found) => [...detail.element.querySelectorAll(found)].map((one) => one.textContent);
   return [texts(".stops strong"), texts(".parcels li")];
 }}"""
+OFFERS = f"""async ([task, tender]) => {{
+  const {{ Detail }} = await import("/console/detail.js");
+  {STATE}
+  const known = state(task);
+  known.api.get = async (path) => ({{ items: path === "tender-board" ? [tender] : [], told: [], decisions: [] }});
+  const detail = new Detail(known, () => {{}});
+  detail.open(task.task_id);
+  await new Promise((done) => setTimeout(done, 50));
+  return [...detail.element.querySelectorAll(".tender .aside")].map((one) => one.textContent);
+}}"""
 CARD = f"""async ([task, row]) => {{
   const {{ Exceptions }} = await import("/console/exceptions.js");
   {STATE}
@@ -98,6 +108,24 @@ async def test_a_stop_is_where_it_is_and_not_where_the_task_comes_from(page: Pag
         "Collection at kallio",
     ]
     assert parcels == ["parcel-1in custody, refused with Rider ann, bound for hold at hub north"]
+
+
+async def test_a_tender_says_with_which_tasks_this_one_is_offered_in_its_own_round(page: Page):
+    tender = {
+        "tender_id": "tender",
+        "task_id": "another",
+        "round": 1,
+        "bundle": [{"task_id": TASK, "round": 4}, {"task_id": "third", "round": 2}],
+        "mode": "direct",
+        "state": "open",
+        "offers": {},
+        "waiting": [],
+        "bids_until": None,
+        "winner": None,
+    }
+    assert await page.evaluate(OFFERS, [a_task(), tender]) == ["Round 4, direct: open", "Together with another, third"]
+    alone = tender | {"task_id": TASK, "bundle": []}
+    assert await page.evaluate(OFFERS, [a_task(), alone]) == ["Round 1, direct: open"]
 
 
 async def test_an_incident_is_named_with_whom_it_concerns_and_a_task_opens(page: Page):

@@ -30,7 +30,7 @@ from gateway.tokens import Caller
 from infra.embedded.ports import free_port
 from infra.serving import server
 from schemas import ids, position
-from schemas.itinerary import Placed, StopRef
+from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.message import OfferId, RiderId, StopId, TaskId
 from schemas.tender import AwardTender, OpenTender, PlannedOffer, RejectClaim, WithdrawTender
 from schemas.topics import TASK
@@ -183,7 +183,9 @@ async def test_on_connecting_a_rider_is_told_all_that_is_pending_and_what_is_nee
     assert not told["more"]
     assert (offer["tender_id"], offer["offer_id"]) == (tender, stand.offer(tender, "ann"))
     assert (offer["state"], offer["mode"], offer["bids"]) == ("viewed", "broadcast", None)
-    assert offer["placed"][1] == {"stop_id": "stop-2", "behind": {"task_id": task, "stop_id": "stop-1"}}
+    behind = {"task_id": task, "stop_id": "stop-1"}
+    assert offer["placed"][1] == {"stop_id": "stop-2", "behind": behind, "task_id": None}
+    assert (offer["bundle"], offer["way"]) == ([], [behind, {"task_id": task, "stop_id": "stop-2"}])
     assert offer["expires_at"] < offer["ends_at"]
     asked = offer["task"]
     assert (asked["task_id"], asked["kind"]) == (task, "delivery")
@@ -195,6 +197,54 @@ async def test_on_connecting_a_rider_is_told_all_that_is_pending_and_what_is_nee
         {"kind": "outlet", "id": "kamppi"},
     )
     assert (last["location"], last["place"], last["window"], last["service_seconds"]) == (HOME, None, window, 60)
+
+
+async def test_a_bundle_is_told_with_all_its_tasks_and_their_stops_in_the_order_of_the_way(stand):
+    one, two = await stand.task("1"), await stand.task("2", parcels=[{"weight_g": 700}])
+    planned = [(one, "stop-1"), (two, "stop-1"), (two, "stop-2"), (one, "stop-2")]
+    way = [StopRef(task_id=TaskId(task), stop_id=StopId(stop)) for task, stop in planned]
+    placed = [
+        Placed(task_id=ref.task_id, stop_id=ref.stop_id, behind=behind)
+        for ref, behind in zip(way, [None, *way], strict=False)
+    ]
+    async with stand.dial("ann") as ann:
+        await heard(ann)
+        tender = ids.tender_id(TaskId(one), 1)
+        until = stand.house.now + timedelta(minutes=1)
+        offers = [
+            PlannedOffer(
+                offer_id=stand.offer(tender, name),
+                rider_id=RiderId(stand.riders[name]),
+                expires_at=until,
+                placed=placed,
+            )
+            for name in ("ann", "bob")
+        ]
+        await stand.offers(one, "ann", "bob", bundle=[Bundled(task_id=TaskId(two), round=1)], offers=offers)
+        await stand.models.fold()
+        sent = (await heard(ann))["offer"]
+        async with stand.dial("ann") as again:
+            [pending] = (await heard(again))["offers"]
+    assert sent == pending
+    assert (sent["task"]["task_id"], [task["task_id"] for task in sent["bundle"]]) == (one, [two])
+    assert [(ref["task_id"], ref["stop_id"]) for ref in sent["way"]] == planned
+    assert [stop["location"] for stop in sent["bundle"][0]["stops"]] == [KAMPPI, HOME]
+    assert sent["bundle"][0]["load"]["weight_g"] == 700
+
+
+async def test_what_is_not_placed_comes_to_the_end_in_the_order_of_the_tasks(stand):
+    one, two = await stand.task("1"), await stand.task("2")
+    tender = ids.tender_id(TaskId(one), 1)
+    until = stand.house.now + timedelta(minutes=1)
+    rider = RiderId(stand.riders["ann"])
+    offers = [PlannedOffer(offer_id=stand.offer(tender, "ann"), rider_id=rider, expires_at=until)]
+    await stand.offers(one, "ann", bundle=[Bundled(task_id=TaskId(two), round=1)], offers=offers)
+    await stand.models.fold()
+    async with stand.dial("ann") as ann:
+        [offer] = (await heard(ann))["offers"]
+    assert [(ref["task_id"], ref["stop_id"]) for ref in offer["way"]] == [
+        (task, stop) for task in (one, two) for stop in ("stop-1", "stop-2")
+    ]
 
 
 async def test_each_change_is_told_as_it_happens_to_whom_it_concerns(stand):

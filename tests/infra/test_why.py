@@ -61,6 +61,19 @@ def test_the_nearest_are_named_with_their_ways_and_the_others_counted():
     ]
 
 
+def test_with_which_tasks_it_was_offered_together_is_told_in_the_round_that_is_its_own():
+    others = {"task_id": "t-0", "bundle": [{"task_id": "t-1", "round": 2}, {"task_id": "t-2", "round": 5}]}
+    offered = tender("withdrawn", ("ann", "withdrawn", None), number=4) | others
+    sentences = told(task(round=3), [decision(candidate("ann", 1, 9), number=4) | others], [offered])
+    assert sentences[1].startswith("Round 2, 12:00:00 UTC, together with tasks t-0, t-2: 1 of 1 riders could take it.")
+    assert sentences[2:] == [
+        "Rider ann was asked until 12:01:00 UTC and had it withdrawn.",
+        "Nobody won: the tender was withdrawn, one of its tasks was settled otherwise.",
+    ]
+    alone = {"task_id": "t-1", "bundle": [{"task_id": "t-2", "round": 5}]}
+    assert "UTC, together with task t-2: " in told(task(), [decision(candidate("ann", 1, 9)) | alone], [])[1]
+
+
 def test_a_way_that_no_router_knew_is_said_to_be_a_guess():
     assert "as the crow flies" in told(task(), [decision(candidate("ann", 1, 60, "great_circle"))], [])[1]
 
@@ -288,7 +301,7 @@ async def test_a_dispatchers_order_is_told_from_the_read_models(system: Played):
 async def test_of_very_many_rounds_the_first_are_told_and_that_there_are_more(copy: Settings, system: Played):
     more = """
     INSERT INTO dispatch_decisions
-    SELECT tenant, 'tender-' || n, task_id, n, mode, candidates, others, excluded, more_excluded, carriers,
+    SELECT tenant, 'tender-' || n, task_id, n, bundle, mode, candidates, others, excluded, more_excluded, carriers,
            carriers_excluded, policy_version, weights, input_hash, solver, decided_at
     FROM dispatch_decisions, generate_series(2, %s) AS n WHERE task_id = %s
     """

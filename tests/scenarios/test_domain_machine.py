@@ -19,7 +19,7 @@ from commands import field_reports, pick_wave, rider_reservations, rider_silence
 from commands.aggregates import AGGREGATES
 from commands.carrier_booking_state import UNDER_WAY
 from commands.context import Context
-from commands.task_state import CreatedTask, carried, is_over, open_stops
+from commands.task_state import CreatedTask, carried, is_over, is_taken, open_stops
 from commands.tender import Open
 from commands.vehicle_fitness import fitness_of
 from commands.waiting_state import open_wait
@@ -53,6 +53,7 @@ STEPS_TAKEN: Counter[str] = Counter()
 HAPPENS = (
     *["somebody_asks"] * 8,
     *["processes_go_on"] * 8,
+    *["somebody_claims"] * 2,
     *["time_passes", "what_is_due_fires", "phones_tell", "carriers_answer"] * 2,
     "silence_is_looked_for",
     "a_process_starts_again",
@@ -75,6 +76,8 @@ class DomainMachine(RuleBasedStateMachine):
             for mode in get_args(TenderMode)
             for to in ("riders", "riders", "carriers", "both")
         ]
+        self.town.together = lambda: self.town.chance.choice((0, 0, 1, 1, 2))
+        self.town.careless = 0.1
         self.people = People(self.town)
         self.sound = True
         self.judgement = Judgement("I7")
@@ -118,6 +121,7 @@ class DomainMachine(RuleBasedStateMachine):
             with_room(told, self.strayed)
             self.in_its_time(told)
             with_a_vehicle_that_drives(told)
+        all_or_none(self.town.told)
         if self.judgement.verdict().broken:
             raise Broken(self.judgement.verdict().findings[0].what)
         for aggregate_id in {told.aggregate_id for told in self.town.told}:
@@ -192,6 +196,18 @@ def with_a_vehicle_that_drives(told: Told) -> None:
     able = [v for v in vehicles if not v.grounded and not v.inspection_failed and not v.maintenance_due]
     if vehicles and not able:
         raise Broken(f"{told.aggregate_id} is reserved, and has nothing that may drive: {vehicles}")
+
+
+def all_or_none(all_told: list[Told]) -> None:
+    """Who is reserved for one task of a bundle is reserved for all, in the same breath."""
+    by_command: defaultdict[tuple[str, str], list[RiderReserved]] = defaultdict(list)
+    for told in all_told:
+        if isinstance(told.event, RiderReserved):
+            by_command[told.aggregate_id, told.envelope.command_id].append(told.event)
+    for (rider_id, _), (first, *others) in by_command.items():
+        named = [(each.task_id, each.round) for each in first.bundle]
+        if named != [(each.task_id, each.round) for each in others] or any(o.lead != first.task_id for o in others):
+            raise Broken(f"of a bundle {rider_id} is reserved for {first.task_id} and {others}, and it has {named}")
 
 
 def came_about(kind: AwaitedKind, state: Any) -> bool:
@@ -280,12 +296,27 @@ def no_clock_runs_on(town: Town) -> None:
 def over_is_over(town: Town) -> None:
     tasks = dict(town.of_kind("task"))
     for tender_id, state in town.of_kind("tender"):
-        if isinstance(state, Open) and is_over(tasks[state.task_id]):
-            raise Broken(f"tender {tender_id} is open, and its task {state.task_id} is over")
+        for task_id in named_by(state) if isinstance(state, Open) else ():
+            if is_over(tasks[task_id]):
+                raise Broken(f"tender {tender_id} is open, and its task {task_id} is over")
     for rider_id, rider in town.of_kind("rider"):
         for task_id in rider.reservations:
             if is_over(tasks[task_id]):
                 raise Broken(f"{rider_id} is reserved for {task_id}, which is over")
+
+
+def named_by(state: Open) -> list[str]:
+    return [state.task_id, *(each.task_id for each in state.bundle)]
+
+
+def what_is_offered_may_be_won(town: Town) -> None:
+    """A task that nobody has is offered by a tender that is open, and offers it."""
+    for task_id, state in town.of_kind("task"):
+        if is_over(state) or is_taken(state) or state.tender_id is None:
+            continue
+        by = town.state(state.tender_id)
+        if not isinstance(by, Open) or task_id not in named_by(by):
+            raise Broken(f"{task_id} is offered by {state.tender_id}, which is {by}")
 
 
 def riders_and_tasks_agree(town: Town) -> None:
@@ -407,6 +438,7 @@ ONCE_QUIET = (
     riders_know_their_vehicles,
     nothing_is_due_for_ever,
     over_is_over,
+    what_is_offered_may_be_won,
     riders_and_tasks_agree,
     the_way_ahead_tells_what_is_aboard,
     tasks_and_bookings_agree,
@@ -497,6 +529,22 @@ def left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tendering, "withdraw_tender", nothing)
 
 
+def half_a_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is reserved for a bundle has its first task alone."""
+    told = rider_reservations.reserved
+    monkeypatch.setattr(rider_reservations, "reserved", lambda *anything: told(*anything)[:1])
+
+
+def forgotten_in_a_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the first task of what comes to nothing."""
+    told = tendering.close_tender
+
+    async def first(event: Any, source: Any) -> Any:
+        return (await told(event, source))[:1]
+
+    monkeypatch.setattr(tendering, "close_tender", first)
+
+
 def drives_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rider_reservations, "fit_for", lambda vehicles, *of: (vehicles, None))
 
@@ -549,6 +597,8 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
         (completed_without_proof, "is completed without"),
         (never_let_go, "which is over|on the way for|from nothing"),
         (left_open, "is open, and its task"),
+        (half_a_bundle, "of a bundle"),
+        (forgotten_in_a_bundle, "is offered by"),
         (waited_for, "waits for them"),
         (drives_anything, "nothing that may drive"),
         (never_told, "goes by"),

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.message import Source, TaskId, TenantSlug
 from schemas.task import TaskDispatchable, UnassignTask
@@ -53,6 +54,22 @@ async def test_a_refused_step_keeps_back_only_what_rests_on_it(apart: bool, sent
     rule = Rule(TaskDispatchable, three, undo, apart=apart)
     await Process("telling", [rule], send).take(TaskDispatchable(round=1), SOURCE)
     assert told == sent
+
+
+async def each_with_its_own(event: TaskDispatchable, source: Source) -> list[Step]:
+    return [replace(of(task), otherwise=of(f"{task}-undone")) for task in ("a", "b", "c")]
+
+
+async def test_a_step_that_answers_its_refusal_itself_is_answered_by_that_and_by_nothing_else():
+    told: list[str] = []
+
+    async def send(step: Step, source: Source, tenant: TenantSlug) -> Done | NotAllowed:
+        told.append(step.aggregate_id)
+        return NotAllowed("not-in-this-state", "ended") if step.aggregate_id == "b" else Done({})
+
+    rule = Rule(TaskDispatchable, each_with_its_own, undo, apart=True)
+    await Process("telling", [rule], send).take(TaskDispatchable(round=1), SOURCE)
+    assert told == ["a", "b", "b-undone", "c"]
 
 
 async def one(event: TaskDispatchable, source: Source) -> list[Step]:

@@ -1,5 +1,7 @@
 """A task that is settled while its processes are behind: what was begun for it comes to an end."""
 
+from datetime import timedelta
+
 import pytest
 from story import KAMPPI
 from town import RIDERS, Town
@@ -7,7 +9,8 @@ from town import RIDERS, Town
 from commands.task_state import CreatedTask
 from commands.tender import Over
 from schemas.ids import tender_id
-from schemas.message import Command, TaskId
+from schemas.message import Command, PlanId, StopId, TaskId
+from schemas.rider import NewPlannedStop, ReserveRider
 from schemas.stop import NewStop
 from schemas.task import AssignTask, CancelTask, CreateTask
 
@@ -66,3 +69,14 @@ def test_an_order_that_nobody_followed_until_its_hold_had_passed_leaves_no_task_
     assert the_task(town).rider_id is None
     assert the_task(town).round == 2
     assert town.state(RIDERS[0]).reservations == {}
+
+
+def test_what_follows_a_plans_reservation_the_plan_says(town: Town):
+    town.whom = list
+    stop = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI)
+    hold = town.now + timedelta(minutes=5)
+    planned = ReserveRider(task_id=TASK, round=1, plan_id=PlanId("plan"), hold_until=hold, stops=[stop])
+    assert town.ask("rider", RIDERS[0], planned, "dispatch", "system")
+    town.comes_to_rest()
+    assert not town.state(RIDERS[0]).reservations[TASK].active
+    assert not town.refused
