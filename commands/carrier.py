@@ -7,12 +7,15 @@ from msgspec.structs import replace
 
 from commands.context import Context
 from commands.life import NEW, Life, to, when, within
+from commands.provider_config import is_usable
 from commands.refusals import TooMany
 from commands.registries import each_once
 from schemas.carrier import (
     MAX_CARRIERS,
     ActivateCarrier,
     CarrierActivated,
+    CarrierChannel,
+    CarrierChannelSet,
     CarrierCommand,
     CarrierContact,
     CarrierContractEnded,
@@ -29,6 +32,7 @@ from schemas.carrier import (
     NewCarrierContact,
     RegisterCarrier,
     ReinstateCarrier,
+    SetCarrierChannel,
     SuspendCarrier,
 )
 from schemas.ids import carrier_subject
@@ -45,6 +49,14 @@ class NoServiceLevel(Refused):
         super().__init__("a carrier that can be booked has at least one service level")
 
 
+class ChannelUnusable(Refused):
+    rule = "channel-unusable"
+    is_about = ("channel",)
+
+    def __init__(self) -> None:
+        super().__init__("its url is no address such as https://carrier.example/offers, without user and query")
+
+
 class Unregistered(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
     pass
 
@@ -54,6 +66,7 @@ class ContractedCarrier(msgspec.Struct, frozen=True, kw_only=True, tag=True, arr
     name: str
     contact: CarrierContact | None
     terms: CarrierTerms
+    channel: CarrierChannel | None = None
 
 
 class EndedCarrier(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
@@ -87,6 +100,7 @@ LIFE = Life(
         CarrierRegistered: to("registered", NEW),
         CarrierDetailsChanged: within(*UNDER_CONTRACT),
         CarrierTermsChanged: within(*UNDER_CONTRACT),
+        CarrierChannelSet: within(*UNDER_CONTRACT),
         CarrierActivated: to("active", "registered"),
         CarrierSuspended: to("suspended", "active"),
         CarrierReinstated: to("active", "suspended"),
@@ -95,6 +109,7 @@ LIFE = Life(
     {
         ChangeCarrierDetails: when(*UNDER_CONTRACT),
         ChangeCarrierTerms: when(*UNDER_CONTRACT),
+        SetCarrierChannel: when(*UNDER_CONTRACT),
         ActivateCarrier: when("registered"),
         SuspendCarrier: when("active"),
         ReinstateCarrier: when("suspended"),
@@ -111,6 +126,8 @@ def decide(carrier: Carrier, command: CarrierCommand, context: Context) -> list[
             return change_details(contracted(carrier), command, context)
         case ChangeCarrierTerms():
             return change_terms(contracted(carrier), command, context)
+        case SetCarrierChannel():
+            return set_channel(contracted(carrier), command)
         case ActivateCarrier():
             return activate(contracted(carrier))
         case SuspendCarrier():
@@ -178,6 +195,14 @@ def change_terms(carrier: ContractedCarrier, command: ChangeCarrierTerms, contex
     return [CarrierTermsChanged(terms=command.terms)]
 
 
+def set_channel(carrier: ContractedCarrier, command: SetCarrierChannel) -> list[CarrierEvent]:
+    if command.channel == carrier.channel:
+        return []
+    if command.channel is not None and not is_usable(command.channel.url):
+        raise ChannelUnusable
+    return [CarrierChannelSet(channel=command.channel)]
+
+
 def check(terms: CarrierTerms, context: Context) -> None:
     """Raises DuplicateCode, UnknownOutlet."""
     each_once(level.code for level in terms.service_levels)
@@ -231,6 +256,8 @@ def evolve(carrier: Carrier, event: CarrierEvent) -> Carrier:
             return replace(carrier, name=event.name, contact=event.contact)
         case CarrierTermsChanged():
             return replace(carrier, terms=event.terms)
+        case CarrierChannelSet():
+            return replace(carrier, channel=event.channel)
         case CarrierActivated() | CarrierReinstated():
             return replace(carrier, status="active")
         case CarrierSuspended():

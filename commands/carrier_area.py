@@ -45,11 +45,15 @@ def served(stop: StopState, area: ServedArea, context: Context) -> None:
         if area.outlets and party.id not in area.outlets:
             raise OutletNotServed(stop_id, party.id or "")
         return
-    code = context.opened(stop.stop.postal_code, str)
-    if code is None or not area.postal_prefixes:
-        return
-    if not closed_up(code).startswith(tuple(closed_up(prefix) for prefix in area.postal_prefixes)):
+    if not within_postal_codes(area, context.opened(stop.stop.postal_code, str)):
         raise PostalCodeNotServed(stop_id)
+
+
+def within_postal_codes(area: ServedArea, code: str | None) -> bool:
+    """What is not told is not held against the carrier."""
+    if code is None or not area.postal_prefixes:
+        return True
+    return closed_up(code).startswith(tuple(closed_up(prefix) for prefix in area.postal_prefixes))
 
 
 def closed_up(code: str) -> str:

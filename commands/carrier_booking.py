@@ -130,6 +130,8 @@ def decide(booking: CarrierBooking, command: CarrierBookingCommand, context: Con
 
 
 def quote(booking: CarrierBooking, command: QuoteCarrierBooking, context: Context) -> list[CarrierBookingEvent]:
+    if isinstance(booking, QuotedBooking) and command.offer_id is not None and booking.offer_id == command.offer_id:
+        return []
     if not isinstance(booking, Unquoted):
         raise NotInThisState(needed="new", actual=status_of(booking))
     carrier = context.policy.carrier_to_book(command.carrier_id)
@@ -148,6 +150,8 @@ def quote(booking: CarrierBooking, command: QuoteCarrierBooking, context: Contex
         expires_at=command.expires_at,
         silence_seconds=level.silence_seconds,
         area=carrier.area,
+        tender_id=command.tender_id,
+        offer_id=command.offer_id,
         external_reference=command.external_reference,
         source=command.source or context.actor,
         metadata=command.metadata,
@@ -169,6 +173,8 @@ def book(booking: QuotedBooking, command: BookCarrier, context: Context) -> list
         carrier_id=booking.carrier_id,
         carrier_reference=command.carrier_reference,
         silent_at=unless_heard(booking, context),
+        tender_id=booking.tender_id,
+        offer_id=booking.offer_id,
     )
     return [booked]
 
@@ -323,6 +329,8 @@ def born(event: CarrierBookingQuoted) -> QuotedBooking:
         currency=event.price.currency,
         expires_at=event.expires_at,
         silence_seconds=event.silence_seconds,
+        tender_id=event.tender_id,
+        offer_id=event.offer_id,
     )
 
 

@@ -30,7 +30,7 @@ from schemas.carrier_booking import (
     ReviewCarrierStatus,
     SettleCarrierBooking,
 )
-from schemas.message import CarrierId, NotInThisState, Personal, TaskId
+from schemas.message import CarrierId, NotInThisState, OfferId, Personal, TaskId, TenderId
 from schemas.money import Currency, Money
 
 type BookingStatus = Literal[
@@ -87,6 +87,8 @@ class QuotedBooking(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_l
     refused_for: str | None = None
     """Why its task cannot be with it."""
     task_known: bool = True
+    tender_id: TenderId | None = None
+    offer_id: OfferId | None = None
 
 
 type CarrierBooking = Unquoted | QuotedBooking

@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from commands.registries import UnknownCode
 from schemas.carrier import (
     CarrierActivated,
+    CarrierChannel,
+    CarrierChannelSet,
     CarrierContractEnded,
     CarrierDetailsChanged,
     CarrierEvent,
@@ -69,6 +71,8 @@ class CarrierView(msgspec.Struct, frozen=True):
     service_levels: tuple[ServiceLevel, ...]
     area: ServedArea = ServedArea()
     currencies: tuple[Currency, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    channel: CarrierChannel | None = None
 
     def service_level(self, code: str) -> ServiceLevel:
         """Raises UnknownServiceLevel."""
@@ -84,7 +88,14 @@ class CarrierView(msgspec.Struct, frozen=True):
         return price
 
     def by(self, terms: CarrierTerms) -> "CarrierView":
-        return CarrierView(self.status, tuple(terms.service_levels), terms.area, tuple(terms.currencies))
+        return CarrierView(
+            self.status,
+            tuple(terms.service_levels),
+            terms.area,
+            tuple(terms.currencies),
+            tuple(terms.capabilities),
+            self.channel,
+        )
 
 
 def view_after(carrier: CarrierView | None, event: CarrierEvent) -> CarrierView | None:
@@ -97,6 +108,8 @@ def view_after(carrier: CarrierView | None, event: CarrierEvent) -> CarrierView 
             return carrier
         case CarrierTermsChanged():
             return carrier.by(event.terms)
+        case CarrierChannelSet():
+            return replace(carrier, channel=event.channel)
         case CarrierActivated() | CarrierReinstated():
             return replace(carrier, status="active")
         case CarrierSuspended():

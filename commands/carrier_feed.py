@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from commands.carrier_booking_state import ENDS, UNDER_WAY, BookingStatus, CarrierBooking, QuotedBooking
 from commands.context import Context
 from schemas.carrier_booking import (
+    CARRIER_SILENT,
     CarrierBookingCancelled,
     CarrierBookingEvent,
     CarrierDelivered,
@@ -36,7 +37,17 @@ class NoSuchConflict(Refused):
         self.conflict_id = conflict_id
 
 
+class NotYourBooking(Refused):
+    rule = "not-your-booking"
+
+    def __init__(self, carrier_id: str) -> None:
+        super().__init__(f"carrier {carrier_id} is not booked by this")
+        self.carrier_id = carrier_id
+
+
 def record_status(booking: QuotedBooking, command: RecordCarrierStatus, context: Context) -> list[CarrierBookingEvent]:
+    if context.role == "system" and context.actor != booking.carrier_id:
+        raise NotYourBooking(context.actor)
     known: list[CarrierWord] = [
         heard.status for heard in booking.heard if heard.carrier_event_id == command.carrier_event_id
     ]
@@ -126,13 +137,23 @@ def record_silence(booking: CarrierBooking, context: Context) -> list[CarrierBoo
     if not isinstance(booking, QuotedBooking) or booking.silent_at is None or context.now < booking.silent_at:
         return []
     last_heard_at = booking.silent_at - timedelta(seconds=booking.silence_seconds)
+    has_goods = booking.status == "picked_up"
     silent = CarrierFellSilent(
         task_id=booking.task_id,
         carrier_id=booking.carrier_id,
         last_heard_at=last_heard_at,
-        has_goods=booking.status == "picked_up",
+        has_goods=has_goods,
     )
-    return [silent]
+    if has_goods or booking.tender_id is None:
+        return [silent]
+    return [silent, given_back(booking, context)]
+
+
+def given_back(booking: QuotedBooking, context: Context) -> CarrierBookingCancelled:
+    """What dispatch gave it dispatch takes back; what a person has booked is a person's."""
+    return CarrierBookingCancelled(
+        task_id=booking.task_id, cancelled_at=context.now, by="system", reason_code=CARRIER_SILENT, fee=None
+    )
 
 
 def heard_again(booking: QuotedBooking, context: Context) -> list[CarrierBookingEvent]:

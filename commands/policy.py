@@ -13,6 +13,7 @@ from commands.service_zones import ServiceZone, zone_after
 from commands.sla_choice import SlaPolicyView
 from schemas.carrier import (
     CarrierActivated,
+    CarrierChannelSet,
     CarrierContractEnded,
     CarrierDetailsChanged,
     CarrierEvent,
@@ -127,6 +128,7 @@ class Policy:
                 CarrierRegistered()
                 | CarrierDetailsChanged()
                 | CarrierTermsChanged()
+                | CarrierChannelSet()
                 | CarrierActivated()
                 | CarrierSuspended()
                 | CarrierReinstated()

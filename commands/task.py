@@ -51,6 +51,7 @@ from commands.task_timing import (
 from commands.waiting import decide_waiting, with_answers
 from commands.way_back import ways_back
 from schemas.carried import AssignTaskToCarrier, ConfirmCarrierServes, RecordCarrierReport, TakeTaskFromCarrier
+from schemas.directory import TenantRules
 from schemas.field_report import (
     CaptureProof,
     CollectionReport,
@@ -340,10 +341,17 @@ def close_tender(task: CreatedTask, command: CloseTender, context: Context) -> l
             tender_id=command.tender_id,
             round=task.round,
             outcome=command.outcome,
-            retry_at=context.now + timedelta(seconds=rules.retry_seconds) if again else None,
+            retry_at=context.now + timedelta(seconds=waits_for(task.round, rules)) if again else None,
         ),
         *([next_round(task, context)] if at_once else []),
     ]
+
+
+def waits_for(task_round: int, rules: TenantRules) -> int:
+    """Seconds until the next round: none, where it asks others than this one."""
+    asked, next_asked = rules.dispatch.step(task_round), rules.dispatch.step(task_round + 1)
+    others = asked is not None and next_asked is not None and asked.to != next_asked.to
+    return 0 if others else rules.retry_seconds
 
 
 def retry_dispatch(task: CreatedTask, command: RetryDispatch, context: Context) -> list[TaskEvent]:

@@ -61,9 +61,12 @@ def towards_dispatch(task: Task, context: Context) -> list[TaskEvent]:
 
 
 def next_round(task: CreatedTask, context: Context) -> TaskDispatchable:
-    """What waits for a window does so by the rules of now, whatever they are when somebody follows it."""
-    batch = context.policy.rules.dispatch.batch
-    window_seconds = None if batch is None or task.script is not None else batch.window_seconds
+    """What waits for a window does so by the rules of now, whatever they are when somebody follows it. Where a round asks
+    carriers there is nothing to divide."""
+    rules = context.policy.rules.dispatch
+    step = rules.step(task.round + 1)
+    alone = rules.batch is None or task.script is not None or (step is not None and step.to != "riders")
+    window_seconds = None if rules.batch is None or alone else rules.batch.window_seconds
     return TaskDispatchable(round=task.round + 1, simulated=task.script, window_seconds=window_seconds)
 
 

@@ -9,6 +9,7 @@ from schemas.carrier import (
     EndCarrierContract,
     RegisterCarrier,
     ReinstateCarrier,
+    SetCarrierChannel,
     SuspendCarrier,
 )
 from schemas.carrier_booking import (
@@ -20,6 +21,7 @@ from schemas.carrier_booking import (
     ReviewCarrierStatus,
     SettleCarrierBooking,
 )
+from schemas.carrier_offer import AcceptCounter, DeclineCounter
 from schemas.directory import (
     AdvanceTenantClock,
     ChangeGeofence,
@@ -259,6 +261,8 @@ SENDERS: Mapping[type[Command], Roles] = {
     ViewOffer: RIDER,
     ClaimOffer: RIDER,
     DeclineOffer: RIDER,
+    AcceptCounter: DISPATCH,
+    DeclineCounter: DISPATCH,
     CreatePickWave: SETUP,
     RetimePickWave: SETUP,
     ReleasePickWave: SETUP,
@@ -311,6 +315,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     RegisterCarrier: SETUP,
     ChangeCarrierDetails: SETUP,
     ChangeCarrierTerms: SETUP,
+    SetCarrierChannel: OPERATOR,
     ActivateCarrier: DISPATCH,
     SuspendCarrier: DISPATCH,
     ReinstateCarrier: DISPATCH,
@@ -322,15 +327,16 @@ SENDERS: Mapping[type[Command], Roles] = {
 
 CLOSED_FIELDS: Mapping[type[Command | Input], tuple[str, ...]] = {
     AssignTask: ("tender_id", "offer_id"),
+    QuoteCarrierBooking: ("tender_id", "offer_id"),
     SuspendRider: ("incident_id",),
     SealIncident: ("timeline",),
     ForgetPerson: ("subject", "is_known"),
     PhotoEntry: ("kept_sha256",),
     SignatureEntry: ("kept_sha256",),
 }
-"""Filled on this side of the door alone: else a claim that nobody is reserved for would be won, an incident linked to
-what has nothing to do with it, a timeline be what one likes, another tenant's rider forgotten or nobody, and a proof
-name bytes that are not kept."""
+"""Filled on this side of the door alone: else a claim that nobody is reserved or booked for would be won, an incident
+linked to what has nothing to do with it, a timeline be what one likes, another tenant's rider forgotten or nobody, and
+a proof name bytes that are not kept."""
 
 FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from gateway import callbacks, docs_page, fixes_socket, health, problems, registry
+from gateway import callbacks, carrier_callbacks, docs_page, fixes_socket, health, problems, registry
 from gateway.artefacts import Artefacts
 from gateway.batch import Batch
 from gateway.call import Call
@@ -101,6 +101,7 @@ def app(door: Door) -> Starlette:
         console_paths(Console(door, entry)),
         tracking_paths(door, PublicTracking(door, entry, reading, positions)),
         {callbacks.ROUTE: {"POST": callbacks.Callbacks(door).auth}},
+        {carrier_callbacks.ROUTE: {"POST": carrier_callbacks.CarrierCallbacks(door).post}},
     )
     served = {f"{method} {path}" for path, endpoints in paths.items() for method in endpoints}
     starlette = Starlette(

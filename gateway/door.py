@@ -20,6 +20,7 @@ from schemas.keyring import Keyring
 from schemas.position import Vector
 from schemas.record import Stored
 from streams.routing.matching import Matched
+from streams.routing.wire import SecretMissing, SecretOf
 from streams.telemetry.recorded import Point
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -116,6 +117,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """From one address, behind which a whole house may follow its parcels."""
 
 
+def no_secret(reference: str) -> str:
+    raise SecretMissing(reference, "no secrets are read here")
+
+
 class Door(msgspec.Struct, frozen=True, kw_only=True):
     desk: Desk
     pool: Pool
@@ -137,6 +142,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     hydration: Hydration = msgspec.field(default_factory=Hydration)
     platform_key: bytes | None = None
     """What the platform signs its calls back with; None: there is none."""
+    secret_of: SecretOf = no_secret
+    """What stands at a reference."""
     registry: Registry = msgspec.field(default_factory=Registry)
     limits: Limits = Limits()
     streets: Streets | None = None

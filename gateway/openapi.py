@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway import callbacks, mileage, trip_export
+from gateway import callbacks, carrier_callbacks, mileage, trip_export
 from gateway.commands import OPEN
 from gateway.console_page import MVT
 from gateway.examples.bodies import every_body
@@ -17,6 +17,7 @@ from gateway.openapi_operations import (
     batch_operation,
     by_link,
     callback_operation,
+    carrier_callback_operation,
     command_operation,
     device_link_operation,
     fixes_operation,
@@ -212,6 +213,7 @@ def other_paths() -> Json:
         "/v1/{tenant}/artefacts/{id}/links": {"post": link_operation()},
         **tracking_paths(html),
         callbacks.ROUTE: {"post": callback_operation()},
+        carrier_callbacks.ROUTE: {"post": carrier_callback_operation()},
         "/problems/{code}": {"get": free("readProblem", "About a kind of problem.", html, ("code",), (404,))},
         "/livez": {"get": free("livez", "Whether the process answers.", ok)},
         "/readyz": {"get": ready()},

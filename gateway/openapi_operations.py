@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from commands.aggregates import BY_PLURAL
-from gateway import callbacks
+from gateway import callbacks, carrier_callbacks
 from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, READERS
 from gateway.artefact_links import LINK_PARAMETERS
 from gateway.artefacts import SIGNS
@@ -339,17 +339,30 @@ def free(name: str, about: str, content: Json, path: Iterable[str] = (), more: I
 
 def callback_operation() -> Json:
     """What the platform tells us; we ask for it at `LOGISTICS_DIRECTORY_URL`, signed in the same way."""
-    told = {"oneOf": [{"$ref": REF.format(name=cls.__name__)} for cls in callbacks.MESSAGES.values()]}
-    content = json_content({"$ref": REF.format(name="CallbackAnswer")})
-    operation = free("tellOfTenants", "What the platform tells of its tenants and outlets.", content)
-    operation["tags"] = ["directory"]
+    about = "What the platform tells of its tenants and outlets."
+    return signed_operation("tellOfTenants", about, "directory", callbacks.MESSAGES.values())
+
+
+def carrier_callback_operation() -> Json:
+    """What a carrier answers to an offer, and tells of a booking."""
+    about = "What a carrier says: to what it was offered, and of what it is booked for."
+    said = carrier_callbacks.MESSAGES.values()
+    return signed_operation("tellAsCarrier", about, "carriers", said, ("tenant", "id"), (403,))
+
+
+def signed_operation(
+    name: str, about: str, tag: str, messages: Iterable[type], path: Iterable[str] = (), more: Iterable[int] = ()
+) -> Json:
+    told = {"oneOf": [{"$ref": REF.format(name=cls.__name__)} for cls in messages]}
+    operation = free(name, about, json_content({"$ref": REF.format(name="CallbackAnswer")}), path)
+    operation["tags"] = [tag]
     operation["description"] = "Signed by Standard Webhooks; a message that comes again changes nothing."
-    operation["parameters"] = [
-        {"name": name.decode(), "in": "header", "required": True, "schema": {"type": "string", "maxLength": 500}}
-        for name in (ID, TIMESTAMP, SIGNATURE)
+    operation["parameters"] += [
+        {"name": header.decode(), "in": "header", "required": True, "schema": {"type": "string", "maxLength": 500}}
+        for header in (ID, TIMESTAMP, SIGNATURE)
     ]
     operation["requestBody"] = {"required": True, "content": json_content(told)}
-    operation["responses"] |= problems((400, 401, 404, 409, 413, 415, 422, 429, 500, 503))
+    operation["responses"] |= problems((400, 401, *more, 404, 409, 413, 415, 422, 429, 500, 503))
     return operation
 
 

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import msgspec
 
 from commands.task_state import TaskState
-from gateway import callbacks
+from gateway import callbacks, carrier_callbacks
 from gateway.allowed import CLOSED_FIELDS
 from gateway.artefact_links import LinkAsked, LinkGiven
 from gateway.artefacts import Artefact
@@ -174,6 +174,7 @@ def components() -> Json:
         BatchAnswer,
         CallbackAnswer,
         *callbacks.MESSAGES.values(),
+        *carrier_callbacks.MESSAGES.values(),
     ]
     _, schemas = msgspec.json.schema_components([*commands, *rows, *others], ref_template=REF)
     for cls, names in CLOSED_FIELDS.items():

@@ -13,6 +13,7 @@ from gateway.allowed import Roles
 from gateway.commands import OPEN
 from gateway.tokens import Caller
 from schemas.carrier_booking import ReviewCarrierStatus
+from schemas.carrier_offer import AcceptCounter, DeclineCounter
 from schemas.fleet import RemoveRiderFromFleet, RemoveVehicleFromFleet
 from schemas.hand_over import AcceptHandOver, DeclineHandOver, WithdrawHandOver
 from schemas.incident import UnlinkIncident
@@ -67,6 +68,10 @@ def on_duty(row: Row) -> bool:
     return row["shift"] is not None and not row["shift"]["ending"]
 
 
+def countered(row: Row) -> bool:
+    return any(offer["state"] == "countered" for offer in row["offers"].values())
+
+
 HAS: Mapping[type[Command], Has] = {
     HoldTask: none("held"),
     ReleaseTask: some("held"),
@@ -97,6 +102,8 @@ HAS: Mapping[type[Command], Has] = {
     RemoveRiderFromFleet: some("riders"),
     RemoveVehicleFromFleet: some("vehicles"),
     ReviewCarrierStatus: some("conflicts"),
+    AcceptCounter: countered,
+    DeclineCounter: countered,
     ReviewOccurrence: some("refused"),
     UnlinkIncident: some("links"),
 }

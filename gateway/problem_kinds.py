@@ -34,7 +34,8 @@ KINDS: dict[str, Kind] = {
     "token-invalid": Kind(401, "The token is not valid", "Get a new token: this one is expired or not ours."),
     "forbidden": Kind(403, "The role may not do this", "Use a token of a role that `values.allowed` names."),
     "not-the-assignee": Kind(403, "Another rider has this task", "Only the rider who has the task may do this."),
-    "not-your-offer": Kind(403, "The offer was made to another rider", "Only the rider who was asked may answer."),
+    "not-your-offer": Kind(403, "The offer was made to somebody else", "Only who was asked may answer."),
+    "not-your-booking": Kind(403, "The booking is with another carrier", "Tell only of what you are booked for."),
     "not-involved": Kind(403, "The incident is not yours", "A rider speaks of what they reported, or is about them."),
     "another-rider": Kind(403, "That is another rider", "Leave `rider_id` out: a rider asks and tells of themself."),
     "not-your-vehicle": Kind(
@@ -167,6 +168,14 @@ KINDS: dict[str, Kind] = {
     "unknown-item": Kind(422, "The parcel has no such item", "Read the task for what is in its parcels."),
     "unknown-hub": Kind(422, "The tenant has no such hub", "Create the hub first, or correct its slug."),
     "unknown-carrier": Kind(422, "There is no contract with this carrier", "Register it first, or correct its id."),
+    "unknown-offer": Kind(422, "There is no such offer", "Answer with the ids that the offer was told with."),
+    "answered-too-late": Kind(
+        409, "The offer is not to be had any more", "Nothing is to be done: `values.how` says what became of it."
+    ),
+    "no-counters": Kind(409, "Here carriers bid", "Accept with the price that is wanted."),
+    "channel-unusable": Kind(
+        422, "The channel's url cannot be used", "Give an http or https address without user, query and fragment."
+    ),
     "unknown-service-level": Kind(422, "The carrier has no such service level", "Give a code of `values.known`."),
     "unknown-rider": Kind(422, "There is no such rider", "Register the rider first, or correct the id."),
     "device-taken": Kind(

@@ -59,7 +59,7 @@ READ: Mapping[str, Roles] = {
 WITHOUT_TOKEN = {
     "/v1/tracking/": "where a delivery is, for who has its link",
     "/track/": "the same as a page, and its files",
-    "/callbacks/": "what the platform tells, by its signature",
+    "/callbacks/": "what the platform and carriers tell, by their signatures",
     "/registry/": "the schemas of what is on Kafka",
     "/problems/": "what a problem means",
     "/docs": "the API described, and at `/openapi.json` for machines",

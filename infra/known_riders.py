@@ -35,7 +35,7 @@ LEFT JOIN (
            count(*) FILTER (WHERE offer.value ->> 'state' IN ('declined', 'expired')
                             AND (offer.value ->> 'expires_at')::timestamptz > %(since)s) AS declines
     FROM tender_board, jsonb_each(offers) AS offer
-    WHERE tenant = %(tenant)s AND (state = 'open' OR updated_at > %(since)s)
+    WHERE tenant = %(tenant)s AND offer.value ->> 'carrier_id' IS NULL AND (state = 'open' OR updated_at > %(since)s)
     GROUP BY 1
 ) AS asked USING (rider_id)
 WHERE roster.tenant = %(tenant)s AND NOT roster.simulated

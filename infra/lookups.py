@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from commands.policy import Policy
+from infra.known_carriers import answers_of, known_carriers
 from infra.known_riders import KnownRiders
 from projections.sealed import Sealed, opened
 from projections.task_detail import one as task_detail
@@ -23,7 +24,7 @@ from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug
 from schemas.partition import partition_of
 from schemas.position import Vector, merged, reached
 from schemas.rider import NewPlannedStop
-from streams.dispatch.known import Seen
+from streams.dispatch.known import KnownCarrier, Seen
 from streams.dispatch.tendering import KnownTask
 from streams.dispatch.windows import StillWaiting
 from streams.process import NotNow
@@ -42,7 +43,8 @@ GROUP BY topic, partition
 DECLINED = """
 SELECT DISTINCT offer.value ->> 'rider_id'
 FROM tender_board, jsonb_each(offers) AS offer
-WHERE tenant = %(tenant)s AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
+WHERE tenant = %(tenant)s AND offer.value ->> 'carrier_id' IS NULL
+  AND offer.value ->> 'state' IN ('declined', 'expired', 'rejected')
   AND (task_id = %(task)s
     OR bundle <> '[]' AND bundle @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text)))
 """
@@ -132,6 +134,7 @@ class Lookups:
             task_id=TaskId(task_id),
             round=row["progress"]["round"],
             stops=located,
+            kind=row["kind"],
             required_skills=row["required_skills"],
             aboard=aboard(row["parcels"].values()),
             ahead=[stop for stop in located if status.get(stop.stop_id) not in OVER],
@@ -201,6 +204,21 @@ class Lookups:
             await self._caught_up(connection, "tender_board")
             cursor = await connection.execute(DECLINED, {"tenant": tenant, "task": task_id})
             return frozenset(RiderId(rider) for (rider,) in await cursor.fetchall())
+
+    async def carriers(self, tenant: TenantSlug, task_id: TaskId) -> Sequence[KnownCarrier]:
+        known = self._policy.tenant(tenant)
+        if known is None or not known.carriers:
+            return []
+        async with self._pool.connection() as connection:
+            await self._caught_up(connection, "task_detail", "tender_board", "carrier_bookings")
+            row = await task_detail(connection, tenant, task_id)
+            answers = await answers_of(connection, tenant, task_id)
+        if row is None:
+            raise NotNow(f"task {task_id} is not yet known")
+        status = {stop_id: stop["status"] for stop_id, stop in row["progress"]["stops"].items()}
+        ahead = [stop for stop in row["stops"] if status.get(stop["stop_id"]) not in OVER]
+        unseal = self._keyring.unsealer(partition_of(task_id, self._partitions), tenant, task_id)
+        return known_carriers(known.carriers, ahead, answers, unseal)
 
     async def _caught_up(self, connection: AsyncConnection[Any], *models: str) -> None:
         """Raises NotNow until the read models have folded everything that was sent before."""

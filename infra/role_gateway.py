@@ -122,6 +122,7 @@ class Gateway:
             learn=self._following.up_to_now,
             hydration=Hydration(self._look_ups),
             platform_key=platform_key(settings),
+            secret_of=secrets_of_providers,
             registry=registry,
             limits=limits_of(settings),
             streets=self._streets,

@@ -18,6 +18,7 @@ from commands.policy import Policy
 from commands.router import Router
 from infra.artefact_retention import retain
 from infra.artefacts import artefacts_of
+from infra.carrier_outbox import CarrierOutbox
 from infra.clock import real_time
 from infra.dead_letters import DeadLetters
 from infra.decision_records import DecisionRecords
@@ -60,6 +61,7 @@ PLANS_EVERY_S = 0.5
 WINDOW_WAYS_WITHIN_S = 30.0
 """For all ways of a window or a plan: of 300 tasks and 200 riders they are a million."""
 WINDOW_KEPT_WITHIN_S = 10.0
+CARRIERS_EVERY_S = 0.5
 ASIDE_S = 60.0
 MOST_ASIDE = 1_000
 POSTGRES_AGAIN_S = 0.5
@@ -149,6 +151,7 @@ class Processes:
             Sending(desk, "dispatch", self._lookups.saw),
             self._lookups.now,
         )
+        self._outbox = CarrierOutbox(pool, policy, keyring, secrets, settings.partitions, clock)
         self._desk = desk
         self._send = Sending(desk, "dispatch", self._lookups.saw)
         self._fire = Sending(desk, "deadlines", self._lookups.saw)
@@ -180,6 +183,7 @@ class Processes:
         await self._producer.start()
         await self._consumer.start()
         await self._budgets.make()
+        await self._outbox.make()
         await self._seek()
         self._tasks = [asyncio.create_task(self._facts())]
         if self._fires:
@@ -189,6 +193,7 @@ class Processes:
                 asyncio.create_task(self._simulated_ways()),
                 asyncio.create_task(self._windows.run()),
                 asyncio.create_task(self._plans()),
+                asyncio.create_task(self._carriers_told()),
             ]
 
     async def run(self) -> None:
@@ -203,6 +208,7 @@ class Processes:
         if self._fires:
             await self._frames.stop()
         await self._planner.close()
+        await self._outbox.close()
         for routing in (self._chains, self._window_chains, self._router, self._window_router):
             await routing.close()
 
@@ -230,7 +236,7 @@ class Processes:
         decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
         tenders = WindowTenders(self._lookups.now, self._records.record, self._remembered)
         runner = Runner(
-            every_process(self._lookups, decide, tenders, self._send, self._forget),
+            every_process(self._lookups, decide, tenders, self._send, self._forget, self._outbox.tell),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )
@@ -294,6 +300,16 @@ class Processes:
                 logger.warning("plans wait", error=lost)
                 made = 0
             await asyncio.sleep(FOLDED_WITHIN_S if made else PLANS_EVERY_S)
+
+    async def _carriers_told(self) -> None:
+        while True:
+            try:
+                sent = await self._outbox.go_on()
+            except OperationalError as lost:
+                logger.warning("carriers wait", error=lost)
+                sent = 0
+            if not sent:
+                await asyncio.sleep(CARRIERS_EVERY_S)
 
     async def fire_due(self, most: int = DEADLINES_AT_ONCE) -> int:
         """Fire what is due, the earliest first; how many. Firing twice changes nothing. A shard that is not open keeps

@@ -187,7 +187,7 @@ class Settings(BaseSettings):
 
     provider_secrets: Annotated[str, AfterValidator(secret_references)] = Field(
         "",
-        description="Which secrets a tenant's routing providers may name, with commas: `env:MAPBOX_TOKEN`, "
+        description="Which secrets a tenant's routing providers and carriers may name, with commas: `env:MAPBOX`, "
         "`file:/run/secrets/google` or all in a folder, `file:/run/secrets/`; none without it",
     )
 

@@ -44,6 +44,7 @@ CREATE TABLE {table} (
     estimated_dropoff_at timestamptz NOT NULL,
     expires_at           timestamptz NOT NULL,
     silence_seconds      bigint      NOT NULL,
+    tender_id            text,
     carrier_reference    text,
     booked_at            timestamptz,
     courier              jsonb,
@@ -112,6 +113,8 @@ class CarrierBookingRow(msgspec.Struct, frozen=True, kw_only=True):
     estimated_dropoff_at: datetime
     expires_at: datetime
     silence_seconds: int
+    tender_id: str | None = None
+    """Of the tender that it came from, if it did."""
     carrier_reference: str | None = None
     booked_at: datetime | None = None
     courier: CourierRow | None = None
@@ -155,6 +158,7 @@ def quoted(event: CarrierBookingQuoted, source: Source) -> CarrierBookingRow:
         estimated_dropoff_at=event.estimated_dropoff_at,
         expires_at=event.expires_at,
         silence_seconds=event.silence_seconds,
+        tender_id=event.tender_id,
         external_reference=event.external_reference,
         metadata=event.metadata,
         created_at=source.recorded_at,
@@ -246,7 +250,7 @@ def with_conflict(row: CarrierBookingRow, event: CarrierStatusConflicted) -> Car
 
 CARRIER_BOOKINGS = ReadModel(
     name="carrier_bookings",
-    version=2,
+    version=3,
     table=TABLE,
     row=CarrierBookingRow,
     key=("tenant", "carrier_booking_id"),

@@ -10,6 +10,7 @@ from projections.page import Page
 from projections.sealed import Sealed, sealed
 from schemas.carrier import (
     CarrierActivated,
+    CarrierChannelSet,
     CarrierContact,
     CarrierContractEnded,
     CarrierDetailsChanged,
@@ -32,6 +33,7 @@ CREATE TABLE {table} (
     status             text        NOT NULL,
     reason_code        text,
     terms              jsonb       NOT NULL,
+    channel_url        text,
     external_reference text,
     metadata           jsonb       NOT NULL,
     created_at         timestamptz NOT NULL,
@@ -59,6 +61,8 @@ class CarrierRow(msgspec.Struct, frozen=True, kw_only=True):
     reason_code: str | None = None
     """Why it is suspended, or its contract has ended."""
     terms: CarrierTerms
+    channel_url: str | None = None
+    """Where it is told of offers; None: it is not."""
     external_reference: str | None
     metadata: dict[str, str]
     created_at: datetime
@@ -77,6 +81,8 @@ def apply(row: CarrierRow | None, fact: Fact, key: Key) -> CarrierRow:
             return replace(row, name=event.name, contact=contact_row(event.contact))
         case CarrierTermsChanged():
             return replace(row, terms=event.terms)
+        case CarrierChannelSet(channel=channel):
+            return replace(row, channel_url=None if channel is None else channel.url)
         case CarrierActivated() | CarrierReinstated():
             return replace(row, status="active", reason_code=None)
         case CarrierSuspended():
@@ -114,7 +120,7 @@ def contact_row(contact: CarrierContact | None) -> CarrierContactRow | None:
 
 CARRIERS = ReadModel(
     name="carriers",
-    version=1,
+    version=2,
     table=TABLE,
     row=CarrierRow,
     key=("tenant", "carrier_id"),

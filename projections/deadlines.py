@@ -24,6 +24,7 @@ from schemas.carrier_booking import (
     CarrierStatusConflicted,
     CarrierStatusRecorded,
 )
+from schemas.carrier_offer import CarrierBookingRequested, CounterDeclined
 from schemas.dispatch_window import WindowClosed, WindowOpened
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.hours import HoursLimit
@@ -151,10 +152,12 @@ OFFER_OVER = (
     OfferAccepted,
     OfferLost,
     OfferWithdrawn,
+    CounterDeclined,
 )
 COMMITTING = (PlanCommitStarted, PlanCommitted, PlanPartlyCommitted, PlanRejected)
 BIDDING = (TenderOpened, BiddingClosed, TenderExhausted, TenderWithdrawn)
 CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
+CLAIM_TRIED = (ReservationRequested, CarrierBookingRequested)
 UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
 DUTY = (ShiftStarted, BreakEnded)
 DUTY_OVER = (BreakStarted, HoursLimitWarned, ShiftEnded)
@@ -218,7 +221,7 @@ def keys(fact: Fact) -> Sequence[Key]:
     of_claim = (source.tenant, "expire_claim", source.aggregate_id, offer)
     if isinstance(event, CLAIM_OVER):
         return of_offer, of_claim
-    if isinstance(event, ReservationRequested):
+    if isinstance(event, CLAIM_TRIED):
         return (of_claim,)
     if isinstance(event, (OfferSent, *OFFER_OVER)):
         return (of_offer,)
@@ -285,7 +288,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             task_round = None
         case OfferSent():
             due_at, task_round = event.expires_at, None
-        case ReservationRequested():
+        case ReservationRequested() | CarrierBookingRequested():
             due_at, task_round = event.hold_until, None
         case RiderReserved():
             due_at, task_round = event.hold_until, event.round
@@ -343,7 +346,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=11,
+    version=12,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -352,7 +355,7 @@ DEADLINES = ReadModel(
             *BIDDING,
             *COMMITTING,
             OfferSent,
-            ReservationRequested,
+            *CLAIM_TRIED,
             RiderReserved,
             TaskTenderClosed,
             TaskScheduled,

@@ -6,6 +6,7 @@ import msgspec
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
+from schemas.carrier_offer import CarrierCandidate, ExcludedCarrier
 from schemas.dispatch_rules import ScoreWeights
 from schemas.itinerary import Bundled
 from schemas.tender import Candidate, DispatchDecisionRecorded, Excluded, InWindow, Others
@@ -22,6 +23,8 @@ CREATE TABLE {table} (
     others         jsonb       NOT NULL,
     excluded       jsonb       NOT NULL,
     more_excluded  jsonb       NOT NULL,
+    carriers       jsonb       NOT NULL,
+    carriers_excluded jsonb    NOT NULL,
     policy_version bigint      NOT NULL,
     weights        jsonb,
     input_hash     text        NOT NULL,
@@ -47,6 +50,8 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     others: Others
     excluded: list[Excluded]
     more_excluded: dict[str, int]
+    carriers: list[CarrierCandidate]
+    carriers_excluded: list[ExcludedCarrier]
     policy_version: int
     weights: ScoreWeights | None
     input_hash: str
@@ -69,6 +74,8 @@ def apply(row: DecisionRow | None, fact: Fact, key: Key) -> DecisionRow:
         others=event.others,
         excluded=event.excluded,
         more_excluded=event.more_excluded,
+        carriers=event.carriers,
+        carriers_excluded=event.carriers_excluded,
         policy_version=event.policy_version,
         weights=event.weights,
         input_hash=event.input_hash,

@@ -27,6 +27,7 @@ from schemas.carrier_booking import (
     CarrierStatusConflicted,
     CarrierStatusReviewed,
 )
+from schemas.carrier_offer import CounterDeclined, OfferCountered
 from schemas.goods import Party
 from schemas.incident import (
     IncidentActionRefused,
@@ -78,6 +79,7 @@ from schemas.task import (
     TaskTenderClosed,
     TaskUnassigned,
 )
+from schemas.tender import OfferClaimed, OfferDeclined, OfferExpired, OfferLost, OfferWithdrawn
 from schemas.vehicle import (
     VehicleDocumentExpiryWarned,
     VehicleDocumentRejected,
@@ -124,6 +126,7 @@ type ExceptionKind = Literal[
     "carrier_status_conflicted",
     "carrier_refused",
     "carrier_brings_back",
+    "carrier_countered",
     "carrier_proof_missing",
     "proof_missing",
     "predicted_late",
@@ -169,6 +172,7 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     ),
     "carrier_status_conflicted": ("carrier-bookings/{id}/review-carrier-status",),
     "carrier_refused": ("carrier-bookings/{id}/settle-carrier-booking",),
+    "carrier_countered": ("tenders/{id}/accept-counter", "tenders/{id}/decline-counter"),
     "carrier_proof_missing": ("tasks/{id}/capture-proof", "tasks/{id}/force-complete-task"),
     "proof_missing": ("tasks/{id}/report-collected", "tasks/{id}/force-complete-task"),
     "carrier_brings_back": ("tasks/{id}/report-returned", "tasks/{id}/force-complete-task"),
@@ -185,6 +189,9 @@ MENDS: Mapping[str, tuple[str, ...]] = {
     "predicted_late": ("tasks/{id}/unassign-task", "tasks/{id}/cancel-task"),
 }
 """The commands, as the API's paths have them. `{task}` is a task that an incident's action was refused for."""
+
+COUNTER_OVER = (OfferClaimed, OfferDeclined, OfferExpired, OfferLost, OfferWithdrawn, CounterDeclined)
+"""Nobody has to decide on it any more, or the carrier takes what it was offered."""
 
 UNPROVEN: tuple[ExceptionKind, ...] = ("carrier_proof_missing", "proof_missing")
 """Goods have changed hands, and the stop waits for its proof: a carrier's, or a rider's or a collection's."""
@@ -255,6 +262,8 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     CarrierBookingCancelled: ("carrier_silent",),
     CarrierStatusConflicted: ("carrier_status_conflicted",),
     CarrierStatusReviewed: ("carrier_status_conflicted",),
+    OfferCountered: ("carrier_countered",),
+    **dict.fromkeys(COUNTER_OVER, ("carrier_countered",)),
     OccurrenceRefused: ("occurrence_refused",),
     OccurrenceReviewed: ("occurrence_refused",),
     VehicleRetired: ("maintenance_due", "inspection_failed", "vehicle_document_expiring"),
@@ -312,6 +321,14 @@ def touched(event: Event) -> Sequence[ExceptionKind]:
             return UNPROVEN[1:]
         case ReturnStarted(carrier_id=None):
             return UNPROVEN[1:]
+        case (
+            OfferClaimed(carrier_id=None)
+            | OfferDeclined(carrier_id=None)
+            | OfferExpired(carrier_id=None)
+            | OfferLost(carrier_id=None)
+            | OfferWithdrawn(carrier_id=None)
+        ):
+            return ()
         case _:
             return TOUCHED[type(event)]
 
@@ -376,6 +393,24 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
         case CarrierBookingRefused(has_goods=True) as event:
             told = {"carrier_id": event.carrier_id, "task_id": event.task_id, "reason_code": event.reason_code}
             return with_item([], "refused", told, fact)
+        case OfferCountered(within_limit=False) as event:
+            asks = {"price": msgspec.to_builtins(event.price), "dropoff_at": event.dropoff_at.isoformat()}
+            told = {
+                "carrier_id": event.carrier_id,
+                "task_id": event.task_id,
+                "expires_at": event.expires_at.isoformat(),
+            }
+            return with_item(items, event.offer_id, told | asks, fact)
+        case (
+            OfferCountered(offer_id=offer_id)
+            | OfferClaimed(offer_id=offer_id)
+            | OfferDeclined(offer_id=offer_id)
+            | OfferExpired(offer_id=offer_id)
+            | OfferLost(offer_id=offer_id)
+            | OfferWithdrawn(offer_id=offer_id)
+            | CounterDeclined(offer_id=offer_id)
+        ):
+            return without(items, offer_id)
         case ReturnStarted() if kind in UNPROVEN:  # what was ahead is passed over
             return [item for item in items if item.get("moved") == "returned"]
         case ReturnStarted() as event:
@@ -498,7 +533,7 @@ def without(items: list[Item], item_id: str) -> list[Item]:
 
 EXCEPTION_DESK = ReadModel(
     name="exception_desk",
-    version=5,
+    version=6,
     table=TABLE,
     row=ExceptionRow,
     key=("tenant", "aggregate_id", "kind"),

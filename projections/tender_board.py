@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
+from schemas.carrier_offer import CarrierOfferTerms, CounterDeclined, OfferCountered
 from schemas.catalog import members_of
 from schemas.itinerary import Bundled
 from schemas.load import Overload
@@ -68,11 +69,27 @@ OFFER_STATES: dict[type[Event], str] = {
     OfferAccepted: "accepted",
     OfferLost: "lost",
     OfferWithdrawn: "withdrawn",
+    OfferCountered: "countered",
+    CounterDeclined: "counter_declined",
 }
 
 
+class CounterRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a carrier asks for in place of what it was offered."""
+
+    price: Money
+    pickup_at: datetime
+    dropoff_at: datetime
+    within_limit: bool
+
+
 class OfferRow(msgspec.Struct, frozen=True, kw_only=True):
-    rider_id: str
+    """A rider's or a carrier's, which has `terms`."""
+
+    rider_id: str | None
+    carrier_id: str | None = None
+    terms: CarrierOfferTerms | None = None
+    counter: CounterRow | None = None
     expires_at: datetime
     state: str = "sent"
     bid: Money | None = None
@@ -84,7 +101,8 @@ class WaitingRow(msgspec.Struct, frozen=True, kw_only=True):
     """Of somebody who is asked where those before do not take it."""
 
     offer_id: str
-    rider_id: str
+    rider_id: str | None
+    carrier_id: str | None = None
 
 
 class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,13 +146,18 @@ def changed(row: TenderRow, fact: Fact) -> TenderRow:
         case TenderOpened() as event:
             return replace(row, waiting=waiting(event), bids_until=event.bids_until)
         case OfferSent() as event:
-            offer = OfferRow(rider_id=event.rider_id, expires_at=event.expires_at)
+            offer = OfferRow(
+                rider_id=event.rider_id or None,
+                carrier_id=event.carrier_id,
+                terms=event.terms,
+                expires_at=event.expires_at,
+            )
             rest = [each for each in row.waiting if each.offer_id != event.offer_id]
             return replace(row, offers={**row.offers, event.offer_id: offer}, waiting=rest)
         case BiddingClosed():
             return replace(row, bids_until=None)
         case TenderAwarded() as event:
-            return replace(row, state="awarded", winner=event.rider_id)
+            return replace(row, state="awarded", winner=event.carrier_id or event.rider_id)
         case TenderExhausted():
             return replace(row, state="exhausted")
         case TenderWithdrawn():
@@ -147,7 +170,10 @@ def changed(row: TenderRow, fact: Fact) -> TenderRow:
 
 def waiting(event: TenderOpened) -> list[WaitingRow]:
     queued = [] if event.queue is None else event.queue.waiting
-    return [WaitingRow(offer_id=each.offer_id, rider_id=each.rider_id) for each in queued]
+    return [
+        WaitingRow(offer_id=each.offer_id, rider_id=each.rider_id or None, carrier_id=each.carrier_id)
+        for each in queued
+    ]
 
 
 def with_offer(row: TenderRow, event: Any) -> TenderRow:
@@ -156,15 +182,25 @@ def with_offer(row: TenderRow, event: Any) -> TenderRow:
         before,
         state=OFFER_STATES[type(event)],
         bid=event.bid if isinstance(event, OfferClaimed) else before.bid,
+        counter=counter(event) if isinstance(event, OfferCountered) else before.counter,
         reason_code=getattr(event, "reason_code", None),
         overload=getattr(event, "overload", None),
     )
     return replace(row, offers={**row.offers, event.offer_id: offer})
 
 
+def counter(event: OfferCountered) -> CounterRow:
+    return CounterRow(
+        price=event.price,
+        pickup_at=event.pickup_at,
+        dropoff_at=event.dropoff_at,
+        within_limit=event.within_limit,
+    )
+
+
 TENDER_BOARD = ReadModel(
     name="tender_board",
-    version=4,
+    version=5,
     table=TABLE,
     row=TenderRow,
     key=("tenant", "tender_id"),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from schemas.load import Capacity
 from schemas.message import (
     Code,
     Command,
@@ -19,6 +20,8 @@ from schemas.message import (
     Slug,
 )
 from schemas.money import Currency
+from schemas.provider_config import SecretReference
+from schemas.task_kind import TaskKind
 
 MAX_CARRIERS = 200
 """Under contract with a tenant. Several made in the same moment may pass it by a few."""
@@ -33,14 +36,26 @@ PostalPrefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9][A-Z0-9 
 """The country's code (ISO 3166-1 alpha-2), then how its postal codes begin: `FI-00` is Helsinki, `FI` the country."""
 
 
+class CarrierPrice(Input, frozen=True, kw_only=True):
+    """Of one task, for each started kilometre through its stops as the crow flies."""
+
+    currency: Currency
+    base_minor: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    per_km_minor: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+
+
 class ServiceLevel(Input, frozen=True, kw_only=True):
     """It answers an offer within `commitment_seconds`; a booking of which nothing is heard for `silence_seconds` is
-    silent."""
+    silent. `kinds` of tasks, none named: any; `capacity` is the most of one task. Without a `price` it is asked for
+    bids alone."""
 
     code: Code
     title: Name
     commitment_seconds: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_S)]
     silence_seconds: Annotated[int, msgspec.Meta(ge=60, le=LONGEST_S)]
+    kinds: Annotated[list[TaskKind], msgspec.Meta(max_length=5)] = []
+    capacity: Capacity | None = None
+    price: CarrierPrice | None = None
 
 
 class ServedArea(Input, frozen=True, kw_only=True):
@@ -60,6 +75,14 @@ class CarrierTerms(Input, frozen=True, kw_only=True):
     currencies: Annotated[list[Currency], msgspec.Meta(max_length=MAX_CURRENCIES)] = []
     tariff_reference: Reference | None = None
     capabilities: Annotated[list[Code], msgspec.Meta(max_length=MAX_CAPABILITIES)] = []
+
+
+class CarrierChannel(Input, frozen=True, kw_only=True):
+    """Where it is told of offers, and where the secret stands that signs both what it is told and what it answers: a
+    reference, never the secret (`whsec_` and the Base64 of at least 24 bytes)."""
+
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    secret: SecretReference
 
 
 class NewCarrierContact(Input, frozen=True, kw_only=True):
@@ -97,6 +120,12 @@ class ChangeCarrierTerms(Command, frozen=True, kw_only=True):
     terms: CarrierTerms
 
 
+class SetCarrierChannel(Command, frozen=True, kw_only=True):
+    """Without one it is told nothing, and not asked."""
+
+    channel: CarrierChannel | None
+
+
 class ActivateCarrier(Command, frozen=True, kw_only=True):
     """The contract is in force: it can be booked. It needs a service level."""
 
@@ -121,6 +150,7 @@ type CarrierCommand = (
     RegisterCarrier
     | ChangeCarrierDetails
     | ChangeCarrierTerms
+    | SetCarrierChannel
     | ActivateCarrier
     | SuspendCarrier
     | ReinstateCarrier
@@ -155,6 +185,10 @@ class CarrierTermsChanged(Event, frozen=True, kw_only=True):
     terms: CarrierTerms
 
 
+class CarrierChannelSet(Event, frozen=True, kw_only=True):
+    channel: CarrierChannel | None
+
+
 class CarrierActivated(Event, frozen=True, kw_only=True):
     pass
 
@@ -175,6 +209,7 @@ type CarrierEvent = (
     CarrierRegistered
     | CarrierDetailsChanged
     | CarrierTermsChanged
+    | CarrierChannelSet
     | CarrierActivated
     | CarrierSuspended
     | CarrierReinstated

@@ -17,10 +17,12 @@ from schemas.message import (
     Metadata,
     Moment,
     Name,
+    OfferId,
     Personal,
     Reference,
     ReferenceSource,
     TaskId,
+    TenderId,
     Text,
 )
 from schemas.money import Money
@@ -45,6 +47,8 @@ CarrierWord = Literal[
 CancelledBy = Literal["sender", "recipient", "carrier", "system"]
 BOOKING_ANSWERED = "carrier-booking-answered"
 """The rule by which nothing is left to be done."""
+CARRIER_SILENT = "carrier_silent"
+"""Why a booking that came from a tender is cancelled: nothing is heard of it."""
 ToldBy = Literal["carrier", "dispatcher", "system"]
 Phone = Annotated[str, msgspec.Meta(min_length=3, max_length=40)]
 Plate = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
@@ -67,6 +71,9 @@ class QuoteCarrierBooking(Command, frozen=True, kw_only=True):
     estimated_pickup_at: Moment
     estimated_dropoff_at: Moment
     expires_at: Moment
+    tender_id: TenderId | None = None
+    offer_id: OfferId | None = None
+    """That the carrier took: the task is its only if that wins."""
     external_reference: ExternalReference = None
     source: ReferenceSource = None
     metadata: Metadata = {}
@@ -176,6 +183,8 @@ class CarrierBookingQuoted(Event, frozen=True, kw_only=True):
     expires_at: datetime
     silence_seconds: int
     area: ServedArea
+    tender_id: TenderId | None = None
+    offer_id: OfferId | None = None
     external_reference: str | None
     source: str
     metadata: dict[str, str]
@@ -188,6 +197,8 @@ class CarrierBooked(Event, frozen=True, kw_only=True):
     carrier_id: CarrierId
     carrier_reference: str
     silent_at: datetime
+    tender_id: TenderId | None = None
+    offer_id: OfferId | None = None
 
 
 class CarrierCourierKnown(Event, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.batch_rules import BatchRules
-from schemas.message import Input
+from schemas.message import Code, Id, Input
 from schemas.money import Currency
 from schemas.rider_vehicle import VehicleKind
 from schemas.rule_numbers import Minor, Rating, Seconds, Weight
@@ -16,6 +16,8 @@ TenderMode = Literal["direct", "waterfall", "broadcast", "ranked", "bid", "self_
 """`direct` asks the best. `waterfall` asks the best, then the next, until one takes it; `ranked` does so by batches.
 `broadcast` asks several at once, `self_claim` everybody who could, and in both the first to claim is tried first. `bid`
 asks several what they want for it; when the time is up the cheapest is tried first."""
+
+Asked = Literal["riders", "carriers", "both"]
 
 
 class DispatchFilters(Input, frozen=True, kw_only=True):
@@ -68,12 +70,27 @@ class VehicleCost(Input, frozen=True, kw_only=True):
 
 class TenderStep(Input, frozen=True, kw_only=True):
     """How a round asks. `size`: so many at once, but in `direct` and `waterfall`, which ask one, and in `self_claim`,
-    which asks all."""
+    which asks all. `both` asks so many of each at once, and one after the other the riders first."""
 
     mode: TenderMode
     size: Annotated[int, msgspec.Meta(ge=1, le=50)] = 3
     seconds: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
-    """So long each offer stands."""
+    """So long each offer to a rider stands, and where there are bids any offer. One to a carrier stands as long as its
+    commitment."""
+    to: Asked = "riders"
+    carriers: Annotated[list[Id], msgspec.Meta(max_length=50)] = []
+    """Which may be asked; none named: all under contract."""
+    service_level: Code | None = None
+    """Without it the cheapest of a carrier's that fits."""
+
+
+class CounterLimit(Input, frozen=True, kw_only=True):
+    """What a carrier may ask for in place of what it was offered and get at once: a price that either of the first two
+    allows, and to deliver so much after the last window's end. Else a dispatcher decides."""
+
+    max_over_percent: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    max_price_minor: Minor | None = None
+    max_late_seconds: Seconds = 0
 
 
 class DispatchRules(Input, frozen=True, kw_only=True):
@@ -81,7 +98,7 @@ class DispatchRules(Input, frozen=True, kw_only=True):
     weights: ScoreWeights = ScoreWeights()
     costs: Annotated[list[VehicleCost], msgspec.Meta(max_length=5)] = []
     currency: Currency = "EUR"
-    """Of `costs`, and of what riders bid."""
+    """Of `costs`, and of what riders and carriers ask for."""
     unrated: Rating = 4.0
     """What counts as the rating of who has none."""
     steps: Annotated[list[TenderStep], msgspec.Meta(max_length=MAX_STEPS)] = []
@@ -90,3 +107,10 @@ class DispatchRules(Input, frozen=True, kw_only=True):
     batch: BatchRules | None = None
     """Where it is set, tasks are not given one by one as they come, but all that wait together, by windows. Each is
     offered `direct`, for the seconds of its round's step."""
+    max_carrier_price_minor: Minor | None = None
+    """Whoever asks for more is not asked. `too_dear`."""
+    counters: CounterLimit = CounterLimit()
+
+    def step(self, task_round: int) -> TenderStep | None:
+        """How a round asks; None where there are no steps."""
+        return self.steps[min(task_round, len(self.steps)) - 1] if self.steps else None

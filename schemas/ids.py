@@ -142,5 +142,11 @@ def window_id(tenant: str, seconds: int, number: int) -> WindowId:
     return WindowId(derived("window", tenant, str(seconds), str(number)))
 
 
-def offer_id(tender: TenderId, rider: RiderId) -> OfferId:
-    return OfferId(derived("offer", tender, rider))
+def offer_id(tender: TenderId, offeree: str) -> OfferId:
+    """`offeree` is the rider or the carrier."""
+    return OfferId(derived("offer", tender, offeree))
+
+
+def tendered_booking_id(offer: OfferId) -> CarrierBookingId:
+    """An offer that a carrier takes is booked once."""
+    return CarrierBookingId(derived("tendered-booking", offer))

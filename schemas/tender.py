@@ -1,4 +1,7 @@
-"""Tender: one offering of one task, or of a bundle, all or none; what can be asked of it and what can happen to it."""
+"""Tender: one offering of one task, or of a bundle, all or none; what can be asked of it and what can happen to it.
+
+An offer is a rider's or a carrier's: one that has a `carrier_id` is no rider's, and its `rider_id` is empty.
+"""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -6,12 +9,20 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.batch_rules import MAX_BUNDLE
+from schemas.carrier_offer import (
+    CarrierOfferCommand,
+    CarrierOfferEvent,
+    CarrierOfferTerms,
+    Carriers,
+    ExcludedCarriers,
+)
 from schemas.dispatch_rules import ScoreWeights, TenderMode
 from schemas.itinerary import Bundled, Placed
 from schemas.load import Overload
-from schemas.message import Code, Command, Event, Input, Moment, OfferId, RiderId, TaskId, WindowId
+from schemas.message import CarrierId, Code, Command, Event, Input, Moment, OfferId, RiderId, TaskId, WindowId
 from schemas.money import Currency, Money
 
+NO_RIDER = RiderId("")
 MAX_CANDIDATES = 50
 MAX_EXCLUDED = 5_000
 """Of whom each is named; how many others there are is told by code."""
@@ -127,19 +138,23 @@ class PlannedOffer(Input, frozen=True, kw_only=True):
     """`placed` of a bundle names its stops in the order of the way, each behind the one before."""
 
     offer_id: OfferId
-    rider_id: RiderId
+    rider_id: RiderId = NO_RIDER
     expires_at: Moment
     placed: list[Placed] = []
     ends_at: Moment | None = None
+    carrier_id: CarrierId | None = None
+    terms: CarrierOfferTerms | None = None
 
 
 class WaitingOffer(Input, frozen=True, kw_only=True):
     """Of somebody who is asked once those before have not taken it."""
 
     offer_id: OfferId
-    rider_id: RiderId
+    rider_id: RiderId = NO_RIDER
     placed: list[Placed] = []
     ends_at: Moment | None = None
+    carrier_id: CarrierId | None = None
+    terms: CarrierOfferTerms | None = None
 
 
 class Queue(Input, frozen=True, kw_only=True):
@@ -162,6 +177,8 @@ class OpenTender(Command, frozen=True, kw_only=True):
     others: Others = Others()
     excluded: Annotated[list[Excluded], msgspec.Meta(max_length=MAX_EXCLUDED)]
     more_excluded: dict[str, int] = {}
+    carriers: Carriers = []
+    carriers_excluded: ExcludedCarriers = []
     offers: list[PlannedOffer]
     queue: Queue | None = None
     bids_until: Moment | None = None
@@ -243,6 +260,7 @@ type TenderCommand = (
     | CloseBidding
     | WithdrawTender
     | ConfirmTenderOpened
+    | CarrierOfferCommand
 )
 
 
@@ -256,6 +274,8 @@ class DispatchDecisionRecorded(Event, frozen=True, kw_only=True):
     excluded: list[Excluded]
     more_excluded: dict[str, int] = {}
     """How many besides those, by code."""
+    carriers: Carriers = []
+    carriers_excluded: ExcludedCarriers = []
     policy_version: int
     weights: ScoreWeights | None = None
     """By which the parts of scores are summed."""
@@ -278,10 +298,12 @@ class TenderOpened(Event, frozen=True, kw_only=True):
 
 class OfferSent(Event, frozen=True, kw_only=True):
     offer_id: OfferId
-    rider_id: RiderId
+    rider_id: RiderId = NO_RIDER
     expires_at: datetime
     placed: list[Placed] = []
     ends_at: datetime | None = None
+    carrier_id: CarrierId | None = None
+    terms: CarrierOfferTerms | None = None
 
 
 class OfferViewed(Event, frozen=True, kw_only=True):
@@ -291,8 +313,9 @@ class OfferViewed(Event, frozen=True, kw_only=True):
 
 class OfferClaimed(Event, frozen=True, kw_only=True):
     offer_id: OfferId
-    rider_id: RiderId
+    rider_id: RiderId = NO_RIDER
     bid: Money | None = None
+    carrier_id: CarrierId | None = None
 
 
 class BiddingClosed(Event, frozen=True, kw_only=True):
@@ -318,42 +341,49 @@ class ClaimRejected(Event, frozen=True, kw_only=True):
     """`overload`: of what it would be too much for the rider, where that is why."""
 
     offer_id: OfferId
-    rider_id: RiderId
+    rider_id: RiderId = NO_RIDER
     reason_code: str
     overload: Overload | None = None
+    carrier_id: CarrierId | None = None
 
 
 class OfferDeclined(Event, frozen=True, kw_only=True):
     offer_id: OfferId
-    rider_id: RiderId
+    rider_id: RiderId = NO_RIDER
     reason_code: str
+    carrier_id: CarrierId | None = None
 
 
 class OfferExpired(Event, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
+    carrier_id: CarrierId | None = None
 
 
 class OfferAccepted(Event, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
+    carrier_id: CarrierId | None = None
 
 
 class OfferLost(Event, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
+    carrier_id: CarrierId | None = None
 
 
 class OfferWithdrawn(Event, frozen=True, kw_only=True):
     offer_id: OfferId
     rider_id: RiderId
+    carrier_id: CarrierId | None = None
 
 
 class TenderAwarded(Event, frozen=True, kw_only=True):
     offer_id: OfferId
-    rider_id: RiderId
+    rider_id: RiderId = NO_RIDER
     task_id: TaskId
     round: int
+    carrier_id: CarrierId | None = None
     bundle: list[Bundled] = []
 
 
@@ -389,4 +419,5 @@ type TenderEvent = (
     | TenderAwarded
     | TenderExhausted
     | TenderWithdrawn
+    | CarrierOfferEvent
 )

@@ -66,6 +66,8 @@ async def ask_task(event: CarrierBookingQuoted, source: Source) -> Sequence[Step
 
 
 async def give_task(event: CarrierBooked, source: Source) -> Sequence[Step]:
+    if event.tender_id is not None:
+        return []  # see carrier_tenders
     booking = CarrierBookingId(source.aggregate_id)
     given = AssignTaskToCarrier(carrier_id=event.carrier_id, booking_id=booking)
     return [

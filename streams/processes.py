@@ -1,5 +1,7 @@
 """All processes: what runs, and what is rehearsed when the log is checked (I9)."""
 
+from streams.carrier_telling import Tell, carrier_telling
+from streams.carrier_tenders import carrier_tenders
 from streams.carriers import CARRIERS
 from streams.cloning import CLONING
 from streams.dispatch.hand_over import hand_over
@@ -9,7 +11,7 @@ from streams.dispatch.windowing import TendersOf, windowing
 from streams.forgetting import Forget, forgetting
 from streams.incident_response import RESPONSE
 from streams.planning.committing import committing
-from streams.process import Process, Send
+from streams.process import Process, Rule, Send
 from streams.recurring import RECURRING
 from streams.simulation import SIMULATION
 from streams.taken_away import TAKEN_AWAY
@@ -17,11 +19,18 @@ from streams.vehicle_fitness import VEHICLE_FITNESS
 from streams.waiting import WAITING
 
 
-def every_process(lookup: Lookup, decide: Decide, tenders_of: TendersOf, send: Send, forget: Forget) -> list[Process]:
+def dispatching(lookup: Lookup, decide: Decide) -> list[Rule]:
+    return [*tendering(lookup, decide), *carrier_tenders(lookup), *itinerary(lookup), *hand_over(lookup)]
+
+
+def every_process(
+    lookup: Lookup, decide: Decide, tenders_of: TendersOf, send: Send, forget: Forget, tell: Tell
+) -> list[Process]:
     return [
-        Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
+        Process("dispatch", dispatching(lookup, decide), send),
         Process("windows", windowing(tenders_of), send),
         Process("carriers", CARRIERS, send),
+        Process("carrier-telling", carrier_telling(tell), send),
         Process("cloning", CLONING, send),
         Process("incident-response", RESPONSE, send),
         Process("planning", committing(lookup), send),

@@ -12,10 +12,13 @@ from schemas import carrier_booking as b
 from schemas.ids import conflict_id
 from schemas.money import Money
 
+CHANNEL = c.CarrierChannel(url="https://posti.example/offers", secret="env:POSTI")
+
 CARRIER: Repertoire = [
     (lambda draw, now: c.RegisterCarrier(name="Posti", terms=agreed(draw)), "shop", "integrator"),
     (lambda draw, now: c.ChangeCarrierDetails(name=draw.choice(("Posti", "Matka"))), "shop", "integrator"),
     (lambda draw, now: c.ChangeCarrierTerms(terms=agreed(draw)), "shop", "integrator"),
+    (lambda draw, now: c.SetCarrierChannel(channel=draw.choice((None, CHANNEL))), "olga", "operator"),
     (always(c.ActivateCarrier()), "dora", "dispatcher"),
     (always(c.SuspendCarrier(reason_code="strike")), "dora", "dispatcher"),
     (always(c.ReinstateCarrier()), "dora", "dispatcher"),

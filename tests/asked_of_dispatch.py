@@ -5,7 +5,9 @@ from random import Random
 from typing import Any
 
 from drawn import TASKS, Draws, Repertoire, always, some
+from story import POSTI
 
+from schemas import carrier_offer as c
 from schemas import dispatch_window as w
 from schemas import pick_wave as j
 from schemas import plan as p
@@ -59,12 +61,18 @@ WINDOW: Repertoire = [
     ),
 ]
 OFFERS = [OfferId("offer-1"), OfferId("offer-2")]
+TO_CARRIER = OfferId("offer-3")
+TERMS = c.CarrierOfferTerms(
+    service_level="same_day", commitment_seconds=600, price=Money(amount_minor=900, currency="EUR")
+)
 
 
 def opening(draw: Random, now: Any) -> o.OpenTender:
     until = now + timedelta(minutes=10)
     riders = list(zip(OFFERS, ("ann", "bob"), strict=True))
     offers = some(draw, [o.PlannedOffer(offer_id=each, rider_id=RiderId(r), expires_at=until) for each, r in riders])
+    if draw.random() < 0.5:
+        offers += [o.PlannedOffer(offer_id=TO_CARRIER, carrier_id=POSTI, terms=TERMS, expires_at=until)]
     asked = {offer.offer_id for offer in offers}
     waiting = [o.WaitingOffer(offer_id=each, rider_id=RiderId(r)) for each, r in riders if each not in asked]
     mode: TenderMode = draw.choice(("broadcast", "ranked", "bid"))
@@ -84,6 +92,18 @@ def opening(draw: Random, now: Any) -> o.OpenTender:
     )
 
 
+def carrier_says(draw: Random, now: Any) -> c.RecordCarrierAnswer:
+    answer: c.CarrierAnswer = draw.choice(("accept", "accept", "decline", "counter", "counter"))
+    return c.RecordCarrierAnswer(
+        offer_id=TO_CARRIER,
+        answer=answer,
+        carrier_event_id=f"e-{draw.randrange(99)}",
+        price=draw.choice((None, Money(amount_minor=draw.choice((900, 2_000)), currency="EUR"))),
+        pickup_at=now,
+        dropoff_at=now + timedelta(hours=1),
+    )
+
+
 def of_offer(cls: Any, **more: Any) -> Draws:
     return lambda draw, now: cls(offer_id=draw.choice(OFFERS), **more)
 
@@ -94,7 +114,12 @@ TENDER: Repertoire = [
     *((of_offer(o.ClaimOffer), who, "rider") for who in ("ann", "bob")),
     *((of_offer(o.ClaimOffer, bid=Money(amount_minor=900, currency="EUR")), who, "rider") for who in ("ann", "bob")),
     *((of_offer(o.DeclineOffer, reason_code="far"), who, "rider") for who in ("ann", "bob")),
+    *[(carrier_says, POSTI, "system")] * 3,
+    *[(always(c.AcceptCounter(offer_id=TO_CARRIER)), "dora", "dispatcher")] * 2,
+    *[(always(c.DeclineCounter(offer_id=TO_CARRIER, reason_code="dear")), "dora", "dispatcher")] * 2,
     (of_offer(o.AwardTender), "dispatch", "system"),
+    (always(o.AwardTender(offer_id=TO_CARRIER)), "dispatch", "system"),
+    (always(o.ExpireOffer(offer_id=TO_CARRIER)), "deadlines", "system"),
     (of_offer(o.RejectClaim, reason_code="busy"), "dispatch", "system"),
     (of_offer(o.ExpireClaim), "deadlines", "system"),
     (of_offer(o.ExpireOffer), "deadlines", "system"),

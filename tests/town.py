@@ -31,16 +31,37 @@ from schemas import ids
 from schemas import rider as r
 from schemas import tender as o
 from schemas import vehicle as v
+from schemas.carrier_offer import (
+    AcceptCounter,
+    CarrierAnswer,
+    CarrierCandidate,
+    CarrierOfferTerms,
+    DeclineCounter,
+    RecordCarrierAnswer,
+)
 from schemas.dispatch_rules import TenderStep
 from schemas.dispatch_window import DecideWindow, Given, GivenTask, Left
 from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.keyring import Keyring
 from schemas.load import Capacity
-from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, SubjectId, TaskId, TenderId
+from schemas.message import (
+    CarrierId,
+    Command,
+    Event,
+    Refused,
+    RiderId,
+    Role,
+    Source,
+    StopId,
+    SubjectId,
+    TaskId,
+    TenderId,
+)
 from schemas.money import Money
 from schemas.plan import PlannedRoute, PlannedVisit, Proposal, ProposePlan, RoutedTask
 from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
 from schemas.task import TaskDispatchable
+from streams.carrier_telling import CarrierMessage
 from streams.deadlines import source_of as source_of_deadline
 from streams.deadlines import step_of
 from streams.dispatch.choice import with_offers
@@ -52,6 +73,7 @@ from streams.processes import every_process
 CAPACITIES_G = {RiderId("ann"): 500, RiderId("bob"): 1_000, RiderId("cyd"): 2_000}
 RIDERS = list(CAPACITIES_G)
 CARRIERS = ("carrier-1", "carrier-2")
+OFFERED = Money(amount_minor=900, currency="EUR")
 LONG_AGO = timedelta(hours=25)
 """So long ago that a command's id is not remembered any more."""
 
@@ -106,6 +128,10 @@ class Town:
         """Of each rider who has sent a fix, when the latest was."""
         self.whom = self._anybody
         """Who is asked for a task."""
+        self.messages: list[CarrierMessage] = []
+        """That carriers are told, and told again where processes start again."""
+        self.carriers: Sequence[str] = CARRIERS
+        """Those that are asked where a step asks carriers."""
         self.where = self._somewhere
         """Where their stops go."""
         self.steps: Sequence[TenderStep] = [TenderStep(mode="broadcast", size=50, seconds=600)]
@@ -119,7 +145,7 @@ class Town:
         self._asked = 0
         self._read: defaultdict[str, int] = defaultdict(int)
         processes = every_process(
-            self, self._decide, WindowTenders(lambda tenant: self._now()), self._send, self._forget
+            self, self._decide, WindowTenders(lambda tenant: self._now()), self._send, self._forget, self._tell
         )
         self._processes = {process.name: process for process in processes}
         self._facts: defaultdict[Lane, list[tuple[Event, Source]]] = defaultdict(list)
@@ -207,6 +233,44 @@ class Town:
             if self.chance.random() < 0.7:
                 self._look(rider)
 
+    def carrier_answers(self, tender: str, carrier: str, answer: CarrierAnswer = "accept", **more: Any) -> bool:
+        """Signed: the door has verified it."""
+        self._asked += 1
+        more = {"pickup_at": self._now(), "dropoff_at": self._now() + timedelta(hours=1)} | more
+        said = RecordCarrierAnswer(
+            offer_id=ids.offer_id(TenderId(tender), carrier),
+            answer=answer,
+            carrier_event_id=f"answer-{self._asked}",
+            **more,
+        )
+        return self.ask("tender", tender, said, carrier, "system")
+
+    def carriers_answer(self) -> None:
+        """Whoever was asked, anything; and now and then a dispatcher does to what they ask for."""
+        asked = [
+            (tender, offer_id, offer)
+            for tender, state in self.of_kind("tender")
+            if isinstance(state, Open)
+            for offer_id, offer in state.pending.items()
+            if offer.carrier_id is not None
+        ]
+        if not asked:
+            return
+        tender, offer_id, offer = self.chance.choice(asked)
+        assert offer.carrier_id is not None
+        if offer.answered is not None and self.chance.random() < 0.5:
+            agrees = self.chance.random() < 0.5
+            command = (
+                AcceptCounter(offer_id=offer_id) if agrees else DeclineCounter(offer_id=offer_id, reason_code="no")
+            )
+            self.ask("tender", tender, command, "dora", "dispatcher")
+            return
+        answer: CarrierAnswer = self.chance.choice(("accept", "accept", "accept", "counter", "decline"))
+        bids = self.state(tender).bidding
+        price = Money(amount_minor=self.chance.choice((900, 950, 2_000)), currency="EUR")
+        said: dict[str, Any] = {"price": price if bids or answer == "counter" else None}
+        self.carrier_answers(tender, offer.carrier_id, answer, **said)
+
     def somebody_claims(self) -> None:
         """One of those who are asked, by what was last known of the offer."""
         pending = [
@@ -214,7 +278,7 @@ class Town:
             for tender, state in self.of_kind("tender")
             if isinstance(state, Open)
             for offer_id, offer in state.pending.items()
-            if not offer.claimed
+            if not offer.claimed and offer.carrier_id is None
         ]
         if pending:
             tender, offer_id, offer, bidding = self.chance.choice(pending)
@@ -432,6 +496,9 @@ class Town:
             if len(self.desk.log) == before:
                 return
 
+    async def _tell(self, message: CarrierMessage) -> None:
+        self.messages.append(message)
+
     async def _forget(self, subject: SubjectId) -> None:
         await a_while()
         await self.desk.forget(subject)
@@ -511,10 +578,26 @@ class Town:
             solver="anybody",
         )
         step = self.chance.choice(self.steps)
-        opening = with_offers(msgspec.structs.replace(opening, mode=step.mode), step, self._now())
+        riders = opening.candidates if step.to != "carriers" or others else []
+        carriers = self._of_carriers(step) if step.to != "riders" and not others else []
+        bids_in = "EUR" if step.mode == "bid" else None
+        opening = msgspec.structs.replace(
+            opening, mode=step.mode, candidates=riders, carriers=carriers, bids_in=bids_in
+        )
+        opening = with_offers(opening, step, self._now())
         for each in (task, *others):
             self._openings.setdefault((each.task_id, each.round), opening)
         return opening
+
+    def _of_carriers(self, step: TenderStep) -> list[CarrierCandidate]:
+        """Of a single task."""
+        terms = CarrierOfferTerms(
+            service_level=SAME_DAY.code, commitment_seconds=SAME_DAY.commitment_seconds, price=OFFERED
+        )
+        return [
+            CarrierCandidate(carrier_id=CarrierId(carrier), rank=rank, terms=terms)
+            for rank, carrier in enumerate(self.carriers, start=1)
+        ]
 
     def _others(self, task: KnownTask) -> list[KnownTask]:
         """That wait, too, or seem to."""

@@ -201,7 +201,8 @@ class People:
             if isinstance(state, CreatedTask) and state.rider_id:
                 return state.rider_id
             if isinstance(state, Open) and state.pending:
-                return state.pending.get(self._offer, state.pending[min(state.pending)]).rider_id
+                rider = state.pending.get(self._offer, state.pending[min(state.pending)]).rider_id
+                return rider or self._town.chance.choice(RIDERS)
         return self._town.chance.choice(RIDERS)
 
     def _fitting(self, command: Command, aggregate_id: str) -> Command:

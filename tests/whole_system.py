@@ -22,13 +22,18 @@ class WholeSystem:
     url: str
     kafka: str
     tokens: Tokens
+    secrets: Path
+    """The folder of what tenants may name as secrets."""
 
 
 @asynccontextmanager
 async def whole_system(data: Path, osrm: str, jars: Path) -> AsyncIterator[WholeSystem]:
     """On data of its own. The folder above `data` is open to the database's own user."""
     data.parent.chmod(0o755)
+    secrets = data.parent / "tenants-secrets"
+    secrets.mkdir()
     given = {"HTTP_PORT": free_port(), "OSRM": osrm, "JARS": jars.resolve(), "DATA": data}
+    given |= {"PROVIDER_SECRETS": f"file:{secrets}/"}
     child = Child(
         [sys.executable, "-m", "infra.cli", "up"],
         data.parent / "up.log",
@@ -38,7 +43,7 @@ async def whole_system(data: Path, osrm: str, jars: Path) -> AsyncIterator[Whole
     try:
         endpoints = await started(child, data)
         key = bytes.fromhex((data / "secrets" / "token_key").read_text().strip())
-        yield WholeSystem(endpoints["http"], endpoints["kafka"], Tokens(key))
+        yield WholeSystem(endpoints["http"], endpoints["kafka"], Tokens(key), secrets)
     finally:
         await child.stop()
 

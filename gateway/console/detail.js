@@ -158,7 +158,7 @@ export class Detail {
     const winner = tender.winner && h("p", { class: "winner", "data-winner": tender.winner }, h("span", { "aria-hidden": "true" }, "★ "), "Won by ", h("strong", {}, this.state.nameOf(tender.winner)));
     const offers = Object.entries(tender.offers).map(([id, offer]) =>
       h("li", { "data-offer-id": id, "data-state": offer.state },
-        h("span", {}, this.state.nameOf(offer.rider_id)),
+        h("span", {}, this.state.nameOf(offer.rider_id ?? offer.carrier_id)),
         h("span", { class: "aside" }, offer.reason_code ? plain(offer.reason_code) : offer.bid ? `bids ${(offer.bid.amount_minor / 100).toFixed(2)} ${offer.bid.currency}` : offer.state === "sent" || offer.state === "viewed" ? `until ${exact(offer.expires_at)}` : ""),
         h("span", { class: "chip", "data-state": offer.state }, plain(offer.state))));
     return h("div", { class: "tender", "data-state": tender.state }, h("p", { class: "aside" }, `Round ${tender.round}, ${tender.mode}: ${tender.state}`), together(tender), winner, offers.length ? h("ul", {}, offers) : h("p", { class: "note" }, "No rider could be asked."),

@@ -62,6 +62,7 @@ export const EXCEPTIONS = {
   carrier_status_conflicted: { title: "A carrier's status does not fit", of: "booking" },
   carrier_refused: { title: "A carrier has what it should not", of: "booking", grave: true },
   carrier_brings_back: { title: "A carrier brings goods back", of: "task" },
+  carrier_countered: { title: "A carrier asks for other terms", of: "tender" },
   carrier_proof_missing: { title: "A carrier's proof is missing", of: "task" },
   proof_missing: { title: "A proof is missing", of: "task" },
   predicted_late: { title: "It will be late", of: "task" },

@@ -1,8 +1,10 @@
 """Carriers under contract, and what is booked with them."""
 
-from gateway.examples.lumi import BOOKING, CARRIER, CARRIER_ID, OUTLET, STATUS_CONFLICT_ID, TASK_ID, at
+from gateway.examples.lumi import BOOKING, CARRIER, CARRIER_ID, OFFER_ID, OUTLET, STATUS_CONFLICT_ID, TASK_ID, at
 from schemas.carrier import (
     ActivateCarrier,
+    CarrierChannel,
+    CarrierPrice,
     CarrierTerms,
     ChangeCarrierDetails,
     ChangeCarrierTerms,
@@ -12,6 +14,7 @@ from schemas.carrier import (
     ReinstateCarrier,
     ServedArea,
     ServiceLevel,
+    SetCarrierChannel,
     SuspendCarrier,
 )
 from schemas.carrier_booking import (
@@ -23,11 +26,21 @@ from schemas.carrier_booking import (
     ReviewCarrierStatus,
     SettleCarrierBooking,
 )
+from schemas.carrier_offer import AcceptCounter, DeclineCounter
 from schemas.geo import ObservedFix
+from schemas.load import Capacity
 from schemas.message import Command
 from schemas.money import Money
 
-EXPRESS = ServiceLevel(code="express", title="Within the hour", commitment_seconds=120, silence_seconds=1_200)
+EXPRESS = ServiceLevel(
+    code="express",
+    title="Within the hour",
+    commitment_seconds=120,
+    silence_seconds=1_200,
+    kinds=["delivery"],
+    capacity=Capacity(weight_g=12_000, volume_cm3=60_000, parcels=4),
+    price=CarrierPrice(currency="EUR", base_minor=650, per_km_minor=120),
+)
 SAME_DAY = ServiceLevel(code="same_day", title="By the evening", commitment_seconds=600, silence_seconds=7_200)
 DESK = NewCarrierContact(name="Outi Salo", phone="+358209876543", email="desk@pulu.example")
 AREA = ServedArea(outlets=[OUTLET], postal_prefixes=["FI-00", "FI-02"])
@@ -52,6 +65,9 @@ CARRIERS: dict[str, Command] = {
         terms=CarrierTerms(
             service_levels=[EXPRESS, SAME_DAY], area=AREA, currencies=["EUR"], tariff_reference="tariff-2026-2"
         )
+    ),
+    "Where they are told of offers": SetCarrierChannel(
+        channel=CarrierChannel(url="https://dispatch.pulu.example/lumi", secret="env:PULU_WEBHOOK_SECRET")
     ),
     "The contract is in force": ActivateCarrier(),
     "They are on strike": SuspendCarrier(reason_code="strike"),
@@ -90,4 +106,9 @@ BOOKINGS: dict[str, Command] = {
     ),
 }
 
-EXAMPLES = (CARRIERS, BOOKINGS)
+COUNTERS: dict[str, Command] = {
+    "The carrier may have it for what it asks": AcceptCounter(offer_id=OFFER_ID),
+    "It is too much": DeclineCounter(offer_id=OFFER_ID, reason_code="too_dear"),
+}
+
+EXAMPLES = (CARRIERS, BOOKINGS, COUNTERS)

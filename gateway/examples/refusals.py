@@ -2,7 +2,7 @@
 
 from commands.attempts import ContactFirst, WaitFirst
 from commands.carried import TaskOnHold, TaskWithCarrier, TaskWithRider
-from commands.carrier import NoServiceLevel
+from commands.carrier import ChannelUnusable, NoServiceLevel
 from commands.carrier_area import OutletNotServed, PostalCodeNotServed
 from commands.carrier_booking import (
     BookingAnswered,
@@ -12,7 +12,8 @@ from commands.carrier_booking import (
     TaskRefusedCarrier,
 )
 from commands.carrier_contract import CarrierNotActive, CurrencyNotAgreed, UnknownCarrier, UnknownServiceLevel
-from commands.carrier_feed import NoSuchConflict
+from commands.carrier_feed import NoSuchConflict, NotYourBooking
+from commands.carrier_offer import AnsweredTooLate, NoCounters, UnknownOffer
 from commands.cloning import CloneAnswered
 from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
 from commands.fence_calendar import InvalidCalendar
@@ -226,6 +227,11 @@ OF_RIDERS: tuple[Refused, ...] = (
     HandOverAnswered(TASK),
     OfferNotPending(OFFER_ID),
     NotYourOffer(OFFER_ID, OTHER_RIDER_ID),
+    NotYourBooking(CARRIER_ID),
+    UnknownOffer(OFFER_ID),
+    AnsweredTooLate(OFFER_ID, "awarded"),
+    NoCounters(),
+    ChannelUnusable(),
     OfferHasExpired(OFFER_ID, at(9, 31)),
     BidNeeded(),
     NoBids(Money(amount_minor=950, currency="EUR")),

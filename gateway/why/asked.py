@@ -26,10 +26,10 @@ DECISIONS = f"SELECT * FROM dispatch_decisions {OF_TASK} ORDER BY decided_at, te
 TENDERS = f"SELECT * FROM tender_board {OF_TASK} ORDER BY created_at, tender_id LIMIT %(limit)s"
 TURNS = """
 SELECT type, body FROM history
-WHERE tenant = %s AND aggregate_id = %s AND type IN ('TaskAssigned', 'TaskUnassigned')
+WHERE tenant = %s AND aggregate_id = %s AND type IN ('TaskAssigned', 'TaskUnassigned', 'TaskTakenFromCarrier')
 ORDER BY version
 """
-CARRIERS = "SELECT name FROM carriers WHERE tenant = %s AND carrier_id = %s"
+CARRIERS = "SELECT carrier_id, name FROM carriers WHERE tenant = %s AND carrier_id = ANY(%s)"
 RIDERS = "SELECT rider_id, external_reference FROM rider_roster WHERE tenant = %s AND rider_id = ANY(%s)"
 
 
@@ -73,9 +73,8 @@ async def asked_on(connection: AsyncConnection[Any], task: str, tenant: str | No
         turns = turns_of(await cursor.fetchall())
         await cursor.execute(RIDERS, (row["tenant"], riders_in(row, decisions, tenders, turns)))
         names = {each["rider_id"]: each["external_reference"] for each in await cursor.fetchall()}
-        if carrier := row["progress"]["carrier"]:
-            await cursor.execute(CARRIERS, (row["tenant"], carrier["carrier_id"]))
-            names |= dict.fromkeys([carrier["carrier_id"]], (await cursor.fetchone() or {}).get("name"))
+        await cursor.execute(CARRIERS, (row["tenant"], carriers_in(row, decisions, tenders, turns)))
+        names |= {each["carrier_id"]: each["name"] for each in await cursor.fetchall()}
     sentences = told(row, decisions, tenders, names, turns)
     if len(decisions) == ROUNDS_READ:
         sentences.append(f"No more than {ROUNDS_READ} rounds are told.")
@@ -96,3 +95,11 @@ def riders_in(task_row: Row, decisions: Iterable[Row], tenders: Iterable[Row], t
     known |= {each["rider_id"] for row in decisions for each in (*row["candidates"], *row["excluded"])}
     known |= {offer["rider_id"] for row in tenders for offer in row["offers"].values()}
     return sorted(known - {None})
+
+
+def carriers_in(task_row: Row, decisions: Iterable[Row], tenders: Iterable[Row], turns: Turns) -> list[str]:
+    known: set[str | None] = {(task_row["progress"]["carrier"] or {}).get("carrier_id")}
+    known |= {left.carrier_id for left in turns.left.values()}
+    known |= {each["carrier_id"] for row in decisions for each in (*row["carriers"], *row["carriers_excluded"])}
+    known |= {offer["carrier_id"] for row in tenders for offer in row["offers"].values()}
+    return sorted(each for each in known if each is not None)

@@ -12,8 +12,14 @@ def name(rider: str, called: Mapping[str, str]) -> str:
     return f"rider {called.get(rider, rider)}"
 
 
-def carrier_name(carrier: Row, called: Mapping[str, str]) -> str:
-    return f"carrier {called.get(carrier['carrier_id'], carrier['carrier_id'])}"
+def name_of_carrier(carrier: str, called: Mapping[str, str]) -> str:
+    return f"carrier {called.get(carrier, carrier)}"
+
+
+def offeree_name(offer: Row, called: Mapping[str, str]) -> str:
+    """A rider's or a carrier's."""
+    carrier = offer.get("carrier_id")
+    return name(offer["rider_id"], called) if carrier is None else name_of_carrier(carrier, called)
 
 
 def capital(sentence: str) -> str:

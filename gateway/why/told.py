@@ -1,19 +1,23 @@
 """A task's dispatch in words, round by round, from rows of the read models."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
 from commands.hand_over import HANDED_OVER
 from gateway.why.candidates import candidates_told, excluded_told
+from gateway.why.carriers import carriers_told, is_about_carriers, money
 from gateway.why.in_window import among_told, window_told
-from gateway.why.named import Row, capital, carrier_name, clock, moment, name, words
+from gateway.why.named import Row, capital, clock, moment, name, name_of_carrier, offeree_name, words
 
 OFFER_ENDS = {
     "sent": "has not answered yet",
     "viewed": "has looked at it",
     "claimed": "wants it, and is being reserved",
     "rejected": "wanted it, and could not be reserved",
+    "countered": "waits for a dispatcher to agree",
+    "counter_declined": "did not get that",
     "declined": "declined",
     "expired": "let it expire",
     "accepted": "got it",
@@ -28,6 +32,7 @@ class Left(msgspec.Struct, frozen=True):
     reason_code: str
     waits: bool = False
     rider_id: str | None = None
+    carrier_id: str | None = None
 
 
 class Turns(msgspec.Struct, frozen=True):
@@ -50,6 +55,8 @@ def turns_of(events: Iterable[Row]) -> Turns:
         if each["type"] == "TaskAssigned":
             before = rider if body.get("handed_over") else None
             rider, ordered_for = body["rider_id"], body.get("reason_code")
+        elif each["type"] == "TaskTakenFromCarrier":
+            left[body["round"]] = Left(body["reason_code"], carrier_id=body["carrier_id"])
         elif body["reason_code"] != HANDED_OVER:  # then it goes straight to who took it over
             left[body["round"]] = Left(body["reason_code"], body.get("waits", False), body["rider_id"])
             rider = before = ordered_for = None
@@ -88,6 +95,7 @@ def came_back(left: Left | None, called: Mapping[str, str]) -> str:
     if left is None:
         return "The task came back to dispatch."
     whose = "" if left.rider_id is None else f" from {name(left.rider_id, called)}"
+    whose = whose if left.carrier_id is None else f" from {name_of_carrier(left.carrier_id, called)}"
     return f"The task came back to dispatch{whose}, because of {words(left.reason_code)}."
 
 
@@ -116,7 +124,8 @@ def otherwise_told(task_row: Row, by_round: Mapping[int, Row], called: Mapping[s
     tender = by_round.get(task_row["progress"]["round"])
     has = "has" if task_row["progress"]["ended"] is None else "had"
     if carrier := task_row["progress"].get("carrier"):
-        return [f"{capital(carrier_name(carrier, called))} {has} it by booking {carrier['booking_id']}."]
+        who = capital(name_of_carrier(carrier["carrier_id"], called))
+        return [f"{who} {has} it by booking {carrier['booking_id']}."]
     if rider is not None and turns.taken_over_from is not None:
         return [f"{capital(name(rider, called))} took it over from {name(turns.taken_over_from, called)}."]
     if rider is None or (tender is not None and tender["winner"] == rider):
@@ -133,7 +142,7 @@ def now_told(task_row: Row, called: Mapping[str, str]) -> str:
     carrier = progress.get("carrier")
     who = "nobody" if rider is None else name(rider, called)
     if carrier is not None:
-        who = carrier_name(carrier, called)
+        who = name_of_carrier(carrier["carrier_id"], called)
     because = f", because of {words(progress['reason_code'])}" if progress["reason_code"] else ""
     state = words(task_row["state"])
     return f"Task {task_row['task_id']}{reference} is {state}{because}; {who} {'had' if ended else 'has'} it."
@@ -154,7 +163,7 @@ def together_with(row: Row, task_id: str) -> str:
 
 
 def round_told(decision: Row, tender: Row | None, called: Mapping[str, str], task_id: str) -> list[str]:
-    first, *more = candidates_told(decision, called)
+    first, *more = able_told(decision, called)
     when = f"{clock(decision['decided_at'])}{together_with(decision, task_id)}"
     return [
         f"Round {round_of(decision, task_id)}, {when}{among_told(decision)}: {first}",
@@ -166,21 +175,46 @@ def round_told(decision: Row, tender: Row | None, called: Mapping[str, str], tas
     ]
 
 
+def able_told(decision: Row, called: Mapping[str, str]) -> list[str]:
+    """Riders, carriers or both, as the round's step says."""
+    riders = [*candidates_told(decision, called), *excluded_told(decision)]
+    if not is_about_carriers(decision):
+        return riders
+    carriers = carriers_told(decision, called)
+    if not decision["candidates"] and not decision["excluded"]:
+        return carriers
+    return [*riders, *(capital(sentence) for sentence in carriers)]
+
+
 def in_order(tender: Row) -> list[Row]:
-    return sorted(tender["offers"].values(), key=lambda offer: (moment(offer["expires_at"]), offer["rider_id"]))
+    return sorted(tender["offers"].values(), key=when_asked)
+
+
+def when_asked(offer: Row) -> tuple[datetime, str]:
+    return moment(offer["expires_at"]), offer["rider_id"] or offer["carrier_id"]
 
 
 def offer_told(offer: Row, called: Mapping[str, str]) -> str:
     end = OFFER_ENDS.get(offer["state"], words(offer["state"]))
     because = f" ({words(offer['reason_code'])})" if offer["reason_code"] else ""
-    asked_until = f"was asked until {clock(offer['expires_at'])}"
-    return f"{capital(name(offer['rider_id'], called))} {asked_until} and {end}{because}."
+    asked_until = f"was asked until {clock(offer['expires_at'])}{for_how_much(offer)}"
+    return f"{capital(offeree_name(offer, called))} {asked_until} and {end}{because}."
+
+
+def for_how_much(offer: Row) -> str:
+    """Of a carrier."""
+    price = (offer.get("terms") or {}).get("price")
+    told = f" for {money(price)}" if price else ""
+    counter = offer.get("counter")
+    return f"{told}, asked for {money(counter['price'])} instead," if counter else told
 
 
 def outcome_told(tender: Row, called: Mapping[str, str]) -> str:
     match tender["state"]:
         case "awarded":
-            return f"{capital(name(tender['winner'], called))} won."
+            won_by = next((each for each in tender["offers"].values() if each["state"] == "accepted"), None)
+            winner = name(tender["winner"], called) if won_by is None else offeree_name(won_by, called)
+            return f"{capital(winner)} won."
         case "exhausted" if not tender["offers"]:
             return "Nobody was asked, so nobody won."
         case "exhausted":

@@ -27,6 +27,7 @@ from schemas.message import SubjectId
 from schemas.partition import partition_of
 from schemas.record import Stored
 from schemas.topics import OWNED
+from streams.carrier_telling import CarrierMessage
 from streams.dispatch.decision import Decision
 from streams.dispatch.ways import Router
 from streams.dispatch.windows import WindowTenders
@@ -128,7 +129,7 @@ async def check_replay(
     decide = Decision(lookups, lookups, router, lookups.now)
     keyring = folded.keyring
     runner = Runner(
-        every_process(lookups, decide, WindowTenders(lookups.now), send, forgotten_already),
+        every_process(lookups, decide, WindowTenders(lookups.now), send, forgotten_already, told_already),
         lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id),
         passed_over,
     )
@@ -156,6 +157,10 @@ async def followed(runner: Runner, stored: Stored, wait_s: float) -> None:
     except TimeoutError as waited:
         where = f"{stored.topic}/{stored.partition}@{stored.offset}"
         raise NotJudged(f"the read models do not know {where} after {wait_s:.0f} s") from waited
+
+
+async def told_already(message: CarrierMessage) -> None:
+    """Nobody is told anything by a check."""
 
 
 async def forgotten_already(subject: SubjectId) -> None:

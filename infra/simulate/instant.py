@@ -37,7 +37,7 @@ from schemas.tender import (
     TenderOpened,
 )
 from streams.dispatch.decision import Decision
-from streams.dispatch.known import Seen
+from streams.dispatch.known import KnownCarrier, Seen
 from streams.dispatch.tendering import KnownTask
 
 NOBODY_WANTED_IT = "nobody_wanted_it"
@@ -77,6 +77,10 @@ class Instant:
 
     async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[RiderId]:
         return frozenset(RiderId(each) for each in self._world.fates[TaskId(task_id)].declined)
+
+    async def carriers(self, tenant: TenantSlug, task_id: TaskId) -> Sequence[KnownCarrier]:
+        """A simulated day has riders alone."""
+        return []
 
     async def documents_of_vehicles(self, tenant: TenantSlug) -> Sequence[str]:
         return []

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from schemas.carrier_offer import CarrierCandidate, ExcludedCarrier
 from schemas.dispatch_rules import DispatchRules, ScoreWeights
 from schemas.itinerary import Bundled
 from schemas.message import RiderId
@@ -71,6 +72,8 @@ def as_recorded(decision: Mapping[str, Any]) -> dict[str, Any]:
         "candidates": list[Candidate],
         "others": Others,
         "excluded": list[Excluded],
+        "carriers": list[CarrierCandidate],
+        "carriers_excluded": list[ExcludedCarrier],
         "weights": ScoreWeights | None,
         "in_window": InWindow | None,
     }

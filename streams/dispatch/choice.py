@@ -23,6 +23,7 @@ from schemas.tender import (
 )
 from schemas.vehicle_fitness import VehicleFitness, fit_for
 from streams.dispatch.candidates import Work, excluded_for, planned_until
+from streams.dispatch.carrier_choice import carriers_for
 from streams.dispatch.insertion import Insertion, insertion
 from streams.dispatch.known import KnownRider
 from streams.dispatch.question import Question, Ways
@@ -51,6 +52,7 @@ def chosen(
 ) -> OpenTender:
     """For who has the shortlist at hand, and what became of those who were looked at."""
     step = step_of(question.rules, question.round)
+    carriers, carriers_excluded = carriers_for(question, step) if step.to != "riders" else ([], [])
     excluded = sorted([*short.excluded, *looked.excluded], key=lambda each: each.rider_id)
     opening = OpenTender(
         task_id=question.task_id,
@@ -60,6 +62,8 @@ def chosen(
         others=joined(looked.more, short.others(ways)),
         excluded=excluded[:MAX_EXCLUDED],
         more_excluded=dict(sorted(Counter(each.code for each in excluded[MAX_EXCLUDED:]).items())),
+        carriers=carriers,
+        carriers_excluded=carriers_excluded,
         offers=[],
         bids_in=question.rules.dispatch.currency if step.mode == "bid" else None,
         policy_version=question.policy_version,
@@ -122,34 +126,63 @@ def fit_to_drive(rider: KnownRider, question: Question, work: Work) -> Sequence[
 
 def step_of(rules: TenantRules, task_round: int) -> TenderStep:
     """How a round asks."""
-    steps = rules.dispatch.steps
-    if steps:
-        return steps[min(task_round, len(steps)) - 1]
-    return TenderStep(mode=rules.tender_mode, size=rules.broadcast_size, seconds=rules.offer_seconds)
+    default = TenderStep(mode=rules.tender_mode, size=rules.broadcast_size, seconds=rules.offer_seconds)
+    return rules.dispatch.step(task_round) or default
 
 
 def with_offers(opening: OpenTender, step: TenderStep, now: datetime) -> OpenTender:
     """Who is asked at once, and who waits."""
+    riders, carriers = offers_to_riders(opening, step, now), offers_to_carriers(opening, step, now)
+    size, one_after_the_other = asked_at_once(step), step.mode in ("waterfall", "ranked")
+    if step.mode == "direct" or one_after_the_other:
+        offers = [*riders, *carriers]
+        at_once = offers[:size]
+    else:
+        at_once = [*riders[:size], *carriers[:size]]
+        offers = at_once
+    waiting = [waits(offer) for offer in offers[size:]][:MAX_CANDIDATES] if one_after_the_other else []
+    queued = Queue(waiting=waiting, at_once=size, seconds=step.seconds) if waiting else None
+    bids_until = now + timedelta(seconds=step.seconds) if step.mode == "bid" and offers else None
+    return msgspec.structs.replace(opening, offers=at_once, queue=queued, bids_until=bids_until)
+
+
+def offers_to_riders(opening: OpenTender, step: TenderStep, now: datetime) -> list[PlannedOffer]:
     tender = tender_id(opening.task_id, opening.round)
-    expires_at = now + timedelta(seconds=step.seconds)
-    offers = [
+    return [
         PlannedOffer(
             offer_id=offer_id(tender, each.rider_id),
             rider_id=each.rider_id,
-            expires_at=expires_at,
+            expires_at=now + timedelta(seconds=step.seconds),
             placed=each.placed,
             ends_at=each.ends_at,
         )
         for each in opening.candidates
     ]
-    at_once, all_of_them = asked_at_once(step), step.mode in ("waterfall", "ranked")
-    waiting = [
-        WaitingOffer(offer_id=offer.offer_id, rider_id=offer.rider_id, placed=offer.placed, ends_at=offer.ends_at)
-        for offer in offers[at_once:]
+
+
+def offers_to_carriers(opening: OpenTender, step: TenderStep, now: datetime) -> list[PlannedOffer]:
+    """Each stands for the carrier's commitment, but where all bid until the same time."""
+    tender = tender_id(opening.task_id, opening.round)
+    return [
+        PlannedOffer(
+            offer_id=offer_id(tender, each.carrier_id),
+            expires_at=now + timedelta(seconds=step.seconds if step.mode == "bid" else each.terms.commitment_seconds),
+            carrier_id=each.carrier_id,
+            terms=each.terms,
+        )
+        for each in opening.carriers
     ]
-    queued = Queue(waiting=waiting, at_once=at_once, seconds=step.seconds) if waiting and all_of_them else None
-    bids_until = expires_at if step.mode == "bid" and offers else None
-    return msgspec.structs.replace(opening, offers=offers[:at_once], queue=queued, bids_until=bids_until)
+
+
+def waits(offer: PlannedOffer) -> WaitingOffer:
+    return WaitingOffer(
+        offer_id=offer.offer_id,
+        rider_id=offer.rider_id,
+        placed=offer.placed,
+        ends_at=offer.ends_at,
+        carrier_id=offer.carrier_id,
+        terms=offer.terms,
+    )
 
 
 def enough(step: TenderStep) -> int:

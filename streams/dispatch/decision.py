@@ -14,7 +14,7 @@ from schemas.geo import Location
 from schemas.message import RiderId, Source, TaskId, TenantSlug
 from schemas.tender import OpenTender
 from streams.dispatch.choice import Looked, chosen, enough, looked_at, step_of
-from streams.dispatch.known import Ahead, KnownRider, Seen
+from streams.dispatch.known import Ahead, KnownCarrier, KnownRider, Seen
 from streams.dispatch.question import Question, Record, Ways, recorded
 from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, MOST_LOOKED_AT, Shortlist, shortlist
 from streams.dispatch.straight import straight_ways
@@ -45,6 +45,10 @@ class Fleet(Protocol):
 
     async def declined(self, tenant: TenantSlug, task_id: str) -> frozenset[RiderId]:
         """Those who have declined, let expire or lost their claim to this task."""
+        ...
+
+    async def carriers(self, tenant: TenantSlug, task_id: TaskId) -> Sequence[KnownCarrier]:
+        """All that are under contract with the tenant in order of id, as they stand to the task."""
         ...
 
     async def documents_of_vehicles(self, tenant: TenantSlug) -> Sequence[str]:
@@ -103,7 +107,13 @@ class Decision:
         of_vehicles = list(await self._fleet.documents_of_vehicles(tenant))
         places = [stop.location for stop in task.ahead]
         zones = [sorted(holding) for holding in await self._fleet.zones(tenant, places, now)]
-        riders = [without(each, task.task_id) for each in await self._fleet.riders(tenant, rules)]
+        asked = step_of(rules, task_round).to
+        riders = (
+            []
+            if asked == "carriers"
+            else [without(each, task.task_id) for each in await self._fleet.riders(tenant, rules)]
+        )
+        carriers = [] if asked == "riders" else await self._fleet.carriers(tenant, task.task_id)
         question = Question(
             task_id=task.task_id,
             round=task_round,
@@ -117,6 +127,8 @@ class Decision:
             declined=sorted(await self._fleet.declined(tenant, task.task_id)),
             riders=[seen.rider for seen in riders],
             straight=straight_ways(riders, places),
+            kind=task.kind,
+            carriers=carriers,
         )
         short, seen = shortlist(question), {each.rider.rider_id: each for each in riders}
         ways: dict[RiderId, Ways] = {}

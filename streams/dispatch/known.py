@@ -5,10 +5,12 @@ from datetime import datetime
 
 import msgspec
 
+from schemas.carrier import ServiceLevel
+from schemas.carrier_offer import CarrierExclusion
 from schemas.geo import Location, Window
 from schemas.itinerary import StopRef
 from schemas.load import NOTHING, Load
-from schemas.message import RiderId, StopId, TaskId
+from schemas.message import CarrierId, RiderId, StopId, TaskId
 from schemas.rider import StopKind
 from schemas.rider_vehicle import VehicleKind
 from schemas.vehicle_fitness import VehicleFitness
@@ -71,6 +73,21 @@ class KnownRider(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What they have to do, in order; without stops whose places are not known any more."""
     locked: bool = False
     """The first of it stays the first."""
+
+
+class KnownCarrier(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A carrier as dispatch sees it for one task."""
+
+    carrier_id: CarrierId
+    active: bool
+    told: bool
+    """It has a channel."""
+    levels: Sequence[ServiceLevel]
+    capabilities: frozenset[str] = frozenset()
+    outside: CarrierExclusion | None = None
+    """Why a stop is not served, if so."""
+    answered: CarrierExclusion | None = None
+    """What it has made of this task before, if that shuts it out."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):

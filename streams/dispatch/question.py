@@ -12,7 +12,8 @@ import numpy as np
 
 from schemas.directory import TenantRules
 from schemas.message import RiderId, TaskId
-from streams.dispatch.known import Ahead, KnownRider
+from schemas.task_kind import TaskKind
+from streams.dispatch.known import Ahead, KnownCarrier, KnownRider
 from streams.dispatch.straight import StraightWays
 from streams.routing.measured import Grid
 
@@ -37,6 +38,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     riders: Sequence[KnownRider]
     straight: StraightWays
     """Of those whose place is known, in their order."""
+    kind: TaskKind = "delivery"
+    carriers: Sequence[KnownCarrier] = ()
+    """In order of id."""
 
 
 class Ways(msgspec.Struct, frozen=True, kw_only=True):

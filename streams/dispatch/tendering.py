@@ -54,6 +54,7 @@ from schemas.task import (
     TenderOutcome,
     UnassignTask,
 )
+from schemas.task_kind import TaskKind
 from schemas.tender import (
     AwardTender,
     OpenTender,
@@ -79,6 +80,7 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     required_skills: list[str] = []
     aboard: Load = NOTHING
     """What its rider has of it."""
+    kind: TaskKind = "delivery"
     meeting: Location | None = None
     """Where another rider is to take it over, if that is offered."""
 
@@ -247,6 +249,8 @@ def release_or_unassign(event: RiderReserved, source: Source, refused: NotAllowe
 async def assign_tasks(event: TenderAwarded, source: Source) -> Sequence[Step]:
     """Of a task that was settled otherwise the reservation goes, of whatever round this tender was for; the others of
     its bundle stand."""
+    if event.carrier_id is not None:
+        return []  # see carrier_tenders
     command = AssignTask(rider_id=event.rider_id, tender_id=TenderId(source.aggregate_id), offer_id=event.offer_id)
     tasks = each_of(event.task_id, event.round, event.bundle, "")
     return [

@@ -1,11 +1,14 @@
 """When a task comes to dispatch: what it waits for, and what sets another time."""
 
+import pytest
 from msgspec.structs import replace
 from story import NOON, Story, minutes, nothing_yet
 
 from commands.refusals import NotAnInterval
 from commands.task_state import StopNotKnown, state_of
 from commands.task_timing import NotAPlaceOfGoods
+from schemas.batch_rules import BatchRules
+from schemas.dispatch_rules import Asked, DispatchRules, TenderStep
 from schemas.field_report import ReportPickedUp
 from schemas.geo import Location, Window
 from schemas.message import NotInThisState, RiderId, StopId, TenderId
@@ -22,7 +25,9 @@ from schemas.task import (
     RescheduleStop,
     RetryDispatch,
     StartDispatch,
+    TaskDispatchable,
     TaskScheduled,
+    UnassignTask,
     UpdateGoodsReady,
 )
 
@@ -134,3 +139,17 @@ def test_a_stop_that_is_over_is_not_rescheduled():
     story = story.when(ReportPickedUp(stop_id=PICKUP, observed_at=NOON)).happened()
     story.when(RescheduleStop(stop_id=PICKUP, window=tomorrow, reason_code="asked")).refuses(NotInThisState)
     story.when(RescheduleStop(stop_id=DROPOFF, window=tomorrow, reason_code="asked")).tells("StopRescheduled")
+
+
+@pytest.mark.parametrize(("to", "waits"), [("riders", 60), ("carriers", None), ("both", None)])
+def test_a_round_that_asks_riders_alone_waits_for_a_window(to: Asked, waits: int | None):
+    by_windows = DispatchRules(
+        batch=BatchRules(window_seconds=60), steps=[TenderStep(mode="direct"), TenderStep(mode="direct", to=to)]
+    )
+    story = a_task().where(dispatch=by_windows)
+    first = [event for event in story.decided() if isinstance(event, TaskDispatchable)]
+    assert [event.window_seconds for event in first] == [60]
+    story.happened()
+    story.by("dora", "dispatcher").when(AssignTask(rider_id=RiderId("ann"))).happened()
+    again = story.when(UnassignTask(reason_code="late")).decided()
+    assert [event.window_seconds for event in again if isinstance(event, TaskDispatchable)] == [waits]

@@ -113,7 +113,9 @@ async def test_one_carrier_is_read_with_its_terms_and_what_may_be_asked_of_it(ho
     carrier = await a_carrier(house)
     await models.fold()
     told = await read(house, carrier)
-    assert (told["status"], told["terms"], told["contact"]) == ("registered", TERMS, PIA)
+    [level], terms = TERMS["service_levels"], told["terms"]
+    as_told = TERMS | {"service_levels": [level | {"kinds": [], "capacity": None, "price": None}]}
+    assert (told["status"], terms, told["contact"], told["channel_url"]) == ("registered", as_told, PIA, None)
     assert f"carriers/{carrier}/activate-carrier" in told["allowed_commands"]
     assert told["forbidden_commands"]["suspend-carrier"]["needed"] == ["active"]
     await asked(house, carrier, "end-carrier-contract", reason_code="notice")
@@ -138,3 +140,28 @@ async def test_the_history_of_a_carrier_tells_all_that_happened_but_no_names(hou
         "logistics.directory.CarrierActivated",
     ]
     assert "Pia" not in history.text
+
+
+async def test_where_a_carrier_is_told_is_set_by_an_operator_alone(house: House, models: ReadModels):
+    carrier = await a_carrier(house)
+    url = f"/v1/acme/carriers/{carrier}/set-carrier-channel"
+    channel = {"channel": {"url": "https://posti.example/offers", "secret": "env:POSTI"}}
+    refused = await house.caller("integrator").post(url, json=channel, headers=key("i"))
+    assert refused.json()["code"] == "forbidden"
+    told = await house.caller("operator", "olga").post(url, json=channel, headers=key("o"))
+    assert told.json()["events"] == ["CarrierChannelSet"]
+    await models.fold()
+    row = await read(house, carrier)
+    assert row["channel_url"] == "https://posti.example/offers"
+    assert "env:POSTI" not in str(row)
+
+
+@pytest.mark.parametrize(
+    "url", ["posti.example", "https://user@posti.example/", "http://169.254.169.254/", "ftp://p.example"]
+)
+async def test_a_channel_that_cannot_be_reached_or_must_not_be_is_refused(house: House, url: str):
+    carrier = await a_carrier(house)
+    path = f"/v1/acme/carriers/{carrier}/set-carrier-channel"
+    body = {"channel": {"url": url, "secret": "env:POSTI"}}
+    refused = await house.caller("operator", "olga").post(path, json=body, headers=key("o"))
+    assert (refused.status_code, refused.json()["code"]) == (422, "channel-unusable")

@@ -342,8 +342,8 @@ async def test_a_dispatchers_order_is_told_from_the_read_models(system: Played):
 async def test_of_very_many_rounds_the_first_are_told_and_that_there_are_more(copy: Settings, system: Played):
     more = """
     INSERT INTO dispatch_decisions
-    SELECT tenant, 'tender-' || n, task_id, n, bundle, mode, candidates, others, excluded, more_excluded, policy_version, weights, input_hash,
-           solver, in_window, decided_at
+    SELECT tenant, 'tender-' || n, task_id, n, bundle, mode, candidates, others, excluded, more_excluded, carriers,
+           carriers_excluded, policy_version, weights, input_hash, solver, in_window, decided_at
     FROM dispatch_decisions, generate_series(2, %s) AS n WHERE task_id = %s
     """
     dsn = copy.postgres.get_secret_value()
@@ -390,3 +390,69 @@ async def test_from_the_command_line(system: Played):
     unknown = await asyncio.to_thread(command, system.settings, "why", "t-9")
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert unknown.stderr.startswith("task t-9 is in no tenant")
+
+
+def of_carriers(*candidates: tuple[str, int], excluded: tuple[tuple[str, str], ...] = ()) -> Row:
+    able = [
+        {
+            "carrier_id": carrier,
+            "rank": rank,
+            "terms": {"service_level": "same_day", "price": {"amount_minor": minor, "currency": "EUR"}},
+        }
+        for rank, (carrier, minor) in enumerate(candidates, 1)
+    ]
+    out = [{"carrier_id": carrier, "code": code, "price": None} for carrier, code in excluded]
+    return decision() | {"carriers": able, "carriers_excluded": out}
+
+
+def carrier_offer(carrier: str, state: str, **more: Any) -> Row:
+    price = {"amount_minor": 900, "currency": "EUR"}
+    known = {"rider_id": None, "carrier_id": carrier, "state": state, "reason_code": None}
+    return known | {"expires_at": "2026-03-01T12:01:00Z", "terms": {"price": price}, "counter": None} | more
+
+
+def test_carriers_are_told_with_their_prices_and_the_others_by_the_rules_that_shut_them_out():
+    known = of_carriers(
+        ("c1", 900), ("c2", 1_150), excluded=(("c3", "no_price"), ("c4", "too_dear"), ("c5", "no_price"))
+    )
+    sentences = told(task(), [known], [], {"c1": "Posti", "c3": "Matka"})
+    assert sentences[1:] == [
+        "Round 1, 12:00:00 UTC: 2 of 5 carriers could take it. The cheapest: carrier Posti, 9.00 EUR (same day); "
+        "carrier c2, 11.50 EUR (same day).",
+        "Carriers not considered: 2 no_price (its contract has no price): Matka, c5; "
+        "1 too_dear (it asks for more than is paid): c4.",
+    ]
+
+
+def test_where_riders_and_carriers_are_asked_both_are_told():
+    both = decision(candidate("ann", 1, 60)) | {"carriers": [], "carriers_excluded": []}
+    both |= {"carriers_excluded": [{"carrier_id": "c1", "code": "declined_before", "price": None}]}
+    sentences = told(task(), [both], [])
+    assert sentences[1].startswith("Round 1, 12:00:00 UTC: 1 of 1 riders could take it.")
+    assert sentences[2:] == [
+        "None of the 1 carriers could take it.",
+        "Carriers not considered: 1 declined_before (had declined it, or let it pass): c1.",
+    ]
+
+
+def test_what_carriers_have_answered_is_told():
+    counter = {"price": {"amount_minor": 1_200, "currency": "EUR"}}
+    offers = {
+        "o1": carrier_offer("c1", "declined", reason_code="no_courier"),
+        "o2": carrier_offer("c2", "countered", counter=counter),
+        "o3": carrier_offer("c3", "accepted"),
+    }
+    won = {"round": 1, "state": "awarded", "offers": offers, "winner": "c3"}
+    assert told(task(), [of_carriers(("c1", 900))], [won], {"c3": "Posti"})[2:] == [
+        "Carrier c1 was asked until 12:01:00 UTC for 9.00 EUR and declined (no courier).",
+        "Carrier c2 was asked until 12:01:00 UTC for 9.00 EUR, asked for 12.00 EUR instead, "
+        "and waits for a dispatcher to agree.",
+        "Carrier Posti was asked until 12:01:00 UTC for 9.00 EUR and got it.",
+        "Carrier Posti won.",
+    ]
+
+
+def test_from_which_carrier_a_task_came_back_is_told():
+    taken = {"type": "TaskTakenFromCarrier", "body": {"round": 1, "reason_code": "van_broken", "carrier_id": "c1"}}
+    sentences = told(task(round=2), [decision()], [], {"c1": "Posti"}, turns_of([taken]))
+    assert sentences[-1] == "The task came back to dispatch from carrier Posti, because of van broken."

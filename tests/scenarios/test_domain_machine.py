@@ -63,7 +63,7 @@ HAPPENS = (
     *["somebody_asks"] * 8,
     *["processes_go_on"] * 8,
     *["somebody_claims"] * 2,
-    *["time_passes", "what_is_due_fires", "phones_tell"] * 2,
+    *["time_passes", "what_is_due_fires", "phones_tell", "carriers_answer"] * 2,
     "a_plan_is_made",
     "silence_is_looked_for",
     *["windows_are_decided"] * 2,
@@ -82,7 +82,11 @@ class DomainMachine(RuleBasedStateMachine):
     @initialize()
     def a_town(self) -> None:
         self.town = Town()
-        self.town.steps = [TenderStep(mode=mode, size=2, seconds=600) for mode in get_args(TenderMode)]
+        self.town.steps = [
+            TenderStep(mode=mode, size=2, seconds=600, to=to)
+            for mode in get_args(TenderMode)
+            for to in ("riders", "riders", "carriers", "both")
+        ]
         self.town.together = lambda: self.town.chance.choice((0, 0, 1, 1, 2))
         self.town.careless = 0.1
         self.people = People(self.town)
@@ -670,7 +674,7 @@ def decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (carries_anything, "is to carry"),
         (only_weight_counts, "is to carry"),
-        (wins_and_goes_on, "is won by offer|which is over|from nothing"),
+        (wins_and_goes_on, "is won by offer|does not have|which is over|from nothing"),
         (lost_in_silence, "nobody was told what became|is still due|from nothing"),
         (assigned_again, "leads from|still has it|which is over|from nothing|nobody says what came"),
         (goods_forgotten, "has the task"),
