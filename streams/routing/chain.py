@@ -61,6 +61,11 @@ class Placed(msgspec.Struct, frozen=True):
     source: ProviderName | None
     passed: tuple[Passed, ...] = ()
 
+    @property
+    def is_told(self) -> bool:
+        """Whether anybody has said where it is, or that they do not know; None of who might know did otherwise."""
+        return self.source is not None or not self.passed or any(each.why == "no_way" for each in self.passed)
+
 
 class Entry(msgspec.Struct, frozen=True):
     """One of them, within its bounds."""
@@ -111,6 +116,7 @@ class Chain:
         except NobodyKnows as nobody:
             self._stands_in("matrix", nobody)
             return straight_matrix(origins, goals, nobody.passed)
+        assert found.source != "osm", "it measures nothing"
         return Measured(*found.told, found.source, found.passed)
 
     async def way(self, places: Sequence[Location]) -> Way:
