@@ -331,6 +331,9 @@ name bytes that are not kept."""
 FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""
 
+GEOCODERS: Roles = SETUP
+"""Whoever may give a task its stops."""
+
 ARTEFACT_SENDERS: Roles = SETUP | RIDER
 AUDITOR: Roles = frozenset({"auditor"})
 ARTEFACT_READERS: Roles = SETUP | AUDITOR

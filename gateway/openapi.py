@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway import callbacks, mileage, trip_export
+from gateway import callbacks, geocoding, mileage, trip_export
 from gateway.commands import OPEN
 from gateway.console_page import MVT
 from gateway.examples.bodies import every_body
@@ -21,6 +21,7 @@ from gateway.openapi_operations import (
     device_link_operation,
     fixes_operation,
     free,
+    geocode_operation,
     history_operation,
     link_operation,
     listing_operation,
@@ -203,6 +204,7 @@ def other_paths() -> Json:
         **trip_paths(),
         SECRETS: {"get": secrets_operation()},
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
+        geocoding.ROUTE: {"post": geocode_operation()},
         "/v1/{tenant}/fixes": {"post": fixes_operation("sendFixes", SEND_FIXES, ABOUT_FIXES, FixBatch, FixesAnswer)},
         "/v1/{tenant}/fixes/frames": {"post": fixes_operation("sendFrame", IN_FRAME, BY_FRAME, NewFrame, FrameAnswer)},
         "/v1/{tenant}/fixes/osmand": osmand_operations(),

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from commands.aggregates import BY_PLURAL
-from gateway import callbacks
-from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, READERS
+from gateway import callbacks, geocoding
+from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, GEOCODERS, READERS
 from gateway.artefact_links import LINK_PARAMETERS
 from gateway.artefacts import SIGNS
 from gateway.batch import MOST
@@ -238,6 +238,25 @@ def device_link_operation() -> Json:
             "201": {
                 "description": "As asked for.",
                 "content": json_content({"$ref": REF.format(name="LinkGiven")}),
+                "headers": named(["RequestId"]),
+            }
+        }
+        | problems((*READ_STATUSES, 413, 415, 422)),
+    }
+
+
+def geocode_operation() -> Json:
+    return {
+        "operationId": "geocode",
+        "tags": ["geocode"],
+        "summary": "Where an address may be, and how sure that is.",
+        "description": f"{geocoding.ABOUT} {roles_text(GEOCODERS)}",
+        "parameters": [path_parameter("tenant"), parameter_ref("RequestId")],
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="AddressAsked")})},
+        "responses": {
+            "200": {
+                "description": "The likeliest first; none where nobody knows it.",
+                "content": json_content({"$ref": REF.format(name="AddressTold")}),
                 "headers": named(["RequestId"]),
             }
         }

@@ -60,19 +60,26 @@ def shortened(word: str) -> str:
 
 
 def normalised(address: str, postal_code: str | None = None) -> str:
-    """One address has one, however it is written. A postal code that stands in the address already counts once."""
+    """One address has one, however it is written. A postal code (`FI-00120`) that stands in it already counts once."""
     words = words_of(address)
-    code = words_of(postal_code or "")
-    if code and not stands_in(code, words):
-        words = [*words, *code]
+    _, code = parts_of(postal_code)
+    if not stands_in(words_of(code), words):
+        words = [*words, *words_of(code)]
     return NUMBER_AND_LETTER.sub(r"\1 \2", " ".join(words))
 
 
 def asked_of(address: str, postal_code: str | None = None) -> str:
     """What is asked of who knows addresses."""
-    code = words_of(postal_code or "")
-    whole = f"{address}, {postal_code}" if code and not stands_in(code, words_of(address)) else address
+    country, code = parts_of(postal_code)
+    known = stands_in(words_of(code), words_of(address))
+    whole = address if known else f"{address}, {code} {country}"
     return " ".join(whole.split())[:LONGEST_ADDRESS]
+
+
+def parts_of(postal_code: str | None) -> tuple[str, str]:
+    """The country's code, and the postal code in it."""
+    country, _, code = (postal_code or "").partition("-")
+    return country, code
 
 
 def stands_in(part: list[str], words: list[str]) -> bool:

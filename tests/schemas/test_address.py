@@ -26,13 +26,13 @@ def test_another_address_is_another(other):
 
 
 def test_a_postal_code_counts_once():
-    assert normalised("Annankatu 12, 00120 Helsinki", "00120") == normalised("Annankatu 12, 00120 Helsinki")
-    assert normalised("Annankatu 12", "00120") == "annank 12 00120"
-    assert asked_of("Annankatu 12", "00120") == "Annankatu 12, 00120"
-    assert asked_of("Rua do Almada 9, 4050-257 Porto", "4050-257") == "Rua do Almada 9, 4050-257 Porto"
+    assert normalised("Annankatu 12, 00120 Helsinki", "FI-00120") == normalised("Annankatu 12, 00120 Helsinki")
+    assert normalised("Annankatu 12", "FI-00120") == "annank 12 00120"
+    assert asked_of("Annankatu 12", "FI-00120") == "Annankatu 12, 00120 FI"
+    assert asked_of("Rua do Almada 9, 4050-257 Porto", "PT-4050-257") == "Rua do Almada 9, 4050-257 Porto"
 
 
 def test_an_address_is_known_by_so_many_characters():
     long = "Annankatu 12 " + "x" * LONGEST_ADDRESS
     assert normalised(long) == normalised(long + "y")
-    assert len(asked_of(long, "00120")) == LONGEST_ADDRESS
+    assert len(asked_of(long, "FI-00120")) == LONGEST_ADDRESS
