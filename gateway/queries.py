@@ -155,6 +155,7 @@ LISTINGS = (
             "kind": choice(get_args(TaskKind), "The kind."),
             "priority": choice(get_args(Priority), "How pressing it is."),
             "held": flag("Whether it is kept from dispatch."),
+            "needs_location": flag("Whether a person has to tell where one of its stops is."),
             "sla_at_risk": flag("Whether something that was promised may come too late."),
             "sla_breached": flag("Whether something that was promised is late, or was."),
             "incident_open": INCIDENT_OPEN,

@@ -16,6 +16,7 @@ from commands.order import Keepers, Unavailable
 from commands.owners import Following
 from commands.policy import Policy
 from commands.router import Router
+from infra.addresses import addresses_of
 from infra.artefact_retention import retain
 from infra.artefacts import artefacts_of
 from infra.clock import real_time
@@ -44,7 +45,7 @@ from streams.dispatch.decision import Decision
 from streams.process import CannotBeJudged, NotNow
 from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
-from streams.routing.tenants import Chains, TenantRouting
+from streams.routing.tenants import Chains, TenantAddresses, TenantRouting
 from streams.runner import Runner
 
 FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
@@ -123,7 +124,7 @@ class Processes:
         self._records = DecisionRecords(artefacts_of(settings))
         self._budgets = CountedInPostgres(pool)
         secrets = ProviderSecrets(settings.provider_secrets)
-        self._chains = Chains(settings.osrm, policy.routing, secrets, self._budgets)
+        self._chains = Chains(settings.osrm, policy.routing, secrets, self._budgets, addresses_of(settings))
         self._routing = TenantRouting(self._chains, self._router)
         self._desk = desk
         self._send = Sending(desk, "dispatch", self._lookups.saw)
@@ -192,7 +193,7 @@ class Processes:
     async def _facts(self) -> None:
         decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
         runner = Runner(
-            every_process(self._lookups, decide, self._send, self._forget),
+            every_process(self._lookups, decide, self._send, self._forget, TenantAddresses(self._chains)),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )

@@ -6,6 +6,7 @@ from streams.dispatch.hand_over import hand_over
 from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.forgetting import Forget, forgetting
+from streams.geocoding import Places, geocoding
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
 from streams.recurring import RECURRING
@@ -15,11 +16,12 @@ from streams.vehicle_fitness import VEHICLE_FITNESS
 from streams.waiting import WAITING
 
 
-def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget) -> list[Process]:
+def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget, places: Places) -> list[Process]:
     return [
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
         Process("carriers", CARRIERS, send),
         Process("cloning", CLONING, send),
+        Process("geocoding", geocoding(send, places), send),
         Process("incident-response", RESPONSE, send),
         Process("recurring", RECURRING, send),
         Process("simulation", SIMULATION, send),

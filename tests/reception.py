@@ -176,8 +176,10 @@ class House:
 
 
 @asynccontextmanager
-async def house(limits: Limits | None = None, pool: Any = None) -> AsyncIterator[House]:
-    made = House(limits, pool)
+async def house(
+    limits: Limits | None = None, pool: Any = None, addresses: AddressIndex | None = None
+) -> AsyncIterator[House]:
+    made = House(limits, pool, addresses=addresses)
     await made.settle()
     yield made
     await made.close()

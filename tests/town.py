@@ -40,6 +40,9 @@ from streams.dispatch.choice import with_offers
 from streams.dispatch.tendering import KnownTask
 from streams.process import Done, NotAllowed, Step
 from streams.processes import every_process
+from streams.routing import chain as routing
+from streams.routing.measured import Passed
+from streams.routing.provider import Candidate as Found
 
 CAPACITIES_G = {RiderId("ann"): 500, RiderId("bob"): 1_000, RiderId("cyd"): 2_000}
 RIDERS = list(CAPACITIES_G)
@@ -95,7 +98,7 @@ class Town:
         """How tenders ask: by any of these."""
         self._asked = 0
         self._read: defaultdict[str, int] = defaultdict(int)
-        processes = every_process(self, self._decide, self._send, self._forget)
+        processes = every_process(self, self._decide, self._send, self._forget, self)
         self._processes = {process.name: process for process in processes}
         self._facts: defaultdict[Lane, list[tuple[Event, Source]]] = defaultdict(list)
         self._through: defaultdict[Lane, int] = defaultdict(int)
@@ -295,6 +298,13 @@ class Town:
             aboard=aboard(rows_of(task)),
             meeting=None if task.hand_over is None else KAMPPI,
         )
+
+    async def geocode(self, tenant: Any, text: str) -> routing.Placed:
+        """Somebody knows it, surely or not, or nobody does, or nobody answers."""
+        await a_while()
+        if self.chance.random() < 0.2:
+            return routing.Placed([], None, (Passed("osm", self.chance.choice(("no_way", "silent"))),))
+        return routing.Placed([Found(KAMPPI, text, self.chance.choice((0.98, 0.98, 0.5)))], "osm")
 
     async def rules(self, tenant: Any) -> d.TenantRules:
         known = self.policy.tenant(ACME)

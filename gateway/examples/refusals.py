@@ -18,6 +18,7 @@ from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
 from commands.fence_calendar import InvalidCalendar
 from commands.fence_shape import InvalidShape
 from commands.field_reports import TooFarFromStop
+from commands.geocoding import LocationNotSought
 from commands.geofence import SoAlready
 from commands.goods import ItemNotKnown, NotADropoff, ParcelNotKnown
 from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedToYou
@@ -164,6 +165,7 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     SlaScopeTaken(SLA_POLICY_ID),
     ProviderMisconfigured(0, "valhalla", "url_missing"),
     ProviderNamedTwice(1, "osrm"),
+    LocationNotSought("door", 1),
 )
 
 OF_TASKS: tuple[Refused, ...] = (

@@ -166,7 +166,9 @@ CREATED: dict[str, Command] = {
 }
 
 CHANGED: dict[str, Command] = {
-    "Where the door is, found for its address": LocateStop(stop_id=TO_DOOR, location=AT_HOME),
+    "Where the door is, found for its address": LocateStop(
+        stop_id=TO_DOOR, location=AT_HOME, reason_code="asked_by_phone"
+    ),
     "The shop lets the customer send it back": AuthoriseReturn(authorisation="RMA-2026-0311"),
     "The customer asked for the evening": ReattemptDelivery(
         reason_code="customer_asked", window=Window(start=at(16), end=at(18))

@@ -23,13 +23,14 @@ from infra.check.memory import Folded
 from infra.check.reading import Place, whole_log
 from infra.lookups import Lookups
 from infra.sending import Sending
-from schemas.message import SubjectId
+from schemas.message import SubjectId, TenantSlug
 from schemas.partition import partition_of
 from schemas.record import Stored
 from schemas.topics import OWNED
 from streams.dispatch.decision import Decision
 from streams.dispatch.ways import Router
 from streams.processes import every_process
+from streams.routing.chain import Placed
 from streams.runner import Runner
 
 WAIT_S = 30.0
@@ -127,7 +128,7 @@ async def check_replay(
     decide = Decision(lookups, lookups, router, lookups.now)
     keyring = folded.keyring
     runner = Runner(
-        every_process(lookups, decide, send, forgotten_already),
+        every_process(lookups, decide, send, forgotten_already, NobodyIsAsked()),
         lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id),
         passed_over,
     )
@@ -159,6 +160,13 @@ async def followed(runner: Runner, stored: Stored, wait_s: float) -> None:
 
 async def forgotten_already(subject: SubjectId) -> None:
     """Keys are thrown away once: here is nothing to be judged."""
+
+
+class NobodyIsAsked:
+    """Where an address is was told once: of what the log has no answer for, one more stands out."""
+
+    async def geocode(self, tenant: TenantSlug, text: str) -> Placed:
+        return Placed([], None)
 
 
 async def passed_over(stored: Stored, reason: str) -> None:
