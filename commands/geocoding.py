@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from commands.context import Context
+from commands.context import Context, Secrets
 from commands.task_state import CreatedTask, StopState, known_stop, state_of
 from commands.task_timing import followed
 from schemas.address import asked_of, normalised
+from schemas.field_report import ReportArrived
 from schemas.geo import Location
 from schemas.geocoding import (
+    ENTRANCE_ELSEWHERE,
     LOCATION_NOT_SOUGHT,
     ConfirmLocationSought,
     PlaceCandidate,
@@ -26,6 +28,8 @@ from schemas.task import LocateStop, StopLocated, TaskEvent
 
 AGAIN_AFTER_S = (10, 30, 60, 300, 900, 3_600)
 """After each time that nobody answered; from then on always the last."""
+ACCURATE_M = 50.0
+"""A fix that errs by more tells no entrance."""
 MOST_TIMES = 48
 """So often a stop is asked for, nearly two days long; then a person alone can tell."""
 DISPATCHING = ("dispatcher", "operator")
@@ -59,8 +63,19 @@ def sought(stops: Iterable[Stop], context: Context, number: int = 1) -> list[Sto
 
 
 def place_key(address: str, postal_code: str | None, context: Context) -> str:
+    return key_of_address(context.secrets, context.tenant, address, postal_code)
+
+
+def key_of_address(secrets: Secrets, tenant: str, address: str, postal_code: str | None) -> str:
     """It tells nobody the address, and is the same for who asks for the same one."""
-    return context.secrets.keyed_hash("address", context.tenant, normalised(address, postal_code))
+    return secrets.keyed_hash("address", tenant, normalised(address, postal_code))
+
+
+def entrance_key(stop: Stop, command: ReportArrived, context: Context) -> str | None:
+    """None where the rider does not say that the stop is elsewhere, or cannot know it so well."""
+    if command.override_reason != ENTRANCE_ELSEWHERE or command.fix.accuracy_m is None:
+        return None
+    return key_of_stop(stop, context) if command.fix.accuracy_m <= ACCURATE_M else None
 
 
 def key_of_stop(stop: Stop, context: Context) -> str | None:

@@ -93,7 +93,7 @@ def app(door: Door) -> Starlette:
         {"/v1/{tenant}/mileage": get(Mileage(door, entry, reading).page)},
         {SECRETS: get(SecretsRead(door, entry, reading).of_task)},
         {BATCH: {"POST": batch.post}},
-        {geocoding.ROUTE: {"POST": geocoding.Geocoding(door, entry).post}},
+        {geocoding.ROUTE: {"POST": geocoding.Geocoding(door, entry, reading).post}},
         fix_paths(fixes, Trackers(door, entry, fixes), DeviceLinks(door, entry)),
         {ARTEFACT: {"PUT": artefacts.put, "GET": artefacts.get}},
         {f"{ARTEFACT}/links": {"POST": artefacts.link}},

@@ -5,17 +5,22 @@ from typing import Annotated
 
 import msgspec
 
+from commands.geocoding import key_of_address
 from gateway.allowed import GEOCODERS
 from gateway.call import Call
 from gateway.commands import tenant_of
 from gateway.door import Door
 from gateway.entry import Entry
 from gateway.parameters import parameters_of
+from gateway.problems import Problem
+from gateway.reading import Reading
 from gateway.reply import Reply, json_reply
 from gateway.validation import decoded
+from projections.known_places import remembered
 from schemas.address import LONGEST_ADDRESS, asked_of
 from schemas.geo import Location, PostalCode
-from schemas.message import Input
+from schemas.geocoding import REMEMBERED
+from schemas.message import Input, TenantSlug
 
 ROUTE = "/v1/{tenant}/geocode"
 ABOUT = (
@@ -44,8 +49,8 @@ class PassedOver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AddressTold(msgspec.Struct, frozen=True, kw_only=True):
-    """`source` is who knew it; null: nobody. `answered`: somebody has said where it is, or that they do not know; else
-    nobody could be asked, and `passed` says why: ask again later."""
+    """`source` is who knew it, `remembered` where a person has told it once; null: nobody. `answered`: somebody has
+    said where it is, or that they do not know; else nobody could be asked, and `passed` says why: ask again later."""
 
     candidates: list[CandidateTold]
     answered: bool
@@ -57,18 +62,40 @@ decoder = msgspec.json.Decoder(AddressAsked)
 
 
 class Geocoding:
-    def __init__(self, door: Door, entry: Entry) -> None:
+    def __init__(self, door: Door, entry: Entry, reading: Reading) -> None:
         self._door = door
         self._entry = entry
+        self._reading = reading
 
     async def post(self, call: Call) -> Reply:
         self._entry.admitted(call, GEOCODERS, "ask where an address is")
         parameters_of(call, {})
         asked = decoded(decoder, AddressAsked, await call.body(self._door.limits.body_bytes))
-        told = await self._door.addresses.geocode(tenant_of(call), asked_of(asked.address, asked.postal_code))
+        tenant, text = TenantSlug(tenant_of(call)), asked_of(asked.address, asked.postal_code)
+        known = await self._remembered(tenant, asked)
+        if known is not None:
+            so = CandidateTold(location=known, label=text, confidence=1.0)
+            return told_so(AddressTold(candidates=[so], answered=True, source=REMEMBERED, passed=[]))
+        told = await self._door.addresses.geocode(tenant, text)
         passed = [PassedOver(provider=each.provider, why=each.why) for each in told.passed]
         candidates = [
             CandidateTold(location=each.place, label=each.label, confidence=each.confidence) for each in told.candidates
         ]
         answer = AddressTold(candidates=candidates, answered=told.is_told, source=told.source, passed=passed)
-        return json_reply(answer, headers=[(b"cache-control", b"no-store")])
+        return told_so(answer)
+
+    async def _remembered(self, tenant: TenantSlug, asked: AddressAsked) -> Location | None:
+        """As a person has told it; None where that cannot be read just now, either."""
+        door, policy = self._door, self._door.policy.tenant(tenant)
+        assert policy is not None, "the caller was admitted to it"
+        key = key_of_address(door.secrets, tenant, asked.address, asked.postal_code)
+        of = door.keyring, door.partitions, tenant, key
+        try:
+            async with self._reading.connection() as connection:
+                return await remembered(connection, *of, door.now(tenant), policy.rules.remember_places_days)
+        except Problem:
+            return None
+
+
+def told_so(answer: AddressTold) -> Reply:
+    return json_reply(answer, headers=[(b"cache-control", b"no-store")])

@@ -25,6 +25,7 @@ from infra.decision_records import DecisionRecords
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.lookups import Lookups
+from infra.places import KnownPlaces
 from infra.provider_secrets import ProviderSecrets
 from infra.routing_budgets import CountedInPostgres
 from infra.secrets import internal_key, secret, server_secrets
@@ -192,8 +193,9 @@ class Processes:
 
     async def _facts(self) -> None:
         decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
+        places = KnownPlaces(self._lookups, TenantAddresses(self._chains))
         runner = Runner(
-            every_process(self._lookups, decide, self._send, self._forget, TenantAddresses(self._chains)),
+            every_process(self._lookups, decide, self._send, self._forget, places),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )

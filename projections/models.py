@@ -15,6 +15,7 @@ from projections.geofences import GEOFENCES
 from projections.history import HISTORY
 from projections.hubs import HUBS
 from projections.incident_register import INCIDENT_REGISTER
+from projections.known_places import KNOWN_PLACES
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.pick_waves import PICK_WAVES
@@ -47,6 +48,7 @@ MODELS: dict[str, ReadModel] = {
         RECURRENCES,
         INCIDENT_REGISTER,
         EXCEPTION_DESK,
+        KNOWN_PLACES,
         SLA_BOARD,
         DEADLINES,
         OUTLETS,

@@ -11,6 +11,8 @@ from schemas.message import Command, Count, Event, Input, Personal, Record, Stop
 MOST_CANDIDATES = 5
 REMEMBERED = "remembered"
 """Who knew it, where somebody has told once where that address is."""
+ENTRANCE_ELSEWHERE = "entrance_elsewhere"
+"""Why a rider is away from the stop's place, and there all the same: what the map says of the address is wrong."""
 LOCATION_NOT_SOUGHT = "location-not-sought"
 
 WhyNotLocated = Literal["unknown_address", "not_sure", "nobody_answers", "person_forgotten"]

@@ -2,7 +2,8 @@
 
 | fact               | command                      | then                                        | refused → |
 |--------------------|------------------------------|---------------------------------------------|-----------|
-| StopLocationSought | ConfirmLocationSought (Task) | those are asked who know addresses,         | nothing   |
+| StopLocationSought | ConfirmLocationSought (Task) | what people have told of the address, else  | nothing   |
+|                    |                              | those are asked who know addresses,         |           |
 |                    |                              | RecordGeocoding (Task), with what they say  |           |
 
 Before anybody is asked the task says whether it waits still: asking may cost money, and who reads the log anew asks
@@ -19,6 +20,7 @@ from prometheus_client import Counter
 from schemas.geo import Location
 from schemas.geocoding import (
     MOST_CANDIDATES,
+    REMEMBERED,
     ConfirmLocationSought,
     PlaceFound,
     RecordGeocoding,
@@ -38,6 +40,10 @@ class Places(Protocol):
         """By those whom the tenant asks. Does not fail."""
         ...
 
+    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
+        """Where an address is, as a person has told it. Raises NotNow."""
+        ...
+
 
 def geocoding(send: Send, places: Places) -> tuple[Rule, ...]:
     async def locate(event: StopLocationSought, source: Source) -> Sequence[Step]:
@@ -55,6 +61,11 @@ async def asked(event: StopLocationSought, tenant: TenantSlug, places: Places) -
     )
     if event.address.value is None:
         return nobody
+    known = await places.remembered(tenant, event.place_key)
+    if known is not None:
+        SOUGHT.labels(REMEMBERED).inc()
+        so = PlaceFound(location=known, label=event.address.value, confidence=1.0)
+        return msgspec.structs.replace(nobody, candidates=[so], source=REMEMBERED, forgotten=False)
     told = await places.geocode(tenant, event.address.value)
     SOUGHT.labels(told.source or (NOBODY if told.is_told else SILENT)).inc()
     return msgspec.structs.replace(

@@ -52,7 +52,10 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
             return replace(made, kind="transfer", stops=stops)
         case "return":
             proof = made.stops[1].required_proof
-            stops = [replace(made.stops[0], location=HOME), st.NewStop(kind="dropoff", required_proof=proof)]
+            stops = [
+                replace(made.stops[0], location=HOME, address="Kasarmikatu 1"),
+                st.NewStop(kind="dropoff", required_proof=proof),
+            ]
             return replace(made, kind="return", stops=stops, authorisation=draw.choice((None, "R-1")))
         case "collection":
             stops = [replace(made.stops[1], kind="collection", after=[])]
@@ -77,7 +80,7 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
     dropoff = st.NewStop(
         kind="dropoff",
         location=where,
-        address=draw.choice(("Kasarmikatu 1", None)),
+        address=draw.choice((*["Kasarmikatu 1"] * 4, None)),
         postal_code="FI-00150",
         required_proof=proof,
         minimum_age=age,
@@ -137,6 +140,10 @@ def inspecting_return(draw: Random, now: Any) -> k.InspectReturn:
     found: Any = draw.choice(("restock", "dispose"))
     line = k.InspectedLine(parcel_id=draw.choice(PARCELS), quantity=1, condition="used", disposition=found)
     return k.InspectReturn(lines=[line])
+
+
+def perhaps_elsewhere(draw: Random, now: Any) -> str | None:
+    return draw.choice((None, w.ENTRANCE_ELSEWHERE))
 
 
 def looked_up(draw: Random, now: Any) -> w.RecordGeocoding:
@@ -242,7 +249,7 @@ TASK: Repertoire = [
     (always(t.CancelTask(reason_code="changed_mind")), "shop", "integrator"),
     (always(t.ForceCompleteTask(disposition="lost", reason_code="stuck")), "olga", "operator"),
     (report(fr.ReportEnRoute), "ann", "rider"),
-    (report(fr.ReportArrived, fix=fix), "ann", "rider"),
+    (report(fr.ReportArrived, fix=fix, override_reason=perhaps_elsewhere), "ann", "rider"),
     *[(report(fr.ReportPickedUp, short=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
     *[(report(fr.ReportDelivered, refused=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
     (report(fr.ReportPickedUp), "ann", "rider"),

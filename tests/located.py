@@ -10,15 +10,31 @@ from read_models import ReadModels
 from reception import House, Json, delivery
 
 from gateway.door import Limits
+from projections.known_places import remembered
+from schemas.geo import Location
+from schemas.message import TenantSlug
 from schemas.topics import TASK
 from streams.addresses.index import AddressIndex
 from streams.geocoding import geocoding
+from streams.routing.chain import Placed
 from streams.routing.tenants import TenantAddresses
 
 
 class LocatedTown:
     def __init__(self, house: House, models: ReadModels) -> None:
         self.house, self.models = house, models
+        self.addresses = TenantAddresses(house.chains)
+
+    async def geocode(self, tenant: TenantSlug, text: str) -> Placed:
+        return await self.addresses.geocode(tenant, text)
+
+    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
+        known = self.house.policy.tenant(tenant)
+        assert known is not None
+        days = known.rules.remember_places_days
+        async with self.house.door.pool.connection() as connection:
+            of = self.house.keyring, self.house.door.partitions, tenant, place_key
+            return await remembered(connection, *of, self.house.now, days)
 
     async def order(self, reference: str, **dropoff: object) -> str:
         """A delivery to an address, by the shop."""
@@ -31,7 +47,7 @@ class LocatedTown:
     async def follow(self) -> list[tuple[str, str]]:
         """What the process sent, over the whole log, with what came of it."""
         self.house.desk.orders.clear()
-        rules = geocoding(Sent(self.house), TenantAddresses(self.house.chains))
+        rules = geocoding(Sent(self.house), self)
         sent = await anew(self.house, "geocoding", rules, TASK)
         await self.models.fold()
         return sent

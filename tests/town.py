@@ -29,6 +29,7 @@ from schemas import rider as r
 from schemas import tender as o
 from schemas import vehicle as v
 from schemas.dispatch_rules import TenderStep
+from schemas.geo import Location
 from schemas.itinerary import Placed, StopRef
 from schemas.keyring import Keyring
 from schemas.load import Capacity
@@ -298,6 +299,10 @@ class Town:
             aboard=aboard(rows_of(task)),
             meeting=None if task.hand_over is None else KAMPPI,
         )
+
+    async def remembered(self, tenant: Any, place_key: str) -> Location | None:
+        await a_while()
+        return KAMPPI if self.chance.random() < 0.1 else None
 
     async def geocode(self, tenant: Any, text: str) -> routing.Placed:
         """Somebody knows it, surely or not, or nobody does, or nobody answers."""

@@ -23,6 +23,7 @@ from infra.check.memory import Folded
 from infra.check.reading import Place, whole_log
 from infra.lookups import Lookups
 from infra.sending import Sending
+from schemas.geo import Location
 from schemas.message import SubjectId, TenantSlug
 from schemas.partition import partition_of
 from schemas.record import Stored
@@ -167,6 +168,9 @@ class NobodyIsAsked:
 
     async def geocode(self, tenant: TenantSlug, text: str) -> Placed:
         return Placed([], None)
+
+    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
+        return None
 
 
 async def passed_over(stored: Stored, reason: str) -> None:

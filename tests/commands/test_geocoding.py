@@ -6,13 +6,21 @@ import pytest
 from msgspec.structs import replace
 from story import KAMPPI, NOON, Story, minutes, nothing_yet
 
-from commands.geocoding import AGAIN_AFTER_S, MOST_TIMES, LocationNotSought
-from schemas.geo import Location
-from schemas.geocoding import ConfirmLocationSought, PlaceFound, RecordGeocoding, SeekLocations, StopLocationSought
+from commands.geocoding import ACCURATE_M, AGAIN_AFTER_S, MOST_TIMES, LocationNotSought
+from schemas.field_report import ReportArrived
+from schemas.geo import Location, ObservedFix
+from schemas.geocoding import (
+    ENTRANCE_ELSEWHERE,
+    ConfirmLocationSought,
+    PlaceFound,
+    RecordGeocoding,
+    SeekLocations,
+    StopLocationSought,
+)
 from schemas.ids import contact_subject
-from schemas.message import Personal, StopId
+from schemas.message import Personal, RiderId, StopId
 from schemas.stop import NewContact, NewStop
-from schemas.task import CancelTask, CreateTask, LocateStop, StopLocated
+from schemas.task import AcceptAssignment, AssignTask, CancelTask, CreateTask, LocateStop, StopLocated
 
 DOOR, SIDE = StopId("stop-2"), StopId("stop-3")
 HOME, NEXT_DOOR = Location(lat=60.161, lon=24.942), Location(lat=60.1612, lon=24.9423)
@@ -188,3 +196,38 @@ def test_nobody_is_asked_again_for_a_stop_that_a_person_has_located_meanwhile():
 def test_nobody_is_asked_again_for_a_task_that_has_ended():
     story = created().when(silence()).and_then(CancelTask(reason_code="x")).happened()
     story.at(minutes(5)).when(SeekLocations()).then()
+
+
+def arriving(override_reason: str | None, accuracy_m: float | None = 8.0) -> ReportArrived:
+    fix = ObservedFix(lat=NEXT_DOOR.lat, lon=NEXT_DOOR.lon, accuracy_m=accuracy_m, observed_at=minutes(9))
+    return ReportArrived(stop_id=DOOR, observed_at=minutes(9), fix=fix, override_reason=override_reason)
+
+
+def under_way(door: NewStop = AT_DOOR) -> Story:
+    story = created(door)
+    if door.location is None:
+        story.when(answer(found(0.98))).happened()
+    story.by("dora", "dispatcher").when(AssignTask(rider_id=RiderId("ann"))).happened()
+    story.by("ann", "rider").when(AcceptAssignment()).happened()
+    return story.at(minutes(10))
+
+
+def test_a_rider_who_says_that_the_entrance_is_elsewhere_is_remembered_for_the_address():
+    [_, sought] = nothing_yet("task").when(order()).decided()
+    [arrived] = under_way().when(arriving(ENTRANCE_ELSEWHERE)).tells("StopArrived").decided()
+    assert (arrived.entrance, arrived.remember_as) == (Personal(AINO, NEXT_DOOR), sought.place_key)
+
+
+@pytest.mark.parametrize(
+    ("arrival", "door"),
+    [
+        (arriving("gps_off"), AT_DOOR),
+        (arriving(None), AT_DOOR),
+        (arriving(ENTRANCE_ELSEWHERE, ACCURATE_M + 1), AT_DOOR),
+        (arriving(ENTRANCE_ELSEWHERE, None), AT_DOOR),
+        (arriving(ENTRANCE_ELSEWHERE), replace(AT_DOOR, address=None, location=HOME)),
+    ],
+)
+def test_any_other_arrival_tells_nothing_of_the_address(arrival, door):
+    [arrived] = under_way(door).when(arrival).tells("StopArrived").decided()
+    assert (arrived.entrance, arrived.remember_as) == (None, None)

@@ -8,6 +8,7 @@ from extracts import at, index_of_town
 from located import LocatedTown, located_town
 from reception import key
 
+from schemas import ids
 from schemas.geocoding import ConfirmLocationSought, SeekLocations
 from streams.addresses.index import HOUSE, AddressIndex
 
@@ -137,3 +138,64 @@ async def test_neither_address_nor_place_stands_in_the_clear_on_the_log(town):
     await town.follow()
     for stored in town.house.desk.log:
         assert b"Annank" not in stored.value
+
+
+async def corrected(town: LocatedTown, task_id: str, word: str = "locate") -> None:
+    body = {"stop_id": "stop-2", "location": ELSEWHERE, "reason_code": "wrong_on_the_map"}
+    dora = town.house.caller("dispatcher", "dora")
+    answer = await dora.post(f"/v1/acme/tasks/{task_id}/locate-stop", json=body, headers=key(word))
+    assert answer.is_success, answer.text
+    await town.models.fold()
+
+
+async def test_a_corrected_entrance_is_remembered_for_that_address_however_it_is_written(town):
+    first = await town.order("one", address="Annankatu 12", postal_code="FI-00100")
+    await town.follow()
+    await corrected(town, first)
+    second = await town.order("two", address="ANNANK. 12, 00100")
+    await town.follow()
+    door = (await town.task(second))["stops"][1]
+    assert door["location"] == ELSEWHERE
+    assert door["located_by"] == {"source": "remembered", "confidence": 1.0, "reason_code": None}
+    other = await town.order("three", address="Annankatu 14 a")
+    await town.follow()
+    assert (await town.task(other))["stops"][1]["located_by"]["source"] == "osm"
+
+
+async def test_the_door_knows_it_too(town):
+    await corrected(town, await town.order("one", address="Annankatu 99"))
+    told = (await town.house.caller().post("/v1/acme/geocode", json={"address": "annank. 99"})).json()
+    assert (told["source"], told["candidates"][0]["location"]) == ("remembered", ELSEWHERE)
+    assert told["candidates"][0]["confidence"] == 1.0
+
+
+async def test_another_tenant_knows_nothing_of_it(town):
+    await corrected(town, await town.order("one", address="Annankatu 99"))
+    await town.house.settle("lumi")
+    told = (await town.house.caller(tenant="lumi").post("/v1/lumi/geocode", json={"address": "Annankatu 99"})).json()
+    assert told["source"] == "osm"
+
+
+async def test_once_the_person_is_forgotten_so_is_the_place(town):
+    first = await town.order("one", address="Annankatu 12")
+    await town.follow()
+    await corrected(town, first)
+    path = f"/v1/acme/tenants/{ids.tenant_id('acme')}/forget-person"
+    body = {"contact": "one", "reason_code": "person_asked"}
+    assert (await town.house.caller().post(path, json=body, headers=key("forget"))).is_success
+    await town.house.desk.forget(ids.contact_subject("acme", "one"))
+    second = await town.order("two", address="Annankatu 12")
+    await town.follow()
+    assert (await town.task(second))["stops"][1]["located_by"]["source"] == "osm"
+
+
+async def test_it_is_remembered_as_long_as_the_tenant_wants(town):
+    await corrected(town, await town.order("one", address="Annankatu 99"))
+    olga = town.house.caller("operator", "olga")
+    path = f"/v1/acme/tenants/{ids.tenant_id('acme')}/change-tenant-rules"
+    body = {"rules": {"remember_places_days": 30}}
+    assert (await olga.post(path, json=body, headers=key("rules"))).is_success
+    asked = {"address": "Annankatu 99"}
+    assert (await olga.post("/v1/acme/geocode", json=asked)).json()["source"] == "remembered"
+    town.house.now += timedelta(days=31)
+    assert (await olga.post("/v1/acme/geocode", json=asked)).json()["source"] == "osm"
