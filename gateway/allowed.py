@@ -113,6 +113,7 @@ from schemas.rider import (
     UnlockNextStop,
     VerifyDocument,
 )
+from schemas.route import RequestRoute
 from schemas.sla_policy import ChangeSlaPolicy, CreateSlaPolicy, RemoveSlaPolicy
 from schemas.task import (
     AcceptAssignment,
@@ -258,6 +259,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     ViewOffer: RIDER,
     ClaimOffer: RIDER,
     DeclineOffer: RIDER,
+    RequestRoute: SETUP,
     CreatePickWave: SETUP,
     RetimePickWave: SETUP,
     ReleasePickWave: SETUP,
@@ -362,6 +364,7 @@ READERS: Mapping[str, Roles] = {
     "dispatch-decisions": STAFF,
     "why": STAFF,
     "pick-waves": STAFF,
+    "routes": STAFF,
     "carrier-bookings": STAFF,
     "recurrences": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,

@@ -42,6 +42,7 @@ WITH_HISTORY = (
     "pick-waves",
     "carrier-bookings",
     "recurrences",
+    "routes",
     "incidents",
 )
 STREAM_PAGE = 200

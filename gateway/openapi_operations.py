@@ -11,7 +11,7 @@ from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, GEO
 from gateway.artefact_links import LINK_PARAMETERS
 from gateway.artefacts import SIGNS
 from gateway.batch import MOST
-from gateway.commands import BY_SLUG, OpenCommand
+from gateway.commands import ANSWERED_LATER, BY_SLUG, OpenCommand
 from gateway.examples.bodies import BODIES
 from gateway.feed import HISTORY_PARAMETERS
 from gateway.fixes_described import BY_OSMAND, BY_TRACCAR, DEVICE_LINK, LINK, osmand_form, osmand_parameters
@@ -59,7 +59,7 @@ def command_operation(known: OpenCommand) -> Json:
     headers = ["ETag", "Consistency", "RequestId"]
     done = {"description": "Done; it stands on the log.", "content": content}
     responses = {
-        "201" if known.creating else "200": done
+        ("202" if known.cls in ANSWERED_LATER else "201" if known.creating else "200"): done
         | {"headers": named([*headers, "Location"] if known.creating else headers)}
     }
     if known.kind in ("task", "carrier_booking") and not known.creating:

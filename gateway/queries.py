@@ -12,6 +12,7 @@ from commands.carrier import CarrierStatus
 from commands.carrier_booking_state import BookingStatus
 from commands.incident_state import IncidentStatus
 from commands.pick_wave import WaveStatus
+from commands.route import RouteStatus
 from commands.task_state import TaskState
 from commands.vehicle_state import VehicleStatus
 from gateway import log
@@ -70,6 +71,7 @@ from projections import (
     quarantine,
     recurrences,
     rider_roster,
+    routes,
     sla_board,
     sla_policies,
     task_board,
@@ -274,6 +276,17 @@ LISTINGS = (
         },
         order=("created_at", "recurrence_id"),
         about="What recurs, by which rule, what comes next, and what came of it last?",
+    ),
+    Listing(
+        word="routes",
+        model=routes.ROUTES,
+        page=routes.page,
+        filters={
+            "status": choice(get_args(RouteStatus.__value__), "Whether it is known."),
+            **OF_WHAT_IS_CREATED,
+        },
+        order=("created_at", "route_id"),
+        about="Which ways were asked for, and how do they go?",
     ),
     Listing(
         word="exception-desk",
@@ -521,6 +534,12 @@ SINGLES = (
         readers="recurrences",
         model=recurrences.RECURRENCES,
         about="One recurrence: its rule, the task of each occurrence, and what comes next.",
+    ),
+    Single(
+        plural="routes",
+        readers="routes",
+        model=routes.ROUTES,
+        about="One route: its places, and the way through them once it is known, or why there is none.",
     ),
     Single(
         plural="incidents",

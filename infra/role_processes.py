@@ -46,7 +46,7 @@ from streams.dispatch.decision import Decision
 from streams.process import CannotBeJudged, NotNow
 from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
-from streams.routing.tenants import Chains, TenantAddresses, TenantRouting
+from streams.routing.tenants import Chains, TenantAddresses, TenantRoutes, TenantRouting
 from streams.runner import Runner
 
 FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
@@ -195,7 +195,9 @@ class Processes:
         decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
         places = KnownPlaces(self._lookups, TenantAddresses(self._chains))
         runner = Runner(
-            every_process(self._lookups, decide, self._send, self._forget, places),
+            every_process(
+                self._lookups, decide, self._send, self._forget, places, TenantRoutes(self._chains, self._router)
+            ),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )

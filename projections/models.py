@@ -23,6 +23,7 @@ from projections.provider_configs import PROVIDER_CONFIGS
 from projections.public_tracking import PUBLIC_TRACKING
 from projections.recurrences import RECURRENCES
 from projections.rider_roster import RIDER_ROSTER
+from projections.routes import ROUTES
 from projections.sla_board import SLA_BOARD
 from projections.sla_policies import SLA_POLICIES
 from projections.task_board import TASK_BOARD
@@ -46,6 +47,7 @@ MODELS: dict[str, ReadModel] = {
         PICK_WAVES,
         CARRIER_BOOKINGS,
         RECURRENCES,
+        ROUTES,
         INCIDENT_REGISTER,
         EXCEPTION_DESK,
         KNOWN_PLACES,

@@ -10,13 +10,16 @@ from streams.geocoding import Places, geocoding
 from streams.incident_response import RESPONSE
 from streams.process import Process, Send
 from streams.recurring import RECURRING
+from streams.routes import Routes, routes
 from streams.simulation import SIMULATION
 from streams.taken_away import TAKEN_AWAY
 from streams.vehicle_fitness import VEHICLE_FITNESS
 from streams.waiting import WAITING
 
 
-def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget, places: Places) -> list[Process]:
+def every_process(
+    lookup: Lookup, decide: Decide, send: Send, forget: Forget, places: Places, ways: Routes
+) -> list[Process]:
     return [
         Process("dispatch", [*tendering(lookup, decide), *itinerary(lookup), *hand_over(lookup)], send),
         Process("carriers", CARRIERS, send),
@@ -24,6 +27,7 @@ def every_process(lookup: Lookup, decide: Decide, send: Send, forget: Forget, pl
         Process("geocoding", geocoding(send, places), send),
         Process("incident-response", RESPONSE, send),
         Process("recurring", RECURRING, send),
+        Process("routes", routes(send, ways), send),
         Process("simulation", SIMULATION, send),
         Process("taken-away", TAKEN_AWAY, send),
         Process("vehicle-fitness", VEHICLE_FITNESS, send),

@@ -1,12 +1,14 @@
-"""What may be asked of a tender, and of a pick wave."""
+"""What may be asked of a tender, of a pick wave, and of a route."""
 
 from datetime import timedelta
 from random import Random
 from typing import Any
 
-from drawn import TASKS, Draws, Repertoire, always, some
+from drawn import HOME, TASKS, Draws, Repertoire, always, some
+from story import KAMPPI
 
 from schemas import pick_wave as j
+from schemas import route as w
 from schemas import tender as o
 from schemas.dispatch_rules import TenderMode
 from schemas.message import (
@@ -73,4 +75,14 @@ TENDER: Repertoire = [
     (of_offer(o.ExpireOffer), "deadlines", "system"),
     (always(o.CloseBidding()), "deadlines", "system"),
     (always(o.WithdrawTender(reason_code="cancelled")), "dispatch", "system"),
+]
+
+ROUTE: Repertoire = [
+    (always(w.RequestRoute(waypoints=[HOME, KAMPPI], external_reference="way")), "shop", "integrator"),
+    (
+        always(w.RecordRoute(legs=[w.RouteLeg(distance_m=9, duration_s=3)], geometry="??", provider="osrm")),
+        "dispatch",
+        "system",
+    ),
+    (always(w.RecordRouteFailure(reason_code="no_way")), "dispatch", "system"),
 ]

@@ -41,7 +41,9 @@ from streams.dispatch.choice import with_offers
 from streams.dispatch.tendering import KnownTask
 from streams.process import Done, NotAllowed, Step
 from streams.processes import every_process
+from streams.routes import NoRoute, Routed
 from streams.routing import chain as routing
+from streams.routing.great_circle import straight
 from streams.routing.measured import Passed
 from streams.routing.provider import Candidate as Found
 
@@ -99,7 +101,7 @@ class Town:
         """How tenders ask: by any of these."""
         self._asked = 0
         self._read: defaultdict[str, int] = defaultdict(int)
-        processes = every_process(self, self._decide, self._send, self._forget, self)
+        processes = every_process(self, self._decide, self._send, self._forget, self, self)
         self._processes = {process.name: process for process in processes}
         self._facts: defaultdict[Lane, list[tuple[Event, Source]]] = defaultdict(list)
         self._through: defaultdict[Lane, int] = defaultdict(int)
@@ -303,6 +305,12 @@ class Town:
     async def remembered(self, tenant: Any, place_key: str) -> Location | None:
         await a_while()
         return KAMPPI if self.chance.random() < 0.1 else None
+
+    async def route(self, tenant: Any, places: Sequence[Location]) -> Routed:
+        await a_while()
+        if self.chance.random() < 0.5:
+            raise NoRoute(self.chance.choice(("no_way", "nobody_answers")))
+        return Routed(straight(places), "osrm")
 
     async def geocode(self, tenant: Any, text: str) -> routing.Placed:
         """Somebody knows it, surely or not, or nobody does, or nobody answers."""

@@ -70,6 +70,7 @@ from commands.rider_refusals import (
     UnknownAnomaly,
     UnknownRider,
 )
+from commands.route import RouteAnswered
 from commands.service_zones import UnknownServiceZone
 from commands.simulated import NothingToSimulate, SimulatedApart
 from commands.sla_policy import LevelsNotAscending, NothingPromised, SlaScopeTaken, TooManyPolicies
@@ -166,6 +167,7 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     ProviderMisconfigured(0, "valhalla", "url_missing"),
     ProviderNamedTwice(1, "osrm"),
     LocationNotSought("door", 1),
+    RouteAnswered("computed"),
 )
 
 OF_TASKS: tuple[Refused, ...] = (

@@ -2,6 +2,7 @@
 
 from gateway.examples.lumi import (
     AT_HOME,
+    AT_KALLIO,
     AT_OUTLET,
     BAG,
     CONFLICT_ID,
@@ -26,6 +27,7 @@ from schemas.geo import Window
 from schemas.goods import InspectedLine, InspectReturn, NewItem, ReceivedLine, ReceiveTransfer
 from schemas.message import Command
 from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
+from schemas.route import RequestRoute
 from schemas.stop import NewContact, NewParcel, NewStop
 from schemas.task import (
     AcceptAssignment,
@@ -224,4 +226,7 @@ PICKED: dict[str, Command] = {
     "All is picked": ReleasePickWave(),
     "The shop closes early": CancelPickWave(reason_code="outlet_closed"),
 }
-EXAMPLES = (CREATED, CHANGED, GIVEN, LOOKED_AT, PICKED)
+ASKED: dict[str, Command] = {
+    "From the shop to a door": RequestRoute(waypoints=[AT_KALLIO, AT_HOME], external_reference="route-1"),
+}
+EXAMPLES = (CREATED, CHANGED, GIVEN, LOOKED_AT, PICKED, ASKED)

@@ -31,6 +31,7 @@ from schemas.topics import OWNED
 from streams.dispatch.decision import Decision
 from streams.dispatch.ways import Router
 from streams.processes import every_process
+from streams.routes import NoRoute, Routed
 from streams.routing.chain import Placed
 from streams.runner import Runner
 
@@ -129,7 +130,7 @@ async def check_replay(
     decide = Decision(lookups, lookups, router, lookups.now)
     keyring = folded.keyring
     runner = Runner(
-        every_process(lookups, decide, send, forgotten_already, NobodyIsAsked()),
+        every_process(lookups, decide, send, forgotten_already, NobodyIsAsked(), NobodyIsAsked()),
         lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id),
         passed_over,
     )
@@ -164,10 +165,13 @@ async def forgotten_already(subject: SubjectId) -> None:
 
 
 class NobodyIsAsked:
-    """Where an address is was told once: of what the log has no answer for, one more stands out."""
+    """Where an address is, and a way, was told once: of what the log has no answer for, one more stands out."""
 
     async def geocode(self, tenant: TenantSlug, text: str) -> Placed:
         return Placed([], None)
+
+    async def route(self, tenant: TenantSlug, places: Sequence[Location]) -> Routed:
+        raise NoRoute("nobody_answers")
 
     async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
         return None

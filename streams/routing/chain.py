@@ -122,10 +122,14 @@ class Chain:
     async def way(self, places: Sequence[Location]) -> Way:
         """Does not fail: the great circle stands in, and says so."""
         try:
-            return (await self._first("route", lambda entry: self._way(entry, places))).told
+            return (await self.route(places)).told
         except NobodyKnows as nobody:
             self._stands_in("route", nobody)
             return straight(places)
+
+    async def route(self, places: Sequence[Location]) -> "Told[Way]":
+        """Raises NobodyKnows."""
+        return await self._first("route", lambda entry: self._way(entry, places))
 
     def can(self, capability: Capability) -> bool:
         return any(capability in entry.can for entry in self._entries)

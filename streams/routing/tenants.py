@@ -10,8 +10,9 @@ from schemas.geo import Location
 from schemas.message import Event, Source, TenantSlug
 from schemas.provider_config import CAN, ProvidersCleared, ProvidersSet, Routing, RoutingProvider
 from streams.addresses.index import AddressIndex
+from streams.routes import NoRoute, Routed
 from streams.routing.budgets import Budget, Budgets
-from streams.routing.chain import Chain, Entry, Placed
+from streams.routing.chain import Chain, Entry, NobodyKnows, Placed
 from streams.routing.circuit import Circuit
 from streams.routing.google import Google
 from streams.routing.kept import Kept
@@ -22,6 +23,7 @@ from streams.routing.osm import Osm
 from streams.routing.osrm import OsrmRouter
 from streams.routing.osrm_shaped import Osrm
 from streams.routing.provider import Provider
+from streams.routing.routers import RouterFailed, RouterSaysNo
 from streams.routing.valhalla import Valhalla
 from streams.routing.wire import SecretOf, Wire
 from streams.telemetry.eta import Way
@@ -172,6 +174,29 @@ class TenantAddresses:
     async def geocode(self, tenant: str, text: str) -> Placed:
         """Does not fail: without candidates where nobody knows it, or nobody can be asked, and that is said."""
         return await self._chains.for_addresses(tenant).geocode(text)
+
+
+class TenantRoutes:
+    """The way through some places by those whom a tenant asks; `default` for whoever has set nothing."""
+
+    def __init__(self, chains: Chains, default: OsrmRouter) -> None:
+        self._chains, self._default = chains, default
+
+    async def route(self, tenant: str, places: Sequence[Location]) -> Routed:
+        """Raises NoRoute."""
+        chain = self._chains.of(tenant)
+        try:
+            if chain is None or not chain.can("route"):
+                return Routed(await self._default.route(places), "osrm")
+            told = await chain.route(places)
+        except NobodyKnows as nobody:
+            knows_none = any(each.why == "no_way" for each in nobody.passed)
+            raise NoRoute("no_way" if knows_none else "nobody_answers") from nobody
+        except RouterSaysNo as no:
+            raise NoRoute("no_way") from no
+        except RouterFailed as failed:
+            raise NoRoute("nobody_answers") from failed
+        return Routed(told.told, told.source)
 
 
 class OneTenant:
