@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 
 from gateway.tokens import Tokens
+from infra.embedded.addresses import prepare_addresses
 from infra.embedded.child import Child
+from infra.embedded.city import city_extract
 from infra.embedded.ports import free_port
 
 READY_WITHIN_S = 90
@@ -29,6 +31,7 @@ async def whole_system(data: Path, osrm: str, jars: Path) -> AsyncIterator[Whole
     """On data of its own. The folder above `data` is open to the database's own user."""
     data.parent.chmod(0o755)
     given = {"HTTP_PORT": free_port(), "OSRM": osrm, "JARS": jars.resolve(), "DATA": data}
+    given["ADDRESSES"] = prepare_addresses(data.parent, city_extract("helsinki", None))
     child = Child(
         [sys.executable, "-m", "infra.cli", "up"],
         data.parent / "up.log",
