@@ -23,6 +23,7 @@ from commands import (
     recurrence_state,
     rider,
     rider_life,
+    route,
     sla_policy,
     task,
     task_evolve,
@@ -62,6 +63,7 @@ from schemas.plan import PlanCommand, PlanEvent, RequestPlan
 from schemas.provider_config import CreateProviderConfig, ProviderConfigCommand, ProviderConfigEvent
 from schemas.recurrence import CreateRecurrence, RecurrenceCommand, RecurrenceEvent
 from schemas.rider import RegisterRider, RegisterSimulatedRider, RiderCommand, RiderEvent
+from schemas.route import RequestRoute, RouteCommand, RouteEvent
 from schemas.sla_policy import CreateSlaPolicy, SlaPolicyCommand, SlaPolicyEvent
 from schemas.task import CreateTask, TaskCommand, TaskEvent
 from schemas.template import CreateFromTemplate
@@ -252,6 +254,16 @@ AGGREGATES: dict[str, Aggregate] = {
             recurrence_state.is_over,
             (recurrence.decide, recurrence_state.evolve),
             recurrence_state.LIFE,
+        ),
+        aggregate(
+            "route",
+            DISPATCH.name,
+            RequestRoute,
+            (RouteCommand, RouteEvent),
+            (route.Route, route.Unrequested()),
+            route.is_over,
+            (route.decide, route.evolve),
+            route.LIFE,
         ),
         aggregate(
             "incident",

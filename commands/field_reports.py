@@ -5,6 +5,7 @@ from typing import assert_never
 from commands.arrival import away
 from commands.attempts import attempt_failed
 from commands.context import Context
+from commands.geocoding import entrance_key, subject_of
 from commands.proof import ParcelNotHere, ProvingReport, captured
 from commands.proof_needed import moved, nothing_moved, proof_holds
 from commands.task_state import OVER, CreatedTask, StopState, bearer, ids_of, is_taken, parcels_of, state_of, taker_at
@@ -25,6 +26,7 @@ from schemas.field_report import (
     ReportReturned,
     TaskReport,
 )
+from schemas.geo import Location, ObservedFix
 from schemas.goods import ParcelReport, Party
 from schemas.ids import conflict_id, rider_subject
 from schemas.message import ParcelId, Personal, Refused, RiderId, StopId
@@ -163,6 +165,7 @@ def arrived(task: CreatedTask, stop: StopState, command: ReportArrived, context:
     if stop.status == "arrived" or task.ended:
         return []
     rider = RiderId(context.actor)
+    key = entrance_key(stop.stop, command, context)
     found = away(task, stop, command.fix, context)
     if found.metres is not None and found.too_far and command.override_reason is None:
         raise TooFarFromStop(found.metres, found.allowed_m)
@@ -174,8 +177,14 @@ def arrived(task: CreatedTask, stop: StopState, command: ReportArrived, context:
             distance_m=found.metres,
             override_reason=command.override_reason,
             late=stop.status in OVER or stop.handed_over,
+            entrance=None if key is None else Personal(subject_of(stop.stop, context), entrance_at(command.fix)),
+            remember_as=key,
         )
     ]
+
+
+def entrance_at(fix: ObservedFix) -> Location:
+    return Location(lat=fix.lat, lon=fix.lon)
 
 
 def picked_up(task: CreatedTask, stop: StopState, command: ReportPickedUp, context: Context) -> list[TaskEvent]:

@@ -15,6 +15,7 @@ from schemas.message import Refused
 from schemas.provider_config import (
     CAN,
     HAS_ITS_OWN_SERVER,
+    IS_PART_OF_US,
     ClearProviders,
     CreateProviderConfig,
     ProviderConfigCommand,
@@ -133,7 +134,9 @@ def fault_of(each: RoutingProvider) -> Fault | None:
     else:
         if each.credentials is not None:
             return "credentials_not_taken"
-        if each.provider != "osrm" and each.url is None:
+        if each.provider in IS_PART_OF_US and each.url is not None:
+            return "url_not_taken"
+        if each.provider == "valhalla" and each.url is None:
             return "url_missing"
         if each.url is not None and not is_usable(each.url):
             return "url_unusable"

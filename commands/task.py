@@ -10,6 +10,7 @@ from commands.cloning import clone_task, confirm_clone, create_from_template, re
 from commands.collection import decide_collection
 from commands.context import Context
 from commands.field_reports import decide_report
+from commands.geocoding import confirm_location_sought, locate_stop, record_geocoding, seek_locations
 from commands.goods import decide_on_parcels, has_parcels, inspect_return, receive_transfer
 from commands.hand_over import decide_hand_over, with_closed
 from commands.planned_task import assign_by_plan
@@ -40,7 +41,6 @@ from commands.task_state import (
 )
 from commands.task_timing import (
     authorise_return,
-    followed,
     hold_task,
     next_round,
     release_task,
@@ -67,7 +67,7 @@ from schemas.field_report import (
     ReportPickedUp,
     ReportReturned,
 )
-from schemas.geo import Location
+from schemas.geocoding import ConfirmLocationSought, RecordGeocoding, SeekLocations
 from schemas.goods import (
     InspectReturn,
     Party,
@@ -84,12 +84,10 @@ from schemas.hand_over import (
     RefuseHandOver,
     WithdrawHandOver,
 )
-from schemas.ids import contact_subject
 from schemas.message import (
     CarrierBookingId,
     NotInThisState,
     ParcelId,
-    Personal,
     Refused,
     RiderId,
     StopId,
@@ -124,7 +122,6 @@ from schemas.task import (
     SettleProofDispute,
     SimulateStep,
     StartDispatch,
-    StopLocated,
     TaskAssigned,
     TaskCancelled,
     TaskCommand,
@@ -213,6 +210,12 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return accept_assignment(created(task), context)
         case LocateStop():
             return locate_stop(created(task), command, context)
+        case ConfirmLocationSought():
+            return confirm_location_sought(created(task), command)
+        case RecordGeocoding():
+            return record_geocoding(created(task), command, context)
+        case SeekLocations():
+            return seek_locations(created(task), command, context)
         case AuthoriseReturn():
             return authorise_return(created(task), command, context)
         case ReattemptDelivery():
@@ -297,19 +300,6 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return refuse_clone(created(task), command)
         case _:
             assert_never(command)
-
-
-def locate_stop(task: CreatedTask, command: LocateStop, context: Context) -> list[TaskEvent]:
-    stop = known_stop(task, command.stop_id)
-    if state_of(task) not in ("created", "dispatchable", "offering"):
-        raise NotInThisState(needed="not yet under way", actual=state_of(task))
-    if context.opened(stop.stop.location, Location) == command.location:
-        return []
-    subject = contact_subject(context.tenant, f"{context.aggregate_id}/{command.stop_id}")
-    if stop.stop.contact:
-        subject = stop.stop.contact.name.subject
-    placed = StopLocated(stop_id=command.stop_id, location=Personal(subject, command.location))
-    return followed(task, placed, context)
 
 
 def record_tender(task: CreatedTask, command: RecordTender) -> list[TaskEvent]:

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from commands.context import Context
+from commands.geocoding import sought
 from commands.proof_needed import needs_somebody
 from commands.simulated import must_be_simulable
 from commands.task_evolve import evolved
@@ -104,7 +105,7 @@ def create_task(task: Task, command: CreateTask, context: Context, made_from: Ma
         recurrence_id=made_from.recurrence_id,
         simulation=command.simulation,
     )
-    begun = [made, *declared(command, context)]
+    begun = [made, *declared(command, context), *sought(stops, context)]
     return [*begun, *towards_dispatch(evolved(task, begun), context)]
 
 

@@ -9,6 +9,7 @@ from commands.carrier_way import MOVES
 from commands.clones import with_clone, with_refused
 from commands.proof import state_of_proof, with_rejected
 from commands.sla_clock import evolve_clock, pinned
+from commands.stop_places import with_place
 from commands.task_state import (
     MAX_BOOKINGS,
     MAX_OPEN_CONFLICTS,
@@ -30,6 +31,7 @@ from commands.task_state import (
 )
 from commands.waiting_state import evolve_waiting
 from schemas.carried import CarrierReported, TaskGivenToCarrier, TaskTakenFromCarrier
+from schemas.geocoding import StopLocationSought, StopNeedsLocation
 from schemas.goods import InspectionLine, ParcelsDamaged, ParcelsLost, Party, ReturnInspected, TransferReceived
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.message import ParcelId, StopId
@@ -128,9 +130,8 @@ def evolve(task: Task, event: TaskEvent) -> Task:
     if isinstance(event, SLA_EVENTS):
         return replace(task, sla=None if task.sla is None else evolve_clock(task.sla, event))
     match event:
-        case StopLocated():
-            stop = replace(task.stops[event.stop_id].stop, location=event.location, from_directory=False)
-            return with_stop(task, event.stop_id, stop=stop)
+        case StopLocated() | StopLocationSought() | StopNeedsLocation():
+            return with_place(task, event)
         case ReturnAuthorised():
             return replace(task, authorised=True)
         case GoodsReadyUpdated():

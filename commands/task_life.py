@@ -17,6 +17,7 @@ from schemas.field_report import (
     ReportPickedUp,
     ReportReturned,
 )
+from schemas.geocoding import StopLocationSought, StopNeedsLocation
 from schemas.goods import (
     InspectReturn,
     ParcelsDamaged,
@@ -144,6 +145,8 @@ LIFE = Life(
     {
         TaskCreated: to("created", NEW),
         StopLocated: within(*WITHOUT_RIDER),
+        StopLocationSought: within("created"),
+        StopNeedsLocation: within("created"),
         ReturnAuthorised: within("created"),
         GoodsReadyUpdated: within("created", "dispatchable", "offering", *WITH_RIDER),
         StopRescheduled: within("created", "dispatchable", "offering", *WITH_RIDER, "returning"),

@@ -77,6 +77,11 @@ class StopState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=F
     """Not expected only, but so."""
     handed_over: bool = False
     """The parcels have changed hands; what may be missing is the proof."""
+    sought: int = 0
+    """How often it was asked where its address is."""
+    sought_answered: bool = True
+    seek_again: bool = False
+    """Nobody has answered."""
 
 
 class ParcelState(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -199,6 +204,8 @@ class CreatedTask(msgspec.Struct, frozen=True, kw_only=True, tag=True, array_lik
     """No clone of it has the same."""
     simulated: Simulated | None = None
     """Of a test tenant: no rider is asked."""
+    seek_at: datetime | None = None
+    """When it is asked again where stops are that nobody answered for."""
 
     @property
     def script(self) -> SimulatedOutcome | None:

@@ -61,8 +61,8 @@ def towards_dispatch(task: Task, context: Context) -> list[TaskEvent]:
 
 
 def next_round(task: CreatedTask, context: Context) -> TaskDispatchable:
-    """What waits for a window does so by the rules of now, whatever they are when somebody follows it. Where a round asks
-    carriers there is nothing to divide."""
+    """What waits for a window does so by the rules of now, whatever they are when somebody follows it. Where a round
+    asks carriers there is nothing to divide."""
     rules = context.policy.rules.dispatch
     step = rules.step(task.round + 1)
     alone = rules.batch is None or task.script is not None or (step is not None and step.to != "riders")

@@ -116,6 +116,7 @@ from schemas.rider import (
     UnlockNextStop,
     VerifyDocument,
 )
+from schemas.route import RequestRoute
 from schemas.sla_policy import ChangeSlaPolicy, CreateSlaPolicy, RemoveSlaPolicy
 from schemas.task import (
     AcceptAssignment,
@@ -263,6 +264,7 @@ SENDERS: Mapping[type[Command], Roles] = {
     DeclineOffer: RIDER,
     AcceptCounter: DISPATCH,
     DeclineCounter: DISPATCH,
+    RequestRoute: SETUP,
     CreatePickWave: SETUP,
     RetimePickWave: SETUP,
     ReleasePickWave: SETUP,
@@ -341,6 +343,9 @@ a proof name bytes that are not kept."""
 FIX_SENDERS: Roles = SETUP | RIDER
 """A rider only for devices that were the rider's own."""
 
+GEOCODERS: Roles = SETUP
+"""Whoever may give a task its stops."""
+
 ARTEFACT_SENDERS: Roles = SETUP | RIDER
 AUDITOR: Roles = frozenset({"auditor"})
 ARTEFACT_READERS: Roles = SETUP | AUDITOR
@@ -371,6 +376,7 @@ READERS: Mapping[str, Roles] = {
     "windows": STAFF,
     "pick-waves": STAFF,
     "plans": STAFF,
+    "routes": STAFF,
     "carrier-bookings": STAFF,
     "recurrences": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,

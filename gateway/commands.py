@@ -45,6 +45,7 @@ from schemas.person import ForgetPerson
 from schemas.position import token
 from schemas.proof import PinEntry
 from schemas.provider_config import CreateProviderConfig
+from schemas.route import RequestRoute
 from schemas.task import CreateTask
 from schemas.template import CloneTask
 
@@ -181,7 +182,8 @@ class Commands:
         body = answer_body(answer)
         if isinstance(wanted, CreateTask):
             body = self._task_answer(body, wanted, tenant, caller)
-        return answer_reply(body, 201, location_of(open_command, tenant, answer.aggregate_id))
+        status = 202 if open_command.cls in ANSWERED_LATER else 201
+        return answer_reply(body, status, location_of(open_command, tenant, answer.aggregate_id))
 
     async def _command(self, call: Call, open_command: OpenCommand) -> Command:
         body = await call.body(self._door.limits.body_bytes)
@@ -282,6 +284,8 @@ def kebab(name: str) -> str:
 
 
 OPEN = tuple(command for aggregate in AGGREGATES.values() for command in open_commands(aggregate))
+ANSWERED_LATER = frozenset({RequestRoute})
+"""What they ask for is told by an event."""
 BY_SLUG = frozenset({CreateTenant, CreateOutlet, CreateHub, CreateProviderConfig})
 """What they create has its id from the slug that the caller gives it, or is the tenant's only one."""
 

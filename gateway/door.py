@@ -19,6 +19,7 @@ from schemas.fixes import FixFrame
 from schemas.keyring import Keyring
 from schemas.position import Vector
 from schemas.record import Stored
+from streams.routing.chain import Placed
 from streams.routing.matching import Matched
 from streams.routing.wire import SecretMissing, SecretOf
 from streams.telemetry.recorded import Point
@@ -53,6 +54,12 @@ class FrameLog(Protocol):
 class Matching(Protocol):
     async def matched(self, tenant: str, points: Sequence[Point]) -> Matched:
         """A trip's line on streets, as far as the router is sure. Does not fail."""
+        ...
+
+
+class Addresses(Protocol):
+    async def geocode(self, tenant: str, text: str) -> Placed:
+        """Where an address may be. Does not fail."""
         ...
 
 
@@ -130,6 +137,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     bindings: Bindings
     frames: FrameLog
     matching: Matching
+    addresses: Addresses
     artefacts: ArtefactStore
     policy: Directory
     clock: Callable[[], datetime]

@@ -44,6 +44,7 @@ WITH_HISTORY = (
     "plans",
     "carrier-bookings",
     "recurrences",
+    "routes",
     "incidents",
 )
 STREAM_PAGE = 200

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway import callbacks, carrier_callbacks, mileage, trip_export
+from gateway import callbacks, carrier_callbacks, geocoding, mileage, trip_export
 from gateway.commands import OPEN
 from gateway.console_page import MVT
 from gateway.examples.bodies import every_body
@@ -22,6 +22,7 @@ from gateway.openapi_operations import (
     device_link_operation,
     fixes_operation,
     free,
+    geocode_operation,
     history_operation,
     link_operation,
     listing_operation,
@@ -204,6 +205,7 @@ def other_paths() -> Json:
         **trip_paths(),
         SECRETS: {"get": secrets_operation()},
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
+        geocoding.ROUTE: {"post": geocode_operation()},
         "/v1/{tenant}/fixes": {"post": fixes_operation("sendFixes", SEND_FIXES, ABOUT_FIXES, FixBatch, FixesAnswer)},
         "/v1/{tenant}/fixes/frames": {"post": fixes_operation("sendFrame", IN_FRAME, BY_FRAME, NewFrame, FrameAnswer)},
         "/v1/{tenant}/fixes/osmand": osmand_operations(),

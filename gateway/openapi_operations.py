@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 
 from commands.aggregates import BY_PLURAL
-from gateway import callbacks, carrier_callbacks
-from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, READERS
+from gateway import callbacks, carrier_callbacks, geocoding
+from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, GEOCODERS, READERS
 from gateway.artefact_links import LINK_PARAMETERS
 from gateway.artefacts import SIGNS
 from gateway.batch import MOST
-from gateway.commands import BY_SLUG, OpenCommand
+from gateway.commands import ANSWERED_LATER, BY_SLUG, OpenCommand
 from gateway.examples.bodies import BODIES
 from gateway.feed import HISTORY_PARAMETERS
 from gateway.fixes_described import BY_OSMAND, BY_TRACCAR, DEVICE_LINK, LINK, osmand_form, osmand_parameters
@@ -59,7 +59,7 @@ def command_operation(known: OpenCommand) -> Json:
     headers = ["ETag", "Consistency", "RequestId"]
     done = {"description": "Done; it stands on the log.", "content": content}
     responses = {
-        "201" if known.creating else "200": done
+        ("202" if known.cls in ANSWERED_LATER else "201" if known.creating else "200"): done
         | {"headers": named([*headers, "Location"] if known.creating else headers)}
     }
     if known.kind in ("task", "carrier_booking") and not known.creating:
@@ -238,6 +238,25 @@ def device_link_operation() -> Json:
             "201": {
                 "description": "As asked for.",
                 "content": json_content({"$ref": REF.format(name="LinkGiven")}),
+                "headers": named(["RequestId"]),
+            }
+        }
+        | problems((*READ_STATUSES, 413, 415, 422)),
+    }
+
+
+def geocode_operation() -> Json:
+    return {
+        "operationId": "geocode",
+        "tags": ["geocode"],
+        "summary": "Where an address may be, and how sure that is.",
+        "description": f"{geocoding.ABOUT} {roles_text(GEOCODERS)}",
+        "parameters": [path_parameter("tenant"), parameter_ref("RequestId")],
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="AddressAsked")})},
+        "responses": {
+            "200": {
+                "description": "The likeliest first; none where nobody knows it.",
+                "content": json_content({"$ref": REF.format(name="AddressTold")}),
                 "headers": named(["RequestId"]),
             }
         }

@@ -15,6 +15,7 @@ from gateway.commands import OPEN, CommandAnswer, TaskAnswer
 from gateway.device_links import DeviceLinkAsked
 from gateway.fence_now import FENCE_NOW
 from gateway.fixes import FixesAnswer, FrameAnswer
+from gateway.geocoding import AddressAsked, AddressTold
 from gateway.in_force import IN_FORCE
 from gateway.new_frame import NewFrame
 from gateway.openapi_parts import REF
@@ -165,6 +166,8 @@ def components() -> Json:
         LinkAsked,
         LinkGiven,
         NewFrame,
+        AddressAsked,
+        AddressTold,
         DeviceLinkAsked,
         PhoneMessage,
         Forwarded,

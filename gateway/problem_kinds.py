@@ -153,6 +153,8 @@ KINDS: dict[str, Kind] = {
     "hand-over-pending": Kind(409, "It is offered to another rider", "Withdraw that offer first."),
     "not-offered-to-you": Kind(409, "The hand-over is not offered to you", "It was answered, withdrawn or expired."),
     "circular-dependency": Kind(409, "They would wait for each other", "Leave one of the dependencies out."),
+    "location-not-sought": Kind(409, "The stop waits for no answer", "Read the task for where its stops are."),
+    "route-answered": Kind(409, "The route was answered before", "Read the route."),
     "dependency-answered": Kind(409, "The task waits for that no more", "Read the task for what it waits for."),
     "clone-answered": Kind(409, "The clone was refused", "Clone the task again."),
     "invalid-rule": Kind(422, "The rule cannot be read", "`values.problem` says what is wrong with the RRULE."),

@@ -13,6 +13,7 @@ from commands.carrier_booking_state import BookingStatus
 from commands.incident_state import IncidentStatus
 from commands.pick_wave import WaveStatus
 from commands.plan import PlanStatus
+from commands.route import RouteStatus
 from commands.task_state import TaskState
 from commands.vehicle_state import VehicleStatus
 from gateway import log
@@ -72,6 +73,7 @@ from projections import (
     quarantine,
     recurrences,
     rider_roster,
+    routes,
     sla_board,
     sla_policies,
     task_board,
@@ -159,6 +161,7 @@ LISTINGS = (
             "kind": choice(get_args(TaskKind), "The kind."),
             "priority": choice(get_args(Priority), "How pressing it is."),
             "held": flag("Whether it is kept from dispatch."),
+            "needs_location": flag("Whether a person has to tell where one of its stops is."),
             "sla_at_risk": flag("Whether something that was promised may come too late."),
             "sla_breached": flag("Whether something that was promised is late, or was."),
             "incident_open": INCIDENT_OPEN,
@@ -296,6 +299,17 @@ LISTINGS = (
         },
         order=("created_at", "recurrence_id"),
         about="What recurs, by which rule, what comes next, and what came of it last?",
+    ),
+    Listing(
+        word="routes",
+        model=routes.ROUTES,
+        page=routes.page,
+        filters={
+            "status": choice(get_args(RouteStatus.__value__), "Whether it is known."),
+            **OF_WHAT_IS_CREATED,
+        },
+        order=("created_at", "route_id"),
+        about="Which ways were asked for, and how do they go?",
     ),
     Listing(
         word="exception-desk",
@@ -555,6 +569,12 @@ SINGLES = (
         readers="recurrences",
         model=recurrences.RECURRENCES,
         about="One recurrence: its rule, the task of each occurrence, and what comes next.",
+    ),
+    Single(
+        plural="routes",
+        readers="routes",
+        model=routes.ROUTES,
+        about="One route: its places, and the way through them once it is known, or why there is none.",
     ),
     Single(
         plural="incidents",

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from gateway import fixes_socket
-from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, READERS, SENDERS, Roles
+from gateway import fixes_socket, geocoding
+from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, GEOCODERS, READERS, SENDERS, Roles
 from gateway.app import BATCH
 from gateway.batch import ANYBODY
 from gateway.commands import OPEN
@@ -34,6 +34,7 @@ SENT: Mapping[str, Roles] = {
     "POST /v1/{tenant}/devices/{id}/links": FIX_SENDERS,
     "PUT /v1/{tenant}/artefacts/{id}": ARTEFACT_SENDERS,
     "POST /v1/{tenant}/artefacts/{id}/links": ARTEFACT_READERS,
+    f"POST {geocoding.ROUTE}": GEOCODERS,
     "POST /v1/{tenant}/stream-tickets": READERS["events"] | FIX_SENDERS,
 }
 """Besides commands. In a batch each command is by its own role."""

@@ -31,6 +31,8 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     kafka: str
     postgres: str
     osrm: str
+    addresses: str | None = None
+    """The file of the index of addresses."""
     replication: int = 1
     fsync: Literal["auto", "on", "off"] = "auto"
     """How the topics of `kafka` were asked for."""
@@ -109,5 +111,6 @@ def with_endpoints(settings: Settings, endpoints: Endpoints) -> Settings:
             "kafka": settings.kafka or endpoints.kafka,
             "postgres": settings.postgres if settings.postgres.get_secret_value() else SecretStr(endpoints.postgres),
             "osrm": settings.osrm or endpoints.osrm,
+            "addresses": settings.addresses or (endpoints.addresses and Path(endpoints.addresses)),
         }
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from infra.embedded.addresses import prepare_addresses
 from infra.embedded.brokers import Brokers, count_on
 from infra.embedded.city import city_extract
 from infra.embedded.jars import fetch_jars, locked_jars
@@ -24,13 +25,12 @@ async def started_engines(settings: Settings, supervisor: Supervisor, stages: St
     Stopped the other way round: Kafka last started, first stopped.
     """
     settings = with_brokers(settings)
-    osrm = settings.osrm or await _osrm(settings, supervisor, stages)
+    if not settings.osrm:
+        settings = await _osrm(settings, supervisor, stages)
     postgres = settings.postgres.get_secret_value() or await _postgres(settings, supervisor, stages)
     session_ms = settings.owner_session_ms if settings.kafka else OWNER_SESSION_MS
     kafka = settings.kafka or await _kafka(settings, supervisor, stages)
-    return settings.model_copy(
-        update={"owner_session_ms": session_ms, "kafka": kafka, "postgres": SecretStr(postgres), "osrm": osrm}
-    )
+    return settings.model_copy(update={"owner_session_ms": session_ms, "kafka": kafka, "postgres": SecretStr(postgres)})
 
 
 def with_brokers(settings: Settings) -> Settings:
@@ -74,7 +74,8 @@ async def _postgres(settings: Settings, supervisor: Supervisor, stages: Stages) 
     return engine.dsn()
 
 
-async def _osrm(settings: Settings, supervisor: Supervisor, stages: Stages) -> str:
+async def _osrm(settings: Settings, supervisor: Supervisor, stages: Stages) -> Settings:
+    """With its address, and the addresses of its city."""
     with stages.stage(f"Streets of {settings.city.title()}") as stage:
         extract = city_extract(settings.city, settings.sample_data)
         engine = EmbeddedOsrm(settings.data / "osrm", settings.city_data, extract)
@@ -83,7 +84,12 @@ async def _osrm(settings: Settings, supervisor: Supervisor, stages: Stages) -> s
     with stages.stage("OSRM") as stage:
         await supervisor.start(osrm=engine)
         stage.note = engine.url
-    return engine.url
+    addresses = settings.addresses
+    if addresses is None:
+        with stages.stage("Addresses") as stage:
+            addresses = prepare_addresses(settings.city_data, extract)
+            stage.size_bytes = addresses.stat().st_size
+    return settings.model_copy(update={"osrm": engine.url, "addresses": addresses})
 
 
 def _size_bytes(folder: Path) -> int:

@@ -12,6 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 from commands.policy import Policy
 from infra.known_carriers import answers_of, known_carriers
 from infra.known_riders import KnownRiders
+from projections.known_places import remembered
 from projections.sealed import Sealed, opened
 from projections.task_detail import one as task_detail
 from projections.task_detail import some as some_tasks
@@ -163,6 +164,14 @@ class Lookups:
     def _opened(self, sealed: Mapping[str, Any], tenant: str, task_id: str) -> Location | None:
         unseal = self._keyring.unsealer(partition_of(task_id, self._partitions), tenant, task_id)
         return opened(msgspec.convert(sealed, Sealed), unseal, Location)
+
+    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
+        """Where an address is, as a person has told it."""
+        days = (await self.rules(tenant)).remember_places_days
+        async with self._pool.connection() as connection:
+            await self._caught_up(connection, "known_places")
+            of = self._keyring, self._partitions, tenant, place_key
+            return await remembered(connection, *of, self.now(tenant), days)
 
     async def rules(self, tenant: TenantSlug) -> TenantRules:
         """With the documents that the registry requires among those that the rules do."""

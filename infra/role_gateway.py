@@ -22,6 +22,7 @@ from gateway.hydration import Hydration
 from gateway.registry import Registry
 from gateway.tokens import Tokens
 from gateway.webhook_signature import key_of
+from infra.addresses import addresses_of
 from infra.artefacts import artefacts_of
 from infra.clock import real_time
 from infra.frame_log import KafkaFrameLog
@@ -39,7 +40,7 @@ from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
 from schemas.topics import FLEET, SCHEMAS
 from streams.routing.matching import Matcher
-from streams.routing.tenants import Chains, TenantMatching
+from streams.routing.tenants import Chains, TenantAddresses, TenantMatching
 from streams.routing.tiles import OsrmTiles
 
 POOL = 16
@@ -102,7 +103,9 @@ class Gateway:
         self._streets, self._matcher = OsrmTiles(settings.osrm), Matcher(settings.osrm)
         self._budgets = CountedInPostgres(self._pool)
         secrets_of_providers = ProviderSecrets(settings.provider_secrets)
-        self._chains = Chains(settings.osrm, policy.routing, secrets_of_providers, self._budgets)
+        self._chains = Chains(
+            settings.osrm, policy.routing, secrets_of_providers, self._budgets, addresses_of(settings)
+        )
         self._look_ups = look_ups_of(settings)
         self.door = Door(
             desk=self.desk,
@@ -113,6 +116,7 @@ class Gateway:
             bindings=bindings,
             frames=self._frames,
             matching=TenantMatching(self._chains, self._matcher),
+            addresses=TenantAddresses(self._chains),
             artefacts=artefacts_of(settings),
             policy=policy,
             clock=clock,

@@ -50,6 +50,7 @@ def environment(settings: Settings) -> Mapping[str, str]:
         f"{PREFIX}FSYNC": settings.fsync,
         f"{PREFIX}POSTGRES": settings.postgres.get_secret_value(),
         f"{PREFIX}OSRM": settings.osrm,
+        **({} if settings.addresses is None else {f"{PREFIX}ADDRESSES": str(settings.addresses.resolve())}),
         f"{PREFIX}OWNER_SESSION_MS": str(settings.owner_session_ms),
         f"{PREFIX}PREPARE_LOG": "false",
         "PYTHONUNBUFFERED": "1",

@@ -16,6 +16,7 @@ from commands.order import Keepers, Unavailable
 from commands.owners import Following
 from commands.policy import Policy
 from commands.router import Router
+from infra.addresses import addresses_of
 from infra.artefact_retention import retain
 from infra.artefacts import artefacts_of
 from infra.carrier_outbox import CarrierOutbox
@@ -25,6 +26,7 @@ from infra.decision_records import DecisionRecords
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.lookups import Lookups
+from infra.places import KnownPlaces
 from infra.planning.gathering import Gathering
 from infra.planning.planner import Planner
 from infra.provider_secrets import ProviderSecrets
@@ -49,7 +51,7 @@ from streams.dispatch.windows import Remembered, WindowDecision, WindowTenders
 from streams.process import CannotBeJudged, NotNow
 from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
-from streams.routing.tenants import Chains, TenantRouting
+from streams.routing.tenants import Chains, TenantAddresses, TenantRoutes, TenantRouting
 from streams.runner import Runner
 
 FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
@@ -133,10 +135,12 @@ class Processes:
         self._records = DecisionRecords(artefacts_of(settings))
         self._budgets = CountedInPostgres(pool)
         secrets = ProviderSecrets(settings.provider_secrets)
-        self._chains = Chains(settings.osrm, policy.routing, secrets, self._budgets)
+        self._chains = Chains(settings.osrm, policy.routing, secrets, self._budgets, addresses_of(settings))
         self._routing = TenantRouting(self._chains, self._router)
         self._window_router = OsrmRouter(settings.osrm, WINDOW_WAYS_WITHIN_S)
-        self._window_chains = Chains(settings.osrm, policy.routing, secrets, self._budgets, WINDOW_WAYS_WITHIN_S)
+        self._window_chains = Chains(
+            settings.osrm, policy.routing, secrets, self._budgets, at_least_s=WINDOW_WAYS_WITHIN_S
+        )
         self._remembered = Remembered()
         self._windows = WindowDesk(
             pool,
@@ -235,8 +239,10 @@ class Processes:
     async def _facts(self) -> None:
         decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
         tenders = WindowTenders(self._lookups.now, self._records.record, self._remembered)
+        places = KnownPlaces(self._lookups, TenantAddresses(self._chains))
+        ways = TenantRoutes(self._chains, self._router)
         runner = Runner(
-            every_process(self._lookups, decide, tenders, self._send, self._forget, self._outbox.tell),
+            every_process(self._lookups, decide, tenders, self._send, self._forget, self._outbox.tell, places, ways),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
         )

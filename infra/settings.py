@@ -184,6 +184,11 @@ class Settings(BaseSettings):
         description="The base URL of an OSRM server, or of several with commas: where the first does not answer the "
         "next is asked",
     )
+    addresses: Path | None = Field(
+        None,
+        description="An index of addresses, made by `python -m infra.embedded.addresses EXTRACT FILE`; without it the "
+        "one of the demo city, where OSRM is started here, else none",
+    )
 
     provider_secrets: Annotated[str, AfterValidator(secret_references)] = Field(
         "",

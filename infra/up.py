@@ -148,6 +148,7 @@ def endpoints(settings: Settings) -> Endpoints:
         kafka=settings.kafka,
         postgres=settings.postgres.get_secret_value(),
         osrm=settings.osrm,
+        addresses=None if settings.addresses is None else str(settings.addresses.resolve()),
         replication=settings.replication,
         fsync=settings.fsync,
         owner_session_ms=settings.owner_session_ms,

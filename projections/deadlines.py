@@ -26,6 +26,7 @@ from schemas.carrier_booking import (
 )
 from schemas.carrier_offer import CarrierBookingRequested, CounterDeclined
 from schemas.dispatch_window import WindowClosed, WindowOpened
+from schemas.geocoding import StopLocationSought, StopNeedsLocation
 from schemas.hand_over import HandOverClosed, HandOverOffered, ParcelsHandedOver
 from schemas.hours import HoursLimit
 from schemas.incident import (
@@ -60,6 +61,7 @@ from schemas.rider import (
 from schemas.sla import SLA_EVENTS, SlaAtRisk, SlaBreached, SlaClockResumed, SlaClockStarted, SlaEvent, promises_of
 from schemas.task import (
     SimulatedStepScheduled,
+    StopLocated,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -122,6 +124,8 @@ CREATE TABLE {table} (
 CREATE INDEX ON {table} (partition, due_at)
 """
 
+SOUGHT = (StopLocationSought, StopNeedsLocation, StopLocated)
+SOUGHT_NO_MORE = (TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)
 DISPATCHED = (
     TaskDispatchable,
     TaskAssigned,
@@ -188,7 +192,7 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
     record_maintenance_due, warn_hours_limit, warn_document_expiry, warn_vehicle_document_expiry, expire_carrier_quote,
     record_carrier_silence, sla_at_risk, sla_breach, expire_hand_over, ask_for_dependency, simulate_step, close_plan,
-    close_window or create_occurrence."""
+    close_window, seek_locations or create_occurrence."""
     aggregate_id: str
     subject: str
     """The offer, the task of the reservation, what a task waits for, the maintenance, the shift, the document, or the
@@ -225,11 +229,12 @@ def keys(fact: Fact) -> Sequence[Key]:
         return (of_claim,)
     if isinstance(event, (OfferSent, *OFFER_OVER)):
         return (of_offer,)
-    if isinstance(event, (TaskTenderClosed, TaskScheduled, SimulatedStepScheduled, *STEPS_OVER, *DISPATCHED)):
+    if isinstance(event, (TaskTenderClosed, TaskScheduled, SimulatedStepScheduled, *STEPS_OVER, *DISPATCHED, *SOUGHT)):
         of = source.aggregate_id
         kinds = ("retry_dispatch",) * isinstance(event, (TaskTenderClosed, *DISPATCHED))
         kinds += ("start_dispatch",) * isinstance(event, SCHEDULED)
         kinds += ("simulate_step",) * isinstance(event, (SimulatedStepScheduled, *STEPS_OVER))
+        kinds += ("seek_locations",) * isinstance(event, (*SOUGHT, *SOUGHT_NO_MORE))
         return tuple((source.tenant, kind, of, of) for kind in kinds)
     if isinstance(event, HAND_OVER):
         return ((source.tenant, "expire_hand_over", source.aggregate_id, source.aggregate_id),)
@@ -296,6 +301,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             due_at, task_round = retry_at, event.round
         case SimulatedStepScheduled(step_at=datetime() as due_at):
             task_round = event.number
+        case StopNeedsLocation(seek_at=datetime() as due_at) | StopLocated(seek_at=datetime() as due_at):
+            task_round = None
         case DependencyNotFound(ask_again_at=due_at, number=task_round):
             pass
         case TaskScheduled(dispatch_at=datetime() as due_at):
@@ -346,7 +353,7 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=12,
+    version=13,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
@@ -361,6 +368,7 @@ DEADLINES = ReadModel(
             TaskScheduled,
             SimulatedStepScheduled,
             *STEPS_OVER,
+            *SOUGHT,
             *OFFER_OVER,
             *HOLD_OVER,
             *DISPATCHED,

@@ -28,6 +28,7 @@ from schemas.carrier_booking import (
     CarrierStatusReviewed,
 )
 from schemas.carrier_offer import CounterDeclined, OfferCountered
+from schemas.geocoding import StopLocationSought, StopNeedsLocation
 from schemas.goods import Party
 from schemas.incident import (
     IncidentActionRefused,
@@ -69,9 +70,11 @@ from schemas.stop_events import (
 from schemas.task import (
     FieldReportConflicted,
     FieldReportReviewed,
+    StopLocated,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
+    TaskCreated,
     TaskDispatchable,
     TaskFailed,
     TaskForceCompleted,
@@ -112,6 +115,7 @@ MAX_ITEMS = 50
 type ExceptionKind = Literal[
     "report_conflicted",
     "no_taker",
+    "needs_location",
     "goods_waiting",
     "incident_unattended",
     "action_refused",
@@ -141,6 +145,7 @@ KINDS: tuple[str, ...] = get_args(ExceptionKind.__value__)
 MENDS: Mapping[str, tuple[str, ...]] = {
     "report_conflicted": ("tasks/{id}/review-field-report",),
     "no_taker": ("tasks/{id}/assign-task", "tasks/{id}/cancel-task"),
+    "needs_location": ("tasks/{id}/locate-stop", "tasks/{id}/cancel-task"),
     "goods_waiting": ("tasks/{id}/reattempt-delivery", "tasks/{id}/cancel-task", "tasks/{id}/force-complete-task"),
     "incident_unattended": ("incidents/{id}/assign-incident",),
     "action_refused": (
@@ -199,6 +204,10 @@ UNPROVEN: tuple[ExceptionKind, ...] = ("carrier_proof_missing", "proof_missing")
 TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     FieldReportConflicted: ("report_conflicted",),
     FieldReportReviewed: ("report_conflicted",),
+    TaskCreated: ("needs_location",),
+    StopNeedsLocation: ("needs_location",),
+    StopLocationSought: ("needs_location",),
+    StopLocated: ("needs_location",),
     TaskTenderClosed: ("no_taker",),
     TaskDispatchable: ("no_taker",),
     TaskAssigned: ("no_taker",),
@@ -215,16 +224,17 @@ TOUCHED: Mapping[type[Event], tuple[ExceptionKind, ...]] = {
     TaskTakenFromCarrier: ("carrier_proof_missing",),
     TaskUnassigned: ("goods_waiting",),
     ReattemptPlanned: ("goods_waiting",),
-    TaskCancelled: ("no_taker", "goods_waiting", "dependency_failed", *UNPROVEN),
+    TaskCancelled: ("needs_location", "no_taker", "goods_waiting", "dependency_failed", *UNPROVEN),
     TaskForceCompleted: (
+        "needs_location",
         "no_taker",
         "goods_waiting",
         "dependency_failed",
         "carrier_brings_back",
         *UNPROVEN,
     ),
-    TaskCompleted: ("no_taker", "goods_waiting", "dependency_failed", *UNPROVEN),
-    TaskFailed: ("no_taker", "goods_waiting", "dependency_failed", *UNPROVEN),
+    TaskCompleted: ("needs_location", "no_taker", "goods_waiting", "dependency_failed", *UNPROVEN),
+    TaskFailed: ("needs_location", "no_taker", "goods_waiting", "dependency_failed", *UNPROVEN),
     DependencyFailed: ("dependency_failed",),
     DependencyWaived: ("dependency_failed",),
     SlaAtRisk: ("sla_at_risk",),
@@ -356,6 +366,14 @@ def changed(items: list[Item], fact: Fact, kind: str) -> list[Item]:
             return with_item(items, event.conflict_id, told | {"conflict": event.conflict}, fact)
         case FieldReportReviewed(conflict_id=conflict_id):
             return without(items, conflict_id)
+        case TaskCreated() as event:
+            nowhere = [stop.stop_id for stop in event.stops if stop.location is None and stop.address is None]
+            return [item for stop_id in nowhere for item in with_item([], stop_id, unlocated("no_address"), fact)]
+        case StopNeedsLocation() as event:
+            surest = max((each.confidence for each in event.candidates), default=None)
+            return with_item(items, event.stop_id, unlocated(event.reason_code, len(event.candidates), surest), fact)
+        case StopLocated(stop_id=stop_id) | StopLocationSought(stop_id=stop_id):
+            return without(items, stop_id)
         case TaskTenderClosed(retry_at=None, outcome="exhausted") as event:
             return with_item([], f"round-{event.round}", {"tender_id": event.tender_id}, fact)
         case TaskUnassigned(waits=True) as event:
@@ -514,6 +532,10 @@ def outlasts(event: DocumentVerified | VehicleDocumentVerified, item: Item) -> b
 def with_item(items: list[Item], item_id: str, told: Item, fact: Fact) -> list[Item]:
     item = {"id": item_id, "at": fact.source.event_time.isoformat()} | told
     return [*without(items, item_id), item][-MAX_ITEMS:]
+
+
+def unlocated(reason_code: str, candidates: int = 0, confidence: float | None = None) -> Item:
+    return {"reason_code": reason_code, "candidates": candidates, "confidence": confidence}
 
 
 def with_unproven(items: list[Item], stop_id: str, told: Item, fact: Fact) -> list[Item]:

@@ -15,6 +15,7 @@ from projections.geofences import GEOFENCES
 from projections.history import HISTORY
 from projections.hubs import HUBS
 from projections.incident_register import INCIDENT_REGISTER
+from projections.known_places import KNOWN_PLACES
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.pick_waves import PICK_WAVES
@@ -23,6 +24,7 @@ from projections.provider_configs import PROVIDER_CONFIGS
 from projections.public_tracking import PUBLIC_TRACKING
 from projections.recurrences import RECURRENCES
 from projections.rider_roster import RIDER_ROSTER
+from projections.routes import ROUTES
 from projections.sla_board import SLA_BOARD
 from projections.sla_policies import SLA_POLICIES
 from projections.task_board import TASK_BOARD
@@ -49,8 +51,10 @@ MODELS: dict[str, ReadModel] = {
         PLANS,
         CARRIER_BOOKINGS,
         RECURRENCES,
+        ROUTES,
         INCIDENT_REGISTER,
         EXCEPTION_DESK,
+        KNOWN_PLACES,
         SLA_BOARD,
         DEADLINES,
         OUTLETS,

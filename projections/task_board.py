@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from projections.task_incidents import OPEN
-from projections.task_progress import Carrier, Progress, count, leg_of, progressed, state_of
+from projections.task_progress import Carrier, Progress, count, leg_of, needs_location, progressed, state_of
 from schemas.catalog import members_of
 from schemas.task import FieldReportConflicted, TaskCreated, TaskEvent
 
@@ -23,6 +23,7 @@ CREATE TABLE {table} (
     kind               text        NOT NULL,
     priority           text        NOT NULL,
     held               text,
+    needs_location     boolean     NOT NULL,
     sla_at_risk        boolean     NOT NULL,
     sla_breached       boolean     NOT NULL,
     waits_for          jsonb       NOT NULL,
@@ -73,6 +74,8 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     priority: str
     held: str | None = None
     """Why it is kept from dispatch, if it is."""
+    needs_location: bool = False
+    """A person has to tell where one of its stops is; until then it does not come to dispatch."""
     sla_at_risk: bool = False
     """Something that was promised may come too late."""
     sla_breached: bool = False
@@ -119,6 +122,7 @@ def apply(row: TaskRow | None, fact: Fact, key: Key) -> TaskRow:
         row,
         state=state_of(progress),
         held=progress.held,
+        needs_location=needs_location(progress),
         sla_at_risk=bool(progress.at_risk),
         sla_breached=bool(progress.breached),
         waits_for=[on for on, awaited in progress.dependencies.items() if awaited.status in ("open", "failed")],
@@ -179,7 +183,7 @@ def late(progress: Progress, due: datetime | None) -> bool:
 
 TASK_BOARD = ReadModel(
     name="task_board",
-    version=5,
+    version=6,
     table=TABLE,
     row=TaskRow,
     key=("tenant", "task_id"),
@@ -190,7 +194,7 @@ TASK_BOARD = ReadModel(
 
 PAGE = f"""
 WITH troubled AS MATERIALIZED ({OPEN})
-SELECT tenant, task_id, outlet, kind, priority, held, sla_at_risk, sla_breached, waits_for,
+SELECT tenant, task_id, outlet, kind, priority, held, needs_location, sla_at_risk, sla_breached, waits_for,
        dispatch_at, state, leg, rider_id, carrier, tender_id,
        round, outcome, reason_code, late, conflicts, stops_done, stops_total, parcels, due_at, tracking_code,
        external_reference, metadata, shipment_id, recurrence_id, created_at, updated_at, version,
@@ -202,6 +206,7 @@ WHERE tenant = %(tenant)s
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(priority)s::text IS NULL OR priority = %(priority)s)
   AND (%(held)s::boolean IS NULL OR (held IS NOT NULL) = %(held)s)
+  AND (%(needs_location)s::boolean IS NULL OR needs_location = %(needs_location)s)
   AND (%(sla_at_risk)s::boolean IS NULL OR sla_at_risk = %(sla_at_risk)s)
   AND (%(sla_breached)s::boolean IS NULL OR sla_breached = %(sla_breached)s)
   AND (

@@ -13,10 +13,11 @@ from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from projections.sealed import told
 from projections.task_incidents import OPEN
-from projections.task_progress import OVER, Dependency, Progress, leg_of, progressed, state_of
+from projections.task_progress import OVER, Dependency, Progress, leg_of, needs_location, progressed, state_of
 from projections.task_proofs import ProofRow, proofs_after
 from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.catalog import members_of
+from schemas.geocoding import StopLocationSought, StopNeedsLocation
 from schemas.goods import (
     InspectionLine,
     ParcelsDamaged,
@@ -70,6 +71,7 @@ CREATE TABLE {table} (
     required_skills    jsonb       NOT NULL,
     authorisation      text,
     held               text,
+    needs_location     boolean     NOT NULL,
     sla_at_risk        boolean     NOT NULL,
     sla_breached       boolean     NOT NULL,
     dependencies       jsonb       NOT NULL,
@@ -200,6 +202,9 @@ class TaskDetailRow(msgspec.Struct, frozen=True, kw_only=True):
     authorisation: str | None
     """Of a return; None while it waits for one."""
     held: str | None = None
+    needs_location: bool = False
+    """A person has to tell where one of its stops is: `needs_location` of the stop says why, and which places it may
+    be."""
     sla_at_risk: bool = False
     sla_breached: bool = False
     """Why it is kept from dispatch, if it is."""
@@ -253,6 +258,7 @@ def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
         state=state_of(progress),
         leg=leg_of(progress),
         held=progress.held,
+        needs_location=needs_location(progress),
         sla_at_risk=bool(progress.at_risk),
         sla_breached=bool(progress.breached),
         dependencies=progress.dependencies,
@@ -321,7 +327,14 @@ def with_places(row: TaskDetailRow, event: Event) -> TaskDetailRow:
     match event:
         case StopLocated():
             place = told(event.location, StopLocated.__name__, "location")
-            return with_stop(row, event.stop_id, {"location": place, "from_directory": False})
+            by = {"source": event.source, "confidence": event.confidence, "reason_code": event.reason_code}
+            located = {"location": place, "from_directory": False, "located_by": by, "needs_location": None}
+            return with_stop(row, event.stop_id, located)
+        case StopLocationSought():
+            return with_stop(row, event.stop_id, {"needs_location": None})
+        case StopNeedsLocation():
+            why = {"reason_code": event.reason_code, "source": event.source, "candidates": told(event.candidates)}
+            return with_stop(row, event.stop_id, {"needs_location": why})
         case StopRescheduled():
             return with_stop(row, event.stop_id, {"window": msgspec.to_builtins(event.window)})
         case GoodsReadyUpdated():
@@ -528,7 +541,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=10,
+    version=11,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

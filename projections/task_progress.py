@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
+from schemas.geocoding import StopLocationSought, StopNeedsLocation
 from schemas.message import Event
 from schemas.sla import SlaAtRisk, SlaBreached, SlaClockStopped, SlaPromiseSettled
 from schemas.stop import Stop
@@ -27,6 +28,7 @@ from schemas.task import (
     CREATED_ON_HOLD,
     AssignmentAccepted,
     SimulatedStepScheduled,
+    StopLocated,
     StopRescheduled,
     TaskAssigned,
     TaskCancelled,
@@ -83,6 +85,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     dispatch_at: datetime | None = None
     dependencies: Mapping[str, Dependency] = {}
     stops: Mapping[str, StopProgress] = {}
+    unlocated: list[str] = []
+    """Stops of which a person has to tell where they are: nobody else does, or is asked."""
     latest_stop: str | None = None
     waits: bool = True
     """Until it comes to dispatch: at first, and again once its goods wait for another attempt."""
@@ -142,7 +146,12 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
     match event:
         case TaskCreated():
             held = CREATED_ON_HOLD if event.on_hold else None
-            return Progress(kind=event.kind, held=held, stops={stop.stop_id: planned(stop) for stop in event.stops})
+            ahead: dict[str, StopProgress] = {stop.stop_id: planned(stop) for stop in event.stops}
+            return Progress(kind=event.kind, held=held, stops=ahead, unlocated=nowhere(event.stops))
+        case StopNeedsLocation():
+            return replace(task, unlocated=[*without(task.unlocated, event.stop_id), event.stop_id])
+        case StopLocationSought() | StopLocated():
+            return replace(task, unlocated=without(task.unlocated, event.stop_id))
         case DependencyDeclared():
             return replace(task, dependencies={**task.dependencies, event.on: Dependency(kind=event.kind)})
         case DependencyMet():
@@ -229,8 +238,17 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
             return task
 
 
-def without(promises: list[str], promise: str) -> list[str]:
-    return [each for each in promises if each != promise]
+def without(known: list[str], one: str) -> list[str]:
+    return [each for each in known if each != one]
+
+
+def nowhere(stops: Iterable[Stop]) -> list[str]:
+    """Neither a place was given, nor an address that it could be found by."""
+    return [stop.stop_id for stop in stops if stop.location is None and stop.address is None]
+
+
+def needs_location(task: Progress) -> bool:
+    return bool(task.unlocated) and task.ended is None
 
 
 def broken(task: Progress, promise: str) -> Progress:

@@ -82,6 +82,11 @@ class TenantRules(Input, frozen=True, kw_only=True):
     """A recipient sees where the rider is while their stop is among so many that come next; 0: never."""
     tracking_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 7
     """So long after a task's end its tracking links end."""
+    locate_confidence: Annotated[float, msgspec.Meta(ge=0.5, le=1)] = 0.85
+    """So sure an address must be for its place to be taken without a person's word; 0.5 is a street."""
+    remember_places_days: Annotated[int, msgspec.Meta(ge=0, le=3_650)] = 730
+    """So long it is remembered where an address really is, as somebody who dispatches or a rider there has told; 0:
+    never."""
     dispatch: DispatchRules = DispatchRules()
     fixes: FixRules = FixRules()
     anomalies: AnomalyRules = AnomalyRules()

@@ -39,7 +39,8 @@ class ReportEnRoute(FieldReport, frozen=True, kw_only=True):
 
 
 class ReportArrived(FieldReport, frozen=True, kw_only=True):
-    """Too far from the stop needs `override_reason`, and the arrival is flagged."""
+    """Too far from the stop needs `override_reason`, and the arrival is flagged. With `entrance_elsewhere` the stop is
+    where the fix is, if that is accurate to 50 m: it is remembered for the stop's address."""
 
     fix: ObservedFix
     override_reason: Code | None = None

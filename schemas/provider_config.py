@@ -7,7 +7,8 @@ import msgspec
 
 from schemas.message import Command, Event, Input
 
-ProviderName = Literal["osrm", "valhalla", "mapbox", "google"]
+ProviderName = Literal["osrm", "valhalla", "mapbox", "google", "osm"]
+"""`osm` is the index of addresses that this system has made of an OpenStreetMap extract."""
 Capability = Literal["matrix", "route", "match", "geocode"]
 """Travel times of many pairs; the way through places; on which streets a trip was; where an address is."""
 Profile = Literal["car", "bicycle", "foot"]
@@ -17,9 +18,11 @@ CAN: Mapping[ProviderName, frozenset[Capability]] = {
     "valhalla": frozenset({"matrix", "route", "match"}),
     "mapbox": frozenset({"matrix", "route", "match", "geocode"}),
     "google": frozenset({"matrix", "route", "geocode"}),
+    "osm": frozenset({"geocode"}),
 }
 HAS_ITS_OWN_SERVER: frozenset[ProviderName] = frozenset({"mapbox", "google"})
 """They are where they are, and ask for a secret. The others are wherever somebody runs them."""
+IS_PART_OF_US: frozenset[ProviderName] = frozenset({"osm"})
 
 MAX_PROVIDERS = 8
 LEAST_MS, LONGEST_MS = 50, 30_000
@@ -40,9 +43,10 @@ ADay = Annotated[int, msgspec.Meta(ge=0, le=MAX_A_DAY)]
 class RoutingProvider(Input, frozen=True, kw_only=True):
     """One of those that are asked.
 
-    `url` is where an OSRM or Valhalla server is; OSRM without it is the one of LOGISTICS_OSRM. `credentials` are for
-    Mapbox and Google alone. `only_for` leaves out the rest of what it can. `elements_per_day` counts pairs of a matrix
-    (and 1 for any other request), as the bills of those who want money do; days are UTC's.
+    `osm` is the index of LOGISTICS_ADDRESSES. `url` is where an OSRM or Valhalla server is; OSRM without it is the one
+    of LOGISTICS_OSRM. `credentials` are for Mapbox and Google alone. `only_for` leaves out the rest of what it can.
+    `elements_per_day` counts pairs of a matrix (and 1 for any other request), as the bills of those who want money do;
+    days are UTC's.
     """
 
     provider: ProviderName

@@ -5,7 +5,7 @@ from typing import Literal
 
 from schemas.fault import AtFault
 from schemas.field_report import ContactAttempt
-from schemas.geo import ObservedFix, Window
+from schemas.geo import Location, ObservedFix, Window
 from schemas.goods import Party
 from schemas.message import (
     CarrierId,
@@ -31,7 +31,8 @@ class StopEnRoute(Event, frozen=True, kw_only=True):
 class StopArrived(Event, frozen=True, kw_only=True):
     """`override_reason` marks an arrival out of the stop's radius; `late` one reported after what followed it: of two
     that are told of a stop the first by its time stands. Without a rider it is a carrier's courier, and where they were
-    the carrier may not say."""
+    the carrier may not say. `entrance` is where the rider says that the stop really is, and `remember_as` the key of
+    its address, for which that is remembered."""
 
     stop_id: StopId
     rider_id: RiderId | None
@@ -39,6 +40,8 @@ class StopArrived(Event, frozen=True, kw_only=True):
     distance_m: int | None
     override_reason: str | None
     late: bool
+    entrance: Personal[Location] | None = None
+    remember_as: str | None = None
 
 
 class ParcelsPickedUp(Event, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import msgspec
 from schemas.carried import CarriedCommand, CarriedEvent
 from schemas.field_report import CollectionReport, TaskReport
 from schemas.geo import Location, Window
+from schemas.geocoding import GeocodingCommand, GeocodingEvent
 from schemas.goods import MAX_PARCELS, GoodsCommand, GoodsEvent
 from schemas.hand_over import HandOverCommand, HandOverEvent
 from schemas.message import (
@@ -121,8 +122,12 @@ class ConfirmTaskCreated(Command, frozen=True, kw_only=True):
 
 
 class LocateStop(Command, frozen=True, kw_only=True):
+    """Where a stop is, whatever is known of its address. Of who dispatches that is remembered: the next stop at the
+    same address is there."""
+
     stop_id: StopId
     location: Location
+    reason_code: Code | None = None
 
 
 class AuthoriseReturn(Command, frozen=True, kw_only=True):
@@ -280,6 +285,7 @@ type TaskCommand = (
     CreateTask
     | ConfirmTaskCreated
     | LocateStop
+    | GeocodingCommand
     | AuthoriseReturn
     | ReattemptDelivery
     | UpdateGoodsReady
@@ -340,8 +346,17 @@ class TaskCreated(Event, frozen=True, kw_only=True):
 
 
 class StopLocated(Event, frozen=True, kw_only=True):
+    """`source` and `confidence` say who knew it, and how surely; without them a person has told. `remember_as` is the
+    key of the stop's address where that is to be remembered of it. `seek_at` is when other stops of this task are asked
+    for again."""
+
     stop_id: StopId
     location: Personal[Location]
+    confidence: float | None = None
+    source: str | None = None
+    reason_code: str | None = None
+    remember_as: str | None = None
+    seek_at: datetime | None = None
 
 
 class ReturnAuthorised(Event, frozen=True, kw_only=True):
@@ -515,6 +530,7 @@ class FieldReportReviewed(Event, frozen=True, kw_only=True):
 type TaskEvent = (
     TaskCreated
     | StopLocated
+    | GeocodingEvent
     | ReturnAuthorised
     | GoodsReadyUpdated
     | StopRescheduled

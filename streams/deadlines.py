@@ -10,6 +10,7 @@ from typing import Any
 from schemas import ids
 from schemas.carrier_booking import ExpireCarrierQuote, RecordCarrierSilence
 from schemas.dispatch_window import CloseWindow
+from schemas.geocoding import SeekLocations
 from schemas.hand_over import ExpireHandOver
 from schemas.incident import EscalateUnattended
 from schemas.message import Command, DocumentId, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
@@ -33,6 +34,7 @@ KINDS = (
     "start_dispatch",
     "expire_hand_over",
     "ask_for_dependency",
+    "seek_locations",
     "sla_at_risk",
     "sla_breach",
     "sla_predicted_late",
@@ -84,6 +86,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             command = MarkSlaAtRisk(
                 promise=deadline["subject"], target_at=deadline["target_at"], predicted_at=deadline["predicted_at"]
             )
+        case "seek_locations":
+            aggregate, command = "task", SeekLocations()
         case "expire_hand_over":
             aggregate, command = "task", ExpireHandOver(round=deadline["round"])
         case "ask_for_dependency":

@@ -9,10 +9,12 @@ from streams.dispatch.itinerary import itinerary
 from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.dispatch.windowing import TendersOf, windowing
 from streams.forgetting import Forget, forgetting
+from streams.geocoding import Places, geocoding
 from streams.incident_response import RESPONSE
 from streams.planning.committing import committing
 from streams.process import Process, Rule, Send
 from streams.recurring import RECURRING
+from streams.routes import Routes, routes
 from streams.simulation import SIMULATION
 from streams.taken_away import TAKEN_AWAY
 from streams.vehicle_fitness import VEHICLE_FITNESS
@@ -24,7 +26,14 @@ def dispatching(lookup: Lookup, decide: Decide) -> list[Rule]:
 
 
 def every_process(
-    lookup: Lookup, decide: Decide, tenders_of: TendersOf, send: Send, forget: Forget, tell: Tell
+    lookup: Lookup,
+    decide: Decide,
+    tenders_of: TendersOf,
+    send: Send,
+    forget: Forget,
+    tell: Tell,
+    places: Places,
+    ways: Routes,
 ) -> list[Process]:
     return [
         Process("dispatch", dispatching(lookup, decide), send),
@@ -32,9 +41,11 @@ def every_process(
         Process("carriers", CARRIERS, send),
         Process("carrier-telling", carrier_telling(tell), send),
         Process("cloning", CLONING, send),
+        Process("geocoding", geocoding(send, places), send),
         Process("incident-response", RESPONSE, send),
         Process("planning", committing(lookup), send),
         Process("recurring", RECURRING, send),
+        Process("routes", routes(send, ways), send),
         Process("simulation", SIMULATION, send),
         Process("taken-away", TAKEN_AWAY, send),
         Process("vehicle-fitness", VEHICLE_FITNESS, send),

@@ -1,16 +1,17 @@
-"""What may be asked of a tender, of a batch window, of a pick wave, and of a plan."""
+"""What may be asked of a tender, of a batch window, of a pick wave, of a plan, and of a route."""
 
 from datetime import timedelta
 from random import Random
 from typing import Any
 
-from drawn import TASKS, Draws, Repertoire, always, some
-from story import POSTI
+from drawn import HOME, TASKS, Draws, Repertoire, always, some
+from story import KAMPPI, POSTI
 
 from schemas import carrier_offer as c
 from schemas import dispatch_window as w
 from schemas import pick_wave as j
 from schemas import plan as p
+from schemas import route as y
 from schemas import tender as o
 from schemas.dispatch_rules import TenderMode
 from schemas.message import (
@@ -194,4 +195,13 @@ PLAN: Repertoire = [
         "system",
     ),
     (always(p.ClosePlan()), "deadlines", "system"),
+]
+ROUTE: Repertoire = [
+    (always(y.RequestRoute(waypoints=[HOME, KAMPPI], external_reference="way")), "shop", "integrator"),
+    (
+        always(y.RecordRoute(legs=[y.RouteLeg(distance_m=9, duration_s=3)], geometry="??", provider="osrm")),
+        "dispatch",
+        "system",
+    ),
+    (always(y.RecordRouteFailure(reason_code="no_way")), "dispatch", "system"),
 ]

@@ -12,6 +12,7 @@ from story import KAMPPI, NOON, POSTI
 from commands.carrier_way import MOVES
 from schemas import carried as a
 from schemas import field_report as fr
+from schemas import geocoding as w
 from schemas import goods as k
 from schemas import hand_over as y
 from schemas import proof as f
@@ -52,7 +53,10 @@ def new_task(draw: Random, now: Any) -> t.CreateTask:
             return replace(made, kind="transfer", stops=stops)
         case "return":
             proof = made.stops[1].required_proof
-            stops = [replace(made.stops[0], location=HOME), st.NewStop(kind="dropoff", required_proof=proof)]
+            stops = [
+                replace(made.stops[0], location=HOME, address="Kasarmikatu 1"),
+                st.NewStop(kind="dropoff", required_proof=proof),
+            ]
             return replace(made, kind="return", stops=stops, authorisation=draw.choice((None, "R-1")))
         case "collection":
             stops = [replace(made.stops[1], kind="collection", after=[])]
@@ -75,7 +79,13 @@ def new_delivery(draw: Random, now: Any) -> t.CreateTask:
     age: Any = draw.choice((None, None, 18))
     after: Any = draw.choice(([], [], STOPS[:1]))
     dropoff = st.NewStop(
-        kind="dropoff", location=where, postal_code="FI-00150", required_proof=proof, minimum_age=age, after=after
+        kind="dropoff",
+        location=where,
+        address=draw.choice((*["Kasarmikatu 1"] * 4, None)),
+        postal_code="FI-00150",
+        required_proof=proof,
+        minimum_age=age,
+        after=after,
     )
     parcels = [st.NewParcel(barcode="A1"), st.NewParcel()] if draw.random() < 0.7 else []
     back: Any = draw.choice(([], [["photo"]]))
@@ -133,9 +143,24 @@ def inspecting_return(draw: Random, now: Any) -> k.InspectReturn:
     return k.InspectReturn(lines=[line])
 
 
+def perhaps_elsewhere(draw: Random, now: Any) -> str | None:
+    return draw.choice((None, w.ENTRANCE_ELSEWHERE))
+
+
+def looked_up(draw: Random, now: Any) -> w.RecordGeocoding:
+    sure = draw.choice((0.98, 0.5, None))
+    found = [] if sure is None else [w.PlaceFound(location=HOME, label="Kasarmikatu 1", confidence=sure)]
+    return w.RecordGeocoding(
+        stop_id=STOPS[1], number=draw.choice((1, 1, 2)), candidates=found, source=None, answered=draw.random() < 0.7
+    )
+
+
 TASK: Repertoire = [
     (new_task, "shop", "integrator"),
     (lambda draw, now: t.LocateStop(stop_id=STOPS[1], location=draw.choice((HOME, KAMPPI))), "shop", "integrator"),
+    (lambda draw, now: t.LocateStop(stop_id=STOPS[1], location=draw.choice((HOME, KAMPPI))), "dora", "dispatcher"),
+    *[(looked_up, "dispatch", "system")] * 2,
+    (always(w.SeekLocations()), "deadlines", "system"),
     (always(t.AuthoriseReturn(authorisation="R-2")), "shop", "integrator"),
     (
         lambda draw, now: t.UpdateGoodsReady(
@@ -232,7 +257,7 @@ TASK: Repertoire = [
     (always(t.CancelTask(reason_code="changed_mind")), "shop", "integrator"),
     (always(t.ForceCompleteTask(disposition="lost", reason_code="stuck")), "olga", "operator"),
     (report(fr.ReportEnRoute), "ann", "rider"),
-    (report(fr.ReportArrived, fix=fix), "ann", "rider"),
+    (report(fr.ReportArrived, fix=fix, override_reason=perhaps_elsewhere), "ann", "rider"),
     *[(report(fr.ReportPickedUp, short=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
     *[(report(fr.ReportDelivered, refused=lambda draw, now: some(draw, PARCELS)), "ann", "rider")] * 2,
     (report(fr.ReportPickedUp), "ann", "rider"),

@@ -29,9 +29,10 @@ from schemas.record import Stored
 from schemas.rider import RegisterRider
 from schemas.task import CreateTask
 from schemas.topics import FIXES, FLEET
+from streams.addresses.index import AddressIndex
 from streams.routing.budgets import CountedHere
 from streams.routing.matching import Matcher
-from streams.routing.tenants import Chains, TenantMatching
+from streams.routing.tenants import Chains, TenantAddresses, TenantMatching
 from streams.routing.wire import SecretMissing
 
 TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
@@ -68,7 +69,13 @@ class MemoryFrames:
 class House:
     """The app, and those who come to it."""
 
-    def __init__(self, limits: Limits | None = None, pool: Any = None, frames: FrameLog | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        pool: Any = None,
+        frames: FrameLog | None = None,
+        addresses: AddressIndex | None = None,
+    ) -> None:
         self.frames = frames or MemoryFrames()
         self.bindings = Bindings()
         self.learned = 0
@@ -82,6 +89,7 @@ class House:
         self.unheard: Callable[[], None] = lambda: None
         """What the directory holds, and the policy does not yet."""
         self.ready: dict[str, str] = {"kafka": "ok", "postgres": "ok"}
+        self.chains = Chains("", self.policy.routing, no_secret, CountedHere(), addresses)
         self.door = Door(
             desk=self.desk,
             pool=pool or AsyncConnectionPool("", open=False),
@@ -90,7 +98,8 @@ class House:
             tokens=TOKENS,
             bindings=self.bindings,
             frames=self.frames,
-            matching=TenantMatching(Chains("", self.policy.routing, no_secret, CountedHere()), Matcher("")),
+            matching=TenantMatching(self.chains, Matcher("")),
+            addresses=TenantAddresses(self.chains),
             artefacts=in_memory(),
             policy=self.policy,
             clock=lambda: self.now,
@@ -167,8 +176,10 @@ class House:
 
 
 @asynccontextmanager
-async def house(limits: Limits | None = None, pool: Any = None) -> AsyncIterator[House]:
-    made = House(limits, pool)
+async def house(
+    limits: Limits | None = None, pool: Any = None, addresses: AddressIndex | None = None
+) -> AsyncIterator[House]:
+    made = House(limits, pool, addresses=addresses)
     await made.settle()
     yield made
     await made.close()

@@ -41,6 +41,7 @@ from schemas.carrier_offer import (
 )
 from schemas.dispatch_rules import TenderStep
 from schemas.dispatch_window import DecideWindow, Given, GivenTask, Left
+from schemas.geo import Location
 from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.keyring import Keyring
 from schemas.load import Capacity
@@ -69,6 +70,11 @@ from streams.dispatch.tendering import KnownTask
 from streams.dispatch.windows import WindowTenders
 from streams.process import Done, NotAllowed, Step
 from streams.processes import every_process
+from streams.routes import NoRoute, Routed
+from streams.routing import chain as routing
+from streams.routing.great_circle import straight
+from streams.routing.measured import Passed
+from streams.routing.provider import Candidate as Found
 
 CAPACITIES_G = {RiderId("ann"): 500, RiderId("bob"): 1_000, RiderId("cyd"): 2_000}
 RIDERS = list(CAPACITIES_G)
@@ -145,7 +151,14 @@ class Town:
         self._asked = 0
         self._read: defaultdict[str, int] = defaultdict(int)
         processes = every_process(
-            self, self._decide, WindowTenders(lambda tenant: self._now()), self._send, self._forget, self._tell
+            self,
+            self._decide,
+            WindowTenders(lambda tenant: self._now()),
+            self._send,
+            self._forget,
+            self._tell,
+            self,
+            self,
         )
         self._processes = {process.name: process for process in processes}
         self._facts: defaultdict[Lane, list[tuple[Event, Source]]] = defaultdict(list)
@@ -534,6 +547,23 @@ class Town:
             aboard=aboard(rows_of(task)),
             meeting=None if task.hand_over is None else KAMPPI,
         )
+
+    async def remembered(self, tenant: Any, place_key: str) -> Location | None:
+        await a_while()
+        return KAMPPI if self.chance.random() < 0.1 else None
+
+    async def route(self, tenant: Any, places: Sequence[Location]) -> Routed:
+        await a_while()
+        if self.chance.random() < 0.5:
+            raise NoRoute(self.chance.choice(("no_way", "nobody_answers")))
+        return Routed(straight(places), "osrm")
+
+    async def geocode(self, tenant: Any, text: str) -> routing.Placed:
+        """Somebody knows it, surely or not, or nobody does, or nobody answers."""
+        await a_while()
+        if self.chance.random() < 0.2:
+            return routing.Placed([], None, (Passed("osm", self.chance.choice(("no_way", "silent"))),))
+        return routing.Placed([Found(KAMPPI, text, self.chance.choice((0.98, 0.98, 0.5)))], "osm")
 
     async def rules(self, tenant: Any) -> d.TenantRules:
         known = self.policy.tenant(ACME)

@@ -217,6 +217,8 @@ class People:
         if isinstance(command, t.CreateTask) and command.kind != "collection":
             changed |= self._awaited()
             changed["simulation"] = self._simulated(command)
+        if isinstance(command, t.LocateStop):
+            changed["stop_id"] = command.stop_id  # the door: where outlets are is known
         if isinstance(command, i.ResolveIncident):
             changed["lost"] = self._lost(state)
         if "proofs" in changed and isinstance(state, CreatedTask) and self._town.chance.random() < 0.7:
@@ -288,4 +290,4 @@ def often(command: Command, role: Role) -> float:
         return 0.25
     if isinstance(command, (o.ClaimOffer, r.ResequenceItinerary, b.BookCarrier, w.CommitPlan)):
         return 9.0
-    return 3.0 if role == "rider" else 1.0
+    return 3.0 if role == "rider" or isinstance(command, t.LocateStop) else 1.0

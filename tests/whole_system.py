@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 
 from gateway.tokens import Tokens
+from infra.embedded.addresses import prepare_addresses
 from infra.embedded.child import Child
+from infra.embedded.city import city_extract
 from infra.embedded.ports import free_port
 
 READY_WITHIN_S = 90
@@ -34,6 +36,7 @@ async def whole_system(data: Path, osrm: str, jars: Path) -> AsyncIterator[Whole
     secrets.mkdir()
     given = {"HTTP_PORT": free_port(), "OSRM": osrm, "JARS": jars.resolve(), "DATA": data}
     given |= {"PROVIDER_SECRETS": f"file:{secrets}/"}
+    given["ADDRESSES"] = prepare_addresses(data.parent, city_extract("helsinki", None))
     child = Child(
         [sys.executable, "-m", "infra.cli", "up"],
         data.parent / "up.log",

@@ -19,6 +19,7 @@ from commands.context import UnknownHub, UnknownOutlet, UnknownTenant
 from commands.fence_calendar import InvalidCalendar
 from commands.fence_shape import InvalidShape
 from commands.field_reports import TooFarFromStop
+from commands.geocoding import LocationNotSought
 from commands.geofence import SoAlready
 from commands.goods import ItemNotKnown, NotADropoff, ParcelNotKnown
 from commands.hand_over import HandOverIncomplete, HandOverPending, NotOfferedToYou
@@ -71,6 +72,7 @@ from commands.rider_refusals import (
     UnknownAnomaly,
     UnknownRider,
 )
+from commands.route import RouteAnswered
 from commands.service_zones import UnknownServiceZone
 from commands.simulated import NothingToSimulate, SimulatedApart
 from commands.sla_policy import LevelsNotAscending, NothingPromised, SlaScopeTaken, TooManyPolicies
@@ -166,6 +168,8 @@ OF_THE_DIRECTORY: tuple[Refused, ...] = (
     SlaScopeTaken(SLA_POLICY_ID),
     ProviderMisconfigured(0, "valhalla", "url_missing"),
     ProviderNamedTwice(1, "osrm"),
+    LocationNotSought("door", 1),
+    RouteAnswered("computed"),
 )
 
 OF_TASKS: tuple[Refused, ...] = (

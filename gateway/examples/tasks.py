@@ -2,6 +2,7 @@
 
 from gateway.examples.lumi import (
     AT_HOME,
+    AT_KALLIO,
     AT_OUTLET,
     BAG,
     CONFLICT_ID,
@@ -30,6 +31,7 @@ from schemas.goods import InspectedLine, InspectReturn, NewItem, ReceivedLine, R
 from schemas.message import Command
 from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
 from schemas.plan import CommitPlan, RejectPlan, RequestPlan
+from schemas.route import RequestRoute
 from schemas.stop import NewContact, NewParcel, NewStop
 from schemas.task import (
     AcceptAssignment,
@@ -170,7 +172,9 @@ CREATED: dict[str, Command] = {
 }
 
 CHANGED: dict[str, Command] = {
-    "Where the door is, found for its address": LocateStop(stop_id=TO_DOOR, location=AT_HOME),
+    "Where the door is, found for its address": LocateStop(
+        stop_id=TO_DOOR, location=AT_HOME, reason_code="asked_by_phone"
+    ),
     "The shop lets the customer send it back": AuthoriseReturn(authorisation="RMA-2026-0311"),
     "The customer asked for the evening": ReattemptDelivery(
         reason_code="customer_asked", window=Window(start=at(16), end=at(18))
@@ -240,4 +244,7 @@ PLANNED: dict[str, Command] = {
     "It is good": CommitPlan(),
     "A rider has called in sick": RejectPlan(reason_code="rider_sick"),
 }
-EXAMPLES = (CREATED, CHANGED, GIVEN, LOOKED_AT, PICKED, PLANNED)
+ASKED: dict[str, Command] = {
+    "From the shop to a door": RequestRoute(waypoints=[AT_KALLIO, AT_HOME], external_reference="route-1"),
+}
+EXAMPLES = (CREATED, CHANGED, GIVEN, LOOKED_AT, PICKED, PLANNED, ASKED)

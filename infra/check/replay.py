@@ -23,7 +23,8 @@ from infra.check.memory import Folded
 from infra.check.reading import Place, whole_log
 from infra.lookups import Lookups
 from infra.sending import Sending
-from schemas.message import SubjectId
+from schemas.geo import Location
+from schemas.message import SubjectId, TenantSlug
 from schemas.partition import partition_of
 from schemas.record import Stored
 from schemas.topics import OWNED
@@ -32,6 +33,8 @@ from streams.dispatch.decision import Decision
 from streams.dispatch.ways import Router
 from streams.dispatch.windows import WindowTenders
 from streams.processes import every_process
+from streams.routes import NoRoute, Routed
+from streams.routing.chain import Placed
 from streams.runner import Runner
 
 WAIT_S = 30.0
@@ -129,7 +132,16 @@ async def check_replay(
     decide = Decision(lookups, lookups, router, lookups.now)
     keyring = folded.keyring
     runner = Runner(
-        every_process(lookups, decide, WindowTenders(lookups.now), send, forgotten_already, told_already),
+        every_process(
+            lookups,
+            decide,
+            WindowTenders(lookups.now),
+            send,
+            forgotten_already,
+            told_already,
+            NobodyIsAsked(),
+            NobodyIsAsked(),
+        ),
         lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id),
         passed_over,
     )
@@ -165,6 +177,19 @@ async def told_already(message: CarrierMessage) -> None:
 
 async def forgotten_already(subject: SubjectId) -> None:
     """Keys are thrown away once: here is nothing to be judged."""
+
+
+class NobodyIsAsked:
+    """Where an address is, and a way, was told once: of what the log has no answer for, one more stands out."""
+
+    async def geocode(self, tenant: TenantSlug, text: str) -> Placed:
+        return Placed([], None)
+
+    async def route(self, tenant: TenantSlug, places: Sequence[Location]) -> Routed:
+        raise NoRoute("nobody_answers")
+
+    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
+        return None
 
 
 async def passed_over(stored: Stored, reason: str) -> None:

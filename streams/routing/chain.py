@@ -61,6 +61,11 @@ class Placed(msgspec.Struct, frozen=True):
     source: ProviderName | None
     passed: tuple[Passed, ...] = ()
 
+    @property
+    def is_told(self) -> bool:
+        """Whether anybody has said where it is, or that they do not know; None of who might know did otherwise."""
+        return self.source is not None or not self.passed or any(each.why == "no_way" for each in self.passed)
+
 
 class Entry(msgspec.Struct, frozen=True):
     """One of them, within its bounds."""
@@ -111,15 +116,20 @@ class Chain:
         except NobodyKnows as nobody:
             self._stands_in("matrix", nobody)
             return straight_matrix(origins, goals, nobody.passed)
+        assert found.source != "osm", "it measures nothing"
         return Measured(*found.told, found.source, found.passed)
 
     async def way(self, places: Sequence[Location]) -> Way:
         """Does not fail: the great circle stands in, and says so."""
         try:
-            return (await self._first("route", lambda entry: self._way(entry, places))).told
+            return (await self.route(places)).told
         except NobodyKnows as nobody:
             self._stands_in("route", nobody)
             return straight(places)
+
+    async def route(self, places: Sequence[Location]) -> "Told[Way]":
+        """Raises NobodyKnows."""
+        return await self._first("route", lambda entry: self._way(entry, places))
 
     def can(self, capability: Capability) -> bool:
         return any(capability in entry.can for entry in self._entries)

@@ -60,19 +60,23 @@ class OsrmRouter:
 
     async def way(self, places: Sequence[Location]) -> Way:
         """The route through all places. Does not fail: the great circle stands in, and says so."""
-        points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in places)
-        wanted = {"overview": "full", "geometries": "geojson", "annotations": "duration,distance", "steps": "false"}
         try:
-            far_m, way = await self._routers.told(
-                f"/route/v1/driving/{points}",
-                wanted,
-                lambda told: (farthest_m(told["waypoints"]), way_of(told["routes"][0])),
-            )
-            near_enough(far_m)
-            return way
+            return await self.route(places)
         except RouterFailed as failed:
             logger.warning("router failed, the great circle stands in", error=failed)
             return straight(places)
+
+    async def route(self, places: Sequence[Location]) -> Way:
+        """Raises RouterFailed, RouterSaysNo."""
+        points = ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in places)
+        wanted = {"overview": "full", "geometries": "geojson", "annotations": "duration,distance", "steps": "false"}
+        far_m, way = await self._routers.told(
+            f"/route/v1/driving/{points}",
+            wanted,
+            lambda told: (farthest_m(told["waypoints"]), way_of(told["routes"][0])),
+        )
+        near_enough(far_m)
+        return way
 
     async def table(self, origins: Sequence[Heading], goals: Sequence[Location]) -> Table:
         """Whoever heads somewhere does not turn around. Raises RouterFailed."""
@@ -150,9 +154,9 @@ def farthest_m(waypoints: Sequence[Any]) -> float:
 
 
 def near_enough(far_m: float) -> None:
-    """Raises RouterFailed where a place is so far from any street that the router's answer is about another."""
+    """Raises RouterSaysNo where a place is so far from any street that the router's answer is about another."""
     if far_m > FARTHEST_M:
-        raise RouterFailed(f"a place is {far_m:.0f} m from the nearest street")
+        raise RouterSaysNo(f"a place is {far_m:.0f} m from the nearest street")
 
 
 def way_of(route: Any, source: RoutingSource = "osrm") -> Way:

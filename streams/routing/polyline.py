@@ -3,7 +3,7 @@
 https://developers.google.com/maps/documentation/utilities/polylinealgorithm; with six digits in Valhalla's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 MOST_CHARACTERS = 4_000_000
 
@@ -38,3 +38,22 @@ def numbers(line: str) -> Iterator[int]:
             value = shift = 0
     if shift:
         raise ValueError("a line that is cut off")
+
+
+def encoded(points: Iterable[tuple[float, float]], digits: int) -> str:
+    """Of latitudes and longitudes."""
+    line: list[str] = []
+    before = (0, 0)
+    for lat, lon in points:
+        here = round(lat * 10**digits), round(lon * 10**digits)
+        line += (characters(now - then) for now, then in zip(here, before, strict=True))
+        before = here
+    return "".join(line)
+
+
+def characters(step: int) -> str:
+    value, found = ~(step << 1) if step < 0 else step << 1, ""
+    while value >= 32:
+        found += chr((value & 31 | 32) + 63)
+        value >>= 5
+    return found + chr(value + 63)

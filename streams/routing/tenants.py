@@ -9,17 +9,21 @@ import httpx
 from schemas.geo import Location
 from schemas.message import Event, Source, TenantSlug
 from schemas.provider_config import CAN, ProvidersCleared, ProvidersSet, Routing, RoutingProvider
+from streams.addresses.index import AddressIndex
+from streams.routes import NoRoute, Routed
 from streams.routing.budgets import Budget, Budgets
-from streams.routing.chain import Chain, Entry, Placed
+from streams.routing.chain import Chain, Entry, NobodyKnows, Placed
 from streams.routing.circuit import Circuit
 from streams.routing.google import Google
 from streams.routing.kept import Kept
 from streams.routing.mapbox import Mapbox
 from streams.routing.matching import Matched, Matcher, matched
 from streams.routing.measured import Measured
+from streams.routing.osm import Osm
 from streams.routing.osrm import OsrmRouter
 from streams.routing.osrm_shaped import Osrm
 from streams.routing.provider import Provider
+from streams.routing.routers import RouterFailed, RouterSaysNo
 from streams.routing.valhalla import Valhalla
 from streams.routing.wire import SecretOf, Wire
 from streams.telemetry.eta import Way
@@ -33,19 +37,34 @@ type Configured = Callable[[str], Routing | None]
 
 
 class Chains:
-    """Of the tenants that have set some, each with its circuits. `urls` are those of the settings. Whoever asks for
-    more than tenants think of waits `at_least_s`, whatever they have set."""
+    """Of the tenants that have set some, each with its circuits. `urls` and `addresses` are those of the settings.
+    Whoever asks for more than tenants think of waits `at_least_s`, whatever they have set."""
 
     def __init__(
-        self, urls: str, configured: Configured, secret_of: SecretOf, budgets: Budgets, at_least_s: float = 0.0
+        self,
+        urls: str,
+        configured: Configured,
+        secret_of: SecretOf,
+        budgets: Budgets,
+        addresses: AddressIndex | None = None,
+        at_least_s: float = 0.0,
     ) -> None:
         self._urls = [url.strip() for url in urls.split(",") if url.strip()]
         self._configured, self._budgets, self._at_least_s = configured, budgets, at_least_s
         self._wire, self._kept = Wire(secret_of), Kept()
         self._chains: OrderedDict[str, tuple[Routing, Chain]] = OrderedDict()
+        self._osm = None if addresses is None else Osm(self._wire, addresses)
+        self._of_settings = self._made("", Routing(providers=[RoutingProvider(provider="osm")]))
 
     async def close(self) -> None:
         await self._wire.aclose()
+        if self._osm is not None:
+            self._osm.close()
+
+    def for_addresses(self, tenant: str) -> Chain:
+        """The index of the settings is asked where nobody whom the tenant asks knows any."""
+        chain = self.of(tenant)
+        return chain if chain is not None and chain.can("geocode") else self._of_settings
 
     def of(self, tenant: str) -> Chain | None:
         """None where it has set nothing."""
@@ -93,6 +112,8 @@ class Chains:
             case "valhalla":
                 assert each.url is not None, "it was set with one"
                 return [Valhalla(self._wire, each.url, host_of(each.url) + suffix, each.profile)]
+            case "osm":
+                return [] if self._osm is None else [self._osm]
             case "mapbox":
                 assert each.credentials is not None, "it was set with some"
                 return [Mapbox(self._wire, each.credentials, each.provider + suffix, each.profile)]
@@ -146,6 +167,40 @@ class TenantMatching:
         return await matched(points, chain.match)
 
 
+class TenantAddresses:
+    """Where an address is, by those whom a tenant asks."""
+
+    def __init__(self, chains: Chains) -> None:
+        self._chains = chains
+
+    async def geocode(self, tenant: str, text: str) -> Placed:
+        """Does not fail: without candidates where nobody knows it, or nobody can be asked, and that is said."""
+        return await self._chains.for_addresses(tenant).geocode(text)
+
+
+class TenantRoutes:
+    """The way through some places by those whom a tenant asks; `default` for whoever has set nothing."""
+
+    def __init__(self, chains: Chains, default: OsrmRouter) -> None:
+        self._chains, self._default = chains, default
+
+    async def route(self, tenant: str, places: Sequence[Location]) -> Routed:
+        """Raises NoRoute."""
+        chain = self._chains.of(tenant)
+        try:
+            if chain is None or not chain.can("route"):
+                return Routed(await self._default.route(places), "osrm")
+            told = await chain.route(places)
+        except NobodyKnows as nobody:
+            knows_none = any(each.why == "no_way" for each in nobody.passed)
+            raise NoRoute("no_way" if knows_none else "nobody_answers") from nobody
+        except RouterSaysNo as no:
+            raise NoRoute("no_way") from no
+        except RouterFailed as failed:
+            raise NoRoute("nobody_answers") from failed
+        return Routed(told.told, told.source)
+
+
 class OneTenant:
     """As dispatch and forecasts ask. Nothing of it fails: the great circle stands in, and says so."""
 
@@ -161,10 +216,6 @@ class OneTenant:
 
     async def way(self, places: Sequence[Location]) -> Way:
         return await (self._default.way(places) if self._chain is None else self._chain.way(places))
-
-    async def geocode(self, text: str) -> Placed:
-        """Without candidates where nobody knows it, or the tenant has nobody to ask."""
-        return Placed([], None) if self._chain is None else await self._chain.geocode(text)
 
 
 class Configs:

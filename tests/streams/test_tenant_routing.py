@@ -17,7 +17,7 @@ from streams.routing.budgets import CountedHere
 from streams.routing.matching import Matcher
 from streams.routing.measured import Passed
 from streams.routing.osrm import OsrmRouter
-from streams.routing.tenants import Chains, Configs, TenantMatching, TenantRouting
+from streams.routing.tenants import Chains, Configs, TenantAddresses, TenantMatching, TenantRouting
 from streams.routing.wire import SecretMissing
 from streams.telemetry.recorded import Point
 
@@ -41,6 +41,7 @@ class Town:
         self.default = OsrmRouter(ours)
         self.chains = Chains(ours, self.set.get, no_secret, CountedHere())
         self.routing = TenantRouting(self.chains, self.default)
+        self.addresses = TenantAddresses(self.chains)
 
     def asks(self, *providers: RoutingProvider, **more: int) -> "Town":
         self.set[ACME] = Routing(providers=list(providers), answers_within_ms=PATIENT_MS, **more)
@@ -143,10 +144,10 @@ async def test_so_many_tenants_have_their_circuits_remembered(town, monkeypatch)
 
 
 async def test_an_address_is_asked_of_those_who_know_any(town):
-    told = await town.routing.of("lumi").geocode("Satamakatu 2")
+    told = await town.addresses.geocode("lumi", "Satamakatu 2")
     assert (told.source, list(told.candidates)) == (None, [])
     town.asks(RoutingProvider(provider="osrm"), RoutingProvider(provider="google", credentials="env:TOKEN"))
-    assert (await town.routing.of(ACME).geocode("Satamakatu 2")).passed == (Passed("google", "no_credentials"),)
+    assert (await town.addresses.geocode(ACME, "Satamakatu 2")).passed == (Passed("google", "no_credentials"),)
 
 
 async def test_a_trip_is_matched_by_who_can_of_the_tenants_own_else_by_the_settings(town, ours, theirs):
