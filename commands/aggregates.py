@@ -17,6 +17,7 @@ from commands import (
     incident_state,
     outlet,
     pick_wave,
+    plan,
     provider_config,
     recurrence,
     recurrence_state,
@@ -57,6 +58,7 @@ from schemas.hub import CreateHub, HubCommand, HubEvent
 from schemas.incident import IncidentCommand, IncidentEvent, ReportIncident
 from schemas.message import Command, Event
 from schemas.pick_wave import CreatePickWave, PickWaveCommand, PickWaveEvent
+from schemas.plan import PlanCommand, PlanEvent, RequestPlan
 from schemas.provider_config import CreateProviderConfig, ProviderConfigCommand, ProviderConfigEvent
 from schemas.recurrence import CreateRecurrence, RecurrenceCommand, RecurrenceEvent
 from schemas.rider import RegisterRider, RegisterSimulatedRider, RiderCommand, RiderEvent
@@ -220,6 +222,16 @@ AGGREGATES: dict[str, Aggregate] = {
             pick_wave.is_over,
             (pick_wave.decide, pick_wave.evolve),
             pick_wave.LIFE,
+        ),
+        aggregate(
+            "plan",
+            DISPATCH.name,
+            RequestPlan,
+            (PlanCommand, PlanEvent),
+            (plan.Plan, plan.Unrequested()),
+            plan.is_over,
+            (plan.decide, plan.evolve),
+            plan.LIFE,
         ),
         aggregate(
             "carrier_booking",

@@ -31,6 +31,7 @@ from commands.rider_hand_over import (
 )
 from commands.rider_itinerary import (
     change_planned_window,
+    follow_route,
     in_order,
     insert_stops,
     lock_next_stop,
@@ -94,6 +95,7 @@ from schemas.rider import (
     EndBreak,
     EndShift,
     ExpireReservation,
+    FollowRoute,
     HandOverAllTasks,
     HoursLimitWarned,
     InsertStops,
@@ -240,6 +242,8 @@ def decide(rider: Rider, command: RiderCommand, context: Context) -> list[RiderE
             return change_planned_window(registered(rider), command)
         case ResequenceItinerary():
             return resequence_itinerary(registered(rider), command)
+        case FollowRoute():
+            return follow_route(registered(rider), command, context)
         case LockNextStop():
             return lock_next_stop(registered(rider), command)
         case UnlockNextStop():

@@ -3,17 +3,18 @@
 from msgspec.structs import replace
 
 from commands.context import Context
-from commands.placing import out_of_order, pickups_first
+from commands.placing import keeps_order, out_of_order, pickups_first, ref_of
 from commands.rider_refusals import ItineraryChanged, NextStopIsLocked, NotThatItinerary, OutOfOrder, TooHeavyThatWay
 from commands.rider_reservations import planned_stops, released, with_reservation
 from commands.rider_shift import shift_end_after
 from commands.rider_state import RegisteredRider
 from commands.rider_vehicles import vehicles_of
 from schemas.itinerary import StopRef
-from schemas.load import peak_load
+from schemas.load import Overload, peak_load
 from schemas.message import NotInThisState
 from schemas.rider import (
     ChangePlannedWindow,
+    FollowRoute,
     InsertStops,
     ItineraryResequenced,
     ItineraryStopsInserted,
@@ -29,6 +30,9 @@ from schemas.rider import (
     UnlockNextStop,
 )
 from schemas.vehicle_fitness import overloads
+
+AS_PLANNED = "as_planned"
+"""Why an itinerary is in another order."""
 
 
 def insert_stops(rider: RegisteredRider, command: InsertStops) -> list[RiderEvent]:
@@ -104,14 +108,34 @@ def resequence_itinerary(rider: RegisteredRider, command: ResequenceItinerary) -
     return [resequenced]
 
 
+def follow_route(rider: RegisteredRider, command: FollowRoute, context: Context) -> list[RiderEvent]:
+    """What is locked stays first."""
+    if command.until <= context.now:
+        return []
+    present = {ref_of(stop): stop for stop in rider.itinerary}
+    planned = [ref for ref in dict.fromkeys(command.order) if ref in present]
+    wanted = [*planned, *(ref for ref in present if ref not in set(planned))]
+    if rider.locked is not None and rider.locked in present:
+        wanted = [rider.locked, *(ref for ref in wanted if ref != rider.locked)]
+    stops = [present[ref] for ref in wanted]
+    if wanted == list(present) or not keeps_order(stops) or too_much_that_way(rider, stops):
+        return []
+    version = rider.itinerary_version + 1
+    return [ItineraryResequenced(itinerary_version=version, order=wanted, reason_code=AS_PLANNED)]
+
+
 def must_have_room(rider: RegisteredRider, stops: list[PlannedStop]) -> None:
+    for too_much in too_much_that_way(rider, stops)[:1]:
+        raise TooHeavyThatWay(too_much)
+
+
+def too_much_that_way(rider: RegisteredRider, stops: list[PlannedStop]) -> list[Overload]:
     """What is too much as it is may get better."""
     as_it_is, vehicles = peak_load(stop.load for stop in rider.itinerary), vehicles_of(rider)
     too_much = overloads(peak_load(stop.load for stop in stops), rider.capacity_g, vehicles)
     if too_much and overloads(as_it_is, rider.capacity_g, vehicles):
-        too_much = [each for each in too_much if each.load > getattr(as_it_is, each.measure)]
-    if too_much:
-        raise TooHeavyThatWay(too_much[0])
+        return [each for each in too_much if each.load > getattr(as_it_is, each.measure)]
+    return too_much
 
 
 def must_be_as_seen(rider: RegisteredRider, itinerary_version: int) -> None:

@@ -20,7 +20,7 @@ from commands.rider_state import (
 )
 from commands.rider_vehicles import vehicles_of
 from schemas.directory import TenantRules
-from schemas.itinerary import Bundled, Placed, StopRef
+from schemas.itinerary import MAX_ROUTE_TASKS, Bundled, Placed, StopRef
 from schemas.load import Overload, peak_load
 from schemas.message import Personal, SubjectId, TaskId
 from schemas.rider import (
@@ -56,18 +56,20 @@ class Way(msgspec.Struct, frozen=True):
     placed: Sequence[Placed] = ()
     ends_at: datetime | None = None
     tasks: int = 1
+    planned: bool = False
+    """A route of a plan may have more than what dispatch gives one after the other."""
 
 
 def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Context) -> list[RiderEvent]:
     """Raises CannotReserve."""
     if is_reserved(rider, command, context) or command.hold_until <= context.now:
         return []
-    if command.bundle and any(has_since(rider, each) for each in all_of(command)):
+    if any(stands_against(rider, each, command) for each in all_of(command)):
         raise CannotReserve("reserved_elsewhere")
     stops = [stop for each in all_of(command) for stop in planned_stops(each.task_id, each.stops)]
     heard = rider.silence is not None and command.offer_id is not None  # whoever claims an offer is heard by that
     judged = replace(rider, silence=None) if heard else rider
-    way = Way(stops, command.placed, command.ends_at, len(all_of(command)))
+    way = Way(stops, command.placed, command.ends_at, len(all_of(command)), command.plan_id is not None)
     skills = [skill for each in all_of(command) for skill in each.required_skills]
     why_not = None if command.has_goods else cannot_reserve(judged, way, skills, context)
     if why_not is not None:
@@ -110,15 +112,19 @@ def known_round(rider: RegisteredRider, task: ReserveRider | ReservedToo) -> Res
     return known if known is not None and known.round == task.round else None
 
 
-def has_since(rider: RegisteredRider, task: ReserveRider | ReservedToo) -> bool:
-    """In that round or a later one."""
+def stands_against(rider: RegisteredRider, task: ReserveRider | ReservedToo, command: ReserveRider) -> bool:
+    """They are reserved for it otherwise: of a bundle in that round or later. A plan gives nobody what they have."""
     known = rider.reservations.get(task.task_id)
-    return known is not None and known.round >= task.round
+    if known is None:
+        return False
+    if command.plan_id is not None:
+        return known.active or known.round == task.round
+    return bool(command.bundle) and known.round >= task.round
 
 
 def is_reserved(rider: RegisteredRider, command: ReserveRider, context: Context) -> bool:
     """Of several, as long as one of them is left of the same reservation: the others were released since."""
-    if not command.bundle:
+    if not command.bundle and command.plan_id is None:
         known = known_round(rider, command)
         return known is not None and not is_let_lapse(known, command, context)
     by = command.tender_id, command.offer_id, command.plan_id
@@ -187,7 +193,8 @@ def without_room(
 ) -> Exclusion | Overload | None:
     """Where it is too much as it is placed, but not at the end, it will go there."""
     still_held = held(rider, now)
-    if len(still_held) + way.tasks > rules.max_active_tasks:
+    most = MAX_ROUTE_TASKS if way.planned else rules.max_active_tasks
+    if len(still_held) + way.tasks > most:
         return "too_many_tasks"
     promised = [stop for r in still_held.values() if not r.active for stop in r.stops]
     peak = peak_load(stop.load for stop in (*rider.itinerary, *promised, *way.stops))

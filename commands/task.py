@@ -12,6 +12,7 @@ from commands.context import Context
 from commands.field_reports import decide_report
 from commands.goods import decide_on_parcels, has_parcels, inspect_return, receive_transfer
 from commands.hand_over import decide_hand_over, with_closed
+from commands.planned_task import assign_by_plan
 from commands.proof import reject_proof
 from commands.simulated import must_keep_apart
 from commands.simulation import assign_courier, simulate_step, with_next_step
@@ -97,6 +98,7 @@ from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
 from schemas.stop_events import Disposition, ParcelsWrittenOff, StopSkipped
 from schemas.task import (
     AcceptAssignment,
+    AssignByPlan,
     AssignmentAccepted,
     AssignSimulatedCourier,
     AssignTask,
@@ -204,6 +206,8 @@ def asked(task: Task, command: TaskCommand, context: Context) -> list[TaskEvent]
             return report(created(task), command, context)
         case AssignTask():
             return assign_task(created(task), command, context)
+        case AssignByPlan():
+            return assign_by_plan(created(task), command, context)
         case AcceptAssignment():
             return accept_assignment(created(task), context)
         case LocateStop():

@@ -116,6 +116,8 @@ def evolve(task: Task, event: TaskEvent) -> Task:
                 accepted=False,
                 held=None,
                 assigned_at=event.assigned_at,
+                waits=False,
+                dispatch_at=None,
             )
         case AssignmentAccepted():
             return replace(task, accepted=True)

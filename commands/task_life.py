@@ -180,8 +180,8 @@ LIFE = Life(
         TaskDispatchable: to("dispatchable", "created") | within("dispatchable"),
         TaskTendered: to("offering", "dispatchable"),
         TaskTenderClosed: to("dispatchable", "offering") | within("dispatchable"),
-        TaskAssigned: to("assigned", "dispatchable", "offering")
-        | to("in_progress", "dispatchable", "offering")
+        TaskAssigned: to("assigned", "created", "dispatchable", "offering")
+        | to("in_progress", "created", "dispatchable", "offering")
         | within("returning"),
         AssignmentAccepted: to("accepted", "assigned") | within("in_progress", "returning"),
         SimulatedStepScheduled: within("accepted", "in_progress", "returning"),

@@ -76,6 +76,7 @@ from schemas.incident import (
 from schemas.message import Command, Input, Role
 from schemas.person import ForgetPerson
 from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
+from schemas.plan import CommitPlan, RejectPlan, RequestPlan
 from schemas.proof import PhotoEntry, SignatureEntry
 from schemas.provider_config import ClearProviders, CreateProviderConfig, SetProviders
 from schemas.recurrence import (
@@ -262,6 +263,9 @@ SENDERS: Mapping[type[Command], Roles] = {
     RetimePickWave: SETUP,
     ReleasePickWave: SETUP,
     CancelPickWave: SETUP,
+    RequestPlan: SETUP,
+    CommitPlan: SETUP,
+    RejectPlan: SETUP,
     QuoteCarrierBooking: SETUP,
     BookCarrier: SETUP,
     NameCarrierCourier: SETUP,
@@ -360,6 +364,7 @@ READERS: Mapping[str, Roles] = {
     "why": STAFF,
     "windows": STAFF,
     "pick-waves": STAFF,
+    "plans": STAFF,
     "carrier-bookings": STAFF,
     "recurrences": STAFF,
     "deadlines": DISPATCH | OVERSIGHT,

@@ -41,6 +41,7 @@ WITH_HISTORY = (
     "tenders",
     "windows",
     "pick-waves",
+    "plans",
     "carrier-bookings",
     "recurrences",
     "incidents",

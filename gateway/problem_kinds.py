@@ -185,6 +185,7 @@ KINDS: dict[str, Kind] = {
     "pick-wave-of-another-outlet": Kind(
         409, "The pick wave is of another outlet", "Name a wave of the task's own outlet, `values.task_outlet`."
     ),
+    "plan-outdated": Kind(409, "The plan is too old", "Riders are elsewhere by now: ask for another plan."),
     "unknown-stop": Kind(422, "The task has no such stop", "Read the task for its stops."),
     "unknown-parcel": Kind(422, "There is no such parcel", "Read the task for its parcels."),
     "unknown-proof": Kind(422, "The stop has no such proof", "Read the task for its proofs."),

@@ -12,6 +12,7 @@ from commands.carrier import CarrierStatus
 from commands.carrier_booking_state import BookingStatus
 from commands.incident_state import IncidentStatus
 from commands.pick_wave import WaveStatus
+from commands.plan import PlanStatus
 from commands.task_state import TaskState
 from commands.vehicle_state import VehicleStatus
 from gateway import log
@@ -66,6 +67,7 @@ from projections import (
     live_map,
     outlets,
     pick_waves,
+    plans,
     provider_configs,
     quarantine,
     recurrences,
@@ -259,6 +261,14 @@ LISTINGS = (
         },
         order=("created_at", "pick_wave_id"),
         about="Which pick waves are there, when are their goods ready, and which tasks are in them?",
+    ),
+    Listing(
+        word="plans",
+        model=plans.PLANS,
+        page=plans.page,
+        filters={"status": choice(get_args(PlanStatus.__value__), "How far it is."), **OF_WHAT_IS_CREATED},
+        order=("created_at", "plan_id"),
+        about="Which plans are there, and what came of them? Their routes stand in each plan itself.",
     ),
     Listing(
         word="carrier-bookings",
@@ -527,6 +537,12 @@ SINGLES = (
         readers="pick-waves",
         model=pick_waves.PICK_WAVES,
         about="One pick wave: when its goods are ready, and which tasks are in it.",
+    ),
+    Single(
+        plural="plans",
+        readers="plans",
+        model=plans.PLANS,
+        about="One plan: each rider's route with its times, why tasks are left out, and what came of each.",
     ),
     Single(
         plural="carrier-bookings",

@@ -92,7 +92,7 @@ class Lookups:
         needed = source.version if source.aggregate_id == task_id else 1
         if row is None or row["version"] < needed:
             raise NotNow(f"task {task_id} is not yet known as of version {needed}")
-        return self._known(row, tenant)
+        return self.known_task(row, tenant)
 
     async def waiting(self, tenant: TenantSlug, tasks: Sequence[WaitingTask]) -> Sequence[StillWaiting]:
         ids = [each.task_id for each in tasks]
@@ -107,7 +107,7 @@ class Lookups:
             row = rows.get(each.task_id)
             if row is None or row["progress"]["round"] < each.round:
                 raise NotNow(f"task {each.task_id} is not yet known as of round {each.round}")
-            known = self._known(row, tenant)
+            known = self.known_task(row, tenant)
             if row["state"] == "dispatchable" and known.round == each.round and known.ahead:
                 since, declined = before.get(each.task_id, (each.since, []))
                 found.append(
@@ -120,8 +120,9 @@ class Lookups:
                 )
         return found
 
-    def _known(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownTask:
-        task_id = row["task_id"]
+    def known_task(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownTask:
+        """Of its row of `task_detail`."""
+        task_id: str = row["task_id"]
         stops = [self._stop(stop, row, tenant, task_id) for stop in row["stops"]]
         located = [stop for stop in stops if stop is not None]
         status = {stop_id: stop["status"] for stop_id, stop in row["progress"]["stops"].items()}

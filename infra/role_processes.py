@@ -24,6 +24,8 @@ from infra.decision_records import DecisionRecords
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.lookups import Lookups
+from infra.planning.gathering import Gathering
+from infra.planning.planner import Planner
 from infra.provider_secrets import ProviderSecrets
 from infra.routing_budgets import CountedInPostgres
 from infra.secrets import internal_key, secret, server_secrets
@@ -57,6 +59,9 @@ WAYS_EVERY_S = 1.0
 WINDOW_WAYS_WITHIN_S = 30.0
 """For all ways of a window: of 300 tasks and 200 riders they are a million."""
 WINDOW_KEPT_WITHIN_S = 10.0
+PLANS_EVERY_S = 0.5
+PLANS_ROUTER_S = 30.0
+"""So long a router may take for all the ways of a plan."""
 ASIDE_S = 60.0
 MOST_ASIDE = 1_000
 POSTGRES_AGAIN_S = 0.5
@@ -157,6 +162,14 @@ class Processes:
             fetch_max_wait_ms=50,
             max_poll_records=FETCH_RECORDS,
         )
+        self._tables = OsrmRouter(settings.osrm, PLANS_ROUTER_S)
+        self._planner = Planner(
+            pool,
+            Gathering(pool, self._lookups),
+            TenantRouting(self._chains, self._tables),
+            Sending(desk, "planner", self._lookups.saw),
+            self._records.keep,
+        )
         self._frames = KafkaFrameLog(args, settings.cluster, clock, "processes")
         self._ways = SimulatedWays(self._frames, self._router, policy, keyring, settings.partitions, clock)
         self._silence = SilenceWatch(self._ends, policy, settings.partitions)
@@ -175,9 +188,8 @@ class Processes:
         if self._fires:
             await self._frames.start()
             self._tasks += [
-                asyncio.create_task(self._deadlines()),
-                asyncio.create_task(self._simulated_ways()),
-                asyncio.create_task(self._windows.run()),
+                asyncio.create_task(each)
+                for each in (self._deadlines(), self._simulated_ways(), self._plans(), self._windows.run())
             ]
 
     async def run(self) -> None:
@@ -193,6 +205,8 @@ class Processes:
             await self._frames.stop()
         for routing in (self._chains, self._window_chains, self._router, self._window_router):
             await routing.close()
+        await self._planner.close()
+        await self._tables.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether every fact before `ends` has been followed. What is due is another matter."""
@@ -270,6 +284,18 @@ class Processes:
             except (OperationalError, Unavailable) as lost:
                 logger.warning("simulated couriers wait", error=lost)
             await asyncio.sleep(WAYS_EVERY_S)
+
+    async def _plans(self) -> None:
+        while True:
+            try:
+                made = await self._planner.look()
+            except NotNow as later:
+                logger.info("plans wait", why=str(later))
+                made = 0
+            except (OperationalError, KafkaError) as lost:
+                logger.warning("plans wait", error=lost)
+                made = 0
+            await asyncio.sleep(FOLDED_WITHIN_S if made else PLANS_EVERY_S)
 
     async def fire_due(self, most: int = DEADLINES_AT_ONCE) -> int:
         """Fire what is due, the earliest first; how many. Firing twice changes nothing. A shard that is not open keeps

@@ -34,6 +34,7 @@ from schemas.incident import (
     IncidentReported,
     IncidentResolved,
 )
+from schemas.plan import PlanCommitStarted, PlanCommitted, PlanPartlyCommitted, PlanRejected
 from schemas.recurrence import (
     OccurrenceCreated,
     OccurrenceScheduled,
@@ -131,7 +132,15 @@ DISPATCHED = (
     TaskFailed,
 )
 """Nothing is left to be tried again; a hold ends in another round of its own."""
-SCHEDULED = (TaskScheduled, TaskDispatchable, TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)
+SCHEDULED = (
+    TaskScheduled,
+    TaskDispatchable,
+    TaskAssigned,
+    TaskCancelled,
+    TaskForceCompleted,
+    TaskCompleted,
+    TaskFailed,
+)
 STEPS_OVER = (TaskUnassigned, TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed, TaskReturned)
 """A simulated courier has it no more."""
 OFFER_OVER = (
@@ -143,6 +152,7 @@ OFFER_OVER = (
     OfferLost,
     OfferWithdrawn,
 )
+COMMITTING = (PlanCommitStarted, PlanCommitted, PlanPartlyCommitted, PlanRejected)
 BIDDING = (TenderOpened, BiddingClosed, TenderExhausted, TenderWithdrawn)
 CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 UNATTENDED = (IncidentReported, IncidentEscalated, IncidentReopened, IncidentAssigned, IncidentResolved)
@@ -174,8 +184,8 @@ class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """expire_offer, expire_claim, expire_reservation, retry_dispatch, start_dispatch, escalate_incident,
     record_maintenance_due, warn_hours_limit, warn_document_expiry, warn_vehicle_document_expiry, expire_carrier_quote,
-    record_carrier_silence, sla_at_risk, sla_breach, expire_hand_over, ask_for_dependency, simulate_step,
-    create_occurrence or close_window."""
+    record_carrier_silence, sla_at_risk, sla_breach, expire_hand_over, ask_for_dependency, simulate_step, close_plan,
+    close_window or create_occurrence."""
     aggregate_id: str
     subject: str
     """The offer, the task of the reservation, what a task waits for, the maintenance, the shift, the document, or the
@@ -201,6 +211,8 @@ def keys(fact: Fact) -> Sequence[Key]:
         ]
     if isinstance(event, BIDDING):
         return ((source.tenant, "close_bidding", source.aggregate_id, source.aggregate_id),)
+    if isinstance(event, COMMITTING):
+        return ((source.tenant, "close_plan", source.aggregate_id, source.aggregate_id),)
     offer = getattr(event, "offer_id", None)
     of_offer = (source.tenant, "expire_offer", source.aggregate_id, offer)
     of_claim = (source.tenant, "expire_claim", source.aggregate_id, offer)
@@ -269,6 +281,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             task_round, target_at = event.level + 1, event.target_at
         case TenderOpened(bids_until=datetime() as due_at):
             task_round = None
+        case PlanCommitStarted(settled_by=due_at):
+            task_round = None
         case OfferSent():
             due_at, task_round = event.expires_at, None
         case ReservationRequested():
@@ -329,13 +343,14 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=10,
+    version=11,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
     events=frozenset(
         {
             *BIDDING,
+            *COMMITTING,
             OfferSent,
             ReservationRequested,
             RiderReserved,

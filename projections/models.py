@@ -18,6 +18,7 @@ from projections.incident_register import INCIDENT_REGISTER
 from projections.model import ReadModel
 from projections.outlets import OUTLETS
 from projections.pick_waves import PICK_WAVES
+from projections.plans import PLANS
 from projections.provider_configs import PROVIDER_CONFIGS
 from projections.public_tracking import PUBLIC_TRACKING
 from projections.recurrences import RECURRENCES
@@ -45,6 +46,7 @@ MODELS: dict[str, ReadModel] = {
         DISPATCH_DECISIONS,
         WINDOWS,
         PICK_WAVES,
+        PLANS,
         CARRIER_BOOKINGS,
         RECURRENCES,
         INCIDENT_REGISTER,

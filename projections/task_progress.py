@@ -168,7 +168,8 @@ def progressed(task: Progress, event: Event, at: datetime) -> Progress:
         case TaskTenderClosed():
             return replace(task, tender_id=None)
         case TaskAssigned():
-            return replace(task, rider_id=event.rider_id, round=event.round, accepted=False, held=None)
+            given = replace(task, rider_id=event.rider_id, round=event.round, accepted=False, held=None)
+            return replace(given, waits=False, dispatch_at=None)
         case AssignmentAccepted():
             return replace(task, accepted=True)
         case TaskUnassigned():

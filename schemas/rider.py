@@ -366,6 +366,16 @@ class ResequenceItinerary(Command, frozen=True, kw_only=True):
     reason_code: Code
 
 
+class FollowRoute(Command, frozen=True, kw_only=True):
+    """Sent when a plan's route is the rider's. What of it still lies ahead comes into this order; what came meanwhile
+    goes behind it. Where that would break what an order must keep it stays as it is. Once `until` has passed it is a
+    quiet nothing: who follows it later would undo what others have ordered since."""
+
+    plan_id: PlanId
+    until: Moment
+    order: Annotated[list[StopRef], msgspec.Meta(max_length=500)]
+
+
 class LockNextStop(Command, frozen=True, kw_only=True):
     """What is first on the itinerary stays first until it is over or gone, or the lock is taken off."""
 
@@ -417,6 +427,7 @@ type RiderCommand = (
     | RemoveStops
     | ChangePlannedWindow
     | ResequenceItinerary
+    | FollowRoute
     | LockNextStop
     | UnlockNextStop
 )

@@ -25,6 +25,7 @@ from schemas.message import (
     OutletSlug,
     ParcelId,
     Personal,
+    PlanId,
     ProofId,
     RecurrenceId,
     Reference,
@@ -198,6 +199,16 @@ class AssignTask(Command, frozen=True, kw_only=True):
     reason_code: Code | None = None
 
 
+class AssignByPlan(Command, frozen=True, kw_only=True):
+    """Sent when a rider is reserved for it as part of a plan's route: before it comes to dispatch, while it is offered,
+    or from another rider who has not begun it. `round` is the one that it is in then: otherwise too much has happened
+    since it was planned."""
+
+    rider_id: RiderId
+    plan_id: PlanId
+    round: Count
+
+
 class AssignSimulatedCourier(Command, frozen=True, kw_only=True):
     """Sent when a simulated task has come to dispatch in this round."""
 
@@ -280,6 +291,7 @@ type TaskCommand = (
     | CloseTender
     | RetryDispatch
     | AssignTask
+    | AssignByPlan
     | AssignSimulatedCourier
     | SimulateStep
     | AcceptAssignment
@@ -404,6 +416,7 @@ class TaskAssigned(Event, frozen=True, kw_only=True):
     """By another rider, who had the goods."""
     reason_code: str | None = None
     """Of a dispatcher's order."""
+    plan_id: PlanId | None = None
     passed_over: TenderId | None = None
     """That it was offered by."""
 

@@ -13,6 +13,7 @@ from schemas.dispatch_window import CloseWindow
 from schemas.hand_over import ExpireHandOver
 from schemas.incident import EscalateUnattended
 from schemas.message import Command, DocumentId, MaintenanceId, OfferId, ShiftId, Source, TaskId, TenantSlug
+from schemas.plan import ClosePlan
 from schemas.recurrence import CreateOccurrence
 from schemas.rider import ExpireReservation, RecordRiderHeard, RecordRiderSilence, WarnDocumentExpiry, WarnHoursLimit
 from schemas.sla import MarkSlaAtRisk, MarkSlaBreach
@@ -26,6 +27,7 @@ KINDS = (
     "expire_offer",
     "expire_claim",
     "close_bidding",
+    "close_plan",
     "expire_reservation",
     "retry_dispatch",
     "start_dispatch",
@@ -60,6 +62,8 @@ def step_of(deadline: Mapping[str, Any]) -> Step:
             aggregate, command = "tender", ExpireClaim(offer_id=OfferId(deadline["subject"]))
         case "close_bidding":
             aggregate, command = "tender", CloseBidding()
+        case "close_plan":
+            aggregate, command = "plan", ClosePlan()
         case "expire_reservation":
             aggregate = "rider"
             command = ExpireReservation(task_id=TaskId(deadline["subject"]), round=deadline["round"])

@@ -8,6 +8,7 @@ from streams.dispatch.tendering import Decide, Lookup, tendering
 from streams.dispatch.windowing import TendersOf, windowing
 from streams.forgetting import Forget, forgetting
 from streams.incident_response import RESPONSE
+from streams.planning.committing import committing
 from streams.process import Process, Send
 from streams.recurring import RECURRING
 from streams.simulation import SIMULATION
@@ -23,6 +24,7 @@ def every_process(lookup: Lookup, decide: Decide, tenders_of: TendersOf, send: S
         Process("carriers", CARRIERS, send),
         Process("cloning", CLONING, send),
         Process("incident-response", RESPONSE, send),
+        Process("planning", committing(lookup), send),
         Process("recurring", RECURRING, send),
         Process("simulation", SIMULATION, send),
         Process("taken-away", TAKEN_AWAY, send),

@@ -1,4 +1,4 @@
-"""What may be asked of a tender, a batch window and a pick wave."""
+"""What may be asked of a tender, of a batch window, of a pick wave, and of a plan."""
 
 from datetime import timedelta
 from random import Random
@@ -8,11 +8,14 @@ from drawn import TASKS, Draws, Repertoire, always, some
 
 from schemas import dispatch_window as w
 from schemas import pick_wave as j
+from schemas import plan as p
 from schemas import tender as o
 from schemas.dispatch_rules import TenderMode
 from schemas.message import (
     OfferId,
     RiderId,
+    StopId,
+    TaskId,
 )
 from schemas.money import Money
 
@@ -97,4 +100,73 @@ TENDER: Repertoire = [
     (of_offer(o.ExpireOffer), "deadlines", "system"),
     (always(o.CloseBidding()), "deadlines", "system"),
     (always(o.WithdrawTender(reason_code="cancelled")), "dispatch", "system"),
+]
+
+
+def proposed(draw: Random, now: Any) -> p.ProposePlan:
+    """Routes for some of the riders, with some of the tasks, or with nothing but another order."""
+    tasks = list(TASKS)
+    draw.shuffle(tasks)
+    routes = []
+    for rider in some(draw, [RiderId("ann"), RiderId("bob")]):
+        mine = [tasks.pop() for _ in range(draw.randint(0, 2)) if tasks]
+        routes.append(route(rider, mine, now))
+    return p.ProposePlan(
+        proposal=p.Proposal(
+            decided_at=now,
+            policy_version=1,
+            solver="pyvrp",
+            version="pyvrp 1",
+            seed=0,
+            input_hash="x",
+            source="osrm",
+            seconds_asked=1,
+            metres=1,
+            driving_seconds=1,
+            routes=routes,
+        )
+    )
+
+
+def route(rider: RiderId, tasks: list[TaskId], now: Any) -> p.PlannedRoute:
+    return p.PlannedRoute(
+        rider_id=rider,
+        tasks=[p.RoutedTask(task_id=task, round=1) for task in tasks],
+        visits=[
+            p.PlannedVisit(task_id=task, stop_id=StopId("door"), arrives_at=now, begins_at=now, leaves_at=now, metres=1)
+            for task in tasks
+        ],
+        starts_at=now,
+        ends_at=now,
+        metres=1,
+    )
+
+
+def settled(draw: Random, now: Any) -> p.SettlePlannedTask:
+    given = draw.random() < 0.6
+    return p.SettlePlannedTask(
+        task_id=draw.choice(TASKS), given=given, reason_code=None if given else draw.choice(("task_gone", "on_break"))
+    )
+
+
+PLAN: Repertoire = [
+    (
+        lambda draw, now: p.RequestPlan(
+            outlets=some(draw, ["kamppi"]), commit=draw.choice(("by_hand", "at_once")), replan=draw.random() < 0.5
+        ),
+        "shop",
+        "integrator",
+    ),
+    (proposed, "planner", "system"),
+    (proposed, "planner", "system"),
+    (always(p.FailPlan(reason_code="nothing_to_plan")), "planner", "system"),
+    *((always(p.CommitPlan()), "dora", "dispatcher") for _ in range(2)),
+    (always(p.RejectPlan(reason_code="not_wanted")), "dora", "dispatcher"),
+    *((settled, "dispatch", "system") for _ in range(4)),
+    (
+        lambda draw, now: p.RefuseRoute(rider_id=draw.choice((RiderId("ann"), RiderId("bob"))), reason_code="on_break"),
+        "dispatch",
+        "system",
+    ),
+    (always(p.ClosePlan()), "deadlines", "system"),
 ]

@@ -12,6 +12,7 @@ from schemas.geo import Window
 from schemas.message import (
     DeviceId,
     DocumentId,
+    PlanId,
     ShiftId,
     TaskId,
     VehicleId,
@@ -151,6 +152,15 @@ RIDER: Repertoire = [
         ),
         "dora",
         "dispatcher",
+    ),
+    (
+        lambda draw, now: r.FollowRoute(
+            plan_id=PlanId("plan-1"),
+            until=now + timedelta(minutes=1),
+            order=draw.sample([r.StopRef(task_id=task, stop_id=stop) for task in TASKS for stop in STOPS[:2]], 4),
+        ),
+        "dispatch",
+        "system",
     ),
     (
         lambda draw, now: r.RemoveStops(

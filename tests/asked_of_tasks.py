@@ -26,6 +26,7 @@ from schemas.message import (
     CarrierBookingId,
     Command,
     OfferId,
+    PlanId,
     RiderId,
     StopId,
     TaskId,
@@ -215,6 +216,13 @@ TASK: Repertoire = [
     *[(lambda draw, now: t.AssignTask(rider_id=RiderId("ann")), "dora", "dispatcher")] * 2,
     (
         lambda draw, now: t.AssignTask(rider_id=RiderId("ann"), tender_id=TENDERS[0], offer_id=OfferId("o")),
+        "dispatch",
+        "system",
+    ),
+    (
+        lambda draw, now: t.AssignByPlan(
+            rider_id=RiderId(draw.choice(("ann", "bob"))), plan_id=PlanId("plan-1"), round=draw.randint(0, 12)
+        ),
         "dispatch",
         "system",
     ),

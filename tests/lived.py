@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, NamedTuple, get_args
 
 from asked_of_carriers import CARRIER, CARRIER_BOOKING
-from asked_of_dispatch import PICK_WAVE, TENDER, WINDOW
+from asked_of_dispatch import PICK_WAVE, PLAN, TENDER, WINDOW
 from asked_of_incidents import INCIDENT
 from asked_of_recurrences import RECURRENCE
 from asked_of_riders import BESIDE_RIDERS, RIDER
@@ -205,6 +205,7 @@ REPERTOIRES: dict[str, Repertoire] = {
     "tender": TENDER,
     "window": WINDOW,
     "pick_wave": PICK_WAVE,
+    "plan": PLAN,
     "carrier_booking": CARRIER_BOOKING,
     "recurrence": RECURRENCE,
     "tenant": TENANT,

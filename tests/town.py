@@ -16,8 +16,10 @@ from story import ACME, CENTRE, KAMPPI, NOON, NORTH, SAME_DAY, SECRETS, UP_NORTH
 from commands import dispatch_window as w
 from commands.aggregates import BY_EVENT
 from commands.order import Answer, Order
+from commands.plan import Requested
+from commands.planned_task import may_be_planned, planned_round
 from commands.policy import Policy
-from commands.task_state import OVER, CreatedTask, state_of
+from commands.task_state import OVER, CreatedTask, is_over, state_of
 from commands.tender import Open
 from infra.lookups import aboard, load_of
 from infra.sending import Sending
@@ -36,6 +38,7 @@ from schemas.keyring import Keyring
 from schemas.load import Capacity
 from schemas.message import Command, Event, Refused, RiderId, Role, Source, StopId, SubjectId, TaskId, TenderId
 from schemas.money import Money
+from schemas.plan import PlannedRoute, PlannedVisit, Proposal, ProposePlan, RoutedTask
 from schemas.record import Envelope, Stored, envelope_of, event_of, source_of
 from schemas.task import TaskDispatchable
 from streams.deadlines import source_of as source_of_deadline
@@ -66,6 +69,11 @@ class Told(NamedTuple):
     after: Any
     envelope: Envelope
     stored: Stored
+
+
+def is_wanted(task: CreatedTask, chance: Random) -> bool:
+    """Mostly what a plan may give."""
+    return not is_over(task) and ((may_be_planned(task) and task.simulated is None) or chance.random() < 0.1)
 
 
 @types.coroutine
@@ -212,6 +220,58 @@ class Town:
             tender, offer_id, offer, bidding = self.chance.choice(pending)
             bid = Money(amount_minor=self.chance.randint(1, 999), currency="EUR") if bidding else None
             self.ask("tender", tender, o.ClaimOffer(offer_id=offer_id, bid=bid), offer.rider_id, "rider")
+
+    def a_plan_is_made(self) -> None:
+        """Of what was asked for, by solvers that know little: some tasks for some riders, in any order."""
+        for plan_id, plan in self.of_kind("plan"):
+            if isinstance(plan, Requested):
+                self.ask("plan", plan_id, ProposePlan(proposal=self.a_proposal()), "planner", "system")
+        if self.chance.random() < 0.7:  # mostly they are quick
+            for _ in range(20):
+                self.processes_go_on()
+
+    def a_proposal(self) -> Proposal:
+        tasks = [(TaskId(name), task) for name, task in self.of_kind("task") if is_wanted(task, self.chance)][-6:]
+        self.chance.shuffle(tasks)
+        routes = [self._route(rider, tasks) for rider in self.chance.sample(RIDERS, self.chance.randint(1, 3))]
+        return Proposal(
+            decided_at=self._now(),
+            policy_version=1,
+            solver="anybody",
+            version="1",
+            seed=0,
+            input_hash="x",
+            source="anybody",
+            seconds_asked=1,
+            metres=0,
+            driving_seconds=0,
+            routes=routes,
+        )
+
+    def _route(self, rider: RiderId, tasks: list[tuple[TaskId, CreatedTask]]) -> PlannedRoute:
+        """Takes its tasks off what is left."""
+        mine = [tasks.pop() for _ in range(self.chance.choice((0, 1, 1, 2))) if tasks]
+        ahead = [(stop.task_id, stop.stop_id) for stop in self.state(rider).itinerary]
+        new = [(name, stop_id) for name, task in mine for stop_id in task.stops]
+        if self.chance.random() < 0.2:
+            self.chance.shuffle(new)
+        new = [*ahead, *new] if self.chance.random() < 0.7 else [*new, *ahead]
+        now = self._now()
+        return PlannedRoute(
+            rider_id=rider,
+            tasks=[
+                RoutedTask(task_id=name, round=planned_round(task), from_rider=task.rider_id) for name, task in mine
+            ],
+            visits=[
+                PlannedVisit(
+                    task_id=TaskId(name), stop_id=StopId(stop), arrives_at=now, begins_at=now, leaves_at=now, metres=0
+                )
+                for name, stop in dict.fromkeys(new)
+            ],
+            starts_at=now,
+            ends_at=now,
+            metres=0,
+        )
 
     # What the processes do
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from story import ACME, SECRETS
 from town import RIDERS, Town
 
+from commands import plan
 from commands.aggregates import AGGREGATES
 from commands.carrier_booking_state import ENDS
 from commands.task_state import OVER, CreatedTask, is_over, is_taken
@@ -18,6 +19,7 @@ from schemas import carrier_booking as b
 from schemas import ids
 from schemas import incident as i
 from schemas import pick_wave as j
+from schemas import plan as w
 from schemas import proof as f
 from schemas import rider as r
 from schemas import task as t
@@ -27,7 +29,7 @@ from schemas.message import Command, Role, StopId, TaskId
 from schemas.simulation import Simulation
 
 TASKS_AT_ONCE = 4
-BUSY = {"task": 9, "tender": 6, "rider": 4, "carrier_booking": 3, "incident": 2}
+BUSY = {"task": 9, "tender": 6, "rider": 4, "carrier_booking": 3, "plan": 2, "incident": 2}
 """How often each kind is asked something; any other once."""
 TRIES = 6
 SELDOM = (
@@ -44,6 +46,7 @@ SELDOM = (
     b.SettleCarrierBooking,
     c.SuspendCarrier,
     c.EndCarrierContract,
+    w.RejectPlan,
 )
 WAITS = 0.25
 """How often a task waits for others, or is in a wave."""
@@ -110,6 +113,8 @@ class People:
                 return self._some_task()
             case "pick_wave":
                 return self._some_wave()
+            case "plan":
+                return self._some_plan()
             case "carrier_booking":
                 return self._some_booking()
             case "tender":
@@ -134,6 +139,13 @@ class People:
         known = [wave for wave, state in waves if state.status == "planned"] or [f"wave-{len(waves) + 1}"]
         over = [wave for wave, _ in waves][-1:]
         return self._town.chance.choice(over if over and self._town.chance.random() < 0.1 else known)
+
+    def _some_plan(self) -> str:
+        """Mostly the latest; a new one where that is over."""
+        plans = self._town.of_kind("plan")
+        if plans and (not plan.is_over(plans[-1][1]) or self._town.chance.random() < 0.1):
+            return plans[-1][0]
+        return f"plan-{len(plans) + 1}"
 
     def _some_booking(self) -> str:
         """Mostly the latest; a new one where that is over."""
@@ -273,6 +285,6 @@ def often(command: Command, role: Role) -> float:
     """Those at work ask most; what ends much is asked seldom."""
     if isinstance(command, SELDOM):
         return 0.25
-    if isinstance(command, (o.ClaimOffer, r.ResequenceItinerary, b.BookCarrier)):
+    if isinstance(command, (o.ClaimOffer, r.ResequenceItinerary, b.BookCarrier, w.CommitPlan)):
         return 9.0
     return 3.0 if role == "rider" else 1.0

@@ -2,6 +2,7 @@
 
 import { arrange, h, say } from "./dom.js";
 import { Exceptions } from "./exceptions.js";
+import { Plans } from "./plans.js";
 import { markSvg } from "./marks.js";
 import { ENDED, RISKS, away, clock, plain } from "./words.js";
 
@@ -9,7 +10,8 @@ const MOST_SHOWN = 300;
 const RANK = { late: 0, at_risk: 1, on_time: 2, planned: 3 };
 
 export class Board {
-  constructor(state, chosen) {
+  /** `routed(routes)` shows a plan's roads on the map. */
+  constructor(state, chosen, routed, creates) {
     this.state = state;
     this.chosen = chosen;
     this.wanted = "open";
@@ -19,13 +21,14 @@ export class Board {
       type: "search", placeholder: "Search", "aria-label": "Search tasks by code, reference, outlet or rider",
       oninput: (event) => { this.word = event.target.value.trim().toLowerCase(); this.show(); },
     });
-    this.choices = Object.entries({ open: "Under way", ended: "Ended", desk: "Needs you" }).map(([name, title]) =>
+    this.choices = Object.entries({ open: "Under way", ended: "Ended", plans: "Plans", desk: "Needs you" }).map(([name, title]) =>
       h("button", { type: "button", "data-wanted": name, onclick: () => this.want(name) }, title),
     );
     this.exceptions = new Exceptions(state, chosen);
+    this.plans = new Plans(state, chosen, routed, creates);
     this.list = h("ul", { class: "tasks", id: "tasks" });
     this.note = h("p", { class: "note" });
-    this.element = h("section", { class: "board", "aria-label": "Tasks" }, h("div", { class: "tools" }, h("div", { class: "choice", role: "group", "aria-label": "What is listed" }, this.choices), this.search), this.list, this.note, this.exceptions.element);
+    this.element = h("section", { class: "board", "aria-label": "Tasks" }, h("div", { class: "tools" }, h("div", { class: "choice", role: "group", "aria-label": "What is listed" }, this.choices), this.search), this.list, this.note, this.plans.element, this.exceptions.element);
   }
 
   want(name) {
@@ -35,9 +38,13 @@ export class Board {
 
   show() {
     for (const choice of this.choices) choice.setAttribute("aria-pressed", String(choice.dataset.wanted === this.wanted));
-    const desk = this.wanted === "desk";
-    for (const part of [this.list, this.note]) part.hidden = desk;
+    const [desk, plans] = [this.wanted === "desk", this.wanted === "plans"];
+    for (const part of [this.list, this.note]) part.hidden = desk || plans;
     this.exceptions.element.hidden = !desk;
+    this.plans.element.hidden = !plans;
+    this.search.hidden = plans;
+    if (plans) return this.plans.show();
+    this.plans.hide();
     if (desk) return this.exceptions.show(this.word);
     const now = Date.now();
     const found = this.wanted === "open" ? this.#open(now) : [...this.state.ended.values()].reverse();

@@ -28,11 +28,11 @@ class Console {
       chosen: (id) => this.choose(id),
       met: (id) => this.meet(id),
     });
-    this.board = new Board(this.state, (id) => this.choose(id));
+    this.creates = CREATORS.has(session.role);
+    this.board = new Board(this.state, (id) => this.choose(id), (routes) => this.map.showRoutes(routes), this.creates);
     this.detail = new Detail(this.state, () => this.back());
     this.form = new NewDelivery(this.state, (id, consistency) => this.choose(id, consistency), () => this.back());
     this.chosen = null;
-    this.creates = CREATORS.has(session.role);
     byId("hint").hidden = !this.creates;
     say(byId("tenant"), session.tenant);
     byId("whole").addEventListener("click", () => this.whole());

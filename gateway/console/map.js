@@ -29,7 +29,7 @@ export class CityMap {
     this.canvas = byId("streets");
     this.overlay = byId("overlay");
     this.layers = Object.fromEntries(
-      ["fences", "outlets", "stops", "riders", "draft"].map((name) => [name, svg("g", { class: name })]),
+      ["fences", "routes", "outlets", "stops", "riders", "draft"].map((name) => [name, svg("g", { class: name })]),
     );
     this.overlay.append(...Object.values(this.layers));
     this.picked = picked;
@@ -39,6 +39,7 @@ export class CityMap {
     this.marks = new Map();
     this.riders = new Map();
     this.fences = [];
+    this.routes = [];
     this.streets = new Streets(fetched, () => this.redraw());
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.#listen();
@@ -96,6 +97,16 @@ export class CityMap {
         svg("path", { class: `fence ${fence.kind} ${fence.shape.type}`, d: outline(fence.shape, this.anchor), "data-geofence-id": fence.geofence_id }, svg("title", {}, fence.name)),
       ),
     );
+    this.redraw();
+  }
+
+  /** `routes`: [{ id, points, colour, title }], lines from place to place. */
+  showRoutes(routes) {
+    this.routes = routes.map((route) => ({
+      path: svg("path", { class: `route hue${route.colour}`, "data-rider-id": route.id }, svg("title", {}, route.title)),
+      points: route.points.map((place) => [mercator.x(place.lon), mercator.y(place.lat)]),
+    }));
+    this.layers.routes.replaceChildren(...this.routes.map((route) => route.path));
     this.redraw();
   }
 
@@ -221,6 +232,13 @@ export class CityMap {
     for (const known of this.marks.values()) this.#put(known.mark, known);
     for (const gliding of this.riders.values()) gliding.rests = false;
     if (this.fences.length) this.#placeFences();
+    this.#placeRoutes();
+  }
+
+  #placeRoutes() {
+    for (const { path, points } of this.routes) {
+      path.setAttribute("d", `M${points.map(([x, y]) => `${this.view.left(x).toFixed(1)} ${this.view.top(y).toFixed(1)}`).join("L")}`);
+    }
   }
 
   #put(mark, { x, y }) {

@@ -28,7 +28,7 @@ def id_of(kind: str, reference: str) -> str:
 
 
 ORDER, TRANSFER, VEHICLE, CARRIER, BOOKING = "order-10042", "transfer-311", "van-7", "carrier-pulu", "booking-58"
-WAVE = "wave-9"
+WAVE, PLAN = "wave-9", "morning-2026-03-02"
 RECURRENCE = "bread-881"
 TASK_ID = id_of("task", ORDER)
 WAVE_ID = id_of("pick_wave", WAVE)

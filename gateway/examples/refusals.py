@@ -35,6 +35,7 @@ from commands.judging import COMMAND_LIMIT_BYTES
 from commands.order import AlreadyExists, CommandTooLarge, IdempotencyKeyReused, VersionConflict
 from commands.pick_wave import PickWaveOfAnotherOutlet
 from commands.place_contacts import NotAName
+from commands.plan import PlanOutdated
 from commands.proof import ParcelNotHere, PinAttemptsExhausted, ProofNotKnown, TooManyProofs
 from commands.provider_config import ProviderMisconfigured, ProviderNamedTwice
 from commands.recurrence import NoSuchRefusal, NotAnOccurrence, NothingAhead, OccurrenceAnswered
@@ -174,6 +175,7 @@ OF_TASKS: tuple[Refused, ...] = (
     UnknownTask("depends_on", TRANSFER_ID),
     UnknownPickWave(WAVE_ID),
     PickWaveOfAnotherOutlet(SECOND_OUTLET, OUTLET),
+    PlanOutdated(at(9), at(9, 15)),
     DependencyAnswered(TRANSFER_ID),
     UnknownDependency(TRANSFER_ID),
     CloneAnswered(2),

@@ -10,11 +10,14 @@ from gateway.examples.lumi import (
     FROM_SHOP,
     LOCKER,
     ORDER,
+    OTHER_RIDER_ID,
     OUTLET,
+    PLAN,
     PROOF_ID,
     RIDER_ID,
     SECOND_BAG,
     SECOND_OUTLET,
+    TASK_ID,
     TO_DOOR,
     TRANSFER,
     TRANSFER_ID,
@@ -26,6 +29,7 @@ from schemas.geo import Window
 from schemas.goods import InspectedLine, InspectReturn, NewItem, ReceivedLine, ReceiveTransfer
 from schemas.message import Command
 from schemas.pick_wave import CancelPickWave, CreatePickWave, ReleasePickWave, RetimePickWave
+from schemas.plan import CommitPlan, RejectPlan, RequestPlan
 from schemas.stop import NewContact, NewParcel, NewStop
 from schemas.task import (
     AcceptAssignment,
@@ -222,4 +226,18 @@ PICKED: dict[str, Command] = {
     "All is picked": ReleasePickWave(),
     "The shop closes early": CancelPickWave(reason_code="outlet_closed"),
 }
-EXAMPLES = (CREATED, CHANGED, GIVEN, LOOKED_AT, PICKED)
+PLANNED: dict[str, Command] = {
+    "The morning's orders, for whoever is at work": RequestPlan(
+        outlets=[OUTLET], until=at(11), seconds=20, external_reference=PLAN
+    ),
+    "Anew, for three orders and two riders, and what has not begun may change hands": RequestPlan(
+        tasks=[TASK_ID, TRANSFER_ID],
+        riders=[RIDER_ID, OTHER_RIDER_ID],
+        objective="vehicles",
+        replan=True,
+        commit="at_once",
+    ),
+    "It is good": CommitPlan(),
+    "A rider has called in sick": RejectPlan(reason_code="rider_sick"),
+}
+EXAMPLES = (CREATED, CHANGED, GIVEN, LOOKED_AT, PICKED, PLANNED)

@@ -1,4 +1,5 @@
-"""I7: a tender has one winner, a task one assignee at a time, a parcel one party who hands it on."""
+"""I7: a tender has one winner and settles each of its offers, a task has one assignee at a time, a parcel one party who
+hands it on."""
 
 from infra.check.finding import Judgement
 from schemas import catalog
@@ -9,7 +10,18 @@ from schemas.message import Event
 from schemas.record import Envelope, Stored, Unreadable, event_of
 from schemas.stop_events import ParcelsDelivered, ParcelsHeld, ParcelsPickedUp, ParcelsReturned, ParcelsWrittenOff
 from schemas.task import TaskAssigned, TaskCreated, TaskUnassigned
-from schemas.tender import OfferAccepted, TenderAwarded
+from schemas.tender import (
+    ClaimRejected,
+    OfferAccepted,
+    OfferDeclined,
+    OfferExpired,
+    OfferLost,
+    OfferSent,
+    OfferWithdrawn,
+    TenderAwarded,
+    TenderExhausted,
+    TenderWithdrawn,
+)
 
 TOLD_BY: tuple[type[Event], ...] = (
     TaskCreated,
@@ -24,8 +36,16 @@ TOLD_BY: tuple[type[Event], ...] = (
     ParcelsHandedOver,
     ParcelsLost,
     ParcelsWrittenOff,
+    OfferSent,
     OfferAccepted,
+    OfferDeclined,
+    OfferExpired,
+    OfferLost,
+    OfferWithdrawn,
+    ClaimRejected,
     TenderAwarded,
+    TenderExhausted,
+    TenderWithdrawn,
 )
 NAMES = frozenset(catalog.BY_CLASS[cls].name for cls in TOLD_BY)
 """No other record needs to be decoded."""
@@ -37,6 +57,10 @@ class Custody:
     def __init__(self, judgement: Judgement) -> None:
         self._judgement = judgement
         self._winners: dict[str, str] = {}
+        self._pending: dict[str, set[str]] = {}
+        """Of each tender the offers that are not settled."""
+        self._over: dict[str, str] = {}
+        """Tenders that are over with such offers, and where they ended."""
         self._assignees: dict[str, str] = {}
         self._parcels: dict[tuple[str, str], Party] = {}
 
@@ -53,7 +77,17 @@ class Custody:
 
     def _fact(self, aggregate_id: str, event: Event, at: str) -> None:
         match event:
-            case OfferAccepted() | TenderAwarded():
+            case OfferSent():
+                self._sent(aggregate_id, event.offer_id)
+            case OfferDeclined() | OfferExpired() | OfferLost() | OfferWithdrawn() | ClaimRejected():
+                self._settled(aggregate_id, event.offer_id)
+            case TenderExhausted() | TenderWithdrawn():
+                self._ended(aggregate_id, at)
+            case OfferAccepted():
+                self._settled(aggregate_id, event.offer_id)
+                self._won(aggregate_id, event.offer_id, at)
+            case TenderAwarded():
+                self._ended(aggregate_id, at)
                 self._won(aggregate_id, event.offer_id, at)
             case TaskAssigned():
                 self._assigned(aggregate_id, f"rider {event.rider_id}", at)
@@ -81,6 +115,29 @@ class Custody:
                 self._parcels |= {(aggregate_id, parcel_id): event.to_party for parcel_id in event.parcel_ids}
             case _:
                 pass
+
+    def end(self) -> None:
+        """Nothing more will come: an offer whose tender is over can be taken by nobody."""
+        for tender, at in self._over.items():
+            lost = ", ".join(sorted(self._pending[tender]))
+            self._judgement.found(at, f"tender {tender} is over, and of offer {lost} nobody was told what became")
+
+    def _sent(self, tender: str, offer: str) -> None:
+        self._judgement.looked_at += 1
+        self._pending.setdefault(tender, set()).add(offer)
+
+    def _settled(self, tender: str, offer: str) -> None:
+        left = self._pending.get(tender)
+        if left is None:
+            return
+        left.discard(offer)
+        if not left:
+            del self._pending[tender]
+            self._over.pop(tender, None)
+
+    def _ended(self, tender: str, at: str) -> None:
+        if tender in self._pending:
+            self._over[tender] = at
 
     def _won(self, tender: str, offer: str, at: str) -> None:
         self._judgement.looked_at += tender not in self._winners

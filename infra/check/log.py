@@ -84,6 +84,7 @@ class PlaceCheck:
             self._custody.take(envelope, stored)
 
     def end(self, place: Place) -> None:
+        self._custody.end()
         if self._open is not None:
             envelope, offset = self._open
             what = f"command {envelope.command_id} ends after {envelope.command_index + 1} of {envelope.command_size}"

@@ -6,7 +6,7 @@
 | ReturnStarted                     | RemoveStops, InsertStops | the way back is ahead                        |
 | HoldStarted                       | InsertStops            | the way to where the goods will wait is ahead  |
 | StopRescheduled                   | ChangePlannedWindow    | the stop has another window there              |
-| TaskAssigned, by tender           | ChangePlannedWindow    | as they are by now: they may have changed since |
+| TaskAssigned, by tender or plan   | ChangePlannedWindow    | as they are by now: they may have changed since |
 |                                   |                        | the rider was reserved                         |
 | TaskUnassigned, and every end     | RemoveStops, all       | the reservation is released                    |
 """
@@ -54,7 +54,7 @@ def itinerary(lookup: Lookup) -> list[Rule]:
         return [inserting(event.rider_id, source, event.round, hold, "insert-hold")]
 
     async def windows_of_now(event: TaskAssigned, source: Source) -> Sequence[Step]:
-        if event.tender_id is None:
+        if event.tender_id is None and event.plan_id is None:
             return []
         task = await lookup.task(source.tenant, source.aggregate_id, source)
         return [

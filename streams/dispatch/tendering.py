@@ -121,8 +121,8 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         return [reserve(event.rider_id, task, event.hold_until, tender, event.offer_id, *placed, others)]
 
     async def reserve_ordered(event: TaskAssigned, source: Source) -> Sequence[Step]:
-        if event.handed_over:
-            return []  # see hand_over
+        if event.handed_over or event.plan_id is not None:
+            return []  # see hand_over and planning.committing
         if event.tender_id is not None:
             return [activate(event.rider_id, TaskId(source.aggregate_id), event.round)]
         task = await lookup.task(source.tenant, source.aggregate_id, source)
@@ -211,6 +211,8 @@ async def withdraw_passed_over(event: TaskAssigned, source: Source) -> Sequence[
     """An order settles what was offered; goods that are handed over were not offered any more."""
     if event.tender_id is not None or event.handed_over:
         return []
+    if event.plan_id is not None:
+        return [] if event.passed_over is None else [withdrawing(event.passed_over)]
     return [withdrawing(event.passed_over or tender_id(TaskId(source.aggregate_id), event.round))]
 
 

@@ -130,5 +130,10 @@ class Solution(Part, frozen=True):
 
 
 def input_hash(problem: Problem) -> str:
-    """SHA-256 of its canonical encoding: JSON with fields as declared and sets sorted."""
-    return hashlib.sha256(msgspec.json.encode(problem, order="deterministic")).hexdigest()
+    """SHA-256 of its canonical encoding."""
+    return hashlib.sha256(encoded(problem)).hexdigest()
+
+
+def encoded(problem: Problem) -> bytes:
+    """JSON with fields as declared and sets sorted."""
+    return msgspec.json.encode(problem, order="deterministic")

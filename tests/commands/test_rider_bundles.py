@@ -235,3 +235,20 @@ def test_a_route_has_a_bound():
 def test_who_names_a_task_twice_is_stopped():
     with pytest.raises(AssertionError, match="named once"):
         roomy().when(reserving(too(TWO), too(TWO))).decided()
+
+
+def test_a_plan_gives_nobody_what_they_have_in_whatever_round():
+    story = on_shift().where(max_active_tasks=3)
+    story.when(reserving()).happened()
+    planned = replace(reserving(), plan_id=PlanId("plan-1"), tender_id=None, offer_id=None)
+    assert story.when(planned).refuses(CannotReserve).code == "reserved_elsewhere"
+    story.when(ActivateReservation(task_id=ONE, round=1)).happened()
+    assert story.when(replace(planned, round=2)).refuses(CannotReserve).code == "reserved_elsewhere"
+
+
+def test_a_route_of_a_plan_may_have_more_than_dispatch_gives():
+    story = on_shift().where(max_active_tasks=1)
+    assert story.when(reserving(too(TWO))).refuses(CannotReserve).code == "too_many_tasks"
+    planned = replace(reserving(too(TWO)), plan_id=PlanId("plan-1"), tender_id=None, offer_id=None)
+    story.when(planned).tells("RiderReserved", "RiderReserved").happened()
+    story.when(planned).then()

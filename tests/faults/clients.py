@@ -27,10 +27,11 @@ from infra.demo.journal import Journal
 from infra.demo.plan import order, personas
 from infra.demo.play import Play
 from infra.demo.rider import Rider
+from infra.demo.settled import RULES, settle_rider, settle_tenant, start_shift
 from infra.demo.settled import TENANT as TOWN
-from infra.demo.settled import settle_rider, settle_tenant, start_shift
 from infra.demo.streets import Streets
 from infra.settings import Settings
+from schemas.ids import tenant_id
 from schemas.message import Role
 from streams.routing.osrm import OsrmRouter
 from tests.faults.told import Asked, First, Told
@@ -371,8 +372,17 @@ FIX_EVERY = timedelta(seconds=2)
 DAY_S = 86_400.0
 
 
+ASKED_BY: list[Json] = [
+    {"mode": "broadcast", "size": 4, "seconds": 30},
+    {"mode": "ranked", "size": 2, "seconds": 15},
+    {"mode": "self_claim", "seconds": 30},
+]
+"""Several want the same, and it is offered to others where nobody does."""
+PLANNED_EVERY_S = 20.0
+
+
 class Town:
-    """Riders at work, and orders for them."""
+    """Riders at work, orders for them, and now and then a plan of all that waits."""
 
     def __init__(self, seed: str, settings: Settings, api: NotingApi, counts: Counts) -> None:
         self._seed, self._api, self._counts = seed, api, counts
@@ -389,6 +399,8 @@ class Town:
     async def settle(self) -> None:
         """Tenant, outlets, fences; riders on shift, each with a phone."""
         await settle_tenant(self._api, self._city, self._streets)
+        rules = {"rules": RULES | {"dispatch": {"steps": ASKED_BY}}}
+        await self._api.command("operator", "root", f"/tenants/{tenant_id(TOWN)}/change-tenant-rules", rules)
         self._doors = await self._streets.places(f"{self._seed}|doors", 40)
         shops = [await self._streets.snapped(shop.lat, shop.lon) for shop in self._city.shops]
         now = real_time()
@@ -403,7 +415,21 @@ class Town:
         self._play = play
 
     async def run(self) -> None:
-        """Until it is cancelled. What fails in one tick is tried again in the next."""
+        """Until it is cancelled."""
+        await asyncio.gather(self._live(), self._plan())
+
+    async def _plan(self) -> None:
+        """What is not begun may change hands. Nobody waits for what comes of it."""
+        while True:
+            await asyncio.sleep(PLANNED_EVERY_S)
+            wanted = {"seconds": 1, "replan": True, "commit": "at_once"}
+            try:
+                await self._api.command("dispatcher", "dora", "/plans", wanted)
+            except Exception as failed:
+                self._counts.ticks_failed[repr(failed)[:120]] += 1
+
+    async def _live(self) -> None:
+        """What fails in one tick is tried again in the next."""
         play, began, number = self._play, time.monotonic(), 0
         assert play is not None, "settle first"
         while True:

@@ -18,6 +18,7 @@ from schemas.goods import Party
 from schemas.record import Stored, control_headers, derived_headers, envelope_of
 from schemas.signals import GeofenceTransitionCorrected
 from schemas.task import TaskAssigned
+from schemas.tender import OfferViewed
 from schemas.topics import SIGNALS
 from schemas.topics import TASK as TASK_TOPIC
 
@@ -163,6 +164,15 @@ def test_a_tender_with_two_winners_is_named(log):
     found = broken(after(log, "OfferLost", forged))
     assert list(found) == ["I7"]
     assert f"is won by offer {TO_ANN}" in found["I7"]
+
+
+def test_an_offer_of_which_nobody_was_told_what_became_is_named(log):
+    at = place_of(log, "OfferLost")
+    kept = {name: value.decode() for name, value in log[at].headers if name.startswith("command_")}
+    viewed = OfferViewed(offer_id=TO_ANN, rider_id=ANN)
+    found = broken(sealed_again([*log[:at], saying(log[at], viewed, **kept), *log[at + 1 :]]))
+    assert list(found) == ["I7"]
+    assert f"of offer {TO_ANN} nobody was told what became" in found["I7"]
 
 
 def test_a_task_with_two_assignees_is_named(log):

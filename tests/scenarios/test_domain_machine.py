@@ -21,6 +21,7 @@ from commands import field_reports, pick_wave, rider_reservations, rider_silence
 from commands.aggregates import AGGREGATES
 from commands.carrier_booking_state import UNDER_WAY
 from commands.context import Context
+from commands.plan import SETTLES_WITHIN, Committing
 from commands.task_state import CreatedTask, carried, is_over, is_taken, open_stops, state_of
 from commands.tender import Open
 from commands.vehicle_fitness import fitness_of
@@ -32,6 +33,7 @@ from schemas.batch_rules import BatchRules
 from schemas.directory import TenantRules
 from schemas.dispatch_rules import DispatchRules, TenderMode, TenderStep
 from schemas.dispatch_window import DecideWindow, WindowEvent
+from schemas.itinerary import Bundled
 from schemas.load import NOTHING, Capacity, Load, peak_load
 from schemas.proof import ProofKind
 from schemas.rider import (
@@ -42,11 +44,13 @@ from schemas.rider import (
     RiderReserved,
 )
 from schemas.stop_events import StopCompleted
-from schemas.task import AssignTask, TaskAssigned, TaskDispatchable, TaskEvent
-from schemas.tender import AwardTender, OfferAccepted, OfferWithdrawn, TenderEvent
+from schemas.task import AssignByPlan, AssignTask, TaskAssigned, TaskDispatchable, TaskEvent
+from schemas.tender import AwardTender, OfferAccepted, OfferLost, OfferWithdrawn, TenderEvent
 from schemas.waiting import AwaitedKind, DependencyDeclared, DependencyWaived
 from streams import processes
 from streams.dispatch import itinerary, tendering, windowing
+from streams.dispatch.tendering import release
+from streams.planning import committing
 
 TOWNS = 24
 STEPS = 500
@@ -60,6 +64,7 @@ HAPPENS = (
     *["processes_go_on"] * 8,
     *["somebody_claims"] * 2,
     *["time_passes", "what_is_due_fires", "phones_tell"] * 2,
+    "a_plan_is_made",
     "silence_is_looked_for",
     *["windows_are_decided"] * 2,
     "a_process_starts_again",
@@ -111,6 +116,9 @@ class DomainMachine(RuleBasedStateMachine):
         self.town.starts_from_nothing()
         self.looked_at()
         self.town.comes_to_rest()
+        self.custody.end()
+        if self.judgement.verdict().broken:
+            raise Broken(self.judgement.verdict().findings[0].what)
         if self.town.told:
             told = self.town.told[0]
             raise Broken(f"from nothing, processes add {type(told.event).__name__} to {told.aggregate_id}")
@@ -388,6 +396,13 @@ def tasks_and_bookings_agree(town: Town) -> None:
             raise Broken(f"{booking_id} is {booking.status}, and does not have {booking.task_id}")
 
 
+def plans_are_settled(town: Town) -> None:
+    """As long as riders can be held for them; later their own deadline settles them."""
+    for plan_id, state in town.of_kind("plan"):
+        if isinstance(state, Committing) and town.policy.now(ACME, town.now) < state.settled_by - SETTLES_WITHIN:
+            raise Broken(f"{plan_id} is committed, and of {', '.join(state.rider_of)} nobody says what came")
+
+
 def nothing_is_due_for_ever(town: Town) -> None:
     """What is due has fired by now, and its aggregate has answered: a row that is left would be fired again and again."""
     for row in town.deadlines.values():
@@ -460,6 +475,7 @@ ONCE_QUIET = (
     riders_and_tasks_agree,
     the_way_ahead_tells_what_is_aboard,
     tasks_and_bookings_agree,
+    plans_are_settled,
     who_is_silent_keeps_what_they_have,
 )
 
@@ -514,6 +530,16 @@ def wins_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
         return [OfferAccepted(offer_id=command.offer_id, rider_id=offer.rider_id)] if offer else []
 
     monkeypatch.setattr(tender, "award_tender", award)
+
+
+def lost_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has not won hears nothing."""
+    award = tender.award_tender
+
+    def awarded(known: tender.Tender, command: AwardTender) -> list[TenderEvent]:
+        return [event for event in award(known, command) if not isinstance(event, OfferLost)]
+
+    monkeypatch.setattr(tender, "award_tender", awarded)
 
 
 def assigned_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -604,7 +630,9 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def too_late_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who finds a window closed joins no other. Once a tenant sets rules it goes by long ones."""
+    """Who finds a window closed joins no other. Once a tenant sets rules it goes by long ones, which are
+    full with one task."""
+    monkeypatch.setattr(windows, "MOST_WINDOW_TASKS", 1)
     by_windows = TenantRules(dispatch=DispatchRules(batch=BatchRules(window_seconds=600)))
     monkeypatch.setattr(asked_of_the_directory, "some_rules", lambda draw: by_windows)
     monkeypatch.setattr(windowing, "join_later", lambda *anything: [])
@@ -618,6 +646,26 @@ def decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "decide_once", decide)
 
 
+def never_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan does not hear of what its riders have."""
+    monkeypatch.setattr(
+        committing,
+        "settling",
+        lambda plan_id, task_id, code: release("ann", Bundled(task_id=task_id, round=0), "nothing", "release"),
+    )
+
+
+def planned_and_reserved_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has it is not asked to let it go."""
+    monkeypatch.setattr(task, "assign_by_plan", assigned_over)
+
+
+def assigned_over(known: CreatedTask, command: AssignByPlan, context: Context) -> list[TaskEvent]:
+    if known.ended or known.rider_id == command.rider_id or known.waits:
+        return []
+    return [TaskAssigned(rider_id=command.rider_id, round=known.round, tender_id=None, offer_id=None)]
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("breaks", "found"),
@@ -625,7 +673,8 @@ def decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
         (carries_anything, "is to carry"),
         (only_weight_counts, "is to carry"),
         (wins_and_goes_on, "is won by offer|which is over|from nothing"),
-        (assigned_again, "leads from|still has it|which is over|from nothing"),
+        (lost_in_silence, "nobody was told what became|is still due|from nothing"),
+        (assigned_again, "leads from|still has it|which is over|from nothing|nobody says what came"),
         (goods_forgotten, "has the task"),
         (completed_without_proof, "is completed without"),
         (never_let_go, "which is over|on the way for|from nothing"),
@@ -642,6 +691,8 @@ def decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
         (leaves_no_wave, "wait for it"),
         (too_late_is_too_late, "waits for no window"),
         (decided_again, "WindowDecided of"),
+        (never_settled, "nobody says what came"),
+        (planned_and_reserved_for_nobody, "leads from|still has it|says so|from nothing|nobody says what came"),
     ],
 )
 def test_with_a_rule_broken_it_is_found(

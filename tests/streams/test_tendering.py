@@ -1,16 +1,16 @@
 """A task that is settled while its processes are behind: what was begun for it comes to an end."""
 
-from datetime import timedelta
-
 import pytest
-from story import KAMPPI
+from msgspec.structs import replace
+from story import KAMPPI, NOON
 from town import RIDERS, Town
 
+from commands.plan import Over as Settled
 from commands.task_state import CreatedTask
 from commands.tender import Over
 from schemas.ids import tender_id
-from schemas.message import Command, PlanId, StopId, TaskId
-from schemas.rider import NewPlannedStop, ReserveRider
+from schemas.message import Command, StopId, TaskId
+from schemas.plan import PlannedRoute, PlannedVisit, ProposePlan, RequestPlan, RoutedTask
 from schemas.stop import NewStop
 from schemas.task import AssignTask, CancelTask, CreateTask
 
@@ -71,12 +71,26 @@ def test_an_order_that_nobody_followed_until_its_hold_had_passed_leaves_no_task_
     assert town.state(RIDERS[0]).reservations == {}
 
 
-def test_what_follows_a_plans_reservation_the_plan_says(town: Town):
-    town.whom = list
-    stop = NewPlannedStop(stop_id=StopId("stop-1"), kind="pickup", subject="s", location=KAMPPI)
-    hold = town.now + timedelta(minutes=5)
-    planned = ReserveRider(task_id=TASK, round=1, plan_id=PlanId("plan"), hold_until=hold, stops=[stop])
-    assert town.ask("rider", RIDERS[0], planned, "dispatch", "system")
+def test_what_a_plan_gives_is_the_riders_and_what_was_offered_is_withdrawn(town: Town):
     town.comes_to_rest()
-    assert not town.state(RIDERS[0]).reservations[TASK].active
+    visits = [
+        PlannedVisit(task_id=TASK, stop_id=StopId(stop), arrives_at=NOON, begins_at=NOON, leaves_at=NOON, metres=0)
+        for stop in ("stop-1", "stop-2")
+    ]
+    route = PlannedRoute(
+        rider_id=RIDERS[0],
+        tasks=[RoutedTask(task_id=TASK, round=1)],
+        visits=visits,
+        starts_at=NOON,
+        ends_at=NOON,
+        metres=0,
+    )
+    assert town.ask("plan", "plan-1", RequestPlan(commit="at_once"))
+    proposal = replace(town.a_proposal(), decided_at=town.now, routes=[route])
+    assert town.ask("plan", "plan-1", ProposePlan(proposal=proposal), "planner", "system")
+    town.comes_to_rest()
+    assert town.state(TENDER) == Over("withdrawn")
+    assert (the_task(town).rider_id, the_task(town).accepted) == (RIDERS[0], True)
+    assert town.state(RIDERS[0]).reservations[TASK].active
+    assert town.state("plan-1") == Settled("committed")
     assert not town.refused
