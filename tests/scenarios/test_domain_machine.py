@@ -633,6 +633,23 @@ def leaves_no_wave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pick_wave, "leave", lambda known, command: [])
 
 
+def too_late_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finds a window closed joins no other. Once a tenant sets rules it goes by long ones, which are
+    full with one task."""
+    monkeypatch.setattr(windows, "MOST_WINDOW_TASKS", 1)
+    by_windows = TenantRules(dispatch=DispatchRules(batch=BatchRules(window_seconds=600)))
+    monkeypatch.setattr(asked_of_the_directory, "some_rules", lambda draw: by_windows)
+    monkeypatch.setattr(windowing, "join_later", lambda *anything: [])
+
+
+def decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decide(window: windows.Window, command: DecideWindow) -> list[WindowEvent]:
+        return decide_once(replace(window, how="closed"), command) if isinstance(window, windows.Over) else []
+
+    decide_once = windows.decide_once
+    monkeypatch.setattr(windows, "decide_once", decide)
+
+
 def never_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan does not hear of what its riders have."""
     monkeypatch.setattr(
@@ -651,21 +668,6 @@ def assigned_over(known: CreatedTask, command: AssignByPlan, context: Context) -
     if known.ended or known.rider_id == command.rider_id or known.waits:
         return []
     return [TaskAssigned(rider_id=command.rider_id, round=known.round, tender_id=None, offer_id=None)]
-
-
-def too_late_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who finds a window closed joins no other. Once a tenant sets rules it goes by long ones."""
-    by_windows = TenantRules(dispatch=DispatchRules(batch=BatchRules(window_seconds=600)))
-    monkeypatch.setattr(asked_of_the_directory, "some_rules", lambda draw: by_windows)
-    monkeypatch.setattr(windowing, "join_later", lambda *anything: [])
-
-
-def decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def decide(window: windows.Window, command: DecideWindow) -> list[WindowEvent]:
-        return decide_once(replace(window, how="closed"), command) if isinstance(window, windows.Over) else []
-
-    decide_once = windows.decide_once
-    monkeypatch.setattr(windows, "decide_once", decide)
 
 
 @pytest.mark.timeout(600)
