@@ -40,6 +40,7 @@ PLAN_SECONDS = Histogram(
 )
 
 TOLD_CHARS = 500
+MOST_SERVED = 10_000
 
 logger = structlog.get_logger()
 
@@ -76,14 +77,23 @@ class Planner:
         self._keep = keep
         self._make_solvers = solvers
         self._solving: SolverPool | None = None
+        self._served: dict[str, int] = {}
+        """Of tenants, at which turn they were served last."""
+        self._turn = 0
 
     async def look(self) -> int:
-        """Makes the plan that waits longest, if any; how many. Raises NotNow."""
+        """Makes a plan, if any is wanted; how many. Who asks for many keeps no other tenant waiting. Raises NotNow."""
         async with self._pool.connection() as connection:
-            found = await wanted(connection, 1)
-        for plan in found:
-            await self._make(plan)
-        return len(found)
+            found = await wanted(connection)
+        if not found:
+            return 0
+        plan = min(found, key=lambda each: self._served.get(each.tenant, 0))
+        self._turn += 1
+        self._served[plan.tenant] = self._turn
+        while len(self._served) > MOST_SERVED:
+            del self._served[min(self._served, key=self._served.__getitem__)]
+        await self._make(plan)
+        return 1
 
     async def close(self) -> None:
         if self._solving is not None:
