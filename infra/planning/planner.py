@@ -80,6 +80,8 @@ class Planner:
         self._served: dict[str, int] = {}
         """Of tenants, at which turn they were served last."""
         self._turn = 0
+        self._unsent: tuple[str, Command, str] | None = None
+        """Of which plan, the command, and what came of it."""
 
     async def look(self) -> int:
         """Makes a plan, if any is wanted; how many. Who asks for many keeps no other tenant waiting. Raises NotNow."""
@@ -100,22 +102,28 @@ class Planner:
             await asyncio.to_thread(self._solving.close)
 
     async def _make(self, plan: WantedPlan) -> None:
+        """What could not be sent is sent again, and not looked for again."""
         tenant = TenantSlug(plan.tenant)
-        with PLAN_SECONDS.time():
-            try:
-                found = await self._found(tenant, plan)
-                command: Command = ProposePlan(proposal=proposal(found))
-                outcome: str = "proposed"
-            except NoPlan as none:
-                command, outcome = FailPlan(reason_code=none.code, told=none.told[:TOLD_CHARS]), none.code
-            except BROKEN as broken:  # it would break again, and keep all others waiting
-                logger.exception("plan cannot be made", plan_id=plan.plan_id)
-                told = f"{type(broken).__name__}: {broken}"[:TOLD_CHARS]
-                command, outcome = FailPlan(reason_code="no_plan", told=told), "broken"
+        if self._unsent is None or self._unsent[0] != plan.plan_id:
+            with PLAN_SECONDS.time():
+                self._unsent = plan.plan_id, *(await self._command(tenant, plan))
+        _, command, outcome = self._unsent
         step = Step(kind="plan", aggregate_id=plan.plan_id, command=command, purpose="propose")
         await self._send(step, source_of(tenant, PlanId(plan.plan_id), self._gathering.now(tenant)), tenant)
+        self._unsent = None
         PLANS.labels(outcome).inc()
         logger.info("plan made", plan_id=plan.plan_id, outcome=outcome)
+
+    async def _command(self, tenant: TenantSlug, plan: WantedPlan) -> tuple[Command, str]:
+        """With what came of it. Raises NotNow."""
+        try:
+            return ProposePlan(proposal=proposal(await self._found(tenant, plan))), "proposed"
+        except NoPlan as none:
+            return FailPlan(reason_code=none.code, told=none.told[:TOLD_CHARS]), none.code
+        except BROKEN as broken:  # it would break again, and keep all others waiting
+            logger.exception("plan cannot be made", plan_id=plan.plan_id)
+            told = f"{type(broken).__name__}: {broken}"[:TOLD_CHARS]
+            return FailPlan(reason_code="no_plan", told=told), "broken"
 
     async def _found(self, tenant: TenantSlug, plan: WantedPlan) -> Found:
         """Raises NoPlan, NotNow."""

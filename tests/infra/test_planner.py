@@ -13,7 +13,7 @@ from projections.plans import PlanRequestRow, WantedPlan
 from schemas.message import Source, TenantSlug
 from schemas.plan import FailPlan, ProposePlan
 from streams.dispatch.decision import nowhere
-from streams.process import Done, Step
+from streams.process import Done, NotNow, Step
 
 
 def plan(tenant: str, name: str) -> WantedPlan:
@@ -76,3 +76,24 @@ async def test_who_asks_for_many_plans_keeps_nobody_else_waiting_and_a_broken_on
     told = {command.told for _, command in desk.sent if isinstance(command, FailPlan)}
     assert told == {"LookupError: what nobody thought of"}
     await making.close()
+
+
+async def test_what_could_not_be_sent_is_sent_again_and_not_made_again(desk: Desk):
+    desk.waiting, anything = [plan("acme", "a1")], desk
+    made: list[str] = []
+
+    async def wave(tenant: TenantSlug, request: PlanRequestRow) -> Any:
+        made.append(tenant)
+        raise LookupError("what nobody thought of")
+
+    async def nobody(step: Step, source: Source, tenant: TenantSlug) -> Done:
+        raise NotNow("the shard is not open")
+
+    desk.wave = wave  # type: ignore[method-assign]
+    given: Any = anything
+    making = Planner(given, given, given, nobody, nowhere)
+    for _ in range(3):
+        with pytest.raises(NotNow):
+            await making.look()
+    making._send = desk.send
+    assert (await making.look(), await making.look(), made) == (1, 0, ["acme"])
