@@ -117,7 +117,8 @@ class Planner:
     async def _command(self, tenant: TenantSlug, plan: WantedPlan) -> tuple[Command, str]:
         """With what came of it. Raises NotNow."""
         try:
-            return ProposePlan(proposal=proposal(await self._found(tenant, plan))), "proposed"
+            found = await self._found(tenant, plan)
+            return ProposePlan(proposal=await asyncio.to_thread(proposal, found)), "proposed"
         except NoPlan as none:
             return FailPlan(reason_code=none.code, told=none.told[:TOLD_CHARS]), none.code
         except BROKEN as broken:  # it would break again, and keep all others waiting
@@ -134,7 +135,7 @@ class Planner:
         return replace(found, never_asked=left_out)
 
     async def _solved(self, tenant: TenantSlug, plan: WantedPlan, wave: Wave, policy_version: int) -> Found:
-        sorted_out = sort_out(wave)
+        sorted_out = await asyncio.to_thread(sort_out, wave)
         if not sorted_out.riders:
             raise NoPlan("nobody_at_work", not_asked_told(sorted_out.not_asked))
         try:
