@@ -30,7 +30,7 @@ from streams.planning.solving import Asked, Solver
 from streams.planning.wave import Posed, Posing, TooManyPlaces, Wave, matrices_of, places_of, sort_out
 from streams.planning.with_pyvrp import WithPyVRP
 from streams.planning.with_vroom import WithVroom
-from streams.process import BROKEN, Send, Step
+from streams.process import BROKEN, NotAllowed, Send, Step
 
 PLANS = Counter("logistics_plans_total", "Plans that were made, by what came of them", ["outcome"])
 PLAN_SECONDS = Histogram(
@@ -109,7 +109,13 @@ class Planner:
                 self._unsent = plan.plan_id, *(await self._command(tenant, plan))
         _, command, outcome = self._unsent
         step = Step(kind="plan", aggregate_id=plan.plan_id, command=command, purpose="propose")
-        await self._send(step, source_of(tenant, PlanId(plan.plan_id), self._gathering.now(tenant)), tenant)
+        source = source_of(tenant, PlanId(plan.plan_id), self._gathering.now(tenant))
+        told = await self._send(step, source, tenant)
+        if isinstance(told, NotAllowed):
+            none = FailPlan(reason_code="no_plan", told=f"it was refused: {told.rule}")
+            fails = Step(kind="plan", aggregate_id=plan.plan_id, command=none, purpose="fail")
+            await self._send(fails, source, tenant)
+            outcome = "broken"
         self._unsent = None
         PLANS.labels(outcome).inc()
         logger.info("plan made", plan_id=plan.plan_id, outcome=outcome)
