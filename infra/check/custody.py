@@ -4,6 +4,7 @@ hands it on."""
 from infra.check.finding import Judgement
 from schemas import catalog
 from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
+from schemas.carrier_offer import CounterDeclined
 from schemas.goods import ParcelsLost, Party
 from schemas.hand_over import ParcelsHandedOver
 from schemas.message import Event
@@ -43,6 +44,7 @@ TOLD_BY: tuple[type[Event], ...] = (
     OfferLost,
     OfferWithdrawn,
     ClaimRejected,
+    CounterDeclined,
     TenderAwarded,
     TenderExhausted,
     TenderWithdrawn,
@@ -79,7 +81,9 @@ class Custody:
         match event:
             case OfferSent():
                 self._sent(aggregate_id, event.offer_id)
-            case OfferDeclined() | OfferExpired() | OfferLost() | OfferWithdrawn() | ClaimRejected():
+            case (
+                OfferDeclined() | OfferExpired() | OfferLost() | OfferWithdrawn() | ClaimRejected() | CounterDeclined()
+            ):
                 self._settled(aggregate_id, event.offer_id)
             case TenderExhausted() | TenderWithdrawn():
                 self._ended(aggregate_id, at)
