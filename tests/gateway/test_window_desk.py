@@ -13,6 +13,7 @@ from story import ACME, KAMPPI, minutes
 
 from gateway.why.asked import asked_on
 from infra.artefacts import in_memory
+from infra.check.replay import NobodyIsAsked, told_already
 from infra.decision_records import DecisionRecords
 from infra.lookups import Lookups
 from infra.sending import Sending
@@ -69,8 +70,11 @@ class Running:
         self.windows = WindowDesk(pool, self.decide, self.send, self.lookups.now)
         tenders = WindowTenders(self.lookups.now, records.record)
         opener = lambda envelope, p: house.keyring.unsealer(p, envelope.tenant, envelope.aggregate_id)  # noqa: E731
+        nobody = NobodyIsAsked()
         self.runner = Runner(
-            every_process(self.lookups, decide, tenders, self.send, house.desk.forget), opener, self.dead
+            every_process(self.lookups, decide, tenders, self.send, house.desk.forget, told_already, nobody, nobody),
+            opener,
+            self.dead,
         )
         self.place = 0
 
