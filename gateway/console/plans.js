@@ -6,6 +6,7 @@ import { clock, excluded, far, lasting, located, plain } from "./words.js";
 
 const WAITS = new Set(["requested", "committing"]);
 const LATEST = 20;
+const LATELY_MS = 12 * 3600_000;
 const AGAIN_MS = 1000;
 const ROW_PX = 26;
 const NAMES_PX = 84;
@@ -75,9 +76,13 @@ export class Plans {
     }, ms);
   }
 
+  /** Those that have changed lately; while the solvers look, only the one that is open is read. */
   async #load() {
-    const { items } = await this.state.api.all("plans");
-    this.plans = items.reverse().slice(0, LATEST);
+    if (!this.open || !WAITS.has(this.open.status) || this.wanted !== this.open.plan_id) {
+      const since = new Date(Date.now() - LATELY_MS).toISOString();
+      const { items } = await this.state.api.all("plans", { updated_since: since });
+      this.plans = items.reverse().slice(0, LATEST);
+    }
     const wanted = this.wanted ?? this.plans[0]?.plan_id;
     this.open = wanted === undefined ? null : await this.state.api.get(`plans/${encodeURIComponent(wanted)}`);
     this.#draw();
@@ -95,7 +100,7 @@ export class Plans {
     arrange(this.list, this.plans.filter((plan) => plan.plan_id !== this.open?.plan_id).map((plan) =>
       h("li", {}, h("button", { type: "button", class: "task plan-row", "data-plan-id": plan.plan_id, onclick: () => this.choose(plan.plan_id) },
         h("span", { class: "code" }, plan.external_reference ?? clock(plan.created_at)), h("span", { class: "chip", "data-state": chipOf(plan.status) }, plain(plan.status)), h("span", { class: "about" }, sumOf(plan)), h("span", { class: "due" }, clock(plan.created_at))))));
-    say(this.note, this.plans.length ? "" : "Nothing has been planned yet.");
+    say(this.note, this.plans.length ? "" : "Nothing has been planned lately.");
   }
 
   #planOf(plan) {

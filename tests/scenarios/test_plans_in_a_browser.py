@@ -41,7 +41,7 @@ async def test_a_plan_is_asked_for_looked_at_and_committed_at_the_console(quarte
     token = quarter.system.tokens.issue(quarter.tenant, "dispatcher", "dora", 3_600)
     await page.goto(f"{quarter.system.url}/#token={token}&tenant={quarter.tenant}")
     await page.get_by_role("button", name="Plans").click()
-    await expect(page.get_by_text("Nothing has been planned yet.")).to_be_visible()
+    await expect(page.get_by_text("Nothing has been planned lately.")).to_be_visible()
     await page.get_by_label("How long solvers look").select_option("5")
     await page.get_by_role("button", name="Plan what waits").click()
     chip = page.locator(".plan .chips .chip")
