@@ -12,9 +12,11 @@ from commands.life import NEW, Life, to, when, within
 from schemas.itinerary import StopRef
 from schemas.message import NotInThisState, Refused, RiderId, TaskId
 from schemas.plan import (
+    PROPOSAL_STANDS,
     ClosePlan,
     CommitPlan,
     FailPlan,
+    NarrowRoute,
     PlanCommand,
     PlanCommit,
     PlanCommitStarted,
@@ -39,11 +41,9 @@ from schemas.plan import (
     SettlePlannedTask,
 )
 
-PROPOSAL_STANDS = timedelta(minutes=15)
-"""Older than that, riders are elsewhere."""
 SETTLES_WITHIN = timedelta(minutes=1)
 """After the riders' holds have passed."""
-NOT_IN_TIME = "not_in_time"
+NOT_IN_TIME, OUTDATED, NOT_RESERVED = "not_in_time", "outdated", "reserved_elsewhere"
 
 
 class PlanOutdated(Refused):
@@ -159,6 +159,8 @@ def decide(plan: Plan, command: PlanCommand, context: Context) -> list[PlanEvent
             return reject(plan, command)
         case SettlePlannedTask():
             return settle(plan, command)
+        case NarrowRoute():
+            return narrow_route(plan, command)
         case RefuseRoute():
             return refuse_route(plan, command)
         case ClosePlan():
@@ -207,7 +209,7 @@ def commit(plan: Plan, context: Context) -> list[PlanEvent]:
     if not isinstance(plan, Proposed):
         raise NotInThisState(needed="proposed", actual=status_of(plan))
     good_until = plan.decided_at + PROPOSAL_STANDS
-    if context.now > good_until:
+    if context.now >= good_until:
         raise PlanOutdated(plan.decided_at, good_until)
     return commit_started(plan, context)
 
@@ -249,6 +251,14 @@ def settle(plan: Plan, command: SettlePlannedTask) -> list[PlanEvent]:
     return with_what_follows(plan, [settled])
 
 
+def narrow_route(plan: Plan, command: NarrowRoute) -> list[PlanEvent]:
+    if not isinstance(plan, Committing) or command.rider_id not in plan.routes:
+        return []
+    reserved = set(command.task_ids)
+    rest = [task for task in plan.routes[command.rider_id].left if task not in reserved]
+    return with_what_follows(plan, [refused(task, command.rider_id, NOT_RESERVED) for task in rest]) if rest else []
+
+
 def refuse_route(plan: Plan, command: RefuseRoute) -> list[PlanEvent]:
     if not isinstance(plan, Committing) or command.rider_id not in plan.routes:
         return []
@@ -257,6 +267,8 @@ def refuse_route(plan: Plan, command: RefuseRoute) -> list[PlanEvent]:
 
 
 def close(plan: Plan, context: Context) -> list[PlanEvent]:
+    if isinstance(plan, Proposed) and context.now >= plan.decided_at + PROPOSAL_STANDS:
+        return [PlanRejected(reason_code=OUTDATED)]
     if not isinstance(plan, Committing) or context.now < plan.settled_by:
         return []
     return with_what_follows(plan, [refused(task, rider, NOT_IN_TIME) for task, rider in plan.rider_of.items()])

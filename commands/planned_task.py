@@ -14,6 +14,8 @@ def assign_by_plan(task: CreatedTask, command: AssignByPlan, context: Context) -
     """A route is the rider's work of the day: nobody asks them for each task of it."""
     if task.rider_id == command.rider_id and not task.ended:
         return []
+    if command.until <= context.now:
+        raise NotInThisState(needed="planned a moment ago", actual=state_of(task))
     must_keep_apart(task, command.rider_id, context)
     if task.ended or command.round != planned_round(task):
         raise NotInThisState(needed=f"in round {command.round}, as it was planned", actual=state_of(task))

@@ -109,12 +109,11 @@ def resequence_itinerary(rider: RegisteredRider, command: ResequenceItinerary) -
 
 
 def follow_route(rider: RegisteredRider, command: FollowRoute, context: Context) -> list[RiderEvent]:
-    """What is locked stays first."""
+    """What the plan does not know of stays behind what it is behind, and what is locked first."""
     if command.until <= context.now:
         return []
     present = {ref_of(stop): stop for stop in rider.itinerary}
-    planned = [ref for ref in dict.fromkeys(command.order) if ref in present]
-    wanted = [*planned, *(ref for ref in present if ref not in set(planned))]
+    wanted = with_others([ref for ref in dict.fromkeys(command.order) if ref in present], list(present))
     if rider.locked is not None and rider.locked in present:
         wanted = [rider.locked, *(ref for ref in wanted if ref != rider.locked)]
     stops = [present[ref] for ref in wanted]
@@ -122,6 +121,14 @@ def follow_route(rider: RegisteredRider, command: FollowRoute, context: Context)
         return []
     version = rider.itinerary_version + 1
     return [ItineraryResequenced(itinerary_version=version, order=wanted, reason_code=AS_PLANNED)]
+
+
+def with_others(planned: list[StopRef], present: list[StopRef]) -> list[StopRef]:
+    wanted, known = list(planned), set(planned)
+    for before, ref in zip((None, *present), present, strict=False):
+        if ref not in known:
+            wanted.insert(0 if before is None else wanted.index(before) + 1, ref)
+    return wanted
 
 
 def must_have_room(rider: RegisteredRider, stops: list[PlannedStop]) -> None:

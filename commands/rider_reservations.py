@@ -64,6 +64,8 @@ def reserve_rider(rider: RegisteredRider, command: ReserveRider, context: Contex
     """Raises CannotReserve."""
     if is_reserved(rider, command, context) or command.hold_until <= context.now:
         return []
+    if command.plan_id is not None:
+        command = without_theirs(rider, command)
     if any(stands_against(rider, each, command) for each in all_of(command)):
         raise CannotReserve("reserved_elsewhere")
     stops = [stop for each in all_of(command) for stop in planned_stops(each.task_id, each.stops)]
@@ -110,6 +112,26 @@ def all_of(command: ReserveRider) -> list[ReserveRider | ReservedToo]:
 def known_round(rider: RegisteredRider, task: ReserveRider | ReservedToo) -> Reservation | None:
     known = rider.reservations.get(task.task_id)
     return known if known is not None and known.round == task.round else None
+
+
+def without_theirs(rider: RegisteredRider, command: ReserveRider) -> ReserveRider:
+    """By a plan, which gives nobody what they have got otherwise meanwhile. Raises CannotReserve."""
+    tasks = [each for each in all_of(command) if not stands_against(rider, each, command)]
+    if len(tasks) == len(all_of(command)):
+        return command
+    if not tasks:
+        raise CannotReserve("reserved_elsewhere")
+    kept = {each.task_id for each in tasks}
+    first, *rest = tasks
+    return replace(
+        command,
+        task_id=first.task_id,
+        round=first.round,
+        required_skills=first.required_skills,
+        stops=first.stops,
+        bundle=[each for each in rest if isinstance(each, ReservedToo)],
+        placed=[each for each in command.placed if (each.task_id or command.task_id) in kept],
+    )
 
 
 def stands_against(rider: RegisteredRider, task: ReserveRider | ReservedToo, command: ReserveRider) -> bool:

@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from commands.carrier_booking_state import ENDS
 from commands.policy import Policy
 from gateway.webhook_signature import key_of, signed
 from infra.told_stops import stops_of
@@ -81,7 +82,7 @@ RETURNING *
 DONE = "UPDATE carrier_outbox SET next_at = %s, outcome = %s WHERE tenant = %s AND message_id = %s"
 TASK_OF_TENDER = "SELECT task_id FROM tender_board WHERE tenant = %s AND tender_id = %s"
 BOOKING = """
-SELECT carrier_id, carrier_reference FROM carrier_bookings WHERE tenant = %s AND carrier_booking_id = %s
+SELECT carrier_id, carrier_reference, status FROM carrier_bookings WHERE tenant = %s AND carrier_booking_id = %s
 """
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -212,9 +213,11 @@ class CarrierOutbox:
         data: dict[str, Any] = dict(row["data"])
         if row["booking_id"] is not None:
             cursor = await connection.execute(BOOKING, (row["tenant"], row["booking_id"]))
-            carrier, reference = await one(cursor, "the booking")
+            carrier, reference, status = await one(cursor, "the booking")
             data["carrier_reference"] = reference
             if row["type"] == CONFIRMED:
+                if status in ENDS:
+                    raise InVain(f"the booking is {status}")
                 data |= await self._task(connection, row["tenant"], data["task_id"], meets=True)
             return str(carrier), data
         if row["type"] == OFFERED:

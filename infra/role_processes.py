@@ -172,7 +172,7 @@ class Processes:
             Gathering(pool, self._lookups),
             TenantRouting(self._window_chains, self._window_router),
             Sending(desk, "planner", self._lookups.saw),
-            self._records.keep,
+            DecisionRecords(artefacts_of(settings), WINDOW_KEPT_WITHIN_S).keep,
         )
         self._frames = KafkaFrameLog(args, settings.cluster, clock, "processes")
         self._ways = SimulatedWays(self._frames, self._router, policy, keyring, settings.partitions, clock)

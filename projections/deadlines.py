@@ -36,7 +36,14 @@ from schemas.incident import (
     IncidentReported,
     IncidentResolved,
 )
-from schemas.plan import PlanCommitStarted, PlanCommitted, PlanPartlyCommitted, PlanRejected
+from schemas.plan import (
+    PROPOSAL_STANDS,
+    PlanCommitStarted,
+    PlanCommitted,
+    PlanPartlyCommitted,
+    PlanProposed,
+    PlanRejected,
+)
 from schemas.recurrence import (
     OccurrenceCreated,
     OccurrenceScheduled,
@@ -158,7 +165,7 @@ OFFER_OVER = (
     OfferWithdrawn,
     CounterDeclined,
 )
-COMMITTING = (PlanCommitStarted, PlanCommitted, PlanPartlyCommitted, PlanRejected)
+PLANNED = (PlanProposed, PlanCommitStarted, PlanCommitted, PlanPartlyCommitted, PlanRejected)
 BIDDING = (TenderOpened, BiddingClosed, TenderExhausted, TenderWithdrawn)
 CLAIM_OVER = (ClaimRejected, OfferAccepted, OfferWithdrawn)
 CLAIM_TRIED = (ReservationRequested, CarrierBookingRequested)
@@ -218,7 +225,7 @@ def keys(fact: Fact) -> Sequence[Key]:
         ]
     if isinstance(event, BIDDING):
         return ((source.tenant, "close_bidding", source.aggregate_id, source.aggregate_id),)
-    if isinstance(event, COMMITTING):
+    if isinstance(event, PLANNED):
         return ((source.tenant, "close_plan", source.aggregate_id, source.aggregate_id),)
     offer = getattr(event, "offer_id", None)
     of_offer = (source.tenant, "expire_offer", source.aggregate_id, offer)
@@ -289,6 +296,8 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
             task_round, target_at = event.level + 1, event.target_at
         case TenderOpened(bids_until=datetime() as due_at):
             task_round = None
+        case PlanProposed(proposal=proposal):
+            due_at, task_round = proposal.decided_at + PROPOSAL_STANDS, None
         case PlanCommitStarted(settled_by=due_at):
             task_round = None
         case OfferSent():
@@ -353,14 +362,14 @@ def apply(row: DeadlineRow | None, fact: Fact, key: Key) -> DeadlineRow | None:
 
 DEADLINES = ReadModel(
     name="deadlines",
-    version=13,
+    version=14,
     table=TABLE,
     row=DeadlineRow,
     key=("tenant", "kind", "aggregate_id", "subject"),
     events=frozenset(
         {
             *BIDDING,
-            *COMMITTING,
+            *PLANNED,
             OfferSent,
             *CLAIM_TRIED,
             RiderReserved,

@@ -186,10 +186,9 @@ ORDER BY created_at, plan_id
 LIMIT %(limit)s
 """
 WANTED = """
-SELECT tenant, plan_id, request FROM plans
+SELECT DISTINCT ON (tenant) tenant, plan_id, request FROM plans
 WHERE status = 'requested'
-ORDER BY created_at, plan_id
-LIMIT %(limit)s
+ORDER BY tenant, created_at, plan_id
 """
 
 
@@ -199,10 +198,10 @@ class WantedPlan(msgspec.Struct, frozen=True, kw_only=True):
     request: PlanRequestRow
 
 
-async def wanted(connection: AsyncConnection[Any], limit: int) -> list[WantedPlan]:
-    """Plans that nobody has made yet, those that were asked for first."""
+async def wanted(connection: AsyncConnection[Any]) -> list[WantedPlan]:
+    """Of each tenant the plan that was asked for first, of those that nobody has made yet."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(WANTED, {"limit": limit})
+        await cursor.execute(WANTED)
         return msgspec.convert(await cursor.fetchall(), list[WantedPlan])
 
 

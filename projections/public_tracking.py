@@ -212,7 +212,7 @@ def rider_since(row: PublicTrackingRow, event: Event, at: datetime) -> datetime 
 
 PUBLIC_TRACKING = ReadModel(
     name="public_tracking",
-    version=4,
+    version=5,
     table=TABLE,
     row=PublicTrackingRow,
     key=("tenant", "task_id"),

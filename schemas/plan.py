@@ -1,6 +1,6 @@
 """Plan: routes for many tasks and riders at once; asked for, proposed by solvers, and committed rider by rider."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
@@ -28,6 +28,8 @@ MAX_PLAN_RIDERS = 200
 MAX_PLAN_OUTLETS = 20
 MAX_PLAN_SECONDS = 60
 MAX_ROUTE_VISITS = 500
+PROPOSAL_STANDS = timedelta(minutes=15)
+"""Older than that, riders are elsewhere."""
 
 PlanObjective = Literal["duration", "distance", "vehicles"]
 """What is to be small: the seconds that routes take, waiting among them; metres; the number of riders who drive, then
@@ -199,6 +201,14 @@ class SettlePlannedTask(Command, frozen=True, kw_only=True):
     reason_code: str | None = None
 
 
+class NarrowRoute(Command, frozen=True, kw_only=True):
+    """Sent when a rider is reserved for what the route would give them: for `task_ids`. What of it is not among them is
+    theirs already, or somebody else's."""
+
+    rider_id: RiderId
+    task_ids: Annotated[list[TaskId], msgspec.Meta(max_length=MAX_PLAN_TASKS)]
+
+
 class RefuseRoute(Command, frozen=True, kw_only=True):
     """Sent when a rider could not be reserved for what the route would give them."""
 
@@ -207,11 +217,20 @@ class RefuseRoute(Command, frozen=True, kw_only=True):
 
 
 class ClosePlan(Command, frozen=True, kw_only=True):
-    """Sent when all should long have been settled; firing late or twice changes nothing."""
+    """Sent when a proposal is too old to be committed, or all of it should long have been settled; firing late or twice
+    changes nothing."""
 
 
 type PlanCommand = (
-    RequestPlan | CommitPlan | RejectPlan | ProposePlan | FailPlan | SettlePlannedTask | RefuseRoute | ClosePlan
+    RequestPlan
+    | CommitPlan
+    | RejectPlan
+    | ProposePlan
+    | FailPlan
+    | SettlePlannedTask
+    | NarrowRoute
+    | RefuseRoute
+    | ClosePlan
 )
 
 

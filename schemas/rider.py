@@ -368,8 +368,8 @@ class ResequenceItinerary(Command, frozen=True, kw_only=True):
 
 class FollowRoute(Command, frozen=True, kw_only=True):
     """Sent when a plan's route is the rider's. What of it still lies ahead comes into this order; what came meanwhile
-    goes behind it. Where that would break what an order must keep it stays as it is. Once `until` has passed it is a
-    quiet nothing: who follows it later would undo what others have ordered since."""
+    stays behind what it is behind. Where that would break what an order must keep it stays as it is. Once `until` has
+    passed it is a quiet nothing: who follows it later would undo what others have ordered since."""
 
     plan_id: PlanId
     until: Moment

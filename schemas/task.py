@@ -207,11 +207,12 @@ class AssignTask(Command, frozen=True, kw_only=True):
 class AssignByPlan(Command, frozen=True, kw_only=True):
     """Sent when a rider is reserved for it as part of a plan's route: before it comes to dispatch, while it is offered,
     or from another rider who has not begun it. `round` is the one that it is in then: otherwise too much has happened
-    since it was planned."""
+    since it was planned. Once `until` has passed it is refused, but to who has it: nobody is held for it any more."""
 
     rider_id: RiderId
     plan_id: PlanId
     round: Count
+    until: Moment
 
 
 class AssignSimulatedCourier(Command, frozen=True, kw_only=True):

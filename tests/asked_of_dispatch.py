@@ -194,6 +194,13 @@ PLAN: Repertoire = [
         "dispatch",
         "system",
     ),
+    (
+        lambda draw, now: p.NarrowRoute(
+            rider_id=draw.choice((RiderId("ann"), RiderId("bob"))), task_ids=some(draw, TASKS)
+        ),
+        "dispatch",
+        "system",
+    ),
     (always(p.ClosePlan()), "deadlines", "system"),
 ]
 ROUTE: Repertoire = [

@@ -246,7 +246,10 @@ TASK: Repertoire = [
     ),
     (
         lambda draw, now: t.AssignByPlan(
-            rider_id=RiderId(draw.choice(("ann", "bob"))), plan_id=PlanId("plan-1"), round=draw.randint(0, 12)
+            rider_id=RiderId(draw.choice(("ann", "bob"))),
+            plan_id=PlanId("plan-1"),
+            round=draw.randint(0, 12),
+            until=now + timedelta(minutes=draw.choice((-1, 1, 1, 1))),
         ),
         "dispatch",
         "system",

@@ -71,6 +71,7 @@ export const EXCEPTIONS = {
   sla_scope_taken: { title: "Two SLA policies are for the same tasks", of: "policy" },
   proof_disputed: { title: "A proof is disputed", of: "task" },
   dependency_failed: { title: "What it waits for has failed", of: "task" },
+  needs_location: { title: "Nobody knows where a stop is", of: "task" },
   occurrence_refused: { title: "An occurrence was refused", of: "recurrence" },
 };
 

@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from gateway.why.named import Row
+from gateway.why.planned import PLANS, PLANS_READ, riders_planned
 from gateway.why.told import Turns, told, turns_of
 
 ROUNDS_READ = 200
@@ -71,11 +73,15 @@ async def asked_on(connection: AsyncConnection[Any], task: str, tenant: str | No
         tenders = await cursor.fetchall()
         await cursor.execute(TURNS, (row["tenant"], task))
         turns = turns_of(await cursor.fetchall())
-        await cursor.execute(RIDERS, (row["tenant"], riders_in(row, decisions, tenders, turns)))
+        about = {"since": row["created_at"], "limit": PLANS_READ, "vars": Jsonb({"task": task})}
+        await cursor.execute(PLANS, place | about)
+        plans = await cursor.fetchall()
+        riders = {*riders_in(row, decisions, tenders, turns), *riders_planned(plans)}
+        await cursor.execute(RIDERS, (row["tenant"], sorted(riders)))
         names = {each["rider_id"]: each["external_reference"] for each in await cursor.fetchall()}
         await cursor.execute(CARRIERS, (row["tenant"], carriers_in(row, decisions, tenders, turns)))
         names |= {each["carrier_id"]: each["name"] for each in await cursor.fetchall()}
-    sentences = told(row, decisions, tenders, names, turns)
+    sentences = told(row, decisions, tenders, names, turns, plans)
     if len(decisions) == ROUNDS_READ:
         sentences.append(f"No more than {ROUNDS_READ} rounds are told.")
     return Why(

@@ -11,6 +11,7 @@ from gateway.reading import Connection, Reading
 from gateway.reply import Reply, json_reply
 from gateway.why.asked import NoSuchTask, Why, asked_on
 from projections.dispatch_decisions import DISPATCH_DECISIONS
+from projections.plans import PLANS
 from projections.task_detail import TASK_DETAIL
 from projections.tender_board import TENDER_BOARD
 
@@ -32,7 +33,7 @@ class WhyRead:
         async def query(connection: Connection) -> Why:
             return await asked_on(connection, task, tenant_of(call))
 
-        for other in (TASK_DETAIL, TENDER_BOARD):
+        for other in (TASK_DETAIL, TENDER_BOARD, PLANS):
             await self._reading.fresh(call, other, nothing)
         try:
             found, at = await self._reading.fresh(call, DISPATCH_DECISIONS, query)

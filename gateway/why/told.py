@@ -10,6 +10,7 @@ from gateway.why.candidates import candidates_told, excluded_told
 from gateway.why.carriers import carriers_told, is_about_carriers, money
 from gateway.why.in_window import among_told, window_told
 from gateway.why.named import Row, capital, clock, moment, name, name_of_carrier, offeree_name, words
+from gateway.why.planned import plans_told
 
 OFFER_ENDS = {
     "sent": "has not answered yet",
@@ -42,6 +43,8 @@ class Turns(msgspec.Struct, frozen=True):
     taken_over_from: str | None = None
     ordered_for: str | None = None
     """Why a dispatcher gave it to whoever has it."""
+    planned_by: str | None = None
+    """The plan that did."""
 
 
 NO_TURNS = Turns()
@@ -49,18 +52,18 @@ NO_TURNS = Turns()
 
 def turns_of(events: Iterable[Row]) -> Turns:
     left: dict[int, Left] = {}
-    rider = before = ordered_for = None
+    rider = before = ordered_for = planned_by = None
     for each in events:
         body = each["body"]
         if each["type"] == "TaskAssigned":
             before = rider if body.get("handed_over") else None
-            rider, ordered_for = body["rider_id"], body.get("reason_code")
+            rider, ordered_for, planned_by = body["rider_id"], body.get("reason_code"), body.get("plan_id")
         elif each["type"] == "TaskTakenFromCarrier":
             left[body["round"]] = Left(body["reason_code"], carrier_id=body["carrier_id"])
         elif body["reason_code"] != HANDED_OVER:  # then it goes straight to who took it over
             left[body["round"]] = Left(body["reason_code"], body.get("waits", False), body["rider_id"])
-            rider = before = ordered_for = None
-    return Turns(left, before, ordered_for)
+            rider = before = ordered_for = planned_by = None
+    return Turns(left, before, ordered_for, planned_by)
 
 
 def told(
@@ -69,6 +72,7 @@ def told(
     tenders: Sequence[Row],
     names: Mapping[str, str | None] | None = None,
     turns: Turns = NO_TURNS,
+    plans: Sequence[Row] = (),
 ) -> list[str]:
     """Sentences, from rows of task_detail, dispatch_decisions and tender_board.
 
@@ -88,6 +92,7 @@ def told(
             sentences.append(came_back(left, called))
     if not decisions:
         sentences.append("Dispatch has not decided about it.")
+    sentences += plans_told(plans, task_id, called)
     return [*sentences, *otherwise_told(task_row, by_round, called, turns)]
 
 
@@ -131,6 +136,7 @@ def otherwise_told(task_row: Row, by_round: Mapping[int, Row], called: Mapping[s
     if rider is None or (tender is not None and tender["winner"] == rider):
         return []
     how = "as a simulated courier" if task_row.get("simulation") else "by a dispatcher's order"
+    how = how if turns.planned_by is None else f"by plan {turns.planned_by}"
     because = f", because of {words(turns.ordered_for)}" if turns.ordered_for else ""
     return [f"{capital(name(rider, called))} {has} it {how}{because}."]
 

@@ -30,7 +30,7 @@ from streams.planning.solving import Asked, Solver
 from streams.planning.wave import Posed, Posing, TooManyPlaces, Wave, matrices_of, places_of, sort_out
 from streams.planning.with_pyvrp import WithPyVRP
 from streams.planning.with_vroom import WithVroom
-from streams.process import BROKEN, Send, Step
+from streams.process import BROKEN, NotAllowed, Send, Step
 
 PLANS = Counter("logistics_plans_total", "Plans that were made, by what came of them", ["outcome"])
 PLAN_SECONDS = Histogram(
@@ -40,6 +40,7 @@ PLAN_SECONDS = Histogram(
 )
 
 TOLD_CHARS = 500
+MOST_SERVED = 10_000
 
 logger = structlog.get_logger()
 
@@ -76,36 +77,60 @@ class Planner:
         self._keep = keep
         self._make_solvers = solvers
         self._solving: SolverPool | None = None
+        self._served: dict[str, int] = {}
+        """Of tenants, at which turn they were served last."""
+        self._turn = 0
+        self._unsent: tuple[str, Command, str] | None = None
+        """Of which plan, the command, and what came of it."""
 
     async def look(self) -> int:
-        """Makes the plan that waits longest, if any; how many. Raises NotNow."""
+        """Makes a plan, if any is wanted; how many. Who asks for many keeps no other tenant waiting. Raises NotNow."""
         async with self._pool.connection() as connection:
-            found = await wanted(connection, 1)
-        for plan in found:
-            await self._make(plan)
-        return len(found)
+            found = await wanted(connection)
+        if not found:
+            return 0
+        plan = min(found, key=lambda each: self._served.get(each.tenant, 0))
+        self._turn += 1
+        self._served[plan.tenant] = self._turn
+        while len(self._served) > MOST_SERVED:
+            del self._served[min(self._served, key=self._served.__getitem__)]
+        await self._make(plan)
+        return 1
 
     async def close(self) -> None:
         if self._solving is not None:
             await asyncio.to_thread(self._solving.close)
 
     async def _make(self, plan: WantedPlan) -> None:
+        """What could not be sent is sent again, and not looked for again."""
         tenant = TenantSlug(plan.tenant)
-        with PLAN_SECONDS.time():
-            try:
-                found = await self._found(tenant, plan)
-                command: Command = ProposePlan(proposal=proposal(found))
-                outcome: str = "proposed"
-            except NoPlan as none:
-                command, outcome = FailPlan(reason_code=none.code, told=none.told[:TOLD_CHARS]), none.code
-            except BROKEN as broken:  # it would break again, and keep all others waiting
-                logger.exception("plan cannot be made", plan_id=plan.plan_id)
-                told = f"{type(broken).__name__}: {broken}"[:TOLD_CHARS]
-                command, outcome = FailPlan(reason_code="no_plan", told=told), "broken"
+        if self._unsent is None or self._unsent[0] != plan.plan_id:
+            with PLAN_SECONDS.time():
+                self._unsent = plan.plan_id, *(await self._command(tenant, plan))
+        _, command, outcome = self._unsent
         step = Step(kind="plan", aggregate_id=plan.plan_id, command=command, purpose="propose")
-        await self._send(step, source_of(tenant, PlanId(plan.plan_id), self._gathering.now(tenant)), tenant)
+        source = source_of(tenant, PlanId(plan.plan_id), self._gathering.now(tenant))
+        told = await self._send(step, source, tenant)
+        if isinstance(told, NotAllowed):
+            none = FailPlan(reason_code="no_plan", told=f"it was refused: {told.rule}")
+            fails = Step(kind="plan", aggregate_id=plan.plan_id, command=none, purpose="fail")
+            await self._send(fails, source, tenant)
+            outcome = "broken"
+        self._unsent = None
         PLANS.labels(outcome).inc()
         logger.info("plan made", plan_id=plan.plan_id, outcome=outcome)
+
+    async def _command(self, tenant: TenantSlug, plan: WantedPlan) -> tuple[Command, str]:
+        """With what came of it. Raises NotNow."""
+        try:
+            found = await self._found(tenant, plan)
+            return ProposePlan(proposal=await asyncio.to_thread(proposal, found)), "proposed"
+        except NoPlan as none:
+            return FailPlan(reason_code=none.code, told=none.told[:TOLD_CHARS]), none.code
+        except BROKEN as broken:  # it would break again, and keep all others waiting
+            logger.exception("plan cannot be made", plan_id=plan.plan_id)
+            told = f"{type(broken).__name__}: {broken}"[:TOLD_CHARS]
+            return FailPlan(reason_code="no_plan", told=told), "broken"
 
     async def _found(self, tenant: TenantSlug, plan: WantedPlan) -> Found:
         """Raises NoPlan, NotNow."""
@@ -116,7 +141,7 @@ class Planner:
         return replace(found, never_asked=left_out)
 
     async def _solved(self, tenant: TenantSlug, plan: WantedPlan, wave: Wave, policy_version: int) -> Found:
-        sorted_out = sort_out(wave)
+        sorted_out = await asyncio.to_thread(sort_out, wave)
         if not sorted_out.riders:
             raise NoPlan("nobody_at_work", not_asked_told(sorted_out.not_asked))
         try:

@@ -3,7 +3,8 @@
 | fact                     | command                             | refused →                       | undone by         |
 |--------------------------|-------------------------------------|---------------------------------|-------------------|
 | RouteCommitStarted       | ReserveRider, all of its tasks      | RefuseRoute (Plan)              | ExpireReservation |
-| RiderReserved, by plan   | AssignByPlan (Task)                 | ReleaseReservation, Settle…     | ExpireReservation |
+| RiderReserved, by plan   | NarrowRoute (Plan), by the first;   |                                 |                   |
+|                          | AssignByPlan (Task)                 | ReleaseReservation, Settle…     | ExpireReservation |
 | TaskAssigned, by plan    | ActivateReservation (Rider),        | UnassignTask, Settle…           |                   |
 |                          | SettlePlannedTask (Plan)            |                                 |                   |
 | RouteCommitted           | FollowRoute (Rider)                 |                                 |                   |
@@ -16,7 +17,7 @@ from datetime import timedelta
 
 from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.message import PlanId, RiderId, Source, TaskId
-from schemas.plan import RefuseRoute, RouteCommitStarted, RouteCommitted, SettlePlannedTask
+from schemas.plan import NarrowRoute, RefuseRoute, RouteCommitStarted, RouteCommitted, SettlePlannedTask
 from schemas.rider import FollowRoute, ReservedToo, ReserveRider, RiderReserved
 from schemas.task import RESERVATION_LOST, AssignByPlan, TaskAssigned
 from streams.dispatch.tendering import CANNOT_RESERVE, KnownTask, Lookup, activate, release, unassigning
@@ -87,8 +88,16 @@ def refuse_route(event: RouteCommitStarted, source: Source, refused: NotAllowed)
 async def assign(event: RiderReserved, source: Source) -> Sequence[Step]:
     if event.plan_id is None:
         return []
-    command = AssignByPlan(rider_id=RiderId(source.aggregate_id), plan_id=event.plan_id, round=event.round)
-    return [Step(kind="task", aggregate_id=event.task_id, command=command, purpose="assign-planned")]
+    rider_id = RiderId(source.aggregate_id)
+    command = AssignByPlan(rider_id=rider_id, plan_id=event.plan_id, round=event.round, until=event.hold_until)
+    narrowed = [narrowing(event, rider_id, event.plan_id)] if event.lead is None else []
+    return [*narrowed, Step(kind="task", aggregate_id=event.task_id, command=command, purpose="assign-planned")]
+
+
+def narrowing(event: RiderReserved, rider_id: RiderId, plan_id: PlanId) -> Step:
+    tasks = [event.task_id, *(each.task_id for each in event.bundle)]
+    command = NarrowRoute(rider_id=rider_id, task_ids=tasks)
+    return Step(kind="plan", aggregate_id=plan_id, command=command, purpose="narrow-route")
 
 
 def release_and_settle(event: RiderReserved, source: Source, refused: NotAllowed) -> Sequence[Step]:

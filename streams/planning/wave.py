@@ -278,6 +278,7 @@ class Posing:
             prefix = tuple(visits[:1]) if rider.locked or each.begun else ()
         elif rider.itinerary:
             self.first[rider.rider_id] = rider.itinerary
+            self.added.update(tasks)
             self.first_at_s[rider.rider_id] = walked
             start, from_s = self.number[each.seen.ahead[-1]], walked[-1][2]
         ends_s = walked[-1][2] if walked else 0

@@ -9,13 +9,15 @@ from story import NOON, Story, minutes, nothing_yet
 
 from commands.aggregates import AGGREGATES
 from commands.context import UnknownOutlet
-from commands.plan import NOT_IN_TIME, PROPOSAL_STANDS, PlanOutdated, is_over, status_of
+from commands.plan import NOT_IN_TIME, NOT_RESERVED, OUTDATED, PlanOutdated, is_over, status_of
 from schemas.itinerary import StopRef
 from schemas.message import Command, NotInThisState, RiderId, StopId, TaskId
 from schemas.plan import (
+    PROPOSAL_STANDS,
     ClosePlan,
     CommitPlan,
     FailPlan,
+    NarrowRoute,
     PlanCommitStarted,
     PlanCommitted,
     PlannedRoute,
@@ -205,10 +207,25 @@ def test_what_is_not_settled_in_time_never_is():
     assert comes_of(story, given(TWO)) == []
 
 
-def test_an_old_plan_is_not_committed_any_more():
-    good = a_plan(TWO_ROUTES)
-    good.at(NOON + PROPOSAL_STANDS).when(CommitPlan()).happened()
-    a_plan(TWO_ROUTES).at(NOON + PROPOSAL_STANDS + timedelta(seconds=1)).when(CommitPlan()).refuses(PlanOutdated)
+def test_an_old_plan_is_not_committed_any_more_and_then_it_is_over():
+    just_yet = NOON + PROPOSAL_STANDS - timedelta(seconds=1)
+    a_plan(TWO_ROUTES).at(just_yet).when(CommitPlan()).happened()
+    assert comes_of(a_plan(TWO_ROUTES).at(just_yet), ClosePlan()) == []
+    old = a_plan(TWO_ROUTES).at(NOON + PROPOSAL_STANDS)
+    old.when(CommitPlan()).refuses(PlanOutdated)
+    assert comes_of(old, ClosePlan()) == [PlanRejected(reason_code=OUTDATED)]
+
+
+def test_what_a_rider_is_not_reserved_for_is_not_theirs_by_the_plan():
+    story = a_plan(TWO_ROUTES, CommitPlan())
+    assert comes_of(story, NarrowRoute(rider_id=ANN, task_ids=[TWO])) == [
+        PlannedTaskRefused(task_id=ONE, rider_id=ANN, reason_code=NOT_RESERVED)
+    ]
+    assert comes_of(story, NarrowRoute(rider_id=ANN, task_ids=[TWO])) == []
+    assert comes_of(story, given(TWO)) == [
+        PlannedTaskGiven(task_id=TWO, rider_id=ANN),
+        RouteCommitted(rider_id=ANN, order=order(ONE, TWO)),
+    ]
 
 
 @pytest.mark.parametrize("before", [(), (TWO_ROUTES,)])

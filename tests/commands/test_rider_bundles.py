@@ -246,6 +246,16 @@ def test_a_plan_gives_nobody_what_they_have_in_whatever_round():
     assert story.when(replace(planned, round=2)).refuses(CannotReserve).code == "reserved_elsewhere"
 
 
+def test_of_a_route_of_which_something_is_theirs_already_the_rest_is_reserved():
+    story = on_shift().where(max_active_tasks=3)
+    story.when(reserving()).happened()
+    planned = replace(reserving(too(TWO), placed=WOVEN), plan_id=PlanId("plan-1"), tender_id=None, offer_id=None)
+    [event] = story.when(planned).decided()
+    assert (event.task_id, event.plan_id, event.bundle, event.lead) == (TWO, "plan-1", [], None)
+    story.happened()
+    story.when(planned).then()
+
+
 def test_a_route_of_a_plan_may_have_more_than_dispatch_gives():
     story = on_shift().where(max_active_tasks=1)
     assert story.when(reserving(too(TWO))).refuses(CannotReserve).code == "too_many_tasks"

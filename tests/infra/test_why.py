@@ -456,3 +456,36 @@ def test_from_which_carrier_a_task_came_back_is_told():
     taken = {"type": "TaskTakenFromCarrier", "body": {"round": 1, "reason_code": "van_broken", "carrier_id": "c1"}}
     sentences = told(task(round=2), [decision()], [], {"c1": "Posti"}, turns_of([taken]))
     assert sentences[-1] == "The task came back to dispatch from carrier Posti, because of van broken."
+
+
+def planned(**changes: object) -> Row:
+    visits = [{"task_id": "t-1", "stop_id": stop, "arrives_at": "2026-03-01T12:20:00Z"} for stop in ("shop", "door")]
+    route = {"rider_id": "ann", "tasks": [{"task_id": "t-1"}, {"task_id": "t-2"}], "visits": visits}
+    known = {"plan_id": "p-1", "created_at": "2026-03-01T12:00:00Z", "status": "committed", "reason_code": None}
+    return known | {"solver": "pyvrp", "route": route, "left_out": None, "outcome": {"given": True}} | changes
+
+
+@pytest.mark.parametrize(
+    ("plan", "ends"),
+    [
+        (planned(), "at door at 12:20:00 UTC."),
+        (planned(outcome={"given": False, "reason_code": "on_break"}), "; that came to nothing: on break."),
+        (planned(outcome=None, status="proposed"), "; that waits to be committed."),
+        (planned(outcome=None, status="committing"), "; that is being committed."),
+        (planned(outcome=None, status="rejected", reason_code="not_wanted"), "; it was not committed: not wanted."),
+    ],
+)
+def test_what_came_of_a_plan_is_told(plan: Row, ends: str):
+    [said] = [each for each in told(task(), [], [], None, Turns(), [plan]) if each.startswith("Plan p-1")]
+    assert said.startswith(
+        "Plan p-1 of 12:00:00 UTC, by pyvrp, gave it to rider ann, one of 2 that are new on their road"
+    )
+    assert said.endswith(ends.removeprefix("at door "))
+
+
+def test_what_a_plan_left_out_and_who_has_it_by_one_is_told():
+    left = planned(route=None, left_out={"code": "no_rider", "told": "skill_missing: 2"})
+    said = told(task(), [], [], None, Turns(), [left])
+    assert "Plan p-1 of 12:00:00 UTC left it out: no rider (skill_missing: 2)." in said
+    given = {"type": "TaskAssigned", "body": {"rider_id": "ann", "reason_code": None, "plan_id": "p-1"}}
+    assert told(task(rider_id="ann"), [], [], None, turns_of([given]))[-1] == "Rider ann has it by plan p-1."

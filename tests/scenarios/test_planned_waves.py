@@ -91,6 +91,12 @@ async def test_a_mornings_orders_are_planned_looked_at_and_committed(quarter: Qu
         wanted = order_of(by_rider[rider.id]) if rider.id in by_rider else []
         assert await until(lambda rider=rider: ahead_of(rider), lambda ahead, wanted=wanted: ahead == wanted) == wanted
     assert await quarter.dora.lists("tender-board") == [], "nobody was asked"
+    said = (await quarter.dora.reads(f"tasks/{tasks[0]}/why"))["told"]
+    assert said[-2].startswith(f"Plan {plan['plan_id']} of ")
+    assert f"gave it to rider {routed[tasks[0]]}" in said[-2]
+    assert said[-1] == f"Rider {routed[tasks[0]]} has it by plan {plan['plan_id']}."
+    said = (await quarter.dora.reads(f"tasks/{impossible}/why"))["told"]
+    assert said[-1].endswith("left it out: no rider (skill_missing: 2).")
     assert (await quarter.dora.refused(f"plans/{plan['plan_id']}/reject-plan", {"reason_code": "too_late"}))[1] == (
         "not-in-this-state"
     )
