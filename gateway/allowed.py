@@ -346,6 +346,9 @@ FIX_SENDERS: Roles = SETUP | RIDER
 GEOCODERS: Roles = SETUP
 """Whoever may give a task its stops."""
 
+DRY_RUNNERS: Roles = DISPATCH
+"""Of rules for dispatch."""
+
 ARTEFACT_SENDERS: Roles = SETUP | RIDER
 AUDITOR: Roles = frozenset({"auditor"})
 ARTEFACT_READERS: Roles = SETUP | AUDITOR

@@ -13,7 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from gateway import callbacks, carrier_callbacks, docs_page, fixes_socket, geocoding, health, problems, registry
+from gateway import (
+    callbacks,
+    carrier_callbacks,
+    dispatch_dry_runs,
+    docs_page,
+    fixes_socket,
+    geocoding,
+    health,
+    problems,
+    registry,
+)
 from gateway.artefacts import Artefacts
 from gateway.batch import Batch
 from gateway.call import Call
@@ -94,6 +104,7 @@ def app(door: Door) -> Starlette:
         {SECRETS: get(SecretsRead(door, entry, reading).of_task)},
         {BATCH: {"POST": batch.post}},
         {geocoding.ROUTE: {"POST": geocoding.Geocoding(door, entry, reading).post}},
+        {dispatch_dry_runs.ROUTE: {"POST": dispatch_dry_runs.DispatchDryRuns(door, entry, reading).post}},
         fix_paths(fixes, Trackers(door, entry, fixes), DeviceLinks(door, entry)),
         {ARTEFACT: {"PUT": artefacts.put, "GET": artefacts.get}},
         {f"{ARTEFACT}/links": {"POST": artefacts.link}},

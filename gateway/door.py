@@ -17,8 +17,10 @@ from gateway.registry import Registry
 from gateway.tokens import Caller
 from schemas.fixes import FixFrame
 from schemas.keyring import Keyring
+from schemas.message import TaskId, TenantSlug
 from schemas.position import Vector
 from schemas.record import Stored
+from streams.dispatch.dry_run import ByBoth
 from streams.routing.chain import Placed
 from streams.routing.matching import Matched
 from streams.routing.wire import SecretMissing, SecretOf
@@ -60,6 +62,15 @@ class Matching(Protocol):
 class Addresses(Protocol):
     async def geocode(self, tenant: str, text: str) -> Placed:
         """Where an address may be. Does not fail."""
+        ...
+
+
+class DryRuns(Protocol):
+    async def decided(
+        self, tenant: TenantSlug, tasks: Sequence[TaskId], given: Mapping[str, Any]
+    ) -> Mapping[TaskId, ByBoth]:
+        """What dispatch would decide now about each task that has a stop ahead whose place is known, also by rules of
+        which some are given. Raises psycopg's errors where the read models do not answer."""
         ...
 
 
@@ -138,6 +149,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     frames: FrameLog
     matching: Matching
     addresses: Addresses
+    dry_runs: DryRuns
     artefacts: ArtefactStore
     policy: Directory
     clock: Callable[[], datetime]

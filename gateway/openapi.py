@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway import callbacks, carrier_callbacks, geocoding, mileage, trip_export
+from gateway import callbacks, carrier_callbacks, dispatch_dry_runs, geocoding, mileage, trip_export
 from gateway.commands import OPEN
 from gateway.console_page import MVT
 from gateway.examples.bodies import every_body
@@ -20,6 +20,7 @@ from gateway.openapi_operations import (
     carrier_callback_operation,
     command_operation,
     device_link_operation,
+    dispatch_dry_run_operation,
     fixes_operation,
     free,
     geocode_operation,
@@ -206,6 +207,7 @@ def other_paths() -> Json:
         SECRETS: {"get": secrets_operation()},
         "/v1/{tenant}/commands:batch": {"post": batch_operation()},
         geocoding.ROUTE: {"post": geocode_operation()},
+        dispatch_dry_runs.ROUTE: {"post": dispatch_dry_run_operation()},
         "/v1/{tenant}/fixes": {"post": fixes_operation("sendFixes", SEND_FIXES, ABOUT_FIXES, FixBatch, FixesAnswer)},
         "/v1/{tenant}/fixes/frames": {"post": fixes_operation("sendFrame", IN_FRAME, BY_FRAME, NewFrame, FrameAnswer)},
         "/v1/{tenant}/fixes/osmand": osmand_operations(),

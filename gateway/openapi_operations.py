@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from commands.aggregates import BY_PLURAL
-from gateway import callbacks, carrier_callbacks, geocoding
-from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, GEOCODERS, READERS
+from gateway import callbacks, carrier_callbacks, dispatch_dry_runs, geocoding
+from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, DRY_RUNNERS, FIX_SENDERS, GEOCODERS, READERS
 from gateway.artefact_links import LINK_PARAMETERS
 from gateway.artefacts import SIGNS
 from gateway.batch import MOST
@@ -258,6 +258,28 @@ def geocode_operation() -> Json:
                 "description": "The likeliest first; none where nobody knows it.",
                 "content": json_content({"$ref": REF.format(name="AddressTold")}),
                 "headers": named(["RequestId"]),
+            }
+        }
+        | problems((*READ_STATUSES, 413, 415, 422)),
+    }
+
+
+def dispatch_dry_run_operation() -> Json:
+    return {
+        "operationId": "dryRunDispatch",
+        "tags": ["dispatch-dry-runs"],
+        "summary": "Whom dispatch would put first now by other rules.",
+        "description": f"{dispatch_dry_runs.ABOUT} {roles_text(DRY_RUNNERS)}",
+        "parameters": [
+            path_parameter("tenant"),
+            *(parameter_ref(each) for each in ("Consistency", "Prefer", "RequestId")),
+        ],
+        "requestBody": {"required": True, "content": json_content({"$ref": REF.format(name="DryRunAsked")})},
+        "responses": {
+            "200": {
+                "description": "Of each task what would be decided by either rules; none where none waits.",
+                "content": json_content({"$ref": REF.format(name="DryRunTold")}),
+                "headers": named(["Consistency", "RequestId"]),
             }
         }
         | problems((*READ_STATUSES, 413, 415, 422)),

@@ -13,6 +13,7 @@ from gateway.batch import BatchAnswer, CommandBatch
 from gateway.callbacks import CallbackAnswer
 from gateway.commands import OPEN, CommandAnswer, TaskAnswer
 from gateway.device_links import DeviceLinkAsked
+from gateway.dispatch_dry_runs import DryRunAsked, DryRunTold
 from gateway.fence_now import FENCE_NOW
 from gateway.fixes import FixesAnswer, FrameAnswer
 from gateway.geocoding import AddressAsked, AddressTold
@@ -168,6 +169,8 @@ def components() -> Json:
         NewFrame,
         AddressAsked,
         AddressTold,
+        DryRunAsked,
+        DryRunTold,
         DeviceLinkAsked,
         PhoneMessage,
         Forwarded,

@@ -72,6 +72,9 @@ KINDS: dict[str, Kind] = {
         "Send the same fixes after `Retry-After` seconds. `values.device_id` names the device; else it is the tenant.",
         True,
     ),
+    "dry-run-under-way": Kind(
+        429, "Another dry run is under way", "Repeat after `Retry-After` seconds: a tenant has one at a time.", True
+    ),
     # What a command may meet
     "already-exists": Kind(
         409,

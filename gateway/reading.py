@@ -1,7 +1,7 @@
 """A read model's rows for one request: as fresh as it asks for, or a problem that says how far behind."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 from typing import Any
 
@@ -38,11 +38,9 @@ class Reading:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Raises Problem where the database does not answer."""
-        try:
+        with answering():
             async with self._door.pool.connection(timeout=CONNECTION_S) as connection:
                 yield connection
-        except (OperationalError, PoolTimeout) as lost:
-            raise Problem("read-models-unavailable", "the read models' database does not answer") from lost
 
     async def fresh[T](
         self, call: Call, model: Readable, query: Callable[[Connection], Awaitable[T]]
@@ -77,6 +75,15 @@ class Reading:
                 left_s = until_s - monotonic()
                 if left_s <= 0 or not await self._positions.moved_since(moves, left_s):
                     raise behind(model, version_of(row), min_version)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raises Problem where the database does not answer."""
+    try:
+        yield
+    except (OperationalError, PoolTimeout) as lost:
+        raise Problem("read-models-unavailable", "the read models' database does not answer") from lost
 
 
 async def row_of(connection: Connection, model: Readable, tenant: str, aggregate_id: str) -> Row | None:

@@ -3,8 +3,17 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from gateway import fixes_socket, geocoding
-from gateway.allowed import ARTEFACT_READERS, ARTEFACT_SENDERS, FIX_SENDERS, GEOCODERS, READERS, SENDERS, Roles
+from gateway import dispatch_dry_runs, fixes_socket, geocoding
+from gateway.allowed import (
+    ARTEFACT_READERS,
+    ARTEFACT_SENDERS,
+    DRY_RUNNERS,
+    FIX_SENDERS,
+    GEOCODERS,
+    READERS,
+    SENDERS,
+    Roles,
+)
 from gateway.app import BATCH
 from gateway.batch import ANYBODY
 from gateway.commands import OPEN
@@ -35,6 +44,7 @@ SENT: Mapping[str, Roles] = {
     "PUT /v1/{tenant}/artefacts/{id}": ARTEFACT_SENDERS,
     "POST /v1/{tenant}/artefacts/{id}/links": ARTEFACT_READERS,
     f"POST {geocoding.ROUTE}": GEOCODERS,
+    f"POST {dispatch_dry_runs.ROUTE}": DRY_RUNNERS,
     "POST /v1/{tenant}/stream-tickets": READERS["events"] | FIX_SENDERS,
 }
 """Besides commands. In a batch each command is by its own role."""

@@ -25,10 +25,12 @@ from gateway.webhook_signature import key_of
 from infra.addresses import addresses_of
 from infra.artefacts import artefacts_of
 from infra.clock import real_time
+from infra.dry_runs import DispatchDryRuns
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.log_setup import set_up_log
 from infra.look_ups import PlatformLookUps
+from infra.lookups import Lookups
 from infra.owning import Owning
 from infra.provider_secrets import ProviderSecrets
 from infra.routing_budgets import CountedInPostgres
@@ -40,7 +42,8 @@ from schemas.keyring import Keyring
 from schemas.record import Stored, envelope_of, event_of, source_of
 from schemas.topics import FLEET, SCHEMAS
 from streams.routing.matching import Matcher
-from streams.routing.tenants import Chains, TenantAddresses, TenantMatching
+from streams.routing.osrm import OsrmRouter
+from streams.routing.tenants import Chains, TenantAddresses, TenantMatching, TenantRouting
 from streams.routing.tiles import OsrmTiles
 
 POOL = 16
@@ -106,6 +109,8 @@ class Gateway:
         self._chains = Chains(
             settings.osrm, policy.routing, secrets_of_providers, self._budgets, addresses_of(settings)
         )
+        self._router = OsrmRouter(settings.osrm)
+        known = Lookups(self._pool, policy, keyring, settings.partitions, clock)
         self._look_ups = look_ups_of(settings)
         self.door = Door(
             desk=self.desk,
@@ -117,6 +122,7 @@ class Gateway:
             frames=self._frames,
             matching=TenantMatching(self._chains, self._matcher),
             addresses=TenantAddresses(self._chains),
+            dry_runs=DispatchDryRuns(self._pool, known, TenantRouting(self._chains, self._router)),
             artefacts=artefacts_of(settings),
             policy=policy,
             clock=clock,
@@ -175,6 +181,7 @@ class Gateway:
         await self._streets.close()
         await self._matcher.close()
         await self._chains.close()
+        await self._router.close()
         await self.door.hydration.stop()
         if self._look_ups is not None:
             await self._look_ups.stop()

@@ -1,5 +1,6 @@
 """Which tasks are there, how far are they, and who has them?"""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -244,3 +245,31 @@ async def counts(connection: AsyncConnection, tenant: str) -> list[dict[str, Any
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(COUNTS, (tenant,))
         return await cursor.fetchall()
+
+
+WAITING = """
+SELECT board.task_id
+FROM task_board AS board
+JOIN task_detail AS detail USING (tenant, task_id)
+WHERE tenant = %s AND board.state IN ('dispatchable', 'offering') AND board.held IS NULL AND detail.simulation IS NULL
+ORDER BY board.due_at NULLS LAST, board.created_at, task_id
+LIMIT %s
+"""
+STANDING = """
+SELECT board.task_id, board.state, board.held, detail.simulation IS NOT NULL AS simulated
+FROM task_board AS board
+JOIN task_detail AS detail USING (tenant, task_id)
+WHERE tenant = %s AND task_id = ANY(%s)
+"""
+
+
+async def waiting(connection: AsyncConnection, tenant: str, most: int) -> list[str]:
+    """The ids of tasks that wait for one of the riders, those due first at first."""
+    return [task_id for (task_id,) in await (await connection.execute(WAITING, (tenant, most))).fetchall()]
+
+
+async def standing(connection: AsyncConnection, tenant: str, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Of those that are known: what keeps them from waiting for one of the riders, if something does."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(STANDING, (tenant, list(task_ids)))
+        return {row["task_id"]: row for row in await cursor.fetchall()}

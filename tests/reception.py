@@ -19,6 +19,8 @@ from gateway.bindings import Bindings
 from gateway.door import Door, FrameLog, Limits
 from gateway.tokens import Tokens
 from infra.artefacts import in_memory
+from infra.dry_runs import DispatchDryRuns
+from infra.lookups import Lookups
 from infra.role_gateway import bind
 from schemas import ids
 from schemas.fixes import FixFrame
@@ -32,7 +34,8 @@ from schemas.topics import FIXES, FLEET
 from streams.addresses.index import AddressIndex
 from streams.routing.budgets import CountedHere
 from streams.routing.matching import Matcher
-from streams.routing.tenants import Chains, TenantAddresses, TenantMatching
+from streams.routing.osrm import OsrmRouter
+from streams.routing.tenants import Chains, TenantAddresses, TenantMatching, TenantRouting
 from streams.routing.wire import SecretMissing
 
 TOKENS = Tokens(b"a key for tests that has its 32 bytes and more")
@@ -90,9 +93,11 @@ class House:
         """What the directory holds, and the policy does not yet."""
         self.ready: dict[str, str] = {"kafka": "ok", "postgres": "ok"}
         self.chains = Chains("", self.policy.routing, no_secret, CountedHere(), addresses)
+        pool = pool or AsyncConnectionPool("", open=False)
+        known = Lookups(pool, self.policy, self.keyring, PARTITIONS, lambda: self.now)
         self.door = Door(
             desk=self.desk,
-            pool=pool or AsyncConnectionPool("", open=False),
+            pool=pool,
             keyring=self.keyring,
             secrets=SECRETS,
             tokens=TOKENS,
@@ -100,6 +105,7 @@ class House:
             frames=self.frames,
             matching=TenantMatching(self.chains, Matcher("")),
             addresses=TenantAddresses(self.chains),
+            dry_runs=DispatchDryRuns(pool, known, TenantRouting(self.chains, OsrmRouter(""))),
             artefacts=in_memory(),
             policy=self.policy,
             clock=lambda: self.now,

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 import psycopg
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from rich.console import Console
@@ -29,6 +29,7 @@ from infra.settings import load_settings
 from schemas.dispatch_rules import DispatchRules
 from schemas.tender import Candidate
 from streams.dispatch.again import CannotBeMadeAgain, by_other_rules
+from streams.dispatch.other_rules import with_given
 from streams.dispatch.question import Record, record_of
 
 MOST_BYTES = 1 << 20
@@ -103,16 +104,6 @@ def rules_in(file: Path) -> Row:
     """As in `dispatch` of a tenant's rules; what is left out stays as it was, also within `filters` and `weights`.
     Raises WrongSetting, which names each field that does not fit."""
     return json_of("--rules", file, MOST_BYTES, DispatchRules)[0]
-
-
-def with_given(rules: DispatchRules, given: Row) -> DispatchRules:
-    parsed = msgspec.convert(given, DispatchRules)
-    parts = {
-        name: replace(getattr(rules, name), **{field: getattr(getattr(parsed, name), field) for field in given[name]})
-        for name in ("filters", "weights")
-        if name in given
-    }
-    return replace(rules, **({name: getattr(parsed, name) for name in given} | parts))
 
 
 async def redecided(dsn: str, store: ObjectArtefacts, asked: Asked, given: Row) -> Redecided:

@@ -18,7 +18,7 @@ from streams.dispatch.known import Ahead, KnownCarrier, KnownRider, Seen
 from streams.dispatch.question import Question, Record, Ways, recorded
 from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, MOST_LOOKED_AT, Shortlist, shortlist
 from streams.dispatch.straight import straight_ways
-from streams.dispatch.tendering import KnownTask, Lookup
+from streams.dispatch.tendering import KnownTask
 from streams.dispatch.ways import AskedWays, Router
 
 DECISIONS = Counter(
@@ -36,6 +36,10 @@ DECISION_SECONDS = Histogram(
 SENT_AGAIN_S = 10.0
 """So long a decision that could not be sent is sent as it was made; then it is made anew."""
 MOST_MADE = 1_000
+
+
+class RulesInForce(Protocol):
+    async def rules(self, tenant: TenantSlug) -> TenantRules: ...
 
 
 class Fleet(Protocol):
@@ -76,8 +80,8 @@ class Decision:
     """Decides for one task. It is not earlier than the fact that asks: a tenant's clock that was advanced may be known
     here a little later."""
 
-    def __init__(self, lookup: Lookup, fleet: Fleet, router: Router, clock: Clock, keep: Keep = nowhere) -> None:
-        self._lookup = lookup
+    def __init__(self, policy: RulesInForce, fleet: Fleet, router: Router, clock: Clock, keep: Keep = nowhere) -> None:
+        self._policy = policy
         self._fleet = fleet
         self._ways = AskedWays(router)
         self._clock = clock
@@ -93,16 +97,17 @@ class Decision:
         if known is not None and monotonic() < known[0] + SENT_AGAIN_S:
             return known[1]
         with DECISION_SECONDS.time():
-            opening = await self._decided(task, task_round, source)
+            now = max(self._clock(source.tenant), source.recorded_at)
+            opening = await self.opening(task, source.tenant, now)
         DECISIONS.labels(opening.mode, "asked" if opening.offers else "nobody").inc()
         self._made[asked_by] = monotonic(), opening
         if len(self._made) > MOST_MADE:
             self._made.popitem(last=False)
         return opening
 
-    async def _decided(self, task: KnownTask, task_round: int, source: Source) -> OpenTender:
-        tenant, now = source.tenant, max(self._clock(source.tenant), source.recorded_at)
-        rules = await self._lookup.rules(tenant)
+    async def opening(self, task: KnownTask, tenant: TenantSlug, now: datetime) -> OpenTender:
+        """In the task's round."""
+        task_round, rules = task.round, await self._policy.rules(tenant)
         policy_version = await self._fleet.policy_version(tenant)
         of_vehicles = list(await self._fleet.documents_of_vehicles(tenant))
         places = [stop.location for stop in task.ahead]

@@ -10,13 +10,14 @@ import pytest
 from choosing import KM_S, asked, crowd, delivery, km, rider, rules
 from played import Played, command
 
-from infra.recompute.dispatch import outcome_of, rules_in, with_given
+from infra.recompute.dispatch import outcome_of, rules_in
 from infra.settings import WrongSetting
 from schemas.dispatch_rules import DispatchFilters, DispatchRules, ScoreWeights, TenderStep
 from schemas.message import RiderId
 from schemas.tender import Candidate
 from streams.dispatch.again import by_other_rules
 from streams.dispatch.choice import choose
+from streams.dispatch.other_rules import with_given
 from streams.dispatch.question import Record
 
 HERE = delivery(km(0), km(-1))
