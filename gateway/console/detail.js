@@ -212,7 +212,7 @@ function recordOf(event) {
 const seenFrom = (id) => (row) => {
   const all = [{ task_id: row.task_id, round: row.round }, ...(row.bundle ?? [])];
   const own = all.find((one) => one.task_id === id) ?? all[0];
-  return { ...row, round: own.round, others: all.filter((one) => one !== own).map((one) => one.task_id) };
+  return { ...row, round: own.round, beside: all.filter((one) => one !== own).map((one) => one.task_id) };
 };
 
-const together = ({ others }) => others.length ? h("p", { class: "aside", "data-together": others.length }, `Together with ${others.join(", ")}`) : null;
+const together = ({ beside }) => beside.length ? h("p", { class: "aside", "data-together": beside.length }, `Together with ${beside.join(", ")}`) : null;

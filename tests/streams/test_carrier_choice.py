@@ -180,5 +180,6 @@ async def test_from_its_record_a_decision_about_carriers_is_made_again_alike():
     as_read |= {name: getattr(opening, name) for name in ("more_excluded", "candidates", "others", "excluded")}
     as_read |= {"weights": opening.weights, "input_hash": digest}
     as_read |= {"carriers": opening.carriers, "carriers_excluded": opening.carriers_excluded}
+    as_read |= {"in_window": None, "bundle": []}
     assert differences(as_read, content) == []
     assert differences(as_read | {"carriers": []}, content) == ["carriers"]
