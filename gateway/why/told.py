@@ -175,7 +175,6 @@ def round_told(decision: Row, tender: Row | None, called: Mapping[str, str], tas
         f"Round {round_of(decision, task_id)}, {when}{among_told(decision)}: {first}",
         *more,
         *window_told(decision, called),
-        *excluded_told(decision),
         *(offer_told(offer, called) for offer in ([] if tender is None else in_order(tender))),
         *([] if tender is None else [outcome_told(tender, called)]),
     ]
