@@ -25,7 +25,6 @@ from schemas.vehicle_fitness import fit_for
 from streams.dispatch.candidates import Work, exclusion_of
 from streams.dispatch.known import Ahead, KnownRider, Seen
 from streams.planning.problem import (
-    PLACES_MAX,
     Delivery,
     Matrices,
     Problem,
@@ -41,13 +40,15 @@ from streams.routing.measured import Measured
 
 NEVER_S = 30 * 86_400
 """Later than any plan; also the way to where there is none."""
+MOST_PLACES = 1_500
+"""Whose ways are two tables of whole numbers, some 160 MB."""
 ANY = 2**31 - 1
 """More than anybody carries."""
 
 
 class TooManyPlaces(ValueError):
     def __init__(self, places: int) -> None:
-        super().__init__(f"{places:,} places: {PLACES_MAX:,} are the most that are planned at once")
+        super().__init__(f"{places:,} places: {MOST_PLACES:,} are the most that are planned at once")
 
 
 type Walked = tuple[int, int, int]
@@ -202,7 +203,7 @@ def places_of(sorted_out: Sorted) -> list[Location]:
     ahead = [place for each in sorted_out.riders for place in each.seen.ahead]
     of_tasks = [place for task in sorted_out.tasks for place in task.places]
     places = list(dict.fromkeys([*heres, *ahead, *of_tasks]))
-    if len(places) > PLACES_MAX:
+    if len(places) > MOST_PLACES:
         raise TooManyPlaces(len(places))
     return places
 

@@ -21,10 +21,10 @@ from streams.planning.effort import Effort
 from streams.planning.faults import judged
 from streams.planning.keeping import with_all_they_had
 from streams.planning.planned import Answer, kept, own_answers
-from streams.planning.problem import PLACES_MAX
 from streams.planning.proposal import Found, proposal
 from streams.planning.solving import Asked
 from streams.planning.wave import (
+    MOST_PLACES,
     Posing,
     TooManyPlaces,
     Wave,
@@ -221,8 +221,8 @@ def test_planned_anew_what_is_not_begun_goes_to_who_is_nearer():
 
 
 def test_too_many_places_are_told():
-    tasks = [waiting(job(f"t-{number}", km(number), km(-number - 1))) for number in range(PLACES_MAX // 2 + 1)]
-    with pytest.raises(TooManyPlaces, match="2,20"):
+    tasks = [waiting(job(f"t-{number}", km(number), km(-number - 1))) for number in range(MOST_PLACES // 2 + 1)]
+    with pytest.raises(TooManyPlaces, match="1,50"):
         places_of(sort_out(wave([rider("ann", km(0))], tasks)))
 
 
