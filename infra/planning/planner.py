@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 from prometheus_client import Counter, Histogram
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, OperationalError
 from psycopg_pool import AsyncConnectionPool
 
 from infra.planning.gathering import Gathering
@@ -30,7 +30,7 @@ from streams.planning.solving import Asked, Solver
 from streams.planning.wave import Posed, Posing, TooManyPlaces, Wave, matrices_of, places_of, sort_out
 from streams.planning.with_pyvrp import WithPyVRP
 from streams.planning.with_vroom import WithVroom
-from streams.process import BROKEN, NotAllowed, Send, Step
+from streams.process import NotAllowed, NotNow, Send, Step
 
 PLANS = Counter("logistics_plans_total", "Plans that were made, by what came of them", ["outcome"])
 PLAN_SECONDS = Histogram(
@@ -127,7 +127,9 @@ class Planner:
             return ProposePlan(proposal=await asyncio.to_thread(proposal, found)), "proposed"
         except NoPlan as none:
             return FailPlan(reason_code=none.code, told=none.told[:TOLD_CHARS]), none.code
-        except BROKEN as broken:  # it would break again, and keep all others waiting
+        except (NotNow, OperationalError):
+            raise
+        except Exception as broken:  # it would break again, and keep all others waiting
             logger.exception("plan cannot be made", plan_id=plan.plan_id)
             told = f"{type(broken).__name__}: {broken}"[:TOLD_CHARS]
             return FailPlan(reason_code="no_plan", told=told), "broken"
