@@ -41,6 +41,8 @@ from schemas.plan import (
     SettlePlannedTask,
 )
 
+HELD_FOR = timedelta(minutes=2)
+"""At least: hundreds of tasks are assigned one after the other."""
 SETTLES_WITHIN = timedelta(minutes=1)
 """After the riders' holds have passed."""
 NOT_IN_TIME, OUTDATED, NOT_RESERVED = "not_in_time", "outdated", "reserved_elsewhere"
@@ -215,7 +217,7 @@ def commit(plan: Plan, context: Context) -> list[PlanEvent]:
 
 
 def commit_started(plan: Proposed, context: Context) -> list[PlanEvent]:
-    hold_until = context.now + timedelta(seconds=context.policy.rules.hold_seconds)
+    hold_until = context.now + max(timedelta(seconds=context.policy.rules.hold_seconds), HELD_FOR)
     routes: list[PlanEvent] = [
         RouteCommitStarted(
             rider_id=route.rider_id, tasks=list(route.tasks), order=list(route.order), hold_until=hold_until

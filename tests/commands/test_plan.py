@@ -9,7 +9,16 @@ from story import NOON, Story, minutes, nothing_yet
 
 from commands.aggregates import AGGREGATES
 from commands.context import UnknownOutlet
-from commands.plan import NOT_IN_TIME, NOT_RESERVED, OUTDATED, PlanOutdated, is_over, status_of
+from commands.plan import (
+    HELD_FOR,
+    NOT_IN_TIME,
+    NOT_RESERVED,
+    OUTDATED,
+    SETTLES_WITHIN,
+    PlanOutdated,
+    is_over,
+    status_of,
+)
 from schemas.itinerary import StopRef
 from schemas.message import Command, NotInThisState, RiderId, StopId, TaskId
 from schemas.plan import (
@@ -124,7 +133,7 @@ def test_what_is_proposed_waits_for_somebody_to_commit_it():
 
 
 def test_committed_each_rider_is_to_have_their_route():
-    hold_until = NOON + timedelta(seconds=30)
+    hold_until = NOON + HELD_FOR
     a_plan(TWO_ROUTES).when(CommitPlan()).then(
         PlanCommitStarted(settled_by=hold_until + timedelta(minutes=1)),
         RouteCommitStarted(
@@ -201,7 +210,7 @@ def test_where_nothing_is_given_it_is_rejected():
 def test_what_is_not_settled_in_time_never_is():
     story = a_plan(TWO_ROUTES, CommitPlan(), given(ONE))
     assert comes_of(story, ClosePlan()) == []
-    late = comes_of(story.at(minutes(1.5)), ClosePlan())
+    late = comes_of(story.at(NOON + HELD_FOR + SETTLES_WITHIN), ClosePlan())
     assert late[0] == PlannedTaskRefused(task_id=TWO, rider_id=ANN, reason_code=NOT_IN_TIME)
     assert late[-1] == PlanPartlyCommitted(given=1, refused=2)
     assert comes_of(story, given(TWO)) == []
