@@ -113,6 +113,8 @@ def kept_back(progress: Row) -> list[str]:
     if progress["ended"] is not None:
         return []
     told = [f"It is held, because of {words(progress['held'])}."] if progress.get("held") else []
+    if unlocated := progress.get("unlocated"):
+        told.append(f"Nobody has said yet where {', '.join(sorted(unlocated))} is.")
     for on, each in (progress.get("dependencies") or {}).items():
         if each["status"] == "open":
             told.append(f"It waits for {words(each['kind'])} {on}.")

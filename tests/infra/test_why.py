@@ -212,6 +212,10 @@ def test_what_keeps_a_task_from_dispatch_is_told():
     ]
 
 
+def test_a_task_of_which_nobody_knows_where_it_goes_says_so():
+    assert "Nobody has said yet where door is." in told(task(state="created", unlocated=["door"]), [], [])
+
+
 def test_a_carrier_that_has_it_is_named():
     booked = task(state="accepted", carrier={"carrier_id": "c-1", "booking_id": "b-1"})
     sentences = told(booked, [], [], {"c-1": "Acme Express"})
