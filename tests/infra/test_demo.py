@@ -40,7 +40,7 @@ def decided(told: dict[str, Any]) -> dict[str, int]:
 @pytest.mark.timeout(600)
 async def test_one_seed_plays_the_same_twice_and_every_invariant_holds(jars, osrm, tmp_path: Path):
     tmp_path.chmod(0o755)
-    first, second = [await report(tmp_path / name, *SMALL) for name in ("one", "two")]
+    first, second = await asyncio.gather(*(report(tmp_path / name, *SMALL) for name in ("one", "two")))
     assert first["outcomes"] == second["outcomes"]
     assert sum(first["outcomes"].values()) == 12
     assert first["outcomes"]["nobody took it"] >= 1
