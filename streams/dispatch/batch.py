@@ -17,7 +17,6 @@ from scipy.optimize import linear_sum_assignment
 
 from schemas.dispatch_window import Given, GivenTask, Left
 from schemas.itinerary import Placed
-from schemas.load import Overload
 from schemas.tender import LeftBecause, ScoreParts
 from streams.dispatch.admission import Admission, admitted
 from streams.dispatch.batch_question import (
@@ -27,7 +26,7 @@ from streams.dispatch.batch_question import (
 )
 from streams.dispatch.board import Board, Numbers, board_of
 from streams.dispatch.bundles import Bundle, bundles_of
-from streams.dispatch.candidates import exclusion_of
+from streams.dispatch.candidates import code_of, exclusion_of
 from streams.dispatch.choice import step_of
 from streams.dispatch.fitting import CODES, FITS
 from streams.dispatch.insertion import orders_of, placed
@@ -343,7 +342,7 @@ def why_left(
     for rider, number in riders:
         why = exclusion_of(rider, question.rules, work, declined, question.decided_at, question.of_vehicles)
         if why is not None:
-            by_rule["over_capacity" if isinstance(why, Overload) else why] += 1
+            by_rule[code_of(why)] += 1
         elif number is not None and table.code[task, number] == FITS:
             return "dearer_than_waiting"
         elif number is not None:

@@ -106,6 +106,10 @@ def document_problem(rider: KnownRider, rules: TenantRules, now: datetime, until
     return None
 
 
+def code_of(why: Exclusion | Overload) -> Exclusion:
+    return "over_capacity" if isinstance(why, Overload) else why
+
+
 def excluded_for(rider_id: RiderId, why: Exclusion | Overload) -> Excluded:
     if isinstance(why, Overload):
         return Excluded(rider_id=rider_id, code="over_capacity", overload=why)

@@ -17,12 +17,12 @@ from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.geo import Window as Between
 from schemas.itinerary import MAX_ROUTE_TASKS
-from schemas.load import NOTHING, Capacity, Load, Overload, peak_load
+from schemas.load import NOTHING, Capacity, Load, peak_load
 from schemas.message import RiderId, StopId, TaskId
 from schemas.plan import LeftOutRider, LeftOutTask, PlanObjective
 from schemas.soonest import soonest_end
 from schemas.vehicle_fitness import fit_for
-from streams.dispatch.candidates import Work, exclusion_of
+from streams.dispatch.candidates import Work, code_of, exclusion_of
 from streams.dispatch.known import Ahead, KnownRider, Seen
 from streams.planning.problem import (
     Delivery,
@@ -163,10 +163,6 @@ def closed_of(task: WaveTask, now: datetime) -> StopId | None:
 def free(rider: KnownRider) -> KnownRider:
     """An offer that is pending holds nobody: the reservation decides."""
     return replace(rider, offers=0)
-
-
-def code_of(why: str | Overload) -> str:
-    return "over_capacity" if isinstance(why, Overload) else why
 
 
 def shape_of(stops: Sequence[Ahead]) -> tuple[Ahead | None, Ahead] | None:
