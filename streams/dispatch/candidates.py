@@ -7,12 +7,13 @@ import msgspec
 
 from schemas.directory import TenantRules
 from schemas.dispatch_rules import DispatchFilters
-from schemas.load import Load, Overload
+from schemas.load import Load, Overload, peak_load
 from schemas.message import RiderId
+from schemas.soonest import soonest_end
 from schemas.tender import Excluded, Exclusion
 from schemas.validity import shortfall
 from schemas.vehicle_fitness import fit_for, overloads
-from streams.dispatch.known import KnownRider
+from streams.dispatch.known import Ahead, KnownRider
 
 SHIFT_MARGIN = timedelta(minutes=15)
 """A shift that ends sooner than this takes no new task."""
@@ -104,6 +105,16 @@ def document_problem(rider: KnownRider, rules: TenantRules, now: datetime, until
         if lacking is not None:
             return lacking
     return None
+
+
+def work_on(stops: Sequence[Ahead], now: datetime, skills: frozenset[str], zones: Sequence[frozenset[str]]) -> Work:
+    return Work(
+        load=peak_load(stop.load for stop in stops),
+        closes_at=max((stop.window.end for stop in stops if stop.window), default=None),
+        soonest=soonest_end(stops, now),
+        skills=skills,
+        zones=zones,
+    )
 
 
 def code_of(why: Exclusion | Overload) -> Exclusion:

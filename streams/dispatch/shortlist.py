@@ -6,12 +6,10 @@ import msgspec
 import numpy as np
 
 from schemas.dispatch_rules import DispatchRules
-from schemas.load import peak_load
 from schemas.message import RiderId
 from schemas.rule_numbers import MAX_RATING
-from schemas.soonest import soonest_end
 from schemas.tender import Excluded, Others
-from streams.dispatch.candidates import Work, excluded_for, exclusion_of
+from streams.dispatch.candidates import Work, excluded_for, exclusion_of, work_on
 from streams.dispatch.known import KnownRider
 from streams.dispatch.question import Question
 from streams.dispatch.straight import read
@@ -76,14 +74,8 @@ def shortlist(question: Question) -> Shortlist:
 
 
 def work_of(question: Question) -> Work:
-    stops, now = question.stops, question.decided_at
-    return Work(
-        load=peak_load(stop.load for stop in stops),
-        closes_at=max((stop.window.end for stop in stops if stop.window), default=None),
-        soonest=soonest_end(stops, now),
-        skills=frozenset(question.required_skills),
-        zones=[frozenset(holding) for holding in question.zones],
-    )
+    zones = [frozenset(holding) for holding in question.zones]
+    return work_on(question.stops, question.decided_at, frozenset(question.required_skills), zones)
 
 
 def estimates(able: Sequence[tuple[KnownRider, int]], question: Question, to_task: Grid, onward: Grid) -> Grid:

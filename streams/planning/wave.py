@@ -20,9 +20,8 @@ from schemas.itinerary import MAX_ROUTE_TASKS
 from schemas.load import NOTHING, Capacity, Load, peak_load
 from schemas.message import RiderId, StopId, TaskId
 from schemas.plan import LeftOutRider, LeftOutTask, PlanObjective
-from schemas.soonest import soonest_end
 from schemas.vehicle_fitness import fit_for
-from streams.dispatch.candidates import Work, code_of, exclusion_of
+from streams.dispatch.candidates import Work, code_of, exclusion_of, work_on
 from streams.dispatch.known import Ahead, KnownRider, Seen
 from streams.planning.problem import (
     Delivery,
@@ -129,7 +128,8 @@ def sort_out(wave: Wave) -> Sorted:
             told = f"the window of stop {closed} has closed"
             left_out.append(LeftOutTask(task_id=task.task_id, code="window_unreachable", told=told))
             continue
-        whys = {each.rider.rider_id: why_not(task, each, wave, rules) for each in riders}
+        work = work_on(task.stops, wave.decided_at, task.required_skills, task.zones)
+        whys = {each.rider.rider_id: why_not(task, work, each, wave, rules) for each in riders}
         able[task.task_id] = frozenset(rider for rider, why in whys.items() if why is None)
         if not able[task.task_id]:
             told = ", ".join(f"{code}: {count}" for code, count in Counter(filter(None, whys.values())).most_common())
@@ -139,16 +139,9 @@ def sort_out(wave: Wave) -> Sorted:
     return Sorted(riders=riders, tasks=tasks, able=able, left_out=left_out, not_asked=not_asked)
 
 
-def why_not(task: WaveTask, rider: WaveRider, wave: Wave, rules: TenantRules) -> str | None:
+def why_not(task: WaveTask, work: Work, rider: WaveRider, wave: Wave, rules: TenantRules) -> str | None:
     if task.from_rider == rider.rider.rider_id:
         return None
-    work = Work(
-        load=peak_load(stop.load for stop in task.stops),
-        closes_at=max((stop.window.end for stop in task.stops if stop.window), default=None),
-        soonest=soonest_end(task.stops, wave.decided_at),
-        skills=task.required_skills,
-        zones=task.zones,
-    )
     why = exclusion_of(free(rider.rider), rules, work, task.declined, wave.decided_at, wave.of_vehicles)
     return None if why is None else code_of(why)
 
