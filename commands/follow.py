@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from schemas.record import Stored, Unreadable, stored_of
 
@@ -15,6 +16,9 @@ logger = structlog.get_logger()
 
 
 LOOK_EVERY_S = 0.01
+AGAIN_S = 0.25
+PLACES_WITHIN_S = 60.0
+"""A broker that is busy lets a question for its topics run out, and of a new topic the others hear later."""
 BEHIND_LIMIT_S = 12 * 3600.0
 """Tombstones of compacted topics are kept for a day: who stood still for longer might never hear of one."""
 
@@ -51,7 +55,8 @@ class Follower:
         self._knew_all_s = monotonic()
 
     async def start(self) -> None:
-        """Returns once everything that stood on the log at the start has been taken."""
+        """Returns once everything that stood on the log at the start has been taken. Raises LookupError for a topic
+        that no broker knows."""
         await self._consumer.start()
         for topic in self._topics:
             partitions = self._consumer.partitions_for_topic(topic) or await self._partitions(topic)
@@ -105,12 +110,18 @@ class Follower:
         return all(taken >= ends[place] for place, taken in self._taken.items() if place in ends)
 
     async def _partitions(self, topic: str) -> set[int]:
-        await self._consumer._client.force_metadata_update()
-        topics = await self._consumer._client.fetch_all_metadata()
-        found: set[int] | None = topics.partitions_for_topic(topic)
-        if not found:
-            raise LookupError(f"there is no topic {topic}")
-        return found
+        until_s = monotonic() + PLACES_WITHIN_S
+        while True:
+            try:
+                topics = await self._consumer._client.fetch_all_metadata()
+                if found := topics.partitions_for_topic(topic):
+                    return set(found)
+                untold: Exception = LookupError(f"there is no topic {topic}")
+            except KafkaError as unanswered:
+                untold = unanswered
+            if monotonic() >= until_s:
+                raise untold
+            await asyncio.sleep(AGAIN_S)
 
     async def _run(self) -> None:
         """Raises TooFarBehind."""
