@@ -1,8 +1,8 @@
 """What dispatch knows of a tenant's riders, out of the read models: who has not changed is not read again."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -17,15 +17,17 @@ from schemas.message import RiderId, StopId, TaskId
 from schemas.partition import partition_of
 from schemas.vehicle_fitness import VehicleFitness
 from streams.dispatch.known import Ahead, Document, KnownRider, Seen
+from streams.dispatch.question import encoded
 from streams.routing.great_circle import radians
 from streams.routing.measured import Grid
 
+FOR_EVER = datetime.max.replace(tzinfo=UTC)
 MOST_TENANTS = 1_000
 """Whose riders are kept ready; those of any other are read anew."""
 
 NOW = """
-SELECT roster.rider_id, roster.version, map.lat, map.lon, map.observed_at AS seen_at,
-       coalesce(asked.offers, 0) AS offers, coalesce(asked.declines, 0) AS declines
+SELECT roster.rider_id, roster.version, map.lat, map.lon, map.observed_at,
+       coalesce(asked.offers, 0), coalesce(asked.declines, 0)
 FROM rider_roster AS roster
 LEFT JOIN live_map AS map USING (tenant, rider_id)
 LEFT JOIN (
@@ -47,7 +49,31 @@ CHANGED = "SELECT * FROM rider_roster WHERE tenant = %(tenant)s AND rider_id = A
 type Row = Mapping[str, Any]
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class Now(NamedTuple):
+    """A row of NOW: what changes without a version of the rider's."""
+
+    rider_id: str
+    version: int
+    lat: float | None
+    lon: float | None
+    observed_at: datetime | None
+    offers: int
+    declines: int
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """A rider as they were seen last: the same again, as long as the row and whom they are held for stay."""
+
+    row: Now
+    since: datetime
+    until: datetime
+    seen: Seen
+
+    def holds(self, row: Now, now: datetime) -> bool:
+        return self.since <= now < self.until and self.row == row
+
+
+class Kept(msgspec.Struct, kw_only=True):
     """A rider as of a version; what hangs on the time is told apart."""
 
     version: int
@@ -60,6 +86,14 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     shift_began: Location | None
     ahead: Sequence[Location]
     ahead_radians: Grid
+    task_ids: frozenset[TaskId]
+    ready: Ready | None = None
+
+    def seen(self, row: Now, now: datetime) -> Seen:
+        if self.ready is None or not self.ready.holds(row, now):
+            until = min((until for until in self.held_until if until > now), default=FOR_EVER)
+            self.ready = Ready(row, now, until, seen_of(self, row, now))
+        return self.ready.seen
 
 
 class KnownRiders:
@@ -80,17 +114,17 @@ class KnownRiders:
         since = now if declines_within is None else now - declines_within
         rebuilds = await (await connection.execute(REBUILDS)).fetchone()
         kept = self._of(tenant, 0 if rebuilds is None else int(rebuilds[0]))
-        async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(NOW, {"tenant": tenant, "since": since})
-            rows = await cursor.fetchall()
-            changed = [row["rider_id"] for row in rows if not is_known(kept, row)]
-            if changed:
+        cursor_now = await connection.execute(NOW, {"tenant": tenant, "since": since})
+        rows = [Now(*row) for row in await cursor_now.fetchall()]
+        changed = [row.rider_id for row in rows if not is_known(kept, row)]
+        if changed:
+            async with connection.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(CHANGED, {"tenant": tenant, "riders": changed})
                 for row in await cursor.fetchall():
                     known = kept.get(row["rider_id"])
                     if known is None or known.version <= row["version"]:  # who read meanwhile may know more
                         kept[row["rider_id"]] = self._read(row, tenant)
-        return [seen_of(kept[row["rider_id"]], row, now) for row in rows]
+        return [kept[row.rider_id].seen(row, now) for row in rows]
 
     def _of(self, tenant: str, rebuilds: int) -> dict[str, Kept]:
         """Rows of a read model that was made anew have the versions that they had, and may be others."""
@@ -123,33 +157,42 @@ class KnownRiders:
             shift_began=place(shift["location"]) if shift else None,
             ahead=[at for _, at in ahead],
             ahead_radians=radians([at for _, at in ahead]),
+            task_ids=frozenset(TaskId(stop["task_id"]) for stop, _ in ahead),
         )
 
 
-def is_known(kept: Mapping[str, Kept], row: Row) -> bool:
+def is_known(kept: Mapping[str, Kept], row: Now) -> bool:
     """As of that version or a later one: what was read last may be newer than what is read now."""
-    known = kept.get(row["rider_id"])
-    return known is not None and known.version >= row["version"]
+    known = kept.get(row.rider_id)
+    return known is not None and known.version >= row.version
 
 
-def seen_of(kept: Kept, row: Row, now: datetime) -> Seen:
+def seen_of(kept: Kept, row: Now, now: datetime) -> Seen:
     here, seen_at = where(kept, row)
     rider = replace(
         kept.rider,
         tasks=kept.active + sum(until > now for until in kept.held_until),
-        offers=row["offers"],
-        declines=row["declines"],
+        offers=row.offers,
+        declines=row.declines,
         placed=here is not None,
         seen_at=seen_at,
     )
-    return Seen(rider=rider, here=here, ahead=kept.ahead, ahead_radians=kept.ahead_radians)
+    return Seen(
+        rider=rider,
+        here=here,
+        ahead=kept.ahead,
+        ahead_radians=kept.ahead_radians,
+        task_ids=kept.task_ids,
+        encoded=encoded(rider),
+    )
 
 
-def where(kept: Kept, row: Row) -> tuple[Location | None, datetime | None]:
+def where(kept: Kept, row: Now) -> tuple[Location | None, datetime | None]:
     """The latest fix of this shift; before the first, where the shift began."""
-    seen_at, started_at = row["seen_at"], kept.shift_started_at
+    seen_at, started_at = row.observed_at, kept.shift_started_at
     if seen_at is not None and started_at is not None and seen_at >= started_at:
-        return Location(lat=row["lat"], lon=row["lon"]), seen_at
+        assert row.lat is not None and row.lon is not None, "of a row of the map"
+        return Location(lat=row.lat, lon=row.lon), seen_at
     return kept.shift_began, None
 
 

@@ -141,7 +141,7 @@ class Decision:
         while more := next_looked_at(question, short, ways, looked):
             ways |= await self._ways.between(tenant, [seen[rider.rider_id] for rider in more], places)
             looked = looked_at(question, short, ways)
-        digest, content = recorded(Record(question=question, ways=ways))
+        digest, content = recorded(Record(question=question, ways=ways), [each.encoded for each in riders])
         await self._keep(tenant, digest, content)
         opening = chosen(question, ways, digest, short, looked)
         stops = list(zip(question.stops, places, strict=True))
@@ -160,7 +160,7 @@ def next_looked_at(
 
 def without(seen: Seen, task_id: TaskId) -> Seen:
     """What lies ahead of a rider from whom this task was taken a moment ago may still show it."""
-    if all(stop.task_id != task_id for stop in seen.rider.itinerary):
+    if not seen.has(task_id):
         return seen
     rest = [pair for pair in zip(seen.rider.itinerary, seen.ahead, strict=True) if pair[0].task_id != task_id]
     rider = replace(seen.rider, itinerary=[stop for stop, _ in rest])

@@ -98,3 +98,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     ahead: Sequence[Location] = ()
     ahead_radians: Grid | None = None
     """Latitude and longitude of these, one a row, where somebody has them at hand."""
+    task_ids: frozenset[TaskId] | None = None
+    """Of what is ahead, likewise."""
+    encoded: bytes | None = None
+    """The rider as a record has them, likewise."""
+
+    def has(self, task_id: TaskId) -> bool:
+        if self.task_ids is not None:
+            return task_id in self.task_ids
+        return any(stop.task_id == task_id for stop in self.rider.itinerary)

@@ -6,9 +6,11 @@ No place stands in it, only distances and times.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from schemas.directory import TenantRules
 from schemas.message import RiderId, TaskId
@@ -71,10 +73,22 @@ ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 DECODER = msgspec.msgpack.Decoder(Record)
 
 
-def recorded(record: Record) -> tuple[str, bytes]:
-    """Its SHA-256 in hexadecimal, and the bytes that this is of."""
-    encoded = ENCODER.encode(record)
-    return sha256(encoded).hexdigest(), encoded
+def recorded(record: Record, riders: Sequence[bytes | None] = ()) -> tuple[str, bytes]:
+    """Its SHA-256 in hexadecimal, and the bytes that this is of. `riders` are those of the question as `encoded` has
+    them, where somebody has them at hand: most have not changed since the last decision."""
+    question: Any = record.question
+    if riders:
+        ready = [
+            rider if known is None else msgspec.Raw(known)
+            for rider, known in zip(record.question.riders, riders, strict=True)
+        ]
+        question = replace(question, riders=ready)
+    content = ENCODER.encode({"question": question, "ways": record.ways})
+    return sha256(content).hexdigest(), content
+
+
+def encoded(rider: KnownRider) -> bytes:
+    return ENCODER.encode(rider)
 
 
 def record_of(encoded: bytes) -> Record:

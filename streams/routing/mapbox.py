@@ -75,8 +75,7 @@ class Mapbox(Provider):
         return ok(await self._asked(service, places, wanted))
 
     async def _asked(self, service: str, places: Sequence[Location], wanted: dict[str, str]) -> Answer:
-        url = f"{self._url}/{service}/{self._profile}/{in_path(places)}"
-        return await self.wire.get(url, wanted, self.credentials)
+        return await self.wire.get(f"{self._url}/{service}/{self._profile}", wanted, self.credentials, in_path(places))
 
 
 def candidate_of(feature: Any) -> Candidate:

@@ -12,7 +12,7 @@ from schemas.signals import RoutingSource
 from streams.routing.great_circle import straight, straight_matrix
 from streams.routing.measured import Grid, Measured
 from streams.routing.routers import TIMEOUT_S, RouterFailed, Routers, RouterSaysNo
-from streams.routing.tiling import Grids, TableSize, tiled
+from streams.routing.tiling import OFF_THE_MAP, Grids, TableSize, tiled
 from streams.telemetry.eta import Way
 
 FARTHEST_M = 2_000.0
@@ -128,7 +128,7 @@ def grids_of(told: Any, rows: int, columns: int) -> Grids:
     if (len(far), len(far_goals)) != (rows, columns):
         raise ValueError(f"{len(far)} by {len(far_goals)} places of {rows} by {columns}")
     if far.all() or far_goals.all():
-        raise RouterSaysNo("OffTheMap")
+        raise RouterSaysNo(OFF_THE_MAP)
     seconds, metres = (sized(told[word], rows, columns) for word in ("durations", "distances"))
     for each in (seconds, metres):
         each[far, :] = each[:, far_goals] = np.nan

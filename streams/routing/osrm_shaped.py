@@ -10,7 +10,7 @@ from streams.routing import matching
 from streams.routing.osrm import FARTHEST_M, farthest_m, grids_of, way_of
 from streams.routing.provider import Provider
 from streams.routing.routers import RouterSaysNo
-from streams.routing.tiling import Grids, Limits, TableSize
+from streams.routing.tiling import OFF_THE_MAP, Grids, Limits, TableSize
 from streams.routing.wire import Answer, Wire, WrongAnswer
 from streams.telemetry.eta import Way
 from streams.telemetry.recorded import Point
@@ -32,7 +32,7 @@ def ok(answer: Answer) -> Any:
 
 
 def in_path(places: Sequence[Location]) -> str:
-    return ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in places)
+    return "/" + ";".join(f"{place.lon:.6f},{place.lat:.6f}" for place in places)
 
 
 def who_is_what(origins: int, goals: int) -> dict[str, str]:
@@ -87,17 +87,20 @@ class Osrm(Provider):
         return await self._table_size.fitted(lambda: super(Osrm, self).matrix(origins, goals, departing))
 
     async def tile(self, origins: Sequence[Location], goals: Sequence[Location], departing: datetime | None) -> Grids:
-        path = f"/table/v1/{self._profile}/{in_path([*origins, *goals])}"
-        told = ok(await self.wire.get(f"{self._url}{path}", who_is_what(len(origins), len(goals))))
+        asked = who_is_what(len(origins), len(goals))
+        told = ok(await self._asked("table", [*origins, *goals], asked))
         return grids_of(told, len(origins), len(goals))
 
     async def route(self, places: Sequence[Location]) -> Way:
-        told = ok(await self.wire.get(f"{self._url}/route/v1/{self._profile}/{in_path(places)}", WAY))
+        told = ok(await self._asked("route", places, WAY))
         if farthest_m(told["waypoints"]) > FARTHEST_M:
-            raise RouterSaysNo("OffTheMap")
+            raise RouterSaysNo(OFF_THE_MAP)
         return way_of(told["routes"][0])
 
     async def match(self, trace: Sequence[Point]) -> matching.Answer:
-        places = in_path([Location(lat=point.lat, lon=point.lon) for point in trace])
-        answer = await self.wire.get(f"{self._url}/match/v1/{self._profile}/{places}", asked_of_trace(trace))
-        return matched(answer, trace)
+        places = [Location(lat=point.lat, lon=point.lon) for point in trace]
+        return matched(await self._asked("match", places, asked_of_trace(trace)), trace)
+
+    async def _asked(self, service: str, places: Sequence[Location], wanted: dict[str, str]) -> Answer:
+        url = f"{self._url}/{service}/v1/{self._profile}"
+        return await self.wire.get(url, wanted, places=in_path(places))

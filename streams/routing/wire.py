@@ -1,15 +1,15 @@
-"""HTTP to providers. A secret, and all that is asked behind a `?`, is put in where the request leaves: httpx logs the
-address of each, and what is asked may be where somebody lives."""
+"""HTTP to providers. A secret, places, and all that is asked behind a `?` are put in where the request leaves: httpx logs
+the address of each, and what is asked may be where somebody lives."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import httpx
 import msgspec
+import orjson
 
-from streams.routing.routers import KEPT_CONNECTIONS, RouterFailed
+from streams.routing.routers import KEPT_CONNECTIONS, RouterFailed, target_of
 
 MAX_ANSWER_BYTES = 16 << 20
 AGAIN = 2
@@ -65,7 +65,7 @@ class Answer(msgspec.Struct, frozen=True):
             raise NotAdmitted(f"status {self.status}")
         if self.status >= 500:
             raise WrongAnswer(f"status {self.status}")
-        return json.loads(self.content)
+        return orjson.loads(self.content)
 
 
 class Wire:
@@ -85,8 +85,11 @@ class Wire:
         if credentials is not None:
             self._secret_of(credentials.reference)
 
-    async def get(self, url: str, params: Mapping[str, str], credentials: Credentials | None = None) -> Answer:
-        return await self._told(self._client.build_request("GET", url), Unlogged(params, credentials))
+    async def get(
+        self, url: str, params: Mapping[str, str], credentials: Credentials | None = None, places: str = ""
+    ) -> Answer:
+        """`places` come behind the path."""
+        return await self._told(self._client.build_request("GET", url), Unlogged(params, credentials, places))
 
     async def post(
         self, url: str, body: object, credentials: Credentials | None = None, headers: Mapping[str, str] | None = None
@@ -124,6 +127,7 @@ class Unlogged(msgspec.Struct, frozen=True):
 
     params: Mapping[str, str]
     credentials: Credentials | None
+    places: str = ""
 
 
 class Completes(httpx.AsyncBaseTransport):
@@ -147,9 +151,9 @@ def completed(request: httpx.Request, secret_of: SecretOf) -> httpx.Request:
     if more.credentials is not None:
         holder = params if more.credentials.place == "query" else headers
         holder[more.credentials.name] = secret_of(more.credentials.reference)
-    url = request.url.copy_merge_params(params) if params else request.url
     extensions = {name: value for name, value in request.extensions.items() if name != Completes.KEY}
-    return httpx.Request(request.method, url, headers=headers, stream=request.stream, extensions=extensions)
+    extensions["target"] = target_of(request.url.raw_path, more.places, params)
+    return httpx.Request(request.method, request.url, headers=headers, stream=request.stream, extensions=extensions)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

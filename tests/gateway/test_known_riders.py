@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from choosing import asked
 from reception import House
 from story import KAMPPI, minutes
 
@@ -21,7 +22,8 @@ from schemas.rider import (
     StartShift,
 )
 from schemas.tender import ExpireOffer, OpenTender, PlannedOffer
-from streams.dispatch.known import Seen
+from streams.dispatch.known import Ahead, Seen
+from streams.dispatch.question import recorded
 
 HOME = Location(lat=60.161, lon=24.942)
 ANN, BOB = RiderId("ann"), RiderId("bob")
@@ -99,6 +101,34 @@ async def test_what_is_only_held_counts_until_the_hold_has_passed(known):
     assert (await known.seen())[ANN].rider.tasks == 1
     known.house.now = minutes(5)
     assert (await known.seen())[ANN].rider.tasks == 0
+
+
+async def test_who_has_not_changed_is_who_they_were_and_who_has_is_not(known):
+    await known.has("one", HOME)
+    await known.has("held", HOME, active=False)
+    first = await known.seen()
+    assert first[ANN].rider.tasks == 2
+    known.house.now = minutes(4)
+    assert (await known.seen())[ANN] is first[ANN]
+    async with known.house.door.pool.connection() as connection:
+        await known.models.make()
+        await connection.execute(MAP, ("acme", ANN, HOME.lat, HOME.lon, minutes(4), minutes(4)))
+    moved = await known.seen()
+    assert (moved[ANN].here, moved[ANN].has(TaskId("one")), moved[ANN].has(TaskId("two"))) == (HOME, True, False)
+    assert moved[BOB] is first[BOB]
+    known.house.now = minutes(5)
+    again = await known.seen()
+    assert (again[ANN].rider.tasks, again[BOB] is first[BOB]) == (1, True)
+
+
+async def test_a_record_is_the_same_whether_it_is_written_from_what_is_at_hand_or_not(known):
+    await known.has("one", HOME, KAMPPI)
+    seen = [*(await known.seen()).values()]
+    stop = Ahead(task_id=TaskId("other"), stop_id=StopId("other-0"), kind="dropoff")
+    record = await asked(seen, [(stop, HOME)])
+    at_hand = [each.encoded for each in seen]
+    assert None not in at_hand
+    assert recorded(record, at_hand) == recorded(record, [None, *at_hand[1:]]) == recorded(record)
 
 
 async def test_the_latest_fix_counts_unless_it_is_of_before_the_shift(known):

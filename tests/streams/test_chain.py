@@ -486,6 +486,12 @@ def test_the_great_circle_of_a_grid_is_that_of_each_pair():
         (50, 50, Limits(pairs=625), 4),
         (1_000, 1, Limits(pairs=625), 2),
         (3, 3, Limits(), 1),
+        (167, 2, Limits(places=1_000, by_line=True), 2),
+        (2, 150, Limits(places=1_000, by_line=True), 2),
+        (40, 4, Limits(places=20, by_line=True), 12),
+        (1, 150, Limits(places=1_000, by_line=True), 1),
+        (15, 2, Limits(places=1_000, by_line=True), 1),
+        (200, 5, Limits(places=1_000, by_line=True), 1),
     ],
 )
 def test_tiles_are_as_few_as_fit_and_cover_each_pair_once(rows, columns, limits, count):
@@ -516,6 +522,21 @@ async def test_a_tile_that_fails_fails_the_matrix_as_it_failed():
 
     with pytest.raises(QuotaUsedUp):
         await tiled([HERE] * 3, [THERE], Limits(pairs=1), ask)
+
+
+async def test_where_one_tile_is_off_the_map_the_others_are_told():
+    async def ask(rows: Sequence[Location], columns: Sequence[Location]) -> Grids:
+        if off.intersection(columns):
+            raise RouterSaysNo("OffTheMap")
+        return np.ones((2, len(rows), len(columns)))[0], np.full((len(rows), len(columns)), 7.0)
+
+    off = {THERE}
+    seconds, metres = await tiled([HERE] * 2, [HERE, THERE], Limits(pairs=1), ask)
+    np.testing.assert_array_equal(seconds, [[1, np.nan]] * 2)
+    np.testing.assert_array_equal(metres, [[7, np.nan]] * 2)
+    off = {HERE, THERE}
+    with pytest.raises(RouterSaysNo, match="OffTheMap"):
+        await tiled([HERE] * 2, [HERE, THERE], Limits(pairs=1), ask)
 
 
 def test_a_line_is_read_as_it_is_described():

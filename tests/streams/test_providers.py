@@ -329,6 +329,17 @@ async def test_of_places_beside_each_other_a_little_less_than_no_way_is_none(ser
     assert (seconds[0, 0], metres[0, 0]) == (0.4, 0)
 
 
+@every
+async def test_where_somebody_is_is_in_no_log(server, wire, name, caplog):
+    caplog.set_level("DEBUG")
+    provider = made(name, wire, server.url)
+    await provider.matrix([STATION], [HARBOUR])
+    await provider.route([STATION, HARBOUR])
+    assert "HTTP Request" in caplog.text, "httpx tells of each"
+    assert f"{STATION.lat}" not in caplog.text
+    assert f"{HARBOUR.lon}" not in caplog.text
+
+
 @paid
 async def test_the_secret_is_in_no_log_and_in_no_error(server, wire, name, caplog):
     caplog.set_level("DEBUG")
