@@ -126,10 +126,11 @@ class Play:
         await self.send("task", task, create)
         return task
 
-    async def reserved(self, rider: str) -> None:
+    async def has_tasks(self, rider: str, wanted: int) -> None:
+        """Until so many are reserved for them."""
         async with self.pool.connection() as connection:
             query = "SELECT active_tasks FROM rider_roster WHERE rider_id = %s"
-            while (await (await connection.execute(query, (rider,))).fetchone() or (0,))[0] == 0:  # noqa: ASYNC110
+            while await (await connection.execute(query, (rider,))).fetchone() != (wanted,):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     async def offer_state(self, tender: str, offer: str, wanted: str) -> None:
@@ -166,6 +167,7 @@ class Play:
         signature = SignatureEntry(sha256=SIGNATURE, kept_sha256=SIGNATURE, signer="Cleo Unusual")
         delivered = ReportDelivered(stop_id=StopId("stop-2"), observed_at=now(), proofs=[signature])
         await self.send("task", task, delivered, bob, "rider")
+        await self.has_tasks(bob, 0)
         return task
 
     async def declined(self, reference: str) -> str:
@@ -191,7 +193,7 @@ class Play:
         await self.send("task", other, AssignTask(rider_id=RiderId(bob)), "dora", "dispatcher")
         await self.state(other, "assigned")
         await self.send("task", other, AcceptAssignment(), bob, "rider")
-        await self.reserved(bob)
+        await self.has_tasks(bob, 1)
         await self.send("tender", tender, ClaimOffer(offer_id=OfferId(offer)), bob, "rider")
         await self.offer_state(tender, offer, "rejected")
         await self.send("task", other, ReportPickedUp(stop_id=StopId("stop-1"), observed_at=now()), bob, "rider")
