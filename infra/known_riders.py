@@ -191,7 +191,8 @@ def where(kept: Kept, row: Now) -> tuple[Location | None, datetime | None]:
     """The latest fix of this shift; before the first, where the shift began."""
     seen_at, started_at = row.observed_at, kept.shift_started_at
     if seen_at is not None and started_at is not None and seen_at >= started_at:
-        assert row.lat is not None and row.lon is not None, "of a row of the map"
+        assert row.lat is not None, "of a row of the map"
+        assert row.lon is not None, "likewise"
         return Location(lat=row.lat, lon=row.lon), seen_at
     return kept.shift_began, None
 

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection, OperationalError
 from psycopg_pool import AsyncConnectionPool
 
@@ -17,6 +17,7 @@ from commands.owners import Following
 from commands.policy import Policy
 from commands.router import Router
 from infra.addresses import addresses_of
+from infra.again_and_again import again_and_again
 from infra.artefact_retention import retain
 from infra.artefacts import artefacts_of
 from infra.carrier_outbox import CarrierOutbox
@@ -192,13 +193,15 @@ class Processes:
         self._tasks = [asyncio.create_task(self._facts())]
         if self._fires:
             await self._frames.start()
-            self._tasks += [
-                asyncio.create_task(self._deadlines()),
-                asyncio.create_task(self._simulated_ways()),
-                asyncio.create_task(self._windows.run()),
-                asyncio.create_task(self._plans()),
-                asyncio.create_task(self._carriers_told()),
-            ]
+            ways = partial(self._ways.go_on, self._pool)
+            beside = (
+                again_and_again("deadlines", self.fire_due, DEADLINES_EVERY_S, FOLDED_WITHIN_S),
+                again_and_again("simulated couriers", ways, WAYS_EVERY_S),
+                again_and_again("plans", self._planner.look, PLANS_EVERY_S, FOLDED_WITHIN_S),
+                again_and_again("carriers", self._outbox.go_on, CARRIERS_EVERY_S, 0.0),
+                self._windows.run(),
+            )
+            self._tasks += [asyncio.create_task(each) for each in beside]
 
     async def run(self) -> None:
         await asyncio.gather(*self._tasks)
@@ -274,48 +277,6 @@ class Processes:
             rows = [(place.topic, place.partition, offset) for place, offset in after.items()]
             await cursor.executemany(ADVANCE, rows)
         self._done |= after
-
-    async def _deadlines(self) -> None:
-        while True:
-            try:
-                fired = await self.fire_due()
-            except NotNow as later:
-                logger.info("deadlines wait", why=str(later))
-                fired = 0
-            except (OperationalError, KafkaError) as lost:
-                logger.warning("deadlines wait", error=lost)
-                fired = 0
-            await asyncio.sleep(FOLDED_WITHIN_S if fired else DEADLINES_EVERY_S)
-
-    async def _simulated_ways(self) -> None:
-        while True:
-            try:
-                await self._ways.go_on(self._pool)
-            except (OperationalError, Unavailable) as lost:
-                logger.warning("simulated couriers wait", error=lost)
-            await asyncio.sleep(WAYS_EVERY_S)
-
-    async def _plans(self) -> None:
-        while True:
-            try:
-                made = await self._planner.look()
-            except NotNow as later:
-                logger.info("plans wait", why=str(later))
-                made = 0
-            except (OperationalError, KafkaError) as lost:
-                logger.warning("plans wait", error=lost)
-                made = 0
-            await asyncio.sleep(FOLDED_WITHIN_S if made else PLANS_EVERY_S)
-
-    async def _carriers_told(self) -> None:
-        while True:
-            try:
-                sent = await self._outbox.go_on()
-            except OperationalError as lost:
-                logger.warning("carriers wait", error=lost)
-                sent = 0
-            if not sent:
-                await asyncio.sleep(CARRIERS_EVERY_S)
 
     async def fire_due(self, most: int = DEADLINES_AT_ONCE) -> int:
         """Fire what is due, the earliest first; how many. Firing twice changes nothing. A shard that is not open keeps

@@ -13,6 +13,7 @@ from msgspec import convert
 from psycopg import AsyncConnection, OperationalError
 from psycopg_pool import AsyncConnectionPool
 
+from infra.again_and_again import again_and_again
 from projections import tender_board
 from projections.windows import to_decide
 from schemas.dispatch_window import DecideWindow, GivenTask, Left, WaitingTask
@@ -45,12 +46,7 @@ class WindowDesk:
     async def run(self) -> None:
         """Until it is cancelled."""
         try:
-            while True:
-                try:
-                    await self.look()
-                except OperationalError as lost:
-                    logger.warning("windows wait", error=lost)
-                await asyncio.sleep(EVERY_S)
+            await again_and_again("windows", self.look, EVERY_S)
         finally:
             for task in self._busy.values():
                 task.cancel()

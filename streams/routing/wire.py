@@ -1,5 +1,5 @@
-"""HTTP to providers. A secret, places, and all that is asked behind a `?` are put in where the request leaves: httpx logs
-the address of each, and what is asked may be where somebody lives."""
+"""HTTP to providers. A secret, places, and all that is asked behind a `?` are put in where the request leaves: httpx
+logs the address of each, and what is asked may be where somebody lives."""
 
 import time
 from collections.abc import Callable, Mapping
