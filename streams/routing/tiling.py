@@ -20,8 +20,8 @@ OURS_TAKES, EVERY_ONE_TAKES = 1_000, 100
 
 FEW, MANY_TIMES = 4, 8
 """Lines that are asked for alone where each is so many times as long: from one place to many OSRM's multi-level
-Dijkstra searches once, from two it searches from each end of each pair. Of 167 by 2 places the lines took 2 x 8 ms, both
-at once 41 ms (osrm-bindings 26.10, central Helsinki)."""
+Dijkstra searches once, from two it searches from each end of each pair. Of 167 by 2 places a line took 8 ms, both at
+once 41 ms (osrm-bindings 26.10, central Helsinki)."""
 
 OFF_THE_MAP = "OffTheMap"
 """What a router says no with where all places on one side are farther from any street than it knows."""
