@@ -25,32 +25,32 @@ FOR_EVER = datetime.max.replace(tzinfo=UTC)
 MOST_TENANTS = 1_000
 """Whose riders are kept ready; those of any other are read anew."""
 
-NOW = """
-SELECT roster.rider_id, roster.version, map.lat, map.lon, map.observed_at,
-       coalesce(asked.offers, 0), coalesce(asked.declines, 0)
-FROM rider_roster AS roster
-LEFT JOIN live_map AS map USING (tenant, rider_id)
-LEFT JOIN (
-    SELECT offer.value ->> 'rider_id' AS rider_id,
-           count(*) FILTER (WHERE state = 'open'
-                            AND offer.value ->> 'state' IN ('sent', 'viewed', 'claimed')) AS offers,
-           count(*) FILTER (WHERE offer.value ->> 'state' IN ('declined', 'expired')
-                            AND (offer.value ->> 'expires_at')::timestamptz > %(since)s) AS declines
-    FROM tender_board, jsonb_each(offers) AS offer
-    WHERE tenant = %(tenant)s AND offer.value ->> 'carrier_id' IS NULL AND (state = 'open' OR updated_at > %(since)s)
-    GROUP BY 1
-) AS asked USING (rider_id)
-WHERE roster.tenant = %(tenant)s AND NOT roster.simulated
-ORDER BY roster.rider_id COLLATE "C"
+ASKED = """
+SELECT offer.value ->> 'rider_id',
+       count(*) FILTER (WHERE state = 'open' AND offer.value ->> 'state' IN ('sent', 'viewed', 'claimed')),
+       count(*) FILTER (WHERE offer.value ->> 'state' IN ('declined', 'expired')
+                        AND (offer.value ->> 'expires_at')::timestamptz > %(since)s)
+FROM tender_board, jsonb_each(offers) AS offer
+WHERE tenant = %(tenant)s AND offer.value ->> 'carrier_id' IS NULL AND (state = 'open' OR updated_at > %(since)s)
+GROUP BY 1
 """
+ROSTER = """
+SELECT rider_id, version FROM rider_roster
+WHERE tenant = %(tenant)s AND NOT simulated
+ORDER BY rider_id COLLATE "C"
+"""
+FIXES = "SELECT rider_id, lat, lon, observed_at FROM live_map WHERE tenant = %(tenant)s"
 REBUILDS = "SELECT coalesce(sum(rebuilds), 0) FROM projection_rebuilds WHERE model = 'rider_roster'"
 CHANGED = "SELECT * FROM rider_roster WHERE tenant = %(tenant)s AND rider_id = ANY(%(riders)s)"
+
+NO_FIX: Sequence[Any] = None, None, None
+NOT_ASKED = 0, 0
 
 type Row = Mapping[str, Any]
 
 
 class Now(NamedTuple):
-    """A row of NOW: what changes without a version of the rider's."""
+    """What changes without a version of the rider's."""
 
     rider_id: str
     version: int
@@ -114,8 +114,7 @@ class KnownRiders:
         since = now if declines_within is None else now - declines_within
         rebuilds = await (await connection.execute(REBUILDS)).fetchone()
         kept = self._of(tenant, 0 if rebuilds is None else int(rebuilds[0]))
-        cursor_now = await connection.execute(NOW, {"tenant": tenant, "since": since})
-        rows = [Now(*row) for row in await cursor_now.fetchall()]
+        rows = await now_of(connection, tenant, since)
         changed = [row.rider_id for row in rows if not is_known(kept, row)]
         if changed:
             async with connection.cursor(row_factory=dict_row) as cursor:
@@ -159,6 +158,21 @@ class KnownRiders:
             ahead_radians=radians([at for _, at in ahead]),
             task_ids=frozenset(TaskId(stop["task_id"]) for stop, _ in ahead),
         )
+
+
+async def now_of(connection: AsyncConnection[Any], tenant: str, since: datetime) -> list[Now]:
+    """In order of id. What was asked is read first: who is not asked any more has what they won by then. They are
+    joined here, where no plan hangs on how long ago Postgres has looked at its tables."""
+    given = {"tenant": tenant, "since": since}
+    async with connection.pipeline():
+        told = [await connection.execute(query, given) for query in (ASKED, ROSTER, FIXES)]
+    asked, roster, fixes = [await cursor.fetchall() for cursor in told]
+    offers = {rider_id: counts for rider_id, *counts in asked}
+    places = {rider_id: fix for rider_id, *fix in fixes}
+    return [
+        Now(rider_id, version, *places.get(rider_id, NO_FIX), *offers.get(rider_id, NOT_ASKED))
+        for rider_id, version in roster
+    ]
 
 
 def is_known(kept: Mapping[str, Kept], row: Now) -> bool:

@@ -1,5 +1,4 @@
-"""A matrix in tiles: as few as there can be where it is larger than one request may be, and line by line where that is
-less work for who tells it."""
+"""A matrix that is larger than one request may be: in tiles, as few as there can be."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,11 +17,6 @@ TILES_AT_ONCE = 4
 OURS_TAKES, EVERY_ONE_TAKES = 1_000, 100
 """Places in one table of an embedded OSRM, and of any as long as nobody has set it otherwise."""
 
-FEW, MANY_TIMES = 4, 8
-"""Lines that are asked for alone where each is so many times as long: from one place to many OSRM's multi-level
-Dijkstra searches once, from two it searches from each end of each pair. Of 167 by 2 places a line took 8 ms, both at
-once 41 ms (osrm-bindings 26.10, central Helsinki)."""
-
 OFF_THE_MAP = "OffTheMap"
 """What a router says no with where all places on one side are farther from any street than it knows."""
 
@@ -36,15 +30,10 @@ class Limits(msgspec.Struct, frozen=True):
 
     places: float = inf
     pairs: float = inf
-    by_line: bool = False
-    """Of a long and narrow matrix each line is asked for alone."""
 
 
 def tile_of(rows: int, columns: int, limits: Limits) -> tuple[int, int]:
-    """How many rows and columns at a time make the fewest requests, or the lines of a long and narrow matrix."""
-    if limits.by_line and max(rows, columns) >= MANY_TIMES * min(rows, columns) and min(rows, columns) <= FEW:
-        longest = int(min(limits.places - 1, limits.pairs, max(rows, columns)))
-        return (longest, 1) if rows > columns else (1, longest)
+    """How many rows and columns at a time make the fewest requests."""
     found, fewest = (1, 1), inf
     for height in range(1, rows + 1):
         width = int(min(columns, limits.places - height, limits.pairs // height))
@@ -73,7 +62,7 @@ class TableSize:
 
     @property
     def limits(self) -> Limits:
-        return Limits(places=self._places, by_line=True)
+        return Limits(places=self._places)
 
     async def fitted(self, ask: Callable[[], Awaitable[Grids]]) -> Grids:
         """Again in smaller tables, and so from then on, where a server refuses. Raises what `ask` raises."""

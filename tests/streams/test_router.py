@@ -1,9 +1,7 @@
 """The router asked: by road where there is one; else by the great circle, and that is said."""
 
 import asyncio
-from random import Random
 
-import numpy as np
 import pytest
 
 from schemas.geo import Location
@@ -49,16 +47,3 @@ async def test_a_router_that_is_silent_is_not_asked_again_at_once():
     assert len(asked) == 1
     await router.close()
     server.close()
-
-
-async def test_line_by_line_a_matrix_is_what_it_is_at_once(router):
-    draw = Random(5)
-    places = [Location(lat=draw.uniform(60.162, 60.180), lon=draw.uniform(24.925, 24.955)) for _ in range(65)]
-    many, few = places[:60], places[60:]
-    at_once = await router.matrix(many, few), await router.matrix(few, many)
-    by_line = await router.matrix(many, few[:2]), await router.matrix(few[:2], many)
-    assert {each.source for each in (*at_once, *by_line)} == {"osrm"}
-    np.testing.assert_array_equal(by_line[0].seconds, at_once[0].seconds[:, :2])
-    np.testing.assert_array_equal(by_line[1].seconds, at_once[1].seconds[:2])
-    np.testing.assert_allclose(by_line[0].metres, at_once[0].metres[:, :2], atol=1)
-    np.testing.assert_allclose(by_line[1].metres, at_once[1].metres[:2], atol=1)
