@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec.structs import replace
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
@@ -16,7 +17,7 @@ from schemas.load import Load
 from schemas.message import RiderId, StopId, TaskId
 from schemas.partition import partition_of
 from schemas.vehicle_fitness import VehicleFitness
-from streams.dispatch.known import Ahead, Document, KnownRider, Seen
+from streams.dispatch.known import Ahead, AtHand, Document, KnownRider, Seen
 from streams.dispatch.question import encoded
 from streams.routing.great_circle import radians
 from streams.routing.measured import Grid
@@ -43,34 +44,36 @@ FIXES = "SELECT rider_id, lat, lon, observed_at FROM live_map WHERE tenant = %(t
 REBUILDS = "SELECT coalesce(sum(rebuilds), 0) FROM projection_rebuilds WHERE model = 'rider_roster'"
 CHANGED = "SELECT * FROM rider_roster WHERE tenant = %(tenant)s AND rider_id = ANY(%(riders)s)"
 
-NO_FIX: Sequence[Any] = None, None, None
 NOT_ASKED = 0, 0
 
 type Row = Mapping[str, Any]
+type Fix = tuple[float, float, datetime] | None
+"""Latitude, longitude, when it was taken: the latest of a rider."""
+type Asked = tuple[int, int]
+"""Offers that wait for a rider's answer, and those that they have declined or let pass."""
 
 
-class Now(NamedTuple):
-    """What changes without a version of the rider's."""
+class Now(msgspec.Struct, frozen=True):
+    """What changes of a tenant's riders without a version of theirs."""
 
-    rider_id: str
-    version: int
-    lat: float | None
-    lon: float | None
-    observed_at: datetime | None
-    offers: int
-    declines: int
+    roster: Sequence[tuple[str, int]]
+    """Rider and version, in order of the one."""
+    fixes: Mapping[str, Fix]
+    asked: Mapping[str, Asked]
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """A rider as they were seen last: the same again, as long as the row and whom they are held for stay."""
+    """A rider as they were seen last: the same again, as long as where they are, what they are asked and for whom they
+    are held stay."""
 
-    row: Now
+    fix: Fix
+    asked: Asked
     since: datetime
     until: datetime
     seen: Seen
 
-    def holds(self, row: Now, now: datetime) -> bool:
-        return self.since <= now < self.until and self.row == row
+    def holds(self, fix: Fix, asked: Asked, now: datetime) -> bool:
+        return self.since <= now < self.until and self.fix == fix and self.asked == asked
 
 
 class Kept(msgspec.Struct, kw_only=True):
@@ -85,14 +88,14 @@ class Kept(msgspec.Struct, kw_only=True):
     shift_started_at: datetime | None
     shift_began: Location | None
     ahead: Sequence[Location]
-    ahead_radians: Grid
+    ahead_points: Grid
     task_ids: frozenset[TaskId]
     ready: Ready | None = None
 
-    def seen(self, row: Now, now: datetime) -> Seen:
-        if self.ready is None or not self.ready.holds(row, now):
+    def seen(self, fix: Fix, asked: Asked, now: datetime) -> Seen:
+        if self.ready is None or not self.ready.holds(fix, asked, now):
             until = min((until for until in self.held_until if until > now), default=FOR_EVER)
-            self.ready = Ready(row, now, until, seen_of(self, row, now))
+            self.ready = Ready(fix, asked, now, until, seen_of(self, fix, asked, now))
         return self.ready.seen
 
 
@@ -114,8 +117,8 @@ class KnownRiders:
         since = now if declines_within is None else now - declines_within
         rebuilds = await (await connection.execute(REBUILDS)).fetchone()
         kept = self._of(tenant, 0 if rebuilds is None else int(rebuilds[0]))
-        rows = await now_of(connection, tenant, since)
-        changed = [row.rider_id for row in rows if not is_known(kept, row)]
+        told = await now_of(connection, tenant, since)
+        changed = [rider_id for rider_id, version in told.roster if not is_known(kept, rider_id, version)]
         if changed:
             async with connection.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(CHANGED, {"tenant": tenant, "riders": changed})
@@ -123,7 +126,10 @@ class KnownRiders:
                     known = kept.get(row["rider_id"])
                     if known is None or known.version <= row["version"]:  # who read meanwhile may know more
                         kept[row["rider_id"]] = self._read(row, tenant)
-        return [kept[row.rider_id].seen(row, now) for row in rows]
+        return [
+            kept[rider_id].seen(told.fixes.get(rider_id), told.asked.get(rider_id, NOT_ASKED), now)
+            for rider_id, _ in told.roster
+        ]
 
     def _of(self, tenant: str, rebuilds: int) -> dict[str, Kept]:
         """Rows of a read model that was made anew have the versions that they had, and may be others."""
@@ -155,59 +161,50 @@ class KnownRiders:
             shift_started_at=datetime.fromisoformat(shift["started_at"]) if shift else None,
             shift_began=place(shift["location"]) if shift else None,
             ahead=[at for _, at in ahead],
-            ahead_radians=radians([at for _, at in ahead]),
+            ahead_points=radians([at for _, at in ahead]),
             task_ids=frozenset(TaskId(stop["task_id"]) for stop, _ in ahead),
         )
 
 
-async def now_of(connection: AsyncConnection[Any], tenant: str, since: datetime) -> list[Now]:
-    """In order of id. What was asked is read first: who is not asked any more has what they won by then. They are
-    joined here, where no plan hangs on how long ago Postgres has looked at its tables."""
+async def now_of(connection: AsyncConnection[Any], tenant: str, since: datetime) -> Now:
+    """What was asked is read first: who is not asked any more has what they won by then. It is joined by who asks,
+    where no plan hangs on how long ago Postgres has looked at its tables."""
     given = {"tenant": tenant, "since": since}
     async with connection.pipeline():
-        told = [await connection.execute(query, given) for query in (ASKED, ROSTER, FIXES)]
+        told = [await connection.execute(query, given, binary=True) for query in (ASKED, ROSTER, FIXES)]
     asked, roster, fixes = [await cursor.fetchall() for cursor in told]
-    offers = {rider_id: counts for rider_id, *counts in asked}
-    places = {rider_id: fix for rider_id, *fix in fixes}
-    return [
-        Now(rider_id, version, *places.get(rider_id, NO_FIX), *offers.get(rider_id, NOT_ASKED))
-        for rider_id, version in roster
-    ]
+    return Now(
+        roster=roster,
+        fixes={rider_id: (lat, lon, at) for rider_id, lat, lon, at in fixes},
+        asked={rider_id: (offers, declines) for rider_id, offers, declines in asked},
+    )
 
 
-def is_known(kept: Mapping[str, Kept], row: Now) -> bool:
+def is_known(kept: Mapping[str, Kept], rider_id: str, version: int) -> bool:
     """As of that version or a later one: what was read last may be newer than what is read now."""
-    known = kept.get(row.rider_id)
-    return known is not None and known.version >= row.version
+    known = kept.get(rider_id)
+    return known is not None and known.version >= version
 
 
-def seen_of(kept: Kept, row: Now, now: datetime) -> Seen:
-    here, seen_at = where(kept, row)
+def seen_of(kept: Kept, fix: Fix, asked: Asked, now: datetime) -> Seen:
+    here, seen_at = where(kept, fix)
+    offers, declines = asked
     rider = replace(
         kept.rider,
         tasks=kept.active + sum(until > now for until in kept.held_until),
-        offers=row.offers,
-        declines=row.declines,
+        offers=offers,
+        declines=declines,
         placed=here is not None,
         seen_at=seen_at,
     )
-    return Seen(
-        rider=rider,
-        here=here,
-        ahead=kept.ahead,
-        ahead_radians=kept.ahead_radians,
-        task_ids=kept.task_ids,
-        encoded=encoded(rider),
-    )
+    points = kept.ahead_points if here is None else np.concatenate([radians([here]), kept.ahead_points])
+    return Seen(rider=rider, here=here, ahead=kept.ahead, at_hand=AtHand(points, kept.task_ids, encoded(rider)))
 
 
-def where(kept: Kept, row: Now) -> tuple[Location | None, datetime | None]:
+def where(kept: Kept, fix: Fix) -> tuple[Location | None, datetime | None]:
     """The latest fix of this shift; before the first, where the shift began."""
-    seen_at, started_at = row.observed_at, kept.shift_started_at
-    if seen_at is not None and started_at is not None and seen_at >= started_at:
-        assert row.lat is not None, "of a row of the map"
-        assert row.lon is not None, "likewise"
-        return Location(lat=row.lat, lon=row.lon), seen_at
+    if fix is not None and kept.shift_started_at is not None and fix[2] >= kept.shift_started_at:
+        return Location(lat=fix[0], lon=fix[1]), fix[2]
     return kept.shift_began, None
 
 

@@ -29,8 +29,8 @@ from streams.dispatch.bundles import Bundle, bundles_of
 from streams.dispatch.candidates import code_of, exclusion_of
 from streams.dispatch.choice import step_of
 from streams.dispatch.fitting import CODES, FITS
-from streams.dispatch.insertion import orders_of, placed
 from streams.dispatch.known import KnownRider
+from streams.dispatch.orders import orders_of, placed
 from streams.dispatch.question import Ways
 from streams.dispatch.table import Route, Slot, Table
 from streams.routing.measured import Grid

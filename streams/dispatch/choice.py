@@ -24,7 +24,7 @@ from schemas.tender import (
 from schemas.vehicle_fitness import VehicleFitness, fit_for
 from streams.dispatch.candidates import Work, excluded_for, planned_until
 from streams.dispatch.carrier_choice import carriers_for
-from streams.dispatch.insertion import Insertion, insertion
+from streams.dispatch.insertion import Insertion, Looking, insertions
 from streams.dispatch.known import KnownRider
 from streams.dispatch.question import Question, Ways
 from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, Shortlist, shortlist, work_of
@@ -78,18 +78,18 @@ def looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, Ways]
     found: list[tuple[KnownRider, Insertion]] = []
     excluded: list[Excluded] = []
     work = work_of(question)
-    for rider in short.riders:
-        if rider.rider_id not in ways:
-            continue
-        best = insertion(
-            rider,
-            fit_to_drive(rider, question, work),
-            question.stops,
-            ways[rider.rider_id],
-            question.rules.dispatch,
-            rider.rider_id in short.at_first_stop,
-            question.decided_at,
+    looking = [
+        Looking(
+            rider=rider,
+            fit=fit_to_drive(rider, question, work),
+            ways=ways[rider.rider_id],
+            at_first=rider.rider_id in short.at_first_stop,
         )
+        for rider in short.riders
+        if rider.rider_id in ways
+    ]
+    told = insertions(looking, question.stops, question.rules.dispatch, question.decided_at)
+    for rider, best in zip((each.rider for each in looking), told, strict=True):
         if isinstance(best, Insertion):
             found.append((rider, best))
         else:

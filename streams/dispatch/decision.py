@@ -141,7 +141,8 @@ class Decision:
         while more := next_looked_at(question, short, ways, looked):
             ways |= await self._ways.between(tenant, [seen[rider.rider_id] for rider in more], places)
             looked = looked_at(question, short, ways)
-        digest, content = recorded(Record(question=question, ways=ways), [each.encoded for each in riders])
+        ready = [None if each.at_hand is None else each.at_hand.encoded for each in riders]
+        digest, content = recorded(Record(question=question, ways=ways), ready)
         await self._keep(tenant, digest, content)
         opening = chosen(question, ways, digest, short, looked)
         stops = list(zip(question.stops, places, strict=True))

@@ -1,7 +1,4 @@
-"""Where the stops of many tasks fit best on the itineraries of many riders: as `insertion`, for all pairs at once.
-
-For each pair the answer is what `insertion` gives of it, to the last bit; a test holds them side by side.
-"""
+"""Where the stops of many tasks fit best on the itineraries of many riders, for all pairs of one shape at once."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -11,7 +8,7 @@ import numpy as np
 
 from schemas.tender import Exclusion
 from streams.dispatch.board import Board, Flags, Numbers
-from streams.dispatch.insertion import Orders, orders_of
+from streams.dispatch.orders import Orders, orders_of
 from streams.routing.measured import Grid
 
 MOST_ROWS = 60_000
@@ -97,7 +94,7 @@ def of_some(board: Board, pairs: Pairs, orders: Orders) -> Fitted:
         fixed = weights.balance * pairs.tasks_had + weights.rating * board.below_5[pairs.riders]
         score = fixed[:, None] + np.sum([getattr(weights, name) * part for name, part in parts.items()], axis=0)
         judged = judgements(board, pairs, walked, before, parts)
-    reachable = np.isfinite(walked.seconds)
+    reachable = np.isfinite(walked.seconds) & np.isfinite(before.seconds)
     holds = np.logical_and.reduce([reachable, *(each for _, each in judged)])
     ranked = np.where(np.isfinite(score), score, np.inf)
     able = holds.any(axis=1)
@@ -113,7 +110,7 @@ def of_some(board: Board, pairs: Pairs, orders: Orders) -> Fitted:
 
 
 def walk(board: Board, pairs: Pairs, ahead: Numbers, orders: Orders, known: int) -> Driven:
-    """`insertion.walk`, of each pair."""
+    """Whoever is early waits until the window opens."""
     shape = len(pairs.riders), len(orders)
     points, size = len(board.riders), len(board.seconds)
     seconds, metres = board.seconds.reshape(-1), board.metres.reshape(-1)
@@ -188,7 +185,7 @@ def parts_of(board: Board, pairs: Pairs, walked: Driven, before: Driven) -> dict
 def judgements(
     board: Board, pairs: Pairs, walked: Driven, before: Driven, parts: dict[str, Grid]
 ) -> list[tuple[Exclusion, Flags]]:
-    """In the order of `insertion.judgements`; what is not limited is left out."""
+    """What is not limited is left out."""
     filters = board.rules.filters
     limits = pairs.room[:, None, :, : walked.peaks.shape[2]]
     found: list[tuple[Exclusion, Flags]] = [
@@ -217,7 +214,8 @@ def rides_within(rides: Grid, before: Grid, limit_s: float) -> Flags:
 
 
 def why_none(judged: Sequence[tuple[Exclusion, Flags]], best: Numbers, reachable: Flags) -> Numbers:
-    """`insertion.why_none`, of each pair that does not fit."""
+    """Of each pair that does not fit: what shuts out every order; where each is shut out by something else, what does
+    the best one."""
     rows, code = np.arange(len(best)), np.full(len(best), NUMBER["unreachable"])
     for name, holds in reversed(judged):
         code = np.where(~holds[rows, best], NUMBER[name], code)

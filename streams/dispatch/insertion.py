@@ -1,36 +1,25 @@
-"""Where on a rider's itinerary the stops of a task fit best: each place is tried, and what it would cost is told.
-
-Their order among each other stays, and so does that of the stops that are there. What is tried is every place for tasks
-of two stops; of tasks with so many that it would be too much all but the last stay together.
-"""
+"""Where on riders' itineraries the stops of a task fit best: each place is tried, and what it would cost is told."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
-from itertools import combinations_with_replacement, islice
-from math import comb
+from itertools import groupby
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from schemas.dispatch_rules import DispatchRules
 from schemas.itinerary import Placed
-from schemas.load import Load, Overload, peak_load
-from schemas.rule_numbers import MAX_RATING
+from schemas.load import Overload
 from schemas.tender import Exclusion, ScoreParts
 from schemas.vehicle_fitness import VehicleFitness, overloads
+from streams.dispatch.board import Board, board_with, room_of
+from streams.dispatch.fitting import CODES, FITS, PARTS, Fitted, Pairs, fitted
 from streams.dispatch.known import Ahead, KnownRider
+from streams.dispatch.orders import orders_of, peak_of, placed
 from streams.dispatch.question import Ways
-from streams.routing.measured import Grid
 
-MOST_ORDERS = 2_000
-KEPT_SHAPES = 512
-NEVER_S = 1e12
-
-type Orders = npt.NDArray[np.int64]
-"""One a row: 0 is where the rider is, then come the stops of the itinerary, then those of the task."""
-type Judged = npt.NDArray[np.bool_]
+MOST_POINTS = 1_000
+"""Of riders who are looked at together: the ways between them are 8 MB, of which most are none."""
 
 
 class Insertion(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,235 +31,105 @@ class Insertion(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: datetime
 
 
-class Walked(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of each order: seconds from now, seconds and metres driven."""
+class Looking(msgspec.Struct, frozen=True, kw_only=True):
+    """A rider who is looked at closely."""
 
-    arrives: Grid
-    """At each stop (columns), by its number."""
-    ends: Grid
-    driven_s: Grid
-    driven_m: Grid
-    lateness_s: Grid
-    """Summed over the stops."""
-    rides_s: Grid
-    """Of each task (columns) whose goods are still to be picked up, from the first pickup to the last drop."""
+    rider: KnownRider
+    fit: Sequence[VehicleFitness]
+    """Vehicles that they may drive."""
+    ways: Ways
+    at_first: bool
+    """They are at their first stop, which is not left undone."""
 
-
-class Judgement(msgspec.Struct, frozen=True):
-    code: Exclusion
-    holds: Judged
-    """Of each order."""
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many stops are ahead of them, and of these how many stay first."""
+        known = len(self.rider.itinerary)
+        return known, 1 if known and (self.rider.locked or self.at_first) else 0
 
 
-def insertion(
-    rider: KnownRider,
-    fit: Sequence[VehicleFitness],
-    stops: Sequence[Ahead],
-    ways: Ways,
-    rules: DispatchRules,
-    at_first: bool,
-    now: datetime,
-) -> Insertion | Exclusion | Overload:
-    """`fit` are the vehicles that may drive. `at_first`: the rider is at the first stop, which is not left undone."""
-    ahead = [*rider.itinerary, *stops]
-    seconds, metres = (np.where(np.isnan(grid), np.inf, grid) for grid in ways.grids())
-    known, new = len(rider.itinerary), len(stops)
-    first = 1 if known and (rider.locked or at_first) else 0
-    orders = orders_of(known, new, first)
-    walked = walk(orders, ahead, seconds, metres, now)
-    before = walk(orders_of(known, 0, 0), list(rider.itinerary), seconds, metres, now)
-    if not (np.isfinite(before.driven_s[0]) and np.isfinite(walked.driven_s).any()):
-        return "unreachable"
-    detour_s = walked.driven_s - before.driven_s[0]
-    parts = {
-        "travel": np.round(walked.arrives[:, known], 1),
-        "detour": np.round(np.maximum(0.0, detour_s), 1),
-        "lateness": np.round(np.maximum(0.0, walked.lateness_s - before.lateness_s[0]), 1),
-        "cost": np.round(costs(rider, rules, detour_s, walked.driven_m - before.driven_m[0]), 2),
-    }
-    below_5 = round(MAX_RATING - (rules.unrated if rider.rating is None else rider.rating), 2)
-    weights = rules.weights
-    fixed = weights.balance * rider.tasks + weights.rating * below_5
-    score: Grid = fixed + np.sum([getattr(weights, name) * part for name, part in parts.items()], axis=0)
-    judged = judgements(rider, fit, ahead, orders, walked, before, parts, rules, now)
-    holds = np.logical_and.reduce([np.isfinite(walked.driven_s), *(each.holds for each in judged)])
-    ranked = np.argsort(np.where(np.isfinite(score), score, np.inf), kind="stable")
-    able = ranked[holds[ranked]]
-    if not len(able):
-        return why_none(int(ranked[0]), judged, rider, fit, ahead, orders)
-    best = int(able[0])
+type Best = Insertion | Exclusion | Overload
+
+
+def insertions(looking: Sequence[Looking], stops: Sequence[Ahead], rules: DispatchRules, now: datetime) -> list[Best]:
+    """Of each rider the best place, or what keeps them from it."""
+    found: list[Best | None] = [None] * len(looking)
+    by_shape = sorted(range(len(looking)), key=lambda number: looking[number].shape)
+    for shape, numbers in groupby(by_shape, key=lambda number: looking[number].shape):
+        same = list(numbers)
+        at_once = max(1, MOST_POINTS // (1 + shape[0] + len(stops)))
+        for start in range(0, len(same), at_once):
+            some = same[start : start + at_once]
+            for number, best in zip(some, of_some([looking[n] for n in some], stops, rules, now), strict=True):
+                found[number] = best
+    return [best for best in found if best is not None]
+
+
+def of_some(looking: Sequence[Looking], stops: Sequence[Ahead], rules: DispatchRules, now: datetime) -> list[Best]:
+    """Of one shape."""
+    board, (known, first) = board_of(looking, stops, rules, now), looking[0].shape
+    numbers = np.arange(len(looking) * (known + len(stops))).reshape(len(looking), -1)
+    rooms = [room_of(each.rider, each.fit) for each in looking]
+    most = max(len(room) for room in rooms)
+    pairs = Pairs(
+        riders=np.arange(len(looking)),
+        routes=numbers[:, :known],
+        stops=numbers[:, known:],
+        first=first,
+        tasks_had=np.array([each.rider.tasks for each in looking], np.int64),
+        room=np.array([[*room, *[NO_ROOM] * (most - len(room))] for room in rooms], np.int64),
+    )
+    told = fitted(board, pairs)
+    return [best_of(each, number, told, board, stops, now) for number, each in enumerate(looking)]
+
+
+NO_ROOM = -1, -1, -1
+"""Of a vehicle that there is not."""
+
+
+def board_of(looking: Sequence[Looking], stops: Sequence[Ahead], rules: DispatchRules, now: datetime) -> Board:
+    """Each rider has the task's stops to themselves: who asks twice may be told by others."""
+    riders = len(looking)
+    ahead = [stop for each in looking for stop in (*each.rider.itinerary, *stops)]
+    each_has = len(ahead) // riders
+    seconds, metres = np.full((2, riders + len(ahead), riders + len(ahead)), np.nan)
+    for rider, each in enumerate(looking):
+        own = [rider, *range(riders + rider * each_has, riders + (rider + 1) * each_has)]
+        seconds[np.ix_(own, own)], metres[np.ix_(own, own)] = each.ways.grids()
+    return board_with(
+        rules,
+        now,
+        riders=[each.rider for each in looking],
+        stops=ahead,
+        routes=[],
+        of_task=[],
+        at_first_stop=[each.at_first for each in looking],
+        seconds=seconds,
+        metres=metres,
+        too_far=np.zeros((0, riders), bool),
+    )
+
+
+def best_of(looking: Looking, number: int, told: Fitted, board: Board, stops: Sequence[Ahead], now: datetime) -> Best:
+    known, first = looking.shape
+    ahead = [*looking.rider.itinerary, *stops]
+    order = orders_of(known, len(stops), first)[told.order[number]]
+    if told.code[number] != FITS:
+        code = CODES[told.code[number]]
+        if code != "over_capacity":
+            return code
+        return overloads(peak_of(order, ahead), looking.rider.capacity_g, looking.fit)[0]
+    parts = dict(zip(PARTS, told.parts[number].tolist(), strict=True))
     return Insertion(
-        score=round(float(score[best]), 3),
+        score=float(told.score[number]),
         parts=ScoreParts(
-            travel_s=float(parts["travel"][best]),
-            detour_s=float(parts["detour"][best]),
-            lateness_s=float(parts["lateness"][best]),
-            tasks=rider.tasks,
-            cost=float(parts["cost"][best]),
-            rating_below_5=below_5,
+            travel_s=parts["travel"],
+            detour_s=parts["detour"],
+            lateness_s=parts["lateness"],
+            tasks=looking.rider.tasks,
+            cost=parts["cost"],
+            rating_below_5=float(board.below_5[number]),
         ),
-        placed=placed(orders[best], ahead, known),
-        ends_at=now + timedelta(seconds=round(float(walked.ends[best]))),
+        placed=placed(order, ahead, known),
+        ends_at=now + timedelta(seconds=round(float(told.ends[number]))),
     )
-
-
-@lru_cache(KEPT_SHAPES)
-def orders_of(known: int, new: int, first: int) -> Orders:
-    """All ways to put `new` stops among `known` ones, none of them before `first` of those; the later, the earlier in
-    the list, so that of equal ones what disturbs the least comes first."""
-    gaps = range(known, first - 1, -1)
-    if comb(len(gaps) + new - 1, new) <= MOST_ORDERS:
-        places = [tuple(reversed(each)) for each in combinations_with_replacement(gaps, new)]
-    else:
-        two = ((early,) * (new - 1) + (late,) for late in gaps for early in range(late, first - 1, -1))
-        places = list(islice(two, MOST_ORDERS))
-    return np.array([merged(known, place) for place in places], np.int64).reshape(-1, 1 + known + new)
-
-
-def merged(known: int, places: Sequence[int]) -> list[int]:
-    """`places`: behind how many of the known ones each of the new ones comes."""
-    order = [0]
-    for place in range(known + 1):
-        if place:
-            order.append(place)
-        order += [known + 1 + each for each, at in enumerate(places) if at == place]
-    return order
-
-
-def walk(orders: Orders, ahead: Sequence[Ahead], seconds: Grid, metres: Grid, now: datetime) -> Walked:
-    """Whoever is early waits until the window opens."""
-    opens, closes, service = timings(ahead, now)
-    at, lateness = np.zeros(len(orders)), np.zeros(len(orders))
-    arrives, leaves = np.full((len(orders), len(ahead)), np.nan), np.full((len(orders), len(ahead)), np.nan)
-    rows = np.arange(len(orders))
-    for step in range(1, orders.shape[1]):
-        stop = orders[:, step] - 1
-        at = at + seconds[orders[:, step - 1], orders[:, step]]
-        arrives[rows, stop] = at
-        lateness = lateness + np.maximum(0.0, at - closes[stop])
-        at = np.maximum(at, opens[stop]) + service[stop]
-        leaves[rows, stop] = at
-    return Walked(
-        arrives=arrives,
-        ends=at,
-        driven_s=seconds[orders[:, :-1], orders[:, 1:]].sum(axis=1),
-        driven_m=metres[orders[:, :-1], orders[:, 1:]].sum(axis=1),
-        lateness_s=lateness,
-        rides_s=rides(ahead, arrives, leaves),
-    )
-
-
-def timings(ahead: Sequence[Ahead], now: datetime) -> tuple[Grid, Grid, Grid]:
-    """When the window of each opens and closes, in seconds from now, and how long it takes."""
-    opens = [-NEVER_S if stop.window is None else (stop.window.start - now).total_seconds() for stop in ahead]
-    closes = [NEVER_S if stop.window is None else (stop.window.end - now).total_seconds() for stop in ahead]
-    return np.array(opens), np.array(closes), np.array([float(stop.service_seconds) for stop in ahead])
-
-
-def rides(ahead: Sequence[Ahead], arrives: Grid, leaves: Grid) -> Grid:
-    """Tasks in the order of their first pickup in `ahead`."""
-    columns = []
-    for task_id in dict.fromkeys(stop.task_id for stop in ahead if stop.kind == "pickup"):
-        pickups = [i for i, stop in enumerate(ahead) if stop.task_id == task_id and stop.kind == "pickup"]
-        drops = [i for i, stop in enumerate(ahead) if stop.task_id == task_id and stop.kind != "pickup"]
-        if drops:
-            with np.errstate(invalid="ignore"):  # where there is no way
-                columns.append(arrives[:, drops].max(axis=1) - leaves[:, pickups].min(axis=1))
-    return np.stack(columns, axis=1) if columns else np.zeros((len(arrives), 0))
-
-
-def costs(rider: KnownRider, rules: DispatchRules, detour_s: Grid, detour_m: Grid) -> Grid:
-    """In minor units."""
-    of = next((each for each in rules.costs if each.vehicle == rider.vehicle), None)
-    if of is None:
-        return np.zeros(len(detour_s))
-    found: Grid = np.maximum(0.0, of.per_hour * detour_s / 3_600 + of.per_km * detour_m / 1_000)
-    return found
-
-
-def judgements(
-    rider: KnownRider,
-    fit: Sequence[VehicleFitness],
-    ahead: Sequence[Ahead],
-    orders: Orders,
-    walked: Walked,
-    before: Walked,
-    parts: dict[str, Grid],
-    rules: DispatchRules,
-    now: datetime,
-) -> list[Judgement]:
-    filters = rules.filters
-    found = [
-        Judgement("over_capacity", has_room(rider, fit, ahead, orders)),
-        Judgement("shift_ends_too_soon", ends_by(walked, rider.shift_ends_at, now)),
-        Judgement("hours_exhausted", ends_by(walked, rider.hours_end_at, now)),
-        Judgement("travel_too_long", at_most(parts["travel"], filters.max_travel_seconds)),
-        Judgement("detour_too_long", at_most(parts["detour"], filters.max_detour_seconds)),
-        Judgement("would_be_late", at_most(parts["lateness"], filters.max_lateness_seconds)),
-    ]
-    if filters.max_ride_seconds is not None:
-        found.append(Judgement("ride_too_long", rides_within(walked.rides_s, before.rides_s, filters.max_ride_seconds)))
-    return found
-
-
-def at_most(part: Grid, limit: float | None) -> Judged:
-    return np.ones(len(part), bool) if limit is None else part <= limit
-
-
-def ends_by(walked: Walked, limit: datetime | None, now: datetime) -> Judged:
-    return at_most(walked.ends, None if limit is None else (limit - now).total_seconds())
-
-
-def rides_within(rides_s: Grid, before_s: Grid, limit_s: float) -> Judged:
-    """What rode too long before is not shut out for that, but where it rides longer."""
-    already = np.zeros(rides_s.shape[1])
-    already[: before_s.shape[1]] = before_s[0] if before_s.size else 0.0
-    holds: Judged = (rides_s <= np.maximum(limit_s, already)).all(axis=1)
-    return holds
-
-
-def has_room(rider: KnownRider, fit: Sequence[VehicleFitness], ahead: Sequence[Ahead], orders: Orders) -> Judged:
-    """As `overloads` tells of the peak load along each order."""
-    loads = np.array([(each.load.weight_g, each.load.volume_cm3, each.load.parcels) for each in ahead], np.int64)
-    along = np.cumsum(loads[orders[:, 1:] - 1], axis=1)
-    peaks = np.maximum(along.max(axis=1), 0) - np.minimum(along.min(axis=1), 0)
-    if not fit:
-        return np.asarray(peaks[:, 0] <= rider.capacity_g)
-    held = [(min(v.capacity.weight_g, rider.capacity_g), v.capacity.volume_cm3, v.capacity.parcels) for v in fit]
-    holds: Judged = np.logical_or.reduce([(peaks <= np.array(limits)).all(axis=1) for limits in held])
-    return holds
-
-
-def why_none(
-    best: int,
-    judged: Sequence[Judgement],
-    rider: KnownRider,
-    fit: Sequence[VehicleFitness],
-    ahead: Sequence[Ahead],
-    orders: Orders,
-) -> Exclusion | Overload:
-    """What shuts out every order; where each is shut out by something else, what does the best one."""
-    everywhere: list[Exclusion] = [each.code for each in judged if not each.holds.any()]
-    here: list[Exclusion] = [each.code for each in judged if not each.holds[best]]
-    code = (everywhere or here)[0]
-    if code != "over_capacity":
-        return code
-    return overloads(peak_of(orders[best], ahead), rider.capacity_g, fit)[0]
-
-
-def peak_of(order: npt.NDArray[np.int64], ahead: Sequence[Ahead]) -> Load:
-    return peak_load(ahead[number - 1].load for number in order[1:])
-
-
-def placed(order: npt.NDArray[np.int64], ahead: Sequence[Ahead], known: int) -> list[Placed]:
-    """Each of the task's stops behind what comes before it; empty where all go to the end."""
-    numbers = [int(number) for number in order]
-    if numbers == list(range(len(numbers))):
-        return []
-    found = []
-    for index, number in enumerate(numbers[1:], start=1):
-        if number > known:
-            previous = numbers[index - 1]
-            behind = None if previous == 0 else ahead[previous - 1].ref
-            found.append(Placed(stop_id=ahead[number - 1].stop_id, behind=behind))
-    return found

@@ -90,20 +90,26 @@ class KnownCarrier(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What it has made of this task before, if that shuts it out."""
 
 
+class AtHand(msgspec.Struct, frozen=True):
+    """What follows from a rider and is needed at each decision, where somebody keeps it."""
+
+    points: Grid
+    """Latitude and longitude in radians, one a row: where they are if that is known, then each stop."""
+    task_ids: frozenset[TaskId]
+    """Of what is ahead."""
+    encoded: bytes
+    """The rider as a record has them."""
+
+
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A rider, where they are if that is known, and where each stop of their itinerary is."""
 
     rider: KnownRider
     here: Location | None
     ahead: Sequence[Location] = ()
-    ahead_radians: Grid | None = None
-    """Latitude and longitude of these, one a row, where somebody has them at hand."""
-    task_ids: frozenset[TaskId] | None = None
-    """Of what is ahead, likewise."""
-    encoded: bytes | None = None
-    """The rider as a record has them, likewise."""
+    at_hand: AtHand | None = None
 
     def has(self, task_id: TaskId) -> bool:
-        if self.task_ids is not None:
-            return task_id in self.task_ids
+        if self.at_hand is not None:
+            return task_id in self.at_hand.task_ids
         return any(stop.task_id == task_id for stop in self.rider.itinerary)

@@ -29,12 +29,12 @@ class StraightWays(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def straight_ways(riders: Sequence[Seen], stops: Sequence[Location]) -> StraightWays:
-    placed = [(rider, rider.here) for rider in riders if rider.here is not None]
-    here, there = points_of([rider for rider, _ in placed], [place for _, place in placed]), radians(stops)
+    placed = [rider for rider in riders if rider.here is not None]
+    here, there = points_of(placed), radians(stops)
     onward = np.zeros(len(here))
     if len(here) > 1:
         onward[:-1] = metres(here[:-1], here[1:])
-    ends = np.cumsum([1 + len(rider.ahead) for rider, _ in placed], dtype=np.int64) - 1
+    ends = np.cumsum([1 + len(rider.ahead) for rider in placed], dtype=np.int64) - 1
     onward[ends] = 0.0
     return StraightWays(
         to_task=whole(metres(here[:, None, :], there[None, :, :])),
@@ -43,15 +43,14 @@ def straight_ways(riders: Sequence[Seen], stops: Sequence[Location]) -> Straight
     )
 
 
-def points_of(riders: Sequence[Seen], heres: Sequence[Location]) -> Grid:
+def points_of(riders: Sequence[Seen]) -> Grid:
     """Of each rider where they are, then what lies ahead."""
-    at = radians(heres)
-    parts: list[Grid] = []
-    for row, rider in enumerate(riders):
-        parts.append(at[row : row + 1])
-        if rider.ahead:
-            parts.append(radians(rider.ahead) if rider.ahead_radians is None else rider.ahead_radians)
-    return np.concatenate(parts) if parts else at
+    parts = [
+        rider.at_hand.points if rider.at_hand is not None else radians([here, *rider.ahead])
+        for rider in riders
+        if (here := rider.here) is not None
+    ]
+    return np.concatenate(parts) if parts else radians([])
 
 
 def whole(grid: Grid) -> bytes:

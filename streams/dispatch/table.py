@@ -9,7 +9,7 @@ import numpy as np
 from streams.dispatch.admission import Admission
 from streams.dispatch.board import Board, Flags, Numbers
 from streams.dispatch.fitting import FITS, NUMBER, PARTS, Fitted, Pairs, fitted
-from streams.dispatch.insertion import orders_of
+from streams.dispatch.orders import orders_of
 
 type Route = tuple[int, ...]
 

@@ -126,8 +126,7 @@ async def test_a_record_is_the_same_whether_it_is_written_from_what_is_at_hand_o
     seen = [*(await known.seen()).values()]
     stop = Ahead(task_id=TaskId("other"), stop_id=StopId("other-0"), kind="dropoff")
     record = await asked(seen, [(stop, HOME)])
-    at_hand = [each.encoded for each in seen]
-    assert None not in at_hand
+    at_hand = [each.at_hand.encoded for each in seen]
     assert recorded(record, at_hand) == recorded(record, [None, *at_hand[1:]]) == recorded(record)
 
 

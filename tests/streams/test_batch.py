@@ -12,6 +12,7 @@ import pytest
 from batching import job, some_jobs, some_riders, window
 from choosing import KM_S, km, rider, rules, stop
 from msgspec.structs import replace
+from one_insertion import insertion
 from story import ACME, NOON, minutes
 
 from schemas.batch_rules import BatchRules
@@ -37,7 +38,7 @@ from streams.dispatch.board import board_of
 from streams.dispatch.bundles import bundles_of
 from streams.dispatch.candidates import exclusion_of
 from streams.dispatch.fitting import CODES, FITS
-from streams.dispatch.insertion import Insertion, insertion
+from streams.dispatch.insertion import Insertion
 from streams.dispatch.known import Ahead
 from streams.dispatch.question import Ways
 from streams.dispatch.table import Table

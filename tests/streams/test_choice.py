@@ -1,14 +1,17 @@
 """Who is chosen for a task, where its stops go on their itinerary, and why nobody else: from a record, again and again."""
 
+from collections import Counter
 from datetime import timedelta
 from itertools import combinations
 from random import Random
 from struct import pack
 from typing import Any
 
+import numpy as np
 import pytest
 from choosing import KM_S, Straight, asked, best, chosen, crowd, delivery, km, rider, rules, stop, why_not
 from msgspec.structs import replace
+from one_insertion import insertion
 from story import ACME, NOON, minutes
 
 from schemas.dispatch_rules import VehicleCost
@@ -19,9 +22,10 @@ from schemas.message import TenantSlug
 from schemas.tender import MAX_CANDIDATES, MAX_EXCLUDED
 from schemas.vehicle_fitness import VehicleFitness
 from streams.dispatch.choice import choose
-from streams.dispatch.insertion import MOST_ORDERS, Insertion, insertion, orders_of
+from streams.dispatch.insertion import Insertion, Looking, insertions
 from streams.dispatch.known import Seen
-from streams.dispatch.question import record_of, recorded
+from streams.dispatch.orders import MOST_ORDERS, orders_of
+from streams.dispatch.question import Ways, record_of, recorded
 from streams.dispatch.shortlist import LOOKED_AT_CLOSELY
 from streams.dispatch.ways import KEPT_FOR_S, AskedWays, KnownLegs, Way, order_of
 from streams.routing.great_circle import straight_matrix
@@ -250,12 +254,70 @@ def by_the_engine(seen: Seen, task: list[Any]) -> Insertion:
     assert seen.here is not None
     places = [seen.here, *seen.ahead, *(place for _, place in task)]
     told = straight_matrix(places, places)
-    from streams.dispatch.question import Ways
-
     ways = Ways.of(told.seconds, told.metres, "great_circle")
-    found = insertion(seen.rider, (), [each for each, _ in task], ways, rules().dispatch, False, NOON)
+    looking = Looking(rider=seen.rider, fit=(), ways=ways, at_first=False)
+    [found] = insertions([looking], [each for each, _ in task], rules().dispatch, NOON)
     assert isinstance(found, Insertion)
     return found
+
+
+def test_of_many_riders_each_is_told_what_they_would_be_alone():
+    """To the last bit, whatever binds: windows, room, rides, the end of a shift, ways that there are not."""
+    told = Counter[str]()
+    for seed in range(150):
+        draw = Random(seed)
+        strict = rules(
+            {
+                "max_ride_seconds": draw.choice((None, 900)),
+                "max_detour_seconds": draw.choice((None, 1_500)),
+                "max_lateness_seconds": draw.choice((None, 300)),
+                "max_travel_seconds": draw.choice((None, 600)),
+            },
+            {"rating": 30.0, "balance": 5.0, "cost": draw.choice((0.0, 0.5))},
+            costs=[VehicleCost(vehicle="car", per_hour=1_500, per_km=20)],
+        ).dispatch
+        closes = draw.choice((None, 20.0))
+        task = [stop("new", "pickup", load=parcel(400)), stop("new", "dropoff", closes=closes, load=unloaded(400))]
+        looking = [one_of(draw, number, len(task)) for number in range(draw.randint(1, 12))]
+        for each, said in zip(looking, insertions(looking, task, strict, NOON), strict=True):
+            assert said == insertion(each.rider, each.fit, task, each.ways, strict, each.at_first, NOON), f"seed {seed}"
+            told["fits" if isinstance(said, Insertion) else said if isinstance(said, str) else "over_capacity"] += 1
+    limits = {"travel_too_long", "detour_too_long", "would_be_late", "ride_too_long", "shift_ends_too_soon"}
+    assert told.keys() == {"fits", "unreachable", "over_capacity"} | limits
+    assert min(told.values()) > 3
+
+
+def one_of(draw: Random, number: int, new: int) -> Looking:
+    kinds = ("pickup", "dropoff")
+    known = [
+        (stop(f"t{i // 2}", kinds[i % 2], closes=draw.choice((None, draw.uniform(5, 90)))), km(0))
+        for i in range(draw.choice((0, 2, 3, 4)))
+    ]
+    seen = rider(
+        f"r{number}",
+        km(0),
+        *known,
+        capacity_g=draw.choice((100, 100_000, 100_000)),
+        shift_ends_at=minutes(draw.choice((40, 480))),
+        rating=draw.choice((None, 3.5)),
+        locked=draw.random() < 0.2,
+    )
+    size = 1 + len(known) + new
+    seconds = np.array([[draw.uniform(0, 1_200) for _ in range(size)] for _ in range(size)])
+    seconds[draw.randrange(size), draw.randrange(size)] = draw.choice((np.nan, 5.0))
+    fit = [vehicle(draw.choice((100, 5_000, 5_000))) for _ in range(draw.choice((0, 0, 1, 2)))]
+    return Looking(rider=seen.rider, fit=fit, ways=Ways.of(seconds, seconds * 8, "r"), at_first=draw.random() < 0.2)
+
+
+def vehicle(grams: int) -> VehicleFitness:
+    return VehicleFitness(
+        grounded=False,
+        inspection_failed=False,
+        maintenance_due=False,
+        maintenance_due_at=None,
+        capacity=Capacity(weight_g=grams, volume_cm3=100_000, parcels=3),
+        documents=[],
+    )
 
 
 def by_hand(seen: Seen, task: list[Any]) -> float:
