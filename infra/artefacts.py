@@ -2,12 +2,11 @@
 
 kept/{tenant}/{ab}/{hash of what is kept}     the bytes
 sent/{tenant}/{ab}/{hash of what was sent}    the hash of what is kept of it
-decisions/{tenant}/{ab}/{hash of the record}  what a decision of dispatch rested on, as zlib has it
+decisions/{tenant}/{ab}/{hash of the record}  what a decision of dispatch rested on, as Zstandard has it
 """
 
 import asyncio
 import os
-import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 import obstore
 import structlog
+from backports import zstd
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
@@ -73,17 +73,16 @@ class ObjectArtefacts:
         return None if kept is None else await self._read(path(KEPT, tenant, kept))
 
     async def keep_decision(self, tenant: str, digest: str, record: bytes) -> None:
-        await self._write(path(DECISIONS, tenant, digest), await asyncio.to_thread(zlib.compress, record, QUICK))
+        await self._write(path(DECISIONS, tenant, digest), await asyncio.to_thread(zstd.compress, record, QUICK))
 
     async def decision(self, tenant: str, digest: str) -> bytes | None:
         """None of one that is not kept, or no longer. Raises ValueError where it is not what the hash is of."""
         found = await self._read(path(DECISIONS, tenant, digest))
         if found is None:
             return None
-        unpacked = zlib.decompressobj()
         try:
-            record = unpacked.decompress(found, MOST_DECISION_BYTES)
-        except zlib.error as broken:
+            record = zstd.ZstdDecompressor().decompress(found, MOST_DECISION_BYTES)
+        except zstd.ZstdError as broken:
             raise ValueError(f"what is kept under {digest} cannot be unpacked: {broken}") from broken
         if sha256(record).hexdigest() != digest:
             raise ValueError(f"what is kept under {digest} is something else")

@@ -204,7 +204,7 @@ def seen_of(kept: Kept, fix: Fix, asked: Asked, now: datetime) -> Seen:
 def where(kept: Kept, fix: Fix) -> tuple[Location | None, datetime | None]:
     """The latest fix of this shift; before the first, where the shift began."""
     if fix is not None and kept.shift_started_at is not None and fix[2] >= kept.shift_started_at:
-        return Location(lat=fix[0], lon=fix[1]), fix[2]
+        return Location(lat=fix[0], lon=fix[1]), fix[2].astimezone(UTC)
     return kept.shift_began, None
 
 

@@ -12,7 +12,7 @@ from schemas.message import RiderId
 from schemas.soonest import soonest_end
 from schemas.tender import Excluded, Exclusion
 from schemas.validity import shortfall
-from schemas.vehicle_fitness import fit_for, overloads
+from schemas.vehicle_fitness import VehicleFitness, fit_for, overloads
 from streams.dispatch.known import Ahead, KnownRider
 
 SHIFT_MARGIN = timedelta(minutes=15)
@@ -32,6 +32,72 @@ class Work(msgspec.Struct, frozen=True):
     """Of each stop, those that hold it."""
 
 
+class Exclusions:
+    """Of one task, whom its rules shut out. `of_vehicles` are the documents that vehicles need."""
+
+    def __init__(
+        self,
+        rules: TenantRules,
+        work: Work,
+        declined: frozenset[str],
+        now: datetime,
+        of_vehicles: Sequence[str] = (),
+    ) -> None:
+        self._rules, self._work, self._declined, self._now, self._of_vehicles = rules, work, declined, now, of_vehicles
+        self._filters = rules.dispatch.filters
+        self._soonest = max(now + SHIFT_MARGIN, work.soonest or now)
+        self._seen_since = now - timedelta(seconds=rules.stale_fix_seconds)
+
+    def of(self, rider: KnownRider) -> Exclusion | Overload | None:
+        """The first rule that shuts the rider out, if any."""
+        if rider.status != "approved":
+            return "suspended" if rider.status == "suspended" else "not_approved"
+        if rider.shift_ends_at is None:
+            return "off_shift"
+        if rider.on_break:
+            return "on_break"
+        if rider.silent:
+            return "silent"
+        if rider.incident_open:
+            return "incident_open"
+        if rider.hours_end_at is not None and rider.hours_end_at <= self._now:
+            return "hours_exhausted"
+        until = planned_until(rider.shift_ends_at, self._work, self._now)
+        if (document := document_problem(rider, self._rules, self._now, until)) is not None:
+            return document
+        fit, unfit = fit_for(rider.vehicles, self._of_vehicles, self._now, until)
+        if unfit is not None:
+            return unfit
+        if rider.shift_ends_at < self._soonest:
+            return "shift_ends_too_soon"
+        if rider.rider_id in self._declined:
+            return "declined_before"
+        return self._for_the_work(rider, fit) or self._of_now(rider)
+
+    def _for_the_work(self, rider: KnownRider, fit: Sequence[VehicleFitness]) -> Exclusion | Overload | None:
+        if self._filters.vehicles and rider.vehicle not in self._filters.vehicles:
+            return "vehicle_kind"
+        if not self._work.skills <= rider.skills:
+            return "skill_missing"
+        if rider.zones and any(rider.zones.isdisjoint(holding) for holding in self._work.zones):
+            return "outside_zones"
+        too_much = overloads(self._work.load, rider.capacity_g, fit)
+        return too_much[0] if too_much else None
+
+    def _of_now(self, rider: KnownRider) -> Exclusion | None:
+        if rider.tasks >= self._rules.max_active_tasks:
+            return "too_many_tasks"
+        if rider.offers:
+            return "reserved_elsewhere"
+        if (misliked := history_problem(rider, self._filters)) is not None:
+            return misliked
+        if not rider.placed:
+            return "no_fix"
+        if rider.seen_at is not None and rider.seen_at < self._seen_since:
+            return "stale_fix"
+        return None
+
+
 def exclusion_of(
     rider: KnownRider,
     rules: TenantRules,
@@ -40,48 +106,8 @@ def exclusion_of(
     now: datetime,
     of_vehicles: Sequence[str] = (),
 ) -> Exclusion | Overload | None:
-    """The first rule that shuts the rider out, if any. `of_vehicles` are the documents that vehicles need."""
-    if rider.status != "approved":
-        return "suspended" if rider.status == "suspended" else "not_approved"
-    if rider.shift_ends_at is None:
-        return "off_shift"
-    if rider.on_break:
-        return "on_break"
-    if rider.silent:
-        return "silent"
-    if rider.incident_open:
-        return "incident_open"
-    if rider.hours_end_at is not None and rider.hours_end_at <= now:
-        return "hours_exhausted"
-    until = planned_until(rider.shift_ends_at, work, now)
-    if (document := document_problem(rider, rules, now, until)) is not None:
-        return document
-    fit, unfit = fit_for(rider.vehicles, of_vehicles, now, until)
-    if unfit is not None:
-        return unfit
-    if rider.shift_ends_at < max(now + SHIFT_MARGIN, work.soonest or now):
-        return "shift_ends_too_soon"
-    if rider.rider_id in declined:
-        return "declined_before"
-    if rules.dispatch.filters.vehicles and rider.vehicle not in rules.dispatch.filters.vehicles:
-        return "vehicle_kind"
-    if not work.skills <= rider.skills:
-        return "skill_missing"
-    if rider.zones and any(rider.zones.isdisjoint(holding) for holding in work.zones):
-        return "outside_zones"
-    if too_much := overloads(work.load, rider.capacity_g, fit):
-        return too_much[0]
-    if rider.tasks >= rules.max_active_tasks:
-        return "too_many_tasks"
-    if rider.offers:
-        return "reserved_elsewhere"
-    if (misliked := history_problem(rider, rules.dispatch.filters)) is not None:
-        return misliked
-    if not rider.placed:
-        return "no_fix"
-    if rider.seen_at is not None and rider.seen_at < now - timedelta(seconds=rules.stale_fix_seconds):
-        return "stale_fix"
-    return None
+    """Where it is asked of one rider alone."""
+    return Exclusions(rules, work, declined, now, of_vehicles).of(rider)
 
 
 def history_problem(rider: KnownRider, filters: DispatchFilters) -> Exclusion | None:

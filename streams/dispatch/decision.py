@@ -1,10 +1,11 @@
 """Whom to ask for a task: what is known is gathered and recorded, and the choice is made from that record alone."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import Protocol
+from typing import Never, Protocol
 
 from msgspec.structs import replace
 from prometheus_client import Counter, Histogram
@@ -76,6 +77,10 @@ async def nowhere(tenant: TenantSlug, digest: str, content: bytes) -> None:
     """For a decision that is not to be made again."""
 
 
+async def none() -> Sequence[Never]:
+    return ()
+
+
 class Decision:
     """Decides for one task. It is not earlier than the fact that asks: a tenant's clock that was advanced may be known
     here a little later."""
@@ -113,12 +118,12 @@ class Decision:
         places = [stop.location for stop in task.ahead]
         zones = [sorted(holding) for holding in await self._fleet.zones(tenant, places, now)]
         asked = step_of(rules, task_round).to
-        riders = (
-            []
-            if asked == "carriers"
-            else [without(each, task.task_id) for each in await self._fleet.riders(tenant, rules)]
+        seen, carriers, declined = await asyncio.gather(
+            none() if asked == "carriers" else self._fleet.riders(tenant, rules),
+            none() if asked == "riders" else self._fleet.carriers(tenant, task.task_id),
+            self._fleet.declined(tenant, task.task_id),
         )
-        carriers = [] if asked == "riders" else await self._fleet.carriers(tenant, task.task_id)
+        riders = [without(each, task.task_id) for each in seen]
         question = Question(
             task_id=task.task_id,
             round=task_round,
@@ -129,24 +134,24 @@ class Decision:
             rules=rules,
             policy_version=policy_version,
             of_vehicles=of_vehicles,
-            declined=sorted(await self._fleet.declined(tenant, task.task_id)),
+            declined=sorted(declined),
             riders=[seen.rider for seen in riders],
             straight=straight_ways(riders, places),
             kind=task.kind,
             carriers=carriers,
         )
-        short, seen = shortlist(question), {each.rider.rider_id: each for each in riders}
+        short, by_id = shortlist(question), {each.rider.rider_id: each for each in riders}
         ways: dict[RiderId, Ways] = {}
         looked = looked_at(question, short, ways)
         while more := next_looked_at(question, short, ways, looked):
-            ways |= await self._ways.between(tenant, [seen[rider.rider_id] for rider in more], places)
+            ways |= await self._ways.between(tenant, [by_id[rider.rider_id] for rider in more], places)
             looked = looked_at(question, short, ways)
         ready = [None if each.at_hand is None else each.at_hand.encoded for each in riders]
         digest, content = recorded(Record(question=question, ways=ways), ready)
         await self._keep(tenant, digest, content)
         opening = chosen(question, ways, digest, short, looked)
         stops = list(zip(question.stops, places, strict=True))
-        self._ways.remember(tenant, [seen[rider] for rider in ways], stops, opening.candidates, ways)
+        self._ways.remember(tenant, [by_id[rider] for rider in ways], stops, opening.candidates, ways)
         return opening
 
 

@@ -115,7 +115,7 @@ def best_of(looking: Looking, number: int, told: Fitted, board: Board, stops: Se
     ahead = [*looking.rider.itinerary, *stops]
     order = orders_of(known, len(stops), first)[told.order[number]]
     if told.code[number] != FITS:
-        code = CODES[told.code[number]]
+        code: Exclusion = CODES[told.code[number]]
         if code != "over_capacity":
             return code
         return overloads(peak_of(order, ahead), looking.rider.capacity_g, looking.fit)[0]

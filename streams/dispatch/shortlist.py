@@ -9,7 +9,7 @@ from schemas.dispatch_rules import DispatchRules
 from schemas.message import RiderId
 from schemas.rule_numbers import MAX_RATING
 from schemas.tender import Excluded, Others
-from streams.dispatch.candidates import Work, excluded_for, exclusion_of, work_on
+from streams.dispatch.candidates import Exclusions, Work, excluded_for, work_on
 from streams.dispatch.known import KnownRider
 from streams.dispatch.question import Question
 from streams.dispatch.straight import read
@@ -43,16 +43,17 @@ class Shortlist(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shortlist(question: Question) -> Shortlist:
-    rules, work, declined = question.rules, work_of(question), frozenset(question.declined)
+    rules, declined = question.rules, frozenset(question.declined)
+    shut_out = Exclusions(rules, work_of(question), declined, question.decided_at, question.of_vehicles)
     to_task = read(question.straight.to_task, len(question.stops))
     onward = read(question.straight.onward)
+    to_first, too_far = to_task[:, 0].tolist(), rules.dispatch.filters.max_distance_m
     able: list[tuple[KnownRider, int]] = []
     excluded: list[Excluded] = []
     row = 0
     for rider in question.riders:
-        why = exclusion_of(rider, rules, work, declined, question.decided_at, question.of_vehicles)
-        too_far = rules.dispatch.filters.max_distance_m
-        if why is None and too_far is not None and to_task[row, 0] > too_far:
+        why = shut_out.of(rider)
+        if why is None and too_far is not None and to_first[row] > too_far:
             why = "too_far"
         if why is None:
             able.append((rider, row))
@@ -60,15 +61,16 @@ def shortlist(question: Question) -> Shortlist:
             excluded.append(excluded_for(rider.rider_id, why))
         row += rider.placed * (1 + len(rider.itinerary))
     scores = estimates(able, question, to_task.astype(float), onward.astype(float))
-    order = np.argsort(scores, kind="stable").tolist()
-    ranked = [able[index] for index in order]
+    order = np.argsort(scores, kind="stable")
+    ranked = [able[index] for index in order.tolist()]
+    legs = onward.tolist()
     return Shortlist(
         riders=[rider for rider, _ in ranked],
-        scores=[round(float(scores[index]), 1) for index in order],
+        scores=[round(score, 1) for score in scores[order].tolist()],
         at_first_stop=frozenset(
-            rider.rider_id for rider, at in ranked if rider.itinerary and onward[at] <= rules.arrival_radius_m
+            rider.rider_id for rider, at in ranked if rider.itinerary and legs[at] <= rules.arrival_radius_m
         ),
-        distance_m={rider.rider_id: float(to_task[at, 0]) for rider, at in ranked},
+        distance_m={rider.rider_id: float(to_first[at]) for rider, at in ranked},
         excluded=excluded,
     )
 

@@ -87,7 +87,7 @@ class OsrmRouter:
 
     async def _tiled(self, origins: Sequence[Location], goals: Sequence[Location]) -> Grids:
         """Raises RouterFailed."""
-        more = {"annotations": "duration,distance"}
+        more = {"annotations": "duration,distance", "generate_hints": "false"}
 
         async def tile(rows: Sequence[Location], columns: Sequence[Location]) -> Grids:
             return await self._table(rows, columns, more, lambda told: grids_of(told, len(rows), len(columns)))

@@ -23,6 +23,8 @@ TIMEOUT_S = 2.0
 RESTS_S = 5.0
 AT_ONCE = 100
 KEPT_CONNECTIONS = 8
+AS_IT_IS = {"accept-encoding": "identity"}
+"""They are near: to pack a table takes a server as long as to make it."""
 PLAIN = ";,:"
 """Which may stand in what is asked as they are (RFC 3986, 3.4)."""
 
@@ -81,7 +83,7 @@ class Routers:
         self._timeout_s = timeout_s
         self._turns = asyncio.Semaphore(at_once)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS)
-        self._client = httpx.AsyncClient(trust_env=False, limits=limits)
+        self._client = httpx.AsyncClient(trust_env=False, limits=limits, headers=AS_IT_IS)
 
     async def aclose(self) -> None:
         await self._client.aclose()
