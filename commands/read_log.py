@@ -129,13 +129,15 @@ class ReadLog(ABC):
         await self._random.stop()
 
     async def _watch(self) -> None:
+        """Listeners hear of what somebody else has read meanwhile, too."""
+        told = len(self._known.offsets)
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             if self._listeners:
-                before = len(self._known.offsets)
                 with suppress(Exception):  # whoever reads hears of it
                     await self._read_up()
-                if len(self._known.offsets) > before:
+                if len(self._known.offsets) > told:
+                    told = len(self._known.offsets)
                     self._notify()
 
     def _notify(self) -> None:

@@ -1,6 +1,8 @@
 """Our own log read by the eventsourcing library: its notification log, its projections, and nothing written."""
 
 import asyncio
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from eventsourcing.popo import POPOTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
 from world import PARTITIONS, World
 
-from commands.history_recorder import Told
+from commands.history_recorder import HistoryLog, Told
 from schemas.partition import partition_of
 from schemas.task import CancelTask, TaskCancelled, TaskCreated
 
@@ -92,3 +94,23 @@ async def test_a_projection_of_the_library_follows_our_tasks(lone_world: World):
 
     seen = await asyncio.to_thread(follow)
     assert (seen.created, seen.cancelled) == ({first}, {first})
+
+
+async def test_who_listens_hears_also_of_what_somebody_else_has_read_first(lone_world: World):
+    shards = await lone_world.owner()
+    await lone_world.settle(shards)
+    first = (await lone_world.create(shards, "order-1")).aggregate_id
+    cancel = lone_world.order("task", first, CancelTask(reason_code="changed_mind"), "cancel")
+    loop, heard = asyncio.get_running_loop(), Event()
+
+    def listen() -> bool:
+        log = HistoryLog(lone_world.kafka, "logistics.task", partition_of(first, PARTITIONS))
+        log.listen(heard)
+        asyncio.run_coroutine_threadsafe(shards.submit(cancel), loop).result(20)
+        while log.newest() != 3:
+            sleep(0.001)
+        heard_of_it = heard.wait(20)
+        log.close()
+        return heard_of_it
+
+    assert await asyncio.to_thread(listen)
