@@ -287,9 +287,11 @@ def awaited_by(rider: RegisteredRider) -> Links:
 
 
 def release_reservation(rider: RegisteredRider, command: ReleaseReservation, context: Context) -> list[RiderEvent]:
-    """Of what is only held. An active one ends with its task."""
+    """Of what is only held, and for whom that is said. An active one ends with its task."""
     reservation = rider.reservations.get(command.task_id)
     if reservation is None or reservation.round != command.round or reservation.active:
+        return []
+    if (reservation.tender_id, reservation.plan_id) != (command.tender_id, command.plan_id):
         return []
     return [released(command.task_id, command.round, command.reason_code, context)]
 

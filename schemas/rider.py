@@ -320,9 +320,13 @@ class ActivateReservation(Command, frozen=True, kw_only=True):
 
 
 class ReleaseReservation(Command, frozen=True, kw_only=True):
+    """Of this tender or plan, and of no other: the hold may have passed meanwhile, and the task be reserved again."""
+
     task_id: TaskId
     round: Count
     reason_code: Code
+    tender_id: TenderId | None = None
+    plan_id: PlanId | None = None
 
 
 class ExpireReservation(Command, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ from schemas.geo import Location
 from schemas.ids import tender_id
 from schemas.itinerary import Bundled, Placed
 from schemas.load import NOTHING, Load
-from schemas.message import OfferId, RiderId, Source, TaskId, TenantSlug, TenderId
+from schemas.message import OfferId, PlanId, RiderId, Source, TaskId, TenantSlug, TenderId
 from schemas.rider import (
     ActivateReservation,
     NewPlannedStop,
@@ -243,7 +243,7 @@ def release_or_unassign(event: RiderReserved, source: Source, refused: NotAllowe
     if event.tender_id is None:
         return [unassigning(event.task_id, event.round)]
     tasks = each_of(event.task_id, event.round, event.bundle, "release")
-    return [release(source.aggregate_id, each, "not_awarded", purpose) for each, purpose in tasks]
+    return [release(source.aggregate_id, each, "not_awarded", purpose, event.tender_id) for each, purpose in tasks]
 
 
 async def assign_tasks(event: TenderAwarded, source: Source) -> Sequence[Step]:
@@ -259,7 +259,7 @@ async def assign_tasks(event: TenderAwarded, source: Source) -> Sequence[Step]:
             aggregate_id=each.task_id,
             command=command,
             purpose=f"assign{which}",
-            otherwise=release(event.rider_id, each, "task_gone", f"release{which}"),
+            otherwise=release(event.rider_id, each, "task_gone", f"release{which}", TenderId(source.aggregate_id)),
         )
         for each, which in tasks
     ]
@@ -280,8 +280,17 @@ def unassigning(task_id: TaskId, task_round: int, reason_code: str = RESERVATION
     return Step(kind="task", aggregate_id=task_id, command=command, purpose="unassign")
 
 
-def release(rider_id: str, task: Bundled, reason_code: str, purpose: str) -> Step:
-    command = ReleaseReservation(task_id=task.task_id, round=task.round, reason_code=reason_code)
+def release(
+    rider_id: str,
+    task: Bundled,
+    reason_code: str,
+    purpose: str,
+    tender_id: TenderId | None = None,
+    plan_id: PlanId | None = None,
+) -> Step:
+    command = ReleaseReservation(
+        task_id=task.task_id, round=task.round, reason_code=reason_code, tender_id=tender_id, plan_id=plan_id
+    )
     return Step(kind="rider", aggregate_id=rider_id, command=command, purpose=purpose)
 
 

@@ -104,7 +104,11 @@ def release_and_settle(event: RiderReserved, source: Source, refused: NotAllowed
     assert event.plan_id is not None
     return [
         release(
-            source.aggregate_id, Bundled(task_id=event.task_id, round=event.round), "not_assigned", "release-planned"
+            source.aggregate_id,
+            Bundled(task_id=event.task_id, round=event.round),
+            "not_assigned",
+            "release-planned",
+            plan_id=event.plan_id,
         ),
         settling(event.plan_id, event.task_id, refused.reason_code),
     ]

@@ -28,7 +28,7 @@ from commands.rider_refusals import (
 from commands.service_zones import UnknownServiceZone
 from schemas.geo import Window
 from schemas.load import Load, peak_load
-from schemas.message import DocumentId, NotInThisState, StopId
+from schemas.message import DocumentId, NotInThisState, PlanId, StopId, TenderId
 from schemas.rider import (
     MAX_DEVICES,
     ActivateReservation,
@@ -292,6 +292,16 @@ def test_the_load_on_the_way_and_what_is_only_promised_count_for_the_next_reserv
 def test_an_active_reservation_is_not_released_but_ends_with_its_task():
     underway().when(ReleaseReservation(task_id=TASK, round=1, reason_code="lost")).then()
     reserved().when(ReleaseReservation(task_id=TASK, round=1, reason_code="lost")).tells("ReservationReleased")
+
+
+def test_whose_hold_has_passed_releases_nothing_that_others_hold_since():
+    """However late whoever follows the one reservation is: the task's round is the same."""
+    by_plan = replace(reserve(), tender_id=None, offer_id=None, plan_id=PlanId("plan-2"))
+    story = on_shift().when(by_plan).happened()
+    said = ReleaseReservation(task_id=TASK, round=by_plan.round, reason_code="not_assigned")
+    for late in (said, replace(said, plan_id=PlanId("plan-1")), replace(said, tender_id=TenderId("tender-1"))):
+        story.when(late).then()
+    story.when(replace(said, plan_id=PlanId("plan-2"))).tells("ReservationReleased")
 
 
 def test_nothing_is_put_on_the_way_of_a_rider_who_is_only_reserved():

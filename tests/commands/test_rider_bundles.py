@@ -109,6 +109,10 @@ def code(story: Story) -> object:
     return story.refuses(CannotReserve).values()["code"]
 
 
+def released(task: TaskId, number: int) -> ReleaseReservation:
+    return ReleaseReservation(task_id=task, round=number, reason_code="task_gone", tender_id=TenderId("tender"))
+
+
 def test_all_of_them_are_reserved_in_one_breath_and_the_first_names_the_others():
     told = roomy().when(reserving(too(TWO), too(THREE))).decided()
     assert [type(event) for event in told] == [RiderReserved] * 3
@@ -123,7 +127,7 @@ def test_what_is_said_again_is_quiet_also_when_one_of_them_was_released_since():
     command = reserving(too(TWO))
     story = roomy().when(command).happened()
     story.when(command).then()
-    story.when(ReleaseReservation(task_id=ONE, round=1, reason_code="task_gone")).and_then(command).then()
+    story.when(released(ONE, 1)).and_then(command).then()
     roomy().at(minutes(5)).when(command).then()
 
 
@@ -196,8 +200,7 @@ def test_one_that_is_released_leaves_the_others_where_they_were_planned(gone: Ta
     left = [task for task in ROUNDS if task != gone]
     for order in permutations(left):
         if held:
-            release = ReleaseReservation(task_id=gone, round=ROUNDS[gone], reason_code="task_gone")
-            story = woven().when(release).happened()
+            story = woven().when(released(gone, ROUNDS[gone])).happened()
         else:
             story = activated(woven(), gone)
             story = story.when(RemoveStops(task_id=gone, round=ROUNDS[gone], reason_code="cancelled")).happened()
