@@ -6,7 +6,8 @@ driven to once, so that no plan drives less. Riders together have as much time i
 
 It relaxes: which rider does it, in what order, where riders are, who carries what, that work is done in one piece and
 by one rider, and that orders are whole. Work may begin as much before an order is known as its shortest way takes, for
-who is on the way to elsewhere may turn. All of this allows more, never less.
+who is on the way to elsewhere may turn; where the router knows no way it is flown, as riders do to places off its map.
+All of this allows more, never less.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from infra.simulate.day import stops_of
 from infra.simulate.riding import TENANT
 from infra.simulate.world import Day, Order
 from streams.dispatch.ways import Router
+from streams.routing.great_circle import straight_matrix
 from streams.routing.measured import Grid
 
 SLOT_S = 600
@@ -44,13 +46,14 @@ async def most_deliverable(day: Day, router: Router, late_s: float | None) -> fl
     places = [place for order in day.orders for place in (order.pickup, order.dropoff)]
     starts = [rider.start for rider in day.riders]
     told = await router.matrix(TENANT, [*starts, *places], places)
-    shortest = shortest_to(np.nan_to_num(told.seconds, nan=np.inf), len(starts))
+    by_air = straight_matrix([*starts, *places], places).seconds
+    shortest = shortest_to(np.where(np.isnan(told.seconds), by_air, told.seconds), len(starts))
     shifts = [(rider.from_s, rider.until_s) for rider in day.riders]
     needs = [
         need_of(order, float(shortest[2 * number]), float(shortest[2 * number + 1]), late_s)
         for number, order in enumerate(day.orders)
     ]
-    return solved([need for need in needs if np.isfinite(need.seconds)], shifts)
+    return solved(needs, shifts)
 
 
 def shortest_to(seconds: Grid, starts: int) -> Grid:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from choosing import Straight, km
 
@@ -27,6 +28,7 @@ from infra.simulate.policy import Policy, policy_in
 from infra.simulate.world import Day, Order, SimulatedRider
 from schemas.geo import Location
 from schemas.load import Load
+from streams.routing.measured import Measured
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "simulate"
 NEAREST, BATCH = (policy_in(DOCS / f"{name}.json") for name in ("nearest-first", "batch"))
@@ -201,6 +203,23 @@ async def test_nobody_delivers_more_than_the_bound():
         assert most is not None
         done = [fate for fate in (await played(hurried, BATCH, Straight(), 0)).fates if fate.delivered_s]
         assert 0 < len([fate for fate in done if fate.late_s == 0]) <= most + 1e-6 < len(day.orders)
+
+
+class SmallMap(Straight):
+    """Knows no street east of a line."""
+
+    async def matrix(self, tenant: Any, origins: Any, goals: Any) -> Measured:
+        told = await super().matrix(tenant, origins, goals)
+        east = np.logical_or.outer(*([each.lon > km(2).lon for each in places] for places in (origins, goals)))
+        return Measured(*(np.where(east, np.nan, grid) for grid in (told.seconds, told.metres)), "osrm")
+
+
+async def test_the_bound_counts_also_who_orders_from_beyond_the_map():
+    orders = [order(f"o{n}", km(1 + n / 10), km(3 + n / 10)) for n in range(6)]
+    day = Day(name="beyond", orders=orders, riders=[rider("ann", km(0)), rider("bob", km(4))])
+    done = [fate for fate in (await played(day, BATCH, SmallMap(), 0)).fates if fate.delivered_s]
+    assert len(done) == 6
+    assert await most_deliverable(day, SmallMap(), 0.0) == pytest.approx(6)
 
 
 # The command
