@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, get_type_hints
 
 import msgspec
@@ -38,6 +39,13 @@ def fact_of(stored: Stored) -> Fact:
     return Fact(event_of(stored, None), source_of(envelope, stored), envelope, stored)
 
 
+@cache
+def topics_of(events: frozenset[type[Event]]) -> frozenset[str]:
+    """Asked for at each commit, of each model."""
+    topics = {catalog.BY_CLASS[event].topic for event in events}
+    return frozenset(topic for topic in topics if topic is not None)
+
+
 class ReadModel(msgspec.Struct, frozen=True, kw_only=True):
     """`table` is SQL with {table} for the table's name; `keys` says which rows a fact touches.
 
@@ -62,8 +70,7 @@ class ReadModel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def topics(self) -> frozenset[str]:
-        topics = {catalog.BY_CLASS[event].topic for event in self.events}
-        return frozenset(topic for topic in topics if topic is not None)
+        return topics_of(self.events)
 
     def columns(self) -> dict[str, str]:
         """Column → SQL type, from the row's fields; what has structure is jsonb."""
