@@ -53,7 +53,7 @@ from streams.process import CannotBeJudged, NotNow
 from streams.processes import every_process
 from streams.routing.osrm import OsrmRouter
 from streams.routing.tenants import Chains, TenantAddresses, TenantRoutes, TenantRouting
-from streams.runner import Runner
+from streams.runner import AllKeys, Runner, known_already
 
 FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
 FETCH_RECORDS = 200
@@ -68,6 +68,7 @@ CARRIERS_EVERY_S = 0.5
 ASIDE_S = 60.0
 MOST_ASIDE = 1_000
 POSTGRES_AGAIN_S = 0.5
+KEYS_AGAIN_S = 0.5
 FOLDED_WITHIN_S = 0.05
 """What was fired is gone from the read model after this."""
 PLACES = """
@@ -99,7 +100,8 @@ async def serve_processes(settings: Settings) -> None:
     ) as pool:
         async with pool.connection() as connection:
             await migrate(connection, MODELS.values())
-        processes = Processes(settings, desk, pool, real_time, keyring=keyring, policy=policy)
+        all_keys = partial(up_to_now, following)
+        processes = Processes(settings, desk, pool, real_time, keyring=keyring, policy=policy, all_keys=all_keys)
         await processes.start()
         try:
             await asyncio.gather(processes.run(), following.run(), retain(settings, pool, policy, real_time))
@@ -109,9 +111,19 @@ async def serve_processes(settings: Settings) -> None:
             await following.stop()
 
 
+async def up_to_now(following: Following) -> None:
+    """However long nobody tells what stands on the log."""
+    while True:
+        try:
+            return await following.up_to_now()
+        except Unavailable as lagging:
+            logger.warning("facts wait for their keys", error=lagging)
+            await asyncio.sleep(KEYS_AGAIN_S)
+
+
 class Processes:
-    """`keyring` and `policy` are kept up to date by who gives them. `clock` says what is due; a virtual one makes a
-    simulated hour, in which its owner calls `fire_due`."""
+    """`keyring` and `policy` are kept up to date by who gives them; `all_keys` waits for that. `clock` says what is
+    due; a virtual one makes a simulated hour, in which its owner calls `fire_due`."""
 
     def __init__(
         self,
@@ -122,6 +134,7 @@ class Processes:
         *,
         keyring: Keyring,
         policy: Policy,
+        all_keys: AllKeys = known_already,
         fires: bool = True,
     ) -> None:
         args = client_args(settings)
@@ -130,7 +143,7 @@ class Processes:
         self._clock = clock
         self._fires = fires
         self._partitions = range(settings.partitions)
-        self._policy, self._keyring = policy, keyring
+        self._policy, self._keyring, self._all_keys = policy, keyring, all_keys
         self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
         self._router = OsrmRouter(settings.osrm)
         self._records = DecisionRecords(artefacts_of(settings))
@@ -248,6 +261,7 @@ class Processes:
             every_process(self._lookups, decide, tenders, self._send, self._forget, self._outbox.tell, places, ways),
             lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
             DeadLetters(self._producer, "processes"),
+            self._all_keys,
         )
         while True:
             fetched = await self._consumer.getmany(timeout_ms=200)
