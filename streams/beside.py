@@ -9,7 +9,7 @@ from schemas.record import Stored
 from streams.turns import Bounds, Turns
 
 MOST_WAITING = 10_000
-"""Facts that wait in memory for their turn, some 20 MB; behind them the log is read no further."""
+"""Facts that wait in memory for their turn, some 50 MB of addresses; behind them the log is read no further."""
 
 WAITING = Gauge("logistics_asking_waiting", "Facts that wait until those may be asked outside who are needed for them")
 UNDER_WAY = Gauge("logistics_asking_under_way", "Facts for which somebody is being asked outside")
