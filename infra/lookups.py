@@ -165,11 +165,13 @@ class Lookups:
         unseal = self._keyring.unsealer(partition_of(task_id, self._partitions), tenant, task_id)
         return opened(msgspec.convert(sealed, Sealed), unseal, Location)
 
-    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
-        """Where an address is, as a person has told it."""
+    async def remembered(self, place_key: str, source: Source) -> Location | None:
+        """Where an address is, as a person has told it. Many ask at once: whoever waited for what all others have sent
+        meanwhile would never come to an end."""
+        tenant = source.tenant
         days = (await self.rules(tenant)).remember_places_days
         async with self._pool.connection() as connection:
-            await self._caught_up(connection, "known_places")
+            await self._folded(connection, {(source.topic, source.partition): source.offset + 1}, "known_places")
             of = self._keyring, self._partitions, tenant, place_key
             return await remembered(connection, *of, self.now(tenant), days)
 
@@ -231,10 +233,14 @@ class Lookups:
 
     async def _caught_up(self, connection: AsyncConnection[Any], *models: str) -> None:
         """Raises NotNow until the read models have folded everything that was sent before."""
+        await self._folded(connection, self._seen, *models)
+
+    async def _folded(self, connection: AsyncConnection[Any], seen: Vector, *models: str) -> None:
+        """Raises NotNow until they have, of the topics that they follow."""
         cursor = await connection.execute(POSITIONS, (list(models),))
         at = {(topic, partition): offset for topic, partition, offset in await cursor.fetchall()}
         followed = {topic for topic, _ in at}
-        needed = {place: offset for place, offset in self._seen.items() if place[0] in followed}
+        needed = {place: offset for place, offset in seen.items() if place[0] in followed}
         if not reached(needed, at):
             raise NotNow(f"{', '.join(models)} has not folded what was sent")
 

@@ -2,7 +2,7 @@
 
 from infra.lookups import Lookups
 from schemas.geo import Location
-from schemas.message import TenantSlug
+from schemas.message import Source, TenantSlug
 from streams.routing.chain import Placed
 from streams.routing.tenants import TenantAddresses
 
@@ -14,6 +14,6 @@ class KnownPlaces:
     async def geocode(self, tenant: TenantSlug, text: str) -> Placed:
         return await self._addresses.geocode(tenant, text)
 
-    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
+    async def remembered(self, place_key: str, source: Source) -> Location | None:
         """Raises NotNow."""
-        return await self._lookups.remembered(tenant, place_key)
+        return await self._lookups.remembered(place_key, source)

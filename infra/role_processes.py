@@ -1,15 +1,15 @@
 """Processes and deadlines: facts become the next commands, what is due is fired."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from psycopg import AsyncConnection, OperationalError
+from aiokafka import AIOKafkaProducer, TopicPartition
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from commands.order import Keepers, Unavailable
@@ -20,10 +20,12 @@ from infra.addresses import addresses_of
 from infra.again_and_again import again_and_again
 from infra.artefact_retention import retain
 from infra.artefacts import artefacts_of
+from infra.asking import Asking
 from infra.carrier_outbox import CarrierOutbox
 from infra.clock import real_time
 from infra.dead_letters import DeadLetters
 from infra.decision_records import DecisionRecords
+from infra.followed_facts import AT_ONCE, FollowedFacts, Pool, until_postgres
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
 from infra.lookups import Lookups
@@ -41,22 +43,20 @@ from infra.window_desk import WindowDesk
 from projections.deadlines import due
 from projections.models import MODELS
 from projections.sla_board import predicted
-from projections.tables import MIGRATION_LOCK, migrate
+from projections.tables import migrate
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
-from schemas.record import Stored, stored_of
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
 from streams.dispatch.windows import Remembered, WindowDecision, WindowTenders
-from streams.process import CannotBeJudged, NotNow
-from streams.processes import every_process
+from streams.process import CannotBeJudged, NotNow, Process
+from streams.processes import processes_at_once, processes_that_ask
 from streams.routing.osrm import OsrmRouter
 from streams.routing.tenants import Chains, TenantAddresses, TenantRoutes, TenantRouting
-from streams.runner import Runner
+from streams.runner import AllKeys, Runner, known_already
 
 FOLLOWED = (TASK.name, FLEET.name, DISPATCH.name, INCIDENT.name, DIRECTORY.name)
-FETCH_RECORDS = 200
 DEADLINES_AT_ONCE = 100
 DEADLINES_EVERY_S = 0.5
 WAYS_EVERY_S = 1.0
@@ -67,25 +67,11 @@ WINDOW_KEPT_WITHIN_S = 10.0
 CARRIERS_EVERY_S = 0.5
 ASIDE_S = 60.0
 MOST_ASIDE = 1_000
-POSTGRES_AGAIN_S = 0.5
+KEYS_AGAIN_S = 0.5
 FOLDED_WITHIN_S = 0.05
 """What was fired is gone from the read model after this."""
-PLACES = """
-CREATE TABLE IF NOT EXISTS process_positions (
-    topic       text   NOT NULL,
-    partition   bigint NOT NULL,
-    next_offset bigint NOT NULL,
-    PRIMARY KEY (topic, partition)
-)
-"""
-ADVANCE = """
-INSERT INTO process_positions VALUES (%s, %s, %s)
-ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset
-"""
 
 logger = structlog.get_logger()
-
-type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 async def serve_processes(settings: Settings) -> None:
@@ -99,7 +85,8 @@ async def serve_processes(settings: Settings) -> None:
     ) as pool:
         async with pool.connection() as connection:
             await migrate(connection, MODELS.values())
-        processes = Processes(settings, desk, pool, real_time, keyring=keyring, policy=policy)
+        all_keys = partial(up_to_now, following)
+        processes = Processes(settings, desk, pool, real_time, keyring=keyring, policy=policy, all_keys=all_keys)
         await processes.start()
         try:
             await asyncio.gather(processes.run(), following.run(), retain(settings, pool, policy, real_time))
@@ -109,9 +96,19 @@ async def serve_processes(settings: Settings) -> None:
             await following.stop()
 
 
+async def up_to_now(following: Following) -> None:
+    """However long nobody tells what stands on the log."""
+    while True:
+        try:
+            return await following.up_to_now()
+        except Unavailable as lagging:
+            logger.warning("facts wait for their keys", error=lagging)
+            await asyncio.sleep(KEYS_AGAIN_S)
+
+
 class Processes:
-    """`keyring` and `policy` are kept up to date by who gives them. `clock` says what is due; a virtual one makes a
-    simulated hour, in which its owner calls `fire_due`."""
+    """`keyring` and `policy` are kept up to date by who gives them; `all_keys` waits for that. `clock` says what is
+    due; a virtual one makes a simulated hour, in which its owner calls `fire_due`."""
 
     def __init__(
         self,
@@ -122,6 +119,7 @@ class Processes:
         *,
         keyring: Keyring,
         policy: Policy,
+        all_keys: AllKeys = known_already,
         fires: bool = True,
     ) -> None:
         args = client_args(settings)
@@ -130,7 +128,7 @@ class Processes:
         self._clock = clock
         self._fires = fires
         self._partitions = range(settings.partitions)
-        self._policy, self._keyring = policy, keyring
+        self._policy, self._keyring, self._all_keys = policy, keyring, all_keys
         self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
         self._router = OsrmRouter(settings.osrm)
         self._records = DecisionRecords(artefacts_of(settings))
@@ -161,13 +159,9 @@ class Processes:
         self._send = Sending(desk, "dispatch", self._lookups.saw)
         self._fire = Sending(desk, "deadlines", self._lookups.saw)
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
-        self._consumer = AIOKafkaConsumer(
-            **args,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=50,
-            max_poll_records=FETCH_RECORDS,
-        )
+        self._followed = FollowedFacts(args, pool, AT_ONCE, FOLLOWED, settings.partitions)
+        self._asked_router = OsrmRouter(settings.osrm)
+        self._asking = Asking(args, pool, settings.partitions, self._asks())
         self._planner = Planner(
             pool,
             Gathering(pool, self._lookups),
@@ -177,20 +171,18 @@ class Processes:
         )
         self._frames = KafkaFrameLog(args, settings.cluster, clock, "processes")
         self._ways = SimulatedWays(self._frames, self._router, policy, keyring, settings.partitions, clock)
-        self._silence = SilenceWatch(self._ends, policy, settings.partitions)
-        self._places = [TopicPartition(topic, p) for topic in FOLLOWED for p in self._partitions]
-        self._done: dict[TopicPartition, int] = {}
+        self._silence = SilenceWatch(self._followed.ends, policy, settings.partitions)
         self._aside: dict[tuple[str, ...], float] = {}
         """Deadlines that could not be judged, until they are tried again."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         await self._producer.start()
-        await self._consumer.start()
         await self._budgets.make()
         await self._outbox.make()
-        await self._seek()
-        self._tasks = [asyncio.create_task(self._facts())]
+        await self._asking.start()
+        await self._followed.start()
+        self._tasks = [asyncio.create_task(each) for each in (self._facts(), self._asking.run())]
         if self._fires:
             await self._frames.start()
             ways = partial(self._ways.go_on, self._pool)
@@ -210,73 +202,51 @@ class Processes:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._consumer.stop()
+        await self._followed.stop()
+        await self._asking.stop()
         await self._producer.stop()
         if self._fires:
             await self._frames.stop()
         await self._planner.close()
         await self._outbox.close()
-        for routing in (self._chains, self._window_chains, self._router, self._window_router):
+        for routing in (self._chains, self._window_chains, self._router, self._window_router, self._asked_router):
             await routing.close()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether every fact before `ends` has been followed. What is due is another matter."""
-        return all(self._done.get(place, 0) >= ends[place] for place in self._places)
-
-    async def _ends(self, places: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(list(places))
-        return ends
-
-    async def _seek(self) -> None:
-        async with self._pool.connection() as connection:
-            async with connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-                await connection.execute(PLACES)
-            cursor = await connection.execute("SELECT topic, partition, next_offset FROM process_positions")
-            stored = {TopicPartition(topic, p): offset for topic, p, offset in await cursor.fetchall()}
-        self._consumer.assign(self._places)
-        for place in self._places:
-            self._done[place] = stored.get(place, 0)
-            self._consumer.seek(place, self._done[place])
+        return await self._followed.caught_up(ends) and await self._asking.caught_up(ends)
 
     async def _facts(self) -> None:
         decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
         tenders = WindowTenders(self._lookups.now, self._records.record, self._remembered)
-        places = KnownPlaces(self._lookups, TenantAddresses(self._chains))
-        ways = TenantRoutes(self._chains, self._router)
-        runner = Runner(
-            every_process(self._lookups, decide, tenders, self._send, self._forget, self._outbox.tell, places, ways),
-            lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
-            DeadLetters(self._producer, "processes"),
+        runner = self._runner(
+            processes_at_once(self._lookups, decide, tenders, self._send, self._forget, self._outbox.tell)
         )
         while True:
-            fetched = await self._consumer.getmany(timeout_ms=200)
+            fetched = await self._followed.fetch()
             if fetched:
-                await self._through(runner, fetched)
+                await until_postgres(partial(runner.take, fetched))
+                await self._followed.advance({place: batch[-1].offset + 1 for place, batch in fetched.items()})
+
+    def _asks(self) -> Runner:
+        """No decision waits until what these have sent is folded."""
+        send = Sending(self._desk, "dispatch", lambda position: None)
+        places = KnownPlaces(self._lookups, TenantAddresses(self._chains))
+        return self._runner(processes_that_ask(send, places, TenantRoutes(self._chains, self._asked_router)))
+
+    def _runner(self, processes: Sequence[Process]) -> Runner:
+        return Runner(
+            processes,
+            lambda envelope, p: self._keyring.unsealer(p, envelope.tenant, envelope.aggregate_id),
+            DeadLetters(self._producer, "processes"),
+            self._all_keys,
+        )
 
     async def _forget(self, subject: SubjectId) -> None:
         try:
             await self._desk.forget(subject)
         except Unavailable as unavailable:
             raise NotNow(str(unavailable)) from unavailable
-
-    async def _through(self, runner: Runner, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
-        """However long Postgres does not answer: a step that was sent before is a quiet repeat."""
-        through = False
-        while not through:
-            try:
-                await runner.take({(p.topic, p.partition): records(fetched[p]) for p in fetched})
-                await self._advance({place: batch[-1].offset + 1 for place, batch in fetched.items()})
-                through = True
-            except* OperationalError as lost:
-                logger.warning("facts wait", error=lost.exceptions[0])
-                await asyncio.sleep(POSTGRES_AGAIN_S)
-
-    async def _advance(self, after: Mapping[TopicPartition, int]) -> None:
-        async with self._pool.connection() as connection, connection.cursor() as cursor:
-            rows = [(place.topic, place.partition, offset) for place, offset in after.items()]
-            await cursor.executemany(ADVANCE, rows)
-        self._done |= after
 
     async def fire_due(self, most: int = DEADLINES_AT_ONCE) -> int:
         """Fire what is due, the earliest first; how many. Firing twice changes nothing. A shard that is not open keeps
@@ -319,7 +289,3 @@ class Processes:
 
 def place_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     return row["tenant"], row["kind"], row["aggregate_id"], row["subject"]
-
-
-def records(fetched: Sequence[Any]) -> list[Stored]:
-    return [stored_of(r) for r in fetched]

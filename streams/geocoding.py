@@ -40,8 +40,8 @@ class Places(Protocol):
         """By those whom the tenant asks. Does not fail."""
         ...
 
-    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
-        """Where an address is, as a person has told it. Raises NotNow."""
+    async def remembered(self, place_key: str, source: Source) -> Location | None:
+        """Where an address of the tenant's is, as a person had told it by then. Raises NotNow."""
         ...
 
 
@@ -50,23 +50,23 @@ def geocoding(send: Send, places: Places) -> tuple[Rule, ...]:
         still = step(source, ConfirmLocationSought(stop_id=event.stop_id, number=event.number), "sought")
         if isinstance(await send(still, source, source.tenant), NotAllowed):
             return []
-        return [step(source, await asked(event, source.tenant, places), "located")]
+        return [step(source, await asked(event, source, places), "located")]
 
     return (Rule(StopLocationSought, locate),)
 
 
-async def asked(event: StopLocationSought, tenant: TenantSlug, places: Places) -> RecordGeocoding:
+async def asked(event: StopLocationSought, source: Source, places: Places) -> RecordGeocoding:
     nobody = RecordGeocoding(
         stop_id=event.stop_id, number=event.number, candidates=[], source=None, answered=True, forgotten=True
     )
     if event.address.value is None:
         return nobody
-    known = await places.remembered(tenant, event.place_key)
+    known = await places.remembered(event.place_key, source)
     if known is not None:
         SOUGHT.labels(REMEMBERED).inc()
         so = PlaceFound(location=known, label=event.address.value, confidence=1.0)
         return msgspec.structs.replace(nobody, candidates=[so], source=REMEMBERED, forgotten=False)
-    told = await places.geocode(tenant, event.address.value)
+    told = await places.geocode(source.tenant, event.address.value)
     SOUGHT.labels(told.source or (NOBODY if told.is_told else SILENT)).inc()
     return msgspec.structs.replace(
         nobody,

@@ -35,20 +35,31 @@ def every_process(
     places: Places,
     ways: Routes,
 ) -> list[Process]:
+    at_once = processes_at_once(lookup, decide, tenders_of, send, forget, tell)
+    return [*at_once, *processes_that_ask(send, places, ways)]
+
+
+def processes_at_once(
+    lookup: Lookup, decide: Decide, tenders_of: TendersOf, send: Send, forget: Forget, tell: Tell
+) -> list[Process]:
+    """Those whose facts are through in a moment: nobody outside is waited for, but for a decision's travel times."""
     return [
         Process("dispatch", dispatching(lookup, decide), send),
         Process("windows", windowing(tenders_of), send),
         Process("carriers", CARRIERS, send),
         Process("carrier-telling", carrier_telling(tell), send),
         Process("cloning", CLONING, send),
-        Process("geocoding", geocoding(send, places), send),
         Process("incident-response", RESPONSE, send),
         Process("planning", committing(lookup), send),
         Process("recurring", RECURRING, send),
-        Process("routes", routes(send, ways), send),
         Process("simulation", SIMULATION, send),
         Process("taken-away", TAKEN_AWAY, send),
         Process("vehicle-fitness", VEHICLE_FITNESS, send),
         Process("forgetting", forgetting(send, forget), send),
         Process("waiting", WAITING, send),
     ]
+
+
+def processes_that_ask(send: Send, places: Places, ways: Routes) -> list[Process]:
+    """Those whose facts wait for somebody outside, who may be slow: they keep no other fact waiting."""
+    return [Process("geocoding", geocoding(send, places), send), Process("routes", routes(send, ways), send)]

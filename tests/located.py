@@ -12,7 +12,7 @@ from reception import House, Json, delivery
 from gateway.door import Limits
 from projections.known_places import remembered
 from schemas.geo import Location
-from schemas.message import TenantSlug
+from schemas.message import Source, TenantSlug
 from schemas.topics import TASK
 from streams.addresses.index import AddressIndex
 from streams.geocoding import geocoding
@@ -28,7 +28,8 @@ class LocatedTown:
     async def geocode(self, tenant: TenantSlug, text: str) -> Placed:
         return await self.addresses.geocode(tenant, text)
 
-    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
+    async def remembered(self, place_key: str, source: Source) -> Location | None:
+        tenant = source.tenant
         known = self.house.policy.tenant(tenant)
         assert known is not None
         days = known.rules.remember_places_days

@@ -23,6 +23,7 @@ from commands.context import Secrets
 from commands.listener import listener
 from commands.order import Answer
 from commands.owners import Shards
+from infra.asking import ASKED_FOR_IN
 from infra.check.reading import ends_of
 from infra.check.replay import process_places
 from infra.embedded.ports import free_port
@@ -254,7 +255,12 @@ async def followed(pool: Pool, settings: Settings) -> bool:
     """Whether the processes are through with all that is on the log, so that nothing more will come."""
     ends = await ends_of({"bootstrap_servers": settings.kafka}, FOLLOWED, settings.partitions)
     places = await process_places(pool)
-    return all(places.get(place, 0) >= end for place, end in ends.items())
+    asked_for_in = {place: end for place, end in ends.items() if place[0] in ASKED_FOR_IN}
+    return all(
+        through.get(place, 0) >= end
+        for through, of in ((places.at_once, ends), (places.asking, asked_for_in))
+        for place, end in of.items()
+    )
 
 
 def settings_of(world: World, dsn: str, osrm: str, data: Path) -> Settings:

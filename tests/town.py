@@ -548,7 +548,7 @@ class Town:
             meeting=None if task.hand_over is None else KAMPPI,
         )
 
-    async def remembered(self, tenant: Any, place_key: str) -> Location | None:
+    async def remembered(self, place_key: str, source: Any) -> Location | None:
         await a_while()
         return KAMPPI if self.chance.random() < 0.1 else None
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
@@ -21,10 +22,11 @@ from commands.shard import Shard
 from infra.check.finding import Judgement, NotJudged, Verdict, nothing_to_judge
 from infra.check.memory import Folded
 from infra.check.reading import Place, whole_log
+from infra.followed_facts import ASKING, AT_ONCE, STORED
 from infra.lookups import Lookups
 from infra.sending import Sending
 from schemas.geo import Location
-from schemas.message import SubjectId, TenantSlug
+from schemas.message import Source, SubjectId, TenantSlug
 from schemas.partition import partition_of
 from schemas.record import Stored
 from schemas.topics import OWNED
@@ -32,7 +34,7 @@ from streams.carrier_telling import CarrierMessage
 from streams.dispatch.decision import Decision
 from streams.dispatch.ways import Router
 from streams.dispatch.windows import WindowTenders
-from streams.processes import every_process
+from streams.processes import processes_at_once, processes_that_ask
 from streams.routes import NoRoute, Routed
 from streams.routing.chain import Placed
 from streams.runner import Runner
@@ -41,7 +43,6 @@ WAIT_S = 30.0
 """For the read models to have folded a fact that the processes are through with."""
 LANES = 8
 """Partitions followed side by side, each in its order, as the running processes do."""
-PLACES = "SELECT topic, partition, next_offset FROM process_positions"
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -101,21 +102,39 @@ async def rehearsing(
         await asyncio.gather(*serving, return_exceptions=True)
 
 
-async def process_places(pool: Pool) -> dict[Place, int]:
-    """Where the running processes are through: what comes after is theirs to do. Ask before the log is folded."""
+class ProcessPlaces(msgspec.Struct, frozen=True):
+    """Where the running processes are through: what comes after is theirs to do."""
+
+    at_once: Mapping[Place, int]
+    asking: Mapping[Place, int]
+    """Of those that ask somebody outside."""
+
+    def ends(self) -> dict[Place, int]:
+        """Up to where anybody is through."""
+        return {place: max(self.at_once.get(place, 0), self.asking.get(place, 0)) for place in self.at_once}
+
+
+async def process_places(pool: Pool) -> ProcessPlaces:
+    """Ask before the log is folded. Until a release the same ones have done both."""
     async with pool.connection() as connection:
-        cursor = await connection.execute("SELECT to_regclass('process_positions')")
-        row = await cursor.fetchone()
-        if row is None or row[0] is None:
-            return {}
-        cursor = await connection.execute(PLACES)
-        return {(topic, partition): at for topic, partition, at in await cursor.fetchall()}
+        at_once = await places_in(connection, AT_ONCE)
+        asking = await places_in(connection, ASKING)
+    return ProcessPlaces(at_once or {}, at_once or {} if asking is None else asking)
+
+
+async def places_in(connection: AsyncConnection[Any], table: str) -> dict[Place, int] | None:
+    """None where there is no such table."""
+    row = await (await connection.execute("SELECT to_regclass(%s)", (table,))).fetchone()
+    if row is None or row[0] is None:
+        return None
+    cursor = await connection.execute(STORED.format(table=table).encode())
+    return {(topic, partition): at for topic, partition, at in await cursor.fetchall()}
 
 
 async def check_replay(
     rehearsal: Rehearsal,
     folded: Folded,
-    places: Mapping[Place, int],
+    places: ProcessPlaces,
     pool: Pool,
     router: Router,
     client_args: Mapping[str, Any],
@@ -125,36 +144,31 @@ async def check_replay(
     """Raises NotJudged. Changes the memory that was folded where something is broken."""
     if folded.corrupt:
         raise NotJudged("the log of a shard does not fold (see I4)")
-    if not any(places.values()):
+    if not any(places.at_once.values()):
         return nothing_to_judge("I9", "no process has followed this log yet")
     lookups = Lookups(pool, folded.policy, folded.keyring, len(folded.openings), clock)
     send = Sending(rehearsal, "dispatch", lambda position: None)
     decide = Decision(lookups, lookups, router, lookups.now)
     keyring = folded.keyring
-    runner = Runner(
-        every_process(
-            lookups,
-            decide,
-            WindowTenders(lookups.now),
-            send,
-            forgotten_already,
-            told_already,
-            NobodyIsAsked(),
-            NobodyIsAsked(),
-        ),
-        lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id),
-        passed_over,
-    )
+    nobody = NobodyIsAsked()
+    at_once = processes_at_once(lookups, decide, WindowTenders(lookups.now), send, forgotten_already, told_already)
+    asking = processes_that_ask(send, nobody, nobody)
+    runners = [
+        (Runner(processes, lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id), passed_over), through)
+        for processes, through in ((at_once, places.at_once), (asking, places.asking))
+    ]
     lanes = asyncio.Semaphore(LANES)
 
     async def lane(place: Place, end: int) -> None:
         async with lanes:
             async for stored in whole_log(client_args, {place: end}):
-                await followed(runner, stored, wait_s)
+                for runner, through in runners:
+                    if stored.offset < through.get(place, 0):
+                        await followed(runner, stored, wait_s)
 
     try:
         async with asyncio.TaskGroup() as following:
-            for place, end in places.items():
+            for place, end in places.ends().items():
                 following.create_task(lane(place, end))
     except* NotJudged as hindered:
         raise hindered.exceptions[0] from hindered
@@ -188,7 +202,7 @@ class NobodyIsAsked:
     async def route(self, tenant: TenantSlug, places: Sequence[Location]) -> Routed:
         raise NoRoute("nobody_answers")
 
-    async def remembered(self, tenant: TenantSlug, place_key: str) -> Location | None:
+    async def remembered(self, place_key: str, source: Source) -> Location | None:
         return None
 
 

@@ -18,7 +18,7 @@ from infra.check.log import LogCheck
 from infra.check.memory import Folded, check_memory, ends_told, fold
 from infra.check.models import check_models
 from infra.check.reading import Place, ends_of, whole_log
-from infra.check.replay import LANES, check_replay, process_places, rehearsing
+from infra.check.replay import LANES, ProcessPlaces, check_replay, process_places, rehearsing
 from infra.clock import real_time
 from infra.kafka import client_args
 from infra.routing import routed
@@ -136,7 +136,7 @@ async def replayed(
     args: Mapping[str, Any],
     pool: Pool,
     folded: Folded,
-    places: Mapping[Place, int],
+    places: ProcessPlaces,
     clock: Callable[[], datetime],
 ) -> Verdict:
     router = OsrmRouter(settings.osrm)

@@ -16,6 +16,7 @@ async def test_everything_is_made_once_and_told(postgres: str):
     assert {
         "projection_positions",
         "live_map",
+        "asking_positions",
         "process_positions",
         "stream_riders",
         "routing_budgets",
