@@ -21,7 +21,7 @@ from schemas.dispatch_window import WaitingTask
 from schemas.geo import Location, Window
 from schemas.keyring import Keyring
 from schemas.load import Load
-from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug, TenderId
+from schemas.message import OfferId, PlanId, RiderId, Source, StopId, TaskId, TenantSlug, TenderId
 from schemas.partition import partition_of
 from schemas.position import Vector, merged, reached
 from schemas.rider import NewPlannedStop
@@ -64,6 +64,10 @@ WHERE tenant = %(tenant)s AND named.task_id = ANY(%(tasks)s)
 GROUP BY named.task_id
 """
 
+PLAN_WAITS = """
+SELECT version, status = 'committing' AND NOT riders ? %s AND NOT tasks ? %s FROM plans
+WHERE tenant = %s AND plan_id = %s
+"""
 CLAIM = "SELECT version, offers -> %s ->> 'state' FROM tender_board WHERE tenant = %s AND tender_id = %s"
 
 
@@ -198,6 +202,16 @@ class Lookups:
         if row is None or row[0] < source.version:
             raise NotNow(f"tender {tender} is not yet known as of version {source.version}")
         return bool(row[1] == "claimed")
+
+    async def plan_waits(self, plan: PlanId, of: RiderId | TaskId, source: Source) -> bool:
+        async with self._pool.connection() as connection:
+            await self._caught_up(connection, "plans")
+            cursor = await connection.execute(PLAN_WAITS, (of, of, source.tenant, plan))
+            row = await cursor.fetchone()
+        needed = source.version if source.aggregate_id == plan else 1
+        if row is None or row[0] < needed:
+            raise NotNow(f"plan {plan} is not yet known as of version {needed}")
+        return bool(row[1])
 
     async def policy_version(self, tenant: TenantSlug) -> int:
         known = self._policy.tenant(tenant)

@@ -16,7 +16,7 @@ from story import ACME, CENTRE, KAMPPI, NOON, NORTH, SAME_DAY, SECRETS, UP_NORTH
 from commands import dispatch_window as w
 from commands.aggregates import BY_EVENT
 from commands.order import Answer, Order
-from commands.plan import Requested
+from commands.plan import Committing, Requested
 from commands.planned_task import may_be_planned, planned_round
 from commands.policy import Policy
 from commands.task_state import OVER, CreatedTask, is_over, state_of
@@ -49,6 +49,7 @@ from schemas.message import (
     CarrierId,
     Command,
     Event,
+    PlanId,
     Refused,
     RiderId,
     Role,
@@ -573,6 +574,10 @@ class Town:
     async def claimed(self, tender: TenderId, offer: Any, source: Source) -> bool:
         known = self._as_of(tender, source.version)
         return isinstance(known, Open) and offer in known.pending and known.pending[offer].claimed
+
+    async def plan_waits(self, plan: PlanId, of: Any, source: Source) -> bool:
+        known = self._as_of(plan, source.version if source.aggregate_id == plan else 1)
+        return isinstance(known, Committing) and (of in known.routes or of in known.rider_of)
 
     def _anybody(self) -> Sequence[RiderId]:
         return self.chance.sample(RIDERS, self.chance.choice((0, 1, 2, 3, 3, 3)))

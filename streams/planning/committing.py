@@ -29,14 +29,22 @@ FOLLOWED_WITHIN = timedelta(minutes=1)
 
 def committing(lookup: Lookup) -> list[Rule]:
     async def reserve_route(event: RouteCommitStarted, source: Source) -> Sequence[Step]:
-        """What has ended meanwhile is not asked for."""
+        """Not again once it is settled: a rider who could not be reserved then may be free by now. What has ended
+        meanwhile is not asked for."""
         plan_id = PlanId(source.aggregate_id)
+        if not await lookup.plan_waits(plan_id, event.rider_id, source):
+            return []
         known = [(each, await lookup.task(source.tenant, each.task_id, source)) for each in event.tasks]
         tasks = [(each.round, task) for each, task in known if task.ahead]
         gone = [settling(plan_id, task.task_id, TASK_GONE) for _, task in known if not task.ahead]
         if not tasks:
             return gone
         return [*gone, reserve_all(plan_id, event, tasks)]
+
+    async def assign(event: RiderReserved, source: Source) -> Sequence[Step]:
+        if event.plan_id is None or not await lookup.plan_waits(event.plan_id, event.task_id, source):
+            return []
+        return assigning(event, RiderId(source.aggregate_id), event.plan_id)
 
     return [
         Rule(RouteCommitStarted, reserve_route, refuse_route),
@@ -85,12 +93,9 @@ def refuse_route(event: RouteCommitStarted, source: Source, refused: NotAllowed)
     return [Step(kind="plan", aggregate_id=source.aggregate_id, command=command, purpose="refuse-route")]
 
 
-async def assign(event: RiderReserved, source: Source) -> Sequence[Step]:
-    if event.plan_id is None:
-        return []
-    rider_id = RiderId(source.aggregate_id)
-    command = AssignByPlan(rider_id=rider_id, plan_id=event.plan_id, round=event.round, until=event.hold_until)
-    narrowed = [narrowing(event, rider_id, event.plan_id)] if event.lead is None else []
+def assigning(event: RiderReserved, rider_id: RiderId, plan_id: PlanId) -> Sequence[Step]:
+    command = AssignByPlan(rider_id=rider_id, plan_id=plan_id, round=event.round, until=event.hold_until)
+    narrowed = [narrowing(event, rider_id, plan_id)] if event.lead is None else []
     return [*narrowed, Step(kind="task", aggregate_id=event.task_id, command=command, purpose="assign-planned")]
 
 
