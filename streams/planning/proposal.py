@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from math import ceil
 
 import msgspec
@@ -45,21 +44,18 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks of which it was known before that they are on no route."""
 
 
-def is_had(found: Found, task_id: TaskId) -> bool:
-    """By somebody who takes part."""
-    return any(stop.task_id == task_id for each in found.sorted_out.riders for stop in each.rider.itinerary)
-
-
 def proposal(found: Found) -> Proposal:
     riders, (solution, full) = found.sorted_out.riders, within_limits(found)
     verdict = check(found.posed.problem, solution)
     assert verdict.passed, f"what is taken off a route breaks nothing, not {verdict.violations}"
     begins = {route.vehicle: route.timetable.begins_s for route in verdict.routes}
     visits = {route.vehicle: route.visits for route in solution.routes}
-    routes = [
-        routed(found, each, visits.get(each.rider.rider_id, ()), begins.get(each.rider.rider_id, ())) for each in riders
+    places = place_of(found)
+    told = [
+        routed(found, each, visits.get(each.rider.rider_id, ()), begins.get(each.rider.rider_id, ()), places)
+        for each in riders
     ]
-    routes = [route for route in routes if route.visits]
+    routes = [route for route, _ in told if route.visits]
     left_out = [*found.never_asked, *found.sorted_out.left_out, *full, *left_of(found)]
     not_asked = found.sorted_out.not_asked
     planned = found.planned
@@ -73,7 +69,7 @@ def proposal(found: Found) -> Proposal:
         source=found.source,
         seconds_asked=found.seconds_asked,
         metres=sum(route.metres for route in routes),
-        driving_seconds=sum(driven_s(found, each, visits.get(each.rider.rider_id, ())) for each in riders),
+        driving_seconds=sum(driven_s for _, driven_s in told),
         routes=routes,
         left_out=left_out[:MAX_PLAN_TASKS],
         more_left_out=counted(each.code for each in left_out[MAX_PLAN_TASKS:]),
@@ -103,7 +99,8 @@ def within_limits(found: Found) -> tuple[Solution, list[LeftOutTask]]:
 
 
 def left_of(found: Found) -> list[LeftOutTask]:
-    of_nobody = {task.task_id for task in found.sorted_out.tasks if not is_had(found, task.task_id)}
+    had = {stop.task_id for each in found.sorted_out.riders for stop in each.rider.itinerary}
+    of_nobody = {task.task_id for task in found.sorted_out.tasks} - had
     return [
         LeftOutTask(task_id=TaskId(each.job), code=each.reason, told=each.told[:TOLD_CHARS])
         for each in found.planned.left_out
@@ -111,26 +108,30 @@ def left_of(found: Found) -> list[LeftOutTask]:
     ]
 
 
-def routed(found: Found, each: WaveRider, visits: Sequence[Visit], begins: Sequence[float]) -> PlannedRoute:
+def routed(
+    found: Found, each: WaveRider, visits: Sequence[Visit], begins: Sequence[float], places: Mapping[Visit, int]
+) -> tuple[PlannedRoute, int]:
+    """With the seconds driven on it."""
     rider, moment = each.rider, timed(found.wave.decided_at)
     seconds, metres = found.posed.problem.matrices.seconds, found.posed.problem.matrices.metres
     assert each.seen.here is not None
-    here, told = found.posed.places[each.seen.here], list[PlannedVisit]()
+    here, told, driven_s = found.posed.places[each.seen.here], list[PlannedVisit](), 0
     first = found.posed.first.get(rider.rider_id, ())
     at_first = found.posed.first_at_s.get(rider.rider_id, ())
     for stop, place, (arrives, begins_s, leaves) in zip(first, each.seen.ahead, at_first, strict=False):
         there = found.posed.places[place]
         told.append(visited(stop, moment(arrives), moment(begins_s), moment(leaves), metres[here][there]))
+        driven_s += seconds[here][there]
         here = there
     left = at_first[-1][2] if at_first else 0
-    places = place_of(found)
     for visit, begin in zip(visits, begins, strict=True):
         stop, there = found.posed.stop_of[visit], places[visit]
         arrives, leaves = left + seconds[here][there], ceil(begin) + stop.service_seconds
         told.append(visited(stop, moment(arrives), moment(max(begin, arrives)), moment(leaves), metres[here][there]))
+        driven_s += seconds[here][there]
         here, left = there, leaves
     vehicle = next(known for known in found.posed.problem.vehicles if known.id == rider.rider_id)
-    return PlannedRoute(
+    route = PlannedRoute(
         rider_id=rider.rider_id,
         tasks=given_to(found, each, visits),
         visits=told,
@@ -139,6 +140,7 @@ def routed(found: Found, each: WaveRider, visits: Sequence[Visit], begins: Seque
         ends_at=told[-1].leaves_at if told else found.wave.decided_at,
         metres=sum(each.metres for each in told),
     )
+    return route, driven_s
 
 
 def visited(stop: Ahead, arrives: datetime, begins: datetime, leaves: datetime, metres: int) -> PlannedVisit:
@@ -170,17 +172,6 @@ def given_to(found: Found, each: WaveRider, visits: Sequence[Visit]) -> list[Rou
     tasks = {task.task_id: task for task in found.sorted_out.tasks}
     new = [job for job in dict.fromkeys(TaskId(visit.job) for visit in visits) if job not in had]
     return [RoutedTask(task_id=job, round=tasks[job].round, from_rider=tasks[job].from_rider) for job in new]
-
-
-def driven_s(found: Found, each: WaveRider, visits: Sequence[Visit]) -> int:
-    assert each.seen.here is not None
-    places = [found.posed.places[each.seen.here]]
-    if each.rider.rider_id in found.posed.first:
-        places += [found.posed.places[place] for place in each.seen.ahead]
-    of_visit = place_of(found)
-    places += [of_visit[visit] for visit in visits]
-    seconds = found.posed.problem.matrices.seconds
-    return sum(seconds[one][other] for one, other in pairwise(places))
 
 
 def attempt_of(attempt: Attempt) -> SolverAttempt:
