@@ -31,6 +31,12 @@ SELECT type, body FROM history
 WHERE tenant = %s AND aggregate_id = %s AND type IN ('TaskAssigned', 'TaskUnassigned', 'TaskTakenFromCarrier')
 ORDER BY version
 """
+WINDOW = """
+SELECT window_id, status, closes_at, tasks FROM windows
+WHERE tenant = %(tenant)s AND status <> 'decided'
+  AND tasks @> jsonb_build_array(jsonb_build_object('task_id', %(task)s::text, 'round', %(round)s::bigint))
+ORDER BY opened_at DESC LIMIT 1
+"""
 CARRIERS = "SELECT carrier_id, name FROM carriers WHERE tenant = %s AND carrier_id = ANY(%s)"
 RIDERS = "SELECT rider_id, external_reference FROM rider_roster WHERE tenant = %s AND rider_id = ANY(%s)"
 
@@ -76,12 +82,14 @@ async def asked_on(connection: AsyncConnection[Any], task: str, tenant: str | No
         about = {"since": row["created_at"], "limit": PLANS_READ, "vars": Jsonb({"task": task})}
         await cursor.execute(PLANS, place | about)
         plans = await cursor.fetchall()
+        await cursor.execute(WINDOW, place | {"round": row["progress"]["round"]})
+        window = await cursor.fetchone()
         riders = {*riders_in(row, decisions, tenders, turns), *riders_planned(plans)}
         await cursor.execute(RIDERS, (row["tenant"], sorted(riders)))
         names = {each["rider_id"]: each["external_reference"] for each in await cursor.fetchall()}
         await cursor.execute(CARRIERS, (row["tenant"], carriers_in(row, decisions, tenders, turns)))
         names |= {each["carrier_id"]: each["name"] for each in await cursor.fetchall()}
-    sentences = told(row, decisions, tenders, names, turns, plans)
+    sentences = told(row, decisions, tenders, names, turns, plans, window)
     if len(decisions) == ROUNDS_READ:
         sentences.append(f"No more than {ROUNDS_READ} rounds are told.")
     return Why(

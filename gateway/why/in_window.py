@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.why.candidates import EXCLUSIONS
-from gateway.why.named import Row, name
+from gateway.why.named import Row, clock, name
 
 LEFT_BECAUSE = EXCLUSIONS | {
     "dearer_than_waiting": "somebody could take it, but for more than it counts to let it wait",
@@ -12,6 +12,18 @@ LEFT_BECAUSE = EXCLUSIONS | {
     "window_too_large": "others had waited longer, and there was no room for more in one window",
     "not_decided": "deciding on the window failed",
 }
+
+
+def waiting_told(window: Row | None, task_id: str) -> list[str]:
+    """Of a window that has not been decided on, if the task is in one."""
+    if window is None:
+        return []
+    others = sum(each["task_id"] != task_id for each in window["tasks"])
+    among = f"with {others} other task{'s' * (others != 1)}" if others else "alone"
+    if window["status"] == "open":
+        ends = clock(window["closes_at"])
+        return [f"It waits {among} in window {window['window_id']}, which is decided on at {ends}."]
+    return [f"It waits {among} in window {window['window_id']}, which is being decided on."]
 
 
 def among_told(decision: Row) -> str:

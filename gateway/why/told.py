@@ -8,7 +8,7 @@ import msgspec
 from commands.hand_over import HANDED_OVER
 from gateway.why.candidates import candidates_told, excluded_told
 from gateway.why.carriers import carriers_told, is_about_carriers, money
-from gateway.why.in_window import among_told, window_told
+from gateway.why.in_window import among_told, waiting_told, window_told
 from gateway.why.named import Row, capital, clock, moment, name, name_of_carrier, offeree_name, words
 from gateway.why.planned import plans_told
 
@@ -73,10 +73,11 @@ def told(
     names: Mapping[str, str | None] | None = None,
     turns: Turns = NO_TURNS,
     plans: Sequence[Row] = (),
+    window: Row | None = None,
 ) -> list[str]:
     """Sentences, from rows of task_detail, dispatch_decisions and tender_board.
 
-    `names` calls riders and carriers by theirs.
+    `names` calls riders and carriers by theirs; in `window` it waits now.
     """
     called = {rider: name for rider, name in (names or {}).items() if name}
     task_id: str = task_row["task_id"]
@@ -92,6 +93,7 @@ def told(
             sentences.append(came_back(left, called))
     if not decisions:
         sentences.append("Dispatch has not decided about it.")
+    sentences += waiting_told(window if task_row["state"] == "dispatchable" else None, task_id)
     sentences += plans_told(plans, task_id, called)
     return [*sentences, *otherwise_told(task_row, by_round, called, turns)]
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 from played import Played, command, execute
+from story import minutes
 
 from gateway.why.asked import ROUNDS_READ, NoSuchTask, asked
 from gateway.why.candidates import EXCLUSIONS
@@ -88,6 +89,21 @@ def test_who_could_not_carry_it_is_told_of_by_what_was_too_much():
         "Not considered: 2 over_capacity (the load is too heavy for them), "
         "1 over_capacity (the load is too many parcels for them)."
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "others", "says"),
+    [
+        ("open", 2, "It waits with 2 other tasks in window w-1, which is decided on at 12:05:00 UTC."),
+        ("open", 1, "It waits with 1 other task in window w-1, which is decided on at 12:05:00 UTC."),
+        ("closed", 0, "It waits alone in window w-1, which is being decided on."),
+    ],
+)
+def test_what_waits_in_a_window_says_until_when(status: str, others: int, says: str):
+    tasks = [{"task_id": each} for each in ("t-1", *(f"o-{number}" for number in range(others)))]
+    window = {"window_id": "w-1", "status": status, "closes_at": minutes(5), "tasks": tasks}
+    assert told(task(state="dispatchable"), [], [], window=window)[-1] == says
+    assert says not in told(task(state="accepted", rider_id="ann"), [], [], window=window)
 
 
 def test_those_who_were_shut_out_are_counted_by_rule():

@@ -103,6 +103,17 @@ async def test_who_is_left_says_why_and_comes_into_a_later_window(quarter: Quart
     assert "The window gave it to" in " ".join(told)
 
 
+async def test_what_waits_in_a_window_says_so(quarter: Quarter):
+    rules = {"rules": {"dispatch": {"batch": {"window_seconds": 600}}}}
+    await quarter.root.does(f"{quarter.itself}/change-tenant-rules", rules)
+    task = await ordered(quarter, OUTLET, AWAY)
+
+    async def told() -> str:
+        return " ".join((await quarter.dora.reads(f"tasks/{task}/why"))["told"])
+
+    await until(told, lambda said: "It waits alone in window" in said)
+
+
 async def test_what_is_called_off_while_it_waits_is_offered_to_nobody(quarter: Quarter):
     await quarter.root.does(f"{quarter.itself}/change-tenant-rules", batch())
     await quarter.at_work("Ann")
