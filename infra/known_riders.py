@@ -21,6 +21,7 @@ from streams.dispatch.known import Ahead, AtHand, Document, KnownRider, Seen
 from streams.dispatch.question import encoded
 from streams.routing.great_circle import radians
 from streams.routing.measured import Grid
+from streams.runner import AllKeys, known_already
 
 FOR_EVER = datetime.max.replace(tzinfo=UTC)
 MOST_TENANTS = 1_000
@@ -103,8 +104,9 @@ class KnownRiders:
     """`keyring` opens what is personal. Once a key is thrown away nothing that was opened before is kept, nor once the
     read model was made anew."""
 
-    def __init__(self, keyring: Keyring, partitions: int) -> None:
-        self._keyring = keyring
+    def __init__(self, keyring: Keyring, partitions: int, all_keys: AllKeys = known_already) -> None:
+        """What does not open once `all_keys` are known is forgotten."""
+        self._keyring, self._all_keys = keyring, all_keys
         self._partitions = partitions
         self._kept: dict[str, dict[str, Kept]] = {}
         self._forgotten = keyring.forgotten
@@ -123,9 +125,10 @@ class KnownRiders:
             async with connection.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(CHANGED, {"tenant": tenant, "riders": changed})
                 for row in await cursor.fetchall():
+                    read = await self._opened(row, tenant)
                     known = kept.get(row["rider_id"])
                     if known is None or known.version <= row["version"]:  # who read meanwhile may know more
-                        kept[row["rider_id"]] = self._read(row, tenant)
+                        kept[row["rider_id"]] = read
         return [
             kept[rider_id].seen(told.fixes.get(rider_id), told.asked.get(rider_id, NOT_ASKED), now)
             for rider_id, _ in told.roster
@@ -139,6 +142,15 @@ class KnownRiders:
         if tenant not in self._kept and len(self._kept) >= MOST_TENANTS:
             del self._kept[next(iter(self._kept))]
         return self._kept.setdefault(tenant, {})
+
+    async def _opened(self, row: Row, tenant: str) -> Kept:
+        """A key may be known a moment later than what it seals."""
+        read = self._read(row, tenant)
+        began = row["shift"] and row["shift"]["location"]
+        if len(read.ahead) < len(row["itinerary"]) or (began and read.shift_began is None):
+            await self._all_keys()
+            read = self._read(row, tenant)
+        return read
 
     def _read(self, row: Row, tenant: str) -> Kept:
         shift = row["shift"]

@@ -29,6 +29,7 @@ from streams.dispatch.known import KnownCarrier, Seen
 from streams.dispatch.tendering import KnownTask
 from streams.dispatch.windows import StillWaiting
 from streams.process import NotNow
+from streams.runner import AllKeys, known_already
 
 OVER = frozenset({"completed", "failed", "skipped"})
 
@@ -75,14 +76,22 @@ class Lookups:
     """`seen` grows with what was sent: no answer is older than what this process has caused."""
 
     def __init__(
-        self, pool: Pool, policy: Policy, keyring: Keyring, partitions: int, clock: Callable[[], datetime]
+        self,
+        pool: Pool,
+        policy: Policy,
+        keyring: Keyring,
+        partitions: int,
+        clock: Callable[[], datetime],
+        all_keys: AllKeys = known_already,
     ) -> None:
+        """What does not open once `all_keys` are known is forgotten."""
         self._pool = pool
         self._policy = policy
         self._keyring = keyring
         self._partitions = partitions
         self._clock = clock
-        self._riders = KnownRiders(keyring, partitions)
+        self._all_keys = all_keys
+        self._riders = KnownRiders(keyring, partitions, all_keys)
         self._seen: Vector = {}
 
     def now(self, tenant: TenantSlug) -> datetime:
@@ -99,7 +108,7 @@ class Lookups:
         needed = source.version if source.aggregate_id == task_id else 1
         if row is None or row["version"] < needed:
             raise NotNow(f"task {task_id} is not yet known as of version {needed}")
-        return self.known_task(row, tenant)
+        return await self._opened_task(row, tenant)
 
     async def waiting(self, tenant: TenantSlug, tasks: Sequence[WaitingTask]) -> Sequence[StillWaiting]:
         ids = [each.task_id for each in tasks]
@@ -114,7 +123,7 @@ class Lookups:
             row = rows.get(each.task_id)
             if row is None or row["progress"]["round"] < each.round:
                 raise NotNow(f"task {each.task_id} is not yet known as of round {each.round}")
-            known = self.known_task(row, tenant)
+            known = await self._opened_task(row, tenant)
             if row["state"] == "dispatchable" and known.round == each.round and known.ahead:
                 since, declined = before.get(each.task_id, (each.since, []))
                 found.append(
@@ -126,6 +135,14 @@ class Lookups:
                     )
                 )
         return found
+
+    async def _opened_task(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownTask:
+        """Rows and keys are read side by side: a key may be known a moment later than what it seals."""
+        known = self.known_task(row, tenant)
+        if len(known.stops) < sum(stop["location"] is not None for stop in row["stops"]):
+            await self._all_keys()
+            known = self.known_task(row, tenant)
+        return known
 
     def known_task(self, row: Mapping[str, Any], tenant: TenantSlug) -> KnownTask:
         """Of its row of `task_detail`."""

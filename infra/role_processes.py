@@ -129,7 +129,7 @@ class Processes:
         self._fires = fires
         self._partitions = range(settings.partitions)
         self._policy, self._keyring, self._all_keys = policy, keyring, all_keys
-        self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock)
+        self._lookups = Lookups(pool, self._policy, self._keyring, settings.partitions, clock, all_keys)
         self._router = OsrmRouter(settings.osrm)
         self._records = DecisionRecords(artefacts_of(settings))
         self._budgets = CountedInPostgres(pool)

@@ -1,7 +1,8 @@
 """Whose fact is next where those of many tenants go on side by side.
 
 Tenants take turns, so that nobody waits for all that another has. The facts of one aggregate follow one after another.
-Of a partition, too, only some are under way: while nobody judges for its shard they wait, and others must go on.
+Of a partition, too, only some are under way, and of a tenant in a partition fewer: while nobody judges for its shard
+they wait, and others must go on, those of the same tenant, too.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -14,7 +15,9 @@ MOST_AT_ONCE = 32
 """While all providers take their two seconds one is free sixteen times a second. The index of addresses is one thread
 that takes 16 ms for what it does not find in Porto: the last of so many is answered in time."""
 MOST_OF_A_TENANT = 8
-MOST_OF_A_PARTITION = 16
+MOST_OF_A_PARTITION = 8
+"""Of two shards that are closed at once half of all are free."""
+MOST_OF_A_LINE = 4
 
 type Line = tuple[str, int]
 """A tenant's, in a partition."""
@@ -26,6 +29,7 @@ class Bounds(msgspec.Struct, frozen=True):
     at_once: int = MOST_AT_ONCE
     of_a_tenant: int = MOST_OF_A_TENANT
     of_a_partition: int = MOST_OF_A_PARTITION
+    of_a_line: int = MOST_OF_A_LINE
 
 
 class Turns:
@@ -35,7 +39,7 @@ class Turns:
         """Of each aggregate in their order; the first may be under way."""
         self._ready: OrderedDict[Line, deque[str]] = OrderedDict()
         """Aggregates of which none is under way; whose line has waited for longest stands first."""
-        self._of_tenant, self._of_partition = Counter[str](), Counter[int]()
+        self._of_tenant, self._of_partition, self._of_line = Counter[str](), Counter[int](), Counter[Line]()
         self.waiting = self.underway = 0
 
     def add(self, stored: Stored) -> None:
@@ -57,8 +61,11 @@ class Turns:
         self.underway -= 1
         self._of_tenant.subtract([line[0]])
         self._of_partition.subtract([line[1]])
+        self._of_line.subtract([line])
         if not self._of_tenant[line[0]]:
             del self._of_tenant[line[0]]
+        if not self._of_line[line]:
+            del self._of_line[line]
         facts = self._facts[aggregate]
         facts.popleft()
         if facts:
@@ -74,6 +81,7 @@ class Turns:
         return (
             self._of_tenant[tenant] < self._bounds.of_a_tenant
             and self._of_partition[partition] < self._bounds.of_a_partition
+            and self._of_line[line] < self._bounds.of_a_line
         )
 
     def _begun(self, line: Line) -> Stored:
@@ -87,6 +95,7 @@ class Turns:
         self.underway += 1
         self._of_tenant[line[0]] += 1
         self._of_partition[line[1]] += 1
+        self._of_line[line] += 1
         return stored
 
 

@@ -110,7 +110,7 @@ class NotAskedFor:
 
     async def riders(self, tenant: TenantSlug, rules: TenantRules) -> Sequence[Seen]:
         return [
-            replace(seen, rider=replace(seen.rider, offers=max(0, seen.rider.offers - 1)))
+            replace(seen, rider=replace(seen.rider, offers=max(0, seen.rider.offers - 1)), at_hand=None)
             if seen.rider.rider_id in self._asked
             else seen
             for seen in await self._fleet.riders(tenant, rules)

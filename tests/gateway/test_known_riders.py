@@ -4,14 +4,16 @@ from datetime import timedelta
 
 import pytest
 from choosing import asked
-from reception import House
-from story import KAMPPI, minutes
+from reception import KEK, House, key
+from story import KAMPPI, NOON, minutes
 
 from infra.known_riders import KnownRiders
+from infra.lookups import Lookups
 from projections.rider_roster import RIDER_ROSTER
 from schemas.geo import Location
+from schemas.keyring import Keyring
 from schemas.load import Load
-from schemas.message import OfferId, RiderId, StopId, SubjectId, TaskId, TenderId
+from schemas.message import OfferId, RiderId, Source, StopId, SubjectId, TaskId, TenantSlug, TenderId
 from schemas.rider import (
     ActivateReservation,
     ApproveRider,
@@ -24,6 +26,7 @@ from schemas.rider import (
 from schemas.tender import ExpireOffer, OpenTender, PlannedOffer
 from streams.dispatch.known import Ahead, Seen
 from streams.dispatch.question import recorded
+from streams.runner import AllKeys
 
 HOME = Location(lat=60.161, lon=24.942)
 ANN, BOB = RiderId("ann"), RiderId("bob")
@@ -40,6 +43,24 @@ async def known(library) -> "Known":
         await house.process("rider", rider, ApproveRider())
     await house.process("rider", ANN, StartShift(ends_at=minutes(480), location=KAMPPI))
     return made
+
+
+def asked_by(task_id: str) -> Source:
+    return Source(
+        event_id="e-1",
+        tenant=TenantSlug("acme"),
+        outlet=None,
+        aggregate_id=task_id,
+        version=1,
+        event_time=NOON,
+        recorded_at=NOON,
+        actor="shop",
+        command_id="c-1",
+        correlation_id="c-1",
+        topic="logistics.task",
+        partition=0,
+        offset=1,
+    )
 
 
 class Known:
@@ -147,6 +168,45 @@ async def test_a_place_whose_person_is_forgotten_is_not_known_any_more_though_it
     await known.house.desk.forget(SubjectId("contact-one"))
     ann = (await known.seen())[ANN]
     assert (ann.ahead, ann.rider.itinerary) == ([], [])
+
+
+def read_by(late: Keyring, known: Known) -> AllKeys:
+    """By somebody who is behind, up to now."""
+
+    async def all_keys() -> None:
+        for partition, wrapped in known.house.keyring._wrapped.items():
+            for subject, key in wrapped.items():
+                late.apply(partition, subject, key)
+
+    return all_keys
+
+
+async def test_a_key_that_is_read_a_moment_after_what_it_seals_is_waited_for(known):
+    await known.has("one", HOME)
+    late = Keyring(KEK)
+    ann = (await known.seen(riders=KnownRiders(late, known.house.door.partitions, read_by(late, known))))[ANN]
+    assert (ann.ahead, ann.here) == ([HOME], KAMPPI)
+
+
+async def test_where_a_task_goes_is_known_though_its_key_is_read_a_moment_later(known):
+    stops = [
+        {"kind": "pickup", "location": {"lat": HOME.lat, "lon": HOME.lon}},
+        {"kind": "dropoff", "location": {"lat": KAMPPI.lat, "lon": KAMPPI.lon}, "contact": {"name": "Cleo"}},
+    ]
+    shop = known.house.caller()
+    made = (
+        await shop.post(
+            "/v1/acme/tasks", json={"kind": "delivery", "outlet": "kamppi", "stops": stops}, headers=key("one")
+        )
+    ).json()
+    await known.models.fold()
+    late = Keyring(KEK)
+    door = known.house.door
+    lookups = Lookups(
+        door.pool, known.house.policy, late, door.partitions, lambda: known.house.now, read_by(late, known)
+    )
+    task = await lookups.task(TenantSlug("acme"), made["id"], asked_by(made["id"]))
+    assert [stop.location for stop in task.ahead] == [HOME, KAMPPI]
 
 
 async def test_a_read_model_that_was_made_anew_is_read_again(known):

@@ -162,7 +162,7 @@ async def test_while_nobody_tells_a_tenant_anything_its_other_tasks_are_offered_
     acme, lumi = town.acme, town.lumi
     outside.silent = {acme.world.tenant}
     async with town.processes() as processes:
-        tasks = [await by_address(acme, f"{number}") for number in range(2 * MOST_OF_A_TENANT)]
+        tasks = [await by_address(acme, f"{number}") for number in range(3 * MOST_OF_A_TENANT)]
         route = await way(acme, "way")
         await until(lambda: asked(outside, acme), lambda told: len(told) == MOST_OF_A_TENANT)
         await acme.offers(await acme.order("its place is known"))

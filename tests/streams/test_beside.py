@@ -9,7 +9,7 @@ import pytest
 
 from schemas.record import Stored
 from streams.beside import MOST_WAITING, Beside
-from streams.turns import MOST_AT_ONCE, MOST_OF_A_PARTITION, MOST_OF_A_TENANT, Bounds, Turns
+from streams.turns import MOST_AT_ONCE, MOST_OF_A_LINE, MOST_OF_A_PARTITION, MOST_OF_A_TENANT, Bounds, Turns
 
 TOPIC = "logistics.task"
 PLACE = (TOPIC, 0)
@@ -103,6 +103,15 @@ def test_a_partition_that_nobody_judges_for_leaves_room_for_the_others():
     assert taken(turns) == [other]
 
 
+def test_a_tenant_whose_facts_nobody_judges_for_in_one_partition_goes_on_in_the_others():
+    turns = Turns(Bounds())
+    for offset in range(20):
+        turns.add(fact(offset, "acme", partition=3))
+    assert len(taken(turns)) == MOST_OF_A_LINE < MOST_OF_A_TENANT
+    turns.add(other := fact(0, "acme", partition=4))
+    assert taken(turns) == [other]
+
+
 def test_of_one_aggregate_the_next_begins_when_the_one_before_is_through():
     turns = Turns(Bounds())
     facts = [fact(0, aggregate="task"), fact(1, aggregate="task"), fact(2), fact(3, aggregate="task")]
@@ -155,7 +164,7 @@ async def test_whom_a_tenant_asks_may_never_answer_and_the_others_are_answered()
         await rounds()
         [others] = of("lumi", slow.begun)
         await slow.let(others)
-        assert (slow.ended, len(of("acme", slow.begun))) == ([others], MOST_OF_A_TENANT)
+        assert (slow.ended, len(of("acme", slow.begun))) == ([others], MOST_OF_A_LINE)
 
 
 async def test_a_place_moves_to_the_first_that_is_not_through():
@@ -178,7 +187,7 @@ async def test_what_concerns_nobody_moves_it_at_once():
 
 
 async def test_where_as_many_wait_as_may_no_more_are_taken_until_one_has_had_its_turn():
-    slow, facts = Slow(), [fact(n) for n in range(MOST_OF_A_TENANT + MOST_WAITING + 1)]
+    slow, facts = Slow(), [fact(n) for n in range(MOST_OF_A_LINE + MOST_WAITING + 1)]
     async with beside(slow, most_waiting=MOST_WAITING) as made:
         taking = asyncio.create_task(made.take({PLACE: facts}))
         await rounds()
