@@ -175,8 +175,8 @@ def read_by(late: Keyring, known: Known) -> AllKeys:
 
     async def all_keys() -> None:
         for partition, wrapped in known.house.keyring._wrapped.items():
-            for subject, key in wrapped.items():
-                late.apply(partition, subject, key)
+            for subject, data_key in wrapped.items():
+                late.apply(partition, subject, data_key)
 
     return all_keys
 
