@@ -26,6 +26,7 @@ from schemas.message import (
     Refused,
     Role,
     SlaPolicyId,
+    Source,
     TenantSlug,
 )
 from schemas.registries import DOCUMENT_KINDS, INCIDENT_KINDS, AfterFailure, DocumentKind, FailureReason, IncidentKind
@@ -83,6 +84,25 @@ def policy(
             own_document_kinds=list(documents),
             own_incident_kinds=list(incidents),
         ),
+    )
+
+
+def source_of(aggregate_id: str, version: int = 2, at: datetime = NOON, actor: str = "shop") -> Source:
+    """Of a fact of the aggregate's."""
+    return Source(
+        event_id="e-1",
+        tenant=ACME,
+        outlet=None,
+        aggregate_id=aggregate_id,
+        version=version,
+        event_time=at,
+        recorded_at=at,
+        actor=actor,
+        command_id="c-1",
+        correlation_id="c-1",
+        topic="logistics.task",
+        partition=0,
+        offset=1,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from choosing import asked
 from reception import KEK, House, key
-from story import KAMPPI, NOON, minutes
+from story import KAMPPI, minutes, source_of
 
 from infra.known_riders import KnownRiders
 from infra.lookups import Lookups
@@ -13,7 +13,7 @@ from projections.rider_roster import RIDER_ROSTER
 from schemas.geo import Location
 from schemas.keyring import Keyring
 from schemas.load import Load
-from schemas.message import OfferId, RiderId, Source, StopId, SubjectId, TaskId, TenantSlug, TenderId
+from schemas.message import OfferId, RiderId, StopId, SubjectId, TaskId, TenantSlug, TenderId
 from schemas.rider import (
     ActivateReservation,
     ApproveRider,
@@ -43,24 +43,6 @@ async def known(library) -> "Known":
         await house.process("rider", rider, ApproveRider())
     await house.process("rider", ANN, StartShift(ends_at=minutes(480), location=KAMPPI))
     return made
-
-
-def asked_by(task_id: str) -> Source:
-    return Source(
-        event_id="e-1",
-        tenant=TenantSlug("acme"),
-        outlet=None,
-        aggregate_id=task_id,
-        version=1,
-        event_time=NOON,
-        recorded_at=NOON,
-        actor="shop",
-        command_id="c-1",
-        correlation_id="c-1",
-        topic="logistics.task",
-        partition=0,
-        offset=1,
-    )
 
 
 class Known:
@@ -205,7 +187,7 @@ async def test_where_a_task_goes_is_known_though_its_key_is_read_a_moment_later(
     lookups = Lookups(
         door.pool, known.house.policy, late, door.partitions, lambda: known.house.now, read_by(late, known)
     )
-    task = await lookups.task(TenantSlug("acme"), made["id"], asked_by(made["id"]))
+    task = await lookups.task(TenantSlug("acme"), made["id"], source_of(made["id"], version=1))
     assert [stop.location for stop in task.ahead] == [HOME, KAMPPI]
 
 

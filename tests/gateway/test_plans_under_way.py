@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from asked_of_dispatch import route
 from reception import House
-from story import NOON
+from story import NOON, source_of
 
 from infra.lookups import Lookups
-from schemas.message import PlanId, RiderId, Source, TaskId, TenantSlug
+from schemas.message import PlanId, RiderId, TaskId
 from schemas.plan import (
     CommitPlan,
     Proposal,
@@ -34,25 +34,7 @@ class Waves:
 
     async def waits(self, of: RiderId | TaskId, version: int = 1) -> bool:
         await self.models.fold()
-        return await self.lookups.plan_waits(PLAN, of, asked_by(PLAN, version))
-
-
-def asked_by(aggregate_id: str, version: int = 1) -> Source:
-    return Source(
-        event_id="e-1",
-        tenant=TenantSlug("acme"),
-        outlet=None,
-        aggregate_id=aggregate_id,
-        version=version,
-        event_time=NOON,
-        recorded_at=NOON,
-        actor="dispatch",
-        command_id="c-1",
-        correlation_id="c-1",
-        topic="logistics.dispatch",
-        partition=0,
-        offset=1,
-    )
+        return await self.lookups.plan_waits(PLAN, of, source_of(PLAN, version))
 
 
 @pytest.fixture
@@ -96,7 +78,7 @@ async def test_a_route_that_was_refused_is_not_reserved_when_its_fact_is_read_ag
     await waves.models.fold()
     told = [event_of(stored, None) for stored in waves.house.desk.log]
     [started] = [event for event in told if isinstance(event, RouteCommitStarted) and event.rider_id == BOB]
-    assert await by_fact[RouteCommitStarted].steps(started, asked_by(PLAN)) == []
+    assert await by_fact[RouteCommitStarted].steps(started, source_of(PLAN)) == []
     reserved = RiderReserved(
         task_id=THREE,
         round=1,
@@ -107,11 +89,11 @@ async def test_a_route_that_was_refused_is_not_reserved_when_its_fact_is_read_ag
         handed_over=False,
         stops=[],
     )
-    assert await by_fact[RiderReserved].steps(reserved, asked_by(BOB)) == []
+    assert await by_fact[RiderReserved].steps(reserved, source_of(BOB)) == []
     of_ann = RiderReserved(
         task_id=TWO, round=1, tender_id=None, offer_id=None, plan_id=PLAN, hold_until=NOON, handed_over=False, stops=[]
     )
-    assert [step.purpose for step in await by_fact[RiderReserved].steps(of_ann, asked_by(ANN))] == [
+    assert [step.purpose for step in await by_fact[RiderReserved].steps(of_ann, source_of(ANN))] == [
         "narrow-route",
         "assign-planned",
     ]

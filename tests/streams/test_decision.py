@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from choosing import km, rider, rules, stop
 from msgspec.structs import replace
-from story import ACME, KAMPPI, NOON, minutes
+from story import KAMPPI, NOON, minutes, source_of
 
 from schemas.directory import TenantRules
 from schemas.dispatch_rules import DispatchRules, TenderStep
@@ -76,27 +76,9 @@ class Known:
         return Measured(minute, minute * 8, "osrm")
 
 
-def dispatchable(at: datetime) -> Source:
-    return Source(
-        event_id="e-1",
-        tenant=ACME,
-        outlet=None,
-        aggregate_id="task-1",
-        version=2,
-        event_time=at,
-        recorded_at=at,
-        actor="shop",
-        command_id="c-1",
-        correlation_id="c-1",
-        topic="logistics.task",
-        partition=0,
-        offset=1,
-    )
-
-
 async def decided(clock: datetime, asked_at: datetime) -> OpenTender:
     known = Known()
-    opening = await Decision(known, known, known, lambda tenant: clock)(TASK, 1, dispatchable(asked_at))
+    opening = await Decision(known, known, known, lambda tenant: clock)(TASK, 1, source_of("task-1", at=asked_at))
     assert opening is not None
     return opening
 
@@ -196,7 +178,7 @@ class Crowd(Known):
 
 
 async def opened(crowd: Crowd) -> OpenTender:
-    opening = await Decision(crowd, crowd, crowd, lambda tenant: NOON)(at(km(0)), 1, dispatchable(NOON))
+    opening = await Decision(crowd, crowd, crowd, lambda tenant: NOON)(at(km(0)), 1, source_of("task-1"))
     assert opening is not None
     return opening
 
@@ -246,18 +228,18 @@ async def test_where_nobody_is_of_use_all_are_looked_at_and_then_it_ends():
 async def test_a_decision_that_is_asked_for_again_by_the_same_fact_is_not_made_again_at_once():
     crowd = Crowd(able_from=0)
     decision = Decision(crowd, crowd, crowd, lambda tenant: NOON)
-    first = await decision(at(km(0)), 1, dispatchable(NOON))
-    assert await decision(at(km(0)), 1, dispatchable(NOON)) is first
+    first = await decision(at(km(0)), 1, source_of("task-1"))
+    assert await decision(at(km(0)), 1, source_of("task-1")) is first
     assert crowd.asked == 1
-    other = msgspec.structs.replace(dispatchable(NOON), event_id="e-2")
+    other = msgspec.structs.replace(source_of("task-1"), event_id="e-2")
     assert await decision(at(km(0)), 1, other) is not first
 
 
 async def test_of_a_round_that_is_past_or_a_task_with_nothing_ahead_nobody_is_asked():
     known = Known()
     decision = Decision(known, known, known, lambda tenant: NOON)
-    assert await decision(TASK, 2, dispatchable(NOON)) is None
-    assert await decision(replace(TASK, ahead=[]), 1, dispatchable(NOON)) is None
+    assert await decision(TASK, 2, source_of("task-1")) is None
+    assert await decision(replace(TASK, ahead=[]), 1, source_of("task-1")) is None
 
 
 async def test_the_same_is_decided_by_the_same_hash_and_another_input_has_another():
@@ -266,6 +248,6 @@ async def test_the_same_is_decided_by_the_same_hash_and_another_input_has_anothe
     assert first.input_hash == (await decided(NOON, NOON)).input_hash
     known = Known()
     decision = Decision(known, known, known, lambda tenant: NOON)
-    other = await decision(replace(TASK, ahead=[replace(PICKUP, load=Load(weight_g=1))]), 1, dispatchable(NOON))
+    other = await decision(replace(TASK, ahead=[replace(PICKUP, load=Load(weight_g=1))]), 1, source_of("task-1"))
     assert other is not None
     assert other.input_hash != first.input_hash

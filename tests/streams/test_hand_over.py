@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from story import ACME, KAMPPI, NOON, minutes
+from story import ACME, KAMPPI, minutes, source_of
 
 from schemas import ids
 from schemas.directory import TenantRules
@@ -52,27 +52,9 @@ class Known:
         return TenantRules()
 
 
-def source() -> Source:
-    return Source(
-        event_id="e-1",
-        tenant=ACME,
-        outlet=None,
-        aggregate_id=TASK,
-        version=7,
-        event_time=NOON,
-        recorded_at=NOON,
-        actor="ann",
-        command_id="c-1",
-        correlation_id="c-1",
-        topic="logistics.task",
-        partition=0,
-        offset=1,
-    )
-
-
 async def follows(event: Any, **known: Any) -> list[Step]:
     rules = [rule for rule in hand_over(Known(**known)) if rule.fact is type(event)]  # type: ignore[arg-type]
-    return [step for rule in rules for step in await rule.steps(event, source())]
+    return [step for rule in rules for step in await rule.steps(event, source_of(TASK, version=7, actor="ann"))]
 
 
 async def test_who_is_to_take_over_is_reserved_by_way_of_the_meeting():
@@ -91,7 +73,9 @@ async def test_what_is_over_already_reserves_nobody(known: dict[str, Any]):
 
 def test_a_rider_who_cannot_take_it_is_told_of_to_the_task():
     too_much = Overload(measure="weight_g", load=900, limit=800)
-    [step] = refuse(OFFERED, source(), NotAllowed("cannot-reserve", "over_capacity", too_much))
+    [step] = refuse(
+        OFFERED, source_of(TASK, version=7, actor="ann"), NotAllowed("cannot-reserve", "over_capacity", too_much)
+    )
     assert (step.kind, step.aggregate_id) == ("task", TASK)
     assert step.command == RefuseHandOver(to_rider=BOB, reason_code="over_capacity", overload=too_much)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from choosing import Straight, km, rider, rules, stop
 from msgspec.structs import replace
-from story import ACME, NOON, minutes
+from story import ACME, NOON, minutes, source_of
 
 from schemas.dispatch_window import MOST_WINDOW_TASKS, DecideWindow, JoinWindow, WaitingTask, WindowDecided
 from schemas.geo import Location
@@ -106,24 +106,6 @@ def fact(outcome: DecideWindow) -> WindowDecided:
     return WindowDecided(**{name: getattr(outcome, name) for name in WindowDecided.__struct_fields__})
 
 
-def source(aggregate: str = WINDOW, at: datetime = NOON) -> Source:
-    return Source(
-        event_id="e-1",
-        tenant=ACME,
-        outlet=None,
-        aggregate_id=aggregate,
-        version=2,
-        event_time=at,
-        recorded_at=at,
-        actor="shop",
-        command_id="c-1",
-        correlation_id="c-1",
-        topic="logistics.task",
-        partition=0,
-        offset=1,
-    )
-
-
 # What is gathered
 
 
@@ -167,7 +149,7 @@ async def test_for_those_who_can_do_nothing_no_way_is_asked_and_why_they_cannot_
     known, remembered = Known(riders, task("a", km(1), km(2))), Remembered()
     outcome = await decision(known, remembered=remembered)(closed("a"))
     assert km(7) not in known.asked
-    [opening] = await WindowTenders(lambda tenant: NOON, remembered=remembered)(fact(outcome), source())
+    [opening] = await WindowTenders(lambda tenant: NOON, remembered=remembered)(fact(outcome), source_of(WINDOW))
     assert {each.rider_id: each.code for each in opening.excluded} == {"bob": "off_shift", "cyd": "stale_fix"}
 
 
@@ -204,18 +186,18 @@ async def test_of_too_many_riders_the_nearest_are_looked_at(monkeypatch: pytest.
 async def test_where_nobody_remembers_the_tenders_are_told_from_the_record_the_same():
     known, remembered = Known([rider("ann", km(0)), rider("bob", km(3))], task("a", km(1), km(2))), Remembered()
     event = fact(await decision(known, remembered=remembered)(closed("a")))
-    at_once = await WindowTenders(lambda tenant: NOON, remembered=remembered)(event, source())
-    later = await WindowTenders(lambda tenant: NOON, known.record)(event, source())
+    at_once = await WindowTenders(lambda tenant: NOON, remembered=remembered)(event, source_of(WINDOW))
+    later = await WindowTenders(lambda tenant: NOON, known.record)(event, source_of(WINDOW))
     assert at_once == later
     known.kept.clear()
-    [bare] = await WindowTenders(lambda tenant: NOON, known.record)(event, source())
+    [bare] = await WindowTenders(lambda tenant: NOON, known.record)(event, source_of(WINDOW))
     assert bare.offers == at_once[0].offers
 
 
 async def test_offers_stand_from_when_they_are_sent():
     known = Known([rider("ann", km(0))], task("a", km(1), km(2)))
     event = fact(await decision(known)(closed("a")))
-    [opening] = await WindowTenders(lambda tenant: minutes(30))(event, source())
+    [opening] = await WindowTenders(lambda tenant: minutes(30))(event, source_of(WINDOW))
     assert opening.offers[0].expires_at == minutes(31)
 
 
@@ -244,7 +226,7 @@ async def no_tenders(event: WindowDecided, source: Source) -> Sequence[OpenTende
 
 
 async def dispatched(desk: Desk, event: TaskDispatchable, at: datetime = NOON) -> None:
-    await Process("windows", windowing(no_tenders), desk).take(event, source("task-1", at))
+    await Process("windows", windowing(no_tenders), desk).take(event, source_of("task-1", at=at))
 
 
 async def test_a_task_joins_the_window_of_the_time_at_which_it_came():
@@ -280,6 +262,8 @@ async def test_where_none_takes_it_its_round_is_over_and_the_next_comes_by_the_t
 async def test_each_tender_of_a_window_is_opened_under_an_id_of_its_own():
     known = Known([rider("ann", km(0)), rider("bob", km(5))], task("a", km(1), km(2)), task("b", km(5), km(6)))
     event, desk = fact(await decision(known)(closed("a", "b"))), Desk()
-    await Process("windows", windowing(WindowTenders(lambda tenant: NOON, known.record)), desk).take(event, source())
+    await Process("windows", windowing(WindowTenders(lambda tenant: NOON, known.record)), desk).take(
+        event, source_of(WINDOW)
+    )
     assert [step.aggregate_id for step in desk.steps] == [tender_id(TaskId(name), 1) for name in ("a", "b")]
-    assert len({step.command_id(source()) for step in desk.steps}) == 2
+    assert len({step.command_id(source_of(WINDOW)) for step in desk.steps}) == 2
