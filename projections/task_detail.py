@@ -13,7 +13,7 @@ from projections.model import Fact, Key, ReadModel, by_aggregate
 from projections.page import Page
 from projections.sealed import told
 from projections.task_incidents import OPEN
-from projections.task_progress import OVER, Dependency, Progress, leg_of, needs_location, progressed, state_of
+from projections.task_progress import OVER, Dependency, Progress, leg_of, needs_location, nowhere, progressed, state_of
 from projections.task_proofs import ProofRow, proofs_after
 from schemas.carried import TaskGivenToCarrier, TaskTakenFromCarrier
 from schemas.catalog import members_of
@@ -271,6 +271,13 @@ def apply(row: TaskDetailRow | None, fact: Fact, key: Key) -> TaskDetailRow:
     return with_proofs(with_goods(row, event, source.event_time), event, source.event_time)
 
 
+def unlocated(stop: Stop) -> dict[str, Any]:
+    """Of a stop that has neither a place nor an address: nobody is asked for it."""
+    if not nowhere([stop]):
+        return {}
+    return {"needs_location": {"reason_code": "no_address", "source": None, "candidates": []}}
+
+
 def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
     parties = {stop.stop_id: stop.party for stop in event.stops}
     return TaskDetailRow(
@@ -282,7 +289,7 @@ def created(event: TaskCreated, fact: Fact) -> TaskDetailRow:
         required_skills=event.required_skills,
         authorisation=event.authorisation,
         state="created",
-        stops=[told(stop) | pin_of(stop, event.pin_attempts) for stop in event.stops],
+        stops=[told(stop) | pin_of(stop, event.pin_attempts) | unlocated(stop) for stop in event.stops],
         parcels={p.parcel_id: ParcelRow(parcel=p, party=parties[p.pickup_stop]) for p in event.parcels},
         tracking_code=event.tracking_code,
         external_reference=event.external_reference,
@@ -541,7 +548,7 @@ def with_parcels(row: TaskDetailRow, parcel_ids: list[Any], **changes: object) -
 
 TASK_DETAIL = ReadModel(
     name="task_detail",
-    version=11,
+    version=12,
     table=TABLE,
     row=TaskDetailRow,
     key=("tenant", "task_id"),

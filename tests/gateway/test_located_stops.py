@@ -92,6 +92,12 @@ async def test_a_stop_without_an_address_stands_on_the_desk_from_the_start(town)
     assert [(row["aggregate_id"], row["items"][0]["reason_code"]) for row in await town.desk()] == [
         (task_id, "no_address")
     ]
+    task = await town.task(task_id)
+    assert task["needs_location"] is True
+    assert [stop.get("needs_location") for stop in task["stops"]] == [
+        None,
+        {"reason_code": "no_address", "source": None, "candidates": []},
+    ]
     await town.house.caller().post(
         f"/v1/acme/tasks/{task_id}/cancel-task", json={"reason_code": "moved"}, headers=key("cancel")
     )
