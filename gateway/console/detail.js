@@ -2,6 +2,7 @@
 
 import { h, say } from "./dom.js";
 import { markSvg } from "./marks.js";
+import { Places } from "./places.js";
 import { told } from "./trouble.js";
 import { latestOf, whyOf } from "./why.js";
 import { ENDED, RISKS, away, clock, exact, far, isAhead, partyOf, personal, plain, spaced, stopOf } from "./words.js";
@@ -16,6 +17,7 @@ export class Detail {
     this.state = state;
     this.left = left;
     this.id = null;
+    this.places = new Places(state.api, (failed) => this.trouble.replaceChildren(told(failed)));
     state.watchers.add((event) => this.#concerned(event) && this.#soon(GATHER_MS));
     this.title = h("h2", { tabindex: "-1" });
     this.chips = h("p", { class: "chips", "aria-live": "polite" });
@@ -144,6 +146,7 @@ export class Detail {
       h("div", {}, h("strong", {}, stopOf(stop)), h("span", { class: "aside" }, ` ${plain(stop.status ?? "pending")}`)),
       who ? h("div", {}, who) : null,
       personal(stop.address) ? h("div", {}, personal(stop.address)) : null,
+      this.places.of(this.id, stop),
       stop.window ? h("div", { class: "aside" }, `window ${clock(stop.window.start)}–${clock(stop.window.end)}`) : null,
       stop.ended_at ? h("div", { class: "aside" }, `ended ${clock(stop.ended_at)}`) : null,
       eta ? h("div", { class: "eta" }, markSvg(risk, RISKS[risk]), `${clock(eta.p50)} (${away(eta.p50, now)})`, h("span", { class: "aside" }, ` ${clock(eta.p10)}–${clock(eta.p90)}, ${far(eta.remaining_m)} to go`)) : null);

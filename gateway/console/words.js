@@ -44,6 +44,15 @@ const EXCLUSIONS = {
   ride_too_long: "goods would ride for too long",
 };
 
+/** Why a stop could not be located. */
+export const UNLOCATED = {
+  not_sure: "It may be in several places, and none is sure enough. Choose:",
+  unknown_address: "Nobody knows this address.",
+  nobody_answers: "Nobody who knows addresses answers; they are asked again.",
+  person_forgotten: "Whose address it was is forgotten.",
+  no_address: "It has neither a place nor an address.",
+};
+
 /** What needs a person: what it is called, what it is about, and whether somebody may come to harm or a promise is broken. */
 export const EXCEPTIONS = {
   report_conflicted: { title: "A report does not fit", of: "task" },

@@ -33,6 +33,29 @@ DETAIL = f"""async (task) => {{
   const texts = (found) => [...detail.element.querySelectorAll(found)].map((one) => one.textContent);
   return [texts(".stops strong"), texts(".parcels li")];
 }}"""
+PLACES = f"""async (task) => {{
+  const {{ Detail }} = await import("/console/detail.js");
+  {STATE}
+  const known = state(task);
+  let failing = true;
+  known.api.post = async (...asked) => {{
+    sent.push(asked);
+    if (failing) throw new Error("the answer was lost");
+  }};
+  const detail = new Detail(known, () => {{}});
+  detail.open(task.task_id);
+  await new Promise((done) => setTimeout(done, 50));
+  const buttons = () => [...detail.element.querySelectorAll(".places button")];
+  const told = [...detail.element.querySelectorAll(".places")].map((one) => one.textContent);
+  const names = buttons().map((one) => one.textContent);
+  buttons()[0].click();
+  await new Promise((done) => setTimeout(done, 50));
+  const trouble = detail.trouble.textContent;
+  failing = false;
+  buttons()[0].click();
+  await new Promise((done) => setTimeout(done, 50));
+  return {{ told, names, sent, trouble, disabled: buttons()[0].disabled }};
+}}"""
 OFFERS = f"""async ([task, tender]) => {{
   const {{ Detail }} = await import("/console/detail.js");
   {STATE}
@@ -84,6 +107,26 @@ def stop(name: str, kind: str, party: str, at: str | None = None) -> dict[str, A
 def a_task(**more: Any) -> dict[str, Any]:
     known = {"task_id": TASK, "tracking_code": "CV-1", "outlet": "kamppi", "state": "in_progress", "stops": []}
     return known | {"parcels": {}, **more}
+
+
+async def test_where_a_stop_may_be_is_chosen_from_and_sent_once(page: Page):
+    at, forgotten = {"lat": 60.1, "lon": 24.9}, {"location": None, "label": None, "confidence": 0.3}
+    candidates = [{"location": at, "label": "Annankatu 12", "confidence": 0.5}, forgotten]
+    unsure = stop("2", "dropoff", "recipient") | {
+        "needs_location": {"reason_code": "not_sure", "source": "osm", "candidates": candidates}
+    }
+    nowhere = stop("3", "dropoff", "recipient") | {"needs_location": {"reason_code": "no_address", "candidates": []}}
+    seen = await page.evaluate(PLACES, a_task(stops=[stop("1", "pickup", "outlet"), unsure, nowhere]))
+    assert seen["names"] == ["Annankatu 12 50 %"]
+    assert len(seen["told"]) == 2, "of the first stop it is known"
+    assert seen["told"][1] == "It has neither a place nor an address."
+    assert "the answer was lost" in seen["trouble"]
+    (path, body, first), (_, again, second) = seen["sent"]
+    assert (path, body) == (
+        f"tasks/{TASK}/locate-stop",
+        {"stop_id": "2", "location": at, "reason_code": "chosen_at_console"},
+    )
+    assert (again, second, seen["disabled"]) == (body, first, True)
 
 
 async def test_a_stop_is_where_it_is_and_not_where_the_task_comes_from(page: Page):
