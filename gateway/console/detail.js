@@ -3,6 +3,7 @@
 import { h, say } from "./dom.js";
 import { markSvg } from "./marks.js";
 import { Places } from "./places.js";
+import { Trial } from "./trial.js";
 import { told } from "./trouble.js";
 import { latestOf, whyOf } from "./why.js";
 import { ENDED, RISKS, away, clock, exact, far, isAhead, partyOf, personal, plain, spaced, stopOf } from "./words.js";
@@ -25,13 +26,14 @@ export class Detail {
     this.parcels = h("section", { class: "parcels", "data-section": "parcels" });
     this.offers = h("section", { class: "offers", "data-section": "offers" });
     this.why = h("section", { class: "why", "data-section": "why" });
+    this.trial = new Trial(state);
     this.timeline = h("ol", { class: "timeline", "data-section": "timeline" });
     this.trouble = h("div", { role: "alert" });
     this.element = h("article", { class: "detail", "aria-live": "off" },
       h("header", {}, h("button", { type: "button", class: "quiet back", onclick: () => this.left() }, "← All tasks"), this.title, this.chips),
       this.trouble,
       h("section", {}, h("h3", {}, "Stops"), this.stops),
-      this.parcels, this.offers, this.why,
+      this.parcels, this.offers, this.why, this.trial.element,
       h("section", {}, h("h3", {}, "Timeline"), this.timeline));
     this.element.addEventListener("keydown", (event) => event.key === "Escape" && this.left());
   }
@@ -104,6 +106,7 @@ export class Detail {
     this.#showHead();
     this.#showOffers();
     this.#showWhy();
+    this.trial.show(this.task);
     this.#showTimeline(events);
   }
 

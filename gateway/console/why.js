@@ -15,13 +15,13 @@ const MOST_OTHERS = 10;
 const RIDER = /\brider ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/gi;
 
 export function whyOf({ task_id: task, told, decisions }, nameOf) {
+  if (!told.length) return [];
   const latest = latestOf(decisions);
-  if (!latest) return [];
   const before = decisions.filter((one) => one !== latest).sort((a, b) => b.round - a.round);
   return [
     h("h3", {}, "Why"),
     h("ul", { class: "told" }, told.map((sentence) => h("li", {}, sentence.replaceAll(`Task ${task}`, "This task").replaceAll(RIDER, (_, rider) => nameOf(rider))))),
-    ...roundOf(latest, nameOf),
+    ...(latest ? roundOf(latest, nameOf) : []),
     ...before.map((one) => h("details", { "data-round": one.round }, h("summary", {}, `Round ${one.round}`), ...roundOf(one, nameOf))),
   ];
 }

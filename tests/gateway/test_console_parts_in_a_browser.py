@@ -56,6 +56,27 @@ PLACES = f"""async (task) => {{
   await new Promise((done) => setTimeout(done, 50));
   return {{ told, names, sent, trouble, disabled: buttons()[0].disabled }};
 }}"""
+TRIAL = f"""async ([task, answer]) => {{
+  const {{ Detail }} = await import("/console/detail.js");
+  {STATE}
+  const known = state(task);
+  known.api.get = async () => ({{ items: [], told: [], decisions: [] }});
+  known.api.post = async (...asked) => (sent.push(asked), answer);
+  const detail = new Detail(known, () => {{}});
+  document.body.append(detail.element);
+  const pause = () => new Promise((done) => setTimeout(done, 50));
+  detail.open(task.task_id);
+  await pause();
+  const trial = detail.element.querySelector(".trial");
+  trial.open = true;
+  const tried = async (rules) => {{
+    trial.querySelector("textarea").value = rules;
+    trial.querySelector("form").requestSubmit();
+    await pause();
+    return trial.querySelector(".found").textContent;
+  }};
+  return {{ hidden: trial.hidden, wrong: await tried("{{weights"), right: await tried('{{"weights": {{"rating": 600}}}}'), sent }};
+}}"""
 OFFERS = f"""async ([task, tender]) => {{
   const {{ Detail }} = await import("/console/detail.js");
   {STATE}
@@ -127,6 +148,22 @@ async def test_where_a_stop_may_be_is_chosen_from_and_sent_once(page: Page):
         {"stop_id": "2", "location": at, "reason_code": "chosen_at_console"},
     )
     assert (again, second, seen["disabled"]) == (body, first, True)
+
+
+async def test_other_rules_are_tried_on_a_task_that_waits(page: Page):
+    nobody = {"first": None, "able": 0, "excluded": {"off_shift": 2}, "first_carrier": None, "able_carriers": 0}
+    somebody = {"first": {"rider_id": "ann", "score": 728.6}, "able": 2, "excluded": {}}
+    somebody |= {"first_carrier": {"carrier_id": "posti"}, "able_carriers": 3}
+    answer = {"tasks": [{"in_force": nobody, "given": somebody, "same_first": False}]}
+    seen = await page.evaluate(TRIAL, [a_task(state="dispatchable"), answer])
+    assert seen["hidden"] is False
+    assert "This is no JSON" in seen["wrong"]
+    assert seen["sent"] == [["dispatch-dry-runs", {"rules": {"weights": {"rating": 600}}, "tasks": [TASK]}]]
+    assert "By the rules in forceno rider; not: 2 not on shift" in seen["right"]
+    assert "By theseRider ann (728.6), the first of 2; Rider posti, the first of 3 carriers" in seen["right"]
+    assert seen["right"].endswith("Another would be asked first.")
+    ended = await page.evaluate(TRIAL, [a_task(state="completed"), answer])
+    assert ended["hidden"] is True
 
 
 async def test_a_stop_is_where_it_is_and_not_where_the_task_comes_from(page: Page):
