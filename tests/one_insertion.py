@@ -72,7 +72,8 @@ def insertion(
     below_5 = round(MAX_RATING - (rules.unrated if rider.rating is None else rider.rating), 2)
     weights = rules.weights
     fixed = weights.balance * rider.tasks + weights.rating * below_5
-    score: Grid = fixed + np.sum([getattr(weights, name) * part for name, part in parts.items()], axis=0)
+    with np.errstate(invalid="ignore"):  # where there is no way
+        score: Grid = fixed + np.sum([getattr(weights, name) * part for name, part in parts.items()], axis=0)
     judged = judgements(rider, fit, ahead, orders, walked, before, parts, rules, now)
     holds = np.logical_and.reduce([np.isfinite(walked.driven_s), *(each.holds for each in judged)])
     ranked = np.argsort(np.where(np.isfinite(score), score, np.inf), kind="stable")

@@ -4,6 +4,7 @@ from riding import (
     OTHER,
     PICKUP,
     TASK,
+    TENDER,
     approved,
     on_shift,
     registered,
@@ -290,8 +291,9 @@ def test_the_load_on_the_way_and_what_is_only_promised_count_for_the_next_reserv
 
 
 def test_an_active_reservation_is_not_released_but_ends_with_its_task():
-    underway().when(ReleaseReservation(task_id=TASK, round=1, reason_code="lost")).then()
-    reserved().when(ReleaseReservation(task_id=TASK, round=1, reason_code="lost")).tells("ReservationReleased")
+    lost = ReleaseReservation(task_id=TASK, round=1, reason_code="lost", tender_id=TENDER)
+    underway().when(lost).then()
+    reserved().when(lost).tells("ReservationReleased")
 
 
 def test_whose_hold_has_passed_releases_nothing_that_others_hold_since():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from fresh import fresh_name
 from holding import until
@@ -277,9 +278,19 @@ async def test_a_key_that_does_not_fit_into_its_topic_seals_nothing(lone_world: 
     async with administering({"bootstrap_servers": lone_world.kafka}) as admin:
         config = {"max.message.bytes": "100"}
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, KEYS.name, config)])
+        async with asyncio.timeout(20):
+            while not await takes_at_most(admin, KEYS.name, 100):  # noqa: ASYNC110 - its broker hears of it later
+                await asyncio.sleep(0.02)
     with pytest.raises(Unavailable, match=r"max\.message\.bytes"):
         await lone_world.create(shards, "order-1")
     assert all(record.is_control for record in await records(lone_world.kafka, TASK.name))
+
+
+async def takes_at_most(admin: AIOKafkaAdminClient, topic: str, size: int) -> bool:
+    """As its broker has heard by now."""
+    [told] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    [(_, _, _, _, entries)] = told.resources
+    return {entry[0]: entry[1] for entry in entries}["max.message.bytes"] == str(size)
 
 
 async def test_a_tenant_that_is_not_there_is_refused(world: World):
