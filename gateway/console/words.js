@@ -46,7 +46,7 @@ const EXCLUSIONS = {
 
 /** Why a stop could not be located. */
 export const UNLOCATED = {
-  not_sure: "It may be in several places, and none is sure enough. Choose:",
+  not_sure: "What was found is not sure enough. Choose where it is:",
   unknown_address: "Nobody knows this address.",
   nobody_answers: "Nobody who knows addresses answers; they are asked again.",
   person_forgotten: "Whose address it was is forgotten.",
