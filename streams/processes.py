@@ -11,7 +11,7 @@ from streams.dispatch.windowing import TendersOf, windowing
 from streams.forgetting import Forget, forgetting
 from streams.geocoding import Places, geocoding
 from streams.incident_response import RESPONSE
-from streams.planning.committing import committing
+from streams.planning.committing import PlanLookup, committing
 from streams.process import Process, Rule, Send
 from streams.recurring import RECURRING
 from streams.routes import Routes, routes
@@ -26,7 +26,7 @@ def dispatching(lookup: Lookup, decide: Decide) -> list[Rule]:
 
 
 def every_process(
-    lookup: Lookup,
+    lookup: PlanLookup,
     decide: Decide,
     tenders_of: TendersOf,
     send: Send,
@@ -40,7 +40,7 @@ def every_process(
 
 
 def processes_at_once(
-    lookup: Lookup, decide: Decide, tenders_of: TendersOf, send: Send, forget: Forget, tell: Tell
+    lookup: PlanLookup, decide: Decide, tenders_of: TendersOf, send: Send, forget: Forget, tell: Tell
 ) -> list[Process]:
     """Those whose facts are through in a moment: nobody outside is waited for, but for a decision's travel times."""
     return [

@@ -137,9 +137,13 @@ def proposed(draw: Random, now: Any) -> p.ProposePlan:
     for rider in some(draw, [RiderId("ann"), RiderId("bob")]):
         mine = [tasks.pop() for _ in range(draw.randint(0, 2)) if tasks]
         routes.append(route(rider, mine, now))
+    return proposed_as(routes, now)
+
+
+def proposed_as(routes: list[p.PlannedRoute], at: Any) -> p.ProposePlan:
     return p.ProposePlan(
         proposal=p.Proposal(
-            decided_at=now,
+            decided_at=at,
             policy_version=1,
             solver="pyvrp",
             version="pyvrp 1",

@@ -37,5 +37,18 @@ export function arrange(element, wanted) {
   wanted.forEach((child, at) => element.children[at] !== child && element.insertBefore(child, element.children[at] ?? null));
 }
 
+/** The key of what is meant: the same as long as that stays, so that a repeat after a lost answer is the same command. */
+export class Attempt {
+  keyFor(meant) {
+    if (this.meant !== meant) Object.assign(this, { meant, key: randomKey() });
+    return this.key;
+  }
+
+  /** It has come to an end: the same again is another command. */
+  over() {
+    this.meant = undefined;
+  }
+}
+
 /** For a command that is sent once, however often it is told. */
 export const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

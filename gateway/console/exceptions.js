@@ -1,6 +1,6 @@
 // The exception desk: what needs a person now, what waits for the longest first, and the commands that would mend it.
 
-import { arrange, h, randomKey, say } from "./dom.js";
+import { Attempt, arrange, h, say } from "./dom.js";
 import { told, wrong } from "./trouble.js";
 import { EXCEPTIONS, clock, lasted, plain } from "./words.js";
 
@@ -177,15 +177,14 @@ export class Exceptions {
     const trouble = h("div", { role: "alert" });
     const send = h("button", { type: "submit" }, "Send");
     const form = h("form", {}, field, trouble, send);
-    const attempt = {};
+    const attempt = new Attempt();
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const meant = parsed(field.value);
       if (meant instanceof SyntaxError) return trouble.replaceChildren(wrong("This is no JSON", meant.message));
       send.disabled = true;
       try {
-        if (attempt.body !== field.value) Object.assign(attempt, { body: field.value, key: randomKey() });
-        await this.state.api.post(path, meant, attempt.key);
+        await this.state.api.post(path, meant, attempt.keyFor(field.value));
         mending.replaceChildren(h("p", { class: "note" }, "Sent. It goes from here once it is mended."));
       } catch (failed) {
         trouble.replaceChildren(told(failed));

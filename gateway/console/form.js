@@ -1,6 +1,6 @@
 // A new delivery: from an outlet to a place on the map.
 
-import { h, randomKey } from "./dom.js";
+import { Attempt, h } from "./dom.js";
 import { Problem } from "./api.js";
 import { told } from "./trouble.js";
 
@@ -13,7 +13,7 @@ export class NewDelivery {
     this.state = state;
     this.created = created;
     this.left = left;
-    this.attempt = null;
+    this.attempt = new Attempt();
   }
 
   open(place) {
@@ -64,9 +64,7 @@ export class NewDelivery {
 
   /** The same for each attempt at the same delivery, so that a repeat after a lost answer creates no second one. */
   #keyFor(given) {
-    const wanted = JSON.stringify([...given, this.place]);
-    if (this.attempt?.wanted !== wanted) this.attempt = { wanted, key: randomKey() };
-    return this.attempt.key;
+    return this.attempt.keyFor(JSON.stringify([...given, this.place]));
   }
 
   #marked(names) {

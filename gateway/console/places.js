@@ -1,6 +1,6 @@
 // Where a stop may be: what was found of its address, for a person to choose from.
 
-import { h, randomKey } from "./dom.js";
+import { Attempt, h } from "./dom.js";
 import { UNLOCATED, located, personal, plain, stopOf } from "./words.js";
 
 const CHOSEN = "chosen_at_console";
@@ -10,7 +10,7 @@ export class Places {
   constructor(api, failed) {
     this.api = api;
     this.failed = failed;
-    this.keys = new Map();
+    this.attempt = new Attempt();
   }
 
   /** Nothing of a stop that needs nobody. */
@@ -27,11 +27,10 @@ export class Places {
   /** The same is sent again after a lost answer, and not another. */
   async #choose(taskId, stop, { location }, button) {
     const body = { stop_id: stop.stop_id, location: { lat: location.lat, lon: location.lon }, reason_code: CHOSEN };
-    const meant = JSON.stringify([taskId, body]);
-    if (!this.keys.has(meant)) this.keys.set(meant, randomKey());
+    const key = this.attempt.keyFor(JSON.stringify([taskId, body]));
     button.disabled = true;
     try {
-      await this.api.post(`tasks/${taskId}/locate-stop`, body, this.keys.get(meant));
+      await this.api.post(`tasks/${taskId}/locate-stop`, body, key);
     } catch (problem) {
       button.disabled = false;
       this.failed(problem);

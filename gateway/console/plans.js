@@ -1,6 +1,6 @@
 // Plans: what was asked for, each rider's road ahead by the clock, why tasks are left out, and what came of it.
 
-import { arrange, h, randomKey, say, svg } from "./dom.js";
+import { Attempt, arrange, h, say, svg } from "./dom.js";
 import { told } from "./trouble.js";
 import { clock, excluded, far, lasting, located, plain } from "./words.js";
 
@@ -36,6 +36,7 @@ export class Plans {
   /** `chosen(taskId)` opens a task; `routed(routes)` puts lines on the map: [{ id, points, title }]. */
   constructor(state, chosen, routed, creates) {
     this.state = state;
+    this.attempt = new Attempt();
     this.chosen = chosen;
     this.routed = routed;
     this.plans = [];
@@ -133,12 +134,11 @@ export class Plans {
 
   /** A repeat after a lost answer is the same command. */
   async #sent(button, path, body) {
-    const wanted = JSON.stringify([path, body, this.open?.status]);
-    if (this.attempt?.wanted !== wanted) this.attempt = { wanted, key: randomKey() };
+    const key = this.attempt.keyFor(JSON.stringify([path, body, this.open?.status]));
     button.disabled = true;
     try {
-      const answer = await this.state.api.post(path, body, this.attempt.key);
-      this.attempt = undefined;
+      const answer = await this.state.api.post(path, body, key);
+      this.attempt.over();
       this.trouble.replaceChildren();
       this.#soon(300);
       return answer;

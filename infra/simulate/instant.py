@@ -12,7 +12,7 @@ from infra.simulate.riding import TENANT, moment, place_of
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.ids import tender_id
-from schemas.message import OfferId, PlanId, Refused, RiderId, Source, TaskId, TenantSlug, TenderId
+from schemas.message import OfferId, Refused, RiderId, Source, TaskId, TenantSlug, TenderId
 from schemas.money import Money
 from schemas.rider import NewPlannedStop
 from schemas.tender import (
@@ -110,9 +110,6 @@ class Instant:
 
     async def claimed(self, tender: TenderId, offer: OfferId, source: Source) -> bool:
         return True
-
-    async def plan_waits(self, plan: PlanId, of: RiderId | TaskId, source: Source) -> bool:
-        return False
 
     async def came(self, fate: Fate, now_s: float) -> None:
         closes_s = fate.order.closes_s

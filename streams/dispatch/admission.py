@@ -9,8 +9,7 @@ from schemas.load import NOTHING
 from schemas.vehicle_fitness import fit_for
 from streams.dispatch.batch_question import BatchQuestion, work_for
 from streams.dispatch.board import Board, Flags, Numbers, room_of, seconds_until
-from streams.dispatch.candidates import SHIFT_MARGIN, Work, exclusion_of, planned_until
-from streams.dispatch.known import KnownRider
+from streams.dispatch.candidates import SHIFT_MARGIN, Exclusions, Work, planned_until
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,10 +25,15 @@ def admitted(question: BatchQuestion, board: Board) -> Admission:
     easiest = Work(load=NOTHING, closes_at=question.decided_at)
     by_columns = ByColumns(question, board, works)
     may = np.zeros((len(works), len(board.riders)), bool)
+    for_nothing = Exclusions(question.rules, easiest, frozenset(), board.now, question.of_vehicles)
+    for_each = [
+        Exclusions(question.rules, work, frozenset(task.declined), board.now, question.of_vehicles)
+        for task, work in zip(question.tasks, works, strict=True)
+    ]
     for number, rider in enumerate(board.riders):
-        if exclusion_of(rider, question.rules, easiest, frozenset(), board.now, question.of_vehicles) is None:
+        if for_nothing.of(rider) is None:
             plain = not (question.rules.required_documents or rider.vehicles)
-            may[:, number] = by_columns.may(number) if plain else one_by_one(rider, question, works)
+            may[:, number] = by_columns.may(number) if plain else [each.of(rider) is None for each in for_each]
     return Admission(may=may & ~board.too_far, room=rooms(question, board, works, may))
 
 
@@ -58,17 +62,6 @@ class ByColumns:
         if rider.zones:
             flags &= np.array([not any(rider.zones.isdisjoint(holding) for holding in w.zones) for w in self._works])
         return flags
-
-
-def one_by_one(rider: KnownRider, question: BatchQuestion, works: Sequence[Work]) -> Flags:
-    rules, now = question.rules, question.decided_at
-    return np.array(
-        [
-            exclusion_of(rider, rules, work, frozenset(task.declined), now, question.of_vehicles) is None
-            for task, work in zip(question.tasks, works, strict=True)
-        ],
-        bool,
-    )
 
 
 def rooms(question: BatchQuestion, board: Board, works: Sequence[Work], may: Flags) -> Numbers:

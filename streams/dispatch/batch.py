@@ -26,7 +26,7 @@ from streams.dispatch.batch_question import (
 )
 from streams.dispatch.board import Board, Numbers, board_of
 from streams.dispatch.bundles import Bundle, bundles_of
-from streams.dispatch.candidates import code_of, exclusion_of
+from streams.dispatch.candidates import Exclusions, code_of
 from streams.dispatch.choice import step_of
 from streams.dispatch.fitting import CODES, FITS
 from streams.dispatch.known import KnownRider
@@ -339,8 +339,9 @@ def why_left(
     on_the_way: Counter[LeftBecause] = Counter()
     by_rule: Counter[LeftBecause] = Counter()
     work, declined = work_for(question.tasks[task], question), frozenset(question.tasks[task].declined)
+    shut_out = Exclusions(question.rules, work, declined, question.decided_at, question.of_vehicles)
     for rider, number in riders:
-        why = exclusion_of(rider, question.rules, work, declined, question.decided_at, question.of_vehicles)
+        why = shut_out.of(rider)
         if why is not None:
             by_rule[code_of(why)] += 1
         elif number is not None and table.code[task, number] == FITS:

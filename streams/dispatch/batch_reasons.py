@@ -16,7 +16,7 @@ from schemas.message import TaskId
 from schemas.tender import Candidate, Excluded, Exclusion, Others
 from streams.dispatch.batch import Divided, ends_at, placed_of, score_parts
 from streams.dispatch.batch_question import BatchAnswer, BatchQuestion, work_for
-from streams.dispatch.candidates import Work, excluded_for, exclusion_of
+from streams.dispatch.candidates import Exclusions, Work, excluded_for
 from streams.dispatch.fitting import CODES, FITS
 from streams.dispatch.known import KnownRider
 from streams.dispatch.straight import INT32
@@ -49,7 +49,8 @@ class Telling:
         self._question, self._known, self._source = question, known, source
         self._each = max(LEAST_NAMED, NAMED_IN_ALL // max(1, len(question.tasks)))
         easiest = Work(load=NOTHING, closes_at=question.decided_at)
-        self._shut_out: list[Exclusion | None] = [self._why(rider, easiest, frozenset()) for rider in question.riders]
+        for_nothing = self._exclusions(easiest, frozenset())
+        self._shut_out: list[Exclusion | None] = [weightless(for_nothing.of(rider)) for rider in question.riders]
         shape = len(known.board.riders), len(question.tasks)
         self._metres = np.frombuffer(question.to_first, INT32).reshape(shape)
 
@@ -83,20 +84,13 @@ class Telling:
         column = -1
         may, waiting = self._known.admission.may[task].tolist(), self._question.tasks[task]
         codes, looked = table.code[task].tolist(), table.looked[task].tolist()
-        work, declined = work_for(waiting, self._question), frozenset(waiting.declined)
+        for_the_task = self._exclusions(work_for(waiting, self._question), frozenset(waiting.declined))
         for rider, shut_out in zip(self._question.riders, self._shut_out, strict=True):
             column += rider.placed
             if shut_out is not None:
                 yield rider, column, excluded_for(rider.rider_id, shut_out)
             elif not may[column]:
-                why = exclusion_of(
-                    rider,
-                    self._question.rules,
-                    work,
-                    declined,
-                    self._question.decided_at,
-                    self._question.of_vehicles,
-                )
+                why = for_the_task.of(rider)
                 yield rider, column, excluded_for(rider.rider_id, "too_far" if why is None else why)
             elif codes[column] == FITS and looked[column]:
                 yield rider, column, "able"
@@ -108,11 +102,9 @@ class Telling:
     def _is_full(self, table: Table, column: int) -> bool:
         return bool(table.had[column] >= self._question.rules.max_active_tasks)
 
-    def _why(self, rider: KnownRider, work: Work, declined: frozenset[str]) -> Exclusion | None:
+    def _exclusions(self, work: Work, declined: frozenset[str]) -> Exclusions:
         question = self._question
-        why = exclusion_of(rider, question.rules, work, declined, question.decided_at, question.of_vehicles)
-        assert not isinstance(why, Overload), "nothing weighs nothing"
-        return why
+        return Exclusions(question.rules, work, declined, question.decided_at, question.of_vehicles)
 
     def _ranked(
         self, task: int, table: Table, able: list[int], given: tuple[Given, GivenTask] | None
@@ -162,3 +154,8 @@ class Telling:
             placed=placed_of(board, column, slot),
             ends_at=ends_at(board, slot),
         )
+
+
+def weightless(why: Exclusion | Overload | None) -> Exclusion | None:
+    assert not isinstance(why, Overload), "nothing weighs nothing"
+    return why

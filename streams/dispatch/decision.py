@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Never, Protocol
@@ -123,7 +123,7 @@ class Decision:
             none() if asked == "riders" else self._fleet.carriers(tenant, task.task_id),
             self._fleet.declined(tenant, task.task_id),
         )
-        riders = [without(each, task.task_id) for each in seen]
+        riders = [without(each, {task.task_id}) for each in seen]
         question = Question(
             task_id=task.task_id,
             round=task_round,
@@ -164,11 +164,11 @@ def next_looked_at(
     return [rider for rider in short.riders if rider.rider_id not in ways][:LOOKED_AT_CLOSELY]
 
 
-def without(seen: Seen, task_id: TaskId) -> Seen:
-    """What lies ahead of a rider from whom this task was taken a moment ago may still show it."""
-    if not seen.has(task_id):
+def without(seen: Seen, tasks: Collection[TaskId]) -> Seen:
+    """What lies ahead of a rider from whom one of these was taken a moment ago may still show it."""
+    if seen.task_ids.isdisjoint(tasks):
         return seen
-    rest = [pair for pair in zip(seen.rider.itinerary, seen.ahead, strict=True) if pair[0].task_id != task_id]
+    rest = [pair for pair in zip(seen.rider.itinerary, seen.ahead, strict=True) if pair[0].task_id not in tasks]
     rider = replace(seen.rider, itinerary=[stop for stop, _ in rest])
     return Seen(rider=rider, here=seen.here, ahead=[place for _, place in rest])
 

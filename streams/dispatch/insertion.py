@@ -18,6 +18,8 @@ from streams.dispatch.known import Ahead, KnownRider
 from streams.dispatch.orders import orders_of, peak_of, placed
 from streams.dispatch.question import Ways
 
+NO_ROOM = -1, -1, -1
+"""Of a vehicle that there is not."""
 MOST_POINTS = 1_000
 """Of riders who are looked at together: the ways between them are 8 MB, of which most are none."""
 
@@ -67,7 +69,7 @@ def insertions(looking: Sequence[Looking], stops: Sequence[Ahead], rules: Dispat
 
 def of_some(looking: Sequence[Looking], stops: Sequence[Ahead], rules: DispatchRules, now: datetime) -> list[Best]:
     """Of one shape."""
-    board, (known, first) = board_of(looking, stops, rules, now), looking[0].shape
+    board, (known, first) = board_among(looking, stops, rules, now), looking[0].shape
     numbers = np.arange(len(looking) * (known + len(stops))).reshape(len(looking), -1)
     rooms = [room_of(each.rider, each.fit) for each in looking]
     most = max(len(room) for room in rooms)
@@ -83,11 +85,7 @@ def of_some(looking: Sequence[Looking], stops: Sequence[Ahead], rules: DispatchR
     return [best_of(each, number, told, board, stops, now) for number, each in enumerate(looking)]
 
 
-NO_ROOM = -1, -1, -1
-"""Of a vehicle that there is not."""
-
-
-def board_of(looking: Sequence[Looking], stops: Sequence[Ahead], rules: DispatchRules, now: datetime) -> Board:
+def board_among(looking: Sequence[Looking], stops: Sequence[Ahead], rules: DispatchRules, now: datetime) -> Board:
     """Each rider has the task's stops to themselves: who asks twice may be told by others."""
     riders = len(looking)
     ahead = [stop for each in looking for stop in (*each.rider.itinerary, *stops)]

@@ -109,7 +109,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     ahead: Sequence[Location] = ()
     at_hand: AtHand | None = None
 
-    def has(self, task_id: TaskId) -> bool:
-        if self.at_hand is not None:
-            return task_id in self.at_hand.task_ids
-        return any(stop.task_id == task_id for stop in self.rider.itinerary)
+    @property
+    def task_ids(self) -> frozenset[TaskId]:
+        """Of what is ahead."""
+        return self.at_hand.task_ids if self.at_hand else frozenset(stop.task_id for stop in self.rider.itinerary)

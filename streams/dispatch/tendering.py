@@ -96,10 +96,6 @@ class Lookup(Protocol):
         """Whether the offer's claim still waits for its reservation."""
         ...
 
-    async def plan_waits(self, plan: PlanId, of: RiderId | TaskId, source: Source) -> bool:
-        """Whether a plan that is being committed still waits for what becomes of this rider's route, or this task."""
-        ...
-
 
 type Decide = Callable[[KnownTask, int, Source], Awaitable[OpenTender | None]]
 """Chooses whom to ask for a task in a round; None where the task is no longer to be dispatched."""

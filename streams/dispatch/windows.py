@@ -27,7 +27,7 @@ from streams.dispatch.batch_reasons import Reasons, reasons
 from streams.dispatch.batch_tenders import Tenders, outcome_of
 from streams.dispatch.batch_ways import BatchedWays, straight_of
 from streams.dispatch.candidates import Work, exclusion_of
-from streams.dispatch.decision import Clock, Fleet, Keep, ahead_of, nowhere
+from streams.dispatch.decision import Clock, Fleet, Keep, ahead_of, nowhere, without
 from streams.dispatch.known import Seen
 from streams.dispatch.tendering import KnownTask
 from streams.dispatch.ways import Router
@@ -259,15 +259,6 @@ def nearest(riders: Sequence[Seen], places: Sequence[Location]) -> list[Seen]:
 
 def id_of(rider: Seen) -> RiderId:
     return rider.rider.rider_id
-
-
-def without(seen: Seen, tasks: set[TaskId]) -> Seen:
-    """What lies ahead of a rider from whom one of these was taken a moment ago may still show it."""
-    if all(stop.task_id not in tasks for stop in seen.rider.itinerary):
-        return seen
-    rest = [pair for pair in zip(seen.rider.itinerary, seen.ahead, strict=True) if pair[0].task_id not in tasks]
-    rider = replace(seen.rider, itinerary=[stop for stop, _ in rest])
-    return Seen(rider=rider, here=seen.here, ahead=[place for _, place in rest])
 
 
 def somewhere_for_nothing(seen: Seen, rules: TenantRules, now: datetime, of_vehicles: Sequence[str]) -> Seen:

@@ -14,6 +14,7 @@ What is settled by none of them is settled by the plan's own deadline, ClosePlan
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Protocol
 
 from schemas.itinerary import Bundled, Placed, StopRef
 from schemas.message import PlanId, RiderId, Source, TaskId
@@ -27,7 +28,13 @@ TASK_GONE = "task_gone"
 FOLLOWED_WITHIN = timedelta(minutes=1)
 
 
-def committing(lookup: Lookup) -> list[Rule]:
+class PlanLookup(Lookup, Protocol):
+    async def plan_waits(self, plan: PlanId, of: RiderId | TaskId, source: Source) -> bool:
+        """Whether a plan that is being committed still waits for what becomes of this rider's route, or this task."""
+        ...
+
+
+def committing(lookup: PlanLookup) -> list[Rule]:
     async def reserve_route(event: RouteCommitStarted, source: Source) -> Sequence[Step]:
         """Not again once it is settled: a rider who could not be reserved then may be free by now. What has ended
         meanwhile is not asked for."""

@@ -21,7 +21,7 @@ from schemas.load import NOTHING, Capacity, Load, peak_load
 from schemas.message import RiderId, StopId, TaskId
 from schemas.plan import LeftOutRider, LeftOutTask, PlanObjective
 from schemas.vehicle_fitness import fit_for
-from streams.dispatch.candidates import Work, code_of, exclusion_of, work_on
+from streams.dispatch.candidates import Exclusions, Work, code_of, work_on
 from streams.dispatch.known import Ahead, KnownRider, Seen
 from streams.planning.problem import (
     Delivery,
@@ -112,8 +112,9 @@ def sort_out(wave: Wave) -> Sorted:
     riders: list[WaveRider] = []
     not_asked: list[LeftOutRider] = []
     rules = replace(wave.rules, max_active_tasks=MAX_ROUTE_TASKS)
+    for_nothing = Exclusions(rules, Work(NOTHING, None), frozenset(), wave.decided_at, wave.of_vehicles)
     for each in wave.riders:
-        why = exclusion_of(free(each.rider), rules, Work(NOTHING, None), frozenset(), wave.decided_at, wave.of_vehicles)
+        why = for_nothing.of(free(each.rider))
         if why is None:
             riders.append(each)
         else:
@@ -129,7 +130,8 @@ def sort_out(wave: Wave) -> Sorted:
             left_out.append(LeftOutTask(task_id=task.task_id, code="window_unreachable", told=told))
             continue
         work = work_on(task.stops, wave.decided_at, task.required_skills, task.zones)
-        whys = {each.rider.rider_id: why_not(task, work, each, wave, rules) for each in riders}
+        shut_out = Exclusions(rules, work, task.declined, wave.decided_at, wave.of_vehicles)
+        whys = {each.rider.rider_id: why_not(task, each, shut_out) for each in riders}
         able[task.task_id] = frozenset(rider for rider, why in whys.items() if why is None)
         if not able[task.task_id]:
             told = ", ".join(f"{code}: {count}" for code, count in Counter(filter(None, whys.values())).most_common())
@@ -139,10 +141,10 @@ def sort_out(wave: Wave) -> Sorted:
     return Sorted(riders=riders, tasks=tasks, able=able, left_out=left_out, not_asked=not_asked)
 
 
-def why_not(task: WaveTask, work: Work, rider: WaveRider, wave: Wave, rules: TenantRules) -> str | None:
+def why_not(task: WaveTask, rider: WaveRider, shut_out: Exclusions) -> str | None:
     if task.from_rider == rider.rider.rider_id:
         return None
-    why = exclusion_of(free(rider.rider), rules, work, task.declined, wave.decided_at, wave.of_vehicles)
+    why = shut_out.of(free(rider.rider))
     return None if why is None else code_of(why)
 
 

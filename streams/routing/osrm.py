@@ -23,6 +23,9 @@ BESIDE = 10.0
 TURNS_BY_DEG = 60
 """A street in a direction that differs by more is not the one that is driven on."""
 
+NO_HINTS = {"generate_hints": "false"}
+"""Nobody asks again by them, and they are more than half of a long table's answer."""
+
 type Heading = tuple[Location, float | None]
 """A place, and whither one heads there: degrees clockwise from north, None where that is not known."""
 
@@ -87,7 +90,7 @@ class OsrmRouter:
 
     async def _tiled(self, origins: Sequence[Location], goals: Sequence[Location]) -> Grids:
         """Raises RouterFailed."""
-        more = {"annotations": "duration,distance", "generate_hints": "false"}
+        more = {"annotations": "duration,distance"} | NO_HINTS
 
         async def tile(rows: Sequence[Location], columns: Sequence[Location]) -> Grids:
             return await self._table(rows, columns, more, lambda told: grids_of(told, len(rows), len(columns)))

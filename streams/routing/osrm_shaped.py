@@ -7,7 +7,7 @@ from typing import Any
 from schemas.geo import Location
 from schemas.provider_config import Profile
 from streams.routing import matching
-from streams.routing.osrm import FARTHEST_M, farthest_m, grids_of, way_of
+from streams.routing.osrm import FARTHEST_M, NO_HINTS, farthest_m, grids_of, way_of
 from streams.routing.provider import Provider
 from streams.routing.routers import RouterSaysNo
 from streams.routing.tiling import OFF_THE_MAP, Grids, Limits, TableSize
@@ -87,7 +87,7 @@ class Osrm(Provider):
         return await self._table_size.fitted(lambda: super(Osrm, self).matrix(origins, goals, departing))
 
     async def tile(self, origins: Sequence[Location], goals: Sequence[Location], departing: datetime | None) -> Grids:
-        asked = who_is_what(len(origins), len(goals))
+        asked = who_is_what(len(origins), len(goals)) | NO_HINTS
         told = ok(await self._asked("table", [*origins, *goals], asked))
         return grids_of(told, len(origins), len(goals))
 

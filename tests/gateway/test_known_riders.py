@@ -117,7 +117,7 @@ async def test_who_has_not_changed_is_who_they_were_and_who_has_is_not(known):
         await known.models.make()
         await connection.execute(MAP, ("acme", ANN, HOME.lat, HOME.lon, minutes(4), minutes(4)))
     moved = await known.seen()
-    assert (moved[ANN].here, moved[ANN].has(TaskId("one")), moved[ANN].has(TaskId("two"))) == (HOME, True, False)
+    assert (moved[ANN].here, moved[ANN].task_ids) == (HOME, {"one"})
     assert moved[BOB] is first[BOB]
     known.house.now = minutes(5)
     again = await known.seen()

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from asked_of_dispatch import route
+from asked_of_dispatch import proposed_as, route
 from reception import House
 from story import NOON, source_of
 
@@ -11,8 +11,6 @@ from infra.lookups import Lookups
 from schemas.message import PlanId, RiderId, TaskId
 from schemas.plan import (
     CommitPlan,
-    Proposal,
-    ProposePlan,
     RefuseRoute,
     RequestPlan,
     RouteCommitStarted,
@@ -41,20 +39,8 @@ class Waves:
 async def waves(library) -> Waves:
     house, models = library
     await house.settle()
-    proposal = Proposal(
-        decided_at=NOON,
-        policy_version=1,
-        solver="pyvrp",
-        version="pyvrp 1",
-        seed=0,
-        input_hash="x",
-        source="osrm",
-        seconds_asked=1,
-        metres=1,
-        driving_seconds=1,
-        routes=[route(ANN, [ONE, TWO], NOON), route(BOB, [THREE], NOON)],
-    )
-    for command in (RequestPlan(), ProposePlan(proposal=proposal), CommitPlan()):
+    proposal = proposed_as([route(ANN, [ONE, TWO], NOON), route(BOB, [THREE], NOON)], NOON)
+    for command in (RequestPlan(), proposal, CommitPlan()):
         await house.process("plan", PLAN, command)
     return Waves(house, models)
 

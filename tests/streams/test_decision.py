@@ -14,7 +14,7 @@ from schemas.directory import TenantRules
 from schemas.dispatch_rules import DispatchRules, TenderStep
 from schemas.geo import Location
 from schemas.load import Load
-from schemas.message import OfferId, PlanId, RiderId, Source, StopId, TaskId, TenantSlug, TenderId
+from schemas.message import OfferId, RiderId, Source, StopId, TaskId, TenantSlug, TenderId
 from schemas.rider import NewPlannedStop
 from schemas.tender import Candidate, OpenTender
 from streams.dispatch.choice import step_of, with_offers
@@ -38,9 +38,6 @@ class Known:
         return TenantRules(required_documents=["licence"], offer_seconds=60)
 
     async def claimed(self, tender: TenderId, offer: OfferId, source: Source) -> bool:
-        return False
-
-    async def plan_waits(self, plan: PlanId, of: RiderId | TaskId, source: Source) -> bool:
         return False
 
     async def riders(self, tenant: TenantSlug, rules: TenantRules) -> Sequence[Seen]:
