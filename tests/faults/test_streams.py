@@ -147,12 +147,14 @@ async def test_a_frozen_worker_keeps_nobody_from_its_partitions_and_adds_nothing
         async with locked(place.settings, "live_map"):
             await all_wait_for_it(place.settings, 2)
             workers.send("streams-1", signal.SIGSTOP)
-        frozen = workers.opened("streams-1")
+            await workers.all_known()
+        frozen, awake = len(workers.opened("streams-1")), len(workers.opened("streams-2"))
         try:
+            await workers.folds("streams-2", more_than=awake)
             await workers.moves_all(PARTITIONS)
         finally:
             workers.send("streams-1", signal.SIGCONT)
-        await workers.folds("streams-1", more_than=len(frozen))
+        await workers.folds("streams-1", more_than=frozen)
         place.traffic.end()
         await riding
     await judge(place)

@@ -95,6 +95,10 @@ class Workers:
             return await places_of(self._settings) == {p: end for (_, p), end in ends.items()}
 
         await until(there)
+        await self.all_known()
+
+    async def all_known(self) -> None:
+        """Whatever has been told until now."""
         await self._following.up_to()
 
 
