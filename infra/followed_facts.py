@@ -18,6 +18,8 @@ AT_ONCE = "process_positions"
 ASKING = "asking_positions"
 """Of the processes that ask somebody outside. A table of their own, and not a column: an older release that comes back
 reads the other as it always was."""
+DECIDING = "deciding_positions"
+"""Of those that decide whom to ask for a task."""
 TABLE = """
 CREATE TABLE IF NOT EXISTS {table} (
     topic       text   NOT NULL,

@@ -32,6 +32,9 @@ from streams.process import NotNow
 from streams.runner import AllKeys, known_already
 
 OVER = frozenset({"completed", "failed", "skipped"})
+"""Of stops."""
+SETTLED = frozenset({"assigned", "accepted", "in_progress", "completed", "failed", "cancelled", "returned"})
+"""Of tasks: somebody has it, or it has ended."""
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -160,6 +163,7 @@ class Lookups:
             required_skills=row["required_skills"],
             aboard=aboard(row["parcels"].values()),
             ahead=[stop for stop in located if status.get(stop.stop_id) not in OVER],
+            settled=row["state"] in SETTLED,
         )
 
     def _stop(

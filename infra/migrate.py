@@ -9,7 +9,8 @@ from psycopg import AsyncConnection, OperationalError
 
 from infra.artefact_retention import TABLE as RETENTION
 from infra.endpoints import NotRunning, reached
-from infra.followed_facts import ASKING, AT_ONCE, places_in
+from infra.followed_beside import GROUPS
+from infra.followed_facts import AT_ONCE, places_in
 from infra.routing_budgets import TABLE as BUDGETS
 from infra.settings import Settings, load_settings
 from projections import tables
@@ -22,7 +23,7 @@ FROM pg_class
 WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v')
 ORDER BY relkind, relname
 """
-ROLES_OWN = (places_in(AT_ONCE), places_in(ASKING), RETENTION, STREAM_TABLES, BUDGETS)
+ROLES_OWN = (places_in(AT_ONCE), *(places_in(group.kept_in) for group in GROUPS), RETENTION, STREAM_TABLES, BUDGETS)
 """What a role keeps for itself."""
 
 

@@ -20,11 +20,11 @@ from infra.addresses import addresses_of
 from infra.again_and_again import again_and_again
 from infra.artefact_retention import retain
 from infra.artefacts import artefacts_of
-from infra.asking import Asking
 from infra.carrier_outbox import CarrierOutbox
 from infra.clock import real_time
 from infra.dead_letters import DeadLetters
 from infra.decision_records import DecisionRecords
+from infra.followed_beside import ASKS, DECIDES, FollowedBeside
 from infra.followed_facts import AT_ONCE, FollowedFacts, Pool, until_postgres
 from infra.frame_log import KafkaFrameLog
 from infra.kafka import client_args
@@ -51,7 +51,7 @@ from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
 from streams.dispatch.windows import Remembered, WindowDecision, WindowTenders
 from streams.process import CannotBeJudged, NotNow, Process
-from streams.processes import processes_at_once, processes_that_ask
+from streams.processes import processes_at_once, processes_that_ask, processes_that_decide
 from streams.routing.osrm import OsrmRouter
 from streams.routing.tenants import Chains, TenantAddresses, TenantRoutes, TenantRouting
 from streams.runner import AllKeys, Runner, known_already
@@ -161,7 +161,9 @@ class Processes:
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
         self._followed = FollowedFacts(args, pool, AT_ONCE, FOLLOWED, settings.partitions)
         self._asked_router = OsrmRouter(settings.osrm)
-        self._asking = Asking(args, pool, settings.partitions, self._asks())
+        beside = ((ASKS, self._asks()), (DECIDES, self._decides()))
+        self._beside = [FollowedBeside(args, pool, settings.partitions, group, runner) for group, runner in beside]
+        self._followers: list[FollowedFacts | FollowedBeside] = [self._followed, *self._beside]
         self._planner = Planner(
             pool,
             Gathering(pool, self._lookups),
@@ -180,9 +182,10 @@ class Processes:
         await self._producer.start()
         await self._budgets.make()
         await self._outbox.make()
-        await self._asking.start()
-        await self._followed.start()
-        self._tasks = [asyncio.create_task(each) for each in (self._facts(), self._asking.run())]
+        for follower in self._followers:
+            await follower.start()
+        runs = (self._facts(), *(each.run() for each in self._beside))
+        self._tasks = [asyncio.create_task(each) for each in runs]
         if self._fires:
             await self._frames.start()
             ways = partial(self._ways.go_on, self._pool)
@@ -202,8 +205,8 @@ class Processes:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._followed.stop()
-        await self._asking.stop()
+        for follower in self._followers:
+            await follower.stop()
         await self._producer.stop()
         if self._fires:
             await self._frames.stop()
@@ -214,14 +217,11 @@ class Processes:
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether every fact before `ends` has been followed. What is due is another matter."""
-        return await self._followed.caught_up(ends) and await self._asking.caught_up(ends)
+        return all([await each.caught_up(ends) for each in self._followers])
 
     async def _facts(self) -> None:
-        decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
         tenders = WindowTenders(self._lookups.now, self._records.record, self._remembered)
-        runner = self._runner(
-            processes_at_once(self._lookups, decide, tenders, self._send, self._forget, self._outbox.tell)
-        )
+        runner = self._runner(processes_at_once(self._lookups, tenders, self._send, self._forget, self._outbox.tell))
         while True:
             fetched = await self._followed.fetch()
             if fetched:
@@ -233,6 +233,10 @@ class Processes:
         send = Sending(self._desk, "dispatch", lambda position: None)
         places = KnownPlaces(self._lookups, TenantAddresses(self._chains))
         return self._runner(processes_that_ask(send, places, TenantRoutes(self._chains, self._asked_router)))
+
+    def _decides(self) -> Runner:
+        decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
+        return self._runner(processes_that_decide(self._lookups, decide, self._send))
 
     def _runner(self, processes: Sequence[Process]) -> Runner:
         return Runner(

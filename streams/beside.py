@@ -11,25 +11,27 @@ from streams.turns import Bounds, Turns
 MOST_WAITING = 10_000
 """Facts that wait in memory for their turn, some 50 MB of addresses; behind them the log is read no further."""
 
-WAITING = Gauge("logistics_asking_waiting", "Facts that wait until those may be asked outside who are needed for them")
-UNDER_WAY = Gauge("logistics_asking_under_way", "Facts for which somebody is being asked outside")
+WAITING = Gauge("logistics_beside_waiting", "Facts that wait until it is their tenant's turn", ["group"])
+UNDER_WAY = Gauge("logistics_beside_under_way", "Facts that somebody outside is being asked for", ["group"])
 
 type Place = tuple[str, int]
 type Follow = Callable[[Stored], Awaitable[None]]
 
 
 class Beside:
-    """`follow` returns once a fact is through; what it raises ends the `group`. What it does not concern is through."""
+    """`follow` returns once a fact is through; what it raises ends the `tasks`. What it does not concern is through."""
 
     def __init__(
         self,
-        group: asyncio.TaskGroup,
+        tasks: asyncio.TaskGroup,
+        group: str,
         concerns: Callable[[Stored], bool],
         follow: Follow,
         bounds: Bounds | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> None:
-        self._group = group
+        self._tasks = tasks
+        self._waiting, self._under_way = WAITING.labels(group), UNDER_WAY.labels(group)
         self._concerns, self._follow = concerns, follow
         self._most_waiting = most_waiting
         self._turns = Turns(bounds or Bounds())
@@ -66,10 +68,10 @@ class Beside:
 
     def _begin(self) -> None:
         while (stored := self._turns.next()) is not None:
-            self._group.create_task(self._one(stored))
+            self._tasks.create_task(self._one(stored))
             self._room.set()
-        WAITING.set(self._turns.waiting)
-        UNDER_WAY.set(self._turns.underway)
+        self._waiting.set(self._turns.waiting)
+        self._under_way.set(self._turns.underway)
 
     async def _one(self, stored: Stored) -> None:
         await self._follow(stored)

@@ -6,7 +6,7 @@ from streams.carriers import CARRIERS
 from streams.cloning import CLONING
 from streams.dispatch.hand_over import hand_over
 from streams.dispatch.itinerary import itinerary
-from streams.dispatch.tendering import Decide, Lookup, tendering
+from streams.dispatch.tendering import Decide, Lookup, deciding, tendering
 from streams.dispatch.windowing import TendersOf, windowing
 from streams.forgetting import Forget, forgetting
 from streams.geocoding import Places, geocoding
@@ -21,8 +21,8 @@ from streams.vehicle_fitness import VEHICLE_FITNESS
 from streams.waiting import WAITING
 
 
-def dispatching(lookup: Lookup, decide: Decide) -> list[Rule]:
-    return [*tendering(lookup, decide), *carrier_tenders(lookup), *itinerary(lookup), *hand_over(lookup)]
+def dispatching(lookup: Lookup) -> list[Rule]:
+    return [*tendering(lookup), *carrier_tenders(lookup), *itinerary(lookup), *hand_over(lookup)]
 
 
 def every_process(
@@ -35,16 +35,16 @@ def every_process(
     places: Places,
     ways: Routes,
 ) -> list[Process]:
-    at_once = processes_at_once(lookup, decide, tenders_of, send, forget, tell)
-    return [*at_once, *processes_that_ask(send, places, ways)]
+    at_once = processes_at_once(lookup, tenders_of, send, forget, tell)
+    return [*at_once, *processes_that_decide(lookup, decide, send), *processes_that_ask(send, places, ways)]
 
 
 def processes_at_once(
-    lookup: PlanLookup, decide: Decide, tenders_of: TendersOf, send: Send, forget: Forget, tell: Tell
+    lookup: PlanLookup, tenders_of: TendersOf, send: Send, forget: Forget, tell: Tell
 ) -> list[Process]:
-    """Those whose facts are through in a moment: nobody outside is waited for, but for a decision's travel times."""
+    """Those whose facts are through in a moment: nobody outside is waited for."""
     return [
-        Process("dispatch", dispatching(lookup, decide), send),
+        Process("dispatch", dispatching(lookup), send),
         Process("windows", windowing(tenders_of), send),
         Process("carriers", CARRIERS, send),
         Process("carrier-telling", carrier_telling(tell), send),
@@ -58,6 +58,12 @@ def processes_at_once(
         Process("forgetting", forgetting(send, forget), send),
         Process("waiting", WAITING, send),
     ]
+
+
+def processes_that_decide(lookup: Lookup, decide: Decide, send: Send) -> list[Process]:
+    """Those whose facts wait for a tenant's routers. They keep no fact of another tenant waiting, and of their own only
+    what is to be decided on next."""
+    return [Process("deciding", deciding(lookup, decide), send)]
 
 
 def processes_that_ask(send: Send, places: Places, ways: Routes) -> list[Process]:

@@ -23,11 +23,11 @@ from commands.context import Secrets
 from commands.listener import listener
 from commands.order import Answer
 from commands.owners import Shards
-from infra.asking import ASKED_FOR_IN
 from infra.check.reading import ends_of
 from infra.check.replay import process_places
 from infra.embedded.ports import free_port
 from infra.embedded.postgres import EmbeddedPostgres
+from infra.followed_beside import GROUPS
 from infra.role_processes import FOLLOWED, Processes
 from infra.secrets import internal_key, secret
 from infra.serving import server
@@ -255,11 +255,9 @@ async def followed(pool: Pool, settings: Settings) -> bool:
     """Whether the processes are through with all that is on the log, so that nothing more will come."""
     ends = await ends_of({"bootstrap_servers": settings.kafka}, FOLLOWED, settings.partitions)
     places = await process_places(pool)
-    asked_for_in = {place: end for place, end in ends.items() if place[0] in ASKED_FOR_IN}
+    through = [(places.at_once, FOLLOWED), *((places.beside[group.name], group.topics) for group in GROUPS)]
     return all(
-        through.get(place, 0) >= end
-        for through, of in ((places.at_once, ends), (places.asking, asked_for_in))
-        for place, end in of.items()
+        after.get(place, 0) >= end for after, topics in through for place, end in ends.items() if place[0] in topics
     )
 
 

@@ -22,7 +22,8 @@ from commands.shard import Shard
 from infra.check.finding import Judgement, NotJudged, Verdict, nothing_to_judge
 from infra.check.memory import Folded
 from infra.check.reading import Place, whole_log
-from infra.followed_facts import ASKING, AT_ONCE, STORED
+from infra.followed_beside import ASKS, DECIDES, GROUPS
+from infra.followed_facts import AT_ONCE, STORED
 from infra.lookups import Lookups
 from infra.sending import Sending
 from schemas.geo import Location
@@ -34,7 +35,7 @@ from streams.carrier_telling import CarrierMessage
 from streams.dispatch.decision import Decision
 from streams.dispatch.ways import Router
 from streams.dispatch.windows import WindowTenders
-from streams.processes import processes_at_once, processes_that_ask
+from streams.processes import processes_at_once, processes_that_ask, processes_that_decide
 from streams.routes import NoRoute, Routed
 from streams.routing.chain import Placed
 from streams.runner import Runner
@@ -106,20 +107,23 @@ class ProcessPlaces(msgspec.Struct, frozen=True):
     """Where the running processes are through: what comes after is theirs to do."""
 
     at_once: Mapping[Place, int]
-    asking: Mapping[Place, int]
-    """Of those that ask somebody outside."""
+    beside: Mapping[str, Mapping[Place, int]]
+    """Of each group that waits for somebody outside."""
 
     def ends(self) -> dict[Place, int]:
         """Up to where anybody is through."""
-        return {place: max(self.at_once.get(place, 0), self.asking.get(place, 0)) for place in self.at_once}
+        return {
+            place: max(after, *(through.get(place, 0) for through in self.beside.values()))
+            for place, after in self.at_once.items()
+        }
 
 
 async def process_places(pool: Pool) -> ProcessPlaces:
     """Ask before the log is folded. Until a release the same ones have done both."""
     async with pool.connection() as connection:
-        at_once = await places_in(connection, AT_ONCE)
-        asking = await places_in(connection, ASKING)
-    return ProcessPlaces(at_once or {}, at_once or {} if asking is None else asking)
+        at_once = await places_in(connection, AT_ONCE) or {}
+        found = {group.name: await places_in(connection, group.kept_in) for group in GROUPS}
+    return ProcessPlaces(at_once, {name: at_once if through is None else through for name, through in found.items()})
 
 
 async def places_in(connection: AsyncConnection[Any], table: str) -> dict[Place, int] | None:
@@ -151,11 +155,15 @@ async def check_replay(
     decide = Decision(lookups, lookups, router, lookups.now)
     keyring = folded.keyring
     nobody = NobodyIsAsked()
-    at_once = processes_at_once(lookups, decide, WindowTenders(lookups.now), send, forgotten_already, told_already)
-    asking = processes_that_ask(send, nobody, nobody)
+    at_once = processes_at_once(lookups, WindowTenders(lookups.now), send, forgotten_already, told_already)
+    followed_by = (
+        (at_once, places.at_once),
+        (processes_that_decide(lookups, decide, send), places.beside[DECIDES.name]),
+        (processes_that_ask(send, nobody, nobody), places.beside[ASKS.name]),
+    )
     runners = [
         (Runner(processes, lambda e, p: keyring.unsealer(p, e.tenant, e.aggregate_id), passed_over), through)
-        for processes, through in ((at_once, places.at_once), (asking, places.asking))
+        for processes, through in followed_by
     ]
     lanes = asyncio.Semaphore(LANES)
 

@@ -95,7 +95,7 @@ class Decision:
         """By the fact that asked."""
 
     async def __call__(self, task: KnownTask, task_round: int, source: Source) -> OpenTender | None:
-        if task.round != task_round or not task.ahead:
+        if task.round != task_round or not task.ahead or task.settled:
             return None
         asked_by = source.event_id, task_round
         known = self._made.get(asked_by)

@@ -2,7 +2,7 @@
 
 | fact                       | command                         | refused →                 | undone by              |
 |----------------------------|---------------------------------|---------------------------|------------------------|
-| TaskDispatchable           | OpenTender (Tender)             |                           |                        |
+| TaskDispatchable, deciding | OpenTender (Tender)             |                           |                        |
 |   with a window            | see windowing                   |                           |                        |
 | TenderOpened               | RecordTender (each Task)        | WithdrawTender            |                        |
 | ReservationRequested       | ReserveRider (Rider)            | RejectClaim (Tender)      | ExpireClaim            |
@@ -83,6 +83,8 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     kind: TaskKind = "delivery"
     meeting: Location | None = None
     """Where another rider is to take it over, if that is offered."""
+    settled: bool = False
+    """Somebody has it, or it is over: nobody is sought any more."""
 
 
 class Lookup(Protocol):
@@ -101,7 +103,7 @@ type Decide = Callable[[KnownTask, int, Source], Awaitable[OpenTender | None]]
 """Chooses whom to ask for a task in a round; None where the task is no longer to be dispatched."""
 
 
-def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
+def deciding(lookup: Lookup, decide: Decide) -> list[Rule]:
     async def open_tender(event: TaskDispatchable, source: Source) -> Sequence[Step]:
         if event.simulated is not None or event.window_seconds is not None:
             return []  # see simulation and windowing
@@ -112,6 +114,10 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         tender = tender_id(TaskId(source.aggregate_id), event.round)
         return [Step(kind="tender", aggregate_id=tender, command=opening, purpose="open-tender")]
 
+    return [Rule(TaskDispatchable, open_tender)]
+
+
+def tendering(lookup: Lookup) -> list[Rule]:
     async def reserve_claimant(event: ReservationRequested, source: Source) -> Sequence[Step]:
         """Not again once the claim has its answer: a rider who was too busy then may be free by now."""
         tender = TenderId(source.aggregate_id)
@@ -138,13 +144,12 @@ def tendering(lookup: Lookup, decide: Decide) -> list[Rule]:
         ]
 
     return [
-        Rule(TaskDispatchable, open_tender),
         Rule(TenderOpened, record_tender, withdraw_outrun),
         Rule(ReservationRequested, reserve_claimant, reject_claim),
         Rule(RiderReserved, award_or_activate, release_or_unassign),
         Rule(TenderAwarded, assign_tasks, apart=True),
         Rule(TaskAssigned, reserve_ordered, unassign),
-        Rule(TaskAssigned, withdraw_passed_over),
+        Rule(TaskAssigned, withdraw_passed_over, not_opened),
         Rule(TenderExhausted, close_tender),
         Rule(TenderWithdrawn, close_tender),
         *(Rule(end, withdraw_tender) for end in (TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)),
@@ -216,6 +221,11 @@ async def withdraw_passed_over(event: TaskAssigned, source: Source) -> Sequence[
     if event.plan_id is not None:
         return [] if event.passed_over is None else [withdrawing(event.passed_over)]
     return [withdrawing(event.passed_over or tender_id(TaskId(source.aggregate_id), event.round))]
+
+
+def not_opened(event: TaskAssigned, source: Source, refused: NotAllowed) -> Sequence[Step]:
+    """It is not yet decided whom to ask: once it is, the task has outrun that."""
+    return []
 
 
 def reject_claim(event: ReservationRequested, source: Source, refused: NotAllowed) -> Sequence[Step]:

@@ -150,7 +150,7 @@ def led(town: Town, tasks: list[TaskId]) -> TaskId:
     """Those that wait are offered together, by whichever comes first."""
     lead = town.chance.choice(tasks)
     while town.state(ids.tender_id(lead, 1)) is None:
-        town.goes_on("dispatch", lead)
+        town.goes_on("deciding", lead)
     return lead
 
 

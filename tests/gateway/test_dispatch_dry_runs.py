@@ -19,7 +19,7 @@ from schemas.message import RiderId, TaskId
 from schemas.rider import ApproveRider, RegisterRider, SetRiderRating, StartShift
 from schemas.topics import DISPATCH, TASK
 from streams.dispatch.decision import Decision
-from streams.dispatch.tendering import tendering
+from streams.dispatch.tendering import deciding, tendering
 
 DRY_RUNS = "/v1/acme/dispatch-dry-runs"
 BY_RATING = {"weights": {"rating": 100_000}}
@@ -69,7 +69,7 @@ class Town:
         await self.models.fold()
         door = self.house.door
         lookups = Lookups(door.pool, door.policy, door.keyring, door.partitions, lambda: self.house.now)
-        rules = tendering(lookups, Decision(lookups, lookups, Straight(), lookups.now))
+        rules = deciding(lookups, Decision(lookups, lookups, Straight(), lookups.now)) + tendering(lookups)
         for topic in (TASK, DISPATCH):
             await anew(self.house, "dispatch", rules, topic)
 

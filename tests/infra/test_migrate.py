@@ -17,6 +17,7 @@ async def test_everything_is_made_once_and_told(postgres: str):
         "projection_positions",
         "live_map",
         "asking_positions",
+        "deciding_positions",
         "process_positions",
         "stream_riders",
         "routing_budgets",

@@ -60,7 +60,7 @@ async def rounds() -> None:
 @asynccontextmanager
 async def beside(slow: Slow, most_waiting: int = MOST_WAITING) -> AsyncIterator[Beside]:
     async with asyncio.TaskGroup() as group:
-        made = Beside(group, lambda stored: stored.value == b"", slow, most_waiting=most_waiting)
+        made = Beside(group, "them", lambda stored: stored.value == b"", slow, most_waiting=most_waiting)
         yield made
         slow.quick = True
         await slow.let(*slow.begun)
@@ -206,5 +206,5 @@ async def test_what_cannot_go_on_ends_all():
 
     with pytest.RaisesGroup(Broken):
         async with asyncio.TaskGroup() as group:
-            await Beside(group, lambda stored: True, breaks).take({PLACE: [fact(0)]})
+            await Beside(group, "them", lambda stored: True, breaks).take({PLACE: [fact(0)]})
             await asyncio.Event().wait()

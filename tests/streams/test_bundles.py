@@ -51,7 +51,7 @@ def opened(town: Town) -> Town:
     """The first task's fact is taken first, so that it is the lead of all three."""
     town.where = lambda tasks: placed() if len(tasks) == 3 else []
     while not isinstance(town.state(TENDER), Open):
-        town.goes_on("dispatch", LEAD)
+        town.goes_on("deciding", LEAD)
     return town
 
 
@@ -234,7 +234,7 @@ def test_where_nobody_takes_it_each_of_them_is_tried_again_when_due(comes_to_not
 def test_a_bundle_that_asks_nobody_closes_each_of_its_tasks():
     town = town_of(riders=[])
     while not isinstance(town.state(TENDER), Over):
-        town.goes_on("dispatch", LEAD)
+        town.goes_on("deciding", LEAD)
     town.comes_to_rest()
     assert {task_of(town, task).closed_round for task in TASKS} == {1}
 

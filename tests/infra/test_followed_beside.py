@@ -1,9 +1,11 @@
-"""Somebody outside is asked where addresses are and for ways, on real engines: no other fact waits, nothing is lost."""
+"""Somebody outside is asked where addresses are, for ways and for travel times, on real engines: no other fact waits,
+nothing is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,26 +25,32 @@ from projections.models import MODELS
 from projections.projector import Projector
 from projections.tables import migrate
 from schemas import ids
-from schemas.message import TenantSlug
+from schemas.geo import Location
+from schemas.message import RiderId, TenantSlug
+from schemas.partition import partition_of
 from schemas.record import envelope_of
 from schemas.route import RequestRoute
 from schemas.stop import NewContact, NewParcel, NewStop
-from schemas.task import CreateTask
+from schemas.task import AssignTask, CreateTask
 from schemas.topics import DISPATCH, TASK
 from streams.routes import NoRoute
 from streams.routing.chain import Placed
+from streams.routing.great_circle import straight_matrix
+from streams.routing.measured import Measured
 from streams.routing.provider import Candidate
-from streams.routing.tenants import TenantRoutes
+from streams.routing.tenants import TenantRoutes, TenantRouting
 from streams.turns import MOST_OF_A_TENANT
 
 SURE = Placed([Candidate(HOME, "Kasarmikatu 40", 0.98)], "google")
 
 
 class Outside:
-    """Whom tenants ask. Those of the `silent` never answer, until they do. Told of what it was asked."""
+    """Whom tenants ask. Those of the `silent` never answer, until they do; those of the `standing` tell no travel times.
+    Told of what it was asked."""
 
     def __init__(self) -> None:
         self.silent: set[str] = set()
+        self.standing: set[str] = set()
         self.speaks = asyncio.Event()
         self.asked: list[tuple[str, str]] = []
 
@@ -59,6 +67,12 @@ class Outside:
         await self.told(tenant, "a way")
         raise NoRoute("no_way")
 
+    async def matrix(self, tenant: str, origins: Sequence[Location], goals: Sequence[Location]) -> Measured:
+        if tenant in self.standing:
+            self.asked.append((tenant, "travel times"))
+            await self.speaks.wait()
+        return straight_matrix(origins, goals)
+
     def of(self, tenant: str) -> list[str]:
         return [what for whose, what in self.asked if whose == tenant]
 
@@ -73,7 +87,13 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
     async def route(ways: TenantRoutes, tenant: TenantSlug, places: object) -> object:
         return await made.route(tenant, places)
 
+    async def matrix(
+        routing: TenantRouting, tenant: str, origins: Sequence[Location], goals: Sequence[Location]
+    ) -> Measured:
+        return await made.matrix(tenant, origins, goals)
+
     monkeypatch.setattr(KnownPlaces, "geocode", geocode)
+    monkeypatch.setattr(TenantRouting, "matrix", matrix)
     monkeypatch.setattr(TenantRoutes, "route", route)
     return made
 
@@ -97,6 +117,9 @@ class Town:
     async def ends(self) -> dict[TopicPartition, int]:
         ends = await ends_of({"bootstrap_servers": self.settings.kafka}, FOLLOWED, self.settings.partitions)
         return {TopicPartition(*place): end for place, end in ends.items()}
+
+    def partition(self, aggregate_id: str) -> int:
+        return partition_of(aggregate_id, self.settings.partitions)
 
     async def caught_up(self, processes: Processes) -> None:
         async def is_caught_up() -> bool:
@@ -176,6 +199,32 @@ async def test_while_nobody_tells_a_tenant_anything_its_other_tasks_are_offered_
             await until(lambda task=task: town.facts(task), lambda facts: "StopLocated" in facts)
         await until(lambda: town.facts(route, DISPATCH.name), lambda facts: facts[-1] == "RouteFailed")
         await town.caught_up(processes)
+
+
+async def test_while_nobody_tells_a_tenant_travel_times_no_other_fact_waits_and_other_tenants_tasks_are_offered(
+    town: Town, outside: Outside
+):
+    acme, lumi = town.acme, town.lumi
+    outside.standing = {acme.world.tenant}
+    async with town.processes() as processes:
+        tasks = [await acme.order(f"{number}") for number in range(3 * town.settings.partitions)]
+        lanes = {town.partition(task) for task in tasks}
+        await until(lambda: asked(outside, acme), lambda told: len(told) == len(lanes))
+        given, ann = tasks[-1], acme.riders["ann"]
+        await acme.send("task", given, AssignTask(rider_id=RiderId(ann)), "dora", "dispatcher")
+        await acme.has_tasks(ann, 1)
+        beside = next(name for number in count() if town.partition(lumi.world.task(name := f"{number}")) in lanes)
+        await lumi.offers(await lumi.order(beside))
+        assert len(outside.of(acme.world.tenant)) == len(lanes), (
+            "of a tenant's tasks in a partition one after the other"
+        )
+        assert not await processes.caught_up(await town.ends())
+        outside.speaks.set()
+        await town.caught_up(processes)
+    for task in tasks[:-1]:
+        told = await town.facts(task)
+        assert {"TaskTendered", "TaskTenderClosed"} & {*told}, "each that still had to be is decided on"
+    assert "TaskTendered" not in await town.facts(given), "whom it was given to is not taken from it"
 
 
 async def test_what_was_under_way_as_it_ended_is_answered_afterwards_and_once(town: Town, outside: Outside):
