@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no
 
 HALF := tests/commands tests/projections tests/scenarios tests/schemas tests/streams
 
-.PHONY: run demo test test-half test-other-half test-faults check bench bench-commands bench-plans eta-report faults setup lock clean
+.PHONY: run demo test test-half test-other-half test-faults check check-mypy check-pyright bench bench-commands bench-plans eta-report faults setup lock clean
 .DEFAULT_GOAL := run
 
 run: setup        ## everything embedded, with deliveries played in the demo city, until Ctrl-C
@@ -28,12 +28,17 @@ test-other-half: .venv/.tests
 test-faults: .venv/.tests   ## brokers lost, disks full, and short runs of everything failing under load
 	@$(BIN)/python -m pytest tests/brokers tests/faults
 
-check: .venv/.tests   ## lint, format, types, import directions
+check: .venv/.tests   ## lint, format, types, import directions; the two that take long side by side
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/basedpyright
+	@$(MAKE) --no-print-directory --jobs=2 check-mypy check-pyright
 	@$(BIN)/lint-imports
+
+check-mypy: .venv/.tests
+	@$(BIN)/mypy
+
+check-pyright: .venv/.tests
+	@$(BIN)/basedpyright
 
 bench-commands: .venv/.tests   ## commands acknowledged, by hand: the bare log, a shard, through HTTP, beside a peer
 	@$(BIN)/python -m pytest tests/benchmarks/bench_commands.py tests/benchmarks/bench_takeover.py -s -o python_files="bench_*.py" -o timeout=1800

@@ -16,6 +16,8 @@ import orjson
 import structlog
 from prometheus_client import Counter
 
+from streams.routing.authorities import authorities
+
 ANSWERS = Counter("logistics_router_answers_total", "What became of requests to routers", ["router", "outcome"])
 
 TIMEOUT_S = 2.0
@@ -83,7 +85,7 @@ class Routers:
         self._timeout_s = timeout_s
         self._turns = asyncio.Semaphore(at_once)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS)
-        self._client = httpx.AsyncClient(trust_env=False, limits=limits, headers=AS_IT_IS)
+        self._client = httpx.AsyncClient(verify=authorities(), trust_env=False, limits=limits, headers=AS_IT_IS)
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import orjson
 
+from streams.routing.authorities import authorities
 from streams.routing.routers import KEPT_CONNECTIONS, RouterFailed, target_of
 
 MAX_ANSWER_BYTES = 16 << 20
@@ -75,7 +76,7 @@ class Wire:
         self._secret_of = secret_of
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS)
         transport = Completes(httpx.AsyncHTTPTransport(limits=limits, trust_env=False), secret_of)
-        self._client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)
+        self._client = httpx.AsyncClient(transport=transport, verify=authorities(), trust_env=False, timeout=None)
 
     async def aclose(self) -> None:
         await self._client.aclose()
