@@ -57,6 +57,8 @@ type Asked = tuple[int, int]
 class Now(msgspec.Struct, frozen=True):
     """What changes of a tenant's riders without a version of theirs."""
 
+    rebuilds: int
+    """Of the read model, until before the others were read."""
     roster: Sequence[tuple[str, int]]
     """Rider and version, in order of the one."""
     fixes: Mapping[str, Fix]
@@ -117,9 +119,8 @@ class KnownRiders:
     ) -> list[Seen]:
         """In order of id. Without `declines_within` nobody has declined anything."""
         since = now if declines_within is None else now - declines_within
-        rebuilds = await (await connection.execute(REBUILDS)).fetchone()
-        kept = self._of(tenant, 0 if rebuilds is None else int(rebuilds[0]))
         told = await now_of(connection, tenant, since)
+        kept = self._of(tenant, told.rebuilds)
         changed = [rider_id for rider_id, version in told.roster if not is_known(kept, rider_id, version)]
         if changed:
             async with connection.cursor(row_factory=dict_row) as cursor:
@@ -183,9 +184,10 @@ async def now_of(connection: AsyncConnection[Any], tenant: str, since: datetime)
     where no plan hangs on how long ago Postgres has looked at its tables."""
     given = {"tenant": tenant, "since": since}
     async with connection.pipeline():
-        told = [await connection.execute(query, given, binary=True) for query in (ASKED, ROSTER, FIXES)]
-    asked, roster, fixes = [await cursor.fetchall() for cursor in told]
+        told = [await connection.execute(query, given, binary=True) for query in (REBUILDS, ASKED, ROSTER, FIXES)]
+    [(rebuilds,)], asked, roster, fixes = [await cursor.fetchall() for cursor in told]
     return Now(
+        rebuilds=int(rebuilds),
         roster=roster,
         fixes={rider_id: (lat, lon, at) for rider_id, lat, lon, at in fixes},
         asked={rider_id: (offers, declines) for rider_id, offers, declines in asked},

@@ -83,7 +83,7 @@ def looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, Ways]
             rider=rider,
             fit=fit_to_drive(rider, question, work),
             ways=ways[rider.rider_id],
-            at_first=rider.rider_id in short.at_first_stop,
+            at_first=short.at_first_stop(rider),
         )
         for rider in short.riders
         if rider.rider_id in ways
@@ -100,7 +100,7 @@ def looked_at(question: Question, short: Shortlist, ways: Mapping[RiderId, Ways]
             rider_id=rider.rider_id,
             rank=rank,
             travel_s=best.parts.travel_s,
-            distance_m=short.distance_m[rider.rider_id],
+            distance_m=short.distance_m(rider),
             source=ways[rider.rider_id].source,
             score=best.score,
             parts=best.parts,

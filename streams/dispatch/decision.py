@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import Never, Protocol
+from typing import Any, Never, Protocol
 
 from msgspec.structs import replace
 from prometheus_client import Counter, Histogram
@@ -16,7 +16,7 @@ from schemas.message import RiderId, Source, TaskId, TenantSlug
 from schemas.tender import OpenTender
 from streams.dispatch.choice import Looked, chosen, enough, looked_at, step_of
 from streams.dispatch.known import Ahead, KnownCarrier, KnownRider, Seen
-from streams.dispatch.question import Question, Record, Ways, recorded
+from streams.dispatch.question import Question, Ways, Writing
 from streams.dispatch.shortlist import LOOKED_AT_CLOSELY, MOST_LOOKED_AT, Shortlist, shortlist
 from streams.dispatch.straight import straight_ways
 from streams.dispatch.tendering import KnownTask
@@ -34,6 +34,8 @@ DECISION_SECONDS = Histogram(
 )
 
 
+ASKED_WITHIN_S = 0.002
+"""Routers are, before the question is written down meanwhile."""
 SENT_AGAIN_S = 10.0
 """So long a decision that could not be sent is sent as it was made; then it is made anew."""
 MOST_MADE = 1_000
@@ -123,7 +125,8 @@ class Decision:
             none() if asked == "riders" else self._fleet.carriers(tenant, task.task_id),
             self._fleet.declined(tenant, task.task_id),
         )
-        riders = [without(each, {task.task_id}) for each in seen]
+        itself = frozenset({task.task_id})
+        riders = [each if each.task_ids.isdisjoint(itself) else without(each, itself) for each in seen]
         question = Question(
             task_id=task.task_id,
             round=task_round,
@@ -142,17 +145,36 @@ class Decision:
         )
         short, by_id = shortlist(question), {each.rider.rider_id: each for each in riders}
         ways: dict[RiderId, Ways] = {}
-        looked = looked_at(question, short, ways)
+        looked, writing = looked_at(question, short, ways), None
         while more := next_looked_at(question, short, ways, looked):
-            ways |= await self._ways.between(tenant, [by_id[rider.rider_id] for rider in more], places)
+            asked_for = self._ways.between(tenant, [by_id[rider.rider_id] for rider in more], places)
+            if writing is None:
+                found, writing = await with_meanwhile(asked_for, lambda: written_down(question, riders))
+            else:
+                found = await asked_for
+            ways |= found
             looked = looked_at(question, short, ways)
-        ready = [None if each.at_hand is None else each.at_hand.encoded for each in riders]
-        digest, content = recorded(Record(question=question, ways=ways), ready)
+        digest, content = (writing or written_down(question, riders)).ended(ways)
         await self._keep(tenant, digest, content)
         opening = chosen(question, ways, digest, short, looked)
         stops = list(zip(question.stops, places, strict=True))
         self._ways.remember(tenant, [by_id[rider] for rider in ways], stops, opening.candidates, ways)
         return opening
+
+
+async def with_meanwhile[Told, Made](asked: Coroutine[Any, Any, Told], make: Callable[[], Made]) -> tuple[Told, Made]:
+    """`make` is called while others answer."""
+    asked_for = asyncio.create_task(asked)
+    try:
+        await asyncio.sleep(ASKED_WITHIN_S)
+        made = make()
+        return await asked_for, made
+    finally:
+        asked_for.cancel()
+
+
+def written_down(question: Question, riders: Sequence[Seen]) -> Writing:
+    return Writing(question, [None if each.at_hand is None else each.at_hand.encoded for each in riders])
 
 
 def next_looked_at(

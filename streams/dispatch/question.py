@@ -71,20 +71,36 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 DECODER = msgspec.msgpack.Decoder(Record)
+MAP_OF_TWO = b"\x82"
+"""As MessagePack begins one."""
+
+
+class Writing:
+    """A record as it is written: the question may be while its ways are still asked for. `riders` are those of the
+    question as `encoded` has them, where somebody has them at hand: most have not changed since the last decision."""
+
+    def __init__(self, question: Question, riders: Sequence[bytes | None] = ()) -> None:
+        written: Any = question
+        if riders:
+            ready = [
+                rider if known is None else msgspec.Raw(known)
+                for rider, known in zip(question.riders, riders, strict=True)
+            ]
+            written = replace(question, riders=ready)
+        self._begins = MAP_OF_TWO + ENCODER.encode("question") + ENCODER.encode(written)
+        self._hashed = sha256(self._begins)
+
+    def ended(self, ways: Mapping[RiderId, Ways]) -> tuple[str, bytes]:
+        """Its SHA-256 in hexadecimal, and the bytes that this is of."""
+        ends = ENCODER.encode("ways") + ENCODER.encode(ways)
+        hashed = self._hashed.copy()
+        hashed.update(ends)
+        return hashed.hexdigest(), self._begins + ends
 
 
 def recorded(record: Record, riders: Sequence[bytes | None] = ()) -> tuple[str, bytes]:
-    """Its SHA-256 in hexadecimal, and the bytes that this is of. `riders` are those of the question as `encoded` has
-    them, where somebody has them at hand: most have not changed since the last decision."""
-    question: Any = record.question
-    if riders:
-        ready = [
-            rider if known is None else msgspec.Raw(known)
-            for rider, known in zip(record.question.riders, riders, strict=True)
-        ]
-        question = replace(question, riders=ready)
-    content = ENCODER.encode({"question": question, "ways": record.ways})
-    return sha256(content).hexdigest(), content
+    """Written at once."""
+    return Writing(record.question, riders).ended(record.ways)
 
 
 def encoded(rider: KnownRider) -> bytes:

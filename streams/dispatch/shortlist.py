@@ -1,6 +1,6 @@
 """Who is looked at closely: of those whom no rule shuts out, the ones who score best as the crow flies."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -12,7 +12,7 @@ from schemas.tender import Excluded, Others
 from streams.dispatch.candidates import Exclusions, Work, excluded_for, work_on
 from streams.dispatch.known import KnownRider
 from streams.dispatch.question import Question
-from streams.dispatch.straight import read
+from streams.dispatch.straight import Metres, read
 from streams.routing.great_circle import DETOUR, SPEED_MPS
 from streams.routing.measured import Grid
 
@@ -30,11 +30,22 @@ class Shortlist(msgspec.Struct, frozen=True, kw_only=True):
 
     riders: Sequence[KnownRider]
     scores: Sequence[float]
-    at_first_stop: frozenset[RiderId]
-    """Who is where the first stop of their itinerary is."""
-    distance_m: dict[RiderId, float]
-    """To the task's first stop."""
     excluded: Sequence[Excluded]
+    rows: Mapping[RiderId, int]
+    """Of each rider the point where they are, in these columns."""
+    to_first_m: Metres
+    """From each point to the task's first stop."""
+    onward_m: Metres
+    """From each point to the rider's next."""
+    arrival_radius_m: float
+
+    def distance_m(self, rider: KnownRider) -> float:
+        """To the task's first stop."""
+        return float(self.to_first_m[self.rows[rider.rider_id]])
+
+    def at_first_stop(self, rider: KnownRider) -> bool:
+        """Whether they are where the first stop of their itinerary is."""
+        return bool(rider.itinerary) and bool(self.onward_m[self.rows[rider.rider_id]] <= self.arrival_radius_m)
 
     def others(self, looked_at: Container[RiderId]) -> Others:
         rest = [(each.rider_id, score) for each, score in zip(self.riders, self.scores, strict=True)]
@@ -47,7 +58,7 @@ def shortlist(question: Question) -> Shortlist:
     shut_out = Exclusions(rules, work_of(question), declined, question.decided_at, question.of_vehicles)
     to_task = read(question.straight.to_task, len(question.stops))
     onward = read(question.straight.onward)
-    to_first, too_far = to_task[:, 0].tolist(), rules.dispatch.filters.max_distance_m
+    to_first, too_far = to_task[:, 0], rules.dispatch.filters.max_distance_m
     able: list[tuple[KnownRider, int]] = []
     excluded: list[Excluded] = []
     row = 0
@@ -62,16 +73,14 @@ def shortlist(question: Question) -> Shortlist:
         row += rider.placed * (1 + len(rider.itinerary))
     scores = estimates(able, question, to_task.astype(float), onward.astype(float))
     order = np.argsort(scores, kind="stable")
-    ranked = [able[index] for index in order.tolist()]
-    legs = onward.tolist()
     return Shortlist(
-        riders=[rider for rider, _ in ranked],
+        riders=[able[index][0] for index in order.tolist()],
         scores=[round(score, 1) for score in scores[order].tolist()],
-        at_first_stop=frozenset(
-            rider.rider_id for rider, at in ranked if rider.itinerary and legs[at] <= rules.arrival_radius_m
-        ),
-        distance_m={rider.rider_id: float(to_first[at]) for rider, at in ranked},
         excluded=excluded,
+        rows={rider.rider_id: at for rider, at in able},
+        to_first_m=to_first,
+        onward_m=onward,
+        arrival_radius_m=rules.arrival_radius_m,
     )
 
 

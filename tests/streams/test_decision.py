@@ -232,11 +232,12 @@ async def test_a_decision_that_is_asked_for_again_by_the_same_fact_is_not_made_a
     assert await decision(at(km(0)), 1, other) is not first
 
 
-async def test_of_a_round_that_is_past_or_a_task_with_nothing_ahead_nobody_is_asked():
+async def test_of_a_round_that_is_past_or_a_task_that_somebody_has_or_with_nothing_ahead_nobody_is_asked():
     known = Known()
     decision = Decision(known, known, known, lambda tenant: NOON)
     assert await decision(TASK, 2, source_of("task-1")) is None
     assert await decision(replace(TASK, ahead=[]), 1, source_of("task-1")) is None
+    assert await decision(replace(TASK, settled=True), 1, source_of("task-1")) is None
 
 
 async def test_the_same_is_decided_by_the_same_hash_and_another_input_has_another():
