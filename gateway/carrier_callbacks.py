@@ -1,6 +1,5 @@
 """What a carrier says, signed with the secret of its channel: to an offer, and of what it is booked for."""
 
-import time
 from collections.abc import Mapping
 from typing import Literal
 
@@ -16,7 +15,8 @@ from gateway.parameters import id_of, parameters_of
 from gateway.problems import Problem, not_found
 from gateway.reply import Reply, json_reply
 from gateway.validation import decoded
-from gateway.webhook_signature import ID, SIGNATURE, TIMESTAMP, NotSigned, key_of, verified
+from gateway.webhook_caller import message_id_of
+from gateway.webhook_signature import key_of
 from schemas.carrier_booking import CarrierWord, RecordCarrierStatus
 from schemas.carrier_offer import CarrierAnswer, RecordCarrierAnswer
 from schemas.geo import ObservedFix
@@ -26,7 +26,6 @@ from schemas.money import Money
 from streams.routing.wire import SecretMissing
 
 ROUTE = "/callbacks/v1/{tenant}/carriers/{id}"
-LONGEST_ID = 200
 
 SaidType = Literal[
     "carrier.offer.accepted", "carrier.offer.declined", "carrier.offer.countered", "carrier.booking.status"
@@ -127,7 +126,7 @@ class CarrierCallbacks:
         parameters_of(call, {})
         tenant, carrier = call.param("tenant"), CarrierId(id_of(call))
         body = await call.body(self._door.limits.body_bytes)
-        message_id = self._verified(call, tenant, carrier, body)
+        message_id = message_id_of(call, self._key(tenant, carrier), body)
         call.tenant, call.live = tenant, self._door.live(tenant)
         kind = decoded(kinds, AnySaid, body).type
         meant = meant_by(decoded(decoders[kind], MESSAGES[kind], body), message_id)
@@ -151,18 +150,8 @@ class CarrierCallbacks:
             traceparent=call.traceparent,
         )
 
-    def _verified(self, call: Call, tenant: str, carrier: CarrierId, body: bytes) -> str:
-        """The message's id. Raises Problem: 404 where there is no such carrier or it has no channel, 401, 503."""
-        headers = {name: call.header(name) for name in (ID, TIMESTAMP, SIGNATURE)}
-        try:
-            message_id = verified(self._key(tenant, carrier), headers, body, time.time())
-        except NotSigned as refused:
-            raise Problem("signature-invalid", str(refused)) from refused
-        if len(message_id) > LONGEST_ID:
-            raise Problem("invalid-header", f"webhook-id is longer than {LONGEST_ID} characters")
-        return message_id
-
     def _key(self, tenant: str, carrier: CarrierId) -> bytes:
+        """Raises Problem: 404 where there is no such carrier or it has no channel, 503."""
         known = self._door.policy.tenant(tenant)
         view: CarrierView | None = None if known is None else known.carriers.get(carrier)
         if view is None or view.channel is None:
