@@ -1,7 +1,7 @@
 """Facts that wait for somebody outside: for an address, a way, travel times. They are followed beside all others."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -37,7 +37,17 @@ class FollowedBeside:
     """`runner` follows one fact; many are under way, within bounds (see Turns). A place advances once all before it are
     through: what was under way when this ended is followed again."""
 
-    def __init__(self, args: Mapping[str, Any], pool: Pool, partitions: int, group: Group, runner: Runner) -> None:
+    def __init__(
+        self,
+        args: Mapping[str, Any],
+        pool: Pool,
+        partitions: int,
+        group: Group,
+        runner: Runner,
+        begins: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`begins` is called in the asyncio task of each fact, as it begins."""
+        self._begins = begins
         self._followed = FollowedFacts(args, pool, group.kept_in, group.topics, partitions, before=AT_ONCE)
         self._group, self._runner = group, runner
 
@@ -66,4 +76,5 @@ class FollowedBeside:
             await self._followed.advance(await beside.moved())
 
     async def _fact(self, stored: Stored) -> None:
+        self._begins()
         await until_postgres(lambda: self._runner.fact(stored))

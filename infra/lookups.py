@@ -1,6 +1,7 @@
 """What processes look up, out of the read models: each answer as new as the fact that asks."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from projections.known_places import remembered
 from projections.sealed import Sealed, opened
 from projections.task_detail import one as task_detail
 from projections.task_detail import some as some_tasks
+from projections.task_progress import Progress, is_taken
 from schemas.directory import TenantRules
 from schemas.dispatch_window import WaitingTask
 from schemas.geo import Location, Window
@@ -32,9 +34,6 @@ from streams.process import NotNow
 from streams.runner import AllKeys, known_already
 
 OVER = frozenset({"completed", "failed", "skipped"})
-"""Of stops."""
-SETTLED = frozenset({"assigned", "accepted", "in_progress", "completed", "failed", "cancelled", "returned"})
-"""Of tasks: somebody has it, or it has ended."""
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -78,6 +77,8 @@ CLAIM = "SELECT version, offers -> %s ->> 'state' FROM tender_board WHERE tenant
 class Lookups:
     """`seen` grows with what was sent: no answer is older than what this process has caused."""
 
+    _as_of: ContextVar[Vector | None] = ContextVar("as_of", default=None)
+
     def __init__(
         self,
         pool: Pool,
@@ -103,6 +104,11 @@ class Lookups:
 
     def saw(self, position: Mapping[tuple[str, int], int]) -> None:
         self._seen = merged([self._seen, position])
+
+    def as_of_now(self) -> None:
+        """What this asyncio task looks up from here on need not be newer than all that was sent until now: where others
+        go on sending, who waits for what they have sent meanwhile would never come to an end."""
+        self._as_of.set(self._seen)
 
     async def task(self, tenant: TenantSlug, task_id: str, source: Source) -> KnownTask:
         async with self._pool.connection() as connection:
@@ -163,7 +169,8 @@ class Lookups:
             required_skills=row["required_skills"],
             aboard=aboard(row["parcels"].values()),
             ahead=[stop for stop in located if status.get(stop.stop_id) not in OVER],
-            settled=row["state"] in SETTLED,
+            settled=is_settled(msgspec.convert(row["progress"], Progress)),
+            held=row["held"] is not None,
         )
 
     def _stop(
@@ -268,7 +275,8 @@ class Lookups:
 
     async def _caught_up(self, connection: AsyncConnection[Any], *models: str) -> None:
         """Raises NotNow until the read models have folded everything that was sent before."""
-        await self._folded(connection, self._seen, *models)
+        as_of = self._as_of.get()
+        await self._folded(connection, self._seen if as_of is None else as_of, *models)
 
     async def _folded(self, connection: AsyncConnection[Any], seen: Vector, *models: str) -> None:
         """Raises NotNow until they have, of the topics that they follow."""
@@ -278,6 +286,11 @@ class Lookups:
         needed = {place: offset for place, offset in seen.items() if place[0] in followed}
         if not reached(needed, at):
             raise NotNow(f"{', '.join(models)} has not folded what was sent")
+
+
+def is_settled(task: Progress) -> bool:
+    """Somebody has it, it has ended, or it waits again: its round has nothing to decide."""
+    return is_taken(task) or task.ended is not None or task.waits
 
 
 def load_of(stop_id: str, kind: str, parcels: Collection[Any]) -> Load:

@@ -161,8 +161,10 @@ class Processes:
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
         self._followed = FollowedFacts(args, pool, AT_ONCE, FOLLOWED, settings.partitions)
         self._asked_router = OsrmRouter(settings.osrm)
-        beside = ((ASKS, self._asks()), (DECIDES, self._decides()))
-        self._beside = [FollowedBeside(args, pool, settings.partitions, group, runner) for group, runner in beside]
+        deciding = DECIDES, self._decides(), self._lookups.as_of_now
+        self._beside = [
+            FollowedBeside(args, pool, settings.partitions, *group) for group in ((ASKS, self._asks()), deciding)
+        ]
         self._followers: list[FollowedFacts | FollowedBeside] = [self._followed, *self._beside]
         self._planner = Planner(
             pool,

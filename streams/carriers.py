@@ -45,6 +45,7 @@ from schemas.ids import tender_id
 from schemas.message import CarrierBookingId, Source, TaskId
 from schemas.task import TaskCancelled, TaskFailed, TaskForceCompleted, TaskReturned
 from schemas.tender import WithdrawTender
+from streams.dispatch.tendering import not_opened
 from streams.process import NotAllowed, Rule, Step
 
 UNKNOWN = "not-found"
@@ -162,7 +163,7 @@ async def settle_booking(event: TaskReturned, source: Source) -> Sequence[Step]:
 CARRIERS = (
     Rule(CarrierBookingQuoted, ask_task, refuse_booking),
     Rule(CarrierBooked, give_task, refuse_booking),
-    Rule(TaskGivenToCarrier, withdraw_passed_over),
+    Rule(TaskGivenToCarrier, withdraw_passed_over, not_opened),
     Rule(CarrierPickedUp, report_picked_up),
     Rule(CarrierDelivered, report_delivered),
     Rule(CarrierDeliveryFailed, report_failed),

@@ -19,7 +19,7 @@ from commands.order import Answer, Order
 from commands.plan import Committing, Requested
 from commands.planned_task import may_be_planned, planned_round
 from commands.policy import Policy
-from commands.task_state import OVER, CreatedTask, is_over, state_of
+from commands.task_state import OVER, CreatedTask, is_over, is_taken, state_of
 from commands.tender import Open
 from infra.lookups import aboard, load_of
 from infra.sending import Sending
@@ -367,6 +367,11 @@ class Town:
         """One, by a step, with what this aggregate has told."""
         self._go_on((process, aggregate_id))
 
+    def decides(self, task_id: TaskId) -> None:
+        """Whom to ask, and nobody has heard of it yet."""
+        while not any(task == task_id for task, _ in self._openings):
+            self.goes_on("deciding", task_id)
+
     def _go_on(self, lane: Lane) -> None:
         name, _ = lane
         if lane not in self._underway:
@@ -547,6 +552,8 @@ class Town:
             ahead=ahead,
             aboard=aboard(rows_of(task)),
             meeting=None if task.hand_over is None else KAMPPI,
+            settled=is_taken(task) or task.ended is not None or task.waits,
+            held=task.held is not None,
         )
 
     async def remembered(self, place_key: str, source: Any) -> Location | None:
@@ -584,7 +591,7 @@ class Town:
 
     async def _decide(self, task: KnownTask, task_round: int, source: Source) -> o.OpenTender | None:
         """Asks anybody: whatever it knows of the riders may have changed before they answer."""
-        if task.round != task_round or not task.ahead:
+        if task.round != task_round or not task.ahead or task.settled:
             return None
         made = self._openings.get((task.task_id, task_round))
         if made is not None:

@@ -26,6 +26,7 @@ from typing import Protocol
 
 import msgspec
 
+from schemas.carried import TaskGivenToCarrier
 from schemas.directory import TenantRules
 from schemas.geo import Location
 from schemas.ids import tender_id
@@ -84,7 +85,8 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     meeting: Location | None = None
     """Where another rider is to take it over, if that is offered."""
     settled: bool = False
-    """Somebody has it, or it is over: nobody is sought any more."""
+    """Somebody has it, it is over, or it waits again: nobody is sought any more."""
+    held: bool = False
 
 
 class Lookup(Protocol):
@@ -108,6 +110,8 @@ def deciding(lookup: Lookup, decide: Decide) -> list[Rule]:
         if event.simulated is not None or event.window_seconds is not None:
             return []  # see simulation and windowing
         task = await lookup.task(source.tenant, source.aggregate_id, source)
+        if task.held and task.round == event.round and not task.settled:
+            return [closing_unasked(task)]
         opening = await decide(task, event.round, source)
         if opening is None:
             return []
@@ -154,6 +158,13 @@ def tendering(lookup: Lookup) -> list[Rule]:
         Rule(TenderWithdrawn, close_tender),
         *(Rule(end, withdraw_tender) for end in (TaskCancelled, TaskForceCompleted, TaskCompleted, TaskFailed)),
     ]
+
+
+def closing_unasked(task: KnownTask) -> Step:
+    """It was put on hold before it was decided on: the next round comes with its release."""
+    tender = tender_id(task.task_id, task.round)
+    command = CloseTender(tender_id=tender, round=task.round, outcome="exhausted")
+    return Step(kind="task", aggregate_id=task.task_id, command=command, purpose="on-hold")
 
 
 def reserve(
@@ -223,7 +234,7 @@ async def withdraw_passed_over(event: TaskAssigned, source: Source) -> Sequence[
     return [withdrawing(event.passed_over or tender_id(TaskId(source.aggregate_id), event.round))]
 
 
-def not_opened(event: TaskAssigned, source: Source, refused: NotAllowed) -> Sequence[Step]:
+def not_opened(event: TaskAssigned | TaskGivenToCarrier, source: Source, refused: NotAllowed) -> Sequence[Step]:
     """It is not yet decided whom to ask: once it is, the task has outrun that."""
     return []
 

@@ -75,8 +75,8 @@ class Wire:
     def __init__(self, secret_of: SecretOf) -> None:
         self._secret_of = secret_of
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS)
-        transport = Completes(httpx.AsyncHTTPTransport(limits=limits, trust_env=False), secret_of)
-        self._client = httpx.AsyncClient(transport=transport, verify=authorities(), trust_env=False, timeout=None)
+        transport = Completes(httpx.AsyncHTTPTransport(verify=authorities(), limits=limits, trust_env=False), secret_of)
+        self._client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -7,12 +7,12 @@ from town import RIDERS, Town
 
 from commands.plan import Over as Settled
 from commands.task_state import CreatedTask
-from commands.tender import Over
+from commands.tender import Open, Over
 from schemas.ids import tender_id
 from schemas.message import Command, StopId, TaskId
 from schemas.plan import PlannedRoute, PlannedVisit, ProposePlan, RequestPlan, RoutedTask
 from schemas.stop import NewStop
-from schemas.task import AssignTask, CancelTask, CreateTask
+from schemas.task import AssignTask, CancelTask, CreateTask, HoldTask, ReleaseTask
 
 TASK = TaskId("task-1")
 TENDER = tender_id(TASK, 1)
@@ -40,9 +40,27 @@ def the_task(town: Town) -> CreatedTask:
 
 
 def test_a_tender_for_a_task_that_was_cancelled_before_it_knew_of_it_is_withdrawn(town: Town):
+    town.decides(TASK)
     asked(town, CancelTask(reason_code="changed_mind"))
     town.comes_to_rest()
     assert town.state(TENDER) == Over("withdrawn")
+
+
+@pytest.mark.parametrize("settles", [ORDER, CancelTask(reason_code="changed_mind")])
+def test_for_a_task_that_was_settled_before_it_is_decided_on_nobody_is_asked(town: Town, settles: Command):
+    asked(town, settles)
+    town.comes_to_rest()
+    assert town.state(TENDER) is None
+
+
+def test_one_that_is_held_before_it_is_decided_on_is_once_it_is_released(town: Town):
+    asked(town, HoldTask(reason_code="stock"))
+    town.comes_to_rest()
+    assert town.state(TENDER) is None
+    asked(town, ReleaseTask(reason_code="stock"))
+    town.comes_to_rest()
+    assert the_task(town).round == 2
+    assert isinstance(town.state(tender_id(TASK, 2)), Open)
 
 
 def test_an_order_withdraws_what_was_offered(town: Town):
@@ -54,6 +72,7 @@ def test_an_order_withdraws_what_was_offered(town: Town):
 
 
 def test_an_order_withdraws_what_is_offered_after_it(town: Town):
+    town.decides(TASK)
     asked(town, ORDER)
     town.comes_to_rest()
     assert town.state(TENDER) == Over("withdrawn")
