@@ -159,7 +159,7 @@ class Lookups:
         stops = [self._stop(stop, row, tenant, task_id) for stop in row["stops"]]
         located = [stop for stop in stops if stop is not None]
         status = {stop_id: stop["status"] for stop_id, stop in row["progress"]["stops"].items()}
-        offered = row["hand_over"]
+        offered, progress = row["hand_over"], msgspec.convert(row["progress"], Progress)
         return KnownTask(
             meeting=None if offered is None else self._opened(offered["place"], tenant, task_id),
             task_id=TaskId(task_id),
@@ -169,8 +169,8 @@ class Lookups:
             required_skills=row["required_skills"],
             aboard=aboard(row["parcels"].values()),
             ahead=[stop for stop in located if status.get(stop.stop_id) not in OVER],
-            settled=is_settled(msgspec.convert(row["progress"], Progress)),
-            held=row["held"] is not None,
+            settled=is_settled(progress),
+            held=progress.held is not None and progress.tender_id is None,
         )
 
     def _stop(

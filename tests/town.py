@@ -553,7 +553,7 @@ class Town:
             aboard=aboard(rows_of(task)),
             meeting=None if task.hand_over is None else KAMPPI,
             settled=is_taken(task) or task.ended is not None or task.waits,
-            held=task.held is not None,
+            held=task.held is not None and task.tender_id is None,
         )
 
     async def remembered(self, place_key: str, source: Any) -> Location | None:

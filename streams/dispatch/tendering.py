@@ -87,6 +87,7 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool = False
     """Somebody has it, it is over, or it waits again: nobody is sought any more."""
     held: bool = False
+    """On hold, and nobody is asked: who was asked before goes on being asked."""
 
 
 class Lookup(Protocol):

@@ -53,6 +53,16 @@ def test_for_a_task_that_was_settled_before_it_is_decided_on_nobody_is_asked(tow
     assert town.state(TENDER) is None
 
 
+def test_one_that_is_held_while_it_is_offered_stays_offered_however_often_its_fact_is_followed(town: Town):
+    town.comes_to_rest()
+    asked(town, HoldTask(reason_code="stock"))
+    for _ in range(20):  # what it reads may be behind
+        town.all_start_again()
+        town.comes_to_rest()
+    assert isinstance(town.state(TENDER), Open)
+    assert the_task(town).tender_id == TENDER
+
+
 def test_one_that_is_held_before_it_is_decided_on_is_once_it_is_released(town: Town):
     asked(town, HoldTask(reason_code="stock"))
     town.comes_to_rest()
