@@ -161,9 +161,9 @@ class Processes:
         self._producer = AIOKafkaProducer(**args, enable_idempotence=True)
         self._followed = FollowedFacts(args, pool, AT_ONCE, FOLLOWED, settings.partitions)
         self._asked_router = OsrmRouter(settings.osrm)
-        deciding = DECIDES, self._decides(), self._lookups.as_of_now
         self._beside = [
-            FollowedBeside(args, pool, settings.partitions, *group) for group in ((ASKS, self._asks()), deciding)
+            FollowedBeside(args, pool, settings.partitions, ASKS, self._asks()),
+            FollowedBeside(args, pool, settings.partitions, DECIDES, self._decides(), self._lookups.as_of_now),
         ]
         self._followers: list[FollowedFacts | FollowedBeside] = [self._followed, *self._beside]
         self._planner = Planner(
