@@ -1,7 +1,7 @@
 """Facts that wait for somebody outside: for an address, a way, travel times. They are followed beside all others."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -33,6 +33,10 @@ DECIDES = Group("decisions", DECIDING, (TASK.name,), Bounds(of_a_line=1))
 GROUPS = (ASKS, DECIDES)
 
 
+async def at_once(stored: Stored) -> None:
+    """Nothing is waited for."""
+
+
 class FollowedBeside:
     """`runner` follows one fact; many are under way, within bounds (see Turns). A place advances once all before it are
     through: what was under way when this ended is followed again."""
@@ -44,9 +48,9 @@ class FollowedBeside:
         partitions: int,
         group: Group,
         runner: Runner,
-        begins: Callable[[], None] = lambda: None,
+        begins: Callable[[Stored], Awaitable[None]] = at_once,
     ) -> None:
-        """`begins` is called in the asyncio task of each fact, as it begins."""
+        """`begins` is called in the asyncio task of each fact, before it is followed."""
         self._begins = begins
         self._followed = FollowedFacts(args, pool, group.kept_in, group.topics, partitions, before=AT_ONCE)
         self._group, self._runner = group, runner
@@ -76,5 +80,5 @@ class FollowedBeside:
             await self._followed.advance(await beside.moved())
 
     async def _fact(self, stored: Stored) -> None:
-        self._begins()
+        await self._begins(stored)
         await until_postgres(lambda: self._runner.fact(stored))

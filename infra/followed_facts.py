@@ -64,6 +64,7 @@ class FollowedFacts:
         self._table, self._before = kept_in, before
         self._places = [TopicPartition(topic, p) for topic in topics for p in range(partitions)]
         self._done: dict[TopicPartition, int] = {}
+        self._moved = asyncio.Event()
         self._consumer = AIOKafkaConsumer(
             **args,
             enable_auto_commit=False,
@@ -93,6 +94,14 @@ class FollowedFacts:
         rows = [(topic, partition, offset) for (topic, partition), offset in after.items()]
         await until_postgres(lambda: self._keep(rows))
         self._done |= {TopicPartition(*place): offset for place, offset in after.items()}
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def passed(self, stored: Stored) -> None:
+        """Returns once this fact is through here, and all that came with it."""
+        place = TopicPartition(stored.topic, stored.partition)
+        while self._done.get(place, 0) <= stored.offset:
+            await self._moved.wait()
 
     async def caught_up(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether every fact before `ends` is through."""

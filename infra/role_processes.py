@@ -46,6 +46,7 @@ from projections.sla_board import predicted
 from projections.tables import migrate
 from schemas.keyring import Keyring
 from schemas.message import SubjectId
+from schemas.record import Stored
 from schemas.topics import DIRECTORY, DISPATCH, FLEET, INCIDENT, TASK
 from streams.deadlines import source_of, step_of
 from streams.dispatch.decision import Decision
@@ -163,7 +164,7 @@ class Processes:
         self._asked_router = OsrmRouter(settings.osrm)
         self._beside = [
             FollowedBeside(args, pool, settings.partitions, ASKS, self._asks()),
-            FollowedBeside(args, pool, settings.partitions, DECIDES, self._decides(), self._lookups.as_of_now),
+            FollowedBeside(args, pool, settings.partitions, DECIDES, self._decides(), self._as_of_its_fact),
         ]
         self._followers: list[FollowedFacts | FollowedBeside] = [self._followed, *self._beside]
         self._planner = Planner(
@@ -239,6 +240,11 @@ class Processes:
     def _decides(self) -> Runner:
         decide = Decision(self._lookups, self._lookups, self._routing, self._lookups.now, self._records.keep)
         return self._runner(processes_that_decide(self._lookups, decide, self._send))
+
+    async def _as_of_its_fact(self, stored: Stored) -> None:
+        """A decision knows what has come of all that stands before its fact: who was freed a moment ago is free."""
+        await self._followed.passed(stored)
+        self._lookups.as_of_now()
 
     def _runner(self, processes: Sequence[Process]) -> Runner:
         return Runner(

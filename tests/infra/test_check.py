@@ -268,7 +268,7 @@ async def test_a_process_that_would_add_something_is_named(copy: Settings, syste
     """Nobody has dispatched the unseen task; a place behind it says that somebody has."""
     ends = await ends_of({"bootstrap_servers": copy.kafka}, [TASK.name], PARTITIONS)
     for (topic, partition), end in ends.items():
-        moved = "UPDATE process_positions SET next_offset = %s WHERE topic = %s AND partition = %s"
+        moved = "UPDATE deciding_positions SET next_offset = %s WHERE topic = %s AND partition = %s"
         await spoil(copy, moved, end, topic, partition)
     found = await only(copy, "I9")
     assert found.findings[0].what.startswith("OpenTender, caused by event ")
