@@ -150,6 +150,13 @@ class Play:
                 return {o["rider_id"]: (rows[0]["tender_id"], i) for i, o in rows[0]["offers"].items()}
             await asyncio.sleep(0.05)
 
+    async def decided(self, task: str) -> None:
+        """Until it is known whom to ask, if anybody."""
+        async with self.pool.connection() as connection:
+            query = "SELECT count(*) FROM dispatch_decisions WHERE task_id = %s"
+            while await (await connection.execute(query, (task,))).fetchone() == (0,):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
     async def state(self, task: str, wanted: str) -> None:
         while True:
             async with self.pool.connection() as connection:
@@ -191,6 +198,7 @@ class Play:
         task, bob = await self.order(reference), self.riders["bob"]
         tender, offer = (await self.offers(task))[bob]
         other = await self.order("ordered")
+        await self.decided(other)
         await self.send("task", other, AssignTask(rider_id=RiderId(bob)), "dora", "dispatcher")
         await self.state(other, "assigned")
         await self.send("task", other, AcceptAssignment(), bob, "rider")
