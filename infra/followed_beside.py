@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiokafka import TopicPartition
 
-from infra.followed_facts import ASKING, AT_ONCE, DECIDING, FollowedFacts, Pool, until_postgres
+from infra.followed_facts import AT_ONCE, FollowedFacts, Pool, until_postgres
 from schemas.record import Stored
 from schemas.topics import DISPATCH, TASK
 from streams.beside import Beside
@@ -21,14 +21,15 @@ class Group(msgspec.Struct, frozen=True):
     name: str
     """On metrics."""
     kept_in: str
-    """The table of its places."""
+    """The table of its places: one of its own, and not a column. An older release that comes back reads the others' as
+    they always were."""
     topics: Sequence[str]
     """Whose facts it follows."""
     bounds: Bounds
 
 
-ASKS = Group("addresses_and_ways", ASKING, (TASK.name, DISPATCH.name), Bounds())
-DECIDES = Group("decisions", DECIDING, (TASK.name,), Bounds(of_a_line=1))
+ASKS = Group("addresses_and_ways", "asking_positions", (TASK.name, DISPATCH.name), Bounds())
+DECIDES = Group("decisions", "deciding_positions", (TASK.name,), Bounds(of_a_line=1))
 """Of a tenant one at a time in each partition: the next one knows whom the last one has asked."""
 GROUPS = (ASKS, DECIDES)
 

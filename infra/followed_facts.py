@@ -15,11 +15,6 @@ from schemas.record import Stored, stored_of
 FETCH_RECORDS = 200
 POSTGRES_AGAIN_S = 0.5
 AT_ONCE = "process_positions"
-ASKING = "asking_positions"
-"""Of the processes that ask somebody outside. A table of their own, and not a column: an older release that comes back
-reads the other as it always was."""
-DECIDING = "deciding_positions"
-"""Of those that decide whom to ask for a task."""
 TABLE = """
 CREATE TABLE IF NOT EXISTS {table} (
     topic       text   NOT NULL,

@@ -1,7 +1,6 @@
 """`logistics serve ROLE`: one role in this process, until it is told to stop."""
 
 import asyncio
-import gc
 import signal
 
 import structlog
@@ -10,12 +9,10 @@ from prometheus_client import start_http_server
 
 from infra import broken_connections
 from infra.endpoints import reached
+from infra.garbage import look_seldom
 from infra.observability import configure
 from infra.roles import ROLES, Role
 from infra.settings import Settings, WrongSetting, load_settings, with_secrets
-
-SELDOM = (50_000, 20, 20)
-"""Hardly anything of ours is in cycles, and what is imported stays: looking for garbage more often costs 5 %."""
 
 logger = structlog.get_logger()
 
@@ -32,8 +29,7 @@ def serve(role: str) -> None:
     configure(settings)
     tell_metrics(settings)
     broken_connections.told_as_such()
-    gc.freeze()
-    gc.set_threshold(*SELDOM)
+    look_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_told(ROLES[role], role, settings))
 

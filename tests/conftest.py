@@ -1,7 +1,6 @@
 """The engines that tests run on: real ones, started once per run, each on data of its own."""
 
 import fcntl
-import gc
 import os
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from infra.embedded.jars import fetch_jars
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.osrm import EmbeddedOsrm
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.serve import SELDOM
+from infra.garbage import look_seldom
 from schemas.message import TenantSlug
 
 JARS = Path(os.environ.get("LOGISTICS_JARS", ".logistics/jars"))
@@ -31,8 +30,7 @@ GO_CACHE = CITIES.parent / "go"
 
 def pytest_collection_finish() -> None:
     """As the roles do: looking for garbage seldom saves a twentieth of the time."""
-    gc.freeze()
-    gc.set_threshold(*SELDOM)
+    look_seldom()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from typing import LiteralString
 
 from fresh import fresh_name
+from played import execute
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Identifier
 
@@ -42,13 +43,11 @@ class Shelf:
                 await empty(connection)
                 self._spare.append(dsn)
                 return
-        async with await AsyncConnection.connect(self._server.dsn(), autocommit=True) as connection:
-            await connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+        await execute(self._server.dsn(), f"DROP DATABASE {name} WITH (FORCE)")
 
     async def _made(self) -> str:
         name = fresh_name("tables").replace("-", "_")
-        async with await AsyncConnection.connect(self._server.dsn(), autocommit=True) as connection:
-            await connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        await execute(self._server.dsn(), f"CREATE DATABASE {name}")
         async with await AsyncConnection.connect(self._server.dsn(name)) as connection:
             await migrate(connection, MODELS.values())
             self._shape = await shape(connection)

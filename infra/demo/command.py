@@ -1,7 +1,6 @@
 """`logistics demo`: an hour of a city on fresh data, told and checked."""
 
 import asyncio
-import gc
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -24,10 +23,10 @@ from infra.demo.system import System, VirtualClock
 from infra.embedded.city import CityMissing
 from infra.endpoints import only_one
 from infra.engines import started_engines
+from infra.garbage import look_seldom
 from infra.kafka import client_args
 from infra.log_setup import set_up_log
 from infra.observability import quiet
-from infra.serve import SELDOM
 from infra.settings import RATES, Settings, WrongSetting, load_settings, with_secrets
 from infra.stages import Stages
 from infra.supervisor import Supervisor
@@ -67,7 +66,7 @@ def demo(data: Path | None, script: Script, as_json: bool) -> int:
     except CityMissing as missing:
         raise WrongSetting(str(missing)) from missing
     quiet()
-    gc.set_threshold(*SELDOM)
+    look_seldom()
     with only_one(settings.data):
         cleared(settings.data)
         return asyncio.run(run(with_secrets(settings), script, as_json))

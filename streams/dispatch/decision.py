@@ -35,7 +35,7 @@ DECISION_SECONDS = Histogram(
 
 
 ASKED_WITHIN_S = 0.002
-"""Routers are, before the question is written down meanwhile."""
+"""So long routers are given to be asked, before the question is written down meanwhile."""
 SENT_AGAIN_S = 10.0
 """So long a decision that could not be sent is sent as it was made; then it is made anew."""
 MOST_MADE = 1_000
@@ -126,7 +126,7 @@ class Decision:
             self._fleet.declined(tenant, task.task_id),
         )
         itself = frozenset({task.task_id})
-        riders = [each if each.task_ids.isdisjoint(itself) else without(each, itself) for each in seen]
+        riders = [without(each, itself) for each in seen]
         question = Question(
             task_id=task.task_id,
             round=task_round,
@@ -166,7 +166,7 @@ async def with_meanwhile[Told, Made](asked: Coroutine[Any, Any, Told], make: Cal
     """`make` is called while others answer."""
     asked_for = asyncio.create_task(asked)
     try:
-        await asyncio.sleep(ASKED_WITHIN_S)
+        await asyncio.wait([asked_for], timeout=ASKED_WITHIN_S)
         made = make()
         return await asked_for, made
     finally:

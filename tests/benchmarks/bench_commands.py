@@ -7,7 +7,6 @@ handed over at both stops.
 """
 
 import asyncio
-import gc
 import os
 import time
 from collections import deque
@@ -34,9 +33,9 @@ from commands.order import Order
 from commands.owners import Shards
 from commands.policy import Policy
 from infra.clock import real_time
+from infra.garbage import look_seldom
 from infra.kafka import client_args
 from infra.secrets import secret, server_secrets
-from infra.serve import SELDOM
 from infra.settings import Settings
 from schemas import ids
 from schemas.field_report import ReportArrived, ReportDelivered, ReportEnRoute, ReportPickedUp
@@ -197,8 +196,7 @@ async def shard(settings: Settings) -> Rows:
             task = ids.aggregate_id("task", TENANT, "shop", str(uuid4()))
             steps = life(RIDER)
             made.append([order_of("task", task, s.command, s.word or "k", s.actor, s.role) for s in steps])
-        gc.freeze()  # and what the roles do: see infra/serve.py
-        gc.set_threshold(*SELDOM)
+        look_seldom()  # as the roles do
         return made
 
     ready = lives(LIVES)

@@ -5,7 +5,6 @@ they are where dispatch itself has made these; all ways to and from the task are
 run: the nearest rider as the crow flies, which needs the same rows and nothing else.
 """
 
-import gc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -25,8 +24,8 @@ from story import ACME, SECRETS
 from commands.order import Order
 from commands.policy import Policy
 from infra.artefacts import artefacts_of
+from infra.garbage import look_seldom
 from infra.lookups import Lookups
-from infra.serve import SELDOM
 from infra.settings import Settings
 from schemas import ids
 from schemas.directory import ChangeTenantRules, CreateTenant, TenantRules
@@ -152,8 +151,7 @@ async def test_an_instant_decision(provider: str, osrm: str, postgres_server: An
         await city.populate()
         lookups = Lookups(pool, city.policy, city.keyring, 8, lambda: datetime.now(UTC))
         decide = Decision(lookups, lookups, OneForAll(router), lookups.now, store.keep_decision)
-        gc.freeze()  # and what the roles do: see infra/serve.py
-        gc.set_threshold(*SELDOM)
+        look_seldom()  # as the roles do
         await decide._ways._onward(ACME, await lookups.riders(ACME, await lookups.rules(ACME)))
         took, peer, sources = [], [], set()
         for number in range(DECISIONS + 5):

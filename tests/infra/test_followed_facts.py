@@ -9,7 +9,8 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from world import PARTITIONS, World, records
 
-from infra.followed_facts import ADVANCE, ASKING, AT_ONCE, STORED, FollowedFacts, places_in
+from infra.followed_beside import ASKS
+from infra.followed_facts import ADVANCE, AT_ONCE, STORED, FollowedFacts, places_in
 from schemas.topics import TASK
 
 type Pool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -76,19 +77,19 @@ async def test_a_new_follower_begins_where_the_one_was_that_did_the_same_until_a
     world: World, pool: Pool, partition: int
 ):
     await an_older_release_was_at(pool, {partition: 2})
-    async with followed(world, pool, ASKING, before=AT_ONCE) as facts:
+    async with followed(world, pool, ASKS.kept_in, before=AT_ONCE) as facts:
         assert await first_offset(facts, partition) == 2
-    assert await kept(pool, ASKING) == {p: 2 if p == partition else 0 for p in range(PARTITIONS)}
+    assert await kept(pool, ASKS.kept_in) == {p: 2 if p == partition else 0 for p in range(PARTITIONS)}
     assert await kept(pool, AT_ONCE) == {partition: 2}, "which stays as it is"
 
 
 async def test_it_does_so_once_for_what_is_under_way_as_it_ends_must_not_be_passed_over(
     world: World, pool: Pool, partition: int
 ):
-    async with followed(world, pool, ASKING, before=AT_ONCE):
+    async with followed(world, pool, ASKS.kept_in, before=AT_ONCE):
         pass
     await an_older_release_was_at(pool, {partition: 2})
-    async with followed(world, pool, ASKING, before=AT_ONCE) as facts:
+    async with followed(world, pool, ASKS.kept_in, before=AT_ONCE) as facts:
         assert await first_offset(facts, partition) == 0
 
 
